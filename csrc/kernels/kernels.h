@@ -1,0 +1,81 @@
+/* The kernel table: the contract between whoever computes (graph/) and whoever knows an instruction set.
+ *
+ * Packed weights. A matrix [n_rows, n_cols] is cut into panels of 16 rows. Inside a panel the columns run in blocks of
+ * 32 or 256 (the file format's own block), and a block holds the codes of all 16 rows interleaved so that one 32-bit lane
+ * of a SIMD register holds 4 consecutive columns of one row: register r of a block is [row 0: c0 c1 c2 c3][row 1: …]…
+ * Sixteen lanes are one 512-bit register, two of 256 bits or four of 128: every instruction set reads the same bytes.
+ * A dot product then needs no shuffle and no horizontal sum: unsigned weight codes times signed activations broadcast
+ * four bytes at a time. After (or before) a block's codes come its scales and minima, 16 rows side by side.
+ *
+ *     weight[row, col] = scale(row, group of col) * (code - zero) - minimum(row, group of col)
+ *
+ * Rows past n_rows in the last panel hold code `zero` and scale 0. Every panel of a matrix is `panel_bytes` long, so a
+ * thread's share of rows is one contiguous run of memory, the same in every step.
+ *
+ * Activations are quantised once per step to int8 with one scale per block of 32 or 256 columns, the same block as the
+ * weights', with the sums per 16 or 32 that zero points and minima need. Their layout is private to kernels/.
+ */
+#ifndef OXI_KERNELS_H
+#define OXI_KERNELS_H
+
+#include "oxillama.h"
+
+#define OXI_PANEL 16
+
+/* Compute formats. Names say code bits and block: Q4_32 serves Q4_0 (and, with tables or minima, IQ4_NL, MXFP4, Q4_1). */
+typedef enum oxi_pack {
+    OXI_PACK_F32,   /* [panel][col][16] float */
+    OXI_PACK_F16,   /* [panel][col][16] half */
+    OXI_PACK_BF16,  /* [panel][col/2][16][2] bfloat16: pairs, as vdpbf16ps wants them */
+    OXI_PACK_Q4_32, /* 4-bit codes, f16 scale per 32 */
+    OXI_PACK_Q8_32, /* 8-bit codes, f16 scale per 32 */
+    OXI_PACK_Q4_256,
+    OXI_PACK_Q5_256,
+    OXI_PACK_Q6_256,
+    OXI_PACK_COUNT
+} oxi_pack;
+
+typedef enum oxi_act { OXI_ACT_F32, OXI_ACT_Q8_32, OXI_ACT_Q8_256, OXI_ACT_COUNT } oxi_act;
+
+/* A packed matrix. `data` is 64-byte aligned. */
+typedef struct oxi_matrix {
+    oxi_pack pack;
+    oxi_act act;          /* what it multiplies with */
+    int64_t n_rows, n_cols;
+    int64_t n_panels;     /* ceil(n_rows / 16) */
+    size_t panel_bytes;
+    const uint8_t *data;
+} oxi_matrix;
+
+/* Which compute format a file type is packed into; false: the type is not supported as a matrix. */
+bool oxi_pack_for(uint32_t type, oxi_pack *pack);
+/* Fill everything of `m` but data, checking n_cols against the block. */
+oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n_cols, oxi_error *err);
+size_t oxi_pack_bytes(const oxi_matrix *m); /* n_panels * panel_bytes, plus the over-read kernels may do */
+/* Re-lay panels [p0, p1) of a tensor (row-major file blocks at `src`) into `dst`, which is m->data made writable. */
+void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_t p0, int64_t p1, uint8_t *dst);
+
+/* Bytes for `n_tokens` prepared activation rows of n_cols (OXI_ACT_F32: an aligned copy, or the rows themselves). */
+size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols);
+
+/* One instruction set's functions. NULL entries fall back to the row below; generic is complete. */
+typedef struct oxi_kernels {
+    const char *name;
+    uint64_t needs; /* every OXI_CPU_* bit this row's compiler flags allow */
+
+    /* Prepare rows [t0, t1) of x [.., ldx] (floats) in `act`, a buffer for n_tokens rows. Threads take disjoint ranges. */
+    void (*prepare[OXI_ACT_COUNT])(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
+                                   void *act);
+
+    /* out[t * ldo + row] = sum over columns, for every prepared token t < n_tokens and every row of panels [p0, p1) below
+     * n_rows. Overwrites, never accumulates. `scratch`: OXI_MATMUL_SCRATCH bytes, one per thread, 64-byte aligned. */
+    void (*matmul[OXI_PACK_COUNT])(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens,
+                                   float *out, int64_t ldo, void *scratch);
+} oxi_kernels;
+
+#define OXI_MATMUL_SCRATCH (1u << 20)
+
+/* The row in use (select.c). */
+const oxi_kernels *oxi_kernels_get(void);
+
+#endif

@@ -1,0 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The one extension. Each area of the C API is one .pxi; this file only gathers them."""
+
+include "errors.pxi"

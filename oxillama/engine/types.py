@@ -1,0 +1,144 @@
+"""What goes into the engine and what comes out: plain values, no behaviour beyond validation."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from oxillama.errors import InvalidParameterError
+
+FinishReason = Literal["stop", "length"]
+
+
+class Priority(enum.IntEnum):
+    """Interactive requests go first; background work yields to them."""
+
+    INTERACTIVE = 0
+    BACKGROUND = 1
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InvalidParameterError(f"Invalid '{name}': {value!r} is not between {low} and {high}.", param=name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How tokens are chosen and when a generation ends.
+
+    temperature 0 is greedy. top_k 0, top_p 1, min_p 0, repeat_penalty 1 and the penalties 0 switch that step off.
+    repeat_last_n: how many of the latest tokens (prompt included) the penalties look at; -1 is all.
+    max_tokens None: bounded by the context only. stop: strings that end the text and are not part of it.
+    logprobs: None for none, else how many alternatives to report beside the chosen token (0 to 20).
+    seed None: a fresh one for each request.
+
+    Raises InvalidParameterError, with `param` naming the field.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    seed: int | None = None
+    max_tokens: int | None = None
+    min_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    stop_token_ids: frozenset[int] = frozenset()
+    ignore_eos: bool = False
+    logprobs: int | None = None
+
+    def __post_init__(self) -> None:
+        _within("temperature", self.temperature, 0.0, 100.0)
+        _within("top_p", self.top_p, 0.0, 1.0)
+        _within("min_p", self.min_p, 0.0, 1.0)
+        _within("repeat_penalty", self.repeat_penalty, 1e-3, 100.0)
+        _within("frequency_penalty", self.frequency_penalty, -100.0, 100.0)
+        _within("presence_penalty", self.presence_penalty, -100.0, 100.0)
+        _within("top_k", self.top_k, 0, 2**31 - 1)
+        _within("repeat_last_n", self.repeat_last_n, -1, 2**31 - 1)
+        _within("min_tokens", self.min_tokens, 0, 2**31 - 1)
+        if self.max_tokens is not None:
+            _within("max_tokens", self.max_tokens, 0, 2**31 - 1)
+        if self.logprobs is not None:
+            _within("logprobs", self.logprobs, 0, 20)
+        if self.seed is not None:
+            _within("seed", self.seed, -(2**63), 2**64 - 1)
+        for token, bias in self.logit_bias.items():
+            _within(f"logit_bias.{token}", bias, -1e4, 1e4)
+        if any(not s for s in self.stop):
+            raise InvalidParameterError("Invalid 'stop': an empty string cannot end a text.", param="stop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """One sequence to generate: the only way into the engine.
+
+    prompt_ids: at least one token; each is range-checked against the vocabulary by the engine.
+    prompt_logprobs: None, or how many alternatives to report for each prompt token (completions' `echo`).
+    deadline_s: seconds after which the generation ends with GenerationError however far it is; None: the engine's own.
+    """
+
+    prompt_ids: tuple[int, ...]
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    priority: Priority = Priority.INTERACTIVE
+    cache_prompt: bool = True
+    prompt_logprobs: int | None = None
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token's log-probability under the model's own distribution (before temperature and penalties).
+
+    `piece`: the token's bytes. `top`: the most likely alternatives as (token id, piece, logprob), best first.
+    """
+
+    token_id: int
+    piece: bytes
+    logprob: float
+    top: tuple[tuple[int, bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """One step of one generation.
+
+    text: whole characters that can no longer be part of a stop string; may be empty, and may lag behind the tokens.
+    logprobs: for the tokens whose text this event releases, when asked for.
+    finish_reason: set on the last event only. token_id None: the last event of a generation that ended without one.
+    """
+
+    token_id: int | None
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish_reason: FinishReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one generation; `cached_tokens` prompt tokens came from the prefix cache."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds spent waiting for admission, in prefill (up to the first token: TTFT is queue + prefill) and in decode."""
+
+    queue_s: float
+    prefill_s: float
+    decode_s: float
