@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from oxillama.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FinishReason = Literal["stop", "length"]
 
@@ -137,8 +139,29 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds spent waiting for admission, in prefill (up to the first token: TTFT is queue + prefill) and in decode."""
+    """Seconds spent waiting for a slot, in prefill (up to the first token: TTFT is queue + prefill) and in decode."""
 
     queue_s: float
     prefill_s: float
     decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatistics:
+    """What the engine holds now and has done since it was opened.
+
+    active: sequences in prefill or decode, of at most n_slots. waiting: requests without a slot yet,
+    of at most max_waiting.
+    The totals count whole requests (ended in whatever way), prompt tokens evaluated and tokens generated, and steps.
+    """
+
+    n_slots: int
+    active: int
+    waiting: int
+    max_waiting: int
+    n_pages: int
+    free_pages: int
+    requests_total: int = 0
+    prompt_tokens_total: int = 0
+    generated_tokens_total: int = 0
+    steps_total: int = 0

@@ -1,0 +1,363 @@
+"""A scripted engine: the interface of `oxillama.engine.Engine` without a model, for tests of what stands on it.
+
+    engine = FakeEngine(reply="Hello", delay_s=0.1)
+    async with engine.generate(request) as stream: ...
+    assert engine.active == 0
+
+Tokens are bytes: token id = byte + 3; 0 is unknown, 1 begins and 2 ends a text. So "é" takes two tokens, and its text
+comes with the second one. Time passes through trio, hence with an `autojump_clock` a slow script costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from oxillama.engine.types import (
+    EngineStatistics,
+    FinishReason,
+    GenerationRequest,
+    Timings,
+    TokenEvent,
+    TokenLogprob,
+    Usage,
+)
+from oxillama.errors import (
+    ContextLengthError,
+    EngineBusyError,
+    EngineClosedError,
+    GenerationError,
+    InvalidParameterError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+UNK, BOS, EOS, FIRST_BYTE = 0, 1, 2, 3
+PIECE_LOGPROB = -0.5
+
+
+class FakeTokenizer:
+    """One token per byte, and the three control tokens."""
+
+    n_vocab = FIRST_BYTE + 256
+    bos_id = BOS
+    eos_id = EOS
+    eog_ids = frozenset({EOS})
+    _names = ("<unk>", "<s>", "</s>")
+
+    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        ids = [b + FIRST_BYTE for b in text.encode("utf-8", "surrogatepass")]
+        return [BOS, *ids] if add_special else ids
+
+    def decode(self, ids: Sequence[int]) -> bytes:
+        return b"".join(self.token_bytes(i) for i in ids)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        return bytes([token_id - FIRST_BYTE]) if token_id >= FIRST_BYTE else b""
+
+    def is_control(self, token_id: int) -> bool:
+        return token_id < FIRST_BYTE
+
+    def token_text(self, token_id: int) -> str:
+        return self._names[token_id] if token_id < FIRST_BYTE else f"<0x{token_id - FIRST_BYTE:02X}>"
+
+    def find(self, text: str) -> int | None:
+        return self._names.index(text) if text in self._names else None
+
+
+class FakeChatTemplate:
+    """`<role>content</role>` per message, then `<assistant>`; `error` is raised instead, if given."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.source: str | None = None
+        self.error = error
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        add_generation_prompt: bool = True,
+        **kwargs: Any,
+    ) -> str:
+        if self.error is not None:
+            raise self.error
+        text = "".join(f"<{m['role']}>{m.get('content') or ''}</{m['role']}>" for m in messages)
+        return text + "<assistant>" if add_generation_prompt else text
+
+
+class _StopStrings:
+    """Holds back what may still become a stop string."""
+
+    def __init__(self, stops: tuple[str, ...]) -> None:
+        self._stops = stops
+        self._held = ""
+
+    def push(self, text: str) -> tuple[str, bool]:
+        self._held += text
+        hits = [at for at in (self._held.find(s) for s in self._stops) if at >= 0]
+        if hits:
+            released, self._held = self._held[: min(hits)], ""
+            return released, True
+        keep = max((n for s in self._stops for n in range(1, len(s)) if self._held.endswith(s[:n])), default=0)
+        released, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return released, False
+
+    def flush(self) -> str:
+        released, self._held = self._held, ""
+        return released
+
+
+class FakeStream:
+    """The events of one scripted generation."""
+
+    def __init__(self, engine: FakeEngine, request: GenerationRequest) -> None:
+        self._engine = engine
+        self._request = request
+        self._began = trio.current_time()
+        self._first: float | None = None
+        self._last: float | None = None
+        self._started: float | None = None
+        self._completion = 0
+        self._events = self._run()
+        self.prompt_logprobs: tuple[TokenLogprob | None, ...] = ()
+
+    def __aiter__(self) -> FakeStream:
+        return self
+
+    async def __anext__(self) -> TokenEvent:
+        with self._engine._mortal():
+            return await self._events.__anext__()
+        raise EngineClosedError("the engine has stopped")
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(prompt_tokens=len(self._request.prompt_ids), completion_tokens=self._completion)
+
+    @property
+    def timings(self) -> Timings:
+        now = trio.current_time()
+        started = self._started if self._started is not None else now
+        first = self._first if self._first is not None else now
+        return Timings(started - self._began, max(0.0, first - started), max(0.0, (self._last or now) - first))
+
+    def _logprob(self, token: int, n_top: int) -> TokenLogprob:
+        tokenizer = self._engine.tokenizer
+        ranked = [token, *(t for t in range(FIRST_BYTE, FIRST_BYTE + n_top) if t != token)][:n_top]
+        top = tuple((t, tokenizer.token_bytes(t), PIECE_LOGPROB - rank) for rank, t in enumerate(ranked))
+        return TokenLogprob(token, tokenizer.token_bytes(token), PIECE_LOGPROB, top)
+
+    async def _run(self) -> AsyncGenerator[TokenEvent, None]:
+        engine, request = self._engine, self._request
+        sampling = request.sampling
+        async with engine._slot():
+            self._started = trio.current_time()
+            if engine.prefill_s:
+                await trio.sleep(engine.prefill_s)
+            if request.prompt_logprobs is not None:
+                self.prompt_logprobs = (
+                    None,
+                    *(self._logprob(t, request.prompt_logprobs) for t in request.prompt_ids[1:]),
+                )
+            room = engine.n_ctx - len(request.prompt_ids)
+            limit = room if sampling.max_tokens is None else min(sampling.max_tokens, room)
+            script = engine._script(request)
+            stops = _StopStrings(sampling.stop)
+            pending, held = b"", []  # bytes of an unfinished character; logprobs of unreleased text
+            finish: FinishReason = "length"
+            for k in range(limit):
+                await (trio.sleep(engine.delay_s) if engine.delay_s else trio.lowlevel.checkpoint())
+                if engine.fail_at == k:
+                    raise engine.error
+                token = script[k % len(script)]  # goes round only when its end of text is not to be heeded
+                if token == EOS and k < sampling.min_tokens:
+                    token = FIRST_BYTE + ord(" ")
+                self._completion += 1
+                self._first = self._first if self._first is not None else trio.current_time()
+                self._last = trio.current_time()
+                engine.tokens += 1
+                if sampling.logprobs is not None:
+                    held.append(self._logprob(token, sampling.logprobs))
+                if (token == EOS and not sampling.ignore_eos) or token in sampling.stop_token_ids:
+                    finish = "stop"
+                    text = pending.decode("utf-8", "replace") + stops.flush()
+                    yield TokenEvent(token, text, tuple(held), "stop")
+                    return
+                pending += engine.tokenizer.token_bytes(token)
+                try:
+                    whole, pending = pending.decode(), b""
+                except UnicodeDecodeError:
+                    whole = ""
+                text, matched = stops.push(whole)
+                last = matched or k + 1 == limit
+                if matched:
+                    finish = "stop"
+                elif last:
+                    text += pending.decode("utf-8", "replace") + stops.flush()
+                released = tuple(held) if text or last else ()
+                if released:
+                    held = []
+                yield TokenEvent(token, text, released, finish if last else None)
+                if last:
+                    return
+            yield TokenEvent(None, "", (), finish)
+
+
+class FakeEngine:
+    """Every request is answered with `reply`, a token each `delay_s` seconds, then the end-of-text token.
+
+    reply: the text, or a function of the request that makes it; its decoded prompt is `engine.prompt_text(request)`.
+    fail_at: the index of the token at which `error` is raised instead (GenerationError unless told otherwise).
+    hang_in_prefill: no first token ever comes. prefill_s: how long the first one takes beyond delay_s.
+    busy: refuse every request, as with a full queue. max_waiting: how many may wait beyond n_slots; more are refused.
+
+    For assertions: `requests` (all seen, in order), `active`, `waiting`, `ended` (left, however), `tokens` (generated).
+    """
+
+    def __init__(
+        self,
+        *,
+        reply: str | Callable[[GenerationRequest], str] = "Hello, world!",
+        delay_s: float = 0.0,
+        prefill_s: float = 0.0,
+        fail_at: int | None = None,
+        error: Exception | None = None,
+        hang_in_prefill: bool = False,
+        busy: bool = False,
+        n_ctx: int = 2048,
+        n_slots: int = 4,
+        max_waiting: int = 64,
+        model_name: str = "fake-model",
+        chat_template: FakeChatTemplate | None = None,
+    ) -> None:
+        self.reply = reply
+        self.delay_s = delay_s
+        self.prefill_s = math.inf if hang_in_prefill else prefill_s
+        self.fail_at = fail_at
+        self.error = error or GenerationError("the scripted failure")
+        self.busy = busy
+        self.n_ctx = n_ctx
+        self.n_slots = n_slots
+        self.max_waiting = max_waiting
+        self.model_name = model_name
+        self.model_created = 1_700_000_000
+        self.tokenizer = FakeTokenizer()
+        self.chat_template = chat_template or FakeChatTemplate()
+        self.requests: list[GenerationRequest] = []
+        self.open = self.active = self.ended = self.tokens = 0
+        self._draining = False
+        self._closed = False
+        self._slots = trio.Semaphore(n_slots)
+        self._scopes: set[trio.CancelScope] = set()
+        self._idle = trio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """Open generations without a slot (also those nobody has read from yet)."""
+        return self.open - self.active
+
+    def prompt_text(self, request: GenerationRequest) -> str:
+        return self.tokenizer.decode(request.prompt_ids).decode("utf-8", "replace")
+
+    @asynccontextmanager
+    async def generate(self, request: GenerationRequest) -> AsyncIterator[FakeStream]:
+        self._check(request)
+        self.requests.append(request)
+        self.open += 1
+        self._idle = trio.Event() if self.open == 1 else self._idle
+        stream = FakeStream(self, request)
+        try:
+            yield stream
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream._events.aclose()
+            self.open -= 1
+            self.ended += 1
+            if self.open == 0:
+                self._idle.set()
+
+    def _check(self, request: GenerationRequest) -> None:
+        if self._draining or self._closed:
+            raise EngineClosedError("the engine is shutting down")
+        if not request.prompt_ids:
+            raise InvalidParameterError("Invalid 'prompt': it has no tokens.", param="prompt")
+        if any(not 0 <= t < self.tokenizer.n_vocab for t in request.prompt_ids):
+            raise InvalidParameterError("Invalid 'prompt': a token id is out of range.", param="prompt")
+        if len(request.prompt_ids) >= self.n_ctx + (request.sampling.max_tokens == 0):
+            raise ContextLengthError(
+                f"This model's maximum context length is {self.n_ctx} tokens. However, your messages resulted in "
+                f"{len(request.prompt_ids)} tokens. Please reduce the length of the messages.",
+                param="messages",
+                code="context_length_exceeded",
+            )
+        if self.busy or self.open >= self.n_slots + self.max_waiting:
+            raise EngineBusyError("too many requests are waiting; try again shortly", retry_after=1.0)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        async with self._slots:
+            self.active += 1
+            try:
+                yield
+            finally:
+                self.active -= 1
+
+    @contextmanager
+    def _mortal(self) -> Iterator[None]:
+        """What runs inside ends without an error when the engine is killed."""
+        if self._closed:
+            raise EngineClosedError("the engine has stopped")
+        with trio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                yield
+            finally:
+                self._scopes.discard(scope)
+
+    def _script(self, request: GenerationRequest) -> list[int]:
+        text = self.reply if isinstance(self.reply, str) else self.reply(request)
+        return [*self.tokenizer.encode(text, add_special=False), EOS]
+
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
+        await trio.lowlevel.checkpoint()
+        return self.chat_template.render(messages, **kwargs)
+
+    async def encode(self, text: str, *, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        await trio.lowlevel.checkpoint()
+        return self.tokenizer.encode(text, add_special, parse_special)
+
+    def statistics(self) -> EngineStatistics:
+        return EngineStatistics(
+            n_slots=self.n_slots,
+            active=self.active,
+            waiting=self.waiting,
+            max_waiting=self.max_waiting,
+            n_pages=self.n_slots,
+            free_pages=self.n_slots - self.active,
+            requests_total=self.ended,
+            prompt_tokens_total=sum(len(r.prompt_ids) for r in self.requests),
+            generated_tokens_total=self.tokens,
+            steps_total=self.tokens,
+        )
+
+    async def wait_idle(self) -> None:
+        """Return when no generation is open."""
+        await self._idle.wait()
+
+    async def drain(self, deadline_s: float | None = None) -> None:
+        self._draining = True
+        with trio.move_on_after(math.inf if deadline_s is None else deadline_s):
+            await self._idle.wait()
+            return
+        self.kill()
+
+    def kill(self) -> None:
+        """End everything as a failing engine would: readers get EngineClosedError, and so does who comes later."""
+        self._closed = True
+        for scope in tuple(self._scopes):
+            scope.cancel()
