@@ -1,0 +1,136 @@
+/* Run by test_pool.py: exercises the pool and the allocator, and exits 1 with a line on stderr when a promise is broken. */
+#include "oxillama.h"
+#include "platform/memory.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define EXPECT(condition, ...)                                                                                        \
+    do {                                                                                                              \
+        if (!(condition)) {                                                                                           \
+            fprintf(stderr, __VA_ARGS__);                                                                             \
+            fputc('\n', stderr);                                                                                      \
+            exit(1);                                                                                                  \
+        }                                                                                                             \
+    } while (0)
+
+typedef struct shared_sum {
+    oxi_pool *pool;
+    int n_phases;
+    long *cells; /* [n_threads], plain memory: only barriers order the accesses */
+    long wrong;
+} shared_sum;
+
+/* Each phase every thread adds one to its own cell; after the barrier thread 0 must see all of them. */
+static void count_phases(void *arg, int thread, int n_threads)
+{
+    shared_sum *s = arg;
+    for (int phase = 1; phase <= s->n_phases; phase++) {
+        s->cells[thread]++;
+        oxi_pool_barrier(s->pool);
+        if (thread == phase % n_threads)
+            for (int i = 0; i < n_threads; i++) s->wrong += s->cells[i] % s->n_phases != phase % s->n_phases;
+        oxi_pool_barrier(s->pool);
+    }
+}
+
+static void mark(void *arg, int thread, int n_threads)
+{
+    int *seen = arg;
+    seen[thread] += n_threads;
+}
+
+static oxi_pool *open_pool(int n_threads)
+{
+    oxi_pool *pool;
+    oxi_error err = {0};
+    EXPECT(oxi_pool_open(&pool, n_threads, &err) == OXI_OK, "open: %s", err.text);
+    EXPECT(oxi_pool_size(pool) == n_threads, "size %d", oxi_pool_size(pool));
+    return pool;
+}
+
+static void check_runs(int n_threads, int n_rounds, int n_phases)
+{
+    oxi_pool *pool = open_pool(n_threads);
+    shared_sum s = {pool, n_phases, calloc((size_t)n_threads, sizeof(long)), 0};
+    for (int round = 0; round < n_rounds; round++) oxi_pool_run(pool, count_phases, &s);
+    EXPECT(s.wrong == 0, "%d threads: %ld cells were seen before their barrier", n_threads, s.wrong);
+    for (int i = 0; i < n_threads; i++)
+        EXPECT(s.cells[i] == (long)n_rounds * n_phases, "thread %d ran %ld phases", i, s.cells[i]);
+    EXPECT(oxi_pool_barriers(pool) == 2ull * (unsigned)n_rounds * (unsigned)n_phases, "barriers were miscounted");
+
+    int *seen = calloc((size_t)n_threads, sizeof *seen);
+    oxi_pool_run(pool, mark, seen);
+    for (int i = 0; i < n_threads; i++) EXPECT(seen[i] == n_threads, "thread %d was not called once", i);
+    free(seen);
+    free(s.cells);
+    oxi_pool_close(&pool);
+    EXPECT(pool == NULL, "close left a pointer");
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + 1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+}
+
+/* Half a second of doing nothing: a spinning pool of 4 would use 2 s of processor time, a sleeping one none. */
+static void check_idle(void)
+{
+    oxi_pool *pool = open_pool(4);
+    int seen[4] = {0};
+    oxi_pool_run(pool, mark, seen);
+    const double before = cpu_seconds();
+    nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
+    const double used = cpu_seconds() - before;
+    EXPECT(used < 0.1, "an idle pool used %.3f s of processor time in 0.5 s", used);
+    oxi_pool_run(pool, mark, seen); /* and it still wakes */
+    EXPECT(seen[3] == 8, "a sleeping thread missed its job");
+    oxi_pool_close(&pool);
+}
+
+static void check_bounds(void)
+{
+    const int bad[] = {0, -1, 1025};
+    for (int i = 0; i < 3; i++) {
+        oxi_pool *pool = (oxi_pool *)&pool;
+        oxi_error err = {0};
+        EXPECT(oxi_pool_open(&pool, bad[i], &err) == OXI_ERR_ARGUMENT, "%d threads were accepted", bad[i]);
+        EXPECT(pool == NULL && strstr(err.text, "threads"), "unclear error: %s", err.text);
+    }
+    oxi_pool *none = NULL;
+    oxi_pool_close(&none);
+}
+
+static void check_memory(void)
+{
+    const size_t sizes[] = {0, 1, 63, 64, 65, 4096, ((size_t)2 << 20) - 65, (size_t)2 << 20, ((size_t)5 << 20) + 7};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned char *m = oxi_alloc(sizes[i]);
+        EXPECT(m && (uintptr_t)m % OXI_ALIGN == 0, "%zu bytes are not aligned", sizes[i]);
+        for (size_t j = 0; j < sizes[i]; j++) EXPECT(m[j] == 0, "byte %zu of %zu is not zero", j, sizes[i]);
+        memset(m, 0xa5, sizes[i]);
+        oxi_free(m);
+    }
+    oxi_free(NULL);
+    EXPECT(!oxi_alloc(SIZE_MAX) && !oxi_alloc(SIZE_MAX - 64) && !oxi_alloc(SIZE_MAX - 128), "SIZE_MAX bytes were given");
+    EXPECT(!oxi_alloc(SIZE_MAX - ((size_t)3 << 20)), "the round-up to a huge page wrapped");
+    EXPECT(!oxi_alloc_array(SIZE_MAX / 2, 3), "an overflowing product was given");
+}
+
+int main(void)
+{
+    check_bounds();
+    check_memory();
+    check_runs(1, 50, 3);
+    check_runs(2, 400, 5);
+    check_runs(3, 200, 5);
+    check_runs(16, 20, 4); /* more threads than most test machines have processors */
+    check_idle();
+    return 0;
+}
