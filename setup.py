@@ -112,7 +112,8 @@ def extension() -> Extension:
 def cythonized() -> list[Extension]:
     from Cython.Build import cythonize
 
-    return cythonize([extension()], language_level=3, build_dir="build/cython", compiler_directives={"embedsignature": True})
+    directives = {"embedsignature": True}
+    return cythonize([extension()], language_level=3, build_dir="build/cython", compiler_directives=directives)
 
 
 setup(ext_modules=cythonized(), cmdclass={"build_ext": ParallelBuild})

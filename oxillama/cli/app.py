@@ -1,0 +1,29 @@
+"""The tree of commands. Command modules import only what their signatures need; the rest is imported when they run."""
+
+from __future__ import annotations
+
+import typer
+
+from oxillama.cli.guard import guarded
+from oxillama.cli.info import info
+from oxillama.cli.tokenize import tokenize
+from oxillama.cli.version import version
+
+# Rich would draw prettier help for a multiple of the start-up time, and boxes around errors that scripts read.
+app = typer.Typer(
+    name="oxillama",
+    help="Run GGUF language models on this CPU, and serve them behind the OpenAI API.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (info, tokenize, version):
+    app.command()(guarded(command))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(prog_name="oxillama")

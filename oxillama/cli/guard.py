@@ -1,0 +1,90 @@
+"""How a command ends: its exit status, and one line on stderr instead of a traceback."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import NoReturn, ParamSpec, TypeVar
+
+import typer
+
+from oxillama.errors import OxillamaError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
+EXIT_BROKEN_PIPE = 141  # and one that SIGPIPE ended
+
+
+def usage_error(message: str) -> NoReturn:
+    """End the command because its arguments make no sense together."""
+    print(f"oxillama: {one_line(message)}", file=sys.stderr)
+    raise typer.Exit(EXIT_USAGE)
+
+
+def one_line(text: str) -> str:
+    """A message as one printable line: file names and model metadata may carry anything."""
+    return "".join(c if c.isprintable() else " " for c in text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def describe(error: BaseException) -> str:
+    """What to tell the user about an expected error."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, OxillamaError):
+        name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{name}{error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors inside exception groups, which is how they leave a nursery."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def status_of(error: BaseException) -> int | None:
+    """The exit status for an error that is part of the command's contract; None: it is a bug, let it be seen."""
+    kinds = list(leaves(error))
+    if any(isinstance(e, KeyboardInterrupt) for e in kinds):
+        return EXIT_INTERRUPTED
+    if any(isinstance(e, BrokenPipeError) for e in kinds):
+        return EXIT_BROKEN_PIPE
+    if all(isinstance(e, OxillamaError | OSError | MemoryError) for e in kinds):
+        return EXIT_FAILED
+    return None
+
+
+def _silence_stdout() -> None:
+    """The reader has gone: keep the interpreter's own flush at exit from failing again."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """`command`, with expected errors turned into one line `oxillama: …` and an exit status."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            result = command(*args, **kwargs)
+            sys.stdout.flush()
+        except BaseException as error:
+            status = status_of(error)
+            if status is None:
+                raise
+            if status == EXIT_BROKEN_PIPE:
+                _silence_stdout()
+            elif status == EXIT_FAILED:
+                print(f"oxillama: {one_line(describe(next(leaves(error))))}", file=sys.stderr)
+            raise typer.Exit(status) from None
+        return result
+
+    return wrapper

@@ -1,0 +1,25 @@
+"""Run the command as a user would: its own process, bytes in and out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The environment for a child process that must find this checkout and none of the caller's settings."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("OXILLAMA_")}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**kept, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **changes}
+
+
+def oxillama(
+    *arguments: str | Path, stdin: bytes = b"", timeout: float = 60, **env: str
+) -> subprocess.CompletedProcess[bytes]:
+    """`oxillama ARGUMENTS…` to its end, output captured."""
+    command = [sys.executable, "-m", "oxillama", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, env=environment(**env))
