@@ -136,4 +136,36 @@ const char *oxi_kernels_name(void);
 /* Names of all rows this CPU can execute, slowest first; NULL at the end. */
 const char *const *oxi_kernels_available(void);
 
+/* ---------------------------------------------------------------------------------------------- sampling (sample/) */
+
+/* One generation's sampler chain, in this order: penalties, bias, bans, temperature, top-k, top-p, min-p, draw.
+ * One thread at a time. The same seed and logits give the same tokens on every platform. */
+typedef struct oxi_sampler oxi_sampler;
+
+typedef struct oxi_sampler_params {
+    int32_t n_vocab;
+    float temperature;        /* 0: the most likely token, ties to the lowest id */
+    int32_t top_k;            /* 0: off */
+    float top_p;              /* 1: off */
+    float min_p;              /* 0: off; else drop what is less likely than min_p times the most likely */
+    float repeat_penalty;     /* 1: off; positive logits are divided by it, others multiplied */
+    int32_t repeat_last_n;    /* how many of the latest tokens all three penalties look at; -1: all */
+    float frequency_penalty;  /* subtracted once per occurrence */
+    float presence_penalty;   /* subtracted once */
+    uint64_t seed;
+} oxi_sampler_params;
+
+/* `bias[i]` is added to the logit of `bias_ids[i]`; both are copied. */
+oxi_status oxi_sampler_open(oxi_sampler **out, const oxi_sampler_params *params, const int32_t *bias_ids,
+                            const float *bias, size_t n_bias, oxi_error *err);
+void oxi_sampler_close(oxi_sampler **sampler);
+/* Add a token of the prompt or of the answer to the history that the penalties look at. */
+oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, oxi_error *err);
+/* Choose from logits [n_vocab], never one of `banned`. NaN counts as -inf. OXI_ERR_NUMERIC: nothing above -inf is left. */
+oxi_status oxi_sampler_sample(oxi_sampler *sampler, const float *logits, const int32_t *banned, size_t n_banned,
+                              int32_t *token, oxi_error *err);
+/* Log-probability of `token`, and the `n_top` (at most n_vocab) most likely tokens, best first. Summed in float64. */
+oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t token, int32_t n_top, double *logprob,
+                               int32_t *top_ids, double *top_logprobs, oxi_error *err);
+
 #endif

@@ -2,3 +2,4 @@
 """The one extension. Each area of the C API is one .pxi; this file only gathers them."""
 
 include "errors.pxi"
+include "sample.pxi"

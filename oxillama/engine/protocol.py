@@ -50,7 +50,7 @@ class GenerationStream(Protocol):
 
     @property
     def prompt_logprobs(self) -> tuple[TokenLogprob | None, ...]:
-        """If the request asked for them: one per prompt token (None for the first), complete from the first event on."""
+        """If asked for: one per prompt token (None for the first), complete from the first event on."""
 
 
 class EngineLike(Protocol):

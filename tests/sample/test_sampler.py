@@ -1,0 +1,175 @@
+"""The sampler chain draws from what numpy says it should, is defined for every float, and repeats itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oxillama.errors import GenerationError, InvalidParameterError
+from tests.sample.reference import assert_drawn_from, changed_logits, probabilities, sampler
+
+VOCAB = 200
+HISTORY = [3, 7, 7, 7, 11, 3, 50, 51]
+
+
+def logits(seed: int = 0, n: int = VOCAB, spread: float = 3.0) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal(n) * spread).astype(np.float32)
+
+
+CHAINS: dict[str, dict[str, Any]] = {
+    "temperature alone": {},
+    "hot": {"temperature": 2.5},
+    "cold": {"temperature": 0.3},
+    "top_k": {"top_k": 7},
+    "top_k beyond the vocabulary": {"top_k": VOCAB + 1},
+    "top_p": {"top_p": 0.8},
+    "tiny top_p": {"top_p": 0.01},
+    "min_p": {"min_p": 0.1},
+    "top_p and min_p": {"top_p": 0.95, "min_p": 0.02},
+    "top_k and top_p": {"top_k": 20, "top_p": 0.7},
+    "all filters": {"temperature": 1.4, "top_k": 30, "top_p": 0.9, "min_p": 0.05},
+    "repeat": {"repeat_penalty": 1.5},
+    "repeat in a window": {"repeat_penalty": 1.5, "repeat_last_n": 3},
+    "repeat over all": {"repeat_penalty": 1.5, "repeat_last_n": -1},
+    "repeat over none": {"repeat_penalty": 1.5, "repeat_last_n": 0},
+    "frequency": {"frequency_penalty": 0.7},
+    "presence": {"presence_penalty": 1.2},
+    "negative penalties": {"frequency_penalty": -0.5, "presence_penalty": -0.5},
+    "bias": {"logit_bias": {0: 4.0, 9: -100.0}},
+    "everything": {
+        "temperature": 1.2, "top_k": 40, "top_p": 0.9, "min_p": 0.01, "repeat_penalty": 1.3, "repeat_last_n": 5,
+        "frequency_penalty": 0.3, "presence_penalty": 0.2, "logit_bias": {7: 3.0, 100: 2.0},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS.keys())
+def test_draws_follow_the_reference_distribution(chain: dict[str, Any]) -> None:
+    x, banned = logits(), (2, 150)
+    s = sampler(VOCAB, seed=7, history=HISTORY, **chain)
+    draws = np.array([s.sample(x, banned) for _ in range(20_000)])
+    assert_drawn_from(draws, probabilities(x, HISTORY, banned, **chain))
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS.keys())
+def test_greedy_takes_the_best_after_penalties_bias_and_bans(chain: dict[str, Any]) -> None:
+    chain = {**chain, "temperature": 0.0}
+    for seed in range(20):
+        x, banned = logits(seed), (int(logits(seed).argmax()),)
+        assert sampler(VOCAB, history=HISTORY, **chain).sample(x, banned) == int(
+            np.argmax(changed_logits(x, HISTORY, banned, **chain))
+        )
+
+
+@pytest.mark.parametrize("top_p", [0.0, 1e-6, 0.3, 0.5, 0.9, 0.999, 1.0])
+@pytest.mark.parametrize("spread", [0.0, 0.01, 1.0, 30.0])
+def test_top_p_keeps_exactly_the_reference_set(top_p: float, spread: float) -> None:
+    x = logits(3, 64, spread)
+    s = sampler(64, top_p=top_p, temperature=1.0)
+    drawn = {s.sample(x) for _ in range(4000)}
+    allowed = probabilities(x, top_p=top_p)
+    assert drawn <= set(np.flatnonzero(allowed))
+    assert set(np.flatnonzero(allowed > 0.01)) <= drawn
+
+
+def test_equal_logits_are_kept_by_lower_id() -> None:
+    x = np.zeros(100, np.float32)
+    assert sampler(100, temperature=0.0).sample(x) == 0
+    for chain in ({"top_k": 10}, {"top_p": 0.0999}):
+        s = sampler(100, **chain)
+        assert {s.sample(x) for _ in range(2000)} == set(range(10))
+
+
+def test_a_large_vocabulary_draws_from_the_reference_too() -> None:
+    x = logits(5, 50_000)
+    for chain in ({"top_p": 0.9}, {"top_k": 40}, {"min_p": 0.2}, {"top_k": 3000, "top_p": 0.5}):
+        s = sampler(50_000, seed=3, **chain)
+        assert_drawn_from(np.array([s.sample(x) for _ in range(1500)]), probabilities(x, **chain))
+
+
+def test_the_same_seed_gives_the_same_tokens_and_another_seed_others() -> None:
+    x = logits()
+    runs = [[s.sample(x) for _ in range(50)] for s in (sampler(VOCAB, 5), sampler(VOCAB, 5), sampler(VOCAB, 6))]
+    assert runs[0] == runs[1] != runs[2]
+
+
+@pytest.mark.parametrize(
+    ("chain", "expected"),
+    [
+        ({}, [8, 38, 68, 92, 98, 79, 73, 87, 78, 60, 68, 30]),
+        ({"top_k": 12, "temperature": 0.7}, [30, 19, 8, 27, 57, 38, 38, 98, 38, 79, 8, 90]),
+        ({"top_p": 0.9, "min_p": 0.05}, [8, 38, 68, 92, 98, 79, 73, 87, 79, 60, 68, 30]),
+    ],
+    ids=["plain", "top_k", "top_p"],
+)
+def test_draws_are_the_same_on_every_platform(chain: dict[str, Any], expected: list[int]) -> None:
+    x = np.array([(i * 37 % 101) / 16 for i in range(101)], np.float32)
+    s = sampler(101, seed=42, **chain)
+    assert [s.sample(x) for _ in range(12)] == expected
+
+
+def test_negative_and_huge_seeds_are_seeds() -> None:
+    x = logits()
+    assert [sampler(VOCAB, -1).sample(x)] == [sampler(VOCAB, 2**64 - 1).sample(x)]
+
+
+@pytest.mark.parametrize("chain", [{"temperature": 0.0}, {}, {"top_k": 5}, {"top_p": 0.5}, {"min_p": 0.3}])
+class TestOddLogits:
+    def test_nan_is_never_chosen(self, chain: dict[str, Any]) -> None:
+        x = np.full(VOCAB, np.nan, np.float32)
+        x[[8, 9]] = 1.0, 0.5
+        s = sampler(VOCAB, **chain)
+        assert {s.sample(x) for _ in range(50)} <= {8, 9}
+
+    def test_plus_infinity_wins(self, chain: dict[str, Any]) -> None:
+        x = logits()
+        x[77] = np.inf
+        s = sampler(VOCAB, **chain)
+        assert {s.sample(x) for _ in range(50)} == {77}
+
+    @pytest.mark.parametrize("value", [np.nan, -np.inf])
+    def test_nothing_left_is_an_error(self, chain: dict[str, Any], value: float) -> None:
+        with pytest.raises(GenerationError, match="no token is left"):
+            sampler(VOCAB, **chain).sample(np.full(VOCAB, value, np.float32))
+
+    def test_everything_banned_is_an_error(self, chain: dict[str, Any]) -> None:
+        with pytest.raises(GenerationError, match="banned"):
+            sampler(VOCAB, **chain).sample(logits(), range(VOCAB))
+
+    def test_extreme_values_do_no_harm(self, chain: dict[str, Any]) -> None:
+        x = np.tile(np.array([3.4e38, -3.4e38, 1e-45, 0.0], np.float32), VOCAB // 4)
+        s = sampler(VOCAB, **{**chain, "repeat_penalty": 100.0}, history=[1, 2, 3])
+        assert {s.sample(x) % 4 for _ in range(50)} == {0}
+
+
+def test_a_tiny_temperature_is_greedy() -> None:
+    for temperature in (1e-3, 1e-30, 1e-44):
+        assert sampler(VOCAB, temperature=temperature).sample(logits()) == int(logits().argmax())
+
+
+@pytest.mark.parametrize("token", [-1, VOCAB])
+def test_ids_out_of_range_are_refused(token: int) -> None:
+    with pytest.raises(InvalidParameterError, match=str(token)):
+        sampler(VOCAB).accept(token)
+    with pytest.raises(InvalidParameterError, match=str(token)):
+        sampler(VOCAB).sample(logits(), [token])
+    with pytest.raises(InvalidParameterError, match=str(token)):
+        sampler(VOCAB, logit_bias={token: 1.0})
+
+
+def test_a_row_of_the_wrong_length_is_refused() -> None:
+    with pytest.raises(InvalidParameterError, match="vocabulary"):
+        sampler(VOCAB).sample(logits(n=VOCAB - 1))
+
+
+def test_the_history_slides() -> None:
+    """After any number of tokens the penalties see the window alone."""
+    rng, x = np.random.default_rng(1), logits(2, 16, 1.0)
+    history = [int(t) for t in rng.integers(0, 16, 300)]
+    params: dict[str, Any] = {"temperature": 0.0, "frequency_penalty": 0.4, "repeat_last_n": 9}
+    s = sampler(16, **params)
+    for n, token in enumerate(history, 1):
+        s.accept(token)
+        assert s.sample(x) == int(np.argmax(changed_logits(x, history[:n], **params)))
