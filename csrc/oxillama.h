@@ -64,8 +64,8 @@ typedef enum oxi_type {
     OXI_TYPE_IQ3_XXS = 18, OXI_TYPE_IQ1_S = 19, OXI_TYPE_IQ4_NL = 20, OXI_TYPE_IQ3_S = 21, OXI_TYPE_IQ2_S = 22,
     OXI_TYPE_IQ4_XS = 23, OXI_TYPE_I8 = 24, OXI_TYPE_I16 = 25, OXI_TYPE_I32 = 26, OXI_TYPE_I64 = 27,
     OXI_TYPE_F64 = 28, OXI_TYPE_IQ1_M = 29, OXI_TYPE_BF16 = 30, OXI_TYPE_TQ1_0 = 34, OXI_TYPE_TQ2_0 = 35,
-    OXI_TYPE_MXFP4 = 39, OXI_TYPE_NVFP4 = 40, OXI_TYPE_Q1_0 = 41,
-    OXI_TYPE_COUNT = 42,
+    OXI_TYPE_MXFP4 = 39, OXI_TYPE_NVFP4 = 40, OXI_TYPE_Q1_0 = 41, OXI_TYPE_Q2_0 = 42,
+    OXI_TYPE_COUNT = 43,
 } oxi_type;
 
 typedef struct oxi_type_info {
@@ -118,6 +118,9 @@ uint64_t oxi_gguf_n_tensors(const oxi_gguf *file);
 const oxi_tensor *oxi_gguf_tensor(const oxi_gguf *file, uint64_t index);
 const oxi_tensor *oxi_gguf_find_tensor(const oxi_gguf *file, const char *name);
 uint64_t oxi_gguf_file_bytes(const oxi_gguf *file); /* all shards together */
+/* Reading a tensor of a file that was cut short after it was opened kills the process (SIGBUS). Call this before long
+ * reads: it fails once that has happened. A file replaced by renaming another over it is safe. */
+oxi_status oxi_gguf_check(const oxi_gguf *file, oxi_error *err);
 /* Give a tensor's mapped pages back to the system; reading them again is slow but legal. */
 void oxi_gguf_release(const oxi_gguf *file, const oxi_tensor *tensor);
 
