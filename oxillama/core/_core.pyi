@@ -45,7 +45,13 @@ class GGUF:
         """GGUF type names: "u32", "str", "arr[i32]", …"""
     def tensors(self) -> dict[str, TensorInfo]: ...
     def raw(self, name: str) -> npt.NDArray[np.uint8]:
-        """The tensor's bytes, a read-only view of the mapping that keeps it open."""
+        """The tensor's bytes, a read-only view of the mapping that keeps it open.
+
+        Raises KeyError for a name the file does not have, ModelFormatError when the file was cut short meanwhile.
+        """
+
+def tensor_types() -> dict[int, tuple[str, int, int]]:
+    """Every tensor type whose size is known: number → (name, weights per block, bytes per block)."""
 
 def dequantize(type: int, data: npt.NDArray[np.uint8], n: int) -> Float32: ...
 def quantize(type: int, values: Float32) -> npt.NDArray[np.uint8]: ...

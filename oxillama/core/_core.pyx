@@ -2,4 +2,5 @@
 """The one extension. Each area of the C API is one .pxi; this file only gathers them."""
 
 include "errors.pxi"
+include "gguf.pxi"
 include "sample.pxi"

@@ -44,3 +44,61 @@ cdef extern from "oxillama.h" nogil:
                                   int32_t *token, oxi_error *err)
     oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t token, int32_t n_top,
                                    double *logprob, int32_t *top_ids, double *top_logprobs, oxi_error *err)
+
+    # --- GGUF files
+    const unsigned int OXI_TYPE_COUNT
+    ctypedef struct oxi_type_info:
+        const char *name
+        uint32_t block
+        uint32_t block_size
+
+    const oxi_type_info *oxi_type_describe(uint32_t type)
+
+    ctypedef enum oxi_kv_type:
+        OXI_KV_U8
+        OXI_KV_I8
+        OXI_KV_U16
+        OXI_KV_I16
+        OXI_KV_U32
+        OXI_KV_I32
+        OXI_KV_F32
+        OXI_KV_BOOL
+        OXI_KV_STRING
+        OXI_KV_ARRAY
+        OXI_KV_U64
+        OXI_KV_I64
+        OXI_KV_F64
+
+    ctypedef struct oxi_gguf:
+        pass
+
+    ctypedef struct oxi_kv:
+        const char *key
+        uint64_t key_len
+        uint32_t type
+        uint32_t elem
+        uint64_t n
+        const uint8_t *data
+
+    ctypedef struct oxi_tensor:
+        const char *name
+        uint32_t type
+        uint32_t n_dims
+        uint64_t ne[4]
+        uint64_t n_elements
+        uint64_t n_bytes
+        const uint8_t *data
+        uint32_t shard
+
+    oxi_status oxi_gguf_open(oxi_gguf **out, const char *path, oxi_error *err)
+    void oxi_gguf_close(oxi_gguf **file)
+    uint64_t oxi_gguf_n_kv(const oxi_gguf *file)
+    const oxi_kv *oxi_gguf_kv(const oxi_gguf *file, uint64_t index)
+    const oxi_kv *oxi_gguf_find_kv(const oxi_gguf *file, const char *key)
+    void oxi_gguf_next(const oxi_kv *array, const uint8_t **at, oxi_kv *item)
+    uint64_t oxi_gguf_n_tensors(const oxi_gguf *file)
+    const oxi_tensor *oxi_gguf_tensor(const oxi_gguf *file, uint64_t index)
+    const oxi_tensor *oxi_gguf_find_tensor(const oxi_gguf *file, const char *name)
+    uint64_t oxi_gguf_file_bytes(const oxi_gguf *file)
+    oxi_status oxi_gguf_check(const oxi_gguf *file, oxi_error *err)
+    void oxi_gguf_release(const oxi_gguf *file, const oxi_tensor *tensor)

@@ -1,0 +1,5 @@
+"""GGUF files as Python sees them: GGUFFile reads, GGUFWriter writes."""
+
+from oxillama.gguf.reader import GGUFFile
+
+__all__ = ["GGUFFile"]
