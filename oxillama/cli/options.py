@@ -9,6 +9,8 @@ import typer
 
 from oxillama.cli.guard import usage_error
 
+NO_MODEL = "no model is named: add --model FILE with the path of a GGUF file, or set OXILLAMA_MODEL"
+
 Model = Annotated[
     Path | None,
     typer.Option(
@@ -32,5 +34,5 @@ Special = Annotated[
 def require_model(model: Path | None) -> Path:
     """The model to use, or the end of the command with a line that says how to name one."""
     if model is None:
-        usage_error("no model is named: add --model FILE with the path of a GGUF file, or set OXILLAMA_MODEL")
+        usage_error(NO_MODEL)
     return model

@@ -1,0 +1,82 @@
+"""One completion through the engine, piece by piece: what `run` does once its arguments are understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from oxillama.engine.protocol import EngineLike, TokenizerLike
+from oxillama.engine.types import GenerationRequest, SamplingParams, Timings, Usage
+
+
+@dataclass(slots=True)
+class Completion:
+    """A finished completion. `ids` are all generated tokens, the one that ended the text included."""
+
+    prompt_ids: tuple[int, ...]
+    ids: list[int] = field(default_factory=list)
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage = Usage(0, 0)
+    timings: Timings = Timings(0.0, 0.0, 0.0)
+
+    def as_json(self, model: str) -> dict[str, Any]:
+        """The object that `run --json` prints."""
+        decoded = len(self.ids) - 1  # the first token comes out of prefill
+        return {
+            "model": model,
+            "text": self.text,
+            "ids": self.ids,
+            "prompt_ids": self.prompt_ids,
+            "finish_reason": self.finish_reason,
+            "usage": {
+                "prompt_tokens": self.usage.prompt_tokens,
+                "completion_tokens": self.usage.completion_tokens,
+                "total_tokens": self.usage.total_tokens,
+                "cached_tokens": self.usage.cached_tokens,
+            },
+            "timings": {
+                "queue_s": self.timings.queue_s,
+                "prefill_s": self.timings.prefill_s,
+                "decode_s": self.timings.decode_s,
+                "prefill_tok_s": _rate(self.usage.prompt_tokens - self.usage.cached_tokens, self.timings.prefill_s),
+                "decode_tok_s": _rate(decoded, self.timings.decode_s),
+            },
+        }
+
+
+def _rate(count: int, seconds: float) -> float | None:
+    return count / seconds if count > 0 and seconds > 0 else None
+
+
+async def complete(
+    engine: EngineLike, prompt_ids: Sequence[int], sampling: SamplingParams, write: Callable[[str], None]
+) -> Completion:
+    """Generate, handing every piece of text to `write` as soon as it is certain.
+
+    A vocabulary that puts a space before each text (as SentencePiece does) gives the first word of a new text one too;
+    it is no part of the text, and dropped when nothing but control tokens comes before.
+    """
+    tokenizer = engine.tokenizer
+    done = Completion(tuple(prompt_ids))
+    at_start = all(tokenizer.is_control(i) for i in prompt_ids) and puts_space_first(tokenizer)
+    async with engine.generate(GenerationRequest(prompt_ids=done.prompt_ids, sampling=sampling)) as stream:
+        async for event in stream:
+            text = event.text
+            if at_start and text:
+                text, at_start = text.removeprefix(" "), False
+            if event.token_id is not None:
+                done.ids.append(event.token_id)
+            if text:
+                done.text += text
+                write(text)
+            done.finish_reason = event.finish_reason or done.finish_reason
+        done.usage, done.timings = stream.usage, stream.timings
+    return done
+
+
+def puts_space_first(tokenizer: TokenizerLike) -> bool:
+    """Whether the vocabulary begins every text with a space of its own."""
+    ids = tokenizer.encode("x", add_special=False)
+    return bool(ids) and tokenizer.token_bytes(ids[0]).startswith(b" ")

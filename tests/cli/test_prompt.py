@@ -1,0 +1,31 @@
+"""What `oxillama run` starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from oxillama.cli.prompt import parse_ids, read_text
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "1 2 3", " 1, 2 ,3 "])
+def test_ids_are_separated_by_commas_or_spaces(text: str) -> None:
+    assert parse_ids(text) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("text", ["", ",", "1,x", "1.5"])
+def test_what_is_no_list_of_ids_is_a_usage_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        parse_ids(text)
+
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().err.startswith("oxillama: --prompt-ids")
+
+
+def test_a_prompt_file_is_read_whole_with_its_last_newline(tmp_path: Path) -> None:
+    file = tmp_path / "prompt.txt"
+    file.write_bytes("é\n".encode())
+
+    assert read_text(file) == "é\n"

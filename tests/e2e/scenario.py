@@ -1,0 +1,145 @@
+"""What an application does with the official client. Runs by itself: python scenario.py BASE_URL [CHECK…]
+
+Uses only what every line of the client since 1.109 has, so that the same file proves each of them.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+
+import openai
+from openai import OpenAI
+
+warnings.filterwarnings("ignore", category=DeprecationWarning)  # the client's verdict on the Assistants API
+
+MESSAGES = [{"role": "user", "content": "Tell me a story about a red ball."}]
+
+
+def models(client: OpenAI, model: str) -> None:
+    listed = [m.id for m in client.models.list()]
+    assert model in listed, listed
+    assert client.models.retrieve(model).object == "model"
+
+
+def unknown_model(client: OpenAI, model: str) -> None:
+    try:
+        client.chat.completions.create(model="no-such-model", messages=MESSAGES, max_tokens=1)
+    except openai.NotFoundError as error:
+        assert error.code == "model_not_found", error.body
+    else:
+        raise AssertionError("a model that is not there was found")
+
+
+def chat(client: OpenAI, model: str) -> None:
+    answer = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=12, temperature=0)
+    choice = answer.choices[0]
+    assert answer.object == "chat.completion" and answer.id.startswith("chatcmpl-")
+    assert choice.message.role == "assistant" and choice.finish_reason in ("stop", "length")
+    assert answer.usage.completion_tokens <= 12
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    again = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=12, temperature=0)
+    assert again.choices[0].message.content == choice.message.content, "greedy answers differ"
+
+
+def chat_stream(client: OpenAI, model: str) -> None:
+    whole = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=12, temperature=0)
+    chunks = list(
+        client.chat.completions.create(
+            model=model,
+            messages=MESSAGES,
+            max_tokens=12,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    with_choice = [c for c in chunks if c.choices]
+    text = "".join(c.choices[0].delta.content or "" for c in with_choice)
+    assert text == whole.choices[0].message.content, (text, whole.choices[0].message.content)
+    assert with_choice[0].choices[0].delta.role == "assistant"
+    assert with_choice[-1].choices[0].finish_reason == whole.choices[0].finish_reason
+    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+    assert len({c.id for c in chunks}) == 1
+
+
+def chat_choices(client: OpenAI, model: str) -> None:
+    answer = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=4, n=2, seed=1, logprobs=True)
+    assert [c.index for c in answer.choices] == [0, 1]
+    assert all(c.logprobs.content for c in answer.choices)
+
+
+def completion(client: OpenAI, model: str) -> None:
+    answer = client.completions.create(model=model, prompt="Once upon a time", max_tokens=8, temperature=0)
+    assert answer.object == "text_completion" and answer.choices[0].text
+    assert answer.usage.completion_tokens == 8
+    pieces = client.completions.create(
+        model=model, prompt="Once upon a time", max_tokens=8, temperature=0, stream=True
+    )
+    assert "".join(p.choices[0].text for p in pieces if p.choices) == answer.choices[0].text
+
+
+def invalid(client: OpenAI, model: str) -> None:
+    try:
+        client.chat.completions.create(model=model, messages=MESSAGES, temperature=-1)
+    except openai.BadRequestError as error:
+        assert error.param == "temperature", error.body
+    else:
+        raise AssertionError("a negative temperature was accepted")
+
+
+def run_create_and_poll(client: OpenAI, model: str) -> None:
+    beta = client.beta
+    assistant = beta.assistants.create(model=model, instructions="You tell stories.")
+    thread = beta.threads.create()
+    beta.threads.messages.create(thread_id=thread.id, role="user", content="Tell me a story.")
+    run = beta.threads.runs.create_and_poll(
+        thread_id=thread.id, assistant_id=assistant.id, max_completion_tokens=256, temperature=0
+    )
+    assert run.status in ("completed", "incomplete"), (run.status, run.last_error)
+    messages = list(beta.threads.messages.list(thread_id=thread.id))
+    assert [m.role for m in messages] == ["assistant", "user"]
+    assert messages[0].run_id == run.id
+    steps = list(beta.threads.runs.steps.list(run_id=run.id, thread_id=thread.id))
+    assert [s.type for s in steps] == ["message_creation"]
+    assert steps[0].step_details.message_creation.message_id == messages[0].id
+    assert beta.threads.runs.retrieve(run.id, thread_id=thread.id).status == run.status
+    assert beta.threads.retrieve(thread.id).id == thread.id
+
+
+def run_stream(client: OpenAI, model: str) -> None:
+    beta = client.beta
+    assistant = beta.assistants.create(model=model)
+    thread = beta.threads.create(messages=[{"role": "user", "content": "Tell me a story."}])
+    names: list[str] = []
+    with beta.threads.runs.stream(
+        thread_id=thread.id, assistant_id=assistant.id, max_completion_tokens=256, temperature=0
+    ) as stream:
+        names += [event.event for event in stream]
+        text = "".join(part.text.value for m in stream.get_final_messages() for part in m.content)
+    assert names[0] == "thread.run.created", names[:3]
+    assert names[-1] in ("thread.run.completed", "thread.run.incomplete"), names[-3:]
+    assert names.count("thread.message.delta") >= 2, "the text came in one piece"
+    stored = beta.threads.messages.list(thread_id=thread.id).data[0]
+    assert stored.content[0].text.value == text
+
+
+CHECKS: dict[str, Callable[[OpenAI, str], None]] = {
+    check.__name__: check
+    for check in (
+        models, unknown_model, chat, chat_stream, chat_choices, completion, invalid, run_create_and_poll, run_stream,
+    )
+}  # fmt: skip
+
+
+def main(base_url: str, *names: str) -> None:
+    client = OpenAI(base_url=f"{base_url}/v1", api_key="test", max_retries=0, timeout=120)
+    model = client.models.list().data[0].id
+    for name in names or CHECKS:
+        CHECKS[name](client, model)
+        print(f"openai {openai.__version__}: {name} ok", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
