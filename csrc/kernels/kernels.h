@@ -22,7 +22,8 @@
 
 #define OXI_PANEL 16
 
-/* Compute formats. Names say code bits and block: Q4_32 serves Q4_0 (and, with tables or minima, IQ4_NL, MXFP4, Q4_1). */
+/* Compute formats. Names say code bits and block: Q4_32 serves Q4_0 (and, with tables or minima, IQ4_NL, MXFP4, Q4_1).
+ * layout.h draws them. */
 typedef enum oxi_pack {
     OXI_PACK_F32,   /* [panel][col][16] float */
     OXI_PACK_F16,   /* [panel][col][16] half */
@@ -47,7 +48,8 @@ typedef struct oxi_matrix {
     const uint8_t *data;
 } oxi_matrix;
 
-/* Which compute format a file type is packed into; false: the type is not supported as a matrix. */
+/* Which compute format a file type is packed into; false: the type is not supported as a matrix (embedding rows are
+ * read with oxi_dequantize, which knows the same types). */
 bool oxi_pack_for(uint32_t type, oxi_pack *pack);
 /* Fill everything of `m` but data, checking n_cols against the block. */
 oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n_cols, oxi_error *err);
@@ -55,7 +57,7 @@ size_t oxi_pack_bytes(const oxi_matrix *m); /* n_panels * panel_bytes, plus the 
 /* Re-lay panels [p0, p1) of a tensor (row-major file blocks at `src`) into `dst`, which is m->data made writable. */
 void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_t p0, int64_t p1, uint8_t *dst);
 
-/* Bytes for `n_tokens` prepared activation rows of n_cols (OXI_ACT_F32: an aligned copy, or the rows themselves). */
+/* Bytes for `n_tokens` prepared activation rows of n_cols; the buffer is 64-byte aligned. */
 size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols);
 
 /* One instruction set's functions. NULL entries fall back to the row below; generic is complete. */
@@ -63,19 +65,24 @@ typedef struct oxi_kernels {
     const char *name;
     uint64_t needs; /* every OXI_CPU_* bit this row's compiler flags allow */
 
-    /* Prepare rows [t0, t1) of x [.., ldx] (floats) in `act`, a buffer for n_tokens rows. Threads take disjoint ranges. */
+    /* Prepare rows [t0, t1) of x [.., ldx] (floats) in `act`, a buffer for n_tokens rows (the same n_tokens goes to
+     * matmul). Threads take disjoint ranges. A block that holds a NaN or an infinity makes its whole token NaN. */
     void (*prepare[OXI_ACT_COUNT])(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
                                    void *act);
 
     /* out[t * ldo + row] = sum over columns, for every prepared token t < n_tokens and every row of panels [p0, p1) below
-     * n_rows. Overwrites, never accumulates. `scratch`: OXI_MATMUL_SCRATCH bytes, one per thread, 64-byte aligned. */
+     * n_rows. Overwrites, never accumulates. A token's result does not depend on the other tokens or on p0, p1: within a
+     * row of this table it is the same to the last bit. `scratch`: OXI_MATMUL_SCRATCH bytes, one per thread, 64-byte
+     * aligned. Threads that take panels in multiples of 4 waste nothing. */
     void (*matmul[OXI_PACK_COUNT])(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens,
                                    float *out, int64_t ldo, void *scratch);
 } oxi_kernels;
 
 #define OXI_MATMUL_SCRATCH (1u << 20)
 
-/* The row in use (select.c). */
+/* The row in use (select.c). Before oxi_kernels_init: generic. */
 const oxi_kernels *oxi_kernels_get(void);
+/* Any row this CPU can execute, by its exact name or its family's; NULL otherwise. */
+const oxi_kernels *oxi_kernels_find(const char *name);
 
 #endif

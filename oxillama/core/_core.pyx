@@ -3,4 +3,5 @@
 
 include "errors.pxi"
 include "gguf.pxi"
+include "kernels.pxi"
 include "sample.pxi"

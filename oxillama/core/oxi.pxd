@@ -20,6 +20,27 @@ cdef extern from "oxillama.h" nogil:
 
     oxi_status oxi_fail(oxi_error *err, oxi_status code, const char *fmt, ...)
 
+    # --- thread pool
+    ctypedef struct oxi_pool:
+        pass
+
+    oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err)
+    void oxi_pool_close(oxi_pool **pool)
+    int oxi_pool_size(const oxi_pool *pool)
+
+    # --- file formats and kernel rows
+    ctypedef struct oxi_type_info:
+        const char *name
+        uint32_t block
+        uint32_t block_size
+
+    const oxi_type_info *oxi_type_describe(uint32_t type)
+    oxi_status oxi_dequantize(uint32_t type, const void *src, uint64_t n, float *dst, oxi_error *err)
+    oxi_status oxi_quantize(uint32_t type, const float *src, uint64_t n, void *dst, oxi_error *err)
+    oxi_status oxi_kernels_init(const char *forced, oxi_error *err)
+    const char *oxi_kernels_name()
+    const char *const *oxi_kernels_available()
+
     # --- sampling
     ctypedef struct oxi_sampler:
         pass

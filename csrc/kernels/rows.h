@@ -1,0 +1,9 @@
+/* The rows this build holds, one per instruction-set file. Private to kernels/. */
+#ifndef OXI_ROWS_H
+#define OXI_ROWS_H
+
+#include "kernels.h"
+
+extern const oxi_kernels oxi_row_generic;
+
+#endif

@@ -1,0 +1,39 @@
+#include "spread.h"
+
+/* Panels in fours, so that no thread prepares weights for half a tile. */
+#define PANELS_TOGETHER 4
+
+void oxi_spread_panels(int64_t n_panels, int thread, int n_threads, int64_t *p0, int64_t *p1)
+{
+    const int64_t fours = (n_panels + PANELS_TOGETHER - 1) / PANELS_TOGETHER;
+    *p0 = fours * thread / n_threads * PANELS_TOGETHER;
+    *p1 = fours * (thread + 1) / n_threads * PANELS_TOGETHER;
+    if (*p0 > n_panels) *p0 = n_panels;
+    if (*p1 > n_panels) *p1 = n_panels;
+}
+
+typedef struct product {
+    const oxi_kernels *row;
+    const oxi_matrix *m;
+    const void *act;
+    int64_t n_tokens, ldo;
+    float *out;
+    uint8_t *scratch; /* OXI_MATMUL_SCRATCH per thread */
+} product;
+
+static void multiply(void *arg, int thread, int n_threads)
+{
+    const product *p = arg;
+    int64_t p0, p1;
+    oxi_spread_panels(p->m->n_panels, thread, n_threads, &p0, &p1);
+    if (p0 < p1)
+        p->row->matmul[p->m->pack](p->m, p0, p1, p->act, p->n_tokens, p->out, p->ldo,
+                                   p->scratch + (size_t)thread * OXI_MATMUL_SCRATCH);
+}
+
+void oxi_spread_matmul(const oxi_kernels *row, oxi_pool *pool, const oxi_matrix *m, const void *act, int64_t n_tokens,
+                       float *out, int64_t ldo, void *scratch)
+{
+    product p = {row, m, act, n_tokens, ldo, out, scratch};
+    oxi_pool_run(pool, multiply, &p);
+}

@@ -1,0 +1,104 @@
+/* From a type's number to its format, and the loops that turn whole rows to float32 and back. */
+#include "quant.h"
+
+#include "half.h"
+
+const oxi_format *oxi_format_of(uint32_t type)
+{
+    switch (type) {
+    case OXI_TYPE_Q4_0: return &oxi_format_q4_0;
+    case OXI_TYPE_Q8_0: return &oxi_format_q8_0;
+    case OXI_TYPE_Q4_K: return &oxi_format_q4_k;
+    case OXI_TYPE_Q5_K: return &oxi_format_q5_k;
+    case OXI_TYPE_Q6_K: return &oxi_format_q6_k;
+    default: return NULL;
+    }
+}
+
+static oxi_status unsupported(uint32_t type, const char *doing, oxi_error *err)
+{
+    const char *name = oxi_type_describe(type)->name;
+    if (name) return oxi_fail(err, OXI_ERR_UNSUPPORTED, "%s weights of type %s is not supported", doing, name);
+    return oxi_fail(err, OXI_ERR_UNSUPPORTED, "%s weights: GGUF defines no tensor type %u", doing, type);
+}
+
+static void dequantize_block(const oxi_format *f, const oxi_block *b, float *dst)
+{
+    const float d = oxi_half_float(b->d), dmin = f->minima ? oxi_half_float(b->dmin) : 0.0f;
+    for (int g = 0; g < f->block / f->group; g++) {
+        const float scale = d * (float)b->scale[g], minimum = f->minima ? dmin * (float)b->minimum[g] : 0.0f;
+        const uint8_t *code = b->code + g * f->group;
+        float *out = dst + g * f->group;
+        if (f->minima)
+            for (int i = 0; i < f->group; i++) out[i] = scale * (float)(code[i] - f->zero) - minimum;
+        else
+            for (int i = 0; i < f->group; i++) out[i] = scale * (float)(code[i] - f->zero);
+    }
+}
+
+oxi_status oxi_dequantize(uint32_t type, const void *src, uint64_t n, float *dst, oxi_error *err)
+{
+    const uint8_t *bytes = src;
+    if (type == OXI_TYPE_F32) {
+        memcpy(dst, src, n * sizeof(float));
+        return OXI_OK;
+    }
+    if (type == OXI_TYPE_F16) {
+        for (uint64_t i = 0; i < n; i++) dst[i] = oxi_half_float(oxi_read_u16(bytes + 2 * i));
+        return OXI_OK;
+    }
+    if (type == OXI_TYPE_BF16) {
+        for (uint64_t i = 0; i < n; i++) dst[i] = oxi_bf16_float(oxi_read_u16(bytes + 2 * i));
+        return OXI_OK;
+    }
+    const oxi_format *f = oxi_format_of(type);
+    if (!f) return unsupported(type, "decoding", err);
+    if (n % f->block)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "%llu weights are not a multiple of %s's block of %u",
+                        (unsigned long long)n, oxi_type_describe(type)->name, f->block);
+    oxi_block block;
+    for (uint64_t i = 0; i < n / f->block; i++) {
+        f->decode(bytes + i * f->block_size, &block);
+        dequantize_block(f, &block, dst + i * f->block);
+    }
+    return OXI_OK;
+}
+
+static bool all_finite(const float *x, int n)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < n; i++) {
+        const uint32_t body = oxi_float_bits(x[i]) & 0x7fffffffu;
+        most = body > most ? body : most;
+    }
+    return most < 0x7f800000u;
+}
+
+oxi_status oxi_quantize(uint32_t type, const float *src, uint64_t n, void *dst, oxi_error *err)
+{
+    uint8_t *bytes = dst;
+    if (type == OXI_TYPE_F32) {
+        memcpy(dst, src, n * sizeof(float));
+        return OXI_OK;
+    }
+    if (type == OXI_TYPE_F16 || type == OXI_TYPE_BF16) {
+        for (uint64_t i = 0; i < n; i++) {
+            const uint16_t v = type == OXI_TYPE_F16 ? oxi_float_half(src[i]) : oxi_float_bf16(src[i]);
+            memcpy(bytes + 2 * i, &v, 2);
+        }
+        return OXI_OK;
+    }
+    const oxi_format *f = oxi_format_of(type);
+    if (!f) return unsupported(type, "quantising to", err);
+    if (n % f->block)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "%llu weights are not a multiple of %s's block of %u",
+                        (unsigned long long)n, oxi_type_describe(type)->name, f->block);
+    for (uint64_t i = 0; i < n / f->block; i++) {
+        if (!all_finite(src + i * f->block, f->block))
+            return oxi_fail(err, OXI_ERR_ARGUMENT, "a weight between %llu and %llu is not finite: %s cannot hold it",
+                            (unsigned long long)(i * f->block), (unsigned long long)((i + 1) * f->block - 1),
+                            oxi_type_describe(type)->name);
+        f->encode(src + i * f->block, bytes + i * f->block_size);
+    }
+    return OXI_OK;
+}

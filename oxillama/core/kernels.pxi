@@ -1,0 +1,195 @@
+import os
+import time
+
+import numpy as np
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "kernels/kernels.h" nogil:
+    ctypedef enum oxi_act:
+        pass
+
+    ctypedef struct oxi_matrix:
+        int pack
+        int act
+        int64_t n_rows
+        int64_t n_cols
+        int64_t n_panels
+        size_t panel_bytes
+        const uint8_t *data
+
+    ctypedef void (*oxi_prepare_fn)(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
+                                    void *act)
+
+    ctypedef struct oxi_kernels:
+        const char *name
+        oxi_prepare_fn *prepare
+
+    oxi.oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n_cols, oxi.oxi_error *err)
+    size_t oxi_pack_bytes(const oxi_matrix *m)
+    void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_t p0, int64_t p1, uint8_t *dst)
+    size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols)
+    const oxi_kernels *oxi_kernels_get()
+    const oxi_kernels *oxi_kernels_find(const char *name)
+    enum:
+        OXI_MATMUL_SCRATCH
+
+
+cdef extern from "kernels/spread.h" nogil:
+    void oxi_spread_matmul(const oxi_kernels *row, oxi.oxi_pool *pool, const oxi_matrix *m, const void *act,
+                           int64_t n_tokens, float *out, int64_t ldo, void *scratch)
+
+
+cdef extern from "platform/memory.h" nogil:
+    void *oxi_alloc(size_t bytes)
+    void oxi_free(void *memory)
+
+
+cdef bint _kernels_chosen = False
+
+
+cdef int ensure_kernels() except -1:
+    """Choose the kernel row on first use, so that a wrong OXILLAMA_ISA is an error of the command, not of the import."""
+    global _kernels_chosen
+    cdef oxi.oxi_error err
+    if _kernels_chosen:
+        return 0
+    cdef bytes forced = os.environ.get("OXILLAMA_ISA", "").encode("utf-8", "replace")
+    check(oxi.oxi_kernels_init(forced, &err), &err)
+    _kernels_chosen = True
+    return 0
+
+
+def isa():
+    """Name of the kernel row in use."""
+    ensure_kernels()
+    return oxi.oxi_kernels_name().decode()
+
+
+def available_isas():
+    """Rows this CPU can execute, slowest first."""
+    cdef const char *const *names = oxi.oxi_kernels_available()
+    cdef list found = []
+    while names[len(found)] != NULL:
+        found.append(names[len(found)].decode())
+    return found
+
+
+cdef size_t _encoded_bytes(uint32_t type, uint64_t n) except 0:
+    """Bytes of n weights of a type, or an error that names it."""
+    cdef const oxi.oxi_type_info *info = oxi.oxi_type_describe(type)
+    if info.name == NULL or info.block_size == 0:
+        raise ModelUnsupportedError(f"tensor type {type} is not supported")
+    if n == 0 or n % info.block:
+        raise InvalidParameterError(f"{n} weights are not a positive multiple of {info.name.decode()}'s block of {info.block}")
+    return <size_t>(n // info.block * info.block_size)
+
+
+def dequantize(uint32_t type, const uint8_t[::1] data not None, uint64_t n):
+    """Decode `n` weights of GGUF tensor type `type` to float32, bit for bit what the format's definition says.
+
+    Raises ModelUnsupportedError (type), InvalidParameterError (n not a multiple of the block, data of another length).
+    """
+    cdef size_t need = _encoded_bytes(type, n)
+    cdef oxi.oxi_error err
+    cdef oxi.oxi_status status
+    if <size_t>data.shape[0] != need:
+        raise InvalidParameterError(f"{n} weights of this type take {need} bytes, got {data.shape[0]}")
+    out = np.empty(n, np.float32)
+    cdef float[::1] view = out
+    with nogil:
+        status = oxi.oxi_dequantize(type, &data[0], n, &view[0], &err)
+    check(status, &err)
+    return out
+
+
+def quantize(uint32_t type, const float[::1] values not None):
+    """Encode float32 values as GGUF tensor type `type`, for test models and benchmark files. Releases the GIL.
+
+    Raises ModelUnsupportedError (type), InvalidParameterError (count, or a value that is not finite).
+    """
+    cdef uint64_t n = values.shape[0]
+    cdef oxi.oxi_error err
+    cdef oxi.oxi_status status
+    out = np.empty(_encoded_bytes(type, n), np.uint8)
+    cdef uint8_t[::1] view = out
+    with nogil:
+        status = oxi.oxi_quantize(type, &values[0], n, &view[0], &err)
+    check(status, &err)
+    return out
+
+
+cdef class _PackedMatrix:
+    """A packed matrix by itself, for tests and benchmarks of the kernels."""
+
+    cdef oxi_matrix _m
+    cdef uint8_t *_data
+
+    def __cinit__(self, uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int64_t n_cols):
+        cdef oxi.oxi_error err
+        check(oxi_pack_plan(&self._m, type, n_rows, n_cols, &err), &err)
+        cdef size_t need = _encoded_bytes(type, <uint64_t>n_cols) * <size_t>n_rows
+        if <size_t>data.shape[0] != need:
+            raise InvalidParameterError(f"the matrix takes {need} bytes, got {data.shape[0]}")
+        self._data = <uint8_t *>oxi_alloc(oxi_pack_bytes(&self._m))
+        if self._data == NULL:
+            raise MemoryError("packed matrix: out of memory")
+        with nogil:
+            oxi_pack_panels(&self._m, type, &data[0], 0, self._m.n_panels, self._data)
+        self._m.data = self._data
+
+    def __dealloc__(self):
+        oxi_free(self._data)
+
+    @property
+    def packed_bytes(self):
+        """Bytes that a product reads."""
+        return self._m.n_panels * self._m.panel_bytes
+
+    def run(self, const float[:, ::1] x not None, isa=None, int n_threads=1, int repeats=1):
+        """(x @ weights.T, seconds of each of `repeats` products, preparation of x not counted)."""
+        cdef const oxi_kernels *row
+        cdef oxi.oxi_pool *pool = NULL
+        cdef oxi.oxi_error err
+        cdef int64_t n_tokens = x.shape[0]
+        cdef void *act
+        cdef void *scratch
+        if x.shape[1] != self._m.n_cols:
+            raise InvalidParameterError(f"the matrix has {self._m.n_cols} columns, x has {x.shape[1]}")
+        if isa is None:
+            ensure_kernels()
+            row = oxi_kernels_get()
+        else:
+            name = isa.encode()
+            row = oxi_kernels_find(name)
+            if row == NULL:
+                raise InvalidParameterError(f"isa {isa!r} is not available here: {', '.join(available_isas())}")
+        out = np.empty((n_tokens, self._m.n_rows), np.float32)
+        cdef float[:, ::1] view = out
+        if n_tokens == 0:
+            return out, []
+        act = oxi_alloc(oxi_act_bytes(<oxi_act>self._m.act, n_tokens, self._m.n_cols))
+        scratch = oxi_alloc(<size_t>n_threads * OXI_MATMUL_SCRATCH)
+        seconds = []
+        try:
+            if act == NULL or scratch == NULL:
+                raise MemoryError("packed matrix: out of memory")
+            check(oxi.oxi_pool_open(&pool, n_threads, &err), &err)
+            row.prepare[self._m.act](&x[0, 0], self._m.n_cols, 0, n_tokens, n_tokens, self._m.n_cols, act)
+            for _ in range(repeats):
+                start = time.perf_counter()
+                with nogil:
+                    oxi_spread_matmul(row, pool, &self._m, act, n_tokens, &view[0, 0], self._m.n_rows, scratch)
+                seconds.append(time.perf_counter() - start)
+        finally:
+            oxi.oxi_pool_close(&pool)
+            oxi_free(act)
+            oxi_free(scratch)
+        return out, seconds
+
+
+def _matmul(uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int64_t n_cols, const float[:, ::1] x not None,
+            isa=None):
+    """x [n_tokens, n_cols] times the transposed matrix of file blocks `data`, packed and multiplied as in a model."""
+    return _PackedMatrix(type, data, n_rows, n_cols).run(x, isa)[0]
