@@ -68,12 +68,6 @@ cdef extern from "oxillama.h" nogil:
 
     # --- GGUF files
     const unsigned int OXI_TYPE_COUNT
-    ctypedef struct oxi_type_info:
-        const char *name
-        uint32_t block
-        uint32_t block_size
-
-    const oxi_type_info *oxi_type_describe(uint32_t type)
 
     ctypedef enum oxi_kv_type:
         OXI_KV_U8
