@@ -1,0 +1,186 @@
+"""Who runs in the next step: pure decisions, without clock, channel, thread or model.
+
+Three verbs move a ticket: `add` queues it, `plan` admits it and cuts the next step, `commit` records that the step was
+evaluated. `drop` ends it from any state and frees what it held.
+
+Pages. A ticket is admitted when the pages for the most tokens it may ever hold are free in this scheduler's own ledger;
+they stay its own until it is dropped. What is admitted can therefore always run to its end: no pre-emption, no
+recomputation, no deadlock. The price is that a request without max_tokens holds pages for the whole context.
+
+Order. Interactive tickets go first, each class in order of arrival. Whose turn it is is never overtaken for lack of
+pages, so large requests do not starve; nor does background work: a ticket that has been passed over PATIENCE times takes
+the next turn. Background tickets hold at most all slots but one, where there is more than one.
+
+Steps. Every decoding ticket takes one token; the rest of the budget goes to prefill, shared evenly among those that
+wait for it, so that a short prompt is not stuck behind a long one. While anyone decodes, prefill gets at most
+`n_prefill_shared` tokens a step, because everyone waits for the whole step.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass, field
+
+from oxillama.engine.types import Priority
+
+PATIENCE = 16
+"""How many interactive tickets may pass the first background ticket that waits."""
+
+BACKGROUND_SHARE = 8
+"""One part in so many of a step's prefill is left to background tickets while interactive ones want it all."""
+
+
+class TicketState(enum.Enum):
+    WAITING = enum.auto()
+    ACTIVE = enum.auto()
+    ENDED = enum.auto()
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One request as the scheduler sees it.
+
+    n_prompt: its prompt, at least one token. n_limit: the most tokens it may ever hold, completion included.
+    max_slice: the most of its tokens in one step. The rest belongs to the scheduler: n_known tokens exist, n_computed
+    of them have been evaluated, it holds `pages`.
+    """
+
+    n_prompt: int
+    n_limit: int
+    priority: Priority = Priority.INTERACTIVE
+    max_slice: int = 2**31 - 1
+    state: TicketState = TicketState.WAITING
+    n_known: int = field(init=False)
+    n_computed: int = 0
+    pages: int = 0
+    passed_over: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_prompt <= self.n_limit:
+            raise ValueError(f"a ticket of {self.n_prompt} prompt tokens and at most {self.n_limit} in all")
+        self.n_known = self.n_prompt
+
+    @property
+    def pending(self) -> int:
+        """Tokens that exist and have not been evaluated."""
+        return self.n_known - self.n_computed
+
+    @property
+    def decoding(self) -> bool:
+        return self.n_computed >= self.n_prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Tokens [start, start + count) of a ticket, all in one step. `completes`: the last is its last known one."""
+
+    ticket: Ticket
+    start: int
+    count: int
+    completes: bool
+
+
+class Scheduler:
+    """Decides; see the module. Not thread-safe."""
+
+    def __init__(
+        self, *, n_slots: int, n_pages: int, page_size: int, n_batch: int, n_prefill_shared: int | None = None
+    ) -> None:
+        if not 1 <= n_slots <= n_batch:
+            raise ValueError(f"{n_slots} slots do not fit a batch of {n_batch} tokens")
+        self.n_slots = n_slots
+        self.n_pages = n_pages
+        self.page_size = page_size
+        self.n_batch = n_batch
+        self.n_prefill_shared = n_batch if n_prefill_shared is None else max(1, n_prefill_shared)
+        self.free_pages = n_pages
+        self._waiting: dict[Priority, deque[Ticket]] = {priority: deque() for priority in Priority}
+        self._active: list[Ticket] = []  # in order of admission
+
+    @property
+    def n_active(self) -> int:
+        return len(self._active)
+
+    @property
+    def n_waiting(self) -> int:
+        return sum(len(queue) for queue in self._waiting.values())
+
+    def pages_for(self, n_tokens: int) -> int:
+        return -(-n_tokens // self.page_size)
+
+    def add(self, ticket: Ticket) -> None:
+        """Queue it. Raises ValueError if it could never be admitted."""
+        ticket.pages = self.pages_for(ticket.n_limit)
+        if ticket.pages > self.n_pages:
+            raise ValueError(f"{ticket.n_limit} tokens need {ticket.pages} pages of {self.n_pages}")
+        self._waiting[ticket.priority].append(ticket)
+
+    def plan(self) -> list[Slice]:
+        """Admit whom there is room for and cut the next step; empty only when there is nothing to do."""
+        self._admit()
+        decoding = [t for t in self._active if t.decoding]
+        prefill = [t for t in self._active if not t.decoding]
+        slices = [Slice(t, t.n_computed, 1, True) for t in decoding]
+        budget = self.n_batch - len(decoding)
+        if decoding:
+            budget = min(budget, self.n_prefill_shared)
+        first = [t for t in prefill if t.priority is Priority.INTERACTIVE]
+        later = [t for t in prefill if t.priority is not Priority.INTERACTIVE]
+        kept = max(1, budget // BACKGROUND_SHARE) if first and later and budget > 1 else 0
+        cut = _cut(first, budget - kept)
+        return slices + cut + _cut(later, budget - sum(s.count for s in cut))
+
+    def commit(self, slices: list[Slice]) -> None:
+        """The slices have been evaluated: who completed one has a further token to evaluate, unless it is dropped."""
+        for piece in slices:
+            ticket = piece.ticket
+            if ticket.state is not TicketState.ACTIVE:
+                continue
+            ticket.n_computed += piece.count
+            if piece.completes:
+                ticket.n_known += 1
+
+    def drop(self, ticket: Ticket) -> None:
+        """End it, whatever its state; its slot and pages are free for the next plan. Dropping twice is harmless."""
+        if ticket.state is TicketState.WAITING:
+            self._waiting[ticket.priority].remove(ticket)
+        elif ticket.state is TicketState.ACTIVE:
+            self._active.remove(ticket)
+            self.free_pages += ticket.pages
+        ticket.state = TicketState.ENDED
+
+    def _admit(self) -> None:
+        while len(self._active) < self.n_slots:
+            queue = self._turn()
+            if queue is None or queue[0].pages > self.free_pages:
+                return
+            ticket = queue.popleft()
+            background = self._waiting[Priority.BACKGROUND]
+            if ticket.priority is Priority.INTERACTIVE and background:
+                background[0].passed_over += 1
+            ticket.state = TicketState.ACTIVE
+            self.free_pages -= ticket.pages
+            self._active.append(ticket)
+
+    def _turn(self) -> deque[Ticket] | None:
+        """The queue whose first ticket is next."""
+        interactive, background = self._waiting[Priority.INTERACTIVE], self._waiting[Priority.BACKGROUND]
+        held = sum(t.priority is Priority.BACKGROUND for t in self._active)
+        may_take = bool(background) and held < max(1, self.n_slots - 1)
+        if may_take and (not interactive or background[0].passed_over >= PATIENCE):
+            return background
+        return interactive or None
+
+
+def _cut(tickets: list[Ticket], budget: int) -> list[Slice]:
+    """Share `budget` tokens of prefill evenly; what a short prompt leaves goes to the others."""
+    wanted = {t: min(t.pending, t.max_slice) for t in tickets}
+    given: dict[Ticket, int] = {}
+    left = len(tickets)
+    for ticket in sorted(tickets, key=lambda t: wanted[t]):  # stable: equal wants in order of admission
+        # Round up, so that a budget below one token each still serves somebody: the first of those admitted.
+        given[ticket] = min(wanted[ticket], -(-budget // left))
+        budget -= given[ticket]
+        left -= 1
+    return [Slice(t, t.n_computed, given[t], given[t] == t.pending) for t in tickets if given[t] > 0]

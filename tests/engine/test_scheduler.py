@@ -1,0 +1,141 @@
+"""The scheduler's decisions, one claim each; their invariants under any traffic are in test_scheduler_properties."""
+
+from __future__ import annotations
+
+import pytest
+
+from oxillama.engine.scheduler import PATIENCE, Scheduler, Slice, Ticket, TicketState
+from oxillama.engine.types import Priority
+
+
+def scheduler(n_slots: int = 4, n_pages: int = 64, n_batch: int = 32, n_prefill_shared: int | None = None) -> Scheduler:
+    return Scheduler(n_slots=n_slots, n_pages=n_pages, page_size=16, n_batch=n_batch, n_prefill_shared=n_prefill_shared)
+
+
+def ticket(n_prompt: int, n_new: int = 8, priority: Priority = Priority.INTERACTIVE, max_slice: int = 10**6) -> Ticket:
+    return Ticket(n_prompt=n_prompt, n_limit=n_prompt + n_new, priority=priority, max_slice=max_slice)
+
+
+def shape(plan: list[Slice]) -> list[tuple[int, int, bool]]:
+    return [(s.start, s.count, s.completes) for s in plan]
+
+
+def step(s: Scheduler) -> list[Slice]:
+    plan = s.plan()
+    s.commit(plan)
+    return plan
+
+
+def test_a_prompt_is_evaluated_in_chunks_of_the_batch_and_then_decoded() -> None:
+    s = scheduler()
+    s.add(ticket(70))
+    shapes = [shape(step(s)) for _ in range(5)]
+    assert shapes == [[(0, 32, False)], [(32, 32, False)], [(64, 6, True)], [(70, 1, True)], [(71, 1, True)]]
+
+
+def test_decoding_goes_on_while_another_prompt_is_read() -> None:
+    s = scheduler()
+    s.add(ticket(3))
+    step(s)
+    s.add(ticket(100))
+    assert shape(step(s)) == [(3, 1, True), (0, 31, False)]
+    assert shape(step(s)) == [(4, 1, True), (31, 31, False)]
+
+
+def test_prefill_is_kept_small_while_somebody_decodes() -> None:
+    s = scheduler(n_prefill_shared=8)
+    s.add(ticket(100))
+    assert shape(step(s)) == [(0, 32, False)]
+    s.add(ticket(2))
+    step(s)
+    assert sorted(shape(step(s))) == [(2, 1, True), (62, 8, False)]
+
+
+def test_prompts_share_a_step_evenly_and_a_short_one_leaves_its_rest() -> None:
+    s = scheduler()
+    for n in (100, 6, 100):
+        s.add(ticket(n))
+    assert shape(step(s)) == [(0, 13, False), (0, 6, True), (0, 13, False)]
+
+
+def test_a_slice_is_no_longer_than_the_ticket_allows() -> None:
+    s = scheduler()
+    s.add(ticket(100, max_slice=5))
+    assert shape(step(s)) == [(0, 5, False)]
+
+
+def test_interactive_prompts_go_before_background_ones_which_still_advance() -> None:
+    s = scheduler()
+    s.add(ticket(100, priority=Priority.BACKGROUND))
+    s.add(ticket(100))
+    assert [(x.ticket.priority, x.count) for x in step(s)] == [(Priority.INTERACTIVE, 28), (Priority.BACKGROUND, 4)]
+
+
+def test_background_work_leaves_a_slot_to_interactive_requests() -> None:
+    s = scheduler(n_slots=3)
+    for _ in range(5):
+        s.add(ticket(4, priority=Priority.BACKGROUND))
+    step(s)
+    assert (s.n_active, s.n_waiting) == (2, 3)
+    s.add(ticket(4))
+    step(s)
+    assert s.n_active == 3
+
+
+def test_background_work_waits_for_interactive_requests_but_not_for_ever() -> None:
+    s = scheduler(n_slots=1)
+    patient = ticket(1, priority=Priority.BACKGROUND)
+    s.add(ticket(1))
+    step(s)
+    s.add(patient)
+    served = 0
+    while patient.state is TicketState.WAITING:
+        s.add(ticket(1))
+        s.drop(s.plan()[0].ticket)
+        s.plan()
+        served += 1
+        assert served <= PATIENCE + 2
+    assert served > PATIENCE
+
+
+def test_a_large_request_is_not_overtaken_for_ever() -> None:
+    s = scheduler(n_pages=4)
+    small, large, later = ticket(8), ticket(40, 20), ticket(8)
+    for t in (small, large, later):
+        s.add(t)
+    step(s)
+    assert [t.state for t in (small, large, later)] == [TicketState.ACTIVE, TicketState.WAITING, TicketState.WAITING]
+    s.drop(small)
+    step(s)
+    assert [t.state for t in (large, later)] == [TicketState.ACTIVE, TicketState.WAITING]
+
+
+def test_a_dropped_ticket_is_out_of_the_next_plan_and_its_pages_are_free() -> None:
+    s = scheduler(n_pages=4)
+    first, second = ticket(40, 20), ticket(40, 20)
+    s.add(first)
+    s.add(second)
+    step(s)
+    s.drop(first)
+    assert [x.ticket for x in s.plan()] == [second]
+    s.drop(second)
+    s.drop(second)
+    assert s.free_pages == 4
+
+
+def test_dropping_a_waiting_ticket_leaves_the_active_one_alone() -> None:
+    s = scheduler(n_slots=1)
+    active, waiting = ticket(4), ticket(4)
+    s.add(active)
+    s.add(waiting)
+    step(s)
+    s.drop(waiting)
+    assert [x.ticket for x in step(s)] == [active]
+    assert (s.n_active, s.n_waiting) == (1, 0)
+
+
+def test_a_ticket_that_can_never_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="pages"):
+        scheduler(n_pages=2).add(ticket(40))
+    with pytest.raises(ValueError, match="slots"):
+        scheduler(n_slots=64)
