@@ -1,0 +1,116 @@
+"""The application: routes, and what happens around every request (ids, keys, origins, errors, a log line)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from quart import Response, current_app, request
+from quart_trio import QuartTrio
+
+from oxillama.server.asgi import HTTPConnection, ServerRequest
+from oxillama.server.auth import OPEN_PATHS, Keyring
+from oxillama.server.config import ServerConfig, load_config
+from oxillama.server.cors import CORS
+from oxillama.server.errors import APIError, api_error, server_fault
+from oxillama.server.lifespan import EngineLifespan
+from oxillama.server.log import make_logger
+from oxillama.server.responses import error_response
+from oxillama.server.routes import BLUEPRINTS
+from oxillama.server.state import ServerState
+
+if TYPE_CHECKING:
+    from quart.typing import ResponseReturnValue
+
+    from oxillama.engine.protocol import EngineLike
+
+
+class Application(QuartTrio):
+    """Quart-Trio with the server's state, and its own way through a request."""
+
+    request_class = ServerRequest
+    asgi_http_class = HTTPConnection
+    asgi_lifespan_class = EngineLifespan
+
+    state: ServerState
+    keyring: Keyring
+    cors: CORS
+    owns_engine: bool
+
+    def log_exception(self, exception_info: Any) -> None:
+        self.state.log.error("request failed", exc_info=exception_info)
+
+
+def create_app(
+    config: ServerConfig | None = None, *, engine: EngineLike | None = None, owns_engine: bool = True
+) -> Application:
+    """The application. Without `config` it is read from `oxillama.toml` and `OXILLAMA_*` variables.
+
+    engine: one that is open already and stays its owner's. Without it, the application opens the model in its own
+    lifespan, as any ASGI server needs it; `serve` passes owns_engine=False and opens it beside the server, where a
+    failure ends the program.
+    """
+    config = load_config() if config is None else config
+    app = Application("oxillama.server", static_folder=None)
+    app.state = ServerState(config, make_logger(config))
+    app.keyring = Keyring(config.api_keys)
+    app.cors = CORS(config.cors_origins)
+    app.owns_engine = owns_engine and engine is None
+    if engine is not None:
+        app.state.attach(engine)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body
+    app.config["BODY_TIMEOUT"] = config.body_timeout
+    # Redirects would be HTML, and `//` or a trailing slash no reason for one.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.before_request(_before)
+    app.after_request(_after)
+    app.register_error_handler(Exception, _error)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _current() -> Application:
+    return cast("Application", current_app)
+
+
+async def _before() -> ResponseReturnValue | None:
+    """Refuse what must not reach a route."""
+    if "Transfer-Encoding" in request.headers and "Content-Length" in request.headers:
+        # Two lengths: whatever follows may have been smuggled past a proxy (RFC 9112, 6.1), so the connection ends too.
+        message = "A request must not have both Content-Length and Transfer-Encoding."
+        raise APIError(400, message, headers={"Connection": "close"})
+    app = _current()
+    if request.method == "OPTIONS":
+        return Response("", 204, headers=app.cors.headers(request.headers, preflight=True), content_type=None)
+    if request.path not in OPEN_PATHS:
+        app.keyring.check(request.headers.get("Authorization"))
+    return None
+
+
+async def _after(response: Response) -> Response:
+    current = cast("ServerRequest", request)
+    app = _current()
+    elapsed = (time.perf_counter() - current.began) * 1000
+    response.headers["x-request-id"] = current.id
+    response.headers["openai-processing-ms"] = str(round(elapsed))
+    for name, value in app.cors.headers(request.headers).items():
+        response.headers.setdefault(name, value)
+    app.state.log.info(
+        "request",
+        id=current.id,
+        method=request.method,
+        path=request.path[:200],
+        status=response.status_code,
+        ms=round(elapsed, 1),
+        client=request.remote_addr,
+    )
+    return response
+
+
+async def _error(error: Exception) -> Response:
+    told = api_error(error, method=request.method, path=request.path)
+    if told is None:
+        _current().state.log.error("request failed", id=cast("ServerRequest", request).id, exc_info=error)
+    return error_response(told or server_fault())

@@ -1,0 +1,136 @@
+"""The server's settings: defaults, then `oxillama.toml`, then `OXILLAMA_*` variables, then keyword arguments."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+import msgspec
+
+from oxillama.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENV_PREFIX = "OXILLAMA_"
+CONFIG_FILE = "oxillama.toml"
+# Variables of other parts (the kernel row, build switches, where this file is) that are no settings of the server.
+OTHER_VARIABLES = frozenset({"CONFIG", "ISA", "WERROR", "SANITIZE", "COVERAGE", "DEBUG"})
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. Times are in seconds, sizes in bytes. None means the engine's own choice.
+
+    model: the GGUF file. alias: the model's name on the wire instead of the file's. data_dir: where threads are kept.
+    threads, ctx_size, parallel, max_waiting: the engine's threads, context per request, slots and queue.
+    api_keys: any one of them opens the API; none at all leaves it open. cors_origins: exact origins, or "*".
+    max_body: larger request bodies are refused with 413. generation_timeout: the longest one generation may take.
+    drain_timeout: how long SIGTERM waits for requests under way before it cuts them off.
+    ping_interval: the longest silence in a stream. body_timeout: the longest a request body may take to arrive.
+    write_timeout: a client that takes no byte for so long is dropped. keep_alive_timeout: the same for an idle
+    connection, and for a request's headers to arrive.
+    """
+
+    model: str | None = None
+    alias: str | None = None
+    data_dir: str | None = None
+    threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
+    ctx_size: Count | None = None
+    parallel: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
+    max_waiting: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
+    api_keys: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+
+    max_body: Annotated[int, msgspec.Meta(ge=1024, le=2**40)] = 16 * 2**20
+    generation_timeout: Annotated[float, msgspec.Meta(gt=0, le=604_800)] = 3600.0
+    drain_timeout: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 20.0
+    ping_interval: Annotated[float, msgspec.Meta(gt=0, le=10)] = 8.0
+    body_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 20.0
+    write_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 20.0
+    keep_alive_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 20.0
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    def __post_init__(self) -> None:
+        for key in self.api_keys:
+            if not key or not key.isascii() or not key.isprintable() or " " in key:
+                raise ValueError("an API key is one or more printable ASCII characters without spaces")
+        for origin in self.cors_origins:
+            if origin != "*" and ("://" not in origin or origin.endswith("/")):
+                raise ValueError(f"{origin!r} is no origin: write scheme://host[:port], or *")
+        if self.alias is not None and not self.alias.strip():
+            raise ValueError("the alias is empty")
+
+
+FIELDS: Mapping[str, Any] = get_type_hints(ServerConfig, include_extras=True)
+
+
+def load_config(
+    path: str | os.PathLike[str] | None = None, *, env: Mapping[str, str] | None = None, **overrides: Any
+) -> ServerConfig:
+    """The settings from all sources. Overrides that are None count as not given.
+
+    path: the TOML file; without it the file $OXILLAMA_CONFIG names, else `oxillama.toml` here, if there is one.
+    Raises InvalidParameterError (one line that names the source, the key and what is wrong) and OSError.
+    """
+    env = os.environ if env is None else env
+    settings: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    named = path if path is not None else env.get(ENV_PREFIX + "CONFIG")
+    file = Path(named) if named is not None else Path(CONFIG_FILE)
+    if named is not None or file.exists():
+        for key, value in _read_toml(file).items():
+            settings[key], sources[key] = value, f"{file}: {key}"
+    for key, text in _from_env(env).items():
+        settings[key], sources[key] = text, ENV_PREFIX + key.upper()
+    for key, value in overrides.items():
+        if value is not None:
+            settings[key], sources[key] = value, key
+    values = {key: _convert(key, value, sources[key]) for key, value in settings.items()}
+    try:
+        return ServerConfig(**values)
+    except ValueError as error:
+        raise InvalidParameterError(f"configuration: {error}") from None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidParameterError(f"{file}: not TOML: {error}") from None
+
+
+def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, text in env.items():
+        key = name.removeprefix(ENV_PREFIX)
+        if key == name or key in OTHER_VARIABLES:
+            continue
+        is_list = key.lower() in ("api_keys", "cors_origins")
+        found[key.lower()] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+    return found
+
+
+def _convert(key: str, value: Any, source: str) -> Any:
+    if key not in FIELDS:
+        close = difflib.get_close_matches(key, FIELDS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; known are: {', '.join(sorted(FIELDS))}"
+        raise InvalidParameterError(f"{source}: unknown key {key!r}{hint}", param=key)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    try:
+        # Variables are text, so numbers may be written as such; TOML's own types pass unchanged.
+        return msgspec.convert(value, FIELDS[key], strict=not isinstance(value, str))
+    except msgspec.ValidationError as error:
+        raise InvalidParameterError(f"{source}: {error}", param=key) from None

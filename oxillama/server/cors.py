@@ -1,0 +1,40 @@
+"""Cross-origin requests: which pages of a browser may call the API. None, unless configured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from werkzeug.datastructures import Headers
+
+EXPOSED = "x-request-id, retry-after, openai-processing-ms, openai-poll-after-ms"
+METHODS = "GET, POST, DELETE, OPTIONS"
+DAY = "86400"
+
+
+class CORS:
+    """The headers for the origins that are allowed; `*` allows all."""
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        self._any = "*" in origins
+        self._origins = frozenset(origins)
+
+    def headers(self, request: Headers, *, preflight: bool = False) -> dict[str, str]:
+        """What to add to an answer; nothing where the origin is not allowed."""
+        origin = request.get("Origin")
+        if origin is None or not (self._any or origin in self._origins):
+            # Whether or not this one is allowed, caches must not hand its answer to another.
+            return {} if self._any or not self._origins else {"Vary": "Origin"}
+        found = {"Access-Control-Allow-Origin": "*" if self._any else origin, "Access-Control-Expose-Headers": EXPOSED}
+        if not self._any:
+            found["Vary"] = "Origin"
+        if preflight:
+            wanted = request.get("Access-Control-Request-Headers", "authorization, content-type")
+            found |= {
+                "Access-Control-Allow-Methods": METHODS,
+                "Access-Control-Allow-Headers": wanted,
+                "Access-Control-Max-Age": DAY,
+            }
+        return found

@@ -1,0 +1,136 @@
+"""The OpenAI error envelope, and which exception becomes which status. The only place that writes an error body."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout
+
+from oxillama.errors import (
+    ContextLengthError,
+    EngineBusyError,
+    EngineClosedError,
+    GenerationError,
+    InvalidParameterError,
+    KVCacheFullError,
+    OxillamaError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+    TemplateError,
+)
+
+INVALID_REQUEST = "invalid_request_error"
+SERVER_ERROR = "server_error"
+SERVER_FAULT = "The server had an error while processing your request. Sorry about that!"
+MAX_RETRY_AFTER = 60  # official clients change their behaviour above it
+NO_RETRY = {"x-should-retry": "false"}
+
+
+class APIError(OxillamaError):
+    """An answer other than success: what the envelope says, under which status, with which extra headers."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = INVALID_REQUEST,  # noqa: A002 - the wire's name
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers = dict(headers or {})
+
+    def envelope(self) -> dict[str, Any]:
+        """The body: all four keys are always there."""
+        return {"error": {"message": str(self), "type": self.type, "param": self.param, "code": self.code}}
+
+
+def bad_request(message: str, *, param: str | None = None, code: str | None = None) -> APIError:
+    """400: also for state conflicts, because official clients re-send after a 409."""
+    return APIError(400, message, param=param, code=code)
+
+
+def not_found(message: str, *, param: str | None = None, code: str | None = None) -> APIError:
+    """404 for an unknown id."""
+    return APIError(404, message, param=param, code=code)
+
+
+def unsupported(param: str, message: str) -> APIError:
+    """400 for a parameter that would change the result and cannot be honoured."""
+    return bad_request(message, param=param, code="unsupported_parameter")
+
+
+def unavailable(message: str, *, retry_after: float = 5.0) -> APIError:
+    """503: not now, but soon."""
+    return APIError(503, message, type=SERVER_ERROR, headers={"Retry-After": _seconds(retry_after)})
+
+
+def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIError | None:
+    """What the client is told about `error`; None for a fault of ours, which is logged and told as SERVER_FAULT."""
+    match error:
+        case APIError():
+            return error
+        case HTTPException():
+            return _from_http(error, method, path)
+        case ContextLengthError():
+            return bad_request(str(error), param=error.param, code="context_length_exceeded")
+        case InvalidParameterError():
+            return bad_request(str(error), param=error.param, code=error.code or "invalid_value")
+        case EngineBusyError():
+            headers = {"Retry-After": _seconds(error.retry_after)}
+            kind = "rate_limit_exceeded"
+            return APIError(429, str(error), type=kind, code=kind, headers=headers)
+        case EngineClosedError() | KVCacheFullError() | StoreReadOnlyError():
+            return unavailable(str(error))
+        case TemplateError():
+            return bad_request(str(error), param="messages", code="chat_template_error")
+        case StoreFullError():
+            return APIError(507, str(error), type=SERVER_ERROR, headers=NO_RETRY)
+        case GenerationError() | StoreError():
+            return APIError(500, str(error), type=SERVER_ERROR, headers=NO_RETRY)
+        case BaseExceptionGroup():
+            return _from_group(error, method, path)
+    return None
+
+
+def server_fault() -> APIError:
+    """500 for a bug: says nothing about the inside."""
+    return APIError(500, SERVER_FAULT, type=SERVER_ERROR)
+
+
+def _from_group(group: BaseExceptionGroup[BaseException], method: str, path: str) -> APIError | None:
+    """A group counts as its one real failure: what was cancelled beside it says nothing."""
+    _, failures = group.split(trio.Cancelled)
+    if failures is not None and len(failures.exceptions) == 1:
+        return api_error(failures.exceptions[0], method=method, path=path)
+    return None
+
+
+def _from_http(error: HTTPException, method: str, path: str) -> APIError:
+    status = error.code or 500
+    if status >= 500:
+        return server_fault()
+    if isinstance(error, MethodNotAllowed):
+        message = f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)"
+        return APIError(405, message, headers={"Allow": ", ".join(sorted(error.valid_methods or ()))})
+    if isinstance(error, RequestTimeout):
+        return APIError(408, "The request body took too long to arrive.", headers={"Connection": "close"} | NO_RETRY)
+    if status == 404:
+        return not_found(f"Invalid URL ({method} {path})")
+    if status == 413:
+        return APIError(413, "The request body is too large.")
+    return APIError(status if status >= 400 else 404, f"{error.name}: {error.description}")
+
+
+def _seconds(delay: float) -> str:
+    return str(min(MAX_RETRY_AFTER, max(1, math.ceil(delay))))

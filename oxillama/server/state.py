@@ -1,0 +1,78 @@
+"""What the routes of one application share, and how they reach it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from quart import current_app
+
+from oxillama.errors import EngineClosedError
+from oxillama.server.errors import APIError, not_found, unavailable
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from oxillama.engine.protocol import EngineLike
+    from oxillama.server.app import Application
+    from oxillama.server.config import ServerConfig
+
+
+class Phase(enum.Enum):
+    """How far the server is: only READY takes work."""
+
+    LOADING = "loading"
+    READY = "ok"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+@dataclass(slots=True)
+class ServerState:
+    """One per application. `services.running` attaches the engine and moves the phase; routes only read."""
+
+    config: ServerConfig
+    log: FilteringBoundLogger
+    phase: Phase = Phase.LOADING
+    engine: EngineLike | None = None
+    model_ids: tuple[str, ...] = field(default=())
+    """The names the model answers to; the first one is the name on the wire."""
+
+    def attach(self, engine: EngineLike) -> None:
+        """Serve `engine` from now on."""
+        self.engine = engine
+        self.model_ids = (self.config.alias or engine.model_name,)
+        self.phase = Phase.READY
+
+    def require_engine(self) -> EngineLike:
+        """The engine, ready for work; else the 503 that says why not."""
+        if self.phase is Phase.LOADING:
+            raise unavailable("The model is still loading; please try again shortly.", retry_after=2)
+        if self.phase is not Phase.READY or self.engine is None:
+            raise EngineClosedError("The server is shutting down; please try again later.")
+        return self.engine
+
+    @property
+    def model_id(self) -> str:
+        """The model's name on the wire."""
+        self.require_engine()
+        return self.model_ids[0]
+
+    def check_model(self, name: str) -> str:
+        """The wire name of the model that `name` stands for; 404 `model_not_found` when it is not served here."""
+        self.require_engine()
+        if name not in self.model_ids:
+            raise model_not_found(name)
+        return self.model_ids[0]
+
+
+def model_not_found(name: str) -> APIError:
+    """The 404 of an unknown model, in the words clients match on."""
+    message = f"The model `{name}` does not exist or you do not have access to it."
+    return not_found(message, param="model", code="model_not_found")
+
+
+def server_state() -> ServerState:
+    """The state of the application that handles the current request."""
+    return cast("Application", current_app).state

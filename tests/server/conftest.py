@@ -1,0 +1,35 @@
+"""An application over the scripted engine, and a client inside the process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from oxillama.server import Application, ServerConfig, create_app
+from tests.support.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quart.typing import TestClientProtocol
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def make_app(engine: FakeEngine) -> Callable[..., Application]:
+    """The application with these settings."""
+
+    def make(**settings: Any) -> Application:
+        return create_app(ServerConfig(**({"log_level": "error"} | settings)), engine=engine)
+
+    return make
+
+
+@pytest.fixture
+def client(make_app: Callable[..., Application]) -> TestClientProtocol:
+    return make_app().test_client()

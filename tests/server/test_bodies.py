@@ -1,0 +1,108 @@
+"""From bytes to a typed body: everything wrong is a 400 that names the place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+
+from oxillama.server.bodies import MAX_CONTAINERS, MAX_DEPTH, check_nesting, parse
+from oxillama.server.errors import APIError
+
+
+class Part(msgspec.Struct):
+    kind: Literal["text", "image"]
+
+
+class Body(msgspec.Struct):
+    name: str
+    count: Annotated[int, msgspec.Meta(ge=1, le=9)] | None = None
+    heat: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    words: str | Annotated[list[str], msgspec.Meta(min_length=1, max_length=2)] | None = None
+    parts: list[Part] | None = None
+    tag: Annotated[str, msgspec.Meta(max_length=3)] | None = None
+    extra: Any = None
+
+
+def refused(body: bytes) -> APIError:
+    with pytest.raises(APIError) as caught:
+        parse(body, Body)
+    assert caught.value.status == 400
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code", "message"),
+    [
+        ("{}", "name", "missing_required_parameter", "Missing required parameter: 'name'."),
+        ('{"name":3}', "name", "invalid_type", "for 'name': expected a string, but got an integer instead."),
+        ('{"name":"a","count":"1"}', "count", "invalid_type", "expected an integer, but got a string instead"),
+        ('{"name":"a","count":true}', "count", "invalid_type", "expected an integer, but got a boolean instead"),
+        ('{"name":"a","count":1.5}', "count", "invalid_type", "expected an integer, but got a decimal instead"),
+        ('{"name":"a","count":0}', "count", "integer_below_min_value", "Expected a value >= 1, but got 0 instead."),
+        ('{"name":"a","count":99999999999999999999}', "count", "integer_above_max_value", "Expected a value <= 9"),
+        ('{"name":"a","heat":2.5}', "heat", "decimal_above_max_value", "Expected a value <= 2, but got 2.5 instead."),
+        ('{"name":"a","heat":-1}', "heat", "decimal_below_min_value", "Expected a value >= 0, but got -1 instead."),
+        ('{"name":"a","heat":1e999}', "heat", "invalid_value", "out of range"),
+        ('{"name":"a","words":5}', "words", "invalid_type", "expected one of a string or an array, but got an integer"),
+        ('{"name":"a","words":["a","b","c"]}', "words", "array_above_max_length",
+         "but got an array with length 3"),
+        ('{"name":"a","words":[]}', "words", "empty_array", "Invalid 'words': empty array."),
+        ('{"name":"a","words":["a",1]}', "words[1]", "invalid_type", "Invalid type for 'words[1]'"),
+        ('{"name":"a","tag":"long"}', "tag", "string_above_max_length", "but got a string with length 4"),
+        ('{"name":"a","parts":[{"kind":"text"},{}]}', "parts[1].kind", "missing_required_parameter", "'parts[1].kind'"),
+        ('{"name":"a","parts":[{"kind":"x"}]}', "parts[0].kind", "invalid_value",
+         "Invalid value: 'x'. Supported values are: 'image' and 'text'."),
+        ("[]", None, "invalid_type", "must be an object, but it is an array"),
+        ("null", None, "invalid_type", "must be an object, but it is null"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_its_place_and_code(body: str, param: str | None, code: str, message: str) -> None:
+    error = refused(body.encode())
+    assert (error.param, error.code) == (param, code)
+    assert message in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{", b'{"name"}', b'{"name":"a",}', b"{'name':'a'}", b'{"name":"a"} x', b'{"name":"a"}{}',
+        b'{"name":NaN}', b'{"name":"a","extra":NaN}', b'{"name":"a","heat":Infinity}', b'{"name":"a","heat":-Infinity}',
+        b'{"name":"\xff"}',
+        b'{"name":"a","unknown":"\xc0\xaf"}', b'{"name":"a","unknown":"\xed\xa0\x80"}', b'{"name":"\\ud800"}',
+        b'\xef\xbb\xbf{"name":"a"}', '{"name":"a"}'.encode("utf-16"), b'{"name":"a\nb"}', b'{"name":"\\x"}', b"\x00",
+    ],
+)  # fmt: skip
+def test_what_is_not_strict_json_could_not_be_parsed(body: bytes) -> None:
+    assert str(refused(body)).startswith("We could not parse the JSON body of your request.")
+
+
+def test_null_counts_as_not_given_and_unknown_fields_are_tolerated() -> None:
+    body = parse(b'{"name":"a","count":null,"words":null,"nonsense":[1]}', Body)
+    assert (body.count, body.words) == (None, None)
+
+
+def test_of_duplicate_keys_the_last_one_counts() -> None:
+    assert parse(b'{"name":"a","name":"b"}', Body).name == "b"
+
+
+@pytest.mark.parametrize("field", ["extra", "unknown"])
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
+def test_nesting_is_bounded_wherever_it_is(field: str, start: str, end: str) -> None:
+    def nested(levels: int) -> bytes:
+        return f'{{"name":"a","{field}":{start * levels}1{end * levels}}}'.encode()
+
+    assert parse(nested(MAX_DEPTH - 1), Body).name == "a"
+    assert "nested deeper" in str(refused(nested(MAX_DEPTH)))
+    assert "nested deeper" in str(refused(nested(100_000)))
+
+
+def test_brackets_in_strings_and_side_by_side_are_no_nesting() -> None:
+    check_nesting(b'{"a":"' + b"[" * 500 + b'\\"' + b"{" * 500 + b'"}')
+    check_nesting(b"[" + b"[]," * 500 + b"[]]")
+
+
+def test_an_absurd_number_of_containers_is_refused() -> None:
+    with pytest.raises(APIError, match="too many"):
+        check_nesting(b"[" + b"[]," * MAX_CONTAINERS + b"[]]")
