@@ -1,0 +1,207 @@
+"""Writing so that an acknowledged change survives a power cut.
+
+A JSON file is replaced by: temporary file, fsync, rename, fsync of the directory. A directory is made, or taken away,
+with an fsync of its parent. Nothing is acknowledged before the last step; a step that fails is undone.
+
+After an fsync that failed the kernel may have dropped the pages it could not write, and the next fsync would "succeed"
+without them. So it is never repeated: the store refuses every further change until it is opened again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import posixpath
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+import structlog
+
+from oxillama.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
+from oxillama.storage.disk import Disk, SystemDisk
+
+T = TypeVar("T")
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_log = structlog.get_logger(__name__)
+
+
+class Durable:
+    """One data directory's way to the disk: durable operations, and the memory of a failed fsync.
+
+    Threads may share one; callers keep two changes of the same path from running at once. Every changing method raises
+    StoreFullError (no space; undone), StoreReadOnlyError (an fsync failed now or earlier) or StoreError.
+    """
+
+    def __init__(self, disk: Disk | None = None) -> None:
+        self.disk: Disk = SystemDisk() if disk is None else disk
+        self.read_only_reason: str | None = None
+
+    def require_writable(self) -> None:
+        """Raises StoreReadOnlyError once an fsync has failed."""
+        if self.read_only_reason is not None:
+            raise StoreReadOnlyError(
+                f"The data directory is read-only until the server is restarted: {self.read_only_reason}"
+            )
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def write_json(self, path: str, value: Any) -> None:
+        """Make `path` hold `value`, whole: after a crash the file is the old one or the new one."""
+        self.write_bytes(path, msgspec.json.encode(value) + b"\n")
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Make `path` hold `data`, whole."""
+        self.require_writable()
+        directory, name = posixpath.split(path)
+        temporary = posixpath.join(directory, f".{name}.tmp")
+        try:
+            self._write_new(temporary, data)
+            with self.failures_named(path):
+                self.disk.rename(temporary, path)
+        except StoreError:
+            with contextlib.suppress(OSError):
+                self.disk.unlink(temporary)
+            raise
+        self.sync_dir(directory)
+
+    def write_new_json(self, path: str, value: Any) -> None:
+        """Write a file into a directory that nobody can see yet; the caller publishes the directory."""
+        self.require_writable()
+        self._write_new(path, msgspec.json.encode(value) + b"\n")
+
+    def _write_new(self, path: str, data: bytes) -> None:
+        with self.failures_named(path):
+            fd = self.disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            with self.failures_named(path):
+                self.write_all(fd, data)
+            try:
+                self.disk.fsync(fd)
+            except OSError as error:
+                if error.errno in _NO_SPACE:  # the file is not in use yet and is thrown away: nothing is in doubt
+                    raise StoreFullError(f"{path}: no space left on the device.") from error
+                self.fsync_failed(path, error)
+        finally:
+            self.disk.close(fd)
+
+    def read_json(self, path: str, kind: type[T]) -> T:
+        """The value stored at `path`. Raises FileNotFoundError; StoreDamagedError if it cannot be decoded."""
+        data = self.read_bytes(path)
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise StoreDamagedError(f"{path} is damaged: {error}") from error
+
+    def read_bytes(self, path: str) -> bytes:
+        """The file's bytes. Raises FileNotFoundError; StoreDamagedError if the device cannot read it."""
+        try:
+            return self.disk.read(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
+        except OSError as error:
+            raise StoreDamagedError(f"{path} cannot be read: {error.strerror}") from error
+
+    def remove_file(self, path: str) -> None:
+        """Take a file away for good; one that is not there is no error."""
+        self.require_writable()
+        with self.failures_named(path):
+            try:
+                self.disk.unlink(path)
+            except FileNotFoundError:
+                return
+        self.sync_dir(posixpath.dirname(path))
+
+    # -- directories -----------------------------------------------------------------------------------------------
+
+    def make_dir(self, path: str) -> None:
+        """Make a directory, and those above it; one that is there is no error."""
+        self.require_writable()
+        if self.disk.isdir(path):
+            return
+        parent = posixpath.dirname(path)
+        if parent != path:
+            self.make_dir(parent)
+        with self.failures_named(path), contextlib.suppress(FileExistsError):
+            self.disk.mkdir(path)
+        self.sync_dir(parent)
+
+    def publish_dir(self, temporary: str, path: str) -> None:
+        """Give a finished directory its name: the commit point of everything in it."""
+        self.sync_dir(temporary)
+        with self.failures_named(path):
+            self.disk.rename(temporary, path)
+        self.sync_dir(posixpath.dirname(path))
+
+    def remove_tree(self, path: str) -> None:
+        """Take a directory away for good: gone at the rename, whatever becomes of the removal behind it."""
+        self.require_writable()
+        directory, name = posixpath.split(path)
+        trash = posixpath.join(directory, f".trash-{name}")
+        with self.failures_named(path):
+            self.disk.rename(path, trash)
+        self.sync_dir(directory)
+        self.discard_tree(trash)
+
+    def discard_tree(self, path: str) -> None:
+        """Remove what nobody refers to any more. A failure costs space only and is logged; the next start tries again."""
+        try:
+            self._discard(path)
+        except OSError as error:
+            _log.warning("leftover not removed", path=path, error=str(error))
+
+    def _discard(self, path: str) -> None:
+        if not self.disk.isdir(path):
+            with contextlib.suppress(FileNotFoundError):
+                self.disk.unlink(path)
+            return
+        for name in self.disk.listdir(path):
+            self._discard(posixpath.join(path, name))
+        self.disk.rmdir(path)
+
+    def list_dir(self, path: str) -> list[str]:
+        """The names in a directory that are not temporary; a missing directory is empty."""
+        try:
+            return [name for name in self.disk.listdir(path) if not name.startswith(".")]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreDamagedError(f"{path} cannot be read: {error.strerror}") from error
+
+    # -- the parts all of these share ------------------------------------------------------------------------------
+
+    def write_all(self, fd: int, data: bytes) -> None:
+        """Write every byte; a device that takes only some of them is asked again until it says why."""
+        view = memoryview(data)
+        while view:
+            written = self.disk.write(fd, bytes(view))
+            if written <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            view = view[written:]
+
+    def sync_dir(self, path: str) -> None:
+        """Make a directory's entries durable; a failure makes the store read-only."""
+        try:
+            self.disk.fsync_dir(path)
+        except OSError as error:
+            self.fsync_failed(path, error)
+
+    def fsync_failed(self, path: str, error: OSError) -> NoReturn:
+        """Refuse all further changes. Raises StoreReadOnlyError."""
+        if self.read_only_reason is None:
+            self.read_only_reason = f"fsync of {path} failed ({error.strerror})."
+            _log.error("store is read-only until restart", path=path, error=str(error))
+        self.require_writable()
+        raise AssertionError("unreachable")
+
+    @contextlib.contextmanager
+    def failures_named(self, path: str) -> Iterator[None]:
+        """Turn the system's errors into the store's, naming the path."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                raise StoreFullError(f"{path}: no space left on the device.") from error
+            raise StoreError(f"{path} could not be written: {error.strerror}") from error

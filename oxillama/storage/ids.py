@@ -1,0 +1,23 @@
+"""Ids of stored objects: made here, and checked before one becomes part of a path."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+
+_ALPHABET = string.digits + string.ascii_letters
+_LENGTH = 24  # 62 ** 24: 142 bits
+_PATTERN = re.compile(r"[a-z]+[_-][0-9a-zA-Z]{16,64}")
+
+
+def new_id(prefix: str) -> str:
+    """An unguessable id such as `thread_4fX…`: the prefix, an underscore and 24 letters or digits."""
+    return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+
+
+def is_id(text: str, prefix: str | None = None) -> bool:
+    """Whether `text` could be an id of ours (with this prefix): only then may it meet a path."""
+    if _PATTERN.fullmatch(text) is None:
+        return False
+    return prefix is None or text.startswith((f"{prefix}_", f"{prefix}-"))

@@ -1,0 +1,177 @@
+"""An append-only file of JSON records, each with its own commit point.
+
+One record is one line: a JSON object whose first two keys check the rest of it.
+
+    {"crc32":"9ae0f1c4","bytes":57,"id":"msg_…","role":"user",…}\\n
+                                   └────── `bytes` bytes, whose CRC-32 this is ──────┘
+
+An append is one write and one fsync. Whatever a crash leaves of an append that was not acknowledged comes after the
+last whole record: it is cut off with a warning. Damage anywhere else is reported, never skipped:
+
+- a bad line with a whole record behind it, because appends are in order;
+- a last line of the right length, with its newline and no NUL, whose checksum is wrong: a torn write loses its end or
+  leaves zeros, it does not change bytes;
+- a file without one whole record that does not begin as a record would.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import zlib
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from oxillama.errors import StoreDamagedError, StoreError
+from oxillama.storage.durable import Durable
+
+T = TypeVar("T")
+
+_HEADER = re.compile(rb'\{"crc32":"([0-9a-f]{8})","bytes":([0-9]{1,12}),')
+_START = b'{"crc32":"'
+_log = structlog.get_logger(__name__)
+
+
+def encode_record(value: Any) -> bytes:
+    """One line, newline included, of a value that encodes to a JSON object with at least one key."""
+    body = msgspec.json.encode(value)[1:]
+    if len(body) < 2:
+        raise ValueError("a record is a JSON object with at least one key")
+    return b'{"crc32":"%08x","bytes":%d,' % (zlib.crc32(body), len(body)) + body + b"\n"
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line (without its newline) is a record exactly as it was written."""
+    header = _HEADER.match(line)
+    if header is None:
+        return False
+    body = memoryview(line)[header.end() :]
+    return len(body) == int(header[2]) and zlib.crc32(body) == int(header[1], 16)
+
+
+def _was_whole_once(line: bytes) -> bool:
+    """A complete line that was changed after it was written, as against one that was never written completely."""
+    header = _HEADER.match(line)
+    return header is not None and len(line) - header.end() == int(header[2]) and b"\0" not in line
+
+
+def split_records(data: bytes, path: str) -> tuple[list[bytes], int]:
+    """The whole records of a file, and the length up to which it is sound; what follows that is a torn tail.
+
+    Raises StoreDamagedError.
+    """
+    lines = data.split(b"\n")
+    lines.pop()  # what follows the last newline: empty in a sound file, torn otherwise
+    whole = 0
+    while whole < len(lines) and is_whole(lines[whole]):
+        whole += 1
+    records, rest = lines[:whole], lines[whole:]
+    for number, line in enumerate(rest[1:], start=whole + 1):
+        if is_whole(line):
+            raise StoreDamagedError(f"{path} is damaged: line {whole + 1} is not a record, but line {number + 1} is.")
+    if rest and _was_whole_once(rest[0]):
+        raise StoreDamagedError(f"{path} is damaged: the checksum of line {whole + 1} is wrong.")
+    end = sum(map(len, records)) + whole
+    torn = data[end:]
+    if torn and not records and not _begins_as_a_record(torn):
+        raise StoreDamagedError(f"{path} is damaged: it holds {len(data)} bytes and no record.")
+    return records, end
+
+
+def _begins_as_a_record(torn: bytes) -> bool:
+    return _START.startswith(torn[: len(_START)]) or not torn.strip(b"\0")
+
+
+class JsonlFile(Generic[T]):
+    """An append-only file of records of one type. Callers keep two appends from running at once."""
+
+    def __init__(self, durable: Durable, path: str, kind: type[T]) -> None:
+        self.path = path
+        self._durable = durable
+        self._decoder = msgspec.json.Decoder(kind)
+        self._end: int | None = None  # up to here the file is sound; None: not known, read it first
+        self._torn = False
+        self._missing = False
+
+    def read(self) -> list[T]:
+        """All records, oldest first; a missing file has none. Raises StoreDamagedError."""
+        try:
+            data = self._durable.read_bytes(self.path)
+        except FileNotFoundError:
+            data = b""
+            self._missing = True
+        records, end = split_records(data, self.path)
+        try:
+            values = [self._decoder.decode(record) for record in records]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise StoreDamagedError(f"{self.path} is damaged: {error}") from error
+        self._end, self._torn = end, end < len(data)
+        if self._torn:
+            _log.warning("torn tail cut off", path=self.path, bytes=len(data) - end, records=len(records))
+        return values
+
+    @property
+    def size(self) -> int:
+        """Bytes of whole records, as far as they were read or written."""
+        return self._end or 0
+
+    def append(self, values: Sequence[T]) -> None:
+        """Add records; on return they are on disk. Raises StoreFullError, StoreReadOnlyError or StoreError, and then
+        none of them is there, except that after StoreReadOnlyError a restart may find some."""
+        self._durable.require_writable()
+        if self._end is None:
+            self.read()
+        assert self._end is not None
+        start = self._end
+        with self._durable.failures_named(self.path):
+            fd = self._durable.disk.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            if self._missing:
+                self._durable.sync_dir(posixpath.dirname(self.path))
+                self._missing = False
+            if self._torn:
+                self._cut(fd, start)
+                self._torn = False
+            for value in values:  # synced one by one: two records of one write could be torn in the other order
+                record = encode_record(value)
+                self._write(fd, record, start)
+                self._sync(fd)
+                self._end += len(record)
+        finally:
+            self._durable.disk.close(fd)
+
+    def cut(self, size: int) -> None:
+        """Undo the appends since the file had `size` bytes of records (none of them acknowledged)."""
+        with self._durable.failures_named(self.path):
+            fd = self._durable.disk.open(self.path, os.O_WRONLY)
+        try:
+            self._cut(fd, size)
+            self._end = size
+        finally:
+            self._durable.disk.close(fd)
+
+    def _cut(self, fd: int, size: int) -> None:
+        with self._durable.failures_named(self.path):
+            self._durable.disk.truncate(fd, size)
+        self._sync(fd)  # before anything is written behind it: the two must not reach the disk in the other order
+
+    def _write(self, fd: int, data: bytes, start: int) -> None:
+        try:
+            with self._durable.failures_named(self.path):
+                self._durable.write_all(fd, data)
+        except StoreError:
+            self._end = None  # until the cut has worked; otherwise the next append reads the file again
+            self._cut(fd, start)
+            self._end = start
+            raise
+
+    def _sync(self, fd: int) -> None:
+        try:
+            self._durable.disk.fsync(fd)
+        except OSError as error:
+            self._end = None
+            self._durable.fsync_failed(self.path, error)
