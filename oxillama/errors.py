@@ -6,6 +6,7 @@ OxillamaError
  │   └─ ModelUnsupportedError well formed, but this version cannot run it
  ├─ InvalidParameterError a value the caller gave (also a ValueError)
  │   └─ ContextLengthError    the prompt does not fit the context
+ ├─ ObjectNotFoundError   no stored object has this id
  ├─ EngineBusyError       too many requests are waiting
  ├─ EngineClosedError     the engine has stopped or failed
  ├─ GenerationError       this request's computation failed; others go on
@@ -52,6 +53,15 @@ class InvalidParameterError(OxillamaError, ValueError):
 
 class ContextLengthError(InvalidParameterError):
     """The prompt (with the requested completion) does not fit the model's context."""
+
+
+class ObjectNotFoundError(OxillamaError):
+    """No stored object of this kind has this id."""
+
+    def __init__(self, kind: str, object_id: str) -> None:
+        super().__init__(f"No {kind} found with id '{object_id}'.")
+        self.kind = kind
+        self.object_id = object_id
 
 
 class EngineBusyError(OxillamaError):

@@ -128,6 +128,13 @@ class Durable:
             self.disk.mkdir(path)
         self.sync_dir(parent)
 
+    def make_hidden_dirs(self, path: str, *names: str) -> None:
+        """Make a directory that nobody can see yet, with these in it; `publish_dir` makes all of it durable."""
+        self.require_writable()
+        for directory in (path, *(posixpath.join(path, name) for name in names)):
+            with self.failures_named(directory), contextlib.suppress(FileExistsError):
+                self.disk.mkdir(directory)
+
     def publish_dir(self, temporary: str, path: str) -> None:
         """Give a finished directory its name: the commit point of everything in it."""
         self.sync_dir(temporary)
@@ -146,7 +153,7 @@ class Durable:
         self.discard_tree(trash)
 
     def discard_tree(self, path: str) -> None:
-        """Remove what nobody refers to any more. A failure costs space only and is logged; the next start tries again."""
+        """Remove what nobody refers to any more. A failure costs space only: it is logged, and a start tries again."""
         try:
             self._discard(path)
         except OSError as error:

@@ -69,17 +69,31 @@ def split_records(data: bytes, path: str) -> tuple[list[bytes], int]:
     whole = 0
     while whole < len(lines) and is_whole(lines[whole]):
         whole += 1
-    records, rest = lines[:whole], lines[whole:]
-    for number, line in enumerate(rest[1:], start=whole + 1):
-        if is_whole(line):
-            raise StoreDamagedError(f"{path} is damaged: line {whole + 1} is not a record, but line {number + 1} is.")
-    if rest and _was_whole_once(rest[0]):
-        raise StoreDamagedError(f"{path} is damaged: the checksum of line {whole + 1} is wrong.")
+    records = lines[:whole]
     end = sum(map(len, records)) + whole
-    torn = data[end:]
-    if torn and not records and not _begins_as_a_record(torn):
-        raise StoreDamagedError(f"{path} is damaged: it holds {len(data)} bytes and no record.")
+    tail = data[end:]
+    if tail:
+        _require_torn(tail, lines[whole:], f"{path} is damaged: line {whole + 1}", first=not records)
     return records, end
+
+
+def _require_torn(tail: bytes, lines: list[bytes], damaged: str, *, first: bool) -> None:
+    """Raises StoreDamagedError unless the tail can be what is left of one append."""
+    if _holds_a_record(tail):
+        raise StoreDamagedError(f"{damaged} is not a record, but there are records behind it.")
+    if lines and _was_whole_once(lines[0]):
+        raise StoreDamagedError(f"{damaged} has a wrong checksum.")
+    if first and not _begins_as_a_record(tail):
+        raise StoreDamagedError(f"{damaged} is not a record, and no other is.")
+
+
+def _holds_a_record(tail: bytes) -> bool:
+    """Whether a whole record begins anywhere but at the start (the one there may lack nothing but its newline)."""
+    for header in _HEADER.finditer(tail, 1):
+        body = tail[header.end() : header.end() + int(header[2])]
+        if len(body) == int(header[2]) and zlib.crc32(body) == int(header[1], 16):
+            return True
+    return False
 
 
 def _begins_as_a_record(torn: bytes) -> bool:
@@ -146,6 +160,7 @@ class JsonlFile(Generic[T]):
 
     def cut(self, size: int) -> None:
         """Undo the appends since the file had `size` bytes of records (none of them acknowledged)."""
+        self._durable.require_writable()
         with self._durable.failures_named(self.path):
             fd = self._durable.disk.open(self.path, os.O_WRONLY)
         try:

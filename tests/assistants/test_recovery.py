@@ -1,0 +1,148 @@
+"""After a restart every run ends or runs again, and its step, its message and its thread agree with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from oxillama.assistants.store import ThreadStore
+from oxillama.assistants.transitions import MAX_ATTEMPTS, end_message
+from oxillama.assistants.types import RunStatus, RunStepStatus, ThreadMessage, TokenUsage
+from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oxillama.assistants.types import Run
+
+USAGE = TokenUsage(3, 4, 7)
+
+
+class Crashed:
+    """A store whose process died while a run was in some state."""
+
+    def __init__(self, path: Path, status: RunStatus, *, step: bool = False, streamed: bool = False, attempts: int = 1):
+        self.path = path
+        store = self.open()
+        self.thread_id = store.create_thread(a_thread(), [a_message()]).id
+        run = store.create_run(a_run(self.thread_id, streamed=streamed))
+        self.run = store.update_run_status(self.thread_id, run.id, status, attempts=attempts)
+        self.step = store.append_step(a_step(self.run)) if step else None
+        self.store = store
+
+    def open(self, now: int = NOW) -> ThreadStore:
+        return ThreadStore(str(self.path), clock=lambda: now)
+
+    def answer(self, ended: RunStatus) -> None:
+        assert self.step is not None
+        message = ThreadMessage.new_assistant(self.step.message_id, self.run, NOW)
+        self.store.append_message(self.thread_id, end_message(message, "Hi", ended, NOW, USAGE))
+
+    def recovered(self, now: int = NOW) -> tuple[list[Run], Run]:
+        store = self.open(now)
+        queued = store.recover()
+        self.store = store
+        return queued, store.get_run(self.thread_id, self.run.id)
+
+
+@pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.IN_PROGRESS])
+def test_a_run_of_which_nothing_was_emitted_is_done_again(tmp_path: Path, status: RunStatus) -> None:
+    crashed = Crashed(tmp_path, status)
+    queued, run = crashed.recovered()
+    assert queued == [run]
+    assert run.status is RunStatus.QUEUED
+    assert crashed.recovered() == (queued, run)
+
+
+def test_a_polled_run_is_done_again_even_if_it_was_writing(tmp_path: Path) -> None:
+    queued, run = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True).recovered()
+    assert queued == [run]
+
+
+@pytest.mark.parametrize(("streamed", "attempts"), [(True, 1), (False, MAX_ATTEMPTS)])
+def test_a_run_that_was_read_or_keeps_failing_ends_with_an_error(tmp_path: Path, streamed: bool, attempts: int) -> None:
+    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=streamed, attempts=attempts)
+    queued, run = crashed.recovered()
+    assert queued == []
+    assert run.status is RunStatus.FAILED
+    assert run.last_error is not None
+    assert run.last_error.code == "server_error"
+    step = crashed.store.list_steps(run.thread_id, run.id)[0]
+    assert (step.status, step.last_error) == (RunStepStatus.FAILED, run.last_error)
+    crashed.store.append_message(run.thread_id, a_message())
+
+
+@pytest.mark.parametrize(
+    ("ended", "step_status"),
+    [
+        (RunStatus.COMPLETED, RunStepStatus.COMPLETED),
+        (RunStatus.INCOMPLETE, RunStepStatus.COMPLETED),
+        (RunStatus.CANCELLED, RunStepStatus.CANCELLED),
+        (RunStatus.EXPIRED, RunStepStatus.EXPIRED),
+        (RunStatus.FAILED, RunStepStatus.FAILED),
+    ],
+)
+@pytest.mark.parametrize("status", [RunStatus.IN_PROGRESS, RunStatus.CANCELLING])
+def test_the_stored_message_decides(
+    tmp_path: Path, status: RunStatus, ended: RunStatus, step_status: RunStepStatus
+) -> None:
+    crashed = Crashed(tmp_path, status, step=True)
+    crashed.answer(ended)
+    queued, run = crashed.recovered()
+    assert queued == []
+    assert (run.status, run.usage, run.expires_at) == (ended, USAGE, None)
+    assert crashed.store.list_steps(run.thread_id, run.id)[0].status is step_status
+    assert crashed.store.list_steps(run.thread_id, run.id)[0].usage == USAGE
+    assert len(crashed.store.list_messages(run.thread_id)) == 2
+
+
+def test_a_run_being_cancelled_is_cancelled(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.CANCELLING, step=True)
+    queued, run = crashed.recovered()
+    assert (queued, run.status, run.cancelled_at) == ([], RunStatus.CANCELLED, NOW)
+    assert crashed.store.list_steps(run.thread_id, run.id)[0].status is RunStepStatus.CANCELLED
+
+
+def test_a_run_that_expired_while_the_server_was_down_has_expired(tmp_path: Path) -> None:
+    queued, run = Crashed(tmp_path, RunStatus.QUEUED).recovered(now=NOW + 601)
+    assert (queued, run.status) == ([], RunStatus.EXPIRED)
+    assert run.last_error is not None
+
+
+def test_a_run_that_has_ended_is_left_alone_and_its_marker_removed(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
+    ended = crashed.store.update_run_status(crashed.thread_id, crashed.run.id, RunStatus.COMPLETED)
+    marker = tmp_path / "active" / f"{ended.id}.json"
+    marker.write_bytes(msgspec.json.encode({"thread_id": crashed.thread_id}))
+    queued, run = crashed.recovered()
+    assert (queued, run) == ([], ended)
+    assert not marker.exists()
+
+
+def test_a_run_without_its_marker_does_not_lock_its_thread_for_ever(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
+    (tmp_path / "active" / f"{crashed.run.id}.json").unlink()
+    queued, run = crashed.recovered()
+    assert (queued, run.status) == ([], RunStatus.FAILED)
+    crashed.store.append_message(crashed.thread_id, a_message())
+
+
+@pytest.mark.parametrize(
+    "marker", [b"", b"{}", b'{"thread_id":"../../x"}', b'{"thread_id":"thread_aaaaaaaaaaaaaaaaaaaaaaaa"}']
+)
+def test_a_marker_that_leads_nowhere_is_removed(tmp_path: Path, marker: bytes) -> None:
+    store = ThreadStore(str(tmp_path))
+    (tmp_path / "active" / "run_aaaaaaaaaaaaaaaaaaaaaaaa.json").write_bytes(marker)
+    assert store.recover() == []
+    assert list((tmp_path / "active").iterdir()) == []
+
+
+def test_what_a_crash_left_half_made_is_cleared_away(tmp_path: Path) -> None:
+    store = ThreadStore(str(tmp_path))
+    for name in (".tmp-thread_x", ".trash-thread_y"):
+        (tmp_path / "threads" / name / "runs").mkdir(parents=True)
+        (tmp_path / "threads" / name / "meta.json").write_text("{}")
+    store.recover()
+    assert list((tmp_path / "threads").iterdir()) == []

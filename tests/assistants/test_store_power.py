@@ -1,0 +1,140 @@
+"""Power is cut, the process killed, space runs out and calls fail at every single step of a store's life."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+
+import pytest
+
+from oxillama.assistants.store import ThreadStore
+from oxillama.errors import ObjectNotFoundError, StoreError, StoreFullError, StoreReadOnlyError
+from oxillama.storage.durable import Durable
+from tests.assistants.fixtures import NOW, a_message, a_run, a_thread
+from tests.assistants.workload import Workload, check
+from tests.support.simulated_disk import PowerCut, SimulatedDisk
+
+OUTCOMES = 8
+
+
+def undisturbed() -> SimulatedDisk:
+    disk = SimulatedDisk()
+    Workload(disk).run()
+    return disk
+
+
+STEPS = undisturbed().calls
+
+
+def interrupted(step: int) -> Workload:
+    disk = SimulatedDisk()
+    disk.power_fails_at = step
+    work = Workload(disk)
+    with contextlib.suppress(PowerCut):
+        work.run()
+    return work
+
+
+def test_the_workload_has_enough_steps_for_a_thousand_states() -> None:
+    assert STEPS * OUTCOMES >= 1000
+
+
+def test_what_was_acknowledged_survives_a_power_cut_at_every_step() -> None:
+    for step in range(1, STEPS + 2):
+        work = interrupted(step)
+        for seed in range(OUTCOMES):
+            check(work, work.disk.after_power_cut(random.Random(step * 1000 + seed)))
+
+
+def test_what_was_acknowledged_survives_a_kill_at_every_step() -> None:
+    for step in range(1, STEPS + 2):
+        work = interrupted(step)
+        check(work, work.disk.after_kill())
+
+
+def test_recovery_survives_a_power_cut_at_every_step_of_its_own() -> None:
+    rng = random.Random(5)
+    for step in range(40, STEPS + 2, 9):
+        work = interrupted(step)
+        for cut in range(1, 40):
+            disk = work.disk.after_power_cut(rng)
+            disk.power_fails_at = cut
+            with contextlib.suppress(PowerCut):
+                ThreadStore("/data", Durable(disk), clock=lambda: NOW).recover()
+                break
+            check(work, disk.after_power_cut(rng))
+
+
+def failing(call: str, nth: int, code: int) -> Workload:
+    """The n-th such call fails, once; the workload goes on as a server would."""
+    disk = SimulatedDisk()
+    seen = 0
+
+    def fault(name: str, index: int) -> OSError | None:
+        nonlocal seen
+        seen += name == call
+        return OSError(code, os.strerror(code)) if name == call and seen == nth else None
+
+    disk.fault = fault
+    work = Workload(disk)
+    with contextlib.suppress(StoreError, ObjectNotFoundError):  # a start that fails is tried again by whoever starts it
+        work.run()
+    disk.fault = lambda name, index: None
+    return work
+
+
+CHANGES = ("open", "write", "truncate", "rename", "unlink", "mkdir", "rmdir")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("call", CHANGES)
+def test_a_call_that_fails_loses_nothing_and_the_store_goes_on(call: str, code: int) -> None:
+    for nth in range(1, undisturbed().trace.count(call) + 1):
+        work = failing(call, nth, code)
+        check(work, work.disk.after_kill())
+
+
+@pytest.mark.parametrize("call", ["fsync", "fsync_dir"])
+def test_after_a_failed_fsync_everything_acknowledged_is_there_and_nothing_else_is_accepted(call: str) -> None:
+    for nth in range(1, undisturbed().trace.count(call) + 1):
+        work = failing(call, nth, errno.EIO)
+        check(work, work.disk.after_kill())
+        for seed in range(3):
+            check(work, work.disk.after_power_cut(random.Random(seed)))
+
+
+def test_a_disk_that_is_full_for_good_is_read_and_takes_up_again_when_there_is_space() -> None:
+    disk = SimulatedDisk()
+    store = ThreadStore("/data", Durable(disk), clock=lambda: NOW)
+    thread = store.create_thread(a_thread(), [a_message("kept")])
+    disk.fault = lambda call, index: OSError(errno.ENOSPC, "no space") if call in ("write", "mkdir") else None
+    for refused in (
+        lambda: store.append_message(thread.id, a_message()),
+        lambda: store.create_run(a_run(thread.id), [a_message()]),
+        lambda: store.create_thread(a_thread()),
+        lambda: store.update_thread(thread.id, metadata={"k": "v"}),
+    ):
+        with pytest.raises(StoreFullError):
+            refused()
+    assert [m.text_content for m in store.list_messages(thread.id)] == ["kept"]
+    assert store.get_thread(thread.id) == thread
+    disk.fault = lambda call, index: None
+    store.append_message(thread.id, a_message("new"))
+    again = ThreadStore("/data", Durable(disk), clock=lambda: NOW)
+    assert again.recover() == []
+    assert [m.text_content for m in again.list_messages(thread.id)] == ["kept", "new"]
+
+
+def test_a_store_that_is_read_only_still_reads() -> None:
+    disk = SimulatedDisk()
+    store = ThreadStore("/data", Durable(disk), clock=lambda: NOW)
+    thread = store.create_thread(a_thread(), [a_message("kept")])
+    disk.fault = lambda call, index: OSError(errno.EIO, "I/O error") if call == "fsync" else None
+    with pytest.raises(StoreReadOnlyError):
+        store.append_message(thread.id, a_message())
+    disk.fault = lambda call, index: None
+    with pytest.raises(StoreReadOnlyError):
+        store.create_thread(a_thread())
+    assert [m.text_content for m in store.list_messages(thread.id)] == ["kept"]
