@@ -1,5 +1,6 @@
 """GGUF files as Python sees them: GGUFFile reads, GGUFWriter writes."""
 
 from oxillama.gguf.reader import GGUFFile
+from oxillama.gguf.writer import GGUFWriter
 
-__all__ = ["GGUFFile"]
+__all__ = ["GGUFFile", "GGUFWriter"]
