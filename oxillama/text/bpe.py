@@ -1,0 +1,97 @@
+"""Byte-pair encoding (`gpt2`, `gemma4`): pre-tokenizer by name, then merges by rank, on the `tokenizers` library."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING
+
+from oxillama.errors import ModelFormatError
+from oxillama.text.pipeline import LibraryEncoder, encodable
+from oxillama.text.pretokenizers import BY_NAME, DEFAULT, GEMMA4, PreTokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.models import Model
+    from tokenizers.pre_tokenizers import PreTokenizer as PreTokenizerStep
+
+    from oxillama.text.vocab import Vocab
+
+logger = logging.getLogger(__name__)
+
+_MERGES = "tokenizer.ggml.merges"
+_warned: set[str | None] = set()
+
+
+def pretokenizer(vocab: Vocab) -> PreTokenizer:
+    """The family's rules; one warning for each unknown name, which gets the default ones."""
+    if vocab.model == "gemma4":
+        return GEMMA4
+    known = BY_NAME.get(vocab.pre) if vocab.pre else None
+    if known is None:
+        if vocab.pre not in _warned:
+            _warned.add(vocab.pre)
+            what = f"tokenizer.ggml.pre {vocab.pre[:60]!r} is unknown" if vocab.pre else "tokenizer.ggml.pre is missing"
+            logger.warning("%s; using the default pre-tokenizer, which may split some texts otherwise", what)
+        return DEFAULT
+    return known
+
+
+def _merge_pairs(vocab: Vocab) -> list[tuple[str, str]]:
+    """The merges as pairs, best first; those that could never apply (a part or the whole is no token) are left out."""
+    if vocab.merges is None:
+        if vocab.pre == "kimi-k2":
+            return []
+        raise ModelFormatError(f"{_MERGES} is missing.")
+    pairs: list[tuple[str, str]] = []
+    ids = vocab.ids
+    for line in vocab.merges:
+        # The first part may itself begin with a space.
+        at = line.find(" ", 1)
+        left, right = line[:at], line[at + 1 :]
+        if at < 0 or not right:
+            where = f"{_MERGES}[{vocab.merges.index(line)}]"
+            raise ModelFormatError(f"{where} {line[:40]!r} is not two parts with a space between.")
+        if left in ids and right in ids and left + right in ids:
+            pairs.append((left, right))
+    if len(pairs) != len(vocab.merges) and any(not encodable(a + b) for a, b in pairs):
+        pairs = [(a, b) for a, b in pairs if encodable(a + b)]
+    return pairs
+
+
+def _build_model(vocab: Vocab, pre: PreTokenizer) -> Model:
+    from tokenizers.models import BPE
+
+    ids = vocab.ids
+    pairs = _merge_pairs(vocab)
+    try:
+        return BPE(ids, pairs, ignore_merges=pre.ignore_merges, byte_fallback=not pre.byte_level)
+    except UnicodeEncodeError:
+        # Some token is not UTF-8; no text contains it, so the library need not know it.
+        kept = {token: i for token, i in ids.items() if encodable(token)}
+        pairs = [(a, b) for a, b in pairs if a in kept and b in kept and a + b in kept]
+        return BPE(kept, pairs, ignore_merges=pre.ignore_merges, byte_fallback=not pre.byte_level)
+
+
+def _configure(pre: PreTokenizer, pipeline: Tokenizer) -> None:
+    from tokenizers import Regex, normalizers
+    from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
+
+    steps: list[PreTokenizerStep] = [Split(Regex(pattern), "isolated") for pattern in pre.splits]
+    if pre.byte_level:
+        steps.append(ByteLevel(add_prefix_space=False, use_regex=False))
+    pipeline.pre_tokenizer = Sequence(steps)
+    if pre.escape_spaces:
+        pipeline.normalizer = normalizers.Replace(" ", "\u2581")
+
+
+def bpe_encoder(vocab: Vocab) -> tuple[LibraryEncoder, PreTokenizer]:
+    """The encoder and the rules it follows. Raises ModelFormatError where the merges are wrong."""
+    pre = pretokenizer(vocab)
+    encoder = LibraryEncoder(
+        vocab,
+        functools.partial(_build_model, vocab, pre),
+        functools.partial(_configure, pre),
+        word_breaks=pre.word_breaks,
+    )
+    return encoder, pre
