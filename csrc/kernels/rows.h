@@ -5,5 +5,8 @@
 #include "kernels.h"
 
 extern const oxi_kernels oxi_row_generic;
+#if defined(__x86_64__)
+extern const oxi_kernels oxi_row_avx512_vnni;
+#endif
 
 #endif

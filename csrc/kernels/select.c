@@ -8,7 +8,12 @@
 #include <string.h>
 
 /* Slowest first. Names are FAMILY or FAMILY-VARIANT. */
-static const oxi_kernels *const built[] = {&oxi_row_generic};
+static const oxi_kernels *const built[] = {
+    &oxi_row_generic,
+#if defined(__x86_64__)
+    &oxi_row_avx512_vnni,
+#endif
+};
 enum { N_BUILT = sizeof built / sizeof *built };
 
 /* The one global of the project: filled once, constant afterwards. */

@@ -1,0 +1,161 @@
+/* Float matrices of a vector row; the second half of vector.h. One chain of fused multiply-adds per row and token, in the
+ * order of the columns, whatever the number of tokens. */
+
+/* Columns come two at a time: bfloat16 pairs share a lane. Odd matrices end with a column of zeros (activations) times
+ * whatever lies there, so pairs past the last column are never read; see float_pairs. */
+INLINE void read_pair(oxi_pack pack, const uint8_t *panel, int64_t pair, int strip, v_f32 w[2])
+{
+    if (pack == OXI_PACK_F32) {
+        w[0] = load_f32(panel + 128 * pair + VB * strip);
+        w[1] = load_f32(panel + 128 * pair + 64 + VB * strip);
+    } else if (pack == OXI_PACK_F16) {
+        w[0] = load_half(panel + 64 * pair + VB / 2 * strip);
+        w[1] = load_half(panel + 64 * pair + 32 + VB / 2 * strip);
+    } else {
+        const v_i32 both = (v_i32)load_u8(panel + 64 * pair + VB * strip);
+        w[0] = (v_f32)(both << 16);
+        w[1] = (v_f32)(both & (int32_t)0xffff0000);
+    }
+}
+
+/* The last column of an odd matrix, alone. */
+INLINE v_f32 read_last(oxi_pack pack, const uint8_t *panel, int64_t pair, int strip)
+{
+    if (pack == OXI_PACK_F32) return load_f32(panel + 128 * pair + VB * strip);
+    if (pack == OXI_PACK_F16) return load_half(panel + 64 * pair + VB / 2 * strip);
+    return (v_f32)((v_i32)load_u8(panel + 64 * pair + VB * strip) << 16);
+}
+
+INLINE void direct_float(oxi_pack pack, int tokens, const oxi_matrix *m, int64_t p0, int64_t p1, const float *x,
+                         int64_t stride, float *out, int64_t ldo)
+{
+    for (int64_t p = p0; p < p1; p++) {
+        v_f32 sum[STRIPS][DIRECT_TOKENS], w[2];
+        UNROLL for (int v = 0; v < STRIPS; v++) UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32){0};
+        const uint8_t *panel = m->data + (size_t)p * m->panel_bytes;
+        int64_t cols = m->n_cols;
+        for (const float *xc = x; cols > 0; cols -= OXI_CHUNK, xc += stride) {
+            const int n = cols < OXI_CHUNK ? (int)cols : OXI_CHUNK;
+            for (int pair = 0; pair < n / 2; pair++) {
+                const size_t bytes = pack == OXI_PACK_F32 ? 128 : 64;
+                fetch_ahead(panel + bytes * (size_t)pair, bytes);
+                UNROLL for (int v = 0; v < STRIPS; v++) {
+                    read_pair(pack, panel, pair, v, w);
+                    UNROLL for (int t = 0; t < tokens; t++) {
+                        sum[v][t] = multiply_add(w[0], every_f32(xc[OXI_CHUNK * t + 2 * pair]), sum[v][t]);
+                        sum[v][t] = multiply_add(w[1], every_f32(xc[OXI_CHUNK * t + 2 * pair + 1]), sum[v][t]);
+                    }
+                }
+            }
+            if (n % 2)
+                UNROLL for (int v = 0; v < STRIPS; v++) {
+                    w[0] = read_last(pack, panel, n / 2, v);
+                    UNROLL for (int t = 0; t < tokens; t++)
+                        sum[v][t] = multiply_add(w[0], every_f32(xc[OXI_CHUNK * t + n - 1]), sum[v][t]);
+                }
+            panel += (size_t)OXI_CHUNK * OXI_PANEL * (pack == OXI_PACK_F32 ? 4 : 2);
+        }
+        UNROLL for (int t = 0; t < tokens; t++) {
+            float row[OXI_PANEL];
+            UNROLL for (int v = 0; v < STRIPS; v++) store_f32(row + LANES * v, sum[v][t]);
+            memcpy(out + t * ldo + p * OXI_PANEL, row, (size_t)rows_of(m, p) * sizeof(float));
+        }
+    }
+}
+
+/* A round of floats takes one tile's panels: their chunk alone fills the first cache. */
+typedef struct float_scratch {
+    float w[TILE_PANELS][OXI_CHUNK][OXI_PANEL];
+    float sum[ROUND_TOKENS][TILE_ROWS];
+} float_scratch;
+
+_Static_assert(sizeof(float_scratch) <= OXI_MATMUL_SCRATCH, "a round of floats fits the scratch");
+
+INLINE void open_float_chunk(oxi_pack pack, const uint8_t *src, int cols, float w[][OXI_PANEL])
+{
+    UNROLL for (int v = 0; v < STRIPS; v++) {
+        v_f32 pair[2];
+        for (int i = 0; i < cols / 2; i++) {
+            read_pair(pack, src, i, v, pair);
+            store_f32(w[2 * i] + LANES * v, pair[0]);
+            store_f32(w[2 * i + 1] + LANES * v, pair[1]);
+        }
+        if (cols % 2) store_f32(w[cols - 1] + LANES * v, read_last(pack, src, cols / 2, v));
+    }
+}
+
+INLINE void tile_float(int tokens, const float (*w)[OXI_CHUNK][OXI_PANEL], const float *x, int cols,
+                       float sums[][TILE_ROWS])
+{
+    v_f32 sum[TILE_VECTORS][TILE_TOKENS];
+    UNROLL for (int v = 0; v < TILE_VECTORS; v++)
+        UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = load_f32(sums[t] + LANES * v);
+    for (int i = 0; i < cols; i++) {
+        v_f32 c[TILE_VECTORS];
+        UNROLL for (int v = 0; v < TILE_VECTORS; v++) c[v] = load_f32(w[v / STRIPS][i] + LANES * (v % STRIPS));
+        UNROLL for (int t = 0; t < tokens; t++) {
+            const v_f32 xt = every_f32(x[OXI_CHUNK * t + i]);
+            UNROLL for (int v = 0; v < TILE_VECTORS; v++) sum[v][t] = multiply_add(c[v], xt, sum[v][t]);
+        }
+    }
+    UNROLL for (int v = 0; v < TILE_VECTORS; v++)
+        UNROLL for (int t = 0; t < tokens; t++) store_f32(sums[t] + LANES * v, sum[v][t]);
+}
+
+#define TILE_FLOAT_CASE(n)                                                                                             \
+    case n:                                                                                                            \
+        if (n <= TILE_TOKENS) tile_float(n <= TILE_TOKENS ? n : 1, (const float(*)[OXI_CHUNK][OXI_PANEL])r->w,         \
+                                         x + t0 * OXI_CHUNK, cols, r->sum + t0);                                       \
+        break;
+
+static void tile_float_tokens(float_scratch *r, const float *x, int n_tokens, int cols)
+{
+    for (int t0 = 0; t0 < n_tokens; t0 += TILE_TOKENS)
+        switch (n_tokens - t0 < TILE_TOKENS ? n_tokens - t0 : TILE_TOKENS) {
+            TILE_FLOAT_CASE(1) TILE_FLOAT_CASE(2) TILE_FLOAT_CASE(3) TILE_FLOAT_CASE(4)
+            TILE_FLOAT_CASE(5) TILE_FLOAT_CASE(6) TILE_FLOAT_CASE(7) TILE_FLOAT_CASE(8)
+        }
+}
+
+INLINE void tiled_float(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const float *act, int64_t n_tokens,
+                        float *out, int64_t ldo, float_scratch *r)
+{
+    for (int64_t p = p0; p < p1; p += TILE_PANELS) {
+        const int n_panels = (int)(p1 - p < TILE_PANELS ? p1 - p : TILE_PANELS);
+        if (n_panels < TILE_PANELS) memset(r->w, 0, sizeof r->w);
+        for (int64_t t0 = 0; t0 < n_tokens; t0 += ROUND_TOKENS) {
+            const int n = (int)(n_tokens - t0 < ROUND_TOKENS ? n_tokens - t0 : ROUND_TOKENS);
+            memset(r->sum, 0, (size_t)n * sizeof r->sum[0]);
+            for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
+                const int cols = oxi_chunk_cols(m->n_cols, c);
+                const size_t at = (size_t)c * OXI_CHUNK * OXI_PANEL * (pack == OXI_PACK_F32 ? 4 : 2);
+                for (int i = 0; i < n_panels; i++)
+                    open_float_chunk(pack, m->data + (size_t)(p + i) * m->panel_bytes + at, cols, r->w[i]);
+                tile_float_tokens(r, act + (c * n_tokens + t0) * OXI_CHUNK, n, cols);
+            }
+            store_round(m, p, n_panels, &r->sum[0][0], t0, n, out, ldo);
+        }
+    }
+}
+
+#define DIRECT_FLOAT_CASE(n)                                                                                           \
+    case n:                                                                                                            \
+        if (n <= DIRECT_TOKENS)                                                                                        \
+            direct_float(pack, n <= DIRECT_TOKENS ? n : 1, m, p0, p1, act, n_tokens * OXI_CHUNK, out, ldo);            \
+        return;
+
+#define MATMUL_FLOAT(name, this_pack)                                                                                  \
+    static void name(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens, float *out,       \
+                     int64_t ldo, void *scratch)                                                                       \
+    {                                                                                                                  \
+        const oxi_pack pack = this_pack;                                                                               \
+        switch (n_tokens <= DIRECT_TOKENS ? n_tokens : 0) {                                                            \
+            DIRECT_FLOAT_CASE(1) DIRECT_FLOAT_CASE(2) DIRECT_FLOAT_CASE(3) DIRECT_FLOAT_CASE(4)                        \
+            DIRECT_FLOAT_CASE(5) DIRECT_FLOAT_CASE(6) DIRECT_FLOAT_CASE(7) DIRECT_FLOAT_CASE(8)                        \
+        }                                                                                                              \
+        tiled_float(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);                                                \
+    }
+
+MATMUL_FLOAT(matmul_f32, OXI_PACK_F32)
+MATMUL_FLOAT(matmul_f16, OXI_PACK_F16)
+MATMUL_FLOAT(matmul_bf16, OXI_PACK_BF16)

@@ -1,0 +1,204 @@
+"""Every kernel row computes the product that the formats define: close to float64, and to the generic row's rounding."""
+
+from __future__ import annotations
+
+import gguf
+import numpy as np
+import pytest
+
+from oxillama.core import _core
+from oxillama.errors import InvalidParameterError, ModelFormatError, ModelUnsupportedError
+
+Type = gguf.GGMLQuantizationType
+FLOAT_TYPES = [Type.F32, Type.F16, Type.BF16]
+BLOCK_TYPES = [Type.Q4_0, Type.Q8_0, Type.Q4_K, Type.Q5_K, Type.Q6_K]
+TYPES = FLOAT_TYPES + BLOCK_TYPES
+# What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
+ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "neon-dot", "neon-i8mm"]
+SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
+TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40]
+
+every_type = pytest.mark.parametrize("kind", TYPES, ids=[t.name for t in TYPES])
+
+
+@pytest.fixture(params=ROWS)
+def row(request: pytest.FixtureRequest) -> str:
+    if request.param not in _core.available_isas():
+        pytest.skip(f"this machine cannot execute {request.param}")
+    return str(request.param)
+
+
+def matrix(kind: Type, n_rows: int, n_cols: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Encoded bytes of a random matrix, and its decoded values in float64."""
+    rng = np.random.default_rng([seed, int(kind), n_rows, n_cols])
+    weights = rng.standard_normal(n_rows * n_cols).astype(np.float32)
+    raw = _core.quantize(int(kind), weights)
+    return raw, _core.dequantize(int(kind), raw, weights.size).reshape(n_rows, n_cols).astype(np.float64)
+
+
+def extreme_matrix(kind: Type, n_rows: int, n_cols: int) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks of nothing but the lowest or highest bytes, with scales that are large but finite."""
+    block, size = gguf.GGML_QUANT_SIZES[kind]
+    rng = np.random.default_rng(int(kind))
+    blocks = np.repeat(rng.choice(np.array([0, 255, 127, 128], np.uint8), (n_rows * n_cols // block, 1)), size, axis=1)
+    mixed = rng.random(len(blocks)) < 0.3
+    blocks[mixed] = rng.integers(0, 256, blocks[mixed].shape, dtype=np.uint8)
+    scale = np.frombuffer(np.array([-1.5, 1.75], np.float16).tobytes(), np.uint8)
+    at = {Type.Q6_K: [208]}.get(kind, [0, 2] if kind in (Type.Q4_K, Type.Q5_K) else [0])
+    for i, offset in enumerate(at):
+        blocks[:, offset : offset + 2] = scale[2 * i : 2 * i + 2]
+    raw = blocks.ravel()
+    return raw, _core.dequantize(int(kind), raw, n_rows * n_cols).reshape(n_rows, n_cols).astype(np.float64)
+
+
+def columns(kind: Type, blocks: int) -> int:
+    block = int(gguf.GGML_QUANT_SIZES[kind][0])
+    return blocks * block if block > 1 else blocks * 43
+
+
+def assert_like_generic(got: np.ndarray, generic: np.ndarray, weights: np.ndarray, x: np.ndarray) -> None:
+    magnitude = np.abs(x).astype(np.float64) @ np.abs(weights).T
+    np.testing.assert_array_less(np.abs(got.astype(np.float64) - generic), 1e-5 * magnitude + 1e-30)
+
+
+@every_type
+@pytest.mark.parametrize(("n_rows", "blocks"), SHAPES)
+def test_products_agree_with_float64_and_with_the_generic_row(kind: Type, n_rows: int, blocks: int, row: str) -> None:
+    n_cols = columns(kind, blocks)
+    raw, weights = matrix(kind, n_rows, n_cols)
+    for n_tokens in TOKENS if n_rows < 64 else (1, 7, 33):
+        x = np.random.default_rng(n_tokens).standard_normal((n_tokens, n_cols)).astype(np.float32)
+
+        got = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+
+        want = x @ weights.T
+        magnitude = np.sqrt((x.astype(np.float64) ** 2) @ (weights**2).T)
+        limit = 1e-2 if kind in BLOCK_TYPES else 2e-6
+        np.testing.assert_array_less(np.abs(got - want), 6 * limit * magnitude)  # every single output
+        generic = _core._matmul(int(kind), raw, n_rows, n_cols, x, "generic")
+        assert_like_generic(got, generic, weights, x)
+
+
+@every_type
+def test_large_products_are_within_a_hundredth_of_float64(kind: Type, row: str) -> None:
+    raw, weights = matrix(kind, 128, 2048)
+    x = np.random.default_rng(5).standard_normal((13, 2048)).astype(np.float32)
+
+    got = _core._matmul(int(kind), raw, 128, 2048, x, row)
+
+    want = x @ weights.T
+    assert np.linalg.norm(got - want) <= (1e-2 if kind in BLOCK_TYPES else 1e-6) * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=[t.name for t in BLOCK_TYPES])
+@pytest.mark.parametrize("n_tokens", [1, 6, 20])
+def test_extreme_codes_and_activations_do_not_saturate(kind: Type, n_tokens: int, row: str) -> None:
+    n_rows, n_cols = 33, 768
+    raw, weights = extreme_matrix(kind, n_rows, n_cols)
+    rng = np.random.default_rng(n_tokens)
+    x = rng.choice(np.array([-1, 1], np.float32), (n_tokens, n_cols))
+    x[0] = 1
+    x[-1] = -1
+
+    got = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+
+    # Activations of +-1 are quantised exactly, so only float rounding is left.
+    assert_like_generic(got, (x @ weights.T).astype(np.float64), weights, x)
+
+
+@every_type
+def test_a_tokens_result_does_not_depend_on_its_company(kind: Type, row: str) -> None:
+    n_rows, n_cols = 50, columns(kind, 3)
+    raw, _ = matrix(kind, n_rows, n_cols)
+    x = np.random.default_rng(1).standard_normal((40, n_cols)).astype(np.float32)
+
+    together = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+
+    for n in (1, 2, 3, 5, 6, 8, 11):
+        for at in (0, 17, 40 - n):
+            alone = _core._matmul(int(kind), raw, n_rows, n_cols, np.ascontiguousarray(x[at : at + n]), row)
+            np.testing.assert_array_equal(alone, together[at : at + n])
+
+
+@every_type
+def test_threads_do_not_change_a_bit(kind: Type, row: str) -> None:
+    n_rows, n_cols = 150, columns(kind, 2)
+    raw, _ = matrix(kind, n_rows, n_cols)
+    packed = _core._PackedMatrix(int(kind), raw, n_rows, n_cols)
+    for n_tokens in (1, 9):
+        x = np.random.default_rng(2).standard_normal((n_tokens, n_cols)).astype(np.float32)
+
+        results = [packed.run(x, row, n_threads)[0] for n_threads in (1, 2, 5)]
+
+        np.testing.assert_array_equal(results[1], results[0])
+        np.testing.assert_array_equal(results[2], results[0])
+
+
+@every_type
+def test_prompts_longer_than_a_round_are_whole(kind: Type, row: str) -> None:
+    n_cols = columns(kind, 2)
+    raw, weights = matrix(kind, 40, n_cols)
+    x = np.random.default_rng(3).standard_normal((1030, n_cols)).astype(np.float32)
+
+    got = _core._matmul(int(kind), raw, 40, n_cols, x, row)
+
+    want = x @ weights.T
+    assert np.linalg.norm(got - want) <= (1.2e-2 if kind in BLOCK_TYPES else 1e-6) * np.linalg.norm(want)
+
+
+@every_type
+def test_zero_activations_give_zero(kind: Type, row: str) -> None:
+    n_cols = columns(kind, 2)
+    raw, _ = matrix(kind, 20, n_cols)
+
+    for n_tokens in (1, 12):
+        x = np.zeros((n_tokens, n_cols), np.float32)
+        np.testing.assert_array_equal(_core._matmul(int(kind), raw, 20, n_cols, x, row), 0)
+
+
+@every_type
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_activation_that_is_not_finite_spoils_its_own_token_only(kind: Type, bad: float, row: str) -> None:
+    n_rows, n_cols = 20, columns(kind, 3)
+    raw, _ = matrix(kind, n_rows, n_cols)
+    for n_tokens in (3, 14):
+        x = np.random.default_rng(4).standard_normal((n_tokens, n_cols)).astype(np.float32)
+        clean = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+        x[1, n_cols // 2] = bad
+
+        got = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+
+        assert not np.isfinite(got[1]).any()
+        others = np.arange(n_tokens) != 1
+        np.testing.assert_array_equal(got[others], clean[others])
+
+
+@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=[t.name for t in BLOCK_TYPES])
+def test_huge_and_tiny_activations_stay_accurate(kind: Type, row: str) -> None:
+    raw, weights = matrix(kind, 32, 512)
+    for scale in (1e-25, 1e25):
+        x = (np.random.default_rng(6).standard_normal((3, 512)) * scale).astype(np.float32)
+
+        got = _core._matmul(int(kind), raw, 32, 512, x, row)
+
+        want = x @ weights.T
+        assert np.linalg.norm(got - want) <= 1.3e-2 * np.linalg.norm(want)
+
+
+@every_type
+def test_packing_takes_no_more_bytes_than_the_file(kind: Type) -> None:
+    block, size = gguf.GGML_QUANT_SIZES[kind]
+    raw, _ = matrix(kind, 64, 2048)
+
+    assert _core._PackedMatrix(int(kind), raw, 64, 2048).packed_bytes == 64 * 2048 // block * size
+
+
+def test_shapes_that_cannot_be_packed_are_refused() -> None:
+    with pytest.raises(ModelFormatError, match="block of 256"):
+        _core._PackedMatrix(12, np.zeros(144, np.uint8), 1, 200)
+    with pytest.raises(InvalidParameterError, match="0 rows"):
+        _core._PackedMatrix(12, np.zeros(144, np.uint8), 0, 256)
+    with pytest.raises(ModelUnsupportedError, match="I32"):
+        _core._PackedMatrix(26, np.zeros(128, np.uint8), 1, 32)
+    with pytest.raises(InvalidParameterError, match="takes 144 bytes"):
+        _core._PackedMatrix(12, np.zeros(100, np.uint8), 1, 256)

@@ -1,0 +1,53 @@
+"""Which row runs: the best by default, what OXILLAMA_ISA asks for, or one clear error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from oxillama.core import _core
+
+
+def isa_under(forced: str | None) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k != "OXILLAMA_ISA"}
+    if forced is not None:
+        env["OXILLAMA_ISA"] = forced
+    code = "from oxillama.core import _core\ntry: print(_core.isa())\nexcept ValueError as e: print('error:', e)"
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+
+
+def test_rows_are_listed_slowest_first_and_generic_is_always_there() -> None:
+    rows = _core.available_isas()
+
+    assert rows[0] == "generic"
+    assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.parametrize("forced", [None, ""])
+def test_the_best_row_runs_by_default(forced: str | None) -> None:
+    assert isa_under(forced).stdout.strip() == _core.available_isas()[-1]
+
+
+def test_every_available_row_can_be_forced_by_its_name() -> None:
+    for row in _core.available_isas():
+        assert isa_under(row).stdout.strip() == row
+
+
+def test_a_family_means_its_best_variant() -> None:
+    rows = _core.available_isas()
+    for family in {row.partition("-")[0] for row in rows}:
+        best = [row for row in rows if row.partition("-")[0] == family][-1]
+        assert isa_under(family).stdout.strip() == best
+
+
+@pytest.mark.parametrize("wrong", ["sse9", "avx", "avx512-", "AVX2\n"])
+def test_an_unknown_row_is_an_error_that_lists_the_others(wrong: str) -> None:
+    out = isa_under(wrong).stdout
+
+    assert out.startswith("error: OXILLAMA_ISA=")
+    assert out.count("\n") == 1
+    for row in _core.available_isas():
+        assert row in out
