@@ -18,8 +18,8 @@ class Completion:
     ids: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: str | None = None
-    usage: Usage = Usage(0, 0)
-    timings: Timings = Timings(0.0, 0.0, 0.0)
+    usage: Usage = field(default_factory=lambda: Usage(0, 0))
+    timings: Timings = field(default_factory=lambda: Timings(0.0, 0.0, 0.0))
 
     def as_json(self, model: str) -> dict[str, Any]:
         """The object that `run --json` prints."""

@@ -1,0 +1,130 @@
+"""Make a GGUF file with a published model's shape and random weights: for speed, which does not depend on their values.
+
+    python benchmarks/make_model.py OUT.gguf --shape tinyllama-1.1b --type Q4_K_M [--vocab REAL.gguf]
+
+Each type's blocks come from one pool, quantised from a Gaussian with the spread of an initialised network, so that
+logits stay finite; a tensor is a random choice of blocks from the pool. The tensors of a mix get the types that
+llama-quantize would choose. Without --vocab the vocabulary is made up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from mixes import NAMES, type_of
+from shapes import SHAPES, Shape, Tensor
+from vocabulary import Metadata, copied, made_up
+
+from oxillama.core._core import quantize, tensor_types
+from oxillama.gguf import GGUFFile, GGUFWriter
+
+DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / "build" / "models"
+POOL_BLOCKS = 4096
+CHUNK_BYTES = 16 * 2**20
+SPREAD = 0.02  # standard deviation of the weights
+
+TYPES = {name: (number, block, size) for number, (name, block, size) in tensor_types().items()}
+
+
+@cache
+def pool(type_name: str) -> npt.NDArray[np.uint8]:
+    """Blocks of quantised Gaussian weights [n_blocks, bytes per block]."""
+    number, block, size = TYPES[type_name]
+    n_blocks = max(POOL_BLOCKS, 2**16 // block)
+    values = np.random.default_rng(number).normal(0.0, SPREAD, n_blocks * block).astype(np.float32)
+    return np.frombuffer(quantize(number, values), np.uint8).reshape(n_blocks, size)
+
+
+def content(tensor: Tensor, type_name: str, rng: np.random.Generator) -> Iterator[bytes | memoryview]:
+    """A tensor's bytes in pieces."""
+    if not tensor.is_matrix:
+        ones = tensor.name.endswith("norm.weight")
+        yield (np.ones if ones else np.zeros)(tensor.shape, np.float32).data.cast("B")
+        return
+    blocks = pool(type_name)
+    left = prod(tensor.shape) // TYPES[type_name][1]
+    while left:
+        n = min(left, CHUNK_BYTES // blocks.shape[1])
+        yield blocks[rng.integers(0, len(blocks), n)].data.cast("B")
+        left -= n
+
+
+def metadata(shape: Shape, mix: str, vocabulary: Metadata) -> Metadata:
+    """Every key of the file: GGUF type and value."""
+    a = shape.arch
+    keys: Metadata = {
+        "general.architecture": ("str", a),
+        "general.name": ("str", f"synthetic {shape.name} {mix}"),
+        f"{a}.vocab_size": ("u32", shape.n_vocab),
+        f"{a}.context_length": ("u32", shape.n_ctx),
+        f"{a}.embedding_length": ("u32", shape.n_embd),
+        f"{a}.block_count": ("u32", shape.n_layer),
+        f"{a}.feed_forward_length": ("u32", shape.n_ff),
+        f"{a}.attention.head_count": ("u32", shape.n_head),
+        f"{a}.attention.head_count_kv": ("u32", shape.n_head_kv),
+        f"{a}.attention.layer_norm_rms_epsilon": ("f32", shape.rms_eps),
+        f"{a}.rope.dimension_count": ("u32", shape.d_head),
+        f"{a}.rope.freq_base": ("f32", shape.rope_base),
+    }
+    if shape.head_dim:
+        keys |= {f"{a}.attention.{k}_length": ("u32", shape.head_dim) for k in ("key", "value")}
+    return keys | vocabulary
+
+
+def make(out: Path, shape: Shape, mix: str, *, vocab: Path | None = None, seed: int = 0) -> None:
+    """Write the model. A vocabulary from a file decides the number of tokens."""
+    vocabulary = copied(vocab) if vocab else made_up(shape.n_vocab)
+    shape = shape.with_vocabulary(len(vocabulary["tokenizer.ggml.tokens"][1]))
+    types = {tensor.name: type_of(mix, tensor, shape) for tensor in shape.tensors()}
+    rng = np.random.default_rng(seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with GGUFWriter(out) as writer:
+        for key, (kind, value) in metadata(shape, mix, vocabulary).items():
+            writer.add(key, value, kind)
+        for tensor in shape.tensors():
+            writer.add_tensor_info(tensor.name, types[tensor.name], tensor.shape)
+        for tensor in shape.tensors():
+            writer.write_tensor(tensor.name, content(tensor, types[tensor.name], rng))
+
+
+def made(shape: str, mix: str, folder: Path = DEFAULT_FOLDER) -> Path:
+    """The path of a model in `folder`, made now if it is not there."""
+    path = folder / f"{shape}-{mix}.gguf"
+    if not path.exists():
+        print(f"making {path}", file=sys.stderr)
+        make(path, SHAPES[shape], mix)
+    return path
+
+
+def weight_bytes_per_token(path: Path) -> int:
+    """Bytes of weights that decoding one token reads: all but the embedding table, which gives one row unless it is the
+    output matrix too."""
+    tensors = GGUFFile(path).tensors
+    tied = "output.weight" not in tensors
+    return sum(t.n_bytes for name, t in tensors.items() if tied or name != "token_embd.weight")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--shape", choices=SHAPES, default="tinyllama-1.1b")
+    parser.add_argument("--type", choices=NAMES, default="Q4_K_M", help="a type, or a mix of them")
+    parser.add_argument("--vocab", type=Path, metavar="FILE", help="take the vocabulary from this GGUF file")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    start = time.perf_counter()
+    make(args.out, SHAPES[args.shape], args.type, vocab=args.vocab, seed=args.seed)
+    size = args.out.stat().st_size / 1e6
+    print(f"{args.out}: {size:.0f} MB in {time.perf_counter() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

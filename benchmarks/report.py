@@ -1,0 +1,66 @@
+"""Where a benchmark's result goes: a table or JSON on standard output, or its place in docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import machine
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """--json and --update, for every script alike."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--update", metavar="SECTION", help="put the table into this section of docs/performance.md")
+
+
+def emit(args: argparse.Namespace, rows: list[dict[str, Any]], **facts: Any) -> None:
+    """Print the rows with what they were measured on, and store them where --update says."""
+    facts = {**machine.describe(), **facts}
+    if args.json:
+        print(json.dumps({"machine": facts, "rows": rows}, indent=2))
+    else:
+        print(_heading(facts), "", table(rows), sep="\n")
+    if args.update:
+        command = f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}"
+        replace_section(PAGE, args.update, f"`{command}`\n\n{_heading(facts)}\n\n{table(rows)}")
+
+
+def _heading(facts: dict[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items())
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows with equal keys as a Markdown table; floats with three figures."""
+    heads = list(rows[0])
+    cells = [[h.strip() for h in heads], *([_cell(row[h]) for h in heads] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(heads))]
+    lines = ["| " + " | ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in cells]
+    lines.insert(1, "|" + "|".join("-" * (w + 1) + ":" for w in widths) + "|")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return "–" if value is None else str(value)
+
+
+def replace_section(page: Path, name: str, text: str) -> None:
+    """Put `text` between the page's two comments that name the section."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    old = page.read_text(encoding="utf-8")
+    new, count = re.subn(
+        f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{text}\n{end}", old, flags=re.DOTALL
+    )
+    if count != 1:
+        raise SystemExit(f"{page} has no section {name!r} (or two)")
+    page.write_text(new, encoding="utf-8")

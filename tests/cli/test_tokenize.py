@@ -1,0 +1,76 @@
+"""oxillama tokenize and version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import oxillama
+from tests.support.cli import oxillama as run
+from tests.support.models import make_model
+from tests.support.shared import shared
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+def test_standard_input_and_the_option_give_the_same_ids(model: Path) -> None:
+    option = run("tokenize", "--model", model, "--ids", "--text", "a bc")
+    stdin = run("tokenize", "--model", model, "--ids", stdin=b"a bc")
+
+    assert option.returncode == 0
+    assert option.stdout == stdin.stdout
+    assert option.stdout.split()[0] == b"1"  # begins a text
+
+
+def test_a_special_token_is_text_unless_asked_for(model: Path) -> None:
+    as_text = run("tokenize", "--model", model, "--ids", "--no-bos", "--text", "</s>").stdout.split()
+    as_token = run("tokenize", "--model", model, "--ids", "--no-bos", "--special", "--text", "</s>").stdout.split()
+
+    assert b"2" not in as_text
+    assert as_token == [b"2"]
+
+
+def test_json_names_every_token(model: Path) -> None:
+    made = json.loads(run("tokenize", "--model", model, "--json", "--text", "ab").stdout)
+
+    assert made["ids"] == [token["id"] for token in made["tokens"]]
+    assert made["tokens"][0] == {"id": 1, "text": "<s>"}
+    assert "".join(token["text"] for token in made["tokens"][1:]) == "▁ab"
+
+
+def test_a_vocabulary_without_tensors_is_enough() -> None:
+    vocabulary = shared("tokenizers/ggml-vocab-llama-spm.gguf")
+
+    done = run("tokenize", "--model", vocabulary, "--ids", "--text", "Hello world")
+
+    assert done.stdout.split() == [b"1", b"15043", b"3186"]
+
+
+@pytest.mark.parametrize("command", ["tokenize"])
+@pytest.mark.parametrize("content", [None, b"", b"GGUF", b"nonsense" * 100], ids=["absent", "empty", "cut", "other"])
+def test_a_bad_file_is_one_line(command: str, content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "bad.gguf"
+    if content is not None:
+        file.write_bytes(content)
+
+    done = run(command, "--model", file)
+
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.count(b"\n") == 1
+    assert b"bad.gguf" in done.stderr
+
+
+def test_version_names_the_row_in_use_and_those_that_could_be() -> None:
+    facts = json.loads(run("version", "--json").stdout)
+    forced = json.loads(run("version", "--json", OXILLAMA_ISA="generic").stdout)
+
+    assert facts["version"] == oxillama.__version__
+    assert facts["kernels"] == facts["available"][-1]
+    assert facts["available"][0] == "generic"
+    assert forced["kernels"] == "generic"

@@ -1,0 +1,75 @@
+"""Talk to a server that the installed package starts: run with the interpreter of an environment that holds only it.
+
+Makes a tiny model, starts the `oxillama` command beside the interpreter, asks for a chat over the socket, plain and
+streamed, and ends the server with SIGTERM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import oxillama
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = Path(sys.executable).with_name("oxillama")
+
+
+def post(url: str, body: dict[str, Any]) -> bytes:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.read()
+
+
+def talk(url: str) -> None:
+    with urllib.request.urlopen(f"{url}/v1/models", timeout=10) as answer:
+        model = json.load(answer)["data"][0]["id"]
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8, "temperature": 0}
+    plain = json.loads(post(f"{url}/v1/chat/completions", body))
+    assert plain["usage"]["completion_tokens"] == 8, plain
+    events = post(f"{url}/v1/chat/completions", {**body, "stream": True}).decode().split("\n\n")
+    pieces = [json.loads(e.removeprefix("data: ")) for e in events if e.startswith("data: {")]
+    text = "".join(p["choices"][0]["delta"].get("content") or "" for p in pieces if p["choices"])
+    assert text == plain["choices"][0]["message"]["content"], (text, plain)
+    assert "data: [DONE]" in events
+    print(f"{model} answered {text!r}, plain and streamed")
+
+
+def main() -> None:
+    installed = Path(oxillama.__file__)
+    assert ROOT not in installed.parents or ".venv" in installed.parts, f"{installed} is the checkout, not the package"
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, "tiny.gguf")
+        subprocess.run(
+            [sys.executable, ROOT / "benchmarks/make_model.py", model, "--shape", "tiny", "--type", "Q4_K_M"],
+            check=True,
+        )
+        subprocess.run([COMMAND, "version"], check=True)
+        subprocess.run([COMMAND, "info", "--model", model], check=True, stdout=subprocess.DEVNULL)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("OXILLAMA_")}
+        server = subprocess.Popen(
+            [COMMAND, "serve", "--model", model, "--port", "0", "--data-dir", Path(folder, "data")],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            talk(next(word for word in line.split() if word.startswith("http")).rstrip("/"))
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(30) == 0, "SIGTERM did not end the server cleanly"
+        finally:
+            server.kill()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()
