@@ -203,7 +203,7 @@ static oxi_status read_tensor(cursor *c, tensor_entry *entry)
 static oxi_status read_tensors(cursor *c, uint64_t count, uint32_t shard, tensor_list *tensors)
 {
     if (count > OXI_GGUF_MAX_ENTRIES - tensors->n)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "more than %u tensors", OXI_GGUF_MAX_ENTRIES);
+        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "the shards together claim more than %u tensors", OXI_GGUF_MAX_ENTRIES);
     for (uint64_t i = 0; i < count; i++) {
         start_item(c, "tensor", i, count);
         tensor_entry entry = {.tensor.shard = shard};
@@ -217,6 +217,16 @@ static oxi_status read_tensors(cursor *c, uint64_t count, uint32_t shard, tensor
 }
 
 /* ------------------------------------------------------------------------------------------------------ the whole file */
+
+static oxi_status check_count(const cursor *c, uint64_t n, size_t least, const char *what)
+{
+    if (n > cursor_left(c) / least)
+        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "claims %" PRIu64 " %s, more than its %zu bytes can hold: it is cut short or damaged",
+                               n, what, c->end);
+    if (n > OXI_GGUF_MAX_ENTRIES)
+        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "claims %" PRIu64 " %s, at most %u are read", n, what, OXI_GGUF_MAX_ENTRIES);
+    return OXI_OK;
+}
 
 static oxi_status read_counts(cursor *c, uint64_t *n_tensors, uint64_t *n_kv)
 {
@@ -239,11 +249,8 @@ static oxi_status read_counts(cursor *c, uint64_t *n_tensors, uint64_t *n_kv)
     status = cursor_take(c, n_tensors, sizeof *n_tensors, "the number of tensors");
     if (status == OXI_OK) status = cursor_take(c, n_kv, sizeof *n_kv, "the number of keys");
     if (status != OXI_OK) return status;
-    if (*n_kv > OXI_GGUF_MAX_ENTRIES || *n_kv > cursor_left(c) / KV_MIN)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "claims %" PRIu64 " keys, more than a file of this size can hold", *n_kv);
-    if (*n_tensors > OXI_GGUF_MAX_ENTRIES || *n_tensors > cursor_left(c) / TENSOR_MIN)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "claims %" PRIu64 " tensors, more than a file of this size can hold", *n_tensors);
-    return OXI_OK;
+    status = check_count(c, *n_kv, KV_MIN, "keys");
+    return status == OXI_OK ? check_count(c, *n_tensors, TENSOR_MIN, "tensors") : status;
 }
 
 static oxi_status read_alignment(cursor *c, const kv_list *kvs, uint32_t *alignment)

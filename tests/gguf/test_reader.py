@@ -167,5 +167,5 @@ def test_a_wrong_value_names_the_file_and_the_key(case: str, small: GGUFFile) ->
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_float_that_is_not_finite_is_refused(value: float, tmp_path: Path) -> None:
     file = opened(tmp_path / "x.gguf", gb.scalar("eps", "f32", value))
-    with pytest.raises(ModelFormatError, match="key 'eps': .* is not a finite number"):
+    with pytest.raises(ModelFormatError, match=r"key 'eps': .* is not a finite number"):
         file.get_float("eps")

@@ -247,9 +247,10 @@ MISUSE = {
 
 @pytest.mark.parametrize("case", MISUSE)
 def test_misuse_is_refused_and_leaves_no_file(case: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidParameterError, match=MISUSE[case]), GGUFWriter(tmp_path / "x.gguf") as writer:
-        writer.add("k", 1)
-        writer.add_tensor_info("t", "F32", (2,))
+    writer = GGUFWriter(tmp_path / "x.gguf")
+    writer.add("k", 1)
+    writer.add_tensor_info("t", "F32", (2,))
+    with pytest.raises(InvalidParameterError, match=MISUSE[case]), writer:
         misuse(writer, case)
     assert list(tmp_path.iterdir()) == []
 
@@ -266,10 +267,12 @@ def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 
 
 def test_an_error_in_the_block_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), GGUFWriter(tmp_path / "x.gguf", shard_bytes=8) as writer:
-        writer.add_tensor("a", np.zeros(2, np.float32))
-        writer.add_tensor("b", np.zeros(2, np.float32))
-        writer.write_tensor("a", bytes(8))
+    writer = GGUFWriter(tmp_path / "x.gguf", shard_bytes=8)
+    writer.add_tensor("a", np.zeros(2, np.float32))
+    writer.add_tensor("b", np.zeros(2, np.float32))
+    writer.write_tensor("a", bytes(8))
+    assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(KeyboardInterrupt), writer:
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
