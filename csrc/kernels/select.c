@@ -11,7 +11,9 @@
 static const oxi_kernels *const built[] = {
     &oxi_row_generic,
 #if defined(__x86_64__)
-    &oxi_row_avx512_vnni,
+    &oxi_row_avx2_base, &oxi_row_avx2_vnni, &oxi_row_avx512_base, &oxi_row_avx512_vnni,
+#elif defined(__aarch64__)
+    &oxi_row_neon_dot,
 #endif
 };
 enum { N_BUILT = sizeof built / sizeof *built };

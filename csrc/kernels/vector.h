@@ -78,7 +78,8 @@ INLINE int bits_of(oxi_pack pack)
     return pack == OXI_PACK_Q8_32 ? 8 : pack == OXI_PACK_Q6_256 ? 6 : pack == OXI_PACK_Q5_256 ? 5 : 4;
 }
 
-/* How many dot4 a 16-bit sum takes: 4 * 15 * 127 * 8, 4 * 31 * 127 * 4, 4 * 63 * 127 * 2 halved over two sums, all fit. */
+/* How many dot4 a 16-bit sum takes when each adds two products: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127, 2 * 2 * 63 * 127 and
+ * 2 * 128 * 127 are all below 2^15. */
 INLINE int dots_per_widen(oxi_pack pack)
 {
     return pack == OXI_PACK_Q8_32 ? 1 : pack == OXI_PACK_Q6_256 ? 2 : pack == OXI_PACK_Q5_256 ? 4 : 8;

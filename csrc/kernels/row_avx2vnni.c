@@ -1,0 +1,39 @@
+/* AVX2 with AVX-VNNI: four products of bytes and their sum in one instruction. */
+#include <immintrin.h>
+
+#define VB 32
+#define TILE_PANELS 1
+#define TILE_TOKENS 4
+#define DIRECT_TOKENS 4
+#define SIGNED_BYTES 0
+#define WIDE_SUMS 1
+#include "vector_types.h"
+
+static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
+{
+    (void)bits;
+    return (v_i32)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)w, (__m256i)x);
+}
+
+static inline v_i32 widen(v_i32 sum, v_i32 narrow) { return sum + narrow; }
+
+static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
+{
+    return (v_i32)_mm256_dpwssd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
+}
+
+static inline v_f32 multiply_add(v_f32 a, v_f32 b, v_f32 c)
+{
+    return (v_f32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+
+static inline v_f32 load_half(const uint8_t *p)
+{
+    return (v_f32)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+#include "vector.h"
+
+#include "cpu.h"
+
+const oxi_kernels oxi_row_avx2_vnni = TABLE("avx2-vnni", OXI_CPU_AVX2 | OXI_CPU_AVXVNNI);

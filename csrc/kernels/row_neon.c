@@ -1,0 +1,43 @@
+/* Arm: NEON with the dot product of signed bytes. All codes fit signed bytes once 8-bit ones lose their offset. */
+#include <arm_neon.h>
+
+#define VB 16
+#define TILE_PANELS 1
+#define TILE_TOKENS 3
+#define DIRECT_TOKENS 4
+#define SIGNED_BYTES 1
+#define WIDE_SUMS 1
+#include "vector_types.h"
+
+static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
+{
+    (void)bits;
+    return (v_i32)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)x);
+}
+
+static inline v_i32 widen(v_i32 sum, v_i32 narrow) { return sum + narrow; }
+
+static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
+{
+    const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
+    const int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y)), high = vmull_high_s16(x, y);
+    return sum + (v_i32)vpaddq_s32(low, high);
+}
+
+static inline v_f32 multiply_add(v_f32 a, v_f32 b, v_f32 c)
+{
+    return (v_f32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+
+static inline v_f32 load_half(const uint8_t *p)
+{
+    uint16x4_t bits;
+    __builtin_memcpy(&bits, p, 8);
+    return (v_f32)vcvt_f32_f16(vreinterpret_f16_u16(bits));
+}
+
+#include "vector.h"
+
+#include "cpu.h"
+
+const oxi_kernels oxi_row_neon_dot = TABLE("neon-dot", OXI_CPU_NEON);
