@@ -5,14 +5,36 @@
 
 const oxi_format *oxi_format_of(uint32_t type)
 {
-    switch (type) {
-    case OXI_TYPE_Q4_0: return &oxi_format_q4_0;
-    case OXI_TYPE_Q8_0: return &oxi_format_q8_0;
-    case OXI_TYPE_Q4_K: return &oxi_format_q4_k;
-    case OXI_TYPE_Q5_K: return &oxi_format_q5_k;
-    case OXI_TYPE_Q6_K: return &oxi_format_q6_k;
-    default: return NULL;
-    }
+    static const oxi_format *const formats[OXI_TYPE_COUNT] = {
+        [OXI_TYPE_Q4_0] = &oxi_format_q4_0,
+        [OXI_TYPE_Q4_1] = &oxi_format_q4_1,
+        [OXI_TYPE_Q5_0] = &oxi_format_q5_0,
+        [OXI_TYPE_Q5_1] = &oxi_format_q5_1,
+        [OXI_TYPE_Q8_0] = &oxi_format_q8_0,
+        [OXI_TYPE_Q8_1] = &oxi_format_q8_1,
+        [OXI_TYPE_Q2_K] = &oxi_format_q2_k,
+        [OXI_TYPE_Q3_K] = &oxi_format_q3_k,
+        [OXI_TYPE_Q4_K] = &oxi_format_q4_k,
+        [OXI_TYPE_Q5_K] = &oxi_format_q5_k,
+        [OXI_TYPE_Q6_K] = &oxi_format_q6_k,
+        [OXI_TYPE_Q8_K] = &oxi_format_q8_k,
+        [OXI_TYPE_IQ4_NL] = &oxi_format_iq4_nl,
+        [OXI_TYPE_IQ4_XS] = &oxi_format_iq4_xs,
+        [OXI_TYPE_MXFP4] = &oxi_format_mxfp4,
+        [OXI_TYPE_NVFP4] = &oxi_format_nvfp4,
+        [OXI_TYPE_IQ1_S] = &oxi_format_iq1_s,
+        [OXI_TYPE_IQ1_M] = &oxi_format_iq1_m,
+        [OXI_TYPE_IQ2_XXS] = &oxi_format_iq2_xxs,
+        [OXI_TYPE_IQ2_XS] = &oxi_format_iq2_xs,
+        [OXI_TYPE_IQ2_S] = &oxi_format_iq2_s,
+        [OXI_TYPE_IQ3_XXS] = &oxi_format_iq3_xxs,
+        [OXI_TYPE_IQ3_S] = &oxi_format_iq3_s,
+        [OXI_TYPE_TQ1_0] = &oxi_format_tq1_0,
+        [OXI_TYPE_TQ2_0] = &oxi_format_tq2_0,
+        [OXI_TYPE_Q1_0] = &oxi_format_q1_0,
+        [OXI_TYPE_Q2_0] = &oxi_format_q2_0,
+    };
+    return type < OXI_TYPE_COUNT ? formats[type] : NULL;
 }
 
 static oxi_status unsupported(uint32_t type, const char *doing, oxi_error *err)
@@ -24,12 +46,15 @@ static oxi_status unsupported(uint32_t type, const char *doing, oxi_error *err)
 
 static void dequantize_block(const oxi_format *f, const oxi_block *b, float *dst)
 {
-    const float d = oxi_half_float(b->d), dmin = f->minima ? oxi_half_float(b->dmin) : 0.0f;
+    const float d = oxi_half_float(b->d) * f->unit, dmin = f->minima ? oxi_half_float(b->dmin) : 0.0f;
     for (int g = 0; g < f->block / f->group; g++) {
-        const float scale = d * (float)b->scale[g], minimum = f->minima ? dmin * (float)b->minimum[g] : 0.0f;
+        const float scale = f->wide ? b->wide[g] : d * (float)b->scale[g];
+        const float minimum = f->minima ? dmin * (float)b->minimum[g] : 0.0f;
         const uint8_t *code = b->code + g * f->group;
         float *out = dst + g * f->group;
-        if (f->minima)
+        if (f->values)
+            for (int i = 0; i < f->group; i++) out[i] = scale * (float)f->values[code[i]];
+        else if (f->minima)
             for (int i = 0; i < f->group; i++) out[i] = scale * (float)(code[i] - f->zero) - minimum;
         else
             for (int i = 0; i < f->group; i++) out[i] = scale * (float)(code[i] - f->zero);
@@ -89,7 +114,7 @@ oxi_status oxi_quantize(uint32_t type, const float *src, uint64_t n, void *dst, 
         return OXI_OK;
     }
     const oxi_format *f = oxi_format_of(type);
-    if (!f) return unsupported(type, "quantising to", err);
+    if (!f || !f->encode) return unsupported(type, "quantising to", err);
     if (n % f->block)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "%llu weights are not a multiple of %s's block of %u",
                         (unsigned long long)n, oxi_type_describe(type)->name, f->block);

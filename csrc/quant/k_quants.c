@@ -101,7 +101,8 @@ static void encode_q4_k(const float *x, uint8_t *dst)
     encode_nibbles(code, dst + 4 + K_SCALES);
 }
 
-const oxi_format oxi_format_q4_k = {256, Q4_K_BYTES, 32, 4, 0, true, decode_q4_k, encode_q4_k};
+const oxi_format oxi_format_q4_k = {.block = 256, .block_size = Q4_K_BYTES, .group = 32, .bits = 4, .minima = true,
+                                     .unit = 1.0f, .decode = decode_q4_k, .encode = encode_q4_k};
 
 /* d | dmin | scales | qh[32] | qs[128]: bit g of qh[i] is the fifth bit of weight i of group g. */
 static void decode_q5_k(const uint8_t *src, oxi_block *out)
@@ -125,7 +126,8 @@ static void encode_q5_k(const float *x, uint8_t *dst)
         for (int i = 0; i < 32; i++) qh[i] |= (uint8_t)((code[32 * g + i] >> 4) << g);
 }
 
-const oxi_format oxi_format_q5_k = {256, Q5_K_BYTES, 32, 5, 0, true, decode_q5_k, encode_q5_k};
+const oxi_format oxi_format_q5_k = {.block = 256, .block_size = Q5_K_BYTES, .group = 32, .bits = 5, .minima = true,
+                                     .unit = 1.0f, .decode = decode_q5_k, .encode = encode_q5_k};
 
 /* ql[128] | qh[64] | scales[16], signed | d. Each half of 128 weights has 64 bytes of ql and 32 of qh:
  *     weights   0-31   low nibble of ql[i],       bits 0-1 of qh[i]
@@ -182,4 +184,5 @@ static void encode_q6_k(const float *x, uint8_t *dst)
     }
 }
 
-const oxi_format oxi_format_q6_k = {256, Q6_K_BYTES, 16, 6, 32, false, decode_q6_k, encode_q6_k};
+const oxi_format oxi_format_q6_k = {.block = 256, .block_size = Q6_K_BYTES, .group = 16, .bits = 6, .zero = 32,
+                                     .unit = 1.0f, .decode = decode_q6_k, .encode = encode_q6_k};

@@ -1,7 +1,9 @@
 /* File formats: what one block of weights holds. A format states how its bytes become codes, scales and minima, and
  * nothing else; the dequantiser, the packer and the tests all come from that one statement.
  *
- *     weight[i] = (d * scale[i / group]) * (code[i] - zero) - (dmin * minimum[i / group])
+ *     weight[i] = (d * unit * scale[i / group]) * value(code[i]) - (dmin * minimum[i / group])
+ *
+ * where value(c) is c - zero, or values[c] for formats with a table,
  *
  * in float32, rounded after every operation, in this order: bit for bit what the reference decoders compute.
  */
@@ -12,31 +14,42 @@
 
 #define OXI_MAX_BLOCK 256
 #define OXI_MAX_GROUPS 16
+#define OXI_WIDE_GROUPS 4
 
 /* One block of one row. Formats with a single scale leave scale[0] = 1; without minima dmin and minimum stay unread. */
 typedef struct oxi_block {
     uint8_t code[OXI_MAX_BLOCK];
     int8_t scale[OXI_MAX_GROUPS];
     uint8_t minimum[OXI_MAX_GROUPS];
-    uint16_t d, dmin; /* halves, as in the file */
+    uint16_t d, dmin;            /* halves, as in the file */
+    float wide[OXI_WIDE_GROUPS]; /* instead of d and scale, one per group, in formats whose scales are not halves */
 } oxi_block;
 
 typedef struct oxi_format {
-    uint16_t block;      /* weights per block */
-    uint16_t block_size; /* bytes per block */
-    uint8_t group;       /* weights that share a scale */
-    uint8_t bits;        /* codes are below 1 << bits */
+    uint16_t block;       /* weights per block */
+    uint16_t block_size;  /* bytes per block */
+    uint16_t group;       /* weights that share a scale */
+    uint8_t bits;         /* codes are below 1 << bits */
     uint8_t zero;
     bool minima;
+    bool wide;            /* the scales are in `wide` */
+    float unit;           /* a power of two, so that multiplying d by it is exact */
+    const int8_t *values; /* NULL, or what each code stands for (then `zero` is 0) */
     void (*decode)(const uint8_t *src, oxi_block *out);
-    /* Round block weights to the format; all are finite. */
+    /* Round block weights to the format; all are finite. NULL: this build has no quantiser for it. */
     void (*encode)(const float *src, uint8_t *dst);
 } oxi_format;
 
 /* NULL: not a block format this build knows (floats are not block formats). */
 const oxi_format *oxi_format_of(uint32_t type);
 
-extern const oxi_format oxi_format_q4_0, oxi_format_q8_0;                 /* blocks_32.c */
-extern const oxi_format oxi_format_q4_k, oxi_format_q5_k, oxi_format_q6_k; /* k_quants.c */
+extern const oxi_format oxi_format_q4_0, oxi_format_q4_1, oxi_format_q5_0, oxi_format_q5_1, oxi_format_q8_0,
+    oxi_format_q8_1; /* blocks_32.c */
+extern const oxi_format oxi_format_q2_k, oxi_format_q3_k, oxi_format_q4_k, oxi_format_q5_k, oxi_format_q6_k,
+    oxi_format_q8_k; /* k_quants.c, k_small.c */
+extern const oxi_format oxi_format_iq4_nl, oxi_format_iq4_xs, oxi_format_mxfp4, oxi_format_nvfp4; /* tables_4.c */
+extern const oxi_format oxi_format_iq1_s, oxi_format_iq1_m, oxi_format_iq2_xxs, oxi_format_iq2_xs, oxi_format_iq2_s,
+    oxi_format_iq3_xxs, oxi_format_iq3_s; /* codebooks.c */
+extern const oxi_format oxi_format_tq1_0, oxi_format_tq2_0, oxi_format_q1_0, oxi_format_q2_0; /* ternary.c */
 
 #endif

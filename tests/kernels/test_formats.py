@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gguf
 import numpy as np
 import pytest
@@ -12,7 +14,12 @@ from oxillama.errors import InvalidParameterError, ModelUnsupportedError
 
 Type = gguf.GGMLQuantizationType
 BLOCK_TYPES = [Type.Q4_0, Type.Q8_0, Type.Q4_K, Type.Q5_K, Type.Q6_K]
-TYPES = [Type.F32, Type.F16, Type.BF16, *BLOCK_TYPES]
+# Decoded, and not (yet) quantised to by this build.
+DECODED_TYPES = [
+    *(Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q2_K, Type.Q3_K, Type.IQ4_NL, Type.IQ4_XS, Type.MXFP4, Type.NVFP4),
+    *(Type.IQ1_S, Type.IQ1_M, Type.IQ2_XXS, Type.IQ2_XS, Type.IQ2_S, Type.IQ3_XXS, Type.IQ3_S, Type.TQ1_0, Type.TQ2_0),
+]
+TYPES = [Type.F32, Type.F16, Type.BF16, *BLOCK_TYPES, *DECODED_TYPES]
 HALF = np.finfo(np.float16)
 # Every kind of scale a half can be: zeros, subnormals, the smallest and largest normals, infinities, NaNs.
 HALF_EDGES = np.array([0, 0x8000, 1, 0x8001, 0x03FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E01, 0xFE00], np.uint16)
@@ -42,6 +49,28 @@ def test_random_bytes_decode_to_the_reference_bits(kind: Type) -> None:
     raw = np.random.default_rng(int(kind)).integers(0, 256, 512 * 256 // block * size, dtype=np.uint8)
 
     assert_same_bits(*decode_both(kind, raw))
+
+
+# By definition: the reference package has no decoder for these.
+@pytest.mark.parametrize(
+    ("kind", "dtype", "decode"),
+    [
+        (9, [("d", "<f2"), ("s", "<f2"), ("q", "i1", 32)], lambda b: b["q"]),
+        (15, [("d", "<f4"), ("q", "i1", 256), ("sums", "<i2", 16)], lambda b: b["q"]),
+        (41, [("d", "<f2"), ("q", "u1", 16)], lambda b: np.unpackbits(b["q"], axis=1, bitorder="little") * 2.0 - 1),
+        (42, [("d", "<f2"), ("q", "u1", 16)], lambda b: (b["q"][:, :, None] >> [0, 2, 4, 6] & 3).reshape(-1, 64) - 1.0),
+    ],
+    ids=["Q8_1", "Q8_K", "Q1_0", "Q2_0"],
+)
+def test_random_bytes_decode_as_the_format_is_defined(
+    kind: int, dtype: list[tuple[str, ...]], decode: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    blocks = np.random.default_rng(kind).integers(0, 256, 500 * np.dtype(dtype).itemsize, dtype=np.uint8).view(dtype)
+    codes = decode(blocks).astype(np.float32)
+    with np.errstate(all="ignore"):
+        want = blocks["d"].astype(np.float32)[:, None] * codes
+
+    assert_same_bits(_core.dequantize(kind, blocks.view(np.uint8), codes.size), want.ravel())
 
 
 @pytest.mark.parametrize("kind", BLOCK_TYPES, ids=names(BLOCK_TYPES))
