@@ -75,6 +75,15 @@ class Tokenizer:
             return [*self._prefix, *ids, *self._suffix]
         return ids
 
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """Ids of a rendered chat: control tokens count, and BOS or EOS that the template wrote are not added again."""
+        ids = self.encode(prompt, add_special=False, parse_special=True)
+        prefix, suffix = self._prefix, self._suffix
+        if prefix and ids[: len(prefix)] == prefix:
+            prefix = []
+        # A prompt asks for more: the token that ends a text does not belong at its end.
+        return [*prefix, *ids] if suffix == [self.eos_id] else [*prefix, *ids, *suffix]
+
     def decode(self, ids: Iterable[int], *, special: bool = False) -> bytes:
         """The text of whole tokens: not always valid UTF-8. A space that encoding put in front is taken off again.
 
@@ -106,6 +115,19 @@ class Tokenizer:
     def is_control(self, token_id: int) -> bool:
         """Whether the token has a meaning but no text. Raises InvalidParameterError out of range."""
         return bool(self._vocab.attrs[self._check(token_id)] & (CONTROL | UNKNOWN))
+
+    @property
+    def special_texts(self) -> dict[str, str]:
+        """Texts of the special tokens by the names that chat templates use: bos_token, eos_token, …"""
+        named = {
+            "bos_token": self.bos_id,
+            "eos_token": self.eos_id,
+            "unk_token": self._vocab.special.get("unknown"),
+            "pad_token": self._vocab.special.get("padding"),
+            "sep_token": self._vocab.special.get("seperator"),
+            "mask_token": self._vocab.special.get("mask"),
+        }
+        return {name: self.token_text(i) for name, i in named.items() if i is not None}
 
     def find(self, text: str) -> int | None:
         """The id of the token that the vocabulary spells so, such as "<|im_end|>"."""
