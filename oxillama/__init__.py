@@ -1,5 +1,101 @@
-"""oxillama: GGUF language models on ordinary CPUs, behind the whole OpenAI API."""
+"""oxillama: GGUF language models on ordinary CPUs, behind the whole OpenAI API.
+
+    import oxillama
+
+    with oxillama.Model("model.gguf") as model:
+        for piece in model.generate("Once upon a time"):
+            print(piece, end="")
+
+`Model` runs in the caller's thread, `Engine` serves many requests at once under trio. Names are imported when they are
+first used, so importing the package is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from oxillama._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from oxillama.engine.config import EngineConfig
+    from oxillama.engine.engine import Engine
+    from oxillama.engine.model import Model
+    from oxillama.engine.types import GenerationRequest, Priority, SamplingParams, TokenEvent, TokenLogprob, Usage
+    from oxillama.errors import (
+        ContextLengthError,
+        EngineBusyError,
+        EngineClosedError,
+        GenerationError,
+        InvalidParameterError,
+        KVCacheFullError,
+        ModelError,
+        ModelFormatError,
+        ModelUnsupportedError,
+        ObjectNotFoundError,
+        OxillamaError,
+        StoreDamagedError,
+        StoreError,
+        StoreFullError,
+        StoreReadOnlyError,
+        TemplateError,
+    )
+    from oxillama.gguf import GGUFFile
+    from oxillama.text import Tokenizer
+
+_HOMES = {
+    "Engine": "oxillama.engine.engine",
+    "EngineConfig": "oxillama.engine.config",
+    "GGUFFile": "oxillama.gguf",
+    "GenerationRequest": "oxillama.engine.types",
+    "Model": "oxillama.engine.model",
+    "Priority": "oxillama.engine.types",
+    "SamplingParams": "oxillama.engine.types",
+    "TokenEvent": "oxillama.engine.types",
+    "TokenLogprob": "oxillama.engine.types",
+    "Tokenizer": "oxillama.text",
+    "Usage": "oxillama.engine.types",
+}
+
+__all__ = [
+    "ContextLengthError",
+    "Engine",
+    "EngineBusyError",
+    "EngineClosedError",
+    "EngineConfig",
+    "GGUFFile",
+    "GenerationError",
+    "GenerationRequest",
+    "InvalidParameterError",
+    "KVCacheFullError",
+    "Model",
+    "ModelError",
+    "ModelFormatError",
+    "ModelUnsupportedError",
+    "ObjectNotFoundError",
+    "OxillamaError",
+    "Priority",
+    "SamplingParams",
+    "StoreDamagedError",
+    "StoreError",
+    "StoreFullError",
+    "StoreReadOnlyError",
+    "TemplateError",
+    "TokenEvent",
+    "TokenLogprob",
+    "Tokenizer",
+    "Usage",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'oxillama' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "oxillama.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,8 +8,8 @@ they stay its own until it is dropped. What is admitted can therefore always run
 recomputation, no deadlock. The price is that a request without max_tokens holds pages for the whole context.
 
 Order. Interactive tickets go first, each class in order of arrival. Whose turn it is is never overtaken for lack of
-pages, so large requests do not starve; nor does background work: a ticket that has been passed over PATIENCE times takes
-the next turn. Background tickets hold at most all slots but one, where there is more than one.
+pages, so large requests do not starve; nor does background work: a ticket passed over PATIENCE times takes the next
+turn. Background tickets hold at most all slots but one, where there is more than one.
 
 Steps. Every decoding ticket takes one token; the rest of the budget goes to prefill, shared evenly among those that
 wait for it, so that a short prompt is not stuck behind a long one. While anyone decodes, prefill gets at most

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from oxillama.engine.door import check_request
 from oxillama.engine.types import (
     EngineStatistics,
     FinishReason,
@@ -26,11 +27,9 @@ from oxillama.engine.types import (
     Usage,
 )
 from oxillama.errors import (
-    ContextLengthError,
     EngineBusyError,
     EngineClosedError,
     GenerationError,
-    InvalidParameterError,
 )
 
 if TYPE_CHECKING:
@@ -167,7 +166,8 @@ class FakeStream:
             limit = room if sampling.max_tokens is None else min(sampling.max_tokens, room)
             script = engine._script(request)
             stops = _StopStrings(sampling.stop)
-            pending, held = b"", []  # bytes of an unfinished character; logprobs of unreleased text
+            pending = b""  # bytes of an unfinished character
+            held: list[TokenLogprob] = []  # of text that is not released yet
             finish: FinishReason = "length"
             for k in range(limit):
                 await (trio.sleep(engine.delay_s) if engine.delay_s else trio.lowlevel.checkpoint())
@@ -180,13 +180,13 @@ class FakeStream:
                 self._first = self._first if self._first is not None else trio.current_time()
                 self._last = trio.current_time()
                 engine.tokens += 1
-                if sampling.logprobs is not None:
-                    held.append(self._logprob(token, sampling.logprobs))
                 if (token == EOS and not sampling.ignore_eos) or token in sampling.stop_token_ids:
                     finish = "stop"
                     text = pending.decode("utf-8", "replace") + stops.flush()
                     yield TokenEvent(token, text, tuple(held), "stop")
                     return
+                if sampling.logprobs is not None:
+                    held.append(self._logprob(token, sampling.logprobs))
                 pending += engine.tokenizer.token_bytes(token)
                 try:
                     whole, pending = pending.decode(), b""
@@ -284,17 +284,7 @@ class FakeEngine:
     def _check(self, request: GenerationRequest) -> None:
         if self._draining or self._closed:
             raise EngineClosedError("the engine is shutting down")
-        if not request.prompt_ids:
-            raise InvalidParameterError("Invalid 'prompt': it has no tokens.", param="prompt")
-        if any(not 0 <= t < self.tokenizer.n_vocab for t in request.prompt_ids):
-            raise InvalidParameterError("Invalid 'prompt': a token id is out of range.", param="prompt")
-        if len(request.prompt_ids) >= self.n_ctx + (request.sampling.max_tokens == 0):
-            raise ContextLengthError(
-                f"This model's maximum context length is {self.n_ctx} tokens. However, your messages resulted in "
-                f"{len(request.prompt_ids)} tokens. Please reduce the length of the messages.",
-                param="messages",
-                code="context_length_exceeded",
-            )
+        check_request(request, n_ctx=self.n_ctx, n_vocab=self.tokenizer.n_vocab, has_text=True)
         if self.busy or self.open >= self.n_slots + self.max_waiting:
             raise EngineBusyError("too many requests are waiting; try again shortly", retry_after=1.0)
 

@@ -1,0 +1,55 @@
+"""How an engine is set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oxillama.errors import InvalidParameterError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """What an engine is opened with; None lets the engine or the model choose.
+
+    n_threads: threads of one step; None: one per core. n_ctx: tokens of one request, prompt and completion; None: what
+    the model was trained for, at most DEFAULT_N_CTX. parallel: requests that run at once. n_batch: most tokens in a
+    step. n_prefill_shared: most prompt tokens in a step while other requests decode, who wait for all of them.
+    kv_pages: KV cache pages in all; None: enough for `parallel` requests of n_ctx tokens. kv_type: "auto", "f16" or
+    "q8_0". max_waiting: requests that may wait beyond those that run. max_generation_s: seconds after which a
+    generation ends with GenerationError, waiting included. model_name: None: from the file.
+
+    Raises InvalidParameterError, with `param` naming the field.
+    """
+
+    n_threads: int | None = None
+    n_ctx: int | None = None
+    parallel: int = 4
+    n_batch: int = 512
+    n_prefill_shared: int = 64
+    kv_pages: int | None = None
+    kv_type: str = "auto"
+    max_waiting: int = 64
+    max_generation_s: float = 3600.0
+    model_name: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("n_threads", "n_ctx", "parallel", "n_batch", "n_prefill_shared", "kv_pages"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InvalidParameterError(f"Invalid '{name}': {value} is not at least 1.", param=name)
+        if self.max_waiting < 0:
+            raise InvalidParameterError(f"Invalid 'max_waiting': {self.max_waiting} is negative.", param="max_waiting")
+        if not self.max_generation_s > 0:
+            raise InvalidParameterError(
+                f"Invalid 'max_generation_s': {self.max_generation_s} is not positive.", param="max_generation_s"
+            )
+        if self.parallel > self.n_batch:
+            raise InvalidParameterError(
+                f"Invalid 'parallel': {self.parallel} requests at once need an n_batch of at least as many tokens, "
+                f"not {self.n_batch}.",
+                param="parallel",
+            )
+
+
+DEFAULT_N_CTX = 8192
+"""Most context an engine gives a request unasked: KV memory is set aside for `parallel` times as many tokens."""

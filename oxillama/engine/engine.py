@@ -1,0 +1,319 @@
+"""The engine as a server sees it: requests in, streams of events out, and one compute thread behind them.
+
+Two queues join the sides. Commands go down a `SimpleQueue`; the compute thread takes all that lie there before it plans
+a step, and sleeps on it when there is nothing to do. Events come up once per step, all of a step's together, through
+`run_sync_soon`. The event loop never waits for a step, and a step never waits for a reader: what a reader has not taken
+lies in its stream, and there can be no more of it than the request's tokens.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from oxillama.engine.config import EngineConfig
+from oxillama.engine.door import check_request
+from oxillama.engine.generation import Generation
+from oxillama.engine.stepper import Outcome, Stepper
+from oxillama.engine.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
+from oxillama.errors import EngineBusyError, EngineClosedError, OxillamaError
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from oxillama.engine.parts import ModelParts, Progress
+    from oxillama.engine.protocol import TokenizerLike
+
+log = logging.getLogger(__name__)
+
+LONG_TEXT = 4096
+"""Characters beyond which a text is tokenized in a worker thread: about a millisecond's work."""
+
+
+class EngineStream:
+    """The events of one generation; see `protocol.GenerationStream`."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+        self._events: deque[TokenEvent] = deque()
+        self._error: OxillamaError | None = None
+        self._over = False
+        self._reader = trio.lowlevel.ParkingLot()
+
+    def __aiter__(self) -> EngineStream:
+        return self
+
+    async def __anext__(self) -> TokenEvent:
+        if self._events or self._over:
+            await trio.lowlevel.checkpoint()
+        while not self._events:
+            if self._error is not None:
+                raise self._error
+            if self._over:
+                raise StopAsyncIteration
+            await self._reader.park()
+        return self._events.popleft()
+
+    @property
+    def usage(self) -> Usage:
+        return self._generation.usage
+
+    @property
+    def timings(self) -> Timings:
+        return self._generation.timings(time.monotonic())
+
+    @property
+    def prompt_logprobs(self) -> tuple[TokenLogprob | None, ...]:
+        return tuple(self._generation.prompt_logprobs)
+
+    def _deliver(self, item: TokenEvent | OxillamaError) -> None:
+        if isinstance(item, TokenEvent):
+            self._events.append(item)
+            self._over = item.finish_reason is not None
+        else:
+            self._error = item
+            self._over = True
+        self._reader.unpark_all()
+
+
+class Engine:
+    """A loaded model that serves many requests at once. Made by `open`; all methods belong to its trio thread."""
+
+    def __init__(self, parts: ModelParts, config: EngineConfig) -> None:
+        """Use `open` or `serve` instead, which also start and stop the compute thread."""
+        self._parts = parts
+        self._config = config
+        self._stepper = Stepper(parts.runner, parts.new_scheduler())
+        self._commands: queue.SimpleQueue[tuple[str, Generation | None]] = queue.SimpleQueue()
+        self._streams: dict[Generation, EngineStream] = {}  # of the generations that have not ended
+        self._idle = trio.Event()
+        self._idle.set()
+        self._draining = False
+        self._stopped = trio.Event()
+        self._failure: str | None = None
+        self._mean_s = 1.0  # how long generations have taken lately
+        self._encoding = trio.CapacityLimiter(4)
+        self._trio = trio.lowlevel.current_trio_token()
+        self._thread = threading.Thread(target=self._compute, name="oxillama-compute", daemon=True)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, path: str | PathLike[str], config: EngineConfig | None = None, *, progress: Progress | None = None
+    ) -> AsyncIterator[Engine]:
+        """Load a model and run it until the block is left; what is under way then ends with EngineClosedError.
+
+        progress: called from another thread with the share loaded, 0 to 1.
+
+        Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config.
+        """
+        from oxillama.engine.parts import load_parts
+
+        config = config or EngineConfig()
+        parts = await trio.to_thread.run_sync(lambda: load_parts(path, config, progress=progress))
+        async with cls.serve(parts, config) as engine:
+            yield engine
+
+    @classmethod
+    @asynccontextmanager
+    async def serve(cls, parts: ModelParts, config: EngineConfig | None = None) -> AsyncIterator[Engine]:
+        """Run parts that are already loaded; they belong to the engine, which closes them."""
+        engine = cls(parts, config or EngineConfig())
+        engine._thread.start()
+        try:
+            yield engine
+        finally:
+            with trio.CancelScope(shield=True):
+                await engine._close()
+
+    @property
+    def tokenizer(self) -> TokenizerLike:
+        """Raises OxillamaError for a model without a vocabulary, which is prompted with token ids."""
+        if self._parts.tokenizer is None:
+            raise OxillamaError(f"{self.model_name} has no vocabulary; prompt it with token ids")
+        return self._parts.tokenizer
+
+    @property
+    def chat_template(self) -> Any:
+        return self._parts.chat_template
+
+    @property
+    def n_ctx(self) -> int:
+        return self._parts.n_ctx
+
+    @property
+    def n_slots(self) -> int:
+        return self._config.parallel
+
+    @property
+    def model_name(self) -> str:
+        return self._config.model_name or self._parts.name
+
+    @property
+    def model_created(self) -> int:
+        return self._parts.created
+
+    @property
+    def is_running(self) -> bool:
+        """Whether requests are taken: false once it drains, has stopped or failed."""
+        return not (self._draining or self._stopped.is_set())
+
+    @asynccontextmanager
+    async def generate(self, request: GenerationRequest) -> AsyncIterator[EngineStream]:
+        """See `protocol.EngineLike.generate`. Leaving frees the pages before the next step is planned."""
+        generation = self._admit(request)
+        stream = self._streams[generation] = EngineStream(generation)
+        self._commands.put(("add", generation))
+        try:
+            yield stream
+        finally:
+            self._leave(generation)
+
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
+        """The prompt text of a conversation. Raises TemplateError."""
+        return await trio.to_thread.run_sync(lambda: self.chat_template.render(messages, **kwargs))
+
+    async def encode(self, text: str, *, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        """Token ids of a text; a long one is encoded in a worker thread."""
+        tokenizer = self.tokenizer
+        if len(text) <= LONG_TEXT:
+            await trio.lowlevel.checkpoint()
+            return tokenizer.encode(text, add_special, parse_special)
+        return await trio.to_thread.run_sync(tokenizer.encode, text, add_special, parse_special, limiter=self._encoding)
+
+    def statistics(self) -> EngineStatistics:
+        """At most one step old."""
+        scheduler, stepper = self._stepper.scheduler, self._stepper
+        active = min(scheduler.n_active, len(self._streams))
+        return EngineStatistics(
+            n_slots=self.n_slots,
+            active=active,
+            waiting=len(self._streams) - active,
+            max_waiting=self._config.max_waiting,
+            n_pages=scheduler.n_pages,
+            free_pages=scheduler.free_pages,
+            requests_total=stepper.n_ended,
+            prompt_tokens_total=stepper.n_prompt_tokens,
+            generated_tokens_total=stepper.n_generated_tokens,
+            steps_total=stepper.n_steps,
+        )
+
+    async def drain(self, deadline_s: float | None = None) -> None:
+        """Refuse new requests, wait for those under way, end what is left at the deadline with EngineClosedError."""
+        self._draining = True
+        with trio.move_on_after(math.inf if deadline_s is None else deadline_s):
+            await self._idle.wait()
+            return
+        for generation, stream in tuple(self._streams.items()):
+            self._leave(generation)
+            stream._deliver(EngineClosedError("the engine is shutting down"))
+
+    # ------------------------------------------------------------------------------------------- the trio side
+
+    def _admit(self, request: GenerationRequest) -> Generation:
+        if not self.is_running:
+            raise EngineClosedError(self._failure or "the engine is shutting down")
+        parts = self._parts
+        check_request(
+            request, n_ctx=parts.n_ctx, n_vocab=parts.vocabulary.n_vocab, has_text=parts.tokenizer is not None
+        )
+        # The queue is bounded here, where a refusal can still be answered.
+        waiting = len(self._streams) - self.n_slots
+        if waiting >= self._config.max_waiting:
+            wait = self._mean_s * (waiting + 1) / self.n_slots
+            raise EngineBusyError(
+                "too many requests are waiting; try again shortly", retry_after=min(60.0, max(1.0, wait))
+            )
+        generation = Generation(
+            request, parts.vocabulary, n_ctx=parts.n_ctx, now=time.monotonic(), limit_s=self._config.max_generation_s
+        )
+        if not self._streams:
+            self._idle = trio.Event()
+        return generation
+
+    def _leave(self, generation: Generation) -> None:
+        """The reader has gone: end the generation unless it has ended."""
+        if self._forget(generation):
+            generation.dropped = True
+            self._commands.put(("drop", generation))
+            self._stepper.interrupt_if_unwanted()
+
+    def _forget(self, generation: Generation) -> bool:
+        known = self._streams.pop(generation, None) is not None
+        if not self._streams:
+            self._idle.set()
+        return known
+
+    def _receive(self, outcomes: list[Outcome]) -> None:
+        """What one step brought, in the trio thread."""
+        for generation, item in outcomes:
+            stream = self._streams.get(generation)
+            if stream is None:
+                continue  # its reader left during the step
+            stream._deliver(item)
+            if stream._over:
+                self._forget(generation)
+                timings = generation.timings(time.monotonic())
+                self._mean_s += 0.2 * (timings.prefill_s + timings.decode_s - self._mean_s)
+
+    def _receive_end(self, failure: str | None) -> None:
+        """The compute thread has left its loop."""
+        self._failure = failure
+        self._stopped.set()
+        for generation, stream in tuple(self._streams.items()):
+            self._forget(generation)
+            stream._deliver(EngineClosedError(failure or "the engine has stopped"))
+
+    async def _close(self) -> None:
+        self._draining = True
+        for generation in self._streams:
+            generation.dropped = True
+        self._commands.put(("stop", None))
+        self._stepper.interrupt_if_unwanted()
+        await self._stopped.wait()
+        await trio.to_thread.run_sync(self._thread.join)
+        await trio.to_thread.run_sync(self._parts.close)
+
+    # ---------------------------------------------------------------------------------------- the compute thread
+
+    def _compute(self) -> None:
+        failure: str | None = None
+        try:
+            while self._obey():
+                outcomes = self._stepper.step()
+                if outcomes:
+                    self._trio.run_sync_soon(self._receive, outcomes)
+        except trio.RunFinishedError:
+            return  # nobody is left to tell
+        except BaseException as error:
+            log.critical("the compute thread failed", exc_info=error)
+            failure = f"the engine has failed: {type(error).__name__}: {error}"
+        try:
+            self._trio.run_sync_soon(self._receive_end, failure)
+        except trio.RunFinishedError:
+            return
+
+    def _obey(self) -> bool:
+        """Take all commands, sleeping until there is one if there is nothing else to do. False: stop."""
+        block = self._stepper.idle
+        while True:
+            try:
+                verb, generation = self._commands.get(block)
+            except queue.Empty:
+                return True
+            if generation is None:
+                return False
+            if verb == "drop":
+                self._stepper.drop(generation)
+            elif not generation.dropped:
+                self._stepper.add(generation)
+            block = False

@@ -1,0 +1,173 @@
+"""One request while it runs, on the side that computes: from its rows of logits to its events."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from oxillama.core._core import Sampler, log_softmax_top
+from oxillama.engine.scheduler import Ticket
+from oxillama.engine.types import Timings, TokenEvent, TokenLogprob, Usage
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from oxillama.engine.scheduler import Slice
+    from oxillama.engine.types import FinishReason, GenerationRequest
+    from oxillama.engine.vocabulary import Vocabulary
+
+LEAST_LOGPROB = -9999.0
+"""What a probability of zero is reported as: minus infinity is not JSON."""
+
+ROWS_PER_STEP = 64
+"""Most prompt positions per step that yield logits, when log-probabilities of the prompt are asked for."""
+
+
+class Generation:
+    """A request with its sampler and its text. Reading `usage` and `timings` is safe from any thread."""
+
+    def __init__(self, request: GenerationRequest, vocabulary: Vocabulary, *, n_ctx: int, now: float, limit_s: float):
+        """`request` has been checked (engine/door.py); `now` and the times below are seconds of one monotonic clock."""
+        self.request = request
+        self.prompt = np.array(request.prompt_ids, np.int32)
+        room = n_ctx - len(self.prompt)
+        wanted = request.sampling.max_tokens
+        self.n_max = room if wanted is None else min(wanted, room)
+        self.ticket = Ticket(
+            n_prompt=len(self.prompt),
+            n_limit=len(self.prompt) + self.n_max,
+            priority=request.priority,
+            max_slice=ROWS_PER_STEP if request.prompt_logprobs is not None else 2**31 - 1,
+        )
+        self.seq: int | None = None
+        self.last_token = -1
+        self.dropped = False
+        self.prompt_logprobs: list[TokenLogprob | None] = []
+        self.limit_s = min(limit_s, request.deadline_s if request.deadline_s is not None else limit_s)
+        self.ended: float | None = None
+        self._vocabulary = vocabulary
+        self._ends = (
+            request.sampling.stop_token_ids
+            if request.sampling.ignore_eos
+            else request.sampling.stop_token_ids | vocabulary.eog_ids
+        )
+        self._output = vocabulary.text_output(request)
+        self._sampler: Sampler | None = None
+        self._n_completion = 0
+        self._added = now
+        self._admitted = self._first = self._last = -1.0
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(prompt_tokens=len(self.prompt), completion_tokens=self._n_completion)
+
+    def timings(self, now: float) -> Timings:
+        """Up to `now` while it runs, and to its end after that."""
+        now = self.ended if self.ended is not None else now
+        admitted = self._admitted if self._admitted >= 0 else now
+        first = self._first if self._first >= 0 else now
+        last = self._last if self._last >= 0 else now
+        return Timings(admitted - self._added, max(0.0, first - admitted), max(0.0, last - first))
+
+    @property
+    def deadline(self) -> float:
+        return self._added + self.limit_s
+
+    def begin(self, now: float) -> None:
+        """It takes part in its first step. Raises MemoryError, and may then be called again."""
+        self._sampler = self._new_sampler()
+        self._admitted = now
+
+    def wants_rows(self, piece: Slice) -> int:
+        """How many of the slice's positions, counted from its end, must yield logits."""
+        if self.request.prompt_logprobs is not None and piece.start < len(self.prompt):
+            return piece.count
+        return int(piece.completes)
+
+    def tokens(self, piece: Slice) -> npt.NDArray[np.int32] | int:
+        """The slice's token ids."""
+        if piece.start >= len(self.prompt):
+            return self.last_token
+        return self.prompt[piece.start : piece.start + piece.count]
+
+    def take(self, rows: npt.NDArray[np.float32], piece: Slice, now: float) -> TokenEvent | None:
+        """The slice has been evaluated: choose the next token if it completes what is known.
+
+        rows: [wants_rows(piece), n_vocab]. Returns None while the prompt is being read. The event with a finish_reason
+        is the last one. Raises GenerationError when the logits are no numbers.
+        """
+        if self.request.prompt_logprobs is not None and piece.start < len(self.prompt):
+            self._score_prompt(rows, piece.start, self.request.prompt_logprobs)
+        if not piece.completes:
+            return None
+        if self._first < 0:
+            self._first = now
+        self._last = now
+        if self.n_max == 0:
+            return TokenEvent(None, "", (), "length")
+        return self._next(rows[-1])
+
+    def _next(self, row: npt.NDArray[np.float32]) -> TokenEvent:
+        sampling, sampler = self.request.sampling, self._sampler
+        assert sampler is not None
+        early = self._n_completion < sampling.min_tokens
+        token = sampler.sample(row, tuple(self._ends) if early else ())
+        sampler.accept(token)
+        self.last_token = token
+        self._n_completion += 1
+        if token in self._ends:
+            return self._end(token, "stop")
+        logprob = self._logprob(row, token, sampling.logprobs) if sampling.logprobs is not None else None
+        text, logprobs, matched = self._output.push(token, logprob, heed_stops=not early)
+        if matched:
+            return TokenEvent(token, text, logprobs, "stop")
+        if self._n_completion >= self.n_max:
+            return self._end(token, "length", text, logprobs)
+        return TokenEvent(token, text, logprobs)
+
+    def _end(
+        self, token: int, reason: FinishReason, text: str = "", logprobs: tuple[TokenLogprob, ...] = ()
+    ) -> TokenEvent:
+        rest, more = self._output.end()
+        return TokenEvent(token, text + rest, logprobs + more, reason)
+
+    def _new_sampler(self) -> Sampler:
+        p = self.request.sampling
+        sampler = Sampler(
+            self._vocabulary.n_vocab,
+            temperature=p.temperature,
+            top_k=p.top_k,
+            top_p=p.top_p,
+            min_p=p.min_p,
+            repeat_penalty=p.repeat_penalty,
+            repeat_last_n=p.repeat_last_n,
+            frequency_penalty=p.frequency_penalty,
+            presence_penalty=p.presence_penalty,
+            logit_bias=dict(p.logit_bias),
+            seed=p.seed if p.seed is not None else secrets.randbits(64),
+        )
+        if p.repeat_last_n and (p.repeat_penalty != 1 or p.frequency_penalty or p.presence_penalty):
+            seen = self.request.prompt_ids if p.repeat_last_n < 0 else self.request.prompt_ids[-p.repeat_last_n :]
+            for token in seen:
+                sampler.accept(token)
+        return sampler
+
+    def _logprob(self, row: npt.NDArray[np.float32], token: int, n_top: int) -> TokenLogprob:
+        piece = self._vocabulary.token_bytes
+        logprob, top = log_softmax_top(row, token, n_top)
+        return TokenLogprob(
+            token,
+            piece(token),
+            max(logprob, LEAST_LOGPROB),
+            tuple((i, piece(i), max(p, LEAST_LOGPROB)) for i, p in top),
+        )
+
+    def _score_prompt(self, rows: npt.NDArray[np.float32], start: int, n_top: int) -> None:
+        """Each row is the distribution of the token after its own."""
+        if start == 0:
+            self.prompt_logprobs = [None]
+        for position, row in enumerate(rows, start + 1):
+            if position < len(self.prompt):
+                self.prompt_logprobs.append(self._logprob(row, int(self.prompt[position]), n_top))

@@ -1,0 +1,269 @@
+"""A model in the caller's own thread: for scripts, notebooks and numpy."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from oxillama.engine.config import EngineConfig
+from oxillama.engine.door import check_ids, check_request
+from oxillama.engine.generation import Generation
+from oxillama.engine.parts import ModelParts, load_parts
+from oxillama.engine.stepper import Stepper
+from oxillama.engine.types import GenerationRequest, SamplingParams, TokenEvent
+from oxillama.errors import ContextLengthError, EngineClosedError, GenerationError, InvalidParameterError, OxillamaError
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import numpy.typing as npt
+
+    from oxillama.engine.parts import Progress
+    from oxillama.engine.protocol import TokenizerLike
+
+Pooling = Literal["mean", "last", "cls", "none"]
+
+
+class Model:
+    """A GGUF model, loaded. Threads may share one; they take turns.
+
+        with Model("model.gguf") as model:
+            for piece in model.generate("Once upon a time", SamplingParams(temperature=0, max_tokens=50)):
+                print(piece, end="")
+
+    Generations run in the same loop as the server's. Several iterators may be open at once: whoever is read from
+    advances all of them together.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        n_threads: int | None = None,
+        n_ctx: int | None = None,
+        n_batch: int = 512,
+        kv_type: str = "auto",
+        parallel: int = 1,
+        progress: Progress | None = None,
+    ) -> None:
+        """Load it; the parameters are those of EngineConfig.
+
+        Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the rest.
+        """
+        config = EngineConfig(n_threads=n_threads, n_ctx=n_ctx, n_batch=n_batch, kv_type=kv_type, parallel=parallel)
+        self._start(load_parts(path, config, spare=True, progress=progress))
+
+    @classmethod
+    def of(cls, parts: ModelParts) -> Model:
+        """A model of parts that are already loaded; it closes them."""
+        model = cls.__new__(cls)
+        model._start(parts)
+        return model
+
+    def _start(self, parts: ModelParts) -> None:
+        self._parts = parts
+        self._stepper = Stepper(parts.runner, parts.new_scheduler())
+        self._lock = threading.Lock()
+        self._ready: dict[Generation, deque[TokenEvent | OxillamaError]] = {}
+        self._left: deque[Generation] = deque()  # by readers who could not wait for the lock
+        self._closed = False
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free weights and cache; iterators still open raise EngineClosedError. Closing twice is harmless."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._parts.close()
+
+    # ------------------------------------------------------------------------------------------------- facts
+
+    @property
+    def n_ctx(self) -> int:
+        """The most tokens of one sequence."""
+        return self._parts.n_ctx
+
+    @property
+    def n_vocab(self) -> int:
+        return self._parts.vocabulary.n_vocab
+
+    @property
+    def n_embd(self) -> int:
+        return self._parts.runner.n_embd
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The file's metadata, as stored."""
+        return dict(self._parts.gguf.metadata) if self._parts.gguf is not None else {}
+
+    @property
+    def description(self) -> Any:
+        """`oxillama.models.ModelDescription`: architecture, shapes and sizes."""
+        from oxillama.models import describe_model
+
+        return describe_model(self._parts.gguf)
+
+    @property
+    def tokenizer(self) -> TokenizerLike:
+        """Raises OxillamaError for a model without a vocabulary, which works on token ids alone."""
+        if self._parts.tokenizer is None:
+            raise OxillamaError(f"{self._parts.name} has no vocabulary; give it token ids")
+        return self._parts.tokenizer
+
+    # -------------------------------------------------------------------------------------------------- text
+
+    def tokenize(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        """Token ids of a text. add_special: with the tokens the model wants at its ends; parse_special: texts of
+        control tokens become those tokens."""
+        return self.tokenizer.encode(text, add_special, parse_special)
+
+    def detokenize(self, ids: Sequence[int]) -> bytes:
+        """The text of whole tokens: bytes, because it need not be valid UTF-8."""
+        return self.tokenizer.decode(ids)
+
+    def generate(self, prompt: str | Sequence[int], sampling: SamplingParams | None = None) -> Iterator[str]:
+        """The pieces of text that follow a prompt, as they come. See `events`."""
+        return (event.text for event in self.events(prompt, sampling) if event.text)
+
+    def events(self, prompt: str | Sequence[int], sampling: SamplingParams | None = None) -> Iterator[TokenEvent]:
+        """The events of one generation. Closing the iterator ends it.
+
+        prompt: token ids, or a text, in which the texts of control tokens count as those tokens.
+
+        Raises ContextLengthError or InvalidParameterError at once; reading raises GenerationError.
+        """
+        ids = self.tokenizer.encode(prompt, True, True) if isinstance(prompt, str) else map(int, prompt)
+        request = GenerationRequest(prompt_ids=tuple(ids), sampling=sampling or SamplingParams())
+        parts = self._parts
+        check_request(request, n_ctx=self.n_ctx, n_vocab=self.n_vocab, has_text=parts.tokenizer is not None)
+        return self._run(request)
+
+    def _run(self, request: GenerationRequest) -> Iterator[TokenEvent]:
+        generation = Generation(
+            request, self._parts.vocabulary, n_ctx=self.n_ctx, now=time.monotonic(), limit_s=float("inf")
+        )
+        ready: deque[TokenEvent | OxillamaError] = deque()
+        with self._lock:
+            self._check_open()
+            self._ready[generation] = ready
+            self._stepper.add(generation)
+        try:
+            while True:
+                with self._lock:
+                    while not ready:
+                        self._check_open()
+                        self._step()
+                item = ready.popleft()
+                if isinstance(item, OxillamaError):
+                    raise item
+                yield item
+                if item.finish_reason is not None:
+                    return
+        finally:
+            # The garbage collector may close an iterator anywhere, even inside a step of this very thread.
+            self._left.append(generation)
+            if self._lock.acquire(blocking=False):
+                try:
+                    self._let_go()
+                finally:
+                    self._lock.release()
+
+    def _step(self) -> None:
+        self._let_go()
+        try:
+            outcomes = self._stepper.step()
+        except BaseException:  # Ctrl-C, for one: what the step was about is in an unknown state, the rest is not
+            for generation, ready in self._ready.items():
+                self._stepper.drop(generation)
+                ready.append(GenerationError("the generation was interrupted"))
+            raise
+        for generation, item in outcomes:
+            if generation in self._ready:
+                self._ready[generation].append(item)
+
+    def _let_go(self) -> None:
+        while self._left:
+            generation = self._left.popleft()
+            self._ready.pop(generation, None)
+            if not self._closed:
+                self._stepper.drop(generation)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineClosedError("the model has been closed")
+
+    # ----------------------------------------------------------------------------------------------- numbers
+
+    def logits(self, ids: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+        """The logits after every token of a sequence of its own: [len(ids), n_vocab].
+
+        Raises ContextLengthError or InvalidParameterError.
+        """
+        out = np.empty((len(ids), self.n_vocab), np.float32)
+        at = 0
+        for rows, _ in self._evaluate(ids, np.ones(len(ids), np.bool_)):
+            out[at : at + len(rows)] = rows
+            at += len(rows)
+        return out
+
+    def embed(
+        self, text: str | Sequence[int] | npt.NDArray[np.integer[Any]], pooling: Pooling = "mean"
+    ) -> npt.NDArray[np.float32]:
+        """The hidden states after the last norm, of a text or of token ids: [n_embd], or [len, n_embd] for "none".
+
+        pooling: "mean" of all positions, the "last", the first ("cls") or "none". Not normalised.
+
+        Raises ContextLengthError or InvalidParameterError.
+        """
+        if pooling not in ("mean", "last", "cls", "none"):
+            raise InvalidParameterError(
+                f"Invalid 'pooling': {pooling!r} is not one of 'mean', 'last', 'cls', 'none'.", param="pooling"
+            )
+        ids = self.tokenize(text) if isinstance(text, str) else text
+        wanted = np.full(len(ids), pooling in ("mean", "none"), np.bool_)
+        if pooling in ("last", "cls") and len(ids):
+            wanted[-1 if pooling == "last" else 0] = True
+        states = np.concatenate([hidden for _, hidden in self._evaluate(ids, wanted)])
+        if pooling == "none":
+            return states
+        if pooling == "mean":
+            pooled: npt.NDArray[np.float32] = states.mean(axis=0, dtype=np.float64).astype(np.float32)
+            return pooled
+        one: npt.NDArray[np.float32] = states[0]
+        return one
+
+    def _evaluate(
+        self, ids: Sequence[int] | npt.NDArray[np.integer[Any]], wanted: npt.NDArray[np.bool_]
+    ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+        """(logits, hidden states) of the wanted positions, a batch at a time; the logits are valid until the next."""
+        tokens = [int(i) for i in ids]
+        if not tokens:
+            raise InvalidParameterError("Invalid 'ids': there are no tokens.", param="ids")
+        check_ids(tokens, self.n_vocab, "ids")
+        if len(tokens) > self.n_ctx:
+            raise ContextLengthError(
+                f"This model's maximum context length is {self.n_ctx} tokens, not {len(tokens)}.", param="ids"
+            )
+        runner, row = self._parts.runner, np.array(tokens, np.int32)
+        with self._lock:
+            self._check_open()
+            self._let_go()
+            seq = runner.seq_open()
+            try:
+                for start in range(0, len(row), runner.n_batch):
+                    chunk = slice(start, start + runner.n_batch)
+                    flags = np.ascontiguousarray(wanted[chunk])
+                    rows = runner.step(row[chunk], [seq], [len(row[chunk])], flags)
+                    yield rows, runner.embeddings()[: len(rows)].copy()
+            finally:
+                runner.seq_close(seq)

@@ -1,0 +1,114 @@
+"""A model file turned into the parts an engine or a `Model` is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oxillama.engine.config import DEFAULT_N_CTX, EngineConfig
+from oxillama.engine.scheduler import Scheduler
+from oxillama.engine.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from oxillama.core._core import Runner
+    from oxillama.engine.protocol import TokenizerLike
+    from oxillama.gguf import GGUFFile
+    from oxillama.text import Tokenizer
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParts:
+    """A loaded model and what belongs to it. `tokenizer` and `chat_template` are None for a file without vocabulary."""
+
+    runner: Runner
+    tokenizer: TokenizerLike | None
+    chat_template: Any
+    n_ctx: int
+    n_slots: int
+    n_prefill_shared: int
+    name: str
+    created: int
+    vocabulary: Vocabulary
+    gguf: GGUFFile | None = None
+    spare_pages: int = 0  # of the runner's, kept out of the scheduler's ledger
+
+    def new_scheduler(self) -> Scheduler:
+        return Scheduler(
+            n_slots=self.n_slots,
+            n_pages=self.runner.n_pages - self.spare_pages,
+            page_size=self.runner.page_size,
+            n_batch=self.runner.n_batch,
+            n_prefill_shared=self.n_prefill_shared,
+        )
+
+    def close(self) -> None:
+        """Free the weights and the cache, and end the template's process."""
+        self.runner.close()
+        close = getattr(self.chat_template, "close", None)
+        if close is not None:
+            close()
+
+
+def load_parts(
+    path: str | PathLike[str], config: EngineConfig, *, spare: bool = False, progress: Progress | None = None
+) -> ModelParts:
+    """Load a GGUF file. Blocking, and long for a large file.
+
+    spare: with a sequence's worth of cache beyond what the scheduler gives out, for evaluations beside it.
+    progress: called with the share of the weights that is ready, 0 to 1.
+
+    Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config.
+    """
+    from oxillama.gguf import GGUFFile
+    from oxillama.models import load_model
+    from oxillama.text import ChatTemplate
+
+    gguf = GGUFFile(path)
+    tokenizer = load_tokenizer(gguf)
+    loaded = load_model(
+        gguf,
+        n_threads=config.n_threads,
+        n_ctx=config.n_ctx or min(trained_context(gguf), DEFAULT_N_CTX),
+        n_seqs=config.parallel + spare,
+        kv_pages=config.kv_pages,
+        n_batch=config.n_batch,
+        kv_type=config.kv_type,
+        progress=progress,
+    )
+    runner = loaded.runner
+    try:
+        return ModelParts(
+            runner=runner,
+            tokenizer=tokenizer,
+            chat_template=ChatTemplate.from_gguf(gguf, tokenizer) if tokenizer is not None else None,
+            n_ctx=runner.n_ctx,
+            n_slots=config.parallel,
+            n_prefill_shared=config.n_prefill_shared,
+            name=gguf.get_str("general.name", "") or Path(path).stem,
+            created=int(Path(path).stat().st_mtime),
+            vocabulary=Vocabulary(tokenizer, runner.n_vocab),
+            gguf=gguf,
+        )
+    except BaseException:
+        runner.close()
+        raise
+
+
+def load_tokenizer(gguf: GGUFFile) -> Tokenizer | None:
+    """The file's tokenizer; None for a file that says it has none. Raises ModelError."""
+    from oxillama.text import Tokenizer
+
+    if gguf.get_str("tokenizer.ggml.model", "none") in ("none", "no_vocab"):
+        return None
+    return Tokenizer.from_gguf(gguf)
+
+
+def trained_context(gguf: GGUFFile) -> int:
+    """Tokens the model was trained on at once."""
+    return gguf.get_int(f"{gguf.get_str('general.architecture', '')}.context_length", DEFAULT_N_CTX)

@@ -1,0 +1,67 @@
+"""Running generations on a fake runner, without an engine around them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oxillama.engine.generation import Generation
+from oxillama.engine.stepper import Stepper
+from oxillama.engine.types import GenerationRequest, Priority, SamplingParams, TokenEvent
+from tests.support.fake_runner import FakeRunner, parts
+
+
+def request(
+    prompt: tuple[int, ...] = (1, 40, 41),
+    *,
+    priority: Priority = Priority.INTERACTIVE,
+    prompt_logprobs: int | None = None,
+    deadline_s: float | None = None,
+    **sampling: Any,
+) -> GenerationRequest:
+    """Greedy unless told otherwise."""
+    return GenerationRequest(
+        prompt_ids=prompt,
+        sampling=SamplingParams(**{"temperature": 0.0, **sampling}),
+        priority=priority,
+        prompt_logprobs=prompt_logprobs,
+        deadline_s=deadline_s,
+    )
+
+
+class Bench:
+    """A stepper over a fake runner, and what came of each generation."""
+
+    def __init__(
+        self, runner: FakeRunner | None = None, *, n_ctx: int = 64, n_slots: int = 4, text: bool = True
+    ) -> None:
+        self.runner = runner or FakeRunner()
+        self.parts = parts(self.runner, n_ctx=n_ctx, n_slots=n_slots, text=text)
+        self.now = 0.0
+        self.stepper = Stepper(self.parts.runner, self.parts.new_scheduler(), clock=lambda: self.now)
+        self.events: dict[Generation, list[TokenEvent]] = {}
+        self.errors: dict[Generation, Exception] = {}
+
+    def add(self, req: GenerationRequest) -> Generation:
+        g = Generation(req, self.parts.vocabulary, n_ctx=self.parts.n_ctx, now=self.now, limit_s=1000.0)
+        self.events[g] = []
+        self.stepper.add(g)
+        return g
+
+    def step(self) -> None:
+        for g, item in self.stepper.step():
+            if isinstance(item, TokenEvent):
+                self.events[g].append(item)
+            else:
+                self.errors[g] = item
+
+    def run(self, *requests: GenerationRequest) -> list[Generation]:
+        generations = [self.add(r) for r in requests]
+        while not self.stepper.idle:
+            self.step()
+        return generations
+
+    def ids(self, g: Generation) -> list[int | None]:
+        return [e.token_id for e in self.events[g]]
+
+    def text(self, g: Generation) -> str:
+        return "".join(e.text for e in self.events[g])

@@ -1,0 +1,170 @@
+"""The loop body: every generation gets its own tokens whatever runs beside it, and fails alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oxillama.engine.types import Usage
+from oxillama.errors import GenerationError
+from tests.engine.harness import Bench, request
+from tests.support.fake_runner import FakeRunner, hashed, parrot
+
+LONG = tuple(range(10, 50))
+
+
+def expected(prompt: tuple[int, ...], n: int) -> list[int]:
+    tokens = list(prompt)
+    for _ in range(n):
+        tokens.append(hashed(tokens, 259))
+    return tokens[len(prompt) :]
+
+
+def test_greedy_tokens_are_the_models_own() -> None:
+    bench = Bench()
+    (g,) = bench.run(request(max_tokens=20))
+    assert bench.ids(g) == expected((1, 40, 41), 20)
+    assert g.usage == Usage(prompt_tokens=3, completion_tokens=20)
+
+
+def test_a_prompt_longer_than_the_batch_gives_the_same_tokens() -> None:
+    bench = Bench(FakeRunner(n_batch=7))
+    (g,) = bench.run(request(LONG, max_tokens=10))
+    assert bench.ids(g) == expected(LONG, 10)
+    assert bench.runner.batches[:6] == [[7]] * 5 + [[5]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    prompts=st.lists(st.lists(st.integers(3, 258), min_size=1, max_size=30), min_size=1, max_size=8),
+    n_slots=st.integers(1, 4),
+    arrivals=st.lists(st.integers(0, 6), min_size=8, max_size=8),
+)
+def test_a_generation_is_the_same_alone_and_in_any_company(
+    prompts: list[list[int]], n_slots: int, arrivals: list[int]
+) -> None:
+    bench, generations = Bench(FakeRunner(n_pages=20), n_slots=n_slots), []
+    for prompt, wait in zip(prompts, arrivals, strict=False):
+        generations.append(bench.add(request(tuple(prompt), max_tokens=12, temperature=0.8, seed=5)))
+        for _ in range(wait):
+            bench.step()
+    while not bench.stepper.idle:
+        bench.step()
+    for prompt, g in zip(prompts, generations, strict=True):
+        alone = Bench()
+        (same,) = alone.run(request(tuple(prompt), max_tokens=12, temperature=0.8, seed=5))
+        assert bench.ids(g) == alone.ids(same)
+    assert bench.runner.free_pages == bench.runner.n_pages
+
+
+def test_decoding_sequences_share_a_step() -> None:
+    bench = Bench()
+    bench.run(request((3, 4), max_tokens=5), request((5, 6), max_tokens=5), request((7, 8), max_tokens=5))
+    assert bench.runner.batches == [[2, 2, 2], *[[1, 1, 1]] * 4]
+
+
+def test_a_dropped_generation_leaves_no_pages_and_others_go_on() -> None:
+    bench = Bench()
+    gone, stays = bench.add(request(LONG)), bench.add(request((3, 4), max_tokens=9))
+    bench.step()
+    bench.stepper.drop(gone)
+    bench.stepper.drop(gone)
+    assert bench.runner.sequences.keys() == {stays.seq}
+    while not bench.stepper.idle:
+        bench.step()
+    assert bench.ids(stays) == expected((3, 4), 9)
+
+
+def test_a_waiting_generation_can_be_dropped() -> None:
+    bench = Bench(n_slots=1)
+    active, waiting = bench.add(request(max_tokens=5)), bench.add(request())
+    bench.step()
+    bench.stepper.drop(waiting)
+    while not bench.stepper.idle:
+        bench.step()
+    assert len(bench.events[active]) == 5
+    assert bench.events[waiting] == []
+
+
+def test_a_step_that_fails_fails_only_who_is_at_fault() -> None:
+    bench = Bench(FakeRunner(poison=200))
+    good, bad, other = bench.run(
+        request((3, 4), max_tokens=6), request((3, 200, 5), max_tokens=6), request((8,), max_tokens=6)
+    )
+    assert isinstance(bench.errors[bad], GenerationError)
+    assert bench.ids(good) == expected((3, 4), 6)
+    assert bench.ids(other) == expected((8,), 6)
+    assert bench.runner.sequences == {}
+
+
+def test_logits_that_are_no_numbers_end_that_generation_alone() -> None:
+    bench = Bench(FakeRunner(nan=200))
+    bad, good = bench.run(request((3, 200), max_tokens=6), request((3, 4), max_tokens=6))
+    assert "no token is left" in str(bench.errors[bad])
+    assert bench.ids(good) == expected((3, 4), 6)
+    assert bench.runner.sequences == {}
+
+
+def test_the_engines_own_failure_is_not_swallowed() -> None:
+    bench = Bench(FakeRunner(crash=200))
+    bench.add(request((200,)))
+    with pytest.raises(RuntimeError, match="scripted crash"):
+        bench.step()
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_deadline_ends_a_generation_that_runs_or_waits(active: bool) -> None:
+    bench = Bench(n_slots=1)
+    first = bench.add(request(deadline_s=5.0 if active else None, max_tokens=30))
+    second = bench.add(request(deadline_s=None if active else 5.0, max_tokens=3))
+    bench.step()
+    bench.now = 6.0
+    bench.step()
+    late, fine = (first, second) if active else (second, first)
+    assert "5 seconds" in str(bench.errors[late])
+    while not bench.stepper.idle:
+        bench.step()
+    assert bench.events[fine][-1].finish_reason == "length"
+
+
+def test_timings_tell_waiting_prefill_and_decode_apart() -> None:
+    bench = Bench(n_slots=1)
+    first = bench.add(request(max_tokens=1))
+    second = bench.add(request(LONG, max_tokens=3))
+    while not bench.stepper.idle:
+        bench.now += 1.0
+        bench.step()
+    assert first.timings(99.0).queue_s == 1.0
+    timings = second.timings(99.0)
+    assert (timings.queue_s, timings.prefill_s, timings.decode_s) == (2.0, 2.0, 2.0)
+
+
+def test_the_counters_count() -> None:
+    bench = Bench()
+    bench.run(request(LONG, max_tokens=4), request((3,), max_tokens=2))
+    s = bench.stepper
+    assert (s.n_ended, s.n_prompt_tokens, s.n_generated_tokens) == (2, len(LONG) + 1, 6)
+    assert s.n_steps == len(bench.runner.batches)
+
+
+def test_a_context_of_pages_for_one_runs_them_one_after_the_other() -> None:
+    bench = Bench(FakeRunner(n_pages=16), n_ctx=64)
+    generations = bench.run(*[request((3 + i,)) for i in range(3)])
+    assert [len(bench.events[g]) for g in generations] == [63, 63, 63]
+    assert all(len(batch) == 1 for batch in bench.runner.batches)
+
+
+def test_a_model_without_vocabulary_gives_ids_without_text() -> None:
+    bench = Bench(text=False)
+    (g,) = bench.run(request((5, 6), max_tokens=4, logprobs=1))
+    assert bench.ids(g) == expected((5, 6), 4)
+    assert bench.text(g) == ""
+    assert [len(e.logprobs) for e in bench.events[g]] == [1, 1, 1, 1]
+
+
+def test_a_padded_vocabulary_has_tokens_without_text() -> None:
+    """More logits than the tokenizer has tokens."""
+    bench = Bench(FakeRunner(n_vocab=300, next_token=parrot([290, 3 + ord("a")], 3)))
+    (g,) = bench.run(request(max_tokens=4, logprobs=0))
+    assert bench.text(g) == "aa"

@@ -1,0 +1,168 @@
+"""A runner without weights that keeps the contract of `oxillama.core.Runner`, and makes breaking it an error.
+
+What comes next depends on every token of the sequence and on nothing else, so that mixing sequences up, losing a token
+or reading a stale row shows in the text.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from oxillama.errors import GenerationError, InvalidParameterError, KVCacheFullError
+
+N_EMBD = 8
+
+
+def hashed(tokens: Sequence[int], n_vocab: int) -> int:
+    """The default language: a token that depends on all before it, and is no control token of the fake tokenizer."""
+    state = 17
+    for token in tokens:
+        state = (state * 1_000_003 + token + 1) % 2_147_483_647
+    return 3 + state % (n_vocab - 3)
+
+
+class FakeRunner:
+    """Greedily, token `next_token(tokens so far)` follows.
+
+    poison: a step with this token in it fails. nan: after this token all logits are NaN. crash: at this token the
+    runner raises something no sequence is to blame for. gate: each step waits for one `gate.release()`, or `cancel`.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_vocab: int = 259,
+        n_batch: int = 16,
+        page_size: int = 4,
+        n_pages: int = 64,
+        next_token: Callable[[Sequence[int], int], int] = hashed,
+        poison: int | None = None,
+        nan: int | None = None,
+        crash: int | None = None,
+        gate: threading.Semaphore | None = None,
+    ) -> None:
+        self.n_vocab, self.n_batch, self.page_size, self.n_pages = n_vocab, n_batch, page_size, n_pages
+        self.n_embd = N_EMBD
+        self.next_token = next_token
+        self.poison, self.nan, self.crash, self.gate = poison, nan, crash, gate
+        self.sequences: dict[int, list[int]] = {}
+        self.batches: list[list[int]] = []  # the counts of each step that succeeded
+        self.in_step = threading.Event()
+        self.closed = False
+        self._cancelled = False
+        self._stepping = threading.Lock()
+        self._logits = np.empty((n_batch, n_vocab), np.float32)
+        self._hidden = np.empty((n_batch, N_EMBD), np.float32)
+
+    @property
+    def free_pages(self) -> int:
+        return self.n_pages - sum(self._pages(len(s)) for s in self.sequences.values())
+
+    def _pages(self, n_tokens: int) -> int:
+        return -(-n_tokens // self.page_size)
+
+    def seq_open(self) -> int:
+        seq = min(set(range(len(self.sequences) + 1)) - set(self.sequences))
+        self.sequences[seq] = []
+        return seq
+
+    def seq_close(self, seq: int) -> None:
+        assert not self._stepping.locked(), "a sequence was closed during a step"
+        del self.sequences[seq]
+
+    def seq_len(self, seq: int) -> int:
+        return len(self.sequences[seq])
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self.gate is not None:
+            self.gate.release()
+
+    def close(self) -> None:
+        assert not self._stepping.locked(), "the runner was closed during a step"
+        self.closed = True
+
+    def step(self, tokens: Any, seqs: Sequence[int], counts: Sequence[int], outputs: Any) -> Any:
+        assert not self.closed
+        assert self._stepping.acquire(blocking=False), "two steps at once"
+        try:
+            return self._step(tokens, seqs, counts, outputs)
+        finally:
+            self.in_step.clear()
+            self._stepping.release()
+
+    def _step(self, tokens: Any, seqs: Sequence[int], counts: Sequence[int], outputs: Any) -> Any:
+        assert len(tokens) == len(outputs) == sum(counts) <= self.n_batch
+        assert len(set(seqs)) == len(seqs) == len(counts)
+        assert all(count >= 1 for count in counts)
+        self._logits.fill(np.nan)  # whoever still looks at the last step's rows
+        self._cancelled = False
+        self.in_step.set()
+        if self.gate is not None:
+            self.gate.acquire()
+        if self._cancelled:
+            raise GenerationError("the step was cancelled")
+        if any(not 0 <= t < self.n_vocab for t in tokens):
+            raise InvalidParameterError("a token id is out of range")
+        if self.crash is not None and self.crash in tokens:
+            raise RuntimeError("the scripted crash")
+        if self.poison is not None and self.poison in tokens:
+            raise GenerationError("the scripted failure")
+        needed = sum(
+            self._pages(len(self.sequences[s]) + n) - self._pages(len(self.sequences[s]))
+            for s, n in zip(seqs, counts, strict=True)
+        )
+        if needed > self.free_pages:
+            raise KVCacheFullError("no free KV pages")
+        at = row = 0
+        for seq, count in zip(seqs, counts, strict=True):
+            history = self.sequences[seq]
+            for _ in range(count):
+                history.append(int(tokens[at]))
+                if outputs[at]:
+                    self._logits[row] = self._row(history)
+                    self._hidden[row] = np.arange(N_EMBD) + sum(history)
+                    row += 1
+                at += 1
+        self.batches.append(list(counts))
+        return self._logits[:row]
+
+    def embeddings(self) -> Any:
+        return self._hidden
+
+    def _row(self, history: list[int]) -> Any:
+        if history[-1] == self.nan:
+            return np.full(self.n_vocab, np.nan, np.float32)
+        best = self.next_token(history, self.n_vocab)
+        row = -np.abs(np.arange(self.n_vocab, dtype=np.float32) - best) / 8
+        row[best] = 3.0
+        return row
+
+
+def parrot(reply: Sequence[int], n_prompt: int) -> Callable[[Sequence[int], int], int]:
+    """A language that says `reply` after any prompt of n_prompt tokens, again and again."""
+    return lambda tokens, _: reply[(len(tokens) - n_prompt) % len(reply)]
+
+
+def parts(runner: FakeRunner, *, n_ctx: int = 64, n_slots: int = 4, tokenizer: Any = None, text: bool = True) -> Any:
+    """What `Engine.serve` and `Model` are made of, around a fake runner; without `text`, for want of a vocabulary."""
+    from oxillama.engine.parts import ModelParts
+    from oxillama.engine.vocabulary import Vocabulary
+    from tests.support.fake_engine import FakeChatTemplate, FakeTokenizer
+
+    tokenizer = tokenizer or FakeTokenizer() if text else None
+    return ModelParts(
+        runner=runner,  # type: ignore[arg-type]
+        tokenizer=tokenizer,
+        chat_template=FakeChatTemplate() if text else None,
+        n_ctx=n_ctx,
+        n_slots=n_slots,
+        n_prefill_shared=runner.n_batch,
+        name="fake",
+        created=0,
+        vocabulary=Vocabulary(tokenizer, runner.n_vocab),
+    )
