@@ -171,4 +171,260 @@ oxi_status oxi_sampler_sample(oxi_sampler *sampler, const float *logits, const i
 oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t token, int32_t n_top, double *logprob,
                                int32_t *top_ids, double *top_logprobs, oxi_error *err);
 
+/* ------------------------------------------------------------------------------------------- programs (graph/) */
+
+/* A program is what one step computes: a flat list of ops over buffers of rows [rows, width] float32, built once by the
+ * model's description and executed for every batch. Ops read and write views: a column range of a buffer. Buffers that
+ * are never alive together share a slot of memory. All of it is sized for the largest batch when the runner opens. */
+typedef struct oxi_program oxi_program;
+
+/* Columns [column, column + width) of a buffer; buffer < 0: absent. */
+typedef struct oxi_view {
+    int32_t buffer, column, width;
+} oxi_view;
+
+/* How many rows an op works on. */
+typedef enum oxi_rows {
+    OXI_ROWS_TOKENS = 0,  /* one per token of the batch */
+    OXI_ROWS_OUTPUTS = 1, /* one per position whose logits were asked for */
+} oxi_rows;
+
+typedef enum oxi_op_kind {
+    OXI_OP_EMBED = 0,
+    OXI_OP_ROPE_TABLE = 1,
+    OXI_OP_NORM = 2,
+    OXI_OP_LINEAR = 3,
+    OXI_OP_GLU = 4,
+    OXI_OP_ROPE = 5,
+    OXI_OP_KV_STORE = 6,
+    OXI_OP_ATTENTION = 7,
+    OXI_OP_EXPERTS = 8,
+    OXI_OP_SELECT = 9,
+    OXI_OP_AFFINE = 10,
+    OXI_OP_SOFTCAP = 11,
+    OXI_OP_COUNT
+} oxi_op_kind;
+
+/* out[row] = rows of a table, decoded from the mapped file, times scale. */
+typedef struct oxi_op_embed {
+    oxi_view out;
+    int32_t table;
+    float scale;
+} oxi_op_embed;
+
+/* out[row] = cos(position * frequency[i]) * magnitude for all i, then the sines: what OXI_OP_ROPE rotates with. */
+typedef struct oxi_op_rope_table {
+    oxi_view out;        /* width: twice the number of frequencies */
+    int32_t frequencies; /* vector */
+    float magnitude;
+} oxi_op_rope_table;
+
+typedef enum oxi_norm_kind {
+    OXI_NORM_RMS = 0,   /* x / sqrt(mean(x^2) + eps) */
+    OXI_NORM_LAYER = 1, /* (x - mean) / sqrt(variance + eps) */
+} oxi_norm_kind;
+
+/* Normalises every run of `group` columns by itself (group = width: the whole row), times weight, plus bias. Weight and
+ * bias (vectors, < 0: absent) have `group` values, shared by all groups, or `width` values. */
+typedef struct oxi_op_norm {
+    oxi_view x, out; /* may be the same */
+    int32_t kind, group, weight, bias;
+    float eps;
+} oxi_op_norm;
+
+typedef enum oxi_fn {
+    OXI_FN_NONE = 0,
+    OXI_FN_SILU = 1,
+    OXI_FN_GELU = 2, /* the tanh form */
+    OXI_FN_RELU = 3,
+    OXI_FN_RELU2 = 4, /* max(x, 0)^2 */
+    OXI_FN_SIGMOID = 5,
+    OXI_FN_TANH = 6,
+    OXI_FN_COUNT
+} oxi_fn;
+
+/* out = fn(x) * times; times absent: fn(x). */
+typedef struct oxi_op_glu {
+    oxi_view x, times, out;
+    int32_t fn;
+} oxi_op_glu;
+
+#define OXI_LINEAR_PARTS 8
+
+/* What a linear op does to a row on its way into the multiplication. */
+typedef enum oxi_prologue {
+    OXI_PROLOGUE_NONE = 0,
+    OXI_PROLOGUE_NORM = 1, /* `norm`, whose out is not used */
+    OXI_PROLOGUE_GLU = 2,  /* `glu`, whose out is not used */
+} oxi_prologue;
+
+/* out = matrix * row * scale + bias + addend, for several matrices over one input that is prepared once. */
+typedef struct oxi_op_linear {
+    oxi_view x;
+    int32_t prologue;
+    oxi_op_norm norm;
+    oxi_op_glu glu;
+    int32_t n_parts;
+    struct oxi_linear_part {
+        int32_t matrix, bias; /* bias: vector, < 0: absent */
+        float scale;
+        oxi_view out, addend; /* addend is another buffer than out, or absent */
+    } part[OXI_LINEAR_PARTS];
+} oxi_op_linear;
+
+typedef enum oxi_rope_kind {
+    OXI_ROPE_PAIRS = 0, /* rotates (0, 1), (2, 3), … */
+    OXI_ROPE_HALVES = 1 /* rotates (0, n/2), (1, n/2 + 1), …: NeoX */
+} oxi_rope_kind;
+
+/* Rotates, in place, n_rot columns of every head of x and y (y may be absent), starting `offset` columns into the head. */
+typedef struct oxi_op_rope {
+    oxi_view x, y, table;
+    int32_t kind, head_dim, n_rot, offset;
+} oxi_op_rope;
+
+/* Puts the rows' keys and values at their positions in the cache. */
+typedef struct oxi_op_kv_store {
+    oxi_view k, v;
+    int32_t layer; /* cache layer */
+} oxi_op_kv_store;
+
+/* Causal attention over the cache. The score of a query at position p and a key at position j <= p is
+ *     s = softcap(q.k * scale * temperature(p)) + slope[head] * (j - p)
+ * and only keys with p - j < window count. temperature(p) = 1 + temperature_scale * log(1 + floor(p / temperature_floor)).
+ * A sink is one more score per head that takes part in the softmax and has no value. */
+typedef struct oxi_op_attention {
+    oxi_view q, out;
+    int32_t layer, n_head;
+    int32_t window;        /* 0: no limit */
+    int32_t slopes, sinks; /* vectors [n_head], < 0: absent */
+    float scale, softcap;  /* softcap 0: none */
+    float temperature_scale;
+    int32_t temperature_floor; /* 0: no temperature */
+} oxi_op_attention;
+
+typedef enum oxi_gating {
+    OXI_GATING_SOFTMAX = 0, /* over all experts, then the best are chosen */
+    OXI_GATING_SIGMOID = 1,
+    OXI_GATING_SOFTMAX_CHOSEN = 2, /* over the chosen ones only */
+} oxi_gating;
+
+#define OXI_MAX_EXPERTS 4096
+
+/* Mixture of experts: out = addend + sum over the n_used best experts of weight * down(fn(gate(x)) * up(x)). */
+typedef struct oxi_op_experts {
+    oxi_view x, logits, out, addend;
+    int32_t gate, up, down;                /* expert matrices; gate < 0: fn(up(x)) */
+    int32_t gate_bias, up_bias, down_bias; /* vectors [n_expert * rows], < 0: absent */
+    int32_t gate_scale, up_scale, down_scale; /* vectors [n_expert], < 0: absent */
+    int32_t selection_bias; /* vector [n_expert] added to the scores that choose, not to those that weigh; < 0: absent */
+    int32_t n_expert, n_used, fn, gating;
+    int32_t n_groups, n_groups_used; /* n_groups > 1: only the groups with the best two-expert sums take part */
+    int32_t normalize;               /* divide the chosen weights by their sum */
+    float weight_scale;
+} oxi_op_experts;
+
+/* out[i] = x[row of the i-th output]. */
+typedef struct oxi_op_select {
+    oxi_view x, out;
+} oxi_op_select;
+
+/* out = x * scale * (times, absent: 1) + addend (absent: 0). */
+typedef struct oxi_op_affine {
+    oxi_view x, times, addend, out;
+    float scale;
+} oxi_op_affine;
+
+/* out = cap * tanh(x / cap). */
+typedef struct oxi_op_softcap {
+    oxi_view x, out;
+    float cap;
+} oxi_op_softcap;
+
+typedef struct oxi_op {
+    oxi_op_kind kind;
+    oxi_rows rows;
+    union {
+        oxi_op_embed embed;
+        oxi_op_rope_table rope_table;
+        oxi_op_norm norm;
+        oxi_op_linear linear;
+        oxi_op_glu glu;
+        oxi_op_rope rope;
+        oxi_op_kv_store kv_store;
+        oxi_op_attention attention;
+        oxi_op_experts experts;
+        oxi_op_select select;
+        oxi_op_affine affine;
+        oxi_op_softcap softcap;
+    } as;
+} oxi_op;
+
+oxi_status oxi_program_open(oxi_program **out, oxi_error *err);
+void oxi_program_close(oxi_program **program);
+/* Each returns the new thing's index through `id`. */
+oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32_t *id, oxi_error *err);
+oxi_status oxi_program_vector(oxi_program *p, const float *values, int64_t n, int32_t *id, oxi_error *err); /* copies */
+/* A table whose rows are decoded where they lie; the file must stay open. */
+oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err);
+/* A matrix to be packed, or one per index of the third dimension (experts). The file must stay open until it is. */
+oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err);
+/* One layer of the key/value cache: returns its index. */
+oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
+                             oxi_error *err);
+oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err); /* checks every index and width */
+/* Which buffers hold the results: logits [outputs, n_vocab] and the hidden states they came from [outputs, n_embd]. */
+oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err);
+int32_t oxi_program_n_matrices(const oxi_program *p);
+uint64_t oxi_program_matrix_bytes(const oxi_program *p, int32_t matrix); /* packed */
+/* One memory for all packed matrices; then each is packed by the whole pool and its mapped pages given back. */
+oxi_status oxi_program_reserve(oxi_program *p, oxi_error *err);
+oxi_status oxi_program_pack(oxi_program *p, int32_t matrix, oxi_pool *pool, const oxi_gguf *file, oxi_error *err);
+
+/* -------------------------------------------------------------------------------------------- runners (graph/, kv/) */
+
+typedef enum oxi_cache_type { OXI_CACHE_F32 = 0, OXI_CACHE_F16 = 1 } oxi_cache_type;
+
+#define OXI_PAGE_TOKENS 32
+
+typedef struct oxi_runner_config {
+    int32_t n_vocab;
+    int32_t n_batch; /* most tokens in a step */
+    int32_t n_ctx;   /* most tokens in a sequence */
+    int32_t n_pages; /* pages of OXI_PAGE_TOKENS tokens, all sequences together */
+    int32_t n_seqs;  /* most sequences at a time */
+    int32_t cache_type;
+} oxi_runner_config;
+
+/* A program with memory to run in and a paged key/value cache. One thread at a time, but for oxi_runner_cancel.
+ * The program, the pool and the file must outlive it. */
+typedef struct oxi_runner oxi_runner;
+
+typedef struct oxi_batch {
+    const int32_t *tokens;   /* [n_tokens], the runs back to back */
+    const uint8_t *outputs;  /* [n_tokens], non-zero: logits wanted */
+    const int32_t *seqs;     /* [n_runs] */
+    const int32_t *counts;   /* [n_runs], each at least 1 */
+    int32_t n_tokens, n_runs;
+} oxi_batch;
+
+oxi_status oxi_runner_open(oxi_runner **out, const oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
+                           oxi_error *err);
+void oxi_runner_close(oxi_runner **runner);
+oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err);
+oxi_status oxi_seq_close(oxi_runner *r, int32_t seq, oxi_error *err);
+oxi_status oxi_seq_len(const oxi_runner *r, int32_t seq, int32_t *n_tokens, oxi_error *err);
+oxi_status oxi_seq_reserve(oxi_runner *r, int32_t seq, int32_t n_tokens, oxi_error *err);
+oxi_status oxi_seq_truncate(oxi_runner *r, int32_t seq, int32_t n_tokens, oxi_error *err);
+oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err);
+/* The pages of a sequence, in order; returns how many it has and writes at most `n`. For tests. */
+int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n);
+int32_t oxi_runner_free_pages(const oxi_runner *r);
+uint64_t oxi_runner_cache_bytes(const oxi_runner *r);
+oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *batch, int32_t *n_outputs, oxi_error *err);
+/* Row 0 of the last step's results and the distance between rows, in floats. */
+const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride);
+const float *oxi_runner_hidden(const oxi_runner *r, int64_t *stride);
+void oxi_runner_cancel(oxi_runner *r);
+
 #endif

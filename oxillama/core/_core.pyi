@@ -57,11 +57,48 @@ def dequantize(type: int, data: npt.NDArray[np.uint8], n: int) -> Float32: ...
 def quantize(type: int, values: Float32) -> npt.NDArray[np.uint8]: ...
 
 # --- model.pxi
+FUNCTIONS: dict[str, int]
+NORMS: dict[str, int]
+ROPES: dict[str, int]
+GATINGS: dict[str, int]
+CACHE_TYPES: dict[str, int]
+MAX_LINEAR_PARTS: int
+PAGE_TOKENS: int
+
+def packed_bytes(type: int, n_rows: int, n_cols: int) -> int:
+    """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError for a type that cannot be."""
+
 @final
 class ThreadPool:
     def __init__(self, n_threads: int) -> None: ...
     @property
     def n_threads(self) -> int: ...
+    @property
+    def barriers(self) -> int:
+        """How many barriers the pool has passed, for measurements."""
+
+@final
+class Program:
+    """What one step computes, as the C core runs it. oxillama.models builds it op by op, then packs its matrices.
+
+    Ops name their fields as csrc/oxillama.h does; a view is a dict of buffer, column and width.
+    """
+
+    def __init__(self, file: GGUF) -> None: ...
+    def buffer(self, slot: int, width: int) -> int: ...
+    def vector(self, values: Float32) -> int: ...
+    def table(self, tensor: str) -> int: ...
+    def matrix(self, tensor: str) -> int: ...
+    def cache(self, n_head: int, key_dim: int, value_dim: int) -> int: ...
+    def op(self, kind: str, outputs: bool, fields: dict[str, Any]) -> None: ...
+    def results(self, logits: dict[str, int], hidden: dict[str, int]) -> None: ...
+    @property
+    def matrix_bytes(self) -> list[int]:
+        """Packed bytes of each matrix, in order."""
+    def reserve(self) -> None:
+        """Get the memory of all packed matrices. Raises MemoryError."""
+    def pack(self, matrix: int, pool: ThreadPool) -> None:
+        """Pack one matrix on all threads and give its mapped pages back. Releases the GIL."""
 
 @final
 class Runner:
@@ -73,10 +110,32 @@ class Runner:
     n_vocab: int
     n_embd: int
     n_batch: int  # most tokens in one step
+    n_ctx: int  # most tokens in a sequence
     page_size: int
     n_pages: int
+    cache_bytes: int
 
-    # Construction belongs to oxillama.models (see models/loader.py), which knows the program.
+    # oxillama.models.load_model is the way to get one.
+    def __init__(
+        self,
+        program: Program,
+        pool: ThreadPool,
+        *,
+        n_vocab: int,
+        n_embd: int,
+        n_batch: int,
+        n_ctx: int,
+        n_pages: int,
+        n_seqs: int,
+        cache_type: str,
+    ) -> None: ...
+    @property
+    def n_threads(self) -> int: ...
+    @property
+    def barriers(self) -> int:
+        """How many barriers the pool has passed, for measurements."""
+    def seq_pages(self, seq: int) -> list[int]:
+        """The numbers of the sequence's pages, in order."""
     def seq_open(self) -> int:
         """A new empty sequence. Raises KVCacheFullError when all sequence slots are taken."""
     def seq_close(self, seq: int) -> None:

@@ -4,4 +4,5 @@
 include "errors.pxi"
 include "gguf.pxi"
 include "kernels.pxi"
+include "model.pxi"
 include "sample.pxi"

@@ -1,0 +1,31 @@
+"""Architectures as programs: from a GGUF file to a runner that steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oxillama.models.description import ModelDescription, describe_model
+    from oxillama.models.hparams import HParams
+    from oxillama.models.loader import LoadedModel, load_model
+    from oxillama.models.registry import architectures
+
+_HOMES = {
+    "HParams": "hparams",
+    "LoadedModel": "loader",
+    "ModelDescription": "description",
+    "architectures": "registry",
+    "describe_model": "description",
+    "load_model": "loader",
+}
+
+__all__ = ["HParams", "LoadedModel", "ModelDescription", "architectures", "describe_model", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: numpy and the core are not needed to import the package."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

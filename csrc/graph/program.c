@@ -1,0 +1,193 @@
+#include "graph/program.h"
+#include "platform/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ITEMS (1 << 22)
+#define MAX_WIDTH (1 << 28)
+
+/* Make room for one more item; arrays grow at powers of two. */
+static oxi_status grow(void *array, int32_t n, size_t size, oxi_error *err)
+{
+    void **at = array;
+    if (n >= MAX_ITEMS) return oxi_fail(err, OXI_ERR_UNSUPPORTED, "the model's program is too large");
+    if (n & (n - 1)) return OXI_OK;
+    void *larger = realloc(*at, (n ? (size_t)n * 2 : 1) * size);
+    if (!larger) return oxi_fail(err, OXI_ERR_NOMEM, "out of memory for the model's program");
+    *at = larger;
+    return OXI_OK;
+}
+
+oxi_status oxi_program_open(oxi_program **out, oxi_error *err)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out) return oxi_fail(err, OXI_ERR_NOMEM, "out of memory");
+    (*out)->logits.buffer = (*out)->hidden.buffer = -1;
+    return OXI_OK;
+}
+
+void oxi_program_close(oxi_program **program)
+{
+    oxi_program *p = *program;
+    *program = NULL;
+    if (!p) return;
+    for (int32_t i = 0; i < p->n_vectors; i++) oxi_free(p->vectors[i].data);
+    oxi_free(p->packed);
+    free(p->buffers);
+    free(p->vectors);
+    free(p->tables);
+    free(p->weights);
+    free(p->caches);
+    free(p->ops);
+    free(p);
+}
+
+oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32_t *id, oxi_error *err)
+{
+    if (slot < 0 || slot >= MAX_ITEMS || width < 1 || width > MAX_WIDTH)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "a buffer of %d columns in slot %d is out of range", width, slot);
+    const oxi_status s = grow(&p->buffers, p->n_buffers, sizeof *p->buffers, err);
+    if (s != OXI_OK) return s;
+    /* Rows start on cache lines, and not a power of two apart: 2048 columns would put every row into the same cache set. */
+    const int64_t stride = ((int64_t)width + 15) / 16 * 16 + 16;
+    *id = p->n_buffers;
+    p->buffers[p->n_buffers++] = (oxi_buffer){.slot = slot, .width = width, .stride = stride};
+    if (slot >= p->n_slots) p->n_slots = slot + 1;
+    return OXI_OK;
+}
+
+oxi_status oxi_program_vector(oxi_program *p, const float *values, int64_t n, int32_t *id, oxi_error *err)
+{
+    if (n < 1) return oxi_fail(err, OXI_ERR_ARGUMENT, "a vector needs at least one value");
+    const oxi_status s = grow(&p->vectors, p->n_vectors, sizeof *p->vectors, err);
+    if (s != OXI_OK) return s;
+    float *data = oxi_alloc_array((size_t)n, sizeof *data);
+    if (!data) return oxi_fail(err, OXI_ERR_NOMEM, "out of memory for a vector of %lld values", (long long)n);
+    memcpy(data, values, (size_t)n * sizeof *data);
+    *id = p->n_vectors;
+    p->vectors[p->n_vectors++] = (oxi_vector){.data = data, .n = n};
+    return OXI_OK;
+}
+
+oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err)
+{
+    if (tensor->ne[0] > MAX_WIDTH || tensor->ne[1] > INT32_MAX || tensor->ne[2] != 1 || tensor->ne[3] != 1)
+        return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: not a table of rows", tensor->name);
+    const oxi_status s = grow(&p->tables, p->n_tables, sizeof *p->tables, err);
+    if (s != OXI_OK) return s;
+    *id = p->n_tables;
+    p->tables[p->n_tables++] = tensor;
+    return OXI_OK;
+}
+
+static size_t aligned(size_t n) { return (n + OXI_ALIGN - 1) / OXI_ALIGN * OXI_ALIGN; }
+
+oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err)
+{
+    if (tensor->ne[0] > MAX_WIDTH || tensor->ne[1] > MAX_WIDTH || tensor->ne[2] > MAX_ITEMS || tensor->ne[3] != 1)
+        return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: too large for a matrix", tensor->name);
+    oxi_status s = grow(&p->weights, p->n_weights, sizeof *p->weights, err);
+    if (s != OXI_OK) return s;
+    oxi_weight w = {.tensor = tensor, .n_experts = (int32_t)tensor->ne[2], .offset = aligned(p->packed_bytes)};
+    s = oxi_pack_plan(&w.matrix, tensor->type, (int64_t)tensor->ne[1], (int64_t)tensor->ne[0], err);
+    if (s != OXI_OK) return s;
+    w.expert_bytes = aligned(oxi_pack_bytes(&w.matrix));
+    size_t bytes;
+    if (!oxi_size_mul(w.expert_bytes, (size_t)w.n_experts, &bytes) || !oxi_size_add(w.offset, bytes, &p->packed_bytes))
+        return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: the model is too large", tensor->name);
+    *id = p->n_weights;
+    p->weights[p->n_weights++] = w;
+    return OXI_OK;
+}
+
+oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
+                             oxi_error *err)
+{
+    if (n_head < 1 || n_head > 65536 || key_dim < 1 || key_dim > 65536 || value_dim < 1 || value_dim > 65536)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "a cache of %d heads with keys of %d and values of %d is out of range",
+                        n_head, key_dim, value_dim);
+    const oxi_status s = grow(&p->caches, p->n_caches, sizeof *p->caches, err);
+    if (s != OXI_OK) return s;
+    *id = p->n_caches;
+    p->caches[p->n_caches++] = (oxi_cache_shape){n_head, key_dim, value_dim};
+    return OXI_OK;
+}
+
+oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err)
+{
+    oxi_status s = oxi_op_check(p, op, err);
+    if (s == OXI_OK) s = grow(&p->ops, p->n_ops, sizeof *p->ops, err);
+    if (s == OXI_OK) p->ops[p->n_ops++] = *op;
+    return s;
+}
+
+static bool view_ok(const oxi_program *p, oxi_view v)
+{
+    return v.buffer >= 0 && v.buffer < p->n_buffers && v.column >= 0 && v.width >= 1
+        && v.column <= p->buffers[v.buffer].width - v.width;
+}
+
+oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err)
+{
+    if (!view_ok(p, logits) || !view_ok(p, hidden))
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's results are not views of its buffers");
+    p->logits = logits;
+    p->hidden = hidden;
+    return OXI_OK;
+}
+
+int32_t oxi_program_n_matrices(const oxi_program *p) { return p->n_weights; }
+
+uint64_t oxi_program_matrix_bytes(const oxi_program *p, int32_t matrix)
+{
+    if (matrix < 0 || matrix >= p->n_weights) return 0;
+    return (uint64_t)p->weights[matrix].expert_bytes * (uint64_t)p->weights[matrix].n_experts;
+}
+
+oxi_status oxi_program_reserve(oxi_program *p, oxi_error *err)
+{
+    oxi_free(p->packed);
+    p->packed = oxi_alloc(p->packed_bytes);
+    if (!p->packed) return oxi_fail(err, OXI_ERR_NOMEM, "the weights need %zu bytes of memory", p->packed_bytes);
+    for (int32_t i = 0; i < p->n_weights; i++) p->weights[i].matrix.data = p->packed + p->weights[i].offset;
+    return OXI_OK;
+}
+
+oxi_matrix oxi_weight_matrix(const oxi_weight *w, int32_t expert)
+{
+    oxi_matrix m = w->matrix;
+    m.data += w->expert_bytes * (size_t)expert;
+    return m;
+}
+
+typedef struct pack_job {
+    const oxi_weight *weight;
+    uint8_t *memory;
+} pack_job;
+
+static void pack(void *arg, int thread, int n_threads)
+{
+    const pack_job *job = arg;
+    const oxi_weight *w = job->weight;
+    const size_t source_bytes = (size_t)(w->tensor->n_bytes / (uint64_t)w->n_experts);
+    const int64_t panels = w->matrix.n_panels, all = panels * w->n_experts;
+    for (int64_t i = all * thread / n_threads, end = all * (thread + 1) / n_threads; i < end;) {
+        const int32_t e = (int32_t)(i / panels);
+        const int64_t p0 = i % panels, p1 = end - i < panels - p0 ? p0 + end - i : panels;
+        const oxi_matrix m = oxi_weight_matrix(w, e);
+        oxi_pack_panels(&m, w->tensor->type, w->tensor->data + source_bytes * (size_t)e, p0, p1,
+                        job->memory + w->offset + w->expert_bytes * (size_t)e);
+        i += p1 - p0;
+    }
+}
+
+oxi_status oxi_program_pack(oxi_program *p, int32_t matrix, oxi_pool *pool, const oxi_gguf *file, oxi_error *err)
+{
+    if (matrix < 0 || matrix >= p->n_weights || !p->packed)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "matrix %d cannot be packed", matrix);
+    pack_job job = {.weight = &p->weights[matrix], .memory = p->packed};
+    oxi_pool_run(pool, pack, &job);
+    oxi_gguf_release(file, job.weight->tensor);
+    return OXI_OK;
+}

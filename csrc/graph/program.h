@@ -1,0 +1,49 @@
+/* A program as the executor sees it. The public half is in oxillama.h. */
+#ifndef OXI_PROGRAM_H
+#define OXI_PROGRAM_H
+
+#include "kernels/kernels.h"
+#include "oxillama.h"
+
+typedef struct oxi_buffer {
+    int32_t slot, width;
+    int64_t stride; /* floats from row to row */
+} oxi_buffer;
+
+typedef struct oxi_vector {
+    float *data;
+    int64_t n;
+} oxi_vector;
+
+/* A packed matrix, or n_experts of one shape back to back. */
+typedef struct oxi_weight {
+    const oxi_tensor *tensor;
+    oxi_matrix matrix; /* data: the first expert's */
+    int32_t n_experts;
+    size_t expert_bytes, offset; /* in program->packed */
+} oxi_weight;
+
+typedef struct oxi_cache_shape {
+    int32_t n_head, key_dim, value_dim;
+} oxi_cache_shape;
+
+struct oxi_program {
+    oxi_buffer *buffers;
+    oxi_vector *vectors;
+    const oxi_tensor **tables;
+    oxi_weight *weights;
+    oxi_cache_shape *caches;
+    oxi_op *ops;
+    int32_t n_buffers, n_vectors, n_tables, n_weights, n_caches, n_ops, n_slots;
+    oxi_view logits, hidden;
+    uint8_t *packed;
+    size_t packed_bytes;
+};
+
+/* Expert e's matrix. */
+oxi_matrix oxi_weight_matrix(const oxi_weight *w, int32_t expert);
+
+/* The rows-wise half of checking an op (program_check.c): every index in range, every width what the op needs. */
+oxi_status oxi_op_check(const oxi_program *p, const oxi_op *op, oxi_error *err);
+
+#endif

@@ -1,0 +1,140 @@
+/* Every index and width of an op, checked once when it joins the program, so that the executor checks nothing. */
+#include "graph/program.h"
+
+static bool inside(const oxi_program *p, oxi_view v)
+{
+    return v.buffer >= 0 && v.buffer < p->n_buffers && v.column >= 0 && v.width >= 1
+        && v.column <= p->buffers[v.buffer].width - v.width;
+}
+
+static bool view(const oxi_program *p, oxi_view v, int64_t width) { return inside(p, v) && v.width == width; }
+static bool optional(const oxi_program *p, oxi_view v, int64_t width) { return v.buffer < 0 || view(p, v, width); }
+
+static bool vector(const oxi_program *p, int32_t id, int64_t n)
+{
+    return id >= 0 && id < p->n_vectors && p->vectors[id].n == n;
+}
+
+static bool optional_vector(const oxi_program *p, int32_t id, int64_t n) { return id < 0 || vector(p, id, n); }
+
+static bool norm_ok(const oxi_program *p, const oxi_op_norm *n)
+{
+    if (!inside(p, n->x) || n->group < 1 || n->x.width % n->group) return false;
+    if (n->kind != OXI_NORM_RMS && n->kind != OXI_NORM_LAYER) return false;
+    return (optional_vector(p, n->weight, n->group) || vector(p, n->weight, n->x.width))
+        && (optional_vector(p, n->bias, n->group) || vector(p, n->bias, n->x.width));
+}
+
+static bool glu_ok(const oxi_program *p, const oxi_op_glu *g)
+{
+    return inside(p, g->x) && optional(p, g->times, g->x.width) && g->fn >= 0 && g->fn < OXI_FN_COUNT;
+}
+
+static bool linear_ok(const oxi_program *p, const oxi_op_linear *l)
+{
+    if (!inside(p, l->x) || l->n_parts < 1 || l->n_parts > OXI_LINEAR_PARTS) return false;
+    if (l->prologue == OXI_PROLOGUE_NORM) {
+        if (!norm_ok(p, &l->norm) || l->norm.x.width != l->x.width) return false;
+    } else if (l->prologue == OXI_PROLOGUE_GLU) {
+        if (!glu_ok(p, &l->glu) || l->glu.x.width != l->x.width) return false;
+    } else if (l->prologue != OXI_PROLOGUE_NONE) {
+        return false;
+    }
+    for (int32_t i = 0; i < l->n_parts; i++) {
+        const struct oxi_linear_part *part = &l->part[i];
+        if (part->matrix < 0 || part->matrix >= p->n_weights) return false;
+        const oxi_weight *w = &p->weights[part->matrix];
+        const int64_t rows = w->matrix.n_rows;
+        if (w->n_experts != 1 || w->matrix.n_cols != l->x.width) return false;
+        if (!view(p, part->out, rows) || !optional(p, part->addend, rows) || !optional_vector(p, part->bias, rows))
+            return false;
+    }
+    return true;
+}
+
+static bool rope_ok(const oxi_program *p, const oxi_op_rope *r)
+{
+    if (r->head_dim < 1 || r->n_rot < 2 || r->n_rot % 2 || r->offset < 0 || r->offset > r->head_dim - r->n_rot) return false;
+    if (r->kind != OXI_ROPE_PAIRS && r->kind != OXI_ROPE_HALVES) return false;
+    return inside(p, r->x) && r->x.width % r->head_dim == 0 && view(p, r->table, r->n_rot)
+        && (r->y.buffer < 0 || (inside(p, r->y) && r->y.width % r->head_dim == 0));
+}
+
+static bool store_ok(const oxi_program *p, const oxi_op_kv_store *s)
+{
+    if (s->layer < 0 || s->layer >= p->n_caches) return false;
+    const oxi_cache_shape *c = &p->caches[s->layer];
+    return view(p, s->k, (int64_t)c->n_head * c->key_dim) && view(p, s->v, (int64_t)c->n_head * c->value_dim);
+}
+
+static bool attention_ok(const oxi_program *p, const oxi_op_attention *a)
+{
+    if (a->layer < 0 || a->layer >= p->n_caches || a->n_head < 1) return false;
+    const oxi_cache_shape *c = &p->caches[a->layer];
+    return a->n_head % c->n_head == 0 && view(p, a->q, (int64_t)a->n_head * c->key_dim)
+        && view(p, a->out, (int64_t)a->n_head * c->value_dim) && a->window >= 0 && a->temperature_floor >= 0
+        && optional_vector(p, a->slopes, a->n_head) && optional_vector(p, a->sinks, a->n_head);
+}
+
+static bool expert_weight(const oxi_program *p, int32_t id, int32_t n_expert, int64_t rows, int64_t cols)
+{
+    if (id < 0 || id >= p->n_weights) return false;
+    const oxi_weight *w = &p->weights[id];
+    return w->n_experts == n_expert && w->matrix.n_rows == rows && w->matrix.n_cols == cols;
+}
+
+static bool experts_ok(const oxi_program *p, const oxi_op_experts *e)
+{
+    if (e->n_expert < 1 || e->n_expert > OXI_MAX_EXPERTS || e->n_used < 1 || e->n_used > e->n_expert || e->up < 0 || e->up >= p->n_weights) return false;
+    if (!inside(p, e->x) || !view(p, e->logits, e->n_expert) || !inside(p, e->out)) return false;
+    const int64_t inner = p->weights[e->up].matrix.n_rows;
+    if (!optional(p, e->addend, e->out.width) || !expert_weight(p, e->up, e->n_expert, inner, e->x.width)
+        || !expert_weight(p, e->down, e->n_expert, e->out.width, inner)
+        || (e->gate >= 0 && !expert_weight(p, e->gate, e->n_expert, inner, e->x.width)))
+        return false;
+    if (!optional_vector(p, e->gate_bias, e->n_expert * inner) || !optional_vector(p, e->up_bias, e->n_expert * inner)
+        || !optional_vector(p, e->down_bias, (int64_t)e->n_expert * e->out.width))
+        return false;
+    if (!optional_vector(p, e->gate_scale, e->n_expert) || !optional_vector(p, e->up_scale, e->n_expert)
+        || !optional_vector(p, e->down_scale, e->n_expert) || !optional_vector(p, e->selection_bias, e->n_expert))
+        return false;
+    if (e->n_groups > 1
+        && (e->n_expert % e->n_groups || e->n_groups_used < 1 || e->n_groups_used > e->n_groups
+            || (int64_t)e->n_expert / e->n_groups * e->n_groups_used < e->n_used))
+        return false;
+    return e->fn >= 0 && e->fn < OXI_FN_COUNT && e->gating >= OXI_GATING_SOFTMAX && e->gating <= OXI_GATING_SOFTMAX_CHOSEN;
+}
+
+static bool op_ok(const oxi_program *p, const oxi_op *op)
+{
+    switch (op->kind) {
+    case OXI_OP_EMBED:
+        return op->as.embed.table >= 0 && op->as.embed.table < p->n_tables
+            && view(p, op->as.embed.out, (int64_t)p->tables[op->as.embed.table]->ne[0]);
+    case OXI_OP_ROPE_TABLE:
+        return inside(p, op->as.rope_table.out) && op->as.rope_table.out.width % 2 == 0
+            && vector(p, op->as.rope_table.frequencies, op->as.rope_table.out.width / 2);
+    case OXI_OP_NORM: return norm_ok(p, &op->as.norm) && view(p, op->as.norm.out, op->as.norm.x.width);
+    case OXI_OP_LINEAR: return linear_ok(p, &op->as.linear);
+    case OXI_OP_GLU: return glu_ok(p, &op->as.glu) && view(p, op->as.glu.out, op->as.glu.x.width);
+    case OXI_OP_ROPE: return rope_ok(p, &op->as.rope);
+    case OXI_OP_KV_STORE: return store_ok(p, &op->as.kv_store);
+    case OXI_OP_ATTENTION: return attention_ok(p, &op->as.attention);
+    case OXI_OP_EXPERTS: return experts_ok(p, &op->as.experts);
+    case OXI_OP_SELECT: return inside(p, op->as.select.x) && view(p, op->as.select.out, op->as.select.x.width);
+    case OXI_OP_AFFINE:
+        return inside(p, op->as.affine.x) && view(p, op->as.affine.out, op->as.affine.x.width)
+            && optional(p, op->as.affine.times, op->as.affine.x.width)
+            && optional(p, op->as.affine.addend, op->as.affine.x.width);
+    case OXI_OP_SOFTCAP:
+        return inside(p, op->as.softcap.x) && view(p, op->as.softcap.out, op->as.softcap.x.width) && op->as.softcap.cap > 0;
+    default: return false;
+    }
+}
+
+oxi_status oxi_op_check(const oxi_program *p, const oxi_op *op, oxi_error *err)
+{
+    if ((op->rows == OXI_ROWS_TOKENS || op->rows == OXI_ROWS_OUTPUTS) && op_ok(p, op)) return OXI_OK;
+    return oxi_fail(err, OXI_ERR_ARGUMENT, "op %d of the program (kind %d) has an index or width that does not fit",
+                    p->n_ops, (int)op->kind);
+}

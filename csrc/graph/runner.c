@@ -1,0 +1,282 @@
+#include "graph/runner.h"
+#include "platform/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_BATCH (1 << 16)
+
+/* What the largest op of each kind needs. */
+typedef struct sizes {
+    size_t row, act_row, act_batch, attend, key_dim;
+    size_t experts_rows, experts_in, experts_out, experts_act, n_expert;
+} sizes;
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static size_t act_bytes(const oxi_matrix *m, int64_t rows) { return oxi_act_bytes(m->act, rows, m->n_cols); }
+
+static void measure_experts(const oxi_program *p, const oxi_op_experts *e, int32_t n_batch, sizes *z)
+{
+    const oxi_matrix *up = &p->weights[e->up].matrix, *down = &p->weights[e->down].matrix;
+    const oxi_matrix *gate = e->gate >= 0 ? &p->weights[e->gate].matrix : up;
+    const int64_t rows = (int64_t)n_batch * e->n_used;
+    const int64_t busy = rows < e->n_expert ? rows : e->n_expert;
+    /* Each expert's rows are a batch of their own: besides the rows, what a batch is rounded up by. */
+    const oxi_matrix *all[] = {gate, up, down};
+    for (int i = 0; i < 3; i++)
+        z->experts_act = larger(z->experts_act, act_bytes(all[i], rows) + (size_t)busy * (act_bytes(all[i], 16) + 64));
+    z->experts_rows = larger(z->experts_rows, (size_t)rows);
+    z->experts_in = larger(z->experts_in, (size_t)rows * (size_t)up->n_rows);
+    z->experts_out = larger(z->experts_out, (size_t)rows * (size_t)down->n_rows);
+    z->n_expert = larger(z->n_expert, (size_t)e->n_expert);
+    z->row = larger(z->row, (size_t)down->n_cols);
+}
+
+static sizes measure(const oxi_program *p, int32_t n_batch)
+{
+    sizes z = {.row = 16, .act_row = 64, .act_batch = 64, .attend = 64, .key_dim = 1};
+    for (int32_t i = 0; i < p->n_ops; i++) {
+        const oxi_op *op = &p->ops[i];
+        if (op->kind == OXI_OP_EXPERTS) measure_experts(p, &op->as.experts, n_batch, &z);
+        if (op->kind != OXI_OP_LINEAR) continue;
+        const oxi_op_linear *l = &op->as.linear;
+        z.row = larger(z.row, (size_t)l->x.width);
+        for (int32_t j = 0; j < l->n_parts; j++) {
+            z.act_row = larger(z.act_row, act_bytes(&p->weights[l->part[j].matrix].matrix, 1));
+            z.act_batch = larger(z.act_batch, act_bytes(&p->weights[l->part[j].matrix].matrix, n_batch));
+        }
+    }
+    for (int32_t i = 0; i < p->n_caches; i++) {
+        const oxi_cache_shape *c = &p->caches[i];
+        z.row = larger(z.row, (size_t)c->key_dim);
+        z.key_dim = larger(z.key_dim, (size_t)c->key_dim);
+        z.attend = larger(z.attend, oxi_attend_scratch(c->key_dim, oxi_pad16(c->value_dim)));
+    }
+    return z;
+}
+
+/* True when the memory is there. */
+static bool get(void *at, size_t count, size_t size)
+{
+    void **out = at;
+    return (*out = oxi_alloc_array(count, size)) != NULL;
+}
+
+static bool get_thread(oxi_thread_scratch *t, const sizes *z, const oxi_runner_config *c)
+{
+    const size_t pages = (size_t)c->n_ctx / OXI_PAGE_TOKENS + 2;
+    return get(&t->row, z->row + 16, sizeof(float)) && get(&t->activations, z->act_row, 1)
+        && get(&t->matmul, OXI_MATMUL_SCRATCH, 1) && get(&t->attend, z->attend, 1)
+        && get(&t->queries, OXI_ATTEND_ROWS * z->key_dim, sizeof(float)) && get(&t->keys, pages, sizeof(void *))
+        && get(&t->values, pages, sizeof(void *));
+}
+
+static bool get_experts(oxi_expert_scratch *x, const sizes *z)
+{
+    if (!z->n_expert) return true;
+    return get(&x->chosen, z->experts_rows, sizeof(int32_t)) && get(&x->weights, z->experts_rows, sizeof(float))
+        && get(&x->place, z->experts_rows, sizeof(int32_t)) && get(&x->source, z->experts_rows, sizeof(int32_t))
+        && get(&x->start, z->n_expert + 1, sizeof(int32_t)) && get(&x->gate, z->experts_in, sizeof(float))
+        && get(&x->up, z->experts_in, sizeof(float)) && get(&x->down, z->experts_out, sizeof(float))
+        && get(&x->act, z->experts_act, 1);
+}
+
+static bool get_slots(oxi_runner *r)
+{
+    const oxi_program *p = r->program;
+    if (!get(&r->slots, (size_t)p->n_slots, sizeof *r->slots)) return false;
+    for (int32_t i = 0; i < p->n_slots; i++) {
+        int64_t widest = 0;
+        for (int32_t b = 0; b < p->n_buffers; b++)
+            if (p->buffers[b].slot == i && p->buffers[b].stride > widest) widest = p->buffers[b].stride;
+        if (!get(&r->slots[i], (size_t)widest * (size_t)r->config.n_batch, sizeof(float))) return false;
+    }
+    return true;
+}
+
+static bool get_memory(oxi_runner *r)
+{
+    const sizes z = measure(r->program, r->config.n_batch);
+    const size_t n = (size_t)r->config.n_batch;
+    const int n_threads = oxi_pool_size(r->pool);
+    if (!get(&r->threads, (size_t)n_threads, sizeof *r->threads)) return false;
+    for (int i = 0; i < n_threads; i++)
+        if (!get_thread(&r->threads[i], &z, &r->config)) return false;
+    return get_experts(&r->experts, &z) && get_slots(r) && get(&r->activations, z.act_batch, 1)
+        && get(&r->next, (size_t)r->program->n_ops + 1, sizeof *r->next) && get(&r->positions, n, sizeof(int32_t))
+        && get(&r->output_rows, n, sizeof(int32_t)) && get(&r->page_counts, n, sizeof(int32_t))
+        && get(&r->runs, n, sizeof *r->runs);
+}
+
+static oxi_status open_cache(oxi_runner *r, oxi_error *err)
+{
+    const oxi_program *p = r->program;
+    oxi_cache_layer *layers = calloc((size_t)p->n_caches + 1, sizeof *layers);
+    if (!layers) return oxi_fail(err, OXI_ERR_NOMEM, "out of memory");
+    for (int32_t i = 0; i < p->n_caches; i++) {
+        layers[i].n_head = p->caches[i].n_head;
+        layers[i].key_dim = p->caches[i].key_dim;
+        layers[i].value_dim = p->caches[i].value_dim;
+    }
+    const oxi_status s = oxi_cache_open(&r->cache, layers, p->n_caches, (oxi_cache_type)r->config.cache_type,
+                                        r->config.n_pages, r->config.n_seqs, r->config.n_ctx, err);
+    free(layers);
+    return s;
+}
+
+oxi_status oxi_runner_open(oxi_runner **out, const oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
+                           oxi_error *err)
+{
+    *out = NULL;
+    if (config->n_batch < 1 || config->n_batch > MAX_BATCH)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "n_batch must be between 1 and %d, not %d", MAX_BATCH, config->n_batch);
+    if (config->n_vocab < 1 || p->logits.buffer < 0 || p->logits.width != config->n_vocab)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's logits are not those of %d tokens", config->n_vocab);
+    if (config->cache_type != OXI_CACHE_F32 && config->cache_type != OXI_CACHE_F16)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "key/value cache type %d is unknown", config->cache_type);
+    if (p->n_weights && !p->packed) return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's matrices have not been packed");
+    oxi_runner *r = calloc(1, sizeof *r);
+    if (!r) return oxi_fail(err, OXI_ERR_NOMEM, "out of memory");
+    r->program = p;
+    r->pool = pool;
+    r->config = *config;
+    r->kernels = oxi_kernels_get();
+    r->vec = oxi_vec_for(oxi_kernels_name());
+    oxi_status s = open_cache(r, err);
+    if (s == OXI_OK && !get_memory(r))
+        s = oxi_fail(err, OXI_ERR_NOMEM, "out of memory for batches of %d tokens", config->n_batch);
+    if (s == OXI_OK) *out = r;
+    else oxi_runner_close(&r);
+    return s;
+}
+
+void oxi_runner_close(oxi_runner **runner)
+{
+    oxi_runner *r = *runner;
+    *runner = NULL;
+    if (!r) return;
+    for (int i = 0; r->threads && i < oxi_pool_size(r->pool); i++) {
+        oxi_thread_scratch *t = &r->threads[i];
+        void *all[] = {t->row, t->activations, t->matmul, t->attend, t->queries, t->keys, t->values};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
+    }
+    for (int32_t i = 0; r->slots && i < r->program->n_slots; i++) oxi_free(r->slots[i]);
+    oxi_expert_scratch *x = &r->experts;
+    void *all[] = {r->threads, r->slots, r->activations, r->next, r->positions, r->output_rows, r->page_counts, r->runs,
+                   x->chosen, x->weights, x->place, x->source, x->start, x->gate, x->up, x->down, x->act};
+    for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
+    oxi_cache_close(&r->cache);
+    free(r);
+}
+
+oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err) { return oxi_cache_seq_open(r->cache, seq, err); }
+oxi_status oxi_seq_close(oxi_runner *r, int32_t seq, oxi_error *err) { return oxi_cache_seq_close(r->cache, seq, err); }
+
+oxi_status oxi_seq_len(const oxi_runner *r, int32_t seq, int32_t *n_tokens, oxi_error *err)
+{
+    return oxi_cache_seq_len(r->cache, seq, n_tokens, err);
+}
+
+oxi_status oxi_seq_reserve(oxi_runner *r, int32_t seq, int32_t n_tokens, oxi_error *err)
+{
+    return oxi_cache_reserve(r->cache, &seq, &n_tokens, 1, err);
+}
+
+oxi_status oxi_seq_truncate(oxi_runner *r, int32_t seq, int32_t n_tokens, oxi_error *err)
+{
+    return oxi_cache_seq_truncate(r->cache, seq, n_tokens, err);
+}
+
+oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err)
+{
+    return oxi_cache_seq_fork(r->cache, seq, n_tokens, out, err);
+}
+
+int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n)
+{
+    return oxi_cache_seq_pages(r->cache, seq, pages, n);
+}
+
+int32_t oxi_runner_free_pages(const oxi_runner *r) { return oxi_cache_free_pages(r->cache); }
+uint64_t oxi_runner_cache_bytes(const oxi_runner *r) { return oxi_cache_bytes(r->cache); }
+
+/* Everything about the batch that does not depend on the cache. */
+static oxi_status check_batch(const oxi_runner *r, const oxi_batch *b, oxi_error *err)
+{
+    if (b->n_tokens < 1 || b->n_tokens > r->config.n_batch)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "a step takes 1 to %d tokens, not %d", r->config.n_batch, b->n_tokens);
+    if (b->n_runs < 1 || b->n_runs > b->n_tokens)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "%d sequences cannot share %d tokens", b->n_runs, b->n_tokens);
+    int64_t total = 0;
+    for (int32_t i = 0; i < b->n_runs; i++) {
+        if (b->counts[i] < 1)
+            return oxi_fail(err, OXI_ERR_ARGUMENT, "sequence %d gets %d tokens: at least 1", b->seqs[i], b->counts[i]);
+        total += b->counts[i];
+        for (int32_t j = 0; j < i; j++)
+            if (b->seqs[j] == b->seqs[i])
+                return oxi_fail(err, OXI_ERR_ARGUMENT, "sequence %d appears twice in one step", b->seqs[i]);
+    }
+    if (total != b->n_tokens)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "the counts add up to %lld, and there are %d tokens", (long long)total,
+                        b->n_tokens);
+    for (int32_t t = 0; t < b->n_tokens; t++)
+        if (b->tokens[t] < 0 || b->tokens[t] >= r->config.n_vocab)
+            return oxi_fail(err, OXI_ERR_ARGUMENT, "token %d is not in the vocabulary of %d", b->tokens[t],
+                            r->config.n_vocab);
+    return OXI_OK;
+}
+
+static void lay_out_step(oxi_runner *r, const oxi_batch *b)
+{
+    r->tokens = b->tokens;
+    r->n_tokens = b->n_tokens;
+    r->n_runs = b->n_runs;
+    r->n_outputs = 0;
+    for (int32_t i = 0, t = 0; i < b->n_runs; i++) {
+        int32_t length = 0;
+        oxi_error ignored; /* the sequence is open: reserving has found it */
+        (void)oxi_cache_seq_len(r->cache, b->seqs[i], &length, &ignored);
+        r->runs[i] = (oxi_run){.first = t, .count = b->counts[i], .position = length,
+                               .pages = oxi_cache_table(r->cache, b->seqs[i])};
+        for (int32_t j = 0; j < b->counts[i]; j++, t++) {
+            r->positions[t] = length + j;
+            if (b->outputs[t]) r->output_rows[r->n_outputs++] = t;
+        }
+    }
+    memset((void *)r->next, 0, (size_t)r->program->n_ops * sizeof *r->next);
+    atomic_store(&r->stop_at, 0);
+}
+
+oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *b, int32_t *n_outputs, oxi_error *err)
+{
+    *n_outputs = 0;
+    atomic_store(&r->cancel, false);
+    oxi_status s = check_batch(r, b, err);
+    if (s != OXI_OK) return s;
+    for (int32_t i = 0; i < b->n_runs; i++) r->page_counts[i] = oxi_cache_n_pages_of(r->cache, b->seqs[i]);
+    s = oxi_cache_reserve(r->cache, b->seqs, b->counts, b->n_runs, err);
+    if (s != OXI_OK) return s;
+    lay_out_step(r, b);
+    oxi_pool_run(r->pool, oxi_step_run, r);
+    if (atomic_load(&r->stop_at)) {
+        oxi_cache_rollback(r->cache, b->seqs, r->page_counts, b->n_runs);
+        r->n_outputs = 0;
+        return oxi_fail(err, OXI_ERR_CANCELLED, "the step was cancelled");
+    }
+    oxi_cache_commit(r->cache, b->seqs, b->counts, b->n_runs);
+    *n_outputs = r->n_outputs;
+    return OXI_OK;
+}
+
+const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride)
+{
+    return oxi_view_rows(r, r->program->logits, stride);
+}
+
+const float *oxi_runner_hidden(const oxi_runner *r, int64_t *stride)
+{
+    return oxi_view_rows(r, r->program->hidden, stride);
+}
+
+void oxi_runner_cancel(oxi_runner *r) { atomic_store(&r->cancel, true); }

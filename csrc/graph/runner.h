@@ -1,0 +1,107 @@
+/* A runner's memory, and what the ops of one step share. */
+#ifndef OXI_RUNNER_H
+#define OXI_RUNNER_H
+
+#include "graph/program.h"
+#include "kernels/vec.h"
+#include "kv/kv.h"
+
+#include <stdatomic.h>
+
+/* Tokens [first, first + count) of the batch continue one sequence, whose table of pages is `pages`. */
+typedef struct oxi_run {
+    int32_t first, count, position;
+    const int32_t *pages;
+} oxi_run;
+
+/* One thread's own memory. */
+typedef struct oxi_thread_scratch {
+    float *row;         /* the widest row an op computes on its way into a product */
+    void *activations;  /* one prepared row, of the widest kind */
+    void *matmul;       /* OXI_MATMUL_SCRATCH */
+    void *attend;       /* oxi_attend_scratch of the largest cache layer */
+    float *queries;     /* [OXI_ATTEND_ROWS][largest key_dim] */
+    const uint8_t **keys, **values; /* [pages of a whole context] */
+} oxi_thread_scratch;
+
+/* Memory of the mixture-of-experts op: a batch's rows, once for each expert that a token uses, sorted by expert. */
+typedef struct oxi_expert_scratch {
+    int32_t *chosen;         /* [rows][n_used] expert */
+    float *weights;          /* [rows][n_used] */
+    int32_t *place;          /* [rows][n_used] where in the sorted order */
+    int32_t *source;         /* [rows * n_used] row of the batch, sorted order */
+    int32_t *start;          /* [n_expert + 1] of each expert in the sorted order */
+    float *gate, *up, *down; /* [rows * n_used][..] */
+    uint8_t *act;
+} oxi_expert_scratch;
+
+struct oxi_runner {
+    const oxi_program *program;
+    oxi_pool *pool;
+    oxi_runner_config config;
+    const oxi_kernels *kernels;
+    const oxi_vec *vec;
+    oxi_cache *cache;
+    float **slots; /* [program->n_slots] */
+    void *activations; /* a whole batch, prepared */
+    oxi_thread_scratch *threads;
+    oxi_expert_scratch experts;
+    _Atomic int32_t *next; /* [n_ops] the next piece of work of an op that hands it out */
+    int32_t *positions, *output_rows, *page_counts; /* [n_batch] */
+    oxi_run *runs;         /* [n_batch] */
+
+    /* The step under way. */
+    const int32_t *tokens;
+    int32_t n_tokens, n_outputs, n_runs;
+    atomic_bool cancel;
+    _Atomic uint64_t stop_at; /* the barrier after which every thread leaves; 0: none */
+};
+
+/* One thread's view of a step. */
+typedef struct oxi_step {
+    oxi_runner *r;
+    int thread, n_threads;
+    uint64_t barriers;
+    oxi_thread_scratch *scratch;
+} oxi_step;
+
+/* Row 0 of a view; rows are `stride` floats apart. */
+static inline float *oxi_view_rows(const oxi_runner *r, oxi_view v, int64_t *stride)
+{
+    const oxi_buffer *b = &r->program->buffers[v.buffer];
+    *stride = b->stride;
+    return r->slots[b->slot] + v.column;
+}
+
+static inline float *oxi_view_row(const oxi_runner *r, oxi_view v, int64_t row)
+{
+    int64_t stride;
+    float *rows = oxi_view_rows(r, v, &stride);
+    return rows + row * stride;
+}
+
+static inline const float *oxi_vector_data(const oxi_runner *r, int32_t id)
+{
+    return id < 0 ? NULL : r->program->vectors[id].data;
+}
+
+/* This thread's share of n things: [*from, returned). */
+static inline int64_t oxi_share(const oxi_step *s, int64_t n, int64_t *from)
+{
+    *from = n * s->thread / s->n_threads;
+    return n * (s->thread + 1) / s->n_threads;
+}
+
+/* Wait for all threads; false: the step is cancelled and everyone leaves here. */
+bool oxi_step_barrier(oxi_step *s);
+
+void oxi_norm_row(const oxi_runner *r, const oxi_op_norm *op, const float *x, float *out);
+/* False: cancelled. */
+bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int64_t rows);
+bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows);
+void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op);
+void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index);
+/* The step as one thread walks it: an oxi_job whose argument is the runner. */
+void oxi_step_run(void *runner, int thread, int n_threads);
+
+#endif

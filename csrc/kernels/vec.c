@@ -1,0 +1,14 @@
+#include "kernels/vec.h"
+
+#include <string.h>
+
+const oxi_vec *oxi_vec_for(const char *row)
+{
+#if defined(__x86_64__)
+    if (!strncmp(row, "avx512", 6)) return &oxi_vec_avx512;
+    if (!strncmp(row, "avx2", 4)) return &oxi_vec_avx2;
+#elif defined(__aarch64__)
+    if (!strncmp(row, "neon", 4) || !strncmp(row, "i8mm", 4)) return &oxi_vec_neon;
+#endif
+    return &oxi_vec_generic;
+}

@@ -1,0 +1,66 @@
+/* Float vector work beside the matrix products: norms, activation functions, rope, attention. One source, vec_impl.h,
+ * is compiled once for each instruction set; oxi_vec_get() is the table of the kernel row in use.
+ */
+#ifndef OXI_VEC_H
+#define OXI_VEC_H
+
+#include "oxillama.h"
+
+#define OXI_ATTEND_ROWS 64 /* most query rows of one call of attend */
+#define OXI_ATTEND_KEYS 128 /* keys whose scores are softmaxed together; blocks start at multiples of it */
+
+/* Attention of up to OXI_ATTEND_ROWS query rows that share one key head, over the pages of one sequence.
+ * A page of keys is [2][key_dim][16], a page of values [32][value_pad]; both in the cache's type. */
+typedef struct oxi_attend {
+    int32_t n_rows, key_dim, value_dim, value_pad;
+    const float *q;            /* [n_rows][key_dim], already scaled */
+    const int32_t *positions;  /* [n_rows], each below n_keys */
+    const float *slopes;       /* [n_rows] or NULL */
+    const float *sinks;        /* [n_rows] or NULL */
+    float *const *out;         /* [n_rows] pointers to value_dim floats */
+    float softcap;             /* 0: none */
+    int32_t window;            /* 0: none */
+    int32_t n_keys;            /* keys there are */
+    oxi_cache_type type;
+    const uint8_t *const *keys;   /* page pointers, at the head */
+    const uint8_t *const *values;
+    void *scratch; /* oxi_attend_scratch bytes, 64-byte aligned */
+} oxi_attend;
+
+static inline int32_t oxi_pad16(int32_t n) { return (n + 15) / 16 * 16; }
+
+/* Bytes of scratch a call needs: scores, sums and maxima, output rows, one page of keys or values as float32. */
+static inline size_t oxi_attend_scratch(int32_t key_dim, int32_t value_pad)
+{
+    const size_t widest = (size_t)(key_dim > value_pad ? key_dim : value_pad);
+    return sizeof(float) * (OXI_ATTEND_ROWS * (size_t)(OXI_ATTEND_KEYS + 16 + 16)
+                            + OXI_ATTEND_ROWS * (size_t)value_pad + OXI_PAGE_TOKENS * widest);
+}
+
+typedef struct oxi_vec {
+    const char *name;
+    /* x / sqrt(mean(x^2) + eps) * weight + bias; weight and bias may be NULL, out may be x. */
+    void (*rms_norm)(const float *x, const float *weight, const float *bias, int64_t n, float eps, float *out);
+    /* (x - mean) / sqrt(variance + eps) * weight + bias. */
+    void (*layer_norm)(const float *x, const float *weight, const float *bias, int64_t n, float eps, float *out);
+    /* out = fn(x) * times; times NULL: fn(x). */
+    void (*glu)(oxi_fn fn, const float *x, const float *times, int64_t n, float *out);
+    /* out = x * scale * times + bias + addend; NULL: 1 and 0. out may be any of them. */
+    void (*affine)(const float *x, float scale, const float *times, const float *bias, const float *addend, int64_t n,
+                   float *out);
+    void (*softcap)(const float *x, float cap, int64_t n, float *out);
+    /* Rotate n_rot = 2 * half columns of each of n_heads heads of head_dim; table: half cosines, half sines. */
+    void (*rope_pairs)(float *x, const float *table, int32_t half, int32_t n_heads, int32_t head_dim);
+    void (*rope_halves)(float *x, const float *table, int32_t half, int32_t n_heads, int32_t head_dim);
+    void (*softmax)(float *x, int64_t n); /* in place; all -inf gives zeros */
+    void (*to_f16)(const float *x, int64_t n, uint16_t *out);
+    void (*from_f16)(const uint16_t *x, int64_t n, float *out);
+    void (*attend)(const oxi_attend *a);
+} oxi_vec;
+
+/* The table that goes with a kernel row's name ("avx512vnni" uses that of "avx512"). */
+const oxi_vec *oxi_vec_for(const char *row);
+
+extern const oxi_vec oxi_vec_generic, oxi_vec_avx2, oxi_vec_avx512, oxi_vec_neon;
+
+#endif

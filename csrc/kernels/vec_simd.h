@@ -1,0 +1,200 @@
+/* A vector of floats as wide as the instruction set of this translation unit, and the few operations that GCC's vector
+ * types do not spell: fused multiply-add, selection, rounding, reductions, half precision, exp and tanh. */
+#ifndef OXI_VEC_SIMD_H
+#define OXI_VEC_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define VW 16
+#elif defined(__AVX2__)
+#define VW 8
+#else
+#define VW 4
+#endif
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+typedef float vf __attribute__((vector_size(VW * 4)));
+typedef int32_t vi __attribute__((vector_size(VW * 4)));
+typedef uint32_t vu __attribute__((vector_size(VW * 4)));
+typedef uint16_t vh __attribute__((vector_size(VW * 2)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vf load(const float *p) { vf v; memcpy(&v, p, sizeof v); return v; }
+INLINE void store(float *p, vf v) { memcpy(p, &v, sizeof v); }
+INLINE vf splat(float x) { return x - (vf){0}; }
+INLINE vf pick(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+/* The first n lanes of p, zeros after them. */
+INLINE vf load_part(const float *p, int64_t n) { vf v = {0}; memcpy(&v, p, (size_t)n * 4); return v; }
+INLINE void store_part(float *p, vf v, int64_t n) { memcpy(p, &v, (size_t)n * 4); }
+
+/* a * b + c */
+INLINE vf fma_(vf a, vf b, vf c)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+/* The second operand where either is NaN, as x86 has it. */
+INLINE vf max_(vf a, vf b)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return pick(a > b, a, b);
+#endif
+}
+
+INLINE vf min_(vf a, vf b)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    return pick(a < b, a, b);
+#endif
+}
+
+INLINE float sum(vf v)
+{
+    float lanes[VW], total = 0;
+    memcpy(lanes, &v, sizeof v);
+    for (int step = VW / 2; step; step /= 2)
+        for (int i = 0; i < step; i++) lanes[i] += lanes[i + step];
+    total = lanes[0];
+    return total;
+}
+
+INLINE float largest(vf v)
+{
+    float lanes[VW];
+    memcpy(lanes, &v, sizeof v);
+    for (int step = VW / 2; step; step /= 2)
+        for (int i = 0; i < step; i++) lanes[i] = lanes[i] > lanes[i + step] ? lanes[i] : lanes[i + step];
+    return lanes[0];
+}
+
+/* e^x to about 1 ulp: x = k ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder below 6e-9), 2^k through
+ * the exponent bits in two factors so that results down to the smallest normal number are right; below that: 0. */
+INLINE vf exp_(vf x)
+{
+    const vf round_magic = splat(12582912.0f); /* 1.5 * 2^23: adding it leaves the integer in the low bits */
+    const vf low = splat(-87.33654f), high = splat(88.72283f);
+    const vf inside = min_(high, max_(low, x));
+    const vf shifted = fma_(inside, splat(1.44269504f), round_magic);
+    const vf k = shifted - round_magic;
+    vf r = fma_(k, splat(-0.693359375f), inside);
+    r = fma_(k, splat(2.12194440e-4f), r);
+    vf p = splat(1.0f / 5040);
+    p = fma_(p, r, splat(1.0f / 720));
+    p = fma_(p, r, splat(1.0f / 120));
+    p = fma_(p, r, splat(1.0f / 24));
+    p = fma_(p, r, splat(1.0f / 6));
+    p = fma_(p, r, splat(0.5f));
+    p = fma_(p, r, splat(1.0f));
+    p = fma_(p, r, splat(1.0f));
+    const vi exponent = (vi)shifted - (vi)round_magic;
+    const vi half = exponent >> 1;
+    const vf a = (vf)((half + 127) << 23), b = (vf)((exponent - half + 127) << 23);
+    vf y = p * a * b;
+    y = pick(x < low, (vf){0}, y);
+    return pick(x > high, splat(INFINITY), y);
+}
+
+/* tanh x = 1 - 2 / (e^2x + 1); near 0 its series, where the difference would cancel. */
+INLINE vf tanh_(vf x)
+{
+    const vf e = exp_(x + x);
+    const vf far = splat(1.0f) - splat(2.0f) / (e + splat(1.0f));
+    const vf s = x * x;
+    vf near = fma_(s, splat(-17.0f / 315), splat(2.0f / 15));
+    near = fma_(near, s, splat(-1.0f / 3));
+    near = fma_(near * s, x, x);
+    return pick((x > splat(-0.125f)) & (x < splat(0.125f)), near, far);
+}
+
+INLINE vf sigmoid_(vf x) { return splat(1.0f) / (splat(1.0f) + exp_(-x)); }
+
+/* IEEE half to float and back (round to nearest, ties to even), without the instruction. */
+INLINE float half_to_float(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
+    uint32_t bits;
+    if (rest >= 0x7c00) bits = 0x7f800000 | (rest & 0x3ff) << 13; /* inf, NaN */
+    else if (rest >= 0x400) bits = (rest << 13) + (112u << 23);
+    else {
+        float tiny = (float)rest * 5.9604644775390625e-8f; /* 2^-24 */
+        memcpy(&bits, &tiny, 4);
+    }
+    bits |= sign;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+INLINE uint16_t float_to_half(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    const uint32_t sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
+    if (rest > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+    if (rest >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and above round to infinity */
+    if (rest < 0x38800000) { /* subnormal: let the float adder round at 2^-24 */
+        float magnitude, half = 0.5f;
+        memcpy(&magnitude, &rest, 4);
+        magnitude += half;
+        uint32_t rounded;
+        memcpy(&rounded, &magnitude, 4);
+        return (uint16_t)(sign | (rounded - 0x3f000000));
+    }
+    const uint32_t even = rest >> 13 & 1;
+    return (uint16_t)(sign | ((rest + 0xfff + even - (112u << 23)) >> 13));
+}
+
+INLINE vf load_half(const uint16_t *p)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
+#elif defined(__AVX2__)
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const void *)p));
+#elif defined(__aarch64__)
+    return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+#else
+    vf v;
+    for (int i = 0; i < VW; i++) v[i] = half_to_float(p[i]);
+    return v;
+#endif
+}
+
+INLINE void store_half(uint16_t *p, vf v)
+{
+#if defined(__AVX512F__)
+    _mm256_storeu_si256((void *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__AVX2__)
+    _mm_storeu_si128((void *)p, _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__aarch64__)
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)v)));
+#else
+    for (int i = 0; i < VW; i++) p[i] = float_to_half(v[i]);
+#endif
+}
+
+#endif

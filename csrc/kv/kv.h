@@ -1,0 +1,48 @@
+/* The paged key/value cache: pages, reference counts, copy on write.
+ *
+ * A page holds OXI_PAGE_TOKENS positions of one sequence for all layers, so that sharing, copying and freeing are one act:
+ *     page: [layer 0: keys [head][2][key_dim][16], values [head][32][value_pad]] [layer 1: …]
+ * Keys lie so that the same dimension of 16 positions is one load; values so that one position's dimensions are. A
+ * sequence is a list of pages; several sequences may hold the same page, and whoever writes into a shared one gets a copy
+ * first. Everything is all or nothing: a call that fails has changed nothing.
+ */
+#ifndef OXI_KV_H
+#define OXI_KV_H
+
+#include "oxillama.h"
+
+typedef struct oxi_cache_layer {
+    int32_t n_head, key_dim, value_dim, value_pad;
+    size_t keys, values;           /* where they start in a page */
+    size_t key_bytes, value_bytes; /* of one head */
+} oxi_cache_layer;
+
+typedef struct oxi_cache oxi_cache;
+
+/* `layers`: n_head, key_dim and value_dim are read, the rest is filled. */
+oxi_status oxi_cache_open(oxi_cache **out, const oxi_cache_layer *layers, int32_t n_layers, oxi_cache_type type,
+                          int32_t n_pages, int32_t n_seqs, int32_t n_ctx, oxi_error *err);
+void oxi_cache_close(oxi_cache **cache);
+
+oxi_status oxi_cache_seq_open(oxi_cache *c, int32_t *seq, oxi_error *err);
+oxi_status oxi_cache_seq_close(oxi_cache *c, int32_t seq, oxi_error *err);
+oxi_status oxi_cache_seq_len(const oxi_cache *c, int32_t seq, int32_t *n_tokens, oxi_error *err);
+oxi_status oxi_cache_seq_truncate(oxi_cache *c, int32_t seq, int32_t n_tokens, oxi_error *err);
+oxi_status oxi_cache_seq_fork(oxi_cache *c, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err);
+int32_t oxi_cache_seq_pages(const oxi_cache *c, int32_t seq, int32_t *pages, int32_t n);
+/* Room for counts[i] more tokens in every seqs[i], which are distinct: all of them or none. */
+oxi_status oxi_cache_reserve(oxi_cache *c, const int32_t *seqs, const int32_t *counts, int32_t n, oxi_error *err);
+/* The reserved tokens have been written: they belong to the sequence now. */
+void oxi_cache_commit(oxi_cache *c, const int32_t *seqs, const int32_t *counts, int32_t n);
+/* Back to the page counts from before a reservation whose tokens were not written. */
+void oxi_cache_rollback(oxi_cache *c, const int32_t *seqs, const int32_t *n_pages, int32_t n);
+int32_t oxi_cache_n_pages_of(const oxi_cache *c, int32_t seq);
+
+int32_t oxi_cache_free_pages(const oxi_cache *c);
+uint64_t oxi_cache_bytes(const oxi_cache *c);
+oxi_cache_type oxi_cache_type_of(const oxi_cache *c);
+const oxi_cache_layer *oxi_cache_layer_of(const oxi_cache *c, int32_t layer);
+const int32_t *oxi_cache_table(const oxi_cache *c, int32_t seq); /* page numbers, in order */
+uint8_t *oxi_cache_page(const oxi_cache *c, int32_t page);
+
+#endif

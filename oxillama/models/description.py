@@ -1,0 +1,109 @@
+"""What a model file holds, checked as a whole without touching its weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oxillama.models.builder import Builder
+from oxillama.models.hparams import HParams, read_architecture
+from oxillama.models.registry import find_architecture
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDescription:
+    """A summary for people and machines. Sizes are in bytes; `tensor_types` counts tensors by type."""
+
+    architecture: str
+    name: str | None
+    parameters: int
+    quantization: str
+    file_bytes: int
+    packed_bytes: int
+    context_length: int
+    layers: int
+    embedding_length: int
+    feed_forward_length: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    experts: int
+    experts_used: int
+    rope_base: float
+    rope_scaling: str
+    rope_factor: float
+    vocabulary: int
+    tokenizer: str | None
+    chat_template: bool
+    tensors: int
+    tensor_types: dict[str, int]
+
+
+def build_graph(gguf: GGUFFile, n_ctx: int | None = None) -> Builder:
+    """Read, check and describe the model: everything that can be wrong with the file is found here.
+
+    n_ctx None: the context the model was trained with. Raises ModelFormatError or ModelUnsupportedError.
+    """
+    name = read_architecture(gguf)
+    architecture = find_architecture(gguf, name)
+    hparams = architecture.hparams(gguf, name)
+    builder = Builder(gguf, hparams, n_ctx or hparams.n_ctx_train)
+    architecture.build(builder)
+    builder.tensors.refuse_unused(name)
+    return builder
+
+
+def describe_model(gguf: GGUFFile) -> ModelDescription:
+    """Check the whole model (hyper-parameters, tensors, vocabulary) without touching weights, and summarise it.
+
+    What this accepts, load_model loads. Raises ModelFormatError or ModelUnsupportedError naming the file and the key or
+    tensor.
+    """
+    builder = build_graph(gguf)
+    hp = builder.hparams
+    types = Counter(info.type_name for info in gguf.tensors.values())
+    return ModelDescription(
+        architecture=hp.architecture,
+        name=gguf.get_str("general.name"),
+        parameters=sum(info.n_elements for info in gguf.tensors.values()),
+        quantization=_quantization(gguf),
+        file_bytes=gguf.file_bytes,
+        packed_bytes=builder.tensors.packed_bytes,
+        context_length=hp.n_ctx_train,
+        layers=hp.n_layer,
+        embedding_length=hp.n_embd,
+        feed_forward_length=max(hp.n_ff),
+        heads=max(hp.n_head),
+        kv_heads=max(hp.n_head_kv),
+        head_dim=hp.head_dim_k,
+        experts=hp.n_expert,
+        experts_used=hp.n_expert_used,
+        rope_base=hp.rope.base,
+        rope_scaling=hp.rope.kind,
+        rope_factor=hp.rope.factor,
+        vocabulary=hp.n_vocab,
+        tokenizer=gguf.get_str("tokenizer.ggml.model"),
+        chat_template=gguf.get_str("tokenizer.chat_template") is not None,
+        tensors=len(gguf.tensors),
+        tensor_types=dict(sorted(types.items())),
+    )
+
+
+def _quantization(gguf: GGUFFile) -> str:
+    """The type that holds most of the weights' bytes."""
+    sizes: Counter[str] = Counter()
+    for info in gguf.tensors.values():
+        sizes[info.type_name] += info.n_bytes
+    return sizes.most_common(1)[0][0] if sizes else "none"
+
+
+def weights_are_f32(gguf: GGUFFile) -> bool:
+    """Whether all matrices are F32: such a model is run for exactness, and gets an F32 cache."""
+    return all(info.type_name == "F32" for info in gguf.tensors.values() if len(info.shape) > 1)
+
+
+__all__ = ["HParams", "ModelDescription", "build_graph", "describe_model", "weights_are_f32"]

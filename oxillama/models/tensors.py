@@ -1,0 +1,96 @@
+"""A file's tensors as a model's description asks for them: each looked up by name, with its exact shape and type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from oxillama.core._core import dequantize, packed_bytes
+from oxillama.errors import ModelFormatError, ModelUnsupportedError
+from oxillama.models.ops import Float32, Matrix, Vector
+
+if TYPE_CHECKING:
+    from oxillama.core._core import TensorInfo
+    from oxillama.gguf import GGUFFile
+
+
+class Tensors:
+    """Checks tensors without touching their data, and remembers which ones the model uses."""
+
+    def __init__(self, gguf: GGUFFile) -> None:
+        self.gguf = gguf
+        self.used: set[str] = set()
+        self.packed_bytes = 0
+
+    def has(self, name: str) -> bool:
+        return name in self.gguf.tensors
+
+    def fail(self, name: str, problem: str) -> NoReturn:
+        raise ModelFormatError(f"{self.gguf.path}: tensor '{name}' {problem}")
+
+    def find(self, name: str, shape: tuple[int, ...]) -> TensorInfo:
+        """The tensor `name`, which must have this shape (as in the file: the input dimension first)."""
+        info = self.gguf.tensors.get(name)
+        if info is None:
+            raise ModelFormatError(f"{self.gguf.path}: tensor '{name}' is missing")
+        found = info.shape
+        # A file may spell trailing dimensions of 1.
+        if _trimmed(found) != _trimmed(shape):
+            self.fail(name, f"has shape {list(found)}, not {list(shape)}")
+        self.used.add(name)
+        return info
+
+    def ignore(self, name: str) -> None:
+        """A tensor that may be there and has no part in the computation."""
+        self.used.add(name)
+
+    def matrix(self, name: str, n_rows: int, n_cols: int, n_experts: int = 1) -> Matrix:
+        """A matrix to multiply with. Raises ModelFormatError or ModelUnsupportedError, naming the tensor."""
+        shape = (n_cols, n_rows) if n_experts == 1 else (n_cols, n_rows, n_experts)
+        info = self.find(name, shape)
+        try:
+            self.packed_bytes += n_experts * packed_bytes(info.type, n_rows, n_cols)
+        except (ModelUnsupportedError, ModelFormatError, ValueError) as error:
+            raise ModelUnsupportedError(f"{self.gguf.path}: tensor '{name}': {error}") from None
+        # What only the quantisation of activations for accelerators needs.
+        self.ignore(name.removesuffix(".weight") + ".input_scale")
+        return Matrix(name, n_rows, n_cols, n_experts)
+
+    def table(self, name: str, n_rows: int, n_cols: int) -> str:
+        """A table whose rows are decoded one by one."""
+        info = self.find(name, (n_cols, n_rows))
+        try:
+            packed_bytes(info.type, n_rows, n_cols)  # every type that can be a matrix can be decoded
+        except (ModelUnsupportedError, ModelFormatError, ValueError) as error:
+            raise ModelUnsupportedError(f"{self.gguf.path}: tensor '{name}': {error}") from None
+        return name
+
+    def vector(self, name: str, n: int, shape: tuple[int, ...] | None = None) -> Vector:
+        """`n` values, decoded to float32 when the model is loaded."""
+        info = self.find(name, shape or (n,))
+        if info.type_name not in ("F32", "F16", "BF16"):
+            raise ModelUnsupportedError(
+                f"{self.gguf.path}: tensor '{name}' has type {info.type_name}; F32, F16 or BF16 is needed here"
+            )
+
+        def read() -> Float32:
+            return dequantize(info.type, self.gguf.raw(name), n)
+
+        return Vector(n, read)
+
+    def optional_vector(self, name: str, n: int, shape: tuple[int, ...] | None = None) -> Vector | None:
+        return self.vector(name, n, shape) if self.has(name) else None
+
+    def refuse_unused(self, architecture: str) -> None:
+        """A tensor that the description does not know would silently change what the model means: refuse it."""
+        for name in self.gguf.tensors:
+            if name not in self.used:
+                raise ModelUnsupportedError(
+                    f"{self.gguf.path}: tensor '{name}' is not part of the '{architecture}' architecture as implemented here"
+                )
+
+
+def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    n = len(shape)
+    while n > 1 and shape[n - 1] == 1:
+        n -= 1
+    return shape[:n]

@@ -1,0 +1,139 @@
+"""Logits of every architecture against another engine's, on every kernel row, however the sequence is cut up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oxillama.core._core import available_isas
+from oxillama.models import LoadedModel, load_model
+from tests.support.oracles import expected, make_oracle, nmse
+from tests.support.shared import shared
+
+ARCHITECTURES = ["llama", "llama-moe", "mistral3", "qwen2", "qwen3"]
+BOUND = 1e-6
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def oracle(request, tmp_path_factory):
+    """(architecture, loaded model, tokens, expected logits)."""
+    path = make_oracle(request.param, tmp_path_factory.mktemp("oracle") / "model.gguf")
+    model = load_model(path, n_threads=2, n_ctx=256, kv_pages=64)
+    yield model, *expected(request.param)
+    model.close()
+
+
+def evaluate(model: LoadedModel, tokens: np.ndarray, chunk: int) -> np.ndarray:
+    """Logits of every position of a fresh sequence, `chunk` tokens a step."""
+    seq = model.runner.seq_open()
+    rows = []
+    for at in range(0, len(tokens), chunk):
+        part = tokens[at : at + chunk]
+        rows.append(model.runner.step(part, [seq], [len(part)], np.ones(len(part), bool)).copy())
+    model.runner.seq_close(seq)
+    return np.concatenate(rows)
+
+
+@pytest.mark.parametrize("chunk", [48, 7, 1])
+def test_logits_equal_the_oracle_in_one_call_in_chunks_and_token_by_token(oracle, chunk):
+    model, tokens, logits = oracle
+    assert nmse(evaluate(model, tokens, chunk), logits) <= BOUND
+
+
+def test_how_a_sequence_is_cut_up_changes_no_bit(oracle):
+    model, tokens, _ = oracle
+    whole = evaluate(model, tokens, 48)
+    assert np.array_equal(whole, evaluate(model, tokens, 7))
+    assert np.array_equal(whole, evaluate(model, tokens, 1))
+
+
+def test_other_sequences_in_the_batch_change_no_bit(oracle):
+    model, tokens, logits = oracle
+    alone = evaluate(model, tokens, 48)
+    runner = model.runner
+    others = [runner.seq_open() for _ in range(3)]
+    seq = runner.seq_open()
+    # The sequence grows by 5 while neighbours decode, prefill and stand still.
+    rows = []
+    for at in range(0, 48, 5):
+        part = tokens[at : at + 5]
+        batch = np.concatenate([tokens[:1], part, tokens[at : at + 3], tokens[10:21]])
+        flags = np.zeros(len(batch), bool)
+        flags[1 : 1 + len(part)] = True
+        counts = [1, len(part), len(tokens[at : at + 3]), 11]
+        rows.append(runner.step(batch, [others[0], seq, others[1], others[2]], counts, flags).copy())
+    for s in (*others, seq):
+        runner.seq_close(s)
+    together = np.concatenate(rows)
+    assert nmse(together, logits) <= BOUND
+    assert np.array_equal(together, alone)
+
+
+def test_only_flagged_positions_come_back_and_they_are_the_same(oracle):
+    model, tokens, _ = oracle
+    whole = evaluate(model, tokens, 48)
+    flags = np.zeros(48, bool)
+    flags[[3, 17, 47]] = True
+    seq = model.runner.seq_open()
+    some = model.runner.step(tokens, [seq], [48], flags).copy()
+    assert model.runner.embeddings().shape == (3, model.hparams.n_embd)
+    model.runner.seq_close(seq)
+    assert np.array_equal(some, whole[flags])
+
+
+CHECK = """
+import sys, numpy as np
+from pathlib import Path
+from oxillama.core._core import isa
+from oxillama.models import load_model
+from tests.support.oracles import expected, nmse
+assert isa() == sys.argv[1], isa()
+for name in sys.argv[3:]:
+    model = load_model(Path(sys.argv[2]) / f"{name}.gguf", n_threads=2, n_ctx=256)
+    tokens, logits = expected(name)
+    whole = []
+    for chunk in (48, 7, 1):
+        seq, rows = model.runner.seq_open(), []
+        for at in range(0, 48, chunk):
+            part = tokens[at : at + chunk]
+            rows.append(model.runner.step(part, [seq], [len(part)], np.ones(len(part), bool)).copy())
+        model.runner.seq_close(seq)
+        whole.append(np.concatenate(rows))
+        error = nmse(whole[-1], logits)
+        assert error <= 1e-6, f"{name}, chunks of {chunk}: {error}"
+        assert np.array_equal(whole[0], whole[-1]), f"{name}: chunks of {chunk} differ"
+"""
+
+
+@pytest.fixture(scope="module")
+def oracle_files(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("oracles")
+    for name in ARCHITECTURES:
+        make_oracle(name, folder / f"{name}.gguf")
+    return folder
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_every_kernel_row_gives_the_oracle_logits(isa, oracle_files):
+    run = subprocess.run(
+        [sys.executable, "-c", CHECK, isa, str(oracle_files), *ARCHITECTURES],
+        env=os.environ | {"OXILLAMA_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_trained_model_gives_the_logits_of_another_engine():
+    with np.load(shared("models/stories260K.npz")) as data:
+        tokens, logits = data["tokens"].astype(np.int32), data["logits"]
+    model = load_model(shared("models/stories260K.gguf"), n_threads=2)
+    assert nmse(evaluate(model, tokens, 48), logits) <= BOUND
