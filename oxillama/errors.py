@@ -7,6 +7,7 @@ OxillamaError
  ├─ InvalidParameterError a value the caller gave (also a ValueError)
  │   └─ ContextLengthError    the prompt does not fit the context
  ├─ ObjectNotFoundError   no stored object has this id
+ ├─ StateConflictError    the object's state does not allow this now
  ├─ EngineBusyError       too many requests are waiting
  ├─ EngineClosedError     the engine has stopped or failed
  ├─ GenerationError       this request's computation failed; others go on
@@ -62,6 +63,10 @@ class ObjectNotFoundError(OxillamaError):
         super().__init__(f"No {kind} found with id '{object_id}'.")
         self.kind = kind
         self.object_id = object_id
+
+
+class StateConflictError(OxillamaError):
+    """The state of a stored object does not allow this: a locked thread, a run that has ended."""
 
 
 class EngineBusyError(OxillamaError):

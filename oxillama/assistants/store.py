@@ -12,7 +12,7 @@ however many threads there are.
 
 Everything here blocks; async callers come through `trio.to_thread`. A method returns when its change is on disk. All
 raise ObjectNotFoundError, StoreDamagedError (this object only), StoreFullError, StoreReadOnlyError or StoreError;
-InvalidParameterError where the state of the thread or run does not allow the change.
+StateConflictError where the state of the thread or run does not allow the change.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import structlog
 from oxillama.assistants import transitions
 from oxillama.assistants.state import StateCache, ThreadState
 from oxillama.assistants.types import Run, RunStatus, RunStep, RunStepStatus, Thread, ThreadMessage
-from oxillama.errors import InvalidParameterError, ObjectNotFoundError, StoreDamagedError, StoreError
+from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreDamagedError, StoreError
 from oxillama.storage.durable import Durable
 from oxillama.storage.ids import is_id
 from oxillama.storage.jsonl import JsonlFile
@@ -176,7 +176,7 @@ class ThreadStore:
         with self._thread(thread_id) as state:
             active = state.active_run
             if active is not None and message.run_id != active.id:
-                raise InvalidParameterError(f"Can't add messages to {thread_id} while a run {active.id} is active.")
+                raise StateConflictError(f"Can't add messages to {thread_id} while a run {active.id} is active.")
             known = self._messages(state).get(message.id)
             return known if known is not None else self._append(state, message)
 
@@ -230,7 +230,7 @@ class ThreadStore:
         with self._thread(run.thread_id) as state:
             active = state.active_run
             if active is not None:
-                raise InvalidParameterError(f"Thread {run.thread_id} already has an active run {active.id}.")
+                raise StateConflictError(f"Thread {run.thread_id} already has an active run {active.id}.")
             before = dict(self._messages(state)), state.last_created_at, state.log.size
             last = next(reversed(state.runs.values()), None)
             if last is not None:
@@ -295,8 +295,31 @@ class ThreadStore:
         with self._thread(thread_id) as state:
             run = self._run(state, run_id)
             if run.status.is_terminal:
-                raise InvalidParameterError(f"Run {run_id} has ended with status '{run.status}'.")
+                raise StateConflictError(f"Run {run_id} has ended with status '{run.status}'.")
+            if run.status is RunStatus.CANCELLING and not status.is_terminal:
+                raise StateConflictError(f"Run {run_id} is being cancelled.")
             return self._put_run(state, transitions.move_run(run, status, self.now(), **changes))
+
+    def request_cancel(self, thread_id: str, run_id: str) -> Run:
+        """Mark a run as being cancelled, for its worker to end it; once more does no harm."""
+        with self._thread(thread_id) as state:
+            run = self._run(state, run_id)
+            if run.status.is_terminal:
+                raise StateConflictError(f"Cannot cancel run with status '{run.status}'.")
+            if run.status is RunStatus.CANCELLING:
+                return run
+            return self._put_run(state, transitions.move_run(run, RunStatus.CANCELLING, self.now()))
+
+    def release_run(self, thread_id: str, run_id: str) -> Run:
+        """The worker gives an unfinished run back, as a restart would find it: it will be done again, or has ended."""
+        with self._thread(thread_id) as state:
+            run = self._run(state, run_id)
+            return run if run.status.is_terminal else self._settle(state, run)
+
+    def show_lost(self, run: Run) -> None:
+        """Show a run as ended although that could not be stored: nothing can be until a restart, and clients wait."""
+        with self._thread(run.thread_id) as state:
+            state.runs[run.id] = run
 
     def force_update_run_status(self, thread_id: str, run_id: str, status: RunStatus, **changes: Any) -> Run:
         """Set a run's status whatever it was: for repair."""

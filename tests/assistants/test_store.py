@@ -11,7 +11,7 @@ import pytest
 
 from oxillama.assistants.store import ThreadStore
 from oxillama.assistants.types import RunStatus, RunStepStatus
-from oxillama.errors import InvalidParameterError, ObjectNotFoundError, StoreDamagedError
+from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreDamagedError
 from oxillama.storage.ids import is_id, new_id
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
 
@@ -79,10 +79,10 @@ def test_new_ids_are_well_formed_and_differ() -> None:
 def test_an_active_run_locks_its_thread(store: ThreadStore) -> None:
     thread = store.create_thread(a_thread())
     run = store.create_run(a_run(thread.id))
-    with pytest.raises(InvalidParameterError) as refused:
+    with pytest.raises(StateConflictError) as refused:
         store.append_message(thread.id, a_message())
     assert str(refused.value) == f"Can't add messages to {thread.id} while a run {run.id} is active."
-    with pytest.raises(InvalidParameterError) as refused:
+    with pytest.raises(StateConflictError) as refused:
         store.create_run(a_run(thread.id), [a_message()])
     assert str(refused.value) == f"Thread {thread.id} already has an active run {run.id}."
     assert store.list_messages(thread.id) == []
@@ -95,7 +95,7 @@ def test_a_run_that_has_ended_frees_its_thread_and_stays_ended(store: ThreadStor
     ended = store.update_run_status(thread.id, run.id, status)
     assert ended.expires_at is None
     store.append_message(thread.id, a_message())
-    with pytest.raises(InvalidParameterError, match=f"has ended with status '{status}'"):
+    with pytest.raises(StateConflictError, match=f"has ended with status '{status}'"):
         store.update_run_status(thread.id, run.id, RunStatus.IN_PROGRESS)
     assert store.get_run(thread.id, run.id).status is status
     assert store.force_update_run_status(thread.id, run.id, RunStatus.IN_PROGRESS).status is RunStatus.IN_PROGRESS

@@ -1,0 +1,155 @@
+"""From a thread to the tokens of a prompt: the model's own chat template, and what to leave out when it is too long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from oxillama.assistants.types import Run, ThreadMessage
+from oxillama.engine.protocol import EngineLike
+from oxillama.errors import ContextLengthError, TemplateError
+
+# Of the context, what a prompt made to fit leaves for the answer, unless the run says how long that may be.
+ANSWER_SHARE = 4
+
+Conversation = list[dict[str, str]]
+_log = structlog.get_logger(__name__)
+
+
+class PromptBudgetError(Exception):
+    """The prompt does not fit `max_prompt_tokens`, whatever is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The tokens of a run's prompt, and how many messages of its thread were left out of it."""
+
+    ids: tuple[int, ...]
+    dropped: int
+
+
+def format_thread_prompt(instructions: str, messages: Sequence[ThreadMessage]) -> str:
+    """The prompt of a model without a chat template of its own: `<|role|>`, the text, `<|end|>`, a line each."""
+    turns = conversation(instructions, messages)
+    text = "".join(f"<|{turn['role']}|>\n{turn['content']}<|end|>\n" for turn in turns)
+    return text + "<|assistant|>\n" if text else ""
+
+
+def conversation(instructions: str, messages: Sequence[ThreadMessage]) -> Conversation:
+    """The thread as chat messages; those without text say nothing and are left out."""
+    turns = [{"role": "system", "content": instructions}] if instructions else []
+    turns += [{"role": message.role, "content": text} for message in messages if (text := message.text_content)]
+    return turns
+
+
+async def build_prompt(engine: EngineLike, run: Run, messages: Sequence[ThreadMessage]) -> Prompt:
+    """The run's prompt under its truncation strategy.
+
+    `last_messages` keeps the newest n. `auto` leaves out messages from the middle of the thread (after the first one,
+    oldest first, and at last the first one too) until the prompt leaves room for an answer; the newest always stays.
+
+    Raises PromptBudgetError (`max_prompt_tokens`), ContextLengthError or TemplateError.
+    """
+    messages = [message for message in messages if message.text_content]
+    automatic = run.truncation_strategy.get("type", "auto") == "auto"
+    if not automatic:
+        messages = messages[-int(run.truncation_strategy["last_messages"]) :]
+    hard = engine.n_ctx - 1
+    limit = hard if run.max_prompt_tokens is None else min(hard, run.max_prompt_tokens)
+    aim = min(limit, engine.n_ctx - _answer_room(engine, run)) if automatic else limit
+    prompt = await _fitting(engine, run.instructions, messages, aim if automatic else None, limit)
+    if run.max_prompt_tokens is not None and len(prompt.ids) > run.max_prompt_tokens:
+        raise PromptBudgetError
+    if len(prompt.ids) > hard:
+        raise ContextLengthError(
+            f"This model's maximum context length is {engine.n_ctx} tokens. However, your messages resulted in "
+            f"{len(prompt.ids)} tokens. Please reduce the length of the messages.",
+            param="messages",
+        )
+    return prompt
+
+
+def _answer_room(engine: EngineLike, run: Run) -> int:
+    share = engine.n_ctx // ANSWER_SHARE
+    return share if run.max_completion_tokens is None else min(share, run.max_completion_tokens)
+
+
+async def _fitting(
+    engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage], aim: int | None, limit: int
+) -> Prompt:
+    """The prompt with the fewest messages left out that has at most `aim` tokens; the shortest, if none has."""
+    if aim is None:
+        return await _encoded(engine, instructions, messages, 0)
+    most = max(len(messages) - 1, 0)
+    low = min(max(len(messages) - limit, 0), most)  # a message is a token at least, so more than that cannot fit
+    prompt = await _encoded(engine, instructions, messages, low)
+    if len(prompt.ids) <= aim or low == most:
+        return prompt
+    best = await _encoded(engine, instructions, messages, most)
+    high = most  # fits, or nothing does
+    while len(best.ids) <= aim and high - low > 1:
+        middle = (low + high) // 2
+        prompt = await _encoded(engine, instructions, messages, middle)
+        if len(prompt.ids) <= aim:
+            best, high = prompt, middle
+        else:
+            low = middle
+    return best
+
+
+def without(messages: Sequence[ThreadMessage], dropped: int) -> list[ThreadMessage]:
+    """The messages with so many of the middle left out."""
+    if dropped >= len(messages) - 1:
+        return list(messages[-1:])
+    return [*messages[:1], *messages[1 + dropped :]]
+
+
+async def _encoded(engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage], dropped: int) -> Prompt:
+    kept = without(messages, dropped) if dropped else messages
+    text = await render(engine, instructions, kept)
+    if not text:
+        _log.warning("empty prompt: the thread has no text and the run no instructions")
+    ids = await engine.encode(text, add_special=True, parse_special=True)
+    if not ids:  # nothing to begin from: the token that separates texts stands for the empty one
+        tokenizer = engine.tokenizer
+        ids = [next((i for i in (tokenizer.bos_id, tokenizer.eos_id) if i is not None), 0)]
+    return Prompt(tuple(ids), dropped)
+
+
+async def render(engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage]) -> str:
+    """The prompt's text. Templates refuse shapes that a thread may well have, so they are offered plainer ones.
+
+    Raises TemplateError, of the first attempt.
+    """
+    turns = conversation(instructions, messages)
+    if not turns:
+        return ""
+    if engine.chat_template.source is None:
+        return format_thread_prompt(instructions, messages)
+    try:
+        return await engine.render_chat(turns)
+    except TemplateError as error:
+        for plainer in (merged(turns), merged(folded(turns))):
+            try:
+                return await engine.render_chat(plainer)
+            except TemplateError:
+                continue
+        raise error
+
+
+def merged(turns: Conversation) -> Conversation:
+    """Neighbours of the same role as one turn: several templates insist that roles alternate."""
+    result: Conversation = []
+    for turn in turns:
+        if result and result[-1]["role"] == turn["role"]:
+            result[-1] = {**turn, "content": f"{result[-1]['content']}\n\n{turn['content']}"}
+        else:
+            result.append(turn)
+    return result
+
+
+def folded(turns: Conversation) -> Conversation:
+    """The instructions as the beginning of what the user says: several templates know no system role."""
+    return [{**turn, "role": "user"} if turn["role"] == "system" else turn for turn in turns]

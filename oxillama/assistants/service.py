@@ -1,0 +1,142 @@
+"""The Assistants API without HTTP: the stores, the queue and the worker of one server, owned by one block of code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import structlog
+import trio
+
+from oxillama.assistants.definitions import AssistantStore
+from oxillama.assistants.events import Cancelling, Created, Queued, Subscription
+from oxillama.assistants.live import LiveRun, LiveRuns
+from oxillama.assistants.offload import Offload
+from oxillama.assistants.queue import RunQueueSender, RunWorkItem, new_run_queue
+from oxillama.assistants.store import ThreadStore
+from oxillama.assistants.types import Run, Thread, ThreadMessage
+from oxillama.assistants.worker import RunContext, run_worker
+from oxillama.engine.protocol import EngineLike
+from oxillama.errors import StoreError
+from oxillama.storage.durable import Durable
+from oxillama.storage.lock import DirectoryLock
+
+MAX_RUNS = 1024  # queued and at work; the next one is told to come back later
+_log = structlog.get_logger(__name__)
+
+
+class Assistants:
+    """What the routes use. `store` and `definitions` block: call them through `in_thread`."""
+
+    def __init__(
+        self,
+        store: ThreadStore,
+        definitions: AssistantStore,
+        sender: RunQueueSender,
+        live: LiveRuns,
+        in_thread: Offload,
+    ) -> None:
+        self.store = store
+        self.definitions = definitions
+        self.in_thread = in_thread
+        self._sender = sender
+        self._live = live
+
+    async def create_run(
+        self, run: Run, additional_messages: Sequence[ThreadMessage] = (), *, thread: Thread | None = None
+    ) -> tuple[Run, LiveRun]:
+        """Store a run, with a new thread for it if one is given, and queue it.
+
+        Raises EngineBusyError when too many runs are waiting (nothing is stored then), StateConflictError while the
+        thread has an active run, and what the store raises. Subscribe to the broadcast before anything is awaited:
+        the events begin with Created.
+        """
+        self._sender.reserve()
+        try:
+            if thread is None:
+                run = await self.in_thread(self.store.create_run, run, additional_messages)
+            else:
+                run = await self.in_thread(self._create_with_thread, run, thread, additional_messages)
+        except BaseException:
+            self._sender.release()
+            raise
+        live = self._live.add(run.thread_id, run.id)
+        self._sender.send(RunWorkItem.of(run))
+        return run, live
+
+    def _create_with_thread(self, run: Run, thread: Thread, messages: Sequence[ThreadMessage]) -> Run:
+        self.store.create_thread(thread, messages)
+        try:
+            return self.store.create_run(run)
+        except StoreError:
+            with contextlib.suppress(StoreError):
+                self.store.delete_thread(thread.id)
+            raise
+
+    async def cancel_run(self, thread_id: str, run_id: str) -> Run:
+        """Ask for the end of a run; its worker does the rest. Raises StateConflictError when it has ended."""
+        run = await self.in_thread(self.store.request_cancel, thread_id, run_id)
+        live = self._live.get(run_id)
+        if live is None:
+            return await self.in_thread(self.store.release_run, thread_id, run_id)
+        if not live.cancel_requested:
+            live.broadcast.send(Cancelling(run))
+            live.cancel()
+        return run
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """Take a thread away, and end its run."""
+        await self.in_thread(self.store.delete_thread, thread_id)
+        for live in self._live.of_thread(thread_id):
+            live.cancel()
+
+    def _requeue(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._live.add(run.thread_id, run.id)
+            self._sender.resend(RunWorkItem.of(run))
+
+
+def watch(run: Run, live: LiveRun) -> Subscription:
+    """A subscription to a run that was just created, which begins with its creation."""
+    subscription = live.broadcast.subscribe()
+    subscription.push(Created(run))
+    subscription.push(Queued(run))
+    return subscription
+
+
+@contextlib.asynccontextmanager
+async def open_assistants(
+    data_dir: str | os.PathLike[str],
+    engine: EngineLike,
+    *,
+    durable: Durable | None = None,
+    clock: Callable[[], float] = time.time,
+    max_runs: int = MAX_RUNS,
+) -> AsyncIterator[Assistants]:
+    """Open a data directory and work on its runs until the block is left; unfinished runs are taken up first.
+
+    Leaving it ends the worker: runs under way are given back to the store, to be done again by the next start.
+    Raises StoreError: the directory is in use, cannot be made or cannot be written.
+    """
+    root = os.path.abspath(os.fspath(data_dir))
+    durable = durable or Durable()
+    durable.make_dir(root)
+    live = LiveRuns()
+    sender, receiver = new_run_queue(max_runs)
+    with DirectoryLock(root):
+        in_thread = Offload()
+        store = await in_thread(lambda: ThreadStore(root, durable, clock=clock))
+        definitions = await in_thread(AssistantStore, root, durable)
+        assistants = Assistants(store, definitions, sender, live, in_thread)
+        unfinished = await in_thread(store.recover)
+        if unfinished:
+            _log.info("unfinished runs queued again", runs=len(unfinished))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_worker, receiver, RunContext(store, engine, live, in_thread))
+            assistants._requeue(unfinished)
+            try:
+                yield assistants
+            finally:
+                nursery.cancel_scope.cancel()

@@ -1,0 +1,295 @@
+"""Runs from queued to their end, whichever it is, over the scripted engine."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from oxillama.assistants import events as ev
+from oxillama.assistants.types import RunStatus, RunStepStatus
+from oxillama.errors import EngineBusyError, StateConflictError
+from oxillama.storage.disk import SystemDisk
+from oxillama.storage.durable import Durable
+from tests.assistants.fixtures import a_message
+from tests.support.fake_engine import FakeChatTemplate, FakeEngine
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+
+OpenDesk = Any
+
+
+def names(events: list[ev.RunEvent]) -> list[str]:
+    """The kinds of events, with runs of deltas as one."""
+    kinds = [type(event).__name__ for event in events]
+    return [kind for at, kind in enumerate(kinds) if kind != "MessageDelta" or kinds[at - 1] != kind]
+
+
+START = ["Created", "Queued", "InProgress", "StepCreated", "StepInProgress", "MessageCreated", "MessageInProgress"]
+
+
+async def test_a_run_ends_with_the_answer_in_its_thread(clock: MockClock, open_desk: OpenDesk) -> None:
+    async with open_desk(FakeEngine(reply="Hi there")) as desk:
+        run, events = await desk.done("Hello", instructions="Be kind.")
+        assert names(events) == [*START, "MessageDelta", "MessageEnded", "StepEnded", "Completed"]
+        assert [e.text for e in events if isinstance(e, ev.MessageDelta)] == list("Hi there")
+        assert (run.status, run.expires_at, run.last_error) == (RunStatus.COMPLETED, None, None)
+        assert run.usage is not None
+        assert run.usage.completion_tokens == 9
+        _, answer = desk.store.list_messages(run.thread_id)
+        assert (answer.text_content, answer.status, answer.run_id) == ("Hi there", "completed", run.id)
+        (step,) = desk.store.list_steps(run.thread_id, run.id)
+        assert (step.status, step.message_id, step.usage) == (RunStepStatus.COMPLETED, answer.id, run.usage)
+
+
+async def test_every_status_is_on_disk_before_it_is_announced(clock: MockClock, open_desk: OpenDesk) -> None:
+    async with open_desk(FakeEngine(delay_s=0.1)) as desk:
+        _, _, subscription = await desk.start("Hello")
+        async for event in subscription:
+            if isinstance(event, (ev.InProgress, ev.Completed)):
+                assert desk.store.get_run(event.run.thread_id, event.run.id).started_at is not None
+            if isinstance(event, ev.MessageEnded):
+                assert desk.store.get_message(event.message.thread_id, event.message.id) == event.message
+
+
+async def test_text_is_announced_as_it_is_generated(clock: MockClock, open_desk: OpenDesk) -> None:
+    async with open_desk(FakeEngine(reply="abc", delay_s=1.0)) as desk:
+        _, _, subscription = await desk.start("Hello")
+        times = [trio.current_time() async for event in subscription if isinstance(event, ev.MessageDelta)]
+        assert [round(b - a, 3) for a, b in itertools.pairwise(times)] == [1.0, 1.0]
+
+
+async def test_the_prompt_holds_the_instructions_and_the_thread_in_order(clock: MockClock, open_desk: OpenDesk) -> None:
+    engine = FakeEngine()
+    async with open_desk(engine) as desk:
+        await desk.done("first", "second", instructions="Be brief.")
+    assert engine.prompt_text(engine.requests[0]) == (
+        "<|system|>\nBe brief.<|end|>\n<|user|>\nfirst<|end|>\n<|user|>\nsecond<|end|>\n<|assistant|>\n"
+    )
+    assert engine.requests[0].cache_prompt
+
+
+async def test_an_empty_prompt_is_a_warning_not_a_failure(
+    clock: MockClock, open_desk: OpenDesk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_desk() as desk:
+        run, _ = await desk.done()
+    assert run.status is RunStatus.COMPLETED
+    assert "empty prompt" in capsys.readouterr().out
+
+
+async def test_settings_of_the_run_reach_the_engine(clock: MockClock, open_desk: OpenDesk) -> None:
+    engine = FakeEngine()
+    async with open_desk(engine) as desk:
+        await desk.done("x", temperature=0.3, top_p=0.5, max_completion_tokens=300)
+    sampling = engine.requests[0].sampling
+    assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.3, 0.5, 300)
+
+
+async def test_a_used_up_budget_leaves_the_run_incomplete(clock: MockClock, open_desk: OpenDesk) -> None:
+    async with open_desk(FakeEngine(reply="a long answer")) as desk:
+        run, events = await desk.done("x", max_completion_tokens=6)
+        assert names(events)[-3:] == ["MessageEnded", "StepEnded", "Incomplete"]
+        assert run.status is RunStatus.INCOMPLETE
+        assert run.incomplete_details.reason == "max_completion_tokens"
+        message = desk.store.list_messages(run.thread_id)[-1]
+        assert (message.text_content, message.status) == ("a long", "incomplete")
+        assert message.incomplete_details.reason == "max_tokens"
+        assert desk.store.list_steps(run.thread_id, run.id)[0].status is RunStepStatus.COMPLETED
+
+
+async def test_a_prompt_over_its_budget_leaves_the_run_incomplete(clock: MockClock, open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        run, events = await desk.done("x" * 500, max_prompt_tokens=256)
+        assert run.incomplete_details.reason == "max_prompt_tokens"
+        assert names(events) == ["Created", "Queued", "InProgress", "Incomplete"]
+
+
+async def test_a_failing_generation_fails_the_run_and_keeps_what_there_was(
+    clock: MockClock, open_desk: OpenDesk
+) -> None:
+    async with open_desk(FakeEngine(reply="Hello", fail_at=3)) as desk:
+        run, events = await desk.done("x")
+        assert names(events)[-4:] == ["MessageDelta", "MessageEnded", "StepEnded", "Failed"]
+        assert run.status is RunStatus.FAILED
+        assert (run.last_error.code, run.last_error.message) == ("server_error", "the scripted failure")
+        message = desk.store.list_messages(run.thread_id)[-1]
+        assert (message.text_content, message.incomplete_details.reason) == ("Hel", "run_failed")
+        (step,) = desk.store.list_steps(run.thread_id, run.id)
+        assert (step.status, step.last_error) == (RunStepStatus.FAILED, run.last_error)
+        desk.store.append_message(run.thread_id, a_message("the thread is free"))
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        FakeEngine(busy=True),
+        FakeEngine(chat_template=FakeChatTemplate(error=ZeroDivisionError("secret"))),
+        FakeEngine(n_ctx=20),
+    ],
+    ids=["busy", "bug", "context"],
+)
+async def test_whatever_goes_wrong_the_run_ends_with_an_error(
+    clock: MockClock, open_desk: OpenDesk, engine: FakeEngine
+) -> None:
+    engine.chat_template.source = "{{ messages }}"
+    async with open_desk(engine) as desk:
+        run, events = await desk.done("x" * 100)
+        assert run.status is RunStatus.FAILED
+        assert run.last_error.code == "server_error"
+        assert "secret" not in run.last_error.message
+        assert names(events)[-1] == "Failed"
+
+
+async def test_an_engine_that_dies_fails_its_runs(clock: MockClock, open_desk: OpenDesk) -> None:
+    engine = FakeEngine(delay_s=1)
+    async with open_desk(engine) as desk:
+        _, _, subscription = await desk.start("x")
+        await trio.sleep(2.5)
+        engine.kill()
+        assert names([e async for e in subscription])[-1] == "Failed"
+
+
+async def test_cancelling_a_run_keeps_its_partial_text(clock: MockClock, open_desk: OpenDesk) -> None:
+    engine = FakeEngine(reply="abcdef", delay_s=1)
+    async with open_desk(engine) as desk:
+        run, _, subscription = await desk.start("x")
+        await trio.sleep(3.5)
+        assert (await desk.assistants.cancel_run(run.thread_id, run.id)).status is RunStatus.CANCELLING
+        events = [event async for event in subscription]
+        assert names(events)[-4:] == ["Cancelling", "MessageEnded", "StepEnded", "Cancelled"]
+        assert desk.answers(run) == ["abc"]
+        assert desk.store.list_messages(run.thread_id)[-1].incomplete_details.reason == "run_cancelled"
+        assert desk.store.list_steps(run.thread_id, run.id)[0].status is RunStepStatus.CANCELLED
+        assert engine.active == 0
+        with pytest.raises(StateConflictError, match=r"Cannot cancel run with status 'cancelled'\."):
+            await desk.assistants.cancel_run(run.thread_id, run.id)
+
+
+async def test_a_run_that_waits_for_a_slot_can_be_cancelled_and_expires(clock: MockClock, open_desk: OpenDesk) -> None:
+    async with open_desk(FakeEngine(n_slots=1, hang_in_prefill=True)) as desk:
+        await desk.start("holds the slot")
+        waiting, _, events = await desk.start("waits")
+        await trio.sleep(1)
+        await desk.assistants.cancel_run(waiting.thread_id, waiting.id)
+        assert names([e async for e in events]) == ["Created", "Queued", "Cancelling", "Cancelled"]
+        late, kinds = await desk.done("waits for ever")
+        assert names(kinds) == ["Created", "Queued", "Expired"]
+        assert late.status is RunStatus.EXPIRED
+
+
+async def test_a_run_expires_while_it_generates(clock: MockClock, open_desk: OpenDesk) -> None:
+    async with open_desk(FakeEngine(hang_in_prefill=True)) as desk:
+        began = trio.current_time()
+        run, events = await desk.done("x")
+        assert round(trio.current_time() - began) == 600
+        assert names(events)[-3:] == ["MessageEnded", "StepEnded", "Expired"]
+        assert desk.store.list_messages(run.thread_id)[-1].incomplete_details.reason == "run_expired"
+
+
+async def test_as_many_runs_at_once_as_the_engine_has_slots(clock: MockClock, open_desk: OpenDesk) -> None:
+    engine = FakeEngine(n_slots=3, delay_s=1)
+    seen = []
+    async with open_desk(engine) as desk:
+        subscriptions = [(await desk.start(str(n)))[2] for n in range(7)]
+        for subscription in subscriptions:
+            async for _ in subscription:
+                seen.append(engine.open)
+    assert max(seen) == 3
+
+
+async def test_a_full_queue_refuses_before_anything_is_stored(clock: MockClock, open_desk: OpenDesk) -> None:
+    async with open_desk(FakeEngine(hang_in_prefill=True), max_runs=2) as desk:
+        (first, _, _), _ = await desk.start("1"), await desk.start("2")
+        with pytest.raises(EngineBusyError):
+            await desk.start("3")
+        assert len(list(desk.store.durable.disk.listdir(desk.store._threads))) == 2
+        await desk.assistants.cancel_run(first.thread_id, first.id)
+        await trio.sleep(1)
+        await desk.start("3")
+
+
+async def test_a_thread_deleted_under_its_run_ends_it(clock: MockClock, open_desk: OpenDesk) -> None:
+    engine = FakeEngine(delay_s=1)
+    async with open_desk(engine) as desk:
+        run, _, subscription = await desk.start("x")
+        await trio.sleep(2.5)
+        await desk.assistants.delete_thread(run.thread_id)
+        assert names([e async for e in subscription])[-1] == "Cancelled"
+        assert engine.active == 0
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_server_that_stops_leaves_runs_to_the_next_one(
+    clock: MockClock, open_desk: OpenDesk, streamed: bool
+) -> None:
+    async with open_desk(FakeEngine(reply="abc", delay_s=1, n_slots=1)) as desk:
+        first, _, subscription = await desk.start("x", streamed=streamed)
+        second, _, _ = await desk.start("waits")
+        await trio.sleep(1.5)
+    kinds = names([e async for e in subscription])
+    assert kinds[-1] == ("Failed" if streamed else "MessageDelta")
+    async with open_desk(FakeEngine(reply="again")) as desk:
+        await trio.sleep(5)
+        assert desk.answers(first) == (["a"] if streamed else ["again"])
+        assert desk.answers(second) == ["again"]
+        assert desk.store.get_run(second.thread_id, second.id).status is RunStatus.COMPLETED
+        assert len(desk.store.list_steps(first.thread_id, first.id)) == 1
+
+
+class Full(SystemDisk):
+    full = False
+    broken = False
+
+    def write(self, fd: int, data: bytes) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(fd, data)
+
+    def fsync(self, fd: int) -> None:
+        if self.broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().fsync(fd)
+
+
+async def test_a_run_that_ends_on_a_full_disk_is_stored_when_there_is_space(
+    clock: MockClock, open_desk: OpenDesk
+) -> None:
+    disk = Full()
+    async with open_desk(FakeEngine(reply="abc", delay_s=1), durable=Durable(disk)) as desk:
+        run, _, subscription = await desk.start("x")
+        await trio.sleep(2)
+        disk.full = True
+        await trio.sleep(20)
+        assert desk.store.get_run(run.thread_id, run.id).status is RunStatus.IN_PROGRESS
+        disk.full = False
+        assert names([e async for e in subscription])[-1] == "Completed"
+        assert desk.answers(run) == ["abc"]
+
+
+async def test_a_run_that_can_no_longer_be_stored_is_shown_as_failed(clock: MockClock, open_desk: OpenDesk) -> None:
+    disk = Full()
+    async with open_desk(FakeEngine(reply="abc", delay_s=1), durable=Durable(disk)) as desk:
+        run, _, subscription = await desk.start("x")
+        await trio.sleep(2)
+        disk.broken = True
+        assert names([e async for e in subscription])[-1] == "Failed"
+        assert desk.store.get_run(run.thread_id, run.id).status is RunStatus.FAILED
+
+
+async def test_a_watcher_that_does_not_read_never_holds_up_a_run(clock: MockClock, open_desk: OpenDesk) -> None:
+    text = "x" * 1500
+    async with open_desk(FakeEngine(reply=text)) as desk:
+        run, _, idle = await desk.start("x")
+        with trio.fail_after(60):
+            while not desk.store.get_run(run.thread_id, run.id).status.is_terminal:
+                await trio.sleep(0.1)
+        events = [event async for event in idle]
+        assert len(events) <= ev.Subscription.LIMIT + 10
+        assert "".join(e.text for e in events if isinstance(e, ev.MessageDelta)) == text
