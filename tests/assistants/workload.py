@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from oxillama.assistants.store import ThreadStore
 from oxillama.assistants.transitions import end_message
 from oxillama.assistants.types import RunStatus, RunStepStatus, ThreadMessage
-from oxillama.errors import ObjectNotFoundError, StoreError
+from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreError
 from oxillama.storage.durable import Durable
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
 
@@ -77,7 +77,7 @@ class Workload:
         self.pending.add(key)
         try:
             result = change()
-        except (StoreError, ObjectNotFoundError, ValueError):
+        except (StoreError, ObjectNotFoundError, StateConflictError):
             return False
         self.pending.discard(key)
         self.acknowledged[key] = result
