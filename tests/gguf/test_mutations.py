@@ -64,7 +64,7 @@ def test_damage_gives_a_file_or_an_error(seed: int, tmp_path: Path) -> None:
     whole = gb.small_model()
     path = tmp_path / "damaged.gguf"
     opened, lines = 0, []
-    for _ in range(1500):
+    for _ in range(500):
         path.write_bytes(damaged(whole, rng))
         try:
             read_everything(GGUF(path))
@@ -72,6 +72,6 @@ def test_damage_gives_a_file_or_an_error(seed: int, tmp_path: Path) -> None:
         except (ModelError, FileNotFoundError) as error:
             lines.append(str(error))
     # Both outcomes are common; were one absent, the damage would be testing nothing.
-    assert opened > 100
-    assert len(lines) > 100
+    assert opened > 30
+    assert len(lines) > 30
     assert all(str(path) in line and len(line.splitlines()) == 1 for line in lines)
