@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-
 from oxillama.models import ops, rope
 from oxillama.models.ops import Graph, Part, Value, Vector, View
 from oxillama.models.tensors import Tensors
@@ -51,7 +50,7 @@ class Builder:
         return tuple(selected)
 
     def output(self, hidden: View, name: str = "output", *, scale: float = 1.0, softcap: float = 0.0) -> None:
-        """The last op: logits from the normed hidden states. Without a tensor of its own the embedding is the matrix."""
+        """The last op: logits from the normed hidden states. Without its own tensor the embedding is the matrix."""
         hp = self.hparams
         source = name if self.tensors.has(f"{name}.weight") else "token_embd"
         matrix = self.tensors.matrix(f"{source}.weight", hp.n_vocab, hp.n_embd)
@@ -74,7 +73,7 @@ class Builder:
     def norm(
         self, x: View, name: str | None, *, kind: str = "rms", group: int | None = None, in_place: bool = False
     ) -> View:
-        """RMS or layer norm; `name` None: without weight. `group`: normalise every run of that many columns by itself."""
+        """RMS or layer norm; `name` None: without weight. `group`: every run of that many columns by itself."""
         group = group or x.width
         weight = bias = None
         if name is not None:
@@ -117,7 +116,7 @@ class Builder:
         scale_after_bias: bool = False,
         biased: bool = True,
     ) -> list[View]:
-        """Several products with one input, as one op. scaled, biased: whether ".scale" and ".bias" have a part in it."""
+        """Several products with one input, as one op. scaled, biased: whether ".scale" and ".bias" count."""
         parts = []
         for name, n_rows in matrices:
             matrix = self.tensors.matrix(f"{name}.weight", n_rows, x.width)
@@ -141,13 +140,17 @@ class Builder:
         q, k, v = self.linears(x, [(f"{prefix}attn_q", n_q), (f"{prefix}attn_k", n_k), (f"{prefix}attn_v", n_v)])
         return q, k, v
 
-    def ffn(self, x: View, prefix: str, n_ff: int, *, fn: str = "silu", scaled: bool = True, biased: bool = True) -> View:
+    def ffn(
+        self, x: View, prefix: str, n_ff: int, *, fn: str = "silu", scaled: bool = True, biased: bool = True
+    ) -> View:
         """down(fn(gate(x)) * up(x)). Here a scale multiplies the bias too."""
         options = {"scaled": scaled, "scale_after_bias": True, "biased": biased}
         gate, up = self.linears(x, [(f"{prefix}ffn_gate", n_ff), (f"{prefix}ffn_up", n_ff)], **options)
         return self.linear(self.glu(gate, up, fn), f"{prefix}ffn_down", self.hparams.n_embd, **options)
 
-    def moe(self, x: View, prefix: str, n_ff: int, *, fn: str = "silu", gating: str = "softmax", normalize: bool = True) -> View:
+    def moe(
+        self, x: View, prefix: str, n_ff: int, *, fn: str = "silu", gating: str = "softmax", normalize: bool = True
+    ) -> View:
         """A mixture of experts with its router."""
         hp = self.hparams
         logits = self.linear(x, f"{prefix}ffn_gate_inp", hp.n_expert)
@@ -222,5 +225,3 @@ class Builder:
             )
         )
         return out
-
-

@@ -57,6 +57,14 @@ def build_graph(gguf: GGUFFile, n_ctx: int | None = None) -> Builder:
     return builder
 
 
+def check_vocabulary(gguf: GGUFFile) -> None:
+    """A model may have no tokenizer; one that it has must work."""
+    if gguf.get_str("tokenizer.ggml.model", "none") not in ("none", "no_vocab"):
+        from oxillama.text import Tokenizer
+
+        Tokenizer.from_gguf(gguf)
+
+
 def describe_model(gguf: GGUFFile) -> ModelDescription:
     """Check the whole model (hyper-parameters, tensors, vocabulary) without touching weights, and summarise it.
 
@@ -64,6 +72,7 @@ def describe_model(gguf: GGUFFile) -> ModelDescription:
     tensor.
     """
     builder = build_graph(gguf)
+    check_vocabulary(gguf)
     hp = builder.hparams
     types = Counter(info.type_name for info in gguf.tensors.values())
     return ModelDescription(

@@ -52,25 +52,26 @@ class Keys:
     def name(self, key: str) -> str:
         return f"{self.architecture}.{key}"
 
-    def int(self, key: str, default: int | None = None, *, low: int, high: int) -> int:
+    def whole(self, key: str, default: int | None = None, *, low: int, high: int) -> int:
         """A whole number in [low, high]; without a default it is required."""
         if default is None:
             return self.gguf.require_int(self.name(key), low=low, high=high)
         return self.gguf.get_int(self.name(key), default, low=low, high=high)
 
-    def float(self, key: str, default: float | None = None, *, low: float, high: float) -> float:
+    def number(self, key: str, default: float | None = None, *, low: float, high: float) -> float:
         if default is None:
             return self.gguf.require_float(self.name(key), low=low, high=high)
         return self.gguf.get_float(self.name(key), default, low=low, high=high)
 
-    def per_layer(self, key: str, n_layer: int, default: tuple[int, ...] | None = None, *, low: int, high: int) -> tuple[int, ...]:
+    def per_layer(
+        self, key: str, n_layer: int, default: tuple[int, ...] | None = None, *, low: int, high: int
+    ) -> tuple[int, ...]:
         """One number for all layers, or an array of one for each."""
         name = self.name(key)
         if not self.gguf.metadata_types.get(name, "").startswith("arr"):
-            fallback = default[0] if default and len(set(default)) == 1 else None
             if default is not None and name not in self.gguf.metadata_types:
                 return default
-            return (self.int(key, fallback, low=low, high=high),) * n_layer
+            return (self.whole(key, low=low, high=high),) * n_layer
         values = self.gguf.require_array(name, kind="integer", length=n_layer)
         for value in values:
             if not low <= value <= high:
@@ -105,21 +106,22 @@ def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeS
         raise ModelUnsupportedError(
             f"{gguf.path}: key '{keys.name('rope.scaling.type')}': {kind[:40]!r} is not one of {', '.join(SCALINGS)}"
         )
-    factor = keys.float("rope.scaling.factor", 0.0, low=0.0, high=1e6) or keys.float("rope.scale_linear", 0.0, low=0.0, high=1e6)
+    factor = keys.number("rope.scaling.factor", 0.0, low=0.0, high=1e6)
+    factor = factor or keys.number("rope.scale_linear", 0.0, low=0.0, high=1e6)  # the older name
     options = {}
     if yarn_keys:
         options = {
-            "beta_fast": keys.float("rope.scaling.yarn_beta_fast", 32.0, low=1e-3, high=1e6),
-            "beta_slow": keys.float("rope.scaling.yarn_beta_slow", 1.0, low=1e-3, high=1e6),
-            "log_multiplier": keys.float("rope.scaling.yarn_log_multiplier", 0.0, low=-100.0, high=100.0),
+            "beta_fast": keys.number("rope.scaling.yarn_beta_fast", 32.0, low=1e-3, high=1e6),
+            "beta_slow": keys.number("rope.scaling.yarn_beta_slow", 1.0, low=1e-3, high=1e6),
+            "log_multiplier": keys.number("rope.scaling.yarn_log_multiplier", 0.0, low=-100.0, high=100.0),
         }
     return RopeScaling(
         # The frequencies are a falling series: a base of 1 or less has none.
-        base=keys.float("rope.freq_base", 10000.0, low=1.001, high=1e30),
+        base=keys.number("rope.freq_base", 10000.0, low=1.001, high=1e30),
         kind=kind,
         factor=factor or 1.0,
-        original_ctx=keys.int("rope.scaling.original_context_length", n_ctx_train, low=1, high=MAX_CONTEXT),
-        attention_factor=keys.float("rope.scaling.attn_factor", 1.0, low=1e-6, high=1e6),
+        original_ctx=keys.whole("rope.scaling.original_context_length", n_ctx_train, low=1, high=MAX_CONTEXT),
+        attention_factor=keys.number("rope.scaling.attn_factor", 1.0, low=1e-6, high=1e6),
         **options,
     )
 
@@ -129,21 +131,20 @@ def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False) 
     keys = Keys(gguf, architecture)
     if gguf.get_bool(keys.name("attention.causal"), True) is False:
         raise ModelUnsupportedError(f"{gguf.path}: key '{keys.name('attention.causal')}': false is not supported")
-    n_layer = keys.int("block_count", low=1, high=MAX_LAYERS)
-    n_embd = keys.int("embedding_length", low=1, high=MAX_WIDTH)
-    n_ctx_train = keys.int("context_length", low=1, high=MAX_CONTEXT)
+    n_layer = keys.whole("block_count", low=1, high=MAX_LAYERS)
+    n_embd = keys.whole("embedding_length", low=1, high=MAX_WIDTH)
+    n_ctx_train = keys.whole("context_length", low=1, high=MAX_CONTEXT)
     n_head = keys.per_layer("attention.head_count", n_layer, low=1, high=MAX_HEADS)
     n_head_kv = keys.per_layer("attention.head_count_kv", n_layer, n_head, low=1, high=MAX_HEADS)
     for heads, heads_kv in zip(n_head, n_head_kv, strict=True):
         if heads % heads_kv:
             gguf.fail(keys.name("attention.head_count_kv"), f"{heads_kv} key heads do not divide {heads} heads")
-    head_dim = 0
     if keys.name("attention.key_length") not in gguf.metadata_types and n_embd % n_head[0]:
         gguf.fail(keys.name("attention.head_count"), f"{n_head[0]} does not divide the embedding length {n_embd}")
     head_dim = max(1, n_embd // n_head[0])
-    head_dim_k = keys.int("attention.key_length", head_dim, low=1, high=MAX_WIDTH)
-    head_dim_v = keys.int("attention.value_length", head_dim, low=1, high=MAX_WIDTH)
-    n_rot = keys.int("rope.dimension_count", head_dim_k, low=2, high=head_dim_k)
+    head_dim_k = keys.whole("attention.key_length", head_dim, low=1, high=MAX_WIDTH)
+    head_dim_v = keys.whole("attention.value_length", head_dim, low=1, high=MAX_WIDTH)
+    n_rot = keys.whole("rope.dimension_count", head_dim_k, low=2, high=head_dim_k)
     if n_rot % 2:
         gguf.fail(keys.name("rope.dimension_count"), f"{n_rot} is odd: dimensions are rotated in pairs")
     for heads in {*n_head, *n_head_kv}:
@@ -179,12 +180,14 @@ def read_epsilon(keys: Keys) -> float:
 
 def read_experts(keys: Keys) -> tuple[int, int]:
     """(experts, experts used per token); (0, 0) for a dense model."""
-    n_expert = keys.int("expert_count", 0, low=0, high=MAX_EXPERTS)
-    n_used = keys.int("expert_used_count", 0, low=0, high=MAX_EXPERTS)
+    n_expert = keys.whole("expert_count", 0, low=0, high=MAX_EXPERTS)
+    n_used = keys.whole("expert_used_count", 0, low=0, high=MAX_EXPERTS)
     if n_expert == 0 and n_used == 0:
         return 0, 0
     if not 1 <= n_used <= n_expert:
-        keys.gguf.fail(keys.name("expert_used_count"), f"{n_used} is not between 1 and the {n_expert} experts there are")
+        keys.gguf.fail(
+            keys.name("expert_used_count"), f"{n_used} is not between 1 and the {n_expert} experts there are"
+        )
     return n_expert, n_used
 
 
@@ -197,6 +200,6 @@ def require_whole_heads(gguf: GGUFFile, hparams: HParams) -> None:
         )
     if hparams.head_dim_k != hparams.head_dim_v:
         raise ModelFormatError(
-            f"{gguf.path}: key '{hparams.architecture}.attention.value_length': {hparams.head_dim_v} is not the key length"
-            f" {hparams.head_dim_k}"
+            f"{gguf.path}: key '{hparams.architecture}.attention.value_length': {hparams.head_dim_v} is not the key"
+            f" length {hparams.head_dim_k}"
         )

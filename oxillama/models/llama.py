@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oxillama.models.hparams import MAX_CONTEXT, HParams, Keys, read_hparams, require_whole_heads
+from oxillama.models.hparams import HParams, Keys, read_hparams, require_whole_heads
 from oxillama.models.registry import register
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ class Llama:
         require_whole_heads(gguf, hparams)
         return hparams
 
-    def attention_options(self, b: Builder) -> dict[str, float]:
-        return {}
+    def temperature(self, b: Builder) -> tuple[float, int]:
+        """How much queries sharpen for every so many positions; (0, 0): not at all."""
+        return 0.0, 0
 
     def build(self, b: Builder) -> None:
         hp = b.hparams
-        options = self.attention_options(b)
+        scale, floor = self.temperature(b)
         x = b.embed()
         table = b.rope_table(rope_factors(b))
         for i in range(hp.n_layer):
@@ -35,15 +36,12 @@ class Llama:
             h = b.norm(x, prefix + "attn_norm")
             q, k, v = b.qkv(h, prefix, hp.n_head[i], hp.n_head_kv[i])
             b.rope(q, k, table, "pairs")
-            a = b.attention(q, k, v, hp.n_head[i], hp.n_head_kv[i], **options)
+            a = b.attention(q, k, v, hp.n_head[i], hp.n_head_kv[i], temperature_scale=scale, temperature_floor=floor)
             if i == hp.n_layer - 1:
                 x, a = b.select(x, a)
             x = b.add(b.linear(a, prefix + "attn_output", hp.n_embd), x)
             h = b.norm(x, prefix + "ffn_norm")
-            if hp.n_expert:
-                x = b.add(b.moe(h, prefix, hp.n_ff[i]), x)
-            else:
-                x = b.add(b.ffn(h, prefix, hp.n_ff[i]), x)
+            x = b.add(b.moe(h, prefix, hp.n_ff[i]) if hp.n_expert else b.ffn(h, prefix, hp.n_ff[i]), x)
         b.output(b.norm(x, "output_norm"))
 
 
@@ -56,11 +54,9 @@ class Mistral3(Llama):
         require_whole_heads(gguf, hparams)
         return hparams
 
-    def attention_options(self, b: Builder) -> dict[str, float]:
-        scale = Keys(b.gguf, b.hparams.architecture).float("attention.temperature_scale", 0.0, low=-1e3, high=1e3)
-        if not scale:
-            return {}
-        return {"temperature_scale": scale, "temperature_floor": min(b.hparams.rope.original_ctx, MAX_CONTEXT)}
+    def temperature(self, b: Builder) -> tuple[float, int]:
+        scale = Keys(b.gguf, b.hparams.architecture).number("attention.temperature_scale", 0.0, low=-1e3, high=1e3)
+        return (scale, b.hparams.rope.original_ctx) if scale else (0.0, 0)
 
 
 def rope_factors(b: Builder) -> Vector | None:

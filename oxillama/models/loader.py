@@ -17,7 +17,7 @@ from oxillama.models.program import Lowering, fuse
 DEFAULT_SEQUENCES = 256
 # Without an n_ctx the whole trained context is offered, as far as its cache takes at most this part of memory.
 CACHE_SHARE_OF_MEMORY = 4
-Progress = Callable[[int, int], None]
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,17 @@ def load_model(
     n_threads: None for one per processor this process may use. n_ctx: most tokens in a sequence; None for the model's
     own context, as far as memory reasonably allows. kv_pages: pages of 32 tokens, all sequences together; None for one
     sequence of n_ctx. n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: "f32", "f16" or "auto"
-    (f32 for a model with F32 weights, else f16). progress: called with (bytes packed, bytes in all).
+    (f32 for a model with F32 weights, else f16). progress: called with the share of the weights that is ready, 0 to 1.
 
     Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, MemoryError.
     """
     gguf = path if isinstance(path, GGUFFile) else GGUFFile(path)
     if kv_type not in ("auto", *CACHE_TYPES):
-        raise InvalidParameterError(f"Invalid 'kv_type': {kv_type!r} is not one of auto, {', '.join(CACHE_TYPES)}.", param="kv_type")
+        known = ", ".join(CACHE_TYPES)
+        raise InvalidParameterError(f"Invalid 'kv_type': {kv_type!r} is not one of auto, {known}.", param="kv_type")
     cache_type = kv_type if kv_type != "auto" else "f32" if weights_are_f32(gguf) else "f16"
-    for name, value in (("n_threads", n_threads), ("n_ctx", n_ctx), ("kv_pages", kv_pages), ("n_batch", n_batch), ("n_seqs", n_seqs)):
+    counts = {"n_threads": n_threads, "n_ctx": n_ctx, "kv_pages": kv_pages, "n_batch": n_batch, "n_seqs": n_seqs}
+    for name, value in counts.items():
         if value is not None and not 1 <= value < 2**31:
             raise InvalidParameterError(f"Invalid '{name}': {value} is not a positive 32-bit number.", param=name)
 
@@ -92,7 +94,7 @@ def _pack(program: Program, pool: ThreadPool, progress: Progress | None) -> None
         program.pack(matrix, pool)
         done += size
         if progress is not None:
-            progress(done, total)
+            progress(done / total)
 
 
 def usable_processors() -> int:

@@ -1,4 +1,4 @@
-"""The ops of a program as plain data: values, views of them, and one dataclass per op of the C core (csrc/oxillama.h)."""
+"""The ops of a program as plain data: values, views of them, and one dataclass per op of csrc/oxillama.h."""
 
 from __future__ import annotations
 

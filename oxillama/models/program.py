@@ -15,11 +15,11 @@ _BARRIERS = (Linear, ops.Attention, Experts, ops.Select)
 
 
 def fuse(graph: Graph) -> None:
-    """Move norms and gated activations into the linear op that alone uses them, and residual sums into their product."""
+    """Move norms and gated activations into the linear op that alone uses them, residual sums into their product."""
     uses = Counter(view.value for op in graph.ops for view in op.reads())
-    for view in (graph.logits, graph.hidden):
-        if view is not None:
-            uses[view.value] += 1
+    for result in (graph.logits, graph.hidden):
+        if result is not None:
+            uses[result.value] += 1
     _fuse_prologues(graph, uses)
     _fuse_sums(graph, uses)
 
@@ -82,9 +82,9 @@ def assign_slots(graph: Graph) -> dict[Value, int]:
     for index, op in enumerate(graph.ops):
         for view in (*op.reads(), *op.writes()):
             last_use[view.value] = index
-    for view in (graph.logits, graph.hidden):
-        if view is not None:
-            last_use[view.value] = len(graph.ops)
+    for result in (graph.logits, graph.hidden):
+        if result is not None:
+            last_use[result.value] = len(graph.ops)
 
     slots: dict[Value, int] = {}
     widths: list[int] = []
@@ -233,8 +233,8 @@ class Lowering:
         for name in ("gate", "up", "down"):
             matrix: ops.ExpertMatrix | None = getattr(op, name)
             fields[name] = -1 if matrix is None else self._matrix(matrix.matrix)
-            fields[f"{name}_bias"] = self._vector(matrix and matrix.bias)
-            fields[f"{name}_scale"] = self._vector(matrix and matrix.scale)
+            fields[f"{name}_bias"] = self._vector(None if matrix is None else matrix.bias)
+            fields[f"{name}_scale"] = self._vector(None if matrix is None else matrix.scale)
         return fields | {
             "selection_bias": self._vector(op.selection_bias),
             "n_expert": op.n_expert,

@@ -9,9 +9,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from oxillama.models.ops import Float32
 
+Float64 = npt.NDArray[np.float64]
 SCALINGS = ("none", "linear", "yarn", "longrope")
 
 
@@ -45,17 +47,17 @@ def frequencies(scaling: RopeScaling, n_rot: int, factors: Float32 | None = None
     return stretched.astype(np.float32)
 
 
-def _yarn_ramp(scaling: RopeScaling, n_rot: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _yarn_ramp(scaling: RopeScaling, n_rot: int) -> Float64:
     """How much of its own frequency each pair keeps: 1 for those that turn often within the original context, 0 for
     those that turn less than once (Peng et al., "YaRN", 2023, section 3.2)."""
 
     def pair_that_turns(n_turns: float) -> float:
         return n_rot * math.log(scaling.original_ctx / (n_turns * 2 * math.pi)) / (2 * math.log(scaling.base))
 
-    low = max(0.0, math.floor(pair_that_turns(scaling.beta_fast)))
-    high = min(n_rot - 1.0, math.ceil(pair_that_turns(scaling.beta_slow)))
-    ramp = (np.arange(n_rot // 2) - low) / max(0.001, high - low)
-    return 1 - np.clip(ramp, 0.0, 1.0)
+    low = max(0, math.floor(pair_that_turns(scaling.beta_fast)))
+    high = min(n_rot - 1, math.ceil(pair_that_turns(scaling.beta_slow)))
+    ramp: Float64 = (np.arange(n_rot // 2) - low) / max(0.001, high - low)
+    return 1.0 - np.minimum(1.0, np.maximum(0.0, ramp))
 
 
 def magnitude(scaling: RopeScaling) -> float:

@@ -85,7 +85,7 @@ class Tensors:
         for name in self.gguf.tensors:
             if name not in self.used:
                 raise ModelUnsupportedError(
-                    f"{self.gguf.path}: tensor '{name}' is not part of the '{architecture}' architecture as implemented here"
+                    f"{self.gguf.path}: tensor '{name}' has no part in the '{architecture}' architecture as implemented"
                 )
 
 

@@ -1,13 +1,13 @@
 """Tiny GGUF models with random weights, for everybody's tests.
 
-    path = tiny_model(tmp_path / "m.gguf")                          # llama, F32, 128 tokens, no tokenizer
-    path = tiny_model(tmp_path / "m.gguf", vocab="spm")             # with an SPM vocabulary (or "bpe")
-    path = tiny_model(tmp_path / "m.gguf", "qwen3", type_name="Q8_0", n_embd=256, n_ff=256)
+path = tiny_model(tmp_path / "m.gguf")                          # llama, F32, 128 tokens, no tokenizer
+path = tiny_model(tmp_path / "m.gguf", vocab="spm")             # with an SPM vocabulary (or "bpe")
+path = tiny_model(tmp_path / "m.gguf", "qwen3", type_name="Q8_0", n_embd=256, n_ff=256)
 
-    model = TinyModel("llama")                                       # or change it before it is written
-    model.metadata["llama.block_count"] = 0
-    del model.tensors["output_norm.weight"]
-    model.write(path)
+model = TinyModel("llama")                                       # or change it before it is written
+model.metadata["llama.block_count"] = 0
+del model.tensors["output_norm.weight"]
+model.write(path)
 """
 
 from __future__ import annotations
