@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from quart import current_app
 
+from oxillama._version import __version__
 from oxillama.errors import EngineClosedError
 from oxillama.server.errors import APIError, not_found, unavailable
 
@@ -38,11 +40,15 @@ class ServerState:
     engine: EngineLike | None = None
     model_ids: tuple[str, ...] = field(default=())
     """The names the model answers to; the first one is the name on the wire."""
+    fingerprint: str = ""
+    """Changes when what makes the tokens does."""
 
     def attach(self, engine: EngineLike) -> None:
         """Serve `engine` from now on."""
         self.engine = engine
         self.model_ids = (self.config.alias or engine.model_name,)
+        identity = f"{__version__} {engine.model_name} {engine.model_created} {engine.n_ctx}"
+        self.fingerprint = "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:10]
         self.phase = Phase.READY
 
     def require_engine(self) -> EngineLike:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oxillama.server import Application, ServerConfig, create_app
+from tests.support.asgi_client import ASGIClient
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from quart.typing import TestClientProtocol
 
 
 @pytest.fixture
@@ -31,5 +30,5 @@ def make_app(engine: FakeEngine) -> Callable[..., Application]:
 
 
 @pytest.fixture
-def client(make_app: Callable[..., Application]) -> TestClientProtocol:
-    return make_app().test_client()
+def client(make_app: Callable[..., Application]) -> ASGIClient:
+    return ASGIClient(make_app())

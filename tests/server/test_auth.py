@@ -9,6 +9,7 @@ import pytest
 
 from oxillama.server import auth
 from tests.server.test_app import error_of
+from tests.support.asgi_client import ASGIClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ KEYS = ("sk-first-key-0001", "sk-second-key-0002")
 
 @pytest.mark.parametrize("key", KEYS)
 async def test_each_key_opens_the_api(make_app: Callable[..., Application], key: str) -> None:
-    client = make_app(api_keys=KEYS).test_client()
+    client = ASGIClient(make_app(api_keys=KEYS))
     assert (await client.get("/v1/models", headers={"Authorization": f"Bearer {key}"})).status_code == 200
 
 
@@ -30,17 +31,17 @@ async def test_each_key_opens_the_api(make_app: Callable[..., Application], key:
      KEYS[0], f"Bearer {KEYS[0]} {KEYS[1]}", "Bearer \xff\xfe", "Bearer " + "k" * 8000],
 )  # fmt: skip
 async def test_anything_else_is_401_in_the_envelope(make_app: Callable[..., Application], header: str) -> None:
-    client = make_app(api_keys=KEYS).test_client()
+    client = ASGIClient(make_app(api_keys=KEYS))
     response = await client.get("/v1/models", headers={"Authorization": header} if header else {})
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"
-    error = await error_of(response)
+    error = error_of(response)
     assert error["code"] == "invalid_api_key"
     assert KEYS[0] not in error["message"]
 
 
 async def test_health_is_open_and_unknown_routes_are_not(make_app: Callable[..., Application]) -> None:
-    client = make_app(api_keys=KEYS).test_client()
+    client = ASGIClient(make_app(api_keys=KEYS))
     assert (await client.get("/health")).status_code == 200
     assert (await client.get("/v1/none")).status_code == 401
 

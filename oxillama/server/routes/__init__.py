@@ -1,5 +1,5 @@
 """One file per group of the API; each exports a `blueprint`."""
 
-from oxillama.server.routes import health, models
+from oxillama.server.routes import chat, completions, health, models
 
-BLUEPRINTS = (health.blueprint, models.blueprint)
+BLUEPRINTS = (chat.blueprint, completions.blueprint, health.blueprint, models.blueprint)

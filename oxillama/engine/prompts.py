@@ -1,0 +1,59 @@
+"""From a conversation or a text to the token ids of a prompt, through whatever engine it is for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from oxillama.errors import ContextLengthError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from oxillama.engine.protocol import EngineLike
+
+
+async def chat_prompt(engine: EngineLike, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> tuple[int, ...]:
+    """The prompt of a conversation; kwargs go to the chat template.
+
+    Most templates write the beginning-of-text token themselves; a model that wants one gets it exactly once.
+    Raises TemplateError, ContextLengthError or InvalidParameterError (with param `messages`).
+    """
+    text = await engine.render_chat(messages, **kwargs)
+    ids = await engine.encode(text, add_special=False, parse_special=True)
+    bos = engine.tokenizer.bos_id
+    if bos is not None and ids[:1] != [bos] and engine.tokenizer.encode("", add_special=True)[:1] == [bos]:
+        ids.insert(0, bos)
+    return checked_prompt(engine, ids, "messages")
+
+
+async def text_prompt(engine: EngineLike, text: str) -> tuple[int, ...]:
+    """The prompt of a plain text, with the special tokens the model wants around one; also of an empty text.
+
+    Special tokens written out in the text stand for themselves. Raises as `chat_prompt`, with param `prompt`.
+    """
+    ids = await engine.encode(text, add_special=True, parse_special=True)
+    if not ids:
+        # Nothing to continue from: the token that begins a text, or ends the one before.
+        tokenizer = engine.tokenizer
+        ids = [t for t in (tokenizer.bos_id, tokenizer.eos_id) if t is not None][:1]
+    return checked_prompt(engine, ids, "prompt")
+
+
+def checked_prompt(engine: EngineLike, ids: Sequence[int], param: str) -> tuple[int, ...]:
+    """`ids`, if there are any and they fit the context with room for one more."""
+    if not ids:
+        raise InvalidParameterError(f"Invalid '{param}': it has no tokens.", param=param, code="empty_string")
+    if len(ids) > engine.n_ctx:
+        raise context_exceeded(engine.n_ctx, len(ids), param)
+    return tuple(ids)
+
+
+def context_exceeded(n_ctx: int, n_prompt: int, param: str) -> ContextLengthError:
+    """The error for a prompt of `n_prompt` tokens, in the words clients match on."""
+    noun = "messages" if param == "messages" else "prompt"
+    return ContextLengthError(
+        f"This model's maximum context length is {n_ctx} tokens. However, your {noun} resulted in {n_prompt} tokens. "
+        f"Please reduce the length of the {noun}.",
+        param=param,
+        code="context_length_exceeded",
+    )

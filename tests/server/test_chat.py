@@ -1,0 +1,358 @@
+"""POST /v1/chat/completions over the scripted engine."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from oxillama.errors import TemplateError
+from tests.server.test_app import error_of
+from tests.support.asgi_client import ASGIClient, Response
+from tests.support.fake_engine import FakeChatTemplate, FakeEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oxillama.server import Application
+
+HELLO = [{"role": "user", "content": "Hi"}]
+
+
+async def chat(client: ASGIClient, **fields: Any) -> Any:
+    return await client.post("/v1/chat/completions", json={"model": "fake-model", "messages": HELLO} | fields)
+
+
+def events(response: Response) -> list[Any]:
+    """The data of every event; `[DONE]` as it stands. Anything but data lines and comments fails."""
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/event-stream")
+    found: list[Any] = []
+    for block in response.text.split("\n\n"):
+        if not block or block.startswith(":"):
+            continue
+        assert block.startswith("data: ")
+        assert "\n" not in block
+        found.append(block[6:] if block[6:] == "[DONE]" else json.loads(block[6:]))
+    return found
+
+
+async def test_a_plain_answer_has_every_field_of_the_wire(client: ASGIClient, engine: FakeEngine) -> None:
+    response = await chat(client)
+    assert response.status_code == 200
+    body = response.json()
+    assert body["id"].startswith("chatcmpl-")
+    assert len(body["id"]) == len("chatcmpl-") + 29
+    assert (body["object"], body["model"]) == ("chat.completion", "fake-model")
+    assert body["system_fingerprint"].startswith("fp_")
+    message = {"role": "assistant", "content": "Hello, world!", "refusal": None, "annotations": []}
+    assert body["choices"] == [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
+    prompt = len(engine.requests[0].prompt_ids)
+    usage = body["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (prompt, 14, prompt + 14)
+    assert usage["prompt_tokens_details"]["cached_tokens"] == 0
+    assert engine.open == 0
+
+
+async def test_the_prompt_is_the_rendered_template_with_one_beginning_token(
+    client: ASGIClient, engine: FakeEngine
+) -> None:
+    await chat(client)
+    assert engine.prompt_text(engine.requests[0]) == "<user>Hi</user><assistant>"
+    assert engine.requests[0].prompt_ids[0] == 1
+    assert engine.requests[0].prompt_ids.count(1) == 1
+
+
+async def test_a_stream_has_role_text_reason_and_done_in_order(client: ASGIClient) -> None:
+    found = events(await chat(client, stream=True))
+    assert found[-1] == "[DONE]"
+    chunks = found[:-1]
+    assert {c["object"] for c in chunks} == {"chat.completion.chunk"}
+    assert len({(c["id"], c["created"], c["model"]) for c in chunks}) == 1
+    assert all("usage" not in c for c in chunks)
+    deltas = [c["choices"][0]["delta"] for c in chunks]
+    assert deltas[0] == {"role": "assistant", "content": "", "refusal": None}
+    assert deltas[-1] == {}
+    assert all(set(d) == {"content"} for d in deltas[1:-1])
+    assert "".join(d["content"] for d in deltas[1:-1]) == "Hello, world!"
+    assert [c["choices"][0]["finish_reason"] for c in chunks] == [None] * (len(chunks) - 1) + ["stop"]
+
+
+async def test_usage_is_the_very_last_chunk_and_null_before(client: ASGIClient) -> None:
+    found = events(await chat(client, stream=True, stream_options={"include_usage": True}))
+    *chunks, last, done = found
+    assert done == "[DONE]"
+    assert last["choices"] == []
+    assert last["usage"]["completion_tokens"] == 14
+    assert all(c["usage"] is None and len(c["choices"]) == 1 for c in chunks)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_several_choices_share_the_prompt_and_come_in_order(
+    client: ASGIClient, engine: FakeEngine, stream: bool
+) -> None:
+    engine.reply = lambda request: f"answer {request.sampling.seed}"
+    response = await chat(client, n=3, seed=7, stream=stream)
+    assert len({r.prompt_ids for r in engine.requests}) == 1
+    if stream:
+        found = events(response)[:-1]
+        assert [c["choices"][0]["index"] for c in found[:3]] == [0, 1, 2]
+        assert all(c["choices"][0]["delta"].get("role") for c in found[:3])
+        texts = [
+            "".join(c["choices"][0]["delta"].get("content", "") for c in found if c["choices"][0]["index"] == i)
+            for i in range(3)
+        ]
+    else:
+        body = response.json()
+        assert [c["index"] for c in body["choices"]] == [0, 1, 2]
+        assert body["usage"]["prompt_tokens"] == len(engine.requests[0].prompt_ids)
+        texts = [c["message"]["content"] for c in body["choices"]]
+    assert texts == ["answer 7", "answer 8", "answer 9"]
+
+
+async def test_stop_strings_end_the_text_and_are_not_in_it(client: ASGIClient) -> None:
+    body = (await chat(client, stop=["zzz", "wor"])).json()
+    assert body["choices"][0]["message"]["content"] == "Hello, "
+    assert body["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"max_tokens": 3}, {"max_completion_tokens": 3}, {"max_completion_tokens": 3, "max_tokens": 9}]
+)
+async def test_the_token_limit_ends_with_length(client: ASGIClient, fields: dict[str, int]) -> None:
+    body = (await chat(client, **fields)).json()
+    assert body["choices"][0]["message"]["content"] == "Hel"
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["usage"]["completion_tokens"] == 3
+
+
+async def test_without_a_limit_the_context_is_the_bound(client: ASGIClient, engine: FakeEngine) -> None:
+    body = (await chat(client, ignore_eos=True)).json()
+    assert body["usage"]["total_tokens"] == engine.n_ctx
+    assert body["choices"][0]["finish_reason"] == "length"
+
+
+async def test_every_sampling_field_reaches_the_engine(client: ASGIClient, engine: FakeEngine) -> None:
+    given = {
+        "temperature": 0.5, "top_p": 0.25, "top_k": 7, "min_p": 0.125, "repeat_penalty": 1.5, "repeat_last_n": 9,
+        "frequency_penalty": -1, "presence_penalty": 2, "seed": -5, "min_tokens": 2, "ignore_eos": True,
+    }  # fmt: skip
+    response = await chat(
+        client, **given, max_tokens=5, stop="x", logit_bias={"5": -100, "0": 1.5}, logprobs=True, top_logprobs=2,
+        cache_prompt=False,
+    )  # fmt: skip
+    assert response.status_code == 200
+    request = engine.requests[0]
+    for name, value in given.items():
+        assert getattr(request.sampling, name) == value, name
+    assert request.sampling.stop == ("x",)
+    assert request.sampling.logit_bias == {5: -100.0, 0: 1.5}
+    assert request.sampling.logprobs == 2
+    assert request.sampling.max_tokens == 5
+    assert request.cache_prompt is False
+    assert request.deadline_s == 3600
+
+
+async def test_logprobs_name_the_tokens_of_the_text_with_their_bytes(client: ASGIClient, engine: FakeEngine) -> None:
+    engine.reply = "hé"
+    body = (await chat(client, logprobs=True, top_logprobs=2)).json()
+    content = body["choices"][0]["logprobs"]["content"]
+    assert [t["bytes"] for t in content] == [[104], [195], [169]]
+    assert content[0]["token"] == "h"
+    assert all(t["logprob"] == -0.5 and len(t["top_logprobs"]) == 2 for t in content)
+    assert body["choices"][0]["logprobs"]["refusal"] is None
+
+
+async def test_streamed_logprobs_are_those_of_the_whole_answer(client: ASGIClient) -> None:
+    whole = (await chat(client, logprobs=True, top_logprobs=1)).json()
+    found = events(await chat(client, logprobs=True, top_logprobs=1, stream=True))
+    streamed = [t for c in found[:-1] for t in (c["choices"][0]["logprobs"] or {"content": []})["content"]]
+    assert streamed == whole["choices"][0]["logprobs"]["content"]
+
+
+async def test_impossible_logprobs_are_the_wires_word_for_unlikely(
+    client: ASGIClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.fake_engine.PIECE_LOGPROB", float("-inf"))
+    body = (await chat(client, logprobs=True)).json()
+    assert body["choices"][0]["logprobs"]["content"][0]["logprob"] == -9999.0
+
+
+async def test_messages_of_every_role_reach_the_template(client: ASGIClient, engine: FakeEngine) -> None:
+    seen: list[Any] = []
+    real = engine.chat_template.render
+    engine.chat_template.render = lambda messages, **kw: seen.append((messages, kw)) or real(messages, **kw)  # type: ignore[method-assign]
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    messages = [
+        {"role": "developer", "content": "be kind"},
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "name": "me"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "42"},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+        {"role": "user", "content": "go on"},
+    ]
+    response = await chat(
+        client, messages=messages, chat_template_kwargs={"enable_thinking": False}, reasoning_effort="low"
+    )
+    assert response.status_code == 200
+    rendered, kwargs = seen[0]
+    assert rendered == [
+        {"role": "system", "content": "be kind"},
+        {"role": "user", "content": "a\nb", "name": "me"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}],
+        },
+        {"role": "tool", "content": "42", "tool_call_id": "call_1"},
+        {"role": "assistant", "content": "no"},
+        {"role": "user", "content": "go on"},
+    ]
+    assert kwargs == {"enable_thinking": False, "reasoning_effort": "low"}
+
+
+HARMLESS: dict[str, Any] = {
+    "service_tier": "auto", "store": True, "prompt_cache_key": "k", "safety_identifier": "s", "user": "u",
+    "web_search_options": {}, "modalities": ["text"], "metadata": {"a": "b"}, "parallel_tool_calls": False,
+    "verbosity": "low", "prediction": {"type": "content", "content": "x"}, "response_format": {"type": "text"},
+    "tools": [], "tool_choice": "auto", "functions": [], "function_call": "none", "no_such_field": [1, {"a": None}],
+    "stream": False, "stream_options": None, "logit_bias": {}, "stop": [], "audio": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(HARMLESS))
+async def test_harmless_parameters_are_accepted(client: ASGIClient, name: str) -> None:
+    assert (await chat(client, **{name: HARMLESS[name]})).status_code == 200
+
+
+async def test_null_means_not_given_for_every_optional_field(client: ASGIClient) -> None:
+    names = [
+        "max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "stop", "stream", "stream_options",
+        "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "seed", "tools",
+        "tool_choice", "response_format", "reasoning_effort", "functions", "function_call", "modalities", "audio",
+        "top_k", "min_p", "repeat_penalty", "repeat_last_n", "typical_p", "grammar", "ignore_eos", "min_tokens",
+        "cache_prompt", "chat_template_kwargs", "chat_template",
+    ]  # fmt: skip
+    assert (await chat(client, **dict.fromkeys(names))).status_code == 200
+
+
+async def test_tools_are_left_out_when_no_call_is_allowed(client: ASGIClient) -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    assert (await chat(client, tools=[tool], tool_choice="none")).status_code == 200
+
+
+async def test_another_model_is_not_found(client: ASGIClient) -> None:
+    response = await chat(client, model="gpt-4o")
+    assert response.status_code == 404
+    error = error_of(response)
+    assert error["code"] == "model_not_found"
+    assert error["message"] == "The model `gpt-4o` does not exist or you do not have access to it."
+
+
+async def test_a_prompt_beyond_the_context_says_so_in_the_known_words(client: ASGIClient, engine: FakeEngine) -> None:
+    response = await chat(client, messages=[{"role": "user", "content": "x" * engine.n_ctx}])
+    assert response.status_code == 400
+    error = error_of(response)
+    assert (error["param"], error["code"]) == ("messages", "context_length_exceeded")
+    assert error["message"].startswith(
+        f"This model's maximum context length is {engine.n_ctx} tokens. However, your messages"
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_full_queue_is_429_with_retry_after_also_for_streams(
+    client: ASGIClient, engine: FakeEngine, stream: bool
+) -> None:
+    engine.busy = True
+    response = await chat(client, stream=stream)
+    assert response.status_code == 429
+    assert 1 <= int(response.headers["Retry-After"]) <= 60
+    assert error_of(response)["code"] == "rate_limit_exceeded"
+
+
+async def test_a_full_queue_refuses_before_the_prompt_is_made(
+    make_app: Callable[..., Application], engine: FakeEngine
+) -> None:
+    engine.max_waiting = 0
+    engine.chat_template = FakeChatTemplate(error=AssertionError("rendered"))
+    engine.active = engine.open = engine.n_slots
+    assert (await chat(ASGIClient(make_app()))).status_code == 429
+
+
+async def test_of_several_choices_all_are_admitted_or_none(client: ASGIClient, engine: FakeEngine) -> None:
+    engine.n_slots, engine.max_waiting = 1, 2
+    response = await chat(client, n=4)
+    assert response.status_code == 400
+    assert error_of(response)["param"] == "n"
+    assert engine.open == 0
+
+
+async def test_a_stopped_engine_is_503(client: ASGIClient, engine: FakeEngine) -> None:
+    engine.kill()
+    response = await chat(client)
+    assert response.status_code == 503
+    assert "Retry-After" in response.headers
+
+
+async def test_a_failed_generation_is_500_with_its_reason_and_no_retry(client: ASGIClient, engine: FakeEngine) -> None:
+    engine.fail_at = 2
+    response = await chat(client)
+    assert response.status_code == 500
+    assert response.headers["x-should-retry"] == "false"
+    assert error_of(response)["message"] == "the scripted failure"
+    assert engine.open == 0
+
+
+async def test_a_failure_in_the_middle_of_a_stream_is_an_error_event_and_no_end(
+    client: ASGIClient, engine: FakeEngine
+) -> None:
+    engine.fail_at = 2
+    found = events(await chat(client, stream=True))
+    assert found[-1] == {
+        "error": {"message": "the scripted failure", "type": "server_error", "param": None, "code": None}
+    }
+    assert "[DONE]" not in found
+    assert engine.open == 0
+
+
+async def test_a_bug_in_the_middle_of_a_stream_says_nothing_about_the_inside(
+    client: ASGIClient, engine: FakeEngine
+) -> None:
+    engine.fail_at, engine.error = 0, ZeroDivisionError("secret")
+    found = events(await chat(client, stream=True))
+    assert found[-1]["error"]["message"].startswith("The server had an error")
+
+
+async def test_a_template_that_refuses_is_the_requests_fault(client: ASGIClient, engine: FakeEngine) -> None:
+    engine.chat_template = FakeChatTemplate(error=TemplateError("roles must alternate"))
+    response = await chat(client)
+    assert response.status_code == 400
+    assert error_of(response)["param"] == "messages"
+
+
+async def test_a_long_prefill_is_never_silent_for_more_than_ten_seconds(
+    make_app: Callable[..., Application], engine: FakeEngine, autojump_clock: trio.testing.MockClock
+) -> None:
+    engine.prefill_s = 60
+    body = {"model": "fake-model", "messages": HELLO, "stream": True}
+    async with ASGIClient(make_app()).stream("POST", "/v1/chat/completions", json=body) as stream:
+        assert b'"role":"assistant"' in await stream.receive()
+        assert trio.current_time() < 1
+        last, pings = trio.current_time(), 0
+        while b"[DONE]" not in (data := await stream.receive()):
+            assert trio.current_time() - last <= 10
+            last = trio.current_time()
+            pings += data == b": ping\n\n"
+    assert pings >= 6
+
+
+async def test_health_answers_while_requests_wait(client: ASGIClient, engine: FakeEngine) -> None:
+    engine.prefill_s = 1e6
+    async with trio.open_nursery() as nursery:
+        for _ in range(engine.n_slots + 3):
+            nursery.start_soon(chat, client)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await client.get("/health")).status_code == 200
+        nursery.cancel_scope.cancel()

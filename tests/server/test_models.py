@@ -1,0 +1,61 @@
+"""/v1/models and /health."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oxillama.server import ServerConfig, create_app
+from tests.server.test_app import error_of
+from tests.support.asgi_client import ASGIClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oxillama.server import Application
+
+
+async def test_the_list_holds_the_served_model(client: ASGIClient) -> None:
+    body = (await client.get("/v1/models")).json()
+    assert body["object"] == "list"
+    assert [m["id"] for m in body["data"]] == ["fake-model"]
+    assert body["data"][0] | {"object": "model", "created": 1_700_000_000, "owned_by": "oxillama"} == body["data"][0]
+
+
+@pytest.mark.parametrize("path", ["org/name", "org%2Fname"])
+async def test_an_alias_with_a_slash_is_found_raw_and_encoded(make_app: Callable[..., Application], path: str) -> None:
+    client = ASGIClient(make_app(alias="org/name"))
+    # An ASGI server decodes the path before the application sees it.
+    response = await client.get(f"/v1/models/{path.replace('%2F', '/')}")
+    assert response.json()["id"] == "org/name"
+    body = {"model": "org/name", "messages": [{"role": "user", "content": "x"}]}
+    assert (await client.post("/v1/chat/completions", json=body)).json()["model"] == "org/name"
+
+
+async def test_an_unknown_model_is_not_found(client: ASGIClient) -> None:
+    for method in ("GET", "DELETE"):
+        response = await client.request(method, "/v1/models/none/such")
+        assert response.status_code == 404
+        assert error_of(response)["code"] == "model_not_found"
+
+
+async def test_the_served_model_cannot_be_deleted(client: ASGIClient) -> None:
+    response = await client.request("DELETE", "/v1/models/fake-model")
+    assert response.status_code == 403
+    error_of(response)
+
+
+async def test_health_says_ok_and_which_model(client: ASGIClient) -> None:
+    response = await client.get("/health")
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "model": "fake-model"})
+
+
+async def test_while_the_model_loads_everything_is_503_and_says_when_to_come_back() -> None:
+    client = ASGIClient(create_app(ServerConfig(log_level="error")))
+    for path in ("/health", "/v1/models", "/v1/models/x"):
+        response = await client.get(path)
+        assert response.status_code == 503
+        assert 1 <= int(response.headers["Retry-After"]) <= 60
+        assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+    assert (await client.get("/health")).json()["status"] == "loading"
