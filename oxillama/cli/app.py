@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from oxillama.cli.bench import bench
 from oxillama.cli.guard import guarded
 from oxillama.cli.info import info
+from oxillama.cli.run import run
 from oxillama.cli.tokenize import tokenize
 from oxillama.cli.version import version
 
@@ -20,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (info, tokenize, version):
+for command in (run, info, tokenize, bench, version):
     app.command()(guarded(command))
 
 

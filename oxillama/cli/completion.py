@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from oxillama.engine.protocol import EngineLike, TokenizerLike
+from oxillama.engine.protocol import EngineLike
 from oxillama.engine.types import GenerationRequest, SamplingParams, Timings, Usage
+from oxillama.errors import OxillamaError
 
 
 @dataclass(slots=True)
@@ -58,9 +59,8 @@ async def complete(
     A vocabulary that puts a space before each text (as SentencePiece does) gives the first word of a new text one too;
     it is no part of the text, and dropped when nothing but control tokens comes before.
     """
-    tokenizer = engine.tokenizer
     done = Completion(tuple(prompt_ids))
-    at_start = all(tokenizer.is_control(i) for i in prompt_ids) and puts_space_first(tokenizer)
+    at_start = begins_a_text(engine, prompt_ids)
     async with engine.generate(GenerationRequest(prompt_ids=done.prompt_ids, sampling=sampling)) as stream:
         async for event in stream:
             text = event.text
@@ -76,7 +76,12 @@ async def complete(
     return done
 
 
-def puts_space_first(tokenizer: TokenizerLike) -> bool:
-    """Whether the vocabulary begins every text with a space of its own."""
-    ids = tokenizer.encode("x", add_special=False)
-    return bool(ids) and tokenizer.token_bytes(ids[0]).startswith(b" ")
+def begins_a_text(engine: EngineLike, prompt_ids: Sequence[int]) -> bool:
+    """Whether the next token is a text's first, in a vocabulary that puts a space of its own before every text."""
+    try:
+        tokenizer = engine.tokenizer
+    except OxillamaError:
+        return False  # no vocabulary: ids in, ids out
+    first = tokenizer.encode("x", add_special=False)[:1]
+    puts_space = any(tokenizer.token_bytes(i).startswith(b" ") for i in first)
+    return puts_space and all(0 <= i < tokenizer.n_vocab and tokenizer.is_control(i) for i in prompt_ids)

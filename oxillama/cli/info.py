@@ -22,4 +22,20 @@ def info(model: options.Model = None, json: options.Json = False) -> None:
         return
     width = max(map(len, description))
     for key, value in description.items():
-        print(f"{key.replace('_', ' '):<{width}}  {value}")
+        print(f"{key.replace('_', ' '):<{width}}  {readable(value)}")
+
+
+def readable(value: object) -> str:
+    """A value as a person would write it."""
+    from oxillama.cli.guard import one_line
+
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case dict():
+            return ", ".join(f"{count} {name}" for name, count in value.items())
+    return one_line(str(value))

@@ -12,7 +12,7 @@ LARGE = 64 * 2**20  # bytes; smaller files load before a bar could be read
 
 @contextmanager
 def load_progress(path: Path) -> Iterator[Callable[[float], None] | None]:
-    """A callback for the share done, 0 to 1, from any thread; None when there is nothing to show or nobody to see it."""
+    """A callback for the share done (0 to 1), from any thread; None when there is nothing to show or nobody to see."""
     if not sys.stderr.isatty() or not path.is_file() or path.stat().st_size < LARGE:
         yield None
         return

@@ -51,14 +51,14 @@ def test_a_vocabulary_without_tensors_is_enough() -> None:
     assert done.stdout.split() == [b"1", b"15043", b"3186"]
 
 
-@pytest.mark.parametrize("command", ["tokenize"])
+@pytest.mark.parametrize("command", ["tokenize", "info", "run", "bench"])
 @pytest.mark.parametrize("content", [None, b"", b"GGUF", b"nonsense" * 100], ids=["absent", "empty", "cut", "other"])
 def test_a_bad_file_is_one_line(command: str, content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "bad.gguf"
     if content is not None:
         file.write_bytes(content)
 
-    done = run(command, "--model", file)
+    done = run(command, "--model", file, *(["--prompt", "a"] if command == "run" else []))
 
     assert done.returncode == 1
     assert done.stdout == b""

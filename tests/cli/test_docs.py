@@ -1,0 +1,42 @@
+"""docs/cli.md tells the truth about options: none that is not there, none left out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from typer.main import get_command
+
+from oxillama.cli.app import app
+from oxillama.server.config import ServerConfig
+from tests.support.cli import ROOT
+
+PAGE = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+EVERYWHERE = {"--help", "--model", "--json"}
+
+
+def section(command: str) -> str:
+    found = re.search(rf"^## {command}:.*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/cli.md has no section on {command}"
+    return found[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_page_names_the_options_that_the_command_has(command: str) -> None:
+    names = {name for p in COMMANDS[command].params for name in (*p.opts, *p.secondary_opts) if name.startswith("--")}
+    text = section(command)
+    if "serving.md" in text:
+        text += (ROOT / "docs/serving.md").read_text(encoding="utf-8")
+
+    written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+
+    assert written <= names | EVERYWHERE, "documented, but not there"
+    assert names - EVERYWHERE - {"--bos"} <= written, "there, but not documented"
+
+
+def test_every_setting_of_the_server_has_its_row() -> None:
+    page = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+    assert rows == set(ServerConfig.__struct_fields__)
