@@ -14,8 +14,8 @@ class EngineConfig:
     n_threads: threads of one step; None: one per core. n_ctx: tokens of one request, prompt and completion; None: what
     the model was trained for, at most DEFAULT_N_CTX. parallel: requests that run at once. n_batch: most tokens in a
     step. n_prefill_shared: most prompt tokens in a step while other requests decode, who wait for all of them.
-    kv_pages: KV cache pages in all; None: enough for `parallel` requests of n_ctx tokens. kv_type: "auto", "f16" or
-    "q8_0". max_waiting: requests that may wait beyond those that run. max_generation_s: seconds after which a
+    kv_pages: KV cache pages in all; None: enough for `parallel` requests of n_ctx tokens. kv_type: "auto", "f32" or
+    "f16". max_waiting: requests that may wait beyond those that run. max_generation_s: seconds after which a
     generation ends with GenerationError, waiting included. model_name: None: from the file.
 
     Raises InvalidParameterError, with `param` naming the field.

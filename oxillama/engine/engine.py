@@ -112,7 +112,7 @@ class Engine:
     ) -> AsyncIterator[Engine]:
         """Load a model and run it until the block is left; what is under way then ends with EngineClosedError.
 
-        progress: called from another thread with the share loaded, 0 to 1.
+        progress: called from another thread with the share of the weights that is ready, 0 to 1.
 
         Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config.
         """

@@ -80,6 +80,12 @@ class Generation:
         self._sampler = self._new_sampler()
         self._admitted = now
 
+    def release(self, now: float) -> None:
+        """It has ended: the sampler's memory goes now, whoever still holds the stream."""
+        self.dropped = True
+        self.ended = now
+        self._sampler = None
+
     def wants_rows(self, piece: Slice) -> int:
         """How many of the slice's positions, counted from its end, must yield logits."""
         if self.request.prompt_logprobs is not None and piece.start < len(self.prompt):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from oxillama.engine.parts import Progress
     from oxillama.engine.protocol import TokenizerLike
+    from oxillama.models import ModelDescription
 
 Pooling = Literal["mean", "last", "cls", "none"]
 
@@ -107,10 +108,12 @@ class Model:
         return dict(self._parts.gguf.metadata) if self._parts.gguf is not None else {}
 
     @property
-    def description(self) -> Any:
-        """`oxillama.models.ModelDescription`: architecture, shapes and sizes."""
+    def description(self) -> ModelDescription:
+        """Architecture, shapes and sizes."""
         from oxillama.models import describe_model
 
+        if self._parts.gguf is None:
+            raise OxillamaError(f"{self._parts.name} was not made from a file")
         return describe_model(self._parts.gguf)
 
     @property

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oxillama.text import Tokenizer
 
 Progress = Callable[[float], None]
+"""Called with the share of the weights that is ready, 0 to 1, from the thread that loads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,38 +66,44 @@ def load_parts(
 
     Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config.
     """
+    from oxillama.core._core import PAGE_TOKENS
     from oxillama.gguf import GGUFFile
     from oxillama.models import load_model
     from oxillama.text import ChatTemplate
 
     gguf = GGUFFile(path)
     tokenizer = load_tokenizer(gguf)
+    n_ctx = config.n_ctx or min(trained_context(gguf), DEFAULT_N_CTX)
+    if config.kv_pages is not None:
+        n_ctx = min(n_ctx, config.kv_pages * PAGE_TOKENS)
+    pages_each = -(-n_ctx // PAGE_TOKENS)
+    spare_pages = pages_each if spare else 0
     loaded = load_model(
         gguf,
         n_threads=config.n_threads,
-        n_ctx=config.n_ctx or min(trained_context(gguf), DEFAULT_N_CTX),
+        n_ctx=n_ctx,
         n_seqs=config.parallel + spare,
-        kv_pages=config.kv_pages,
+        kv_pages=(config.kv_pages or pages_each * config.parallel) + spare_pages,
         n_batch=config.n_batch,
         kv_type=config.kv_type,
         progress=progress,
     )
-    runner = loaded.runner
     try:
         return ModelParts(
-            runner=runner,
+            runner=loaded.runner,
             tokenizer=tokenizer,
             chat_template=ChatTemplate.from_gguf(gguf, tokenizer) if tokenizer is not None else None,
-            n_ctx=runner.n_ctx,
+            n_ctx=n_ctx,
             n_slots=config.parallel,
             n_prefill_shared=config.n_prefill_shared,
             name=gguf.get_str("general.name", "") or Path(path).stem,
             created=int(Path(path).stat().st_mtime),
-            vocabulary=Vocabulary(tokenizer, runner.n_vocab),
+            vocabulary=Vocabulary(tokenizer, loaded.runner.n_vocab),
             gguf=gguf,
+            spare_pages=spare_pages,
         )
     except BaseException:
-        runner.close()
+        loaded.close()
         raise
 
 

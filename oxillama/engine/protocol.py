@@ -71,6 +71,10 @@ class EngineLike(Protocol):
         """How many requests run at once."""
 
     @property
+    def is_running(self) -> bool:
+        """Whether requests are taken: false once it drains, has stopped or failed."""
+
+    @property
     def model_name(self) -> str: ...
     @property
     def model_created(self) -> int:

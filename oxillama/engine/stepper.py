@@ -58,8 +58,7 @@ class Stepper:
         """End it from any state; its pages are free at once. Dropping twice is harmless."""
         if self._generations.pop(generation.ticket, None) is None:
             return
-        generation.dropped = True
-        generation.ended = self._clock()
+        generation.release(self._clock())
         self.scheduler.drop(generation.ticket)
         self.n_ended += 1
         if generation.seq is not None:

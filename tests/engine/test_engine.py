@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -327,3 +328,31 @@ def test_every_field_of_the_config_is_checked(field: str, value: Any) -> None:
     with pytest.raises(InvalidParameterError) as info:
         EngineConfig(**{field: value})
     assert info.value.param == field
+
+
+async def test_readers_that_come_and_go_leave_nothing_behind() -> None:
+    """300 readers on 3 slots: some read to the end, some leave in the queue, in prefill or in the middle."""
+    rng = random.Random(4)
+    runner = FakeRunner(n_pages=48)
+    read_whole = 0
+    async with serving(runner, n_slots=3, max_waiting=300) as engine:
+
+        async def one(prompt: tuple[int, ...], n_read: int) -> None:
+            nonlocal read_whole
+            req = request(prompt, max_tokens=12, temperature=0.7, seed=len(prompt))
+            async with engine.generate(req) as stream:
+                ids = [(await anext(stream)).token_id for _ in range(n_read)]
+            if n_read == 12:
+                assert ids == alone(req)
+                read_whole += 1
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(300):
+                prompt = tuple(rng.randrange(3, 259) for _ in range(rng.randrange(1, 40)))
+                nursery.start_soon(one, prompt, rng.choice([0, 1, 5, 12]))
+        await until(lambda: engine.statistics().free_pages == 48)
+        assert runner.sequences == {}
+        assert engine._streams == {}
+        assert engine._stepper.idle
+        assert engine.statistics().requests_total <= 300
+    assert read_whole > 40

@@ -257,6 +257,10 @@ class FakeEngine:
         self._idle.set()
 
     @property
+    def is_running(self) -> bool:
+        return not (self._draining or self._closed)
+
+    @property
     def waiting(self) -> int:
         """Open generations without a slot (also those nobody has read from yet)."""
         return self.open - self.active

@@ -1,0 +1,122 @@
+"""Random models through the real core: company changes nothing, leaving frees, idling costs nothing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trio
+
+import oxillama
+from oxillama import EngineConfig, GenerationRequest, SamplingParams
+from tests.support.tiny_models import tiny_model
+
+SETTINGS = [
+    SamplingParams(temperature=0.0, max_tokens=40, ignore_eos=True),
+    SamplingParams(temperature=0.8, top_k=40, seed=7, max_tokens=40, ignore_eos=True),
+    SamplingParams(temperature=1.0, top_p=0.9, repeat_penalty=1.1, seed=8, max_tokens=40, ignore_eos=True),
+]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny.gguf", vocab="spm")
+
+
+@pytest.mark.parametrize("type_name", ["F32", "F16", "Q8_0", "Q4_0", "Q4_K"])
+async def test_requests_in_a_batch_get_the_tokens_they_get_alone(type_name: str, tmp_path: Path) -> None:
+    model_path = tiny_model(tmp_path / "m.gguf", type_name=type_name, n_embd=256, n_head=4, head_dim=64, n_ff=256)
+    rng = np.random.default_rng(3)
+    requests = [
+        GenerationRequest(prompt_ids=tuple(rng.integers(0, 128, n).tolist()), sampling=SETTINGS[i % 3])
+        for i, n in enumerate([1, 70, 12, 33, 2, 100, 5])
+    ]
+    with oxillama.Model(model_path) as model:
+        alone = [[e.token_id for e in model.events(r.prompt_ids, r.sampling)] for r in requests]
+    together: list[list[int | None]] = [[] for _ in requests]
+    config = EngineConfig(parallel=4, n_prefill_shared=16)
+    async with oxillama.Engine.open(model_path, config) as engine, trio.open_nursery() as nursery:
+
+        async def one(i: int) -> None:
+            async with engine.generate(requests[i]) as stream:
+                together[i] = [e.token_id async for e in stream]
+
+        for i in range(len(requests)):
+            nursery.start_soon(one, i)
+    assert together == alone
+
+
+async def test_a_stream_left_in_the_middle_frees_its_pages_within_a_step(path: Path) -> None:
+    request = GenerationRequest(prompt_ids=(1, 5), sampling=SamplingParams(ignore_eos=True))
+    async with oxillama.Engine.open(path) as engine:
+        runner = engine._parts.runner
+        async with engine.generate(request) as stays:
+            await anext(stays)
+            async with engine.generate(request) as leaves:
+                await anext(leaves)
+            left_at = engine.statistics().steps_total
+            while engine.statistics().free_pages < engine.statistics().n_pages * 3 // 4:
+                await trio.sleep(0)
+            # The step under way when it left, and at most the one that was just being planned.
+            assert engine.statistics().steps_total <= left_at + 2
+            assert engine.statistics().active == 1
+        while engine.statistics().active:
+            await trio.sleep(0.001)
+        with trio.fail_after(10):
+            while runner.free_pages < runner.n_pages:
+                await trio.sleep(0.001)
+
+
+async def test_an_idle_engine_uses_no_processor_time(path: Path) -> None:
+    async with oxillama.Engine.open(path) as engine:
+        request = GenerationRequest(prompt_ids=(1,), sampling=SamplingParams(max_tokens=5))
+        async with engine.generate(request) as stream:
+            assert [event async for event in stream]
+        await trio.sleep(0.05)
+        before = time.process_time()
+        await trio.sleep(0.5)
+        assert time.process_time() - before < 0.1
+
+
+async def test_the_event_loop_runs_while_the_model_computes(path: Path) -> None:
+    turns = 0
+    request = GenerationRequest(prompt_ids=(1,) * 200, sampling=SamplingParams(ignore_eos=True))
+    async with oxillama.Engine.open(path, EngineConfig(n_batch=256)) as engine, engine.generate(request) as stream:
+        async for _ in stream:
+            await trio.sleep(0)
+            turns += 1
+    assert turns == 56
+
+
+def test_a_model_without_vocabulary_gives_logits_and_tokens(tmp_path: Path) -> None:
+    with oxillama.Model(tiny_model(tmp_path / "m.gguf")) as model:
+        ids = list(range(1, 120, 3))
+        whole = model.logits(ids)
+        assert whole.shape == (len(ids), 128)
+        greedy = [e.token_id for e in model.events(ids, SamplingParams(temperature=0.0, max_tokens=1))]
+        assert greedy == [int(whole[-1].argmax())]
+        assert list(model.generate(ids, SamplingParams(max_tokens=5))) == []
+
+
+def test_logits_in_chunks_are_those_of_one_call(path: Path) -> None:
+    ids = list(range(1, 100))
+    with oxillama.Model(path) as one, oxillama.Model(path, n_batch=7) as chunks:
+        np.testing.assert_allclose(one.logits(ids), chunks.logits(ids), rtol=1e-4, atol=1e-4)
+
+
+def test_logprobs_of_a_prompt_are_those_of_its_logits(path: Path) -> None:
+    ids = tuple(range(1, 100))
+    with oxillama.Model(path) as model:
+        rows = model.logits(ids).astype(np.float64)
+    exact = rows - rows.max(axis=1, keepdims=True)
+    exact -= np.log(np.exp(exact).sum(axis=1, keepdims=True))
+
+    async def main() -> list[float]:
+        request = GenerationRequest(prompt_ids=ids, prompt_logprobs=0, sampling=SamplingParams(max_tokens=0))
+        async with oxillama.Engine.open(path) as engine, engine.generate(request) as stream:
+            assert [event async for event in stream]
+            return [lp.logprob for lp in stream.prompt_logprobs if lp is not None]
+
+    np.testing.assert_allclose(trio.run(main), exact[np.arange(98), ids[1:]], atol=1e-3)
