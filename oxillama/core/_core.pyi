@@ -41,6 +41,8 @@ class GGUF:
     def file_bytes(self) -> int: ...
     def metadata(self) -> dict[str, MetadataValue]:
         """All key/values: strings as str (surrogateescape), numeric arrays as numpy arrays, string arrays as lists."""
+    def value(self, key: str) -> MetadataValue:
+        """One key's value, as metadata() has it. Raises KeyError for a key the file does not have."""
     def metadata_types(self) -> dict[str, str]:
         """GGUF type names: "u32", "str", "arr[i32]", …"""
     def tensors(self) -> dict[str, TensorInfo]: ...

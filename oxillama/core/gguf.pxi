@@ -76,6 +76,17 @@ cdef class GGUF:
             values[text(kv.key, kv.key_len)] = value_of(kv)
         return values
 
+    def value(self, str key):
+        """One key's value, as metadata() has it. Raises KeyError for a key the file does not have."""
+        cdef bytes encoded = key.encode("utf-8", "surrogateescape")
+        cdef const oxi.oxi_kv *kv = NULL
+        if b"\0" not in encoded:
+            kv = oxi.oxi_gguf_find_kv(self._ptr, encoded)
+        if kv == NULL:
+            raise KeyError(key)
+        self.still_whole()
+        return value_of(kv)
+
     def metadata_types(self):
         """GGUF type names: "u32", "str", "arr[i32]", …"""
         cdef dict names = {}
@@ -126,7 +137,7 @@ cdef class GGUF:
         return check(oxi.oxi_gguf_check(self._ptr, &err), &err)
 
 
-cdef str text(const char *data, uint64_t n):
+cdef inline str text(const char *data, uint64_t n):
     return PyUnicode_DecodeUTF8(data, <Py_ssize_t>n, "surrogateescape")
 
 
@@ -158,7 +169,8 @@ cdef list items_of(const oxi.oxi_kv *array):
     cdef Py_ssize_t i
     for i in range(<Py_ssize_t>array.n):
         oxi.oxi_gguf_next(array, &at, &item)
-        value = value_of(&item)
+        # Vocabularies have hundreds of thousands of strings: they take the short way.
+        value = text(<const char *>item.data, item.n) if array.elem == oxi.OXI_KV_STRING else value_of(&item)
         Py_INCREF(value)  # SET_ITEM takes the reference over
         PyList_SET_ITEM(items, i, value)
     return items

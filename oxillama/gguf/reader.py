@@ -41,6 +41,7 @@ class GGUFFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.core = GGUF(path)
+        self._values: dict[str, MetadataValue] = {}  # decoded so far: vocabularies take a while, so only when asked for
 
     def __repr__(self) -> str:
         return f"GGUFFile({self.path!r})"
@@ -58,7 +59,7 @@ class GGUFFile:
     @cached_property
     def metadata(self) -> dict[str, MetadataValue]:
         """All keys in the file's order. Strings that are not UTF-8 hold surrogates (surrogateescape)."""
-        return self.core.metadata()
+        return {key: self._value(key) for key in self.metadata_types}
 
     @cached_property
     def metadata_types(self) -> dict[str, str]:
@@ -90,7 +91,12 @@ class GGUFFile:
             return None
         if found not in allowed:
             self.fail(key, f"must be {wanted}, not {found}")
-        return self.metadata[key]
+        return self._value(key)
+
+    def _value(self, key: str) -> MetadataValue:
+        if key not in self._values:
+            self._values[key] = self.core.value(key)
+        return self._values[key]
 
     def _required(self, key: str, value: T | None) -> T:
         if value is None:

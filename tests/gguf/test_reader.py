@@ -106,6 +106,14 @@ def test_strings_that_are_not_utf8_survive(tmp_path: Path) -> None:
     assert "key\udcff" in file.metadata
 
 
+def test_a_single_value_is_the_same_as_in_the_metadata(small: GGUFFile) -> None:
+    for key, value in small.core.metadata().items():
+        assert repr(small.core.value(key)) == repr(value)
+    for absent in ("test", "test.u8x", "test.u8\0", ""):
+        with pytest.raises(KeyError):
+            small.core.value(absent)
+
+
 def test_a_missing_tensor_is_named(small: GGUFFile) -> None:
     with pytest.raises(ModelFormatError, match=r"small\.gguf: tensor 'c' is missing$"):
         small.raw("c")
