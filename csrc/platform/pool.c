@@ -1,4 +1,6 @@
-/* The thread pool. Waiting is the same everywhere in it: look at a word for at most SPIN_NS, then sleep until it changes.
+/* The thread pool. Waiting is the same everywhere in it: look at a word for a while, then sleep until it changes. How long
+ * a while is learnt per word: a look that was rewarded doubles it, one in vain halves it, so that threads which have a
+ * processor each meet without system calls, and threads that share one do not keep each other from running.
  *
  * Three words change: `round` when a job starts (or the pool ends), `running` when a worker leaves a job, `phase` when a
  * barrier opens. Whoever sleeps first counts itself in the word's `sleepers`, and whoever changes the word afterwards
@@ -23,14 +25,16 @@
 
 #define MAX_THREADS 1024
 #define STACK_BYTES ((size_t)2 << 20)
-/* Longer than a barrier's usual wait (threads finish within microseconds of each other) and than a step's hand-over in
- * Python; short enough that an idle pool is asleep before anyone could measure it. */
-#define SPIN_NS 60000
-#define LOOKS_PER_CLOCK 32
+/* At most: longer than threads with equal work are usually apart; short enough that an idle pool is asleep before anyone
+ * could measure it. At least: so that a processor that has become free is found again. */
+#define SPIN_MOST_NS 100000
+#define SPIN_LEAST_NS 2000
+#define LOOKS_PER_CLOCK 16
 
 typedef struct word {
     _Alignas(OXI_ALIGN) _Atomic uint32_t value;
     _Atomic uint32_t sleepers;
+    _Atomic int32_t spin_ns;
 } word;
 
 typedef struct worker {
@@ -47,7 +51,7 @@ struct oxi_pool {
     oxi_job *job;
     void *arg;
     bool stopping;
-    bool spin; /* false: more threads than processors, where spinning only keeps the awaited one from running */
+    bool spin; /* false: more threads than processors, where looking is always in vain */
     int n_threads, n_started;
     oxi_park park;
     worker *workers; /* n_threads - 1 */
@@ -69,21 +73,30 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Look at the word until it changes or the time for that is over; returns the last value seen. */
+static uint32_t spin(word *w, uint32_t seen)
+{
+    const int32_t budget = atomic_load_explicit(&w->spin_ns, memory_order_relaxed);
+    const int64_t until = now_ns() + budget;
+    uint32_t value = seen;
+    do {
+        for (int i = 0; value == seen && i < LOOKS_PER_CLOCK; i++) {
+            relax();
+            value = atomic_load_explicit(&w->value, memory_order_acquire);
+        }
+    } while (value == seen && now_ns() < until);
+    const int32_t learnt = value != seen ? (budget < SPIN_MOST_NS / 2 ? 2 * budget : SPIN_MOST_NS)
+                                         : (budget > SPIN_LEAST_NS * 2 ? budget / 2 : SPIN_LEAST_NS);
+    if (learnt != budget) atomic_store_explicit(&w->spin_ns, learnt, memory_order_relaxed);
+    return value;
+}
+
 /* Wait until the word no longer holds `seen`; returns its new value. */
 static uint32_t await_change(oxi_pool *pool, word *w, uint32_t seen)
 {
     uint32_t value = atomic_load_explicit(&w->value, memory_order_acquire);
+    if (value == seen && pool->spin) value = spin(w, seen);
     if (value != seen) return value;
-    if (pool->spin) {
-        const int64_t until = now_ns() + SPIN_NS;
-        do {
-            for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
-                relax();
-                value = atomic_load_explicit(&w->value, memory_order_acquire);
-                if (value != seen) return value;
-            }
-        } while (now_ns() < until);
-    }
     atomic_fetch_add(&w->sleepers, 1);
     while ((value = atomic_load(&w->value)) == seen) oxi_park_wait(&pool->park, &w->value, seen);
     atomic_fetch_sub(&w->sleepers, 1);
@@ -154,6 +167,7 @@ oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err)
     if (!pool) return oxi_fail(err, OXI_ERR_NOMEM, "threads: out of memory");
     pool->n_threads = n_threads;
     pool->spin = n_threads <= n_processors();
+    pool->round.spin_ns = pool->running.spin_ns = pool->phase.spin_ns = SPIN_MOST_NS;
     pool->workers = oxi_alloc_array((size_t)n_threads, sizeof *pool->workers);
     if (!pool->workers || oxi_park_init(&pool->park) != 0) {
         oxi_free(pool->workers);
