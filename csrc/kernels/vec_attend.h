@@ -12,19 +12,31 @@
 #define TILE_ROWS 6
 #endif
 
-/* c[r][0 .. n_vec * VW) (+)= sum over k of a[r][k] * b[k][..]; the second vector lies `apart` floats after the first. */
-INLINE void tile(int n_rows, int n_vec, const float *a, int64_t lda, const float *b, int64_t ldb, int64_t apart,
-                 int64_t n_k, float *c, int64_t ldc, int64_t c_apart, bool accumulate)
+/* Keys or values of one page: floats, or halves. */
+typedef struct page_data {
+    const void *data;
+    bool half;
+} page_data;
+
+INLINE vf load_page(page_data page, int64_t at)
+{
+    return page.half ? load_half((const uint16_t *)page.data + at) : load((const float *)page.data + at);
+}
+
+/* c[r][0 .. n_vec * VW) (+)= sum over k of a[r][k] * page[at + k * ldb ..]; the second vector lies `apart` elements after
+ * the first. */
+INLINE void tile(int n_rows, int n_vec, const float *a, int64_t lda, page_data page, int64_t at, int64_t ldb,
+                 int64_t apart, int64_t n_k, float *c, int64_t ldc, bool accumulate)
 {
     vf sums[TILE_ROWS][2];
 #pragma GCC unroll 8
     for (int r = 0; r < n_rows; r++)
 #pragma GCC unroll 2
-        for (int v = 0; v < n_vec; v++) sums[r][v] = accumulate ? load(c + r * ldc + v * c_apart) : (vf){0};
+        for (int v = 0; v < n_vec; v++) sums[r][v] = accumulate ? load(c + r * ldc + v * VW) : (vf){0};
     for (int64_t k = 0; k < n_k; k++) {
         vf columns[2];
 #pragma GCC unroll 2
-        for (int v = 0; v < n_vec; v++) columns[v] = load(b + k * ldb + v * apart);
+        for (int v = 0; v < n_vec; v++) columns[v] = load_page(page, at + k * ldb + v * apart);
 #pragma GCC unroll 8
         for (int r = 0; r < n_rows; r++) {
             const vf x = splat(a[r * lda + k]);
@@ -35,14 +47,14 @@ INLINE void tile(int n_rows, int n_vec, const float *a, int64_t lda, const float
 #pragma GCC unroll 8
     for (int r = 0; r < n_rows; r++)
 #pragma GCC unroll 2
-        for (int v = 0; v < n_vec; v++) store(c + r * ldc + v * c_apart, sums[r][v]);
+        for (int v = 0; v < n_vec; v++) store(c + r * ldc + v * VW, sums[r][v]);
 }
 
 #define TILE_CASE(rows) \
-    case rows: tile(rows, n_vec, a, lda, b, ldb, apart, n_k, c, ldc, c_apart, accumulate); return;
+    case rows: tile(rows, n_vec, a, lda, page, at, ldb, apart, n_k, c, ldc, accumulate); return;
 
-INLINE void tile_rows(int n_rows, int n_vec, const float *a, int64_t lda, const float *b, int64_t ldb, int64_t apart,
-                      int64_t n_k, float *c, int64_t ldc, int64_t c_apart, bool accumulate)
+INLINE void tile_rows(int n_rows, int n_vec, const float *a, int64_t lda, page_data page, int64_t at, int64_t ldb,
+                      int64_t apart, int64_t n_k, float *c, int64_t ldc, bool accumulate)
 {
     switch (n_rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6)
@@ -53,21 +65,18 @@ INLINE void tile_rows(int n_rows, int n_vec, const float *a, int64_t lda, const 
 }
 
 /* scores[r][0..32) = q[r] . keys of one page [2][dim][16] */
-static void page_scores(const float *q, int32_t n_rows, int32_t dim, const float *page, float *scores)
+INLINE void scores_of(const float *q, int32_t n_rows, int32_t dim, page_data page, float *scores)
 {
     for (int32_t r = 0; r < n_rows; r += TILE_ROWS) {
         const int rows = n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS;
-        const float *a = q + (int64_t)r * dim;
-        float *c = scores + (int64_t)r * OXI_ATTEND_KEYS;
         for (int32_t key = 0; key < OXI_PAGE_TOKENS; key += 2 * VW)
-            tile_rows(rows, 2, a, dim, page + key / 16 * dim * 16 + key % 16, 16, VW == 16 ? dim * 16 : VW, dim, c + key,
-                      OXI_ATTEND_KEYS, VW, false);
+            tile_rows(rows, 2, q + (int64_t)r * dim, dim, page, key / 16 * dim * 16 + key % 16, 16,
+                      VW == 16 ? dim * 16 : VW, dim, scores + (int64_t)r * OXI_ATTEND_KEYS + key, OXI_ATTEND_KEYS, false);
     }
 }
 
 /* out[r] += probabilities[r][0 .. n_keys) . values of one page [32][pad] */
-static void page_values(const float *probabilities, int32_t n_rows, int32_t n_keys, const float *page, int32_t pad,
-                        float *out)
+INLINE void values_of(const float *probabilities, int32_t n_rows, int32_t n_keys, page_data page, int32_t pad, float *out)
 {
     for (int32_t r = 0; r < n_rows; r += TILE_ROWS) {
         const int rows = n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS;
@@ -75,10 +84,21 @@ static void page_values(const float *probabilities, int32_t n_rows, int32_t n_ke
         float *c = out + (int64_t)r * pad;
         int32_t column = 0;
         for (; column + 2 * VW <= pad; column += 2 * VW)
-            tile_rows(rows, 2, a, OXI_ATTEND_KEYS, page + column, pad, VW, n_keys, c + column, pad, VW, true);
-        if (column < pad)
-            tile_rows(rows, 1, a, OXI_ATTEND_KEYS, page + column, pad, VW, n_keys, c + column, pad, VW, true);
+            tile_rows(rows, 2, a, OXI_ATTEND_KEYS, page, column, pad, VW, n_keys, c + column, pad, true);
+        if (column < pad) tile_rows(rows, 1, a, OXI_ATTEND_KEYS, page, column, pad, VW, n_keys, c + column, pad, true);
     }
+}
+
+static void page_scores(const float *q, int32_t n_rows, int32_t dim, page_data page, float *scores)
+{
+    if (page.half) scores_of(q, n_rows, dim, (page_data){page.data, true}, scores);
+    else scores_of(q, n_rows, dim, (page_data){page.data, false}, scores);
+}
+
+static void page_values(const float *probabilities, int32_t n_rows, int32_t n_keys, page_data page, int32_t pad, float *out)
+{
+    if (page.half) values_of(probabilities, n_rows, n_keys, (page_data){page.data, true}, pad, out);
+    else values_of(probabilities, n_rows, n_keys, (page_data){page.data, false}, pad, out);
 }
 
 /* One row's step of the online softmax over keys [first, first + n): scores become probabilities relative to the new
@@ -111,11 +131,14 @@ static void softmax_step(const oxi_attend *a, int32_t row, int32_t first, int32_
     *total += exp_and_sum(scores, n, m);
 }
 
-static const float *as_f32(const oxi_attend *a, const uint8_t *page, int64_t n, float *buffer)
+/* A page as the products read it. Halves are converted once when several tiles of rows use them, and on the fly by the
+ * only one of a decode step. */
+static page_data read_page(const oxi_attend *a, const uint8_t *page, int64_t n, float *buffer)
 {
-    if (a->type == OXI_CACHE_F32) return (const float *)page;
+    if (a->type == OXI_CACHE_F32) return (page_data){page, false};
+    if (VW >= 8 && a->n_rows <= TILE_ROWS) return (page_data){page, true};
     from_f16((const uint16_t *)page, n, buffer);
-    return buffer;
+    return (page_data){buffer, false};
 }
 
 static void attend(const oxi_attend *a)
@@ -142,7 +165,7 @@ static void attend(const oxi_attend *a)
         const int32_t n = n_keys - first < OXI_ATTEND_KEYS ? n_keys - first : OXI_ATTEND_KEYS;
         const int32_t n_pages = (n + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS, first_page = first / OXI_PAGE_TOKENS;
         for (int32_t p = 0; p < n_pages; p++)
-            page_scores(a->q, a->n_rows, a->key_dim, as_f32(a, a->keys[first_page + p], key_floats, page),
+            page_scores(a->q, a->n_rows, a->key_dim, read_page(a, a->keys[first_page + p], key_floats, page),
                         scores + p * OXI_PAGE_TOKENS);
         for (int32_t r = 0; r < a->n_rows; r++)
             softmax_step(a, r, first, n_pages * OXI_PAGE_TOKENS, scores + (int64_t)r * OXI_ATTEND_KEYS, &maxima[r],
@@ -150,7 +173,7 @@ static void attend(const oxi_attend *a)
         for (int32_t p = 0; p < n_pages; p++) {
             const int32_t left = n - p * OXI_PAGE_TOKENS;
             page_values(scores + p * OXI_PAGE_TOKENS, a->n_rows, left < OXI_PAGE_TOKENS ? left : OXI_PAGE_TOKENS,
-                        as_f32(a, a->values[first_page + p], value_floats, page), a->value_pad, out);
+                        read_page(a, a->values[first_page + p], value_floats, page), a->value_pad, out);
         }
     }
     for (int32_t r = 0; r < a->n_rows; r++) {

@@ -73,31 +73,46 @@ INLINE vf min_(vf a, vf b)
 #endif
 }
 
+/* Halves are folded onto each other until one lane is left. */
 INLINE float sum(vf v)
 {
-    float lanes[VW], total = 0;
-    memcpy(lanes, &v, sizeof v);
-    for (int step = VW / 2; step; step /= 2)
-        for (int i = 0; i < step; i++) lanes[i] += lanes[i + step];
-    total = lanes[0];
-    return total;
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    for (int step = VW / 2; step; step /= 2) {
+        vf other = v;
+        memcpy(&other, (const char *)&v + step * 4, (size_t)step * 4);
+        v += other;
+    }
+    return v[0];
+#endif
 }
 
 INLINE float largest(vf v)
 {
-    float lanes[VW];
-    memcpy(lanes, &v, sizeof v);
-    for (int step = VW / 2; step; step /= 2)
-        for (int i = 0; i < step; i++) lanes[i] = lanes[i] > lanes[i + step] ? lanes[i] : lanes[i + step];
-    return lanes[0];
+#if defined(__AVX512F__)
+    return _mm512_reduce_max_ps((__m512)v);
+#else
+    for (int step = VW / 2; step; step /= 2) {
+        vf other = v;
+        memcpy(&other, (const char *)&v + step * 4, (size_t)step * 4);
+        v = max_(v, other);
+    }
+    return v[0];
+#endif
 }
 
-/* e^x to about 1 ulp: x = k ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder below 6e-9), 2^k through
- * the exponent bits in two factors so that results down to the smallest normal number are right; below that: 0. */
+/* e^x to about 1 ulp: x = k ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder below 6e-9), and 2^k
+ * by the instruction there is for it, or through the exponent bits in two factors. Results below the smallest normal
+ * number are 0 (without the instruction) or denormal. NaN stays. */
 INLINE vf exp_(vf x)
 {
-    const vf round_magic = splat(12582912.0f); /* 1.5 * 2^23: adding it leaves the integer in the low bits */
+#if defined(__AVX512F__)
+    const vf low = splat(-105.0f), high = splat(89.0f); /* 0 and infinity by then */
+#else
     const vf low = splat(-87.33654f), high = splat(88.72283f);
+#endif
+    const vf round_magic = splat(12582912.0f); /* 1.5 * 2^23: adding it leaves the integer in the low bits */
     const vf inside = min_(high, max_(low, x));
     const vf shifted = fma_(inside, splat(1.44269504f), round_magic);
     const vf k = shifted - round_magic;
@@ -111,12 +126,15 @@ INLINE vf exp_(vf x)
     p = fma_(p, r, splat(0.5f));
     p = fma_(p, r, splat(1.0f));
     p = fma_(p, r, splat(1.0f));
+#if defined(__AVX512F__)
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)k);
+#else
     const vi exponent = (vi)shifted - (vi)round_magic;
     const vi half = exponent >> 1;
     const vf a = (vf)((half + 127) << 23), b = (vf)((exponent - half + 127) << 23);
-    vf y = p * a * b;
-    y = pick(x < low, (vf){0}, y);
+    const vf y = pick(x < low, (vf){0}, p * a * b);
     return pick(x > high, splat(INFINITY), y);
+#endif
 }
 
 /* tanh x = 1 - 2 / (e^2x + 1); near 0 its series, where the difference would cancel. */
