@@ -128,7 +128,7 @@ def ended(run: Run) -> RunEvent:
     return _ENDS[run.status](run)  # type: ignore[return-value]
 
 
-class Subscription:
+class Subscription(trio.abc.ReceiveChannel["RunEvent"]):
     """One watcher's events, in order. Iterating ends when the run has ended or its worker is gone.
 
     A watcher that reads slowly is not waited for: beyond `LIMIT` events, pieces of text are joined. Other events are
@@ -154,16 +154,19 @@ class Subscription:
         self._closed = True
         self._news.set()
 
-    def __aiter__(self) -> Subscription:
-        return self
-
-    async def __anext__(self) -> RunEvent:
+    async def receive(self) -> RunEvent:
+        """The next event. Raises EndOfChannel after the last one; cancelling loses none."""
+        await trio.lowlevel.checkpoint()
         while not self._events:
             if self._closed:
-                raise StopAsyncIteration
+                raise trio.EndOfChannel
             self._news = trio.Event()
             await self._news.wait()
         return self._events.popleft()
+
+    async def aclose(self) -> None:
+        self.close()
+        await trio.lowlevel.checkpoint()
 
 
 class Broadcast:

@@ -10,6 +10,7 @@ import structlog
 from oxillama.assistants.types import Run, ThreadMessage
 from oxillama.engine.protocol import EngineLike
 from oxillama.errors import ContextLengthError, TemplateError
+from oxillama.text.builtin_template import format_prompt
 
 # Of the context, what a prompt made to fit leaves for the answer, unless the run says how long that may be.
 ANSWER_SHARE = 4
@@ -33,8 +34,7 @@ class Prompt:
 def format_thread_prompt(instructions: str, messages: Sequence[ThreadMessage]) -> str:
     """The prompt of a model without a chat template of its own: `<|role|>`, the text, `<|end|>`, a line each."""
     turns = conversation(instructions, messages)
-    text = "".join(f"<|{turn['role']}|>\n{turn['content']}<|end|>\n" for turn in turns)
-    return text + "<|assistant|>\n" if text else ""
+    return format_prompt(turns) if turns else ""
 
 
 def conversation(instructions: str, messages: Sequence[ThreadMessage]) -> Conversation:
@@ -111,11 +111,18 @@ async def _encoded(engine: EngineLike, instructions: str, messages: Sequence[Thr
     text = await render(engine, instructions, kept)
     if not text:
         _log.warning("empty prompt: the thread has no text and the run no instructions")
-    ids = await engine.encode(text, add_special=True, parse_special=True)
-    if not ids:  # nothing to begin from: the token that separates texts stands for the empty one
-        tokenizer = engine.tokenizer
-        ids = [next((i for i in (tokenizer.bos_id, tokenizer.eos_id) if i is not None), 0)]
-    return Prompt(tuple(ids), dropped)
+    return Prompt(tuple(await _ids(engine, text)), dropped)
+
+
+async def _ids(engine: EngineLike, text: str) -> list[int]:
+    """The tokens of a rendered prompt; most templates write the beginning-of-text token, and it must be there once."""
+    tokenizer = engine.tokenizer
+    ids = await engine.encode(text, add_special=False, parse_special=True)
+    bos = tokenizer.bos_id
+    if bos is not None and ids[:1] != [bos] and tokenizer.encode("", add_special=True)[:1] == [bos]:
+        ids = [bos, *ids]
+    # Nothing to begin from: the token that separates texts stands for the empty one.
+    return ids or [next((i for i in (bos, tokenizer.eos_id) if i is not None), 0)]
 
 
 async def render(engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage]) -> str:

@@ -16,7 +16,9 @@ from oxillama.errors import (
     GenerationError,
     InvalidParameterError,
     KVCacheFullError,
+    ObjectNotFoundError,
     OxillamaError,
+    StateConflictError,
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
@@ -86,6 +88,10 @@ def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIE
             return bad_request(str(error), param=error.param, code="context_length_exceeded")
         case InvalidParameterError():
             return bad_request(str(error), param=error.param, code=error.code or "invalid_value")
+        case ObjectNotFoundError():
+            return not_found(str(error))
+        case StateConflictError():
+            return bad_request(str(error))
         case EngineBusyError():
             headers = {"Retry-After": _seconds(error.retry_after)}
             kind = "rate_limit_exceeded"

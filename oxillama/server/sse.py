@@ -38,7 +38,7 @@ def error_event(error: APIError, name: str | None = None) -> bytes:
 
 
 async def with_pings(
-    source: trio.MemoryReceiveChannel[T], interval: float, render: Callable[[T], bytes]
+    source: trio.abc.ReceiveChannel[T], interval: float, render: Callable[[T], bytes]
 ) -> AsyncGenerator[bytes, None]:
     """Each item as `render` writes it (nothing, if that is empty), and a ping whenever none came for `interval`."""
     while True:

@@ -16,6 +16,7 @@ from oxillama.server.errors import APIError, not_found, unavailable
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from oxillama.assistants.service import Assistants
     from oxillama.engine.protocol import EngineLike
     from oxillama.server.app import Application
     from oxillama.server.config import ServerConfig
@@ -42,6 +43,8 @@ class ServerState:
     """The names the model answers to; the first one is the name on the wire."""
     fingerprint: str = ""
     """Changes when what makes the tokens does."""
+    assistants: Assistants | None = None
+    """Threads and runs; opened with the engine."""
 
     def attach(self, engine: EngineLike) -> None:
         """Serve `engine` from now on."""
@@ -58,6 +61,13 @@ class ServerState:
         if self.phase is not Phase.READY or self.engine is None:
             raise EngineClosedError("The server is shutting down; please try again later.")
         return self.engine
+
+    def require_assistants(self) -> Assistants:
+        """Threads and runs, ready for work; else the 503 that says why not."""
+        self.require_engine()
+        if self.assistants is None:
+            raise EngineClosedError("The server is shutting down; please try again later.")
+        return self.assistants
 
     @property
     def model_id(self) -> str:

@@ -70,7 +70,7 @@ async def test_the_prompt_holds_the_instructions_and_the_thread_in_order(clock: 
     async with open_desk(engine) as desk:
         await desk.done("first", "second", instructions="Be brief.")
     assert engine.prompt_text(engine.requests[0]) == (
-        "<|system|>\nBe brief.<|end|>\n<|user|>\nfirst<|end|>\n<|user|>\nsecond<|end|>\n<|assistant|>\n"
+        "<|system|>\nBe brief.\n<|end|>\n<|user|>\nfirst\n<|end|>\n<|user|>\nsecond\n<|end|>\n<|assistant|>\n"
     )
     assert engine.requests[0].cache_prompt
 

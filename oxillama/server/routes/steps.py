@@ -1,0 +1,29 @@
+"""/v1/threads/{thread}/runs/{run}/steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Blueprint
+
+from oxillama.server.assistant_lists import paged
+from oxillama.server.pagination import read_list_query
+from oxillama.server.responses import json_response
+from oxillama.server.state import server_state
+
+if TYPE_CHECKING:
+    from quart import Response
+
+blueprint = Blueprint("steps", __name__, url_prefix="/v1/threads/<thread_id>/runs/<run_id>/steps")
+
+
+@blueprint.get("")
+async def list_steps(thread_id: str, run_id: str) -> Response:
+    desk = server_state().require_assistants()
+    return await paged(desk.in_thread, lambda: desk.store.list_steps(thread_id, run_id), read_list_query())
+
+
+@blueprint.get("/<step_id>")
+async def get_step(thread_id: str, run_id: str, step_id: str) -> Response:
+    desk = server_state().require_assistants()
+    return json_response((await desk.in_thread(desk.store.get_step, thread_id, run_id, step_id)).to_wire())

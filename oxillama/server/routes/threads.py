@@ -1,0 +1,58 @@
+"""/v1/threads: create, fetch, modify, delete. The API has no list of threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from quart import Blueprint
+
+from oxillama.assistants.types import Thread, ThreadMessage
+from oxillama.server.assistant_runs import new_messages
+from oxillama.server.bodies import read_body
+from oxillama.server.responses import json_response
+from oxillama.server.state import server_state
+from oxillama.server.wire.assistants import CreateThread, ModifyThread, check_resources
+from oxillama.storage.ids import new_id
+
+if TYPE_CHECKING:
+    from quart import Response
+
+blueprint = Blueprint("threads", __name__, url_prefix="/v1/threads")
+
+
+def new_thread(wire: CreateThread, now: int, path: str = "") -> tuple[Thread, list[ThreadMessage]]:
+    """The thread that a request asks for, and its first messages. Raises APIError."""
+    check_resources(wire.tool_resources, f"{path}tool_resources")
+    resources = msgspec.to_builtins(wire.tool_resources)
+    thread = Thread(id=new_id("thread"), created_at=now, metadata=wire.metadata or {}, tool_resources=resources)
+    return thread, new_messages(wire.messages, f"{path}messages", now)
+
+
+@blueprint.post("")
+async def create_thread() -> Response:
+    desk = server_state().require_assistants()
+    thread, messages = new_thread(await read_body(CreateThread), desk.store.now())
+    return json_response((await desk.in_thread(desk.store.create_thread, thread, messages)).to_wire())
+
+
+@blueprint.get("/<thread_id>")
+async def get_thread(thread_id: str) -> Response:
+    desk = server_state().require_assistants()
+    return json_response((await desk.in_thread(desk.store.get_thread, thread_id)).to_wire())
+
+
+@blueprint.post("/<thread_id>")
+async def modify_thread(thread_id: str) -> Response:
+    desk = server_state().require_assistants()
+    wire = await read_body(ModifyThread)
+    check_resources(wire.tool_resources)
+    changes = {name: value for name, value in msgspec.to_builtins(wire).items() if value is not None}
+    return json_response((await desk.in_thread(lambda: desk.store.update_thread(thread_id, **changes))).to_wire())
+
+
+@blueprint.delete("/<thread_id>")
+async def delete_thread(thread_id: str) -> Response:
+    """A run that is at work on the thread ends with it."""
+    await server_state().require_assistants().delete_thread(thread_id)
+    return json_response({"id": thread_id, "object": "thread.deleted", "deleted": True})

@@ -1,0 +1,82 @@
+"""An application with a data directory over the scripted engine, and requests to it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from oxillama.server import ServerConfig, create_app
+from oxillama.server.services import serving
+from tests.support.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from quart.typing import TestClientProtocol
+
+
+class Api:
+    """Requests below /v1; each returns the decoded body after checking the status."""
+
+    def __init__(self, client: TestClientProtocol) -> None:
+        self.client = client
+
+    async def post(self, path: str, body: Any = None, *, status: int = 200) -> Any:
+        response = await self.client.post(f"/v1{path}", json={} if body is None else body)
+        return await self._decoded(response, status)
+
+    async def get(self, path: str, *, status: int = 200, **query: Any) -> Any:
+        return await self._decoded(await self.client.get(f"/v1{path}", query_string=query), status)
+
+    async def delete(self, path: str, *, status: int = 200) -> Any:
+        return await self._decoded(await self.client.delete(f"/v1{path}"), status)
+
+    async def refused(self, path: str, body: Any = None, *, status: int = 400) -> dict[str, Any]:
+        """The error object of a post that must be refused."""
+        error = (await self.post(path, body, status=status))["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        return dict(error)
+
+    async def events(self, path: str, body: Any) -> list[tuple[str, Any]]:
+        """A stream, read to its end, as (event name, data)."""
+        response = await self.client.post(f"/v1{path}", json=body)
+        assert response.content_type.startswith("text/event-stream"), await response.get_data(as_text=True)
+        return parse_events(await response.get_data(as_text=True))
+
+    async def assistant(self, **fields: Any) -> str:
+        return str((await self.post("/assistants", {"model": "fake-model", **fields}))["id"])
+
+    async def thread(self, *texts: str) -> str:
+        messages = [{"role": "user", "content": text} for text in texts]
+        return str((await self.post("/threads", {"messages": messages}))["id"])
+
+    @staticmethod
+    async def _decoded(response: Any, status: int) -> Any:
+        text = await response.get_data(as_text=True)
+        assert response.status_code == status, text
+        return msgspec.json.decode(text)
+
+
+def parse_events(text: str) -> list[tuple[str, Any]]:
+    """The events of a whole stream; comments are left out, as clients do."""
+    found = []
+    for block in text.split("\n\n"):
+        lines = [line for line in block.split("\n") if line and not line.startswith(":")]
+        if lines:
+            assert [line.split(":")[0] for line in lines] == ["event", "data"]
+            name, data = (line.split(": ", 1)[1] for line in lines)
+            found.append((name, data if data == "[DONE]" else msgspec.json.decode(data)))
+    return found
+
+
+@asynccontextmanager
+async def api_over(data_dir: Path, engine: FakeEngine | None = None, **settings: Any) -> AsyncIterator[Api]:
+    """The API over this engine and directory, closed when the block is left."""
+    config = ServerConfig(**({"log_level": "error", "data_dir": str(data_dir)} | settings))
+    engine = engine or FakeEngine()
+    app = create_app(config, engine=engine)
+    async with serving(app.state, engine):
+        yield Api(app.test_client())
