@@ -113,7 +113,7 @@ async def open_assistants(
     *,
     durable: Durable | None = None,
     clock: Callable[[], float] = time.time,
-    max_runs: int = MAX_RUNS,
+    max_runs: int | None = None,
 ) -> AsyncIterator[Assistants]:
     """Open a data directory and work on its runs until the block is left; unfinished runs are taken up first.
 
@@ -124,7 +124,7 @@ async def open_assistants(
     durable = durable or Durable()
     durable.make_dir(root)
     live = LiveRuns()
-    sender, receiver = new_run_queue(max_runs)
+    sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
     with DirectoryLock(root):
         in_thread = Offload()
         store = await in_thread(lambda: ThreadStore(root, durable, clock=clock))

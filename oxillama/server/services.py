@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def running(state: ServerState) -> AsyncIterator[None]:
     """Load the model and serve it until the block is left. Raises what loading raises."""
-    async with open_engine(state.config) as engine, serving(state, engine):
+    async with open_engine(state.config) as engine, attached(state, engine):
         yield
 
 
 @asynccontextmanager
-async def serving(state: ServerState, engine: EngineLike) -> AsyncIterator[None]:
+async def attached(state: ServerState, engine: EngineLike) -> AsyncIterator[None]:
     """Serve an engine that is open: its routes, and the runs of the data directory."""
     async with AsyncExitStack() as stack:
         state.assistants = await stack.enter_async_context(open_data(state, engine))

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import msgspec
 
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.services import serving
+from oxillama.server.services import attached
+from tests.support.asgi_client import ASGIClient, Response
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from quart.typing import TestClientProtocol
-
 
 class Api:
     """Requests below /v1; each returns the decoded body after checking the status."""
 
-    def __init__(self, client: TestClientProtocol) -> None:
+    def __init__(self, client: ASGIClient) -> None:
         self.client = client
 
     async def post(self, path: str, body: Any = None, *, status: int = 200) -> Any:
-        response = await self.client.post(f"/v1{path}", json={} if body is None else body)
-        return await self._decoded(response, status)
+        return self._decoded(await self.client.post(f"/v1{path}", json={} if body is None else body), status)
 
     async def get(self, path: str, *, status: int = 200, **query: Any) -> Any:
-        return await self._decoded(await self.client.get(f"/v1{path}", query_string=query), status)
+        return self._decoded(await self.client.get(f"/v1{path}?{urlencode(query)}"), status)
 
     async def delete(self, path: str, *, status: int = 200) -> Any:
-        return await self._decoded(await self.client.delete(f"/v1{path}"), status)
+        return self._decoded(await self.client.request("DELETE", f"/v1{path}"), status)
 
     async def refused(self, path: str, body: Any = None, *, status: int = 400) -> dict[str, Any]:
         """The error object of a post that must be refused."""
@@ -43,8 +42,8 @@ class Api:
     async def events(self, path: str, body: Any) -> list[tuple[str, Any]]:
         """A stream, read to its end, as (event name, data)."""
         response = await self.client.post(f"/v1{path}", json=body)
-        assert response.content_type.startswith("text/event-stream"), await response.get_data(as_text=True)
-        return parse_events(await response.get_data(as_text=True))
+        assert response.content_type.startswith("text/event-stream"), response.text
+        return parse_events(response.text)
 
     async def assistant(self, **fields: Any) -> str:
         return str((await self.post("/assistants", {"model": "fake-model", **fields}))["id"])
@@ -54,10 +53,9 @@ class Api:
         return str((await self.post("/threads", {"messages": messages}))["id"])
 
     @staticmethod
-    async def _decoded(response: Any, status: int) -> Any:
-        text = await response.get_data(as_text=True)
-        assert response.status_code == status, text
-        return msgspec.json.decode(text)
+    def _decoded(response: Response, status: int) -> Any:
+        assert response.status_code == status, response.text
+        return msgspec.json.decode(response.body)
 
 
 def parse_events(text: str) -> list[tuple[str, Any]]:
@@ -78,5 +76,5 @@ async def api_over(data_dir: Path, engine: FakeEngine | None = None, **settings:
     config = ServerConfig(**({"log_level": "error", "data_dir": str(data_dir)} | settings))
     engine = engine or FakeEngine()
     app = create_app(config, engine=engine)
-    async with serving(app.state, engine):
-        yield Api(app.test_client())
+    async with attached(app.state, engine):
+        yield Api(ASGIClient(app))

@@ -310,8 +310,14 @@ async def test_a_run_survives_the_server_and_is_done_by_the_next_one(tmp_path: P
         assert len((await api.get(f"/threads/{thread}/messages"))["data"]) == 2
 
 
-async def test_too_many_runs_are_refused_with_429(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_runs_are_refused_with_429_and_leave_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oxillama.assistants.service.MAX_RUNS", 1)
     async with api_over(tmp_path, FakeEngine(hang_in_prefill=True)) as api:
         assistant = await api.assistant()
-        monkeypatch.setattr("oxillama.assistants.queue._Places.capacity", 1, raising=False)
         await api.post("/threads/runs", {"assistant_id": assistant})
+        response = await api.client.post("/v1/threads/runs", json={"assistant_id": assistant})
+        assert response.status_code == 429
+        assert 1 <= int(response.headers["retry-after"]) <= 60
+        assert len(list((tmp_path / "threads").iterdir())) == 1
