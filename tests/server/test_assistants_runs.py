@@ -74,6 +74,8 @@ async def test_every_object_has_all_its_keys_at_all_times(tmp_path: Path) -> Non
                 assert set(data) == MESSAGE_KEYS
 
 
+MISSING = "missing_required_parameter"
+
 PLAIN = [
     "thread.run.created",
     "thread.run.queued",
@@ -244,9 +246,9 @@ async def test_additional_messages_and_instructions_are_part_of_the_prompt(tmp_p
         ({"max_completion_tokens": 255}, "max_completion_tokens", "integer_below_min_value"),
         ({"max_prompt_tokens": 0}, "max_prompt_tokens", "integer_below_min_value"),
         ({"temperature": 2.1}, "temperature", "decimal_above_max_value"),
-        ({"truncation_strategy": {"type": "last_messages"}}, "truncation_strategy.last_messages", "missing_required_parameter"),
-        ({"additional_messages": [{"role": "user"}]}, "additional_messages[0].content", "missing_required_parameter"),
-        ({"tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
+        ({"truncation_strategy": {"type": "last_messages"}}, "truncation_strategy.last_messages", MISSING),
+        ({"additional_messages": [{"role": "user"}]}, "additional_messages[0].content", MISSING),
+        ({"tools": [{"type": "function"}]}, "tools[0].function", MISSING),
         ({"tool_choice": "maybe"}, "tool_choice", "invalid_value"),
         ({"metadata": {"k": 1}}, "metadata[...]", "invalid_type"),
     ],
