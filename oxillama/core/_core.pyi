@@ -158,7 +158,8 @@ class Runner:
 
         Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's own
         memory, valid until the next step. Reserves what it needs (all or nothing). Releases the GIL. After an error
-        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch), GenerationError.
+        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch), GenerationError,
+        ModelFormatError (the file was cut short while it was open).
         """
     def embeddings(self) -> Float32:
         """Final hidden states [n_outputs, n_embd] (after the output norm) of the last step's flagged positions."""

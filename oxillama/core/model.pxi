@@ -317,7 +317,8 @@ cdef class Runner:
 
         Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's own
         memory, valid until the next step. Reserves what it needs (all or nothing). Releases the GIL. After an error
-        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch), GenerationError.
+        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch), GenerationError,
+        ModelFormatError (the file was cut short while it was open).
         """
         cdef oxi.oxi_batch batch
         cdef oxi.oxi_error err
@@ -334,6 +335,8 @@ cdef class Runner:
             raise InvalidParameterError(f"a step takes 1 to {self.n_batch} tokens, not {tokens.shape[0]}")
         if not 1 <= seq_view.shape[0] <= tokens.shape[0]:
             raise InvalidParameterError(f"{seq_view.shape[0]} sequences cannot share {tokens.shape[0]} tokens")
+        # Embedding rows are read from the mapped file: see oxi_gguf_check.
+        self._program._file.still_whole()
         batch.tokens, batch.outputs = &tokens[0], &output_view[0]
         batch.seqs, batch.counts = &seq_view[0], &count_view[0]
         batch.n_tokens, batch.n_runs = <int32_t>tokens.shape[0], <int32_t>seq_view.shape[0]
