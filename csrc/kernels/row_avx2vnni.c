@@ -5,6 +5,7 @@
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
 #define DIRECT_TOKENS 4
+#define DIRECT_PAIRS 1
 #define SIGNED_BYTES 0
 #define WIDE_SUMS 1
 #include "vector_types.h"
@@ -31,6 +32,17 @@ static inline v_f32 load_half(const uint8_t *p)
 {
     return (v_f32)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
+
+static inline __m128i low_bytes(v_lanes v)
+{
+    int64_t bits;
+    __builtin_memcpy(&bits, &v, 8);
+    return _mm_cvtsi64_si128(bits);
+}
+
+static inline v_i32 widen_u8(v_lanes v) { return (v_i32)_mm256_cvtepu8_epi32(low_bytes(v)); }
+static inline v_i32 widen_i8(v_lanes v) { return (v_i32)_mm256_cvtepi8_epi32(low_bytes(v)); }
+static inline v_i16 widen_pairs(v_half v) { return (v_i16)_mm256_cvtepu8_epi16((__m128i)v); }
 
 #include "vector.h"
 

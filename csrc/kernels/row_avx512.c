@@ -5,6 +5,7 @@
 #define TILE_PANELS 2
 #define TILE_TOKENS 6
 #define DIRECT_TOKENS 8
+#define DIRECT_PAIRS 3
 #define SIGNED_BYTES 1
 #define WIDE_SUMS 0
 #include "vector_types.h"
@@ -38,6 +39,10 @@ static inline v_f32 load_half(const uint8_t *p)
 {
     return (v_f32)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
+
+static inline v_i32 widen_u8(v_lanes v) { return (v_i32)_mm512_cvtepu8_epi32((__m128i)v); }
+static inline v_i32 widen_i8(v_lanes v) { return (v_i32)_mm512_cvtepi8_epi32((__m128i)v); }
+static inline v_i16 widen_pairs(v_half v) { return (v_i16)_mm512_cvtepu8_epi16((__m256i)v); }
 
 #include "vector.h"
 

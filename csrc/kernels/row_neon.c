@@ -5,6 +5,7 @@
 #define TILE_PANELS 1
 #define TILE_TOKENS 3
 #define DIRECT_TOKENS 4
+#define DIRECT_PAIRS 1
 #define SIGNED_BYTES 1
 #define WIDE_SUMS 1
 #include "vector_types.h"
@@ -35,6 +36,20 @@ static inline v_f32 load_half(const uint8_t *p)
     __builtin_memcpy(&bits, p, 8);
     return (v_f32)vcvt_f32_f16(vreinterpret_f16_u16(bits));
 }
+
+static inline uint8x8_t low_bytes(v_lanes v)
+{
+    uint32_t bits;
+    __builtin_memcpy(&bits, &v, 4);
+    return vcreate_u8(bits);
+}
+
+static inline v_i32 widen_u8(v_lanes v) { return (v_i32)vmovl_u16(vget_low_u16(vmovl_u8(low_bytes(v)))); }
+static inline v_i32 widen_i8(v_lanes v)
+{
+    return (v_i32)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(low_bytes(v)))));
+}
+static inline v_i16 widen_pairs(v_half v) { return (v_i16)vmovl_u8((uint8x8_t)v); }
 
 #include "vector.h"
 

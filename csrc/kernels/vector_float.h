@@ -38,7 +38,7 @@ INLINE void direct_float(oxi_pack pack, int tokens, const oxi_matrix *m, int64_t
             const int n = cols < OXI_CHUNK ? (int)cols : OXI_CHUNK;
             for (int pair = 0; pair < n / 2; pair++) {
                 const size_t bytes = pack == OXI_PACK_F32 ? 128 : 64;
-                fetch_ahead(panel + bytes * (size_t)pair, bytes);
+                fetch(panel + AHEAD + bytes * (size_t)pair, bytes);
                 UNROLL for (int v = 0; v < STRIPS; v++) {
                     read_pair(pack, panel, pair, v, w);
                     UNROLL for (int t = 0; t < tokens; t++) {
