@@ -1,6 +1,6 @@
 /* Calls the fuzz target with damaged copies of the seeds, a bounded number of times: `driver COUNT [SEED [FILE...]]`.
- * Inputs that open and hold no less than their origin join a small pool and are damaged further. A crash leaves its input
- * in ./gguf-crash.bin, which `driver 0 0 gguf-crash.bin` runs again. */
+ * Inputs that open and hold no less than their origin join a small pool and are damaged further. A crash leaves its
+ * input in ./gguf-crash.bin, which `driver 0 0 gguf-crash.bin` runs again. */
 #include "fuzz/seeds.h"
 
 #include <fcntl.h>
@@ -84,8 +84,11 @@ static void insert_run(bytes *b, size_t at, const bytes *from, size_t n)
 
 static void damage(bytes *b, const bytes *other)
 {
-    static const uint64_t extremes[] = {0, 1, 2, 3, 4, 8, 9, 31, 32, 33, 255, 256, 65535, 0x7fffffff, 0x80000000, 0xffffffff,
-                                        0x100000000, 0x7fffffffffffffff, 0x8000000000000000, UINT64_MAX, UINT64_MAX - 31};
+    static const uint64_t extremes[] = {
+        0,  1,  2,   3,   4,     INT32_MAX,  (uint64_t)INT32_MAX + 1, INT64_MAX,       (uint64_t)INT64_MAX + 1,
+        8,  9,  31,  32,  33,    UINT32_MAX, (uint64_t)1 << 32,       UINT64_MAX - 31, UINT64_MAX,
+        64, 65, 255, 256, 65535,
+    };
     static const uint8_t widths[] = {1, 2, 4, 8};
     if (b->n == 0) return;
     /* Headers are where the decisions are: half of the damage goes to the first bytes. */

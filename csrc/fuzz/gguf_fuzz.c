@@ -1,5 +1,5 @@
-/* The fuzz target of the GGUF reader: opens the bytes as a file and, when that succeeds, touches everything the API hands
- * out. With libFuzzer: clang -fsanitize=fuzzer,address,undefined. Without: driver.c mutates and calls it (run.sh). */
+/* The fuzz target of the GGUF reader: opens the bytes as a file and, when that succeeds, touches everything the API
+ * hands out. With libFuzzer: clang -fsanitize=fuzzer,address,undefined. Without: driver.c mutates and calls it (run.sh). */
 #include "gguf/internal.h"
 
 #include <stdlib.h>
@@ -69,7 +69,7 @@ static uint64_t touch_file(const oxi_gguf *file, size_t size)
     return sum;
 }
 
-/* How many keys and tensors were read, plus 1; 0 when the bytes are no valid file. (What libFuzzer may be told is less.) */
+/* How many keys and tensors were read, plus 1; 0 when the bytes are no valid file. libFuzzer must not be told. */
 int oxi_fuzz_read(const uint8_t *data, size_t size);
 
 int oxi_fuzz_read(const uint8_t *data, size_t size)

@@ -22,14 +22,15 @@ oxi_status oxi_cursor_fail(const cursor *c, oxi_status code, const char *fmt, ..
     const char *path = oxi_path_label(c->path);
     if (!c->kind) return oxi_fail(c->err, code, "%s: %s", path, text);
     if (!c->name)
-        return oxi_fail(c->err, code, "%s: %s %" PRIu64 " of %" PRIu64 ": %s", path, c->kind, c->index + 1, c->count, text);
+        return oxi_fail(c->err, code, "%s: %s %" PRIu64 " of %" PRIu64 ": %s", path, c->kind, c->index + 1, c->count,
+                        text);
     return oxi_fail(c->err, code, "%s: %s '%s': %s", path, c->kind, oxi_gguf_quote(quoted, c->name, c->name_len), text);
 }
 
 oxi_status oxi_cursor_ended(const cursor *c, const char *what)
 {
     if (c->capped)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "%s runs past the first %zu bytes, the most a file's metadata may take",
+        return oxi_cursor_bad(c, "%s runs past the first %zu bytes, the most a file's metadata may take",
                                what, c->end);
-    return oxi_cursor_fail(c, OXI_ERR_FORMAT, "the file ends inside %s (at byte %zu of %zu)", what, c->at, c->end);
+    return oxi_cursor_bad(c, "the file ends inside %s (at byte %zu of %zu)", what, c->at, c->end);
 }

@@ -28,6 +28,7 @@ static inline size_t cursor_left(const cursor *c) { return c->end - c->at; }
 
 /* Fail with "FILE: key 'NAME': …", or as much of that as is known. */
 oxi_status oxi_cursor_fail(const cursor *c, oxi_status code, const char *fmt, ...) OXI_PRINTF(3, 4);
+#define oxi_cursor_bad(cursor, ...) oxi_cursor_fail(cursor, OXI_ERR_FORMAT, __VA_ARGS__)
 /* Fail because the file ends inside `what`. */
 oxi_status oxi_cursor_ended(const cursor *c, const char *what);
 
@@ -47,5 +48,9 @@ static inline oxi_status cursor_take(cursor *c, void *out, size_t n, const char 
     c->at += n;
     return OXI_OK;
 }
+
+/* values.c: a length and as many bytes; a value of kv->type (which is set) with everything in it checked. */
+oxi_status oxi_cursor_string(cursor *c, const uint8_t **text, uint64_t *n, const char *what);
+oxi_status oxi_cursor_value(cursor *c, oxi_kv *kv);
 
 #endif

@@ -25,7 +25,7 @@ static oxi_status no_memory(const char *path, oxi_error *err)
     return oxi_fail(err, OXI_ERR_NOMEM, "%s: out of memory", oxi_path_label(path));
 }
 
-/* ----------------------------------------------------------------------------------------------------------- indices */
+/* ---------------------------------------------------------------------------------------------------------- indices */
 
 static int compare_texts(const void *a, size_t n_a, const void *b, size_t n_b)
 {
@@ -69,7 +69,8 @@ static oxi_status index_tensors(oxi_gguf *g, oxi_error *err)
         char quoted[OXI_GGUF_QUOTE];
         if (by_name(items, g->tensor_order[i - 1], g->tensor_order[i]) == 0)
             return oxi_fail(err, OXI_ERR_FORMAT, "%s: tensor '%s': occurs twice",
-                            oxi_path_label(g->shards[e->tensor.shard].path), oxi_gguf_quote(quoted, e->name, e->name_len));
+                            oxi_path_label(g->shards[e->tensor.shard].path),
+                            oxi_gguf_quote(quoted, e->name, e->name_len));
     }
     return OXI_OK;
 }
@@ -91,7 +92,7 @@ static oxi_status copy_names(oxi_gguf *g, oxi_error *err)
     return OXI_OK;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- opening */
+/* ---------------------------------------------------------------------------------------------------------- opening */
 
 /* Takes over `path`; the mapping is opened by the caller. */
 static shard *add_shard(oxi_gguf *g, char *path)
@@ -110,7 +111,8 @@ static oxi_status check_sibling(const kv_list *kvs, const char *path, uint64_t n
     shard_keys keys;
     const oxi_status status = oxi_gguf_shard_keys(kvs, path, &keys, err);
     if (status != OXI_OK || (keys.no == no && keys.count == count)) return status;
-    return oxi_fail(err, OXI_ERR_FORMAT, "%s: by its keys is shard %" PRIu64 " of %" PRIu64 ", by its name %" PRIu64 " of %" PRIu64,
+    return oxi_fail(err, OXI_ERR_FORMAT,
+                    "%s: by its keys is shard %" PRIu64 " of %" PRIu64 ", by its name %" PRIu64 " of %" PRIu64,
                     oxi_path_label(path), keys.no + 1, keys.count, no + 1, count);
 }
 
@@ -124,7 +126,8 @@ static oxi_status open_sibling(oxi_gguf *g, uint64_t no, uint64_t count, oxi_err
     status = oxi_mapping_open(&s->map, path, err);
     if (status == OXI_ERR_IO && err->sys_errno == ENOENT) {
         errno = ENOENT;
-        return oxi_fail(err, OXI_ERR_IO, "%s: shard %" PRIu64 " of %" PRIu64 " is missing", oxi_path_label(path), no + 1, count);
+        return oxi_fail(err, OXI_ERR_IO, "%s: shard %" PRIu64 " of %" PRIu64 " is missing", oxi_path_label(path),
+                        no + 1, count);
     }
     if (status != OXI_OK) return status;
     kv_list kvs = {0};
@@ -149,14 +152,15 @@ static oxi_status open_siblings(oxi_gguf *g, oxi_error *err)
         char *first;
         status = oxi_gguf_shard_path(path, keys.no, 0, keys.count, &first, err);
         if (status != OXI_OK) return status;
-        oxi_fail(err, OXI_ERR_FORMAT, "%s: is shard %" PRIu64 " of %" PRIu64 "; open the first, %s", oxi_path_label(path),
-                 keys.no + 1, keys.count, oxi_path_label(first));
+        oxi_fail(err, OXI_ERR_FORMAT, "%s: is shard %" PRIu64 " of %" PRIu64 "; open the first, %s",
+                 oxi_path_label(path), keys.no + 1, keys.count, oxi_path_label(first));
         free(first);
         return OXI_ERR_FORMAT;
     }
     for (uint64_t no = 1; status == OXI_OK && no < keys.count; no++) status = open_sibling(g, no, keys.count, err);
     if (status == OXI_OK && keys.n_tensors != UINT64_MAX && keys.n_tensors != g->tensors.n)
-        return oxi_fail(err, OXI_ERR_FORMAT, "%s: key 'split.tensors.count': %" PRIu64 ", but the shards hold %" PRIu32 " tensors",
+        return oxi_fail(err, OXI_ERR_FORMAT,
+                        "%s: key 'split.tensors.count': %" PRIu64 ", but the shards hold %" PRIu32 " tensors",
                         oxi_path_label(path), keys.n_tensors, g->tensors.n);
     return status;
 }
@@ -213,7 +217,7 @@ void oxi_gguf_close(oxi_gguf **file)
     free(g);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ looking */
+/* ---------------------------------------------------------------------------------------------------------- looking */
 
 uint64_t oxi_gguf_n_kv(const oxi_gguf *file) { return file->kvs.n; }
 

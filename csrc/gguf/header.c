@@ -14,12 +14,6 @@
 
 #define KV_MIN 14      /* length, a letter, type, a byte of value */
 #define TENSOR_MIN 25  /* length, a letter, n_dims 0, type, offset */
-#define STRING_MIN 8
-#define ARRAY_MIN 12
-
-static const uint8_t scalar_sizes[13] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-
-static size_t scalar_size(uint32_t type) { return type < sizeof scalar_sizes ? scalar_sizes[type] : 0; }
 
 bool oxi_gguf_grow(void **items, uint32_t n, uint32_t *capacity, size_t item_size)
 {
@@ -32,86 +26,6 @@ bool oxi_gguf_grow(void **items, uint32_t n, uint32_t *capacity, size_t item_siz
     return true;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- values */
-
-static oxi_status read_string(cursor *c, const uint8_t **text, uint64_t *n, const char *what)
-{
-    oxi_status status = cursor_take(c, n, sizeof *n, what);
-    if (status != OXI_OK) return status;
-    *text = cursor_here(c);
-    if (*n <= cursor_left(c)) {
-        c->at += (size_t)*n;
-        return OXI_OK;
-    }
-    return oxi_cursor_fail(c, OXI_ERR_FORMAT, "%s claims %" PRIu64 " bytes, and %zu are left", what, *n, cursor_left(c));
-}
-
-static oxi_status check_bools(const cursor *c, const uint8_t *values, uint64_t n)
-{
-    for (uint64_t i = 0; i < n; i++)
-        if (values[i] > 1) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "%u is not a boolean (0 or 1)", values[i]);
-    return OXI_OK;
-}
-
-static oxi_status read_array(cursor *c, oxi_kv *kv, int depth);
-
-static oxi_status read_items(cursor *c, const oxi_kv *kv, int depth)
-{
-    oxi_status status = OXI_OK;
-    oxi_kv item;
-    for (uint64_t i = 0; status == OXI_OK && i < kv->n; i++)
-        status = kv->elem == OXI_KV_STRING ? read_string(c, &item.data, &item.n, "a string in the array")
-                                           : read_array(c, &item, depth + 1);
-    return status;
-}
-
-static oxi_status read_array(cursor *c, oxi_kv *kv, int depth)
-{
-    if (depth > OXI_GGUF_MAX_DEPTH)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "arrays are nested more than %d deep", OXI_GGUF_MAX_DEPTH);
-    oxi_status status = cursor_take(c, &kv->elem, sizeof kv->elem, "an array's type");
-    if (status == OXI_OK) status = cursor_take(c, &kv->n, sizeof kv->n, "an array's count");
-    if (status != OXI_OK) return status;
-    const size_t size = scalar_size(kv->elem);
-    if (!size && kv->elem != OXI_KV_STRING && kv->elem != OXI_KV_ARRAY)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "array of unknown type %" PRIu32, kv->elem);
-    const size_t least = size ? size : kv->elem == OXI_KV_STRING ? STRING_MIN : ARRAY_MIN;
-    if (kv->n > cursor_left(c) / least)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "array claims %" PRIu64 " elements, more than the %zu bytes left can hold",
-                               kv->n, cursor_left(c));
-    kv->type = OXI_KV_ARRAY;
-    kv->data = cursor_here(c);
-    if (!size) return read_items(c, kv, depth);
-    c->at += (size_t)kv->n * size;
-    return kv->elem == OXI_KV_BOOL ? check_bools(c, kv->data, kv->n) : OXI_OK;
-}
-
-static oxi_status read_value(cursor *c, oxi_kv *kv)
-{
-    kv->elem = 0;
-    kv->n = 1;
-    if (kv->type == OXI_KV_ARRAY) return read_array(c, kv, 1);
-    if (kv->type == OXI_KV_STRING) return read_string(c, &kv->data, &kv->n, "its string");
-    const size_t size = scalar_size(kv->type);
-    if (!size) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "unknown value type %" PRIu32, kv->type);
-    kv->data = cursor_here(c);
-    const oxi_status status = cursor_skip(c, size, "its value");
-    return status == OXI_OK && kv->type == OXI_KV_BOOL ? check_bools(c, kv->data, 1) : status;
-}
-
-bool oxi_gguf_kv_unsigned(const oxi_kv *kv, uint64_t *value)
-{
-    static const uint16_t integers = 1 << OXI_KV_U8 | 1 << OXI_KV_I8 | 1 << OXI_KV_U16 | 1 << OXI_KV_I16 | 1 << OXI_KV_U32 |
-                                     1 << OXI_KV_I32 | 1 << OXI_KV_U64 | 1 << OXI_KV_I64;
-    if (!(integers >> kv->type & 1)) return false;
-    const size_t size = scalar_size(kv->type);
-    const bool is_signed = kv->type == OXI_KV_I8 || kv->type == OXI_KV_I16 || kv->type == OXI_KV_I32 || kv->type == OXI_KV_I64;
-    if (is_signed && kv->data[size - 1] & 0x80) return false;
-    *value = 0;
-    memcpy(value, kv->data, size);
-    return true;
-}
-
 const oxi_kv *oxi_gguf_kv_named(const kv_list *kvs, const char *key)
 {
     const size_t n = strlen(key);
@@ -120,19 +34,19 @@ const oxi_kv *oxi_gguf_kv_named(const kv_list *kvs, const char *key)
     return NULL;
 }
 
-/* -------------------------------------------------------------------------------------------------- keys and tensors */
+/* ------------------------------------------------------------------------------------------------- keys and tensors */
 
 static oxi_status read_name(cursor *c, const char *what, size_t most)
 {
     const uint8_t *text;
     uint64_t n = 0;
-    oxi_status status = read_string(c, &text, &n, what);
+    oxi_status status = oxi_cursor_string(c, &text, &n, what);
     if (status != OXI_OK) return status;
-    if (n == 0) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "%s is empty", what);
+    if (n == 0) return oxi_cursor_bad(c, "%s is empty", what);
     c->name = text;
     c->name_len = (size_t)n;
-    if (n > most) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "%s has %" PRIu64 " bytes, %zu are allowed", what, n, most);
-    if (memchr(text, 0, (size_t)n)) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "%s holds a zero byte", what);
+    if (n > most) return oxi_cursor_bad(c, "%s has %" PRIu64 " bytes, %zu are allowed", what, n, most);
+    if (memchr(text, 0, (size_t)n)) return oxi_cursor_bad(c, "%s holds a zero byte", what);
     return OXI_OK;
 }
 
@@ -152,7 +66,7 @@ static oxi_status read_kvs(cursor *c, uint64_t count, kv_list *kvs)
         if (status != OXI_OK) return status;
         oxi_kv kv = {.key = (const char *)c->name, .key_len = c->name_len};
         status = cursor_take(c, &kv.type, sizeof kv.type, "its type");
-        if (status == OXI_OK) status = read_value(c, &kv);
+        if (status == OXI_OK) status = oxi_cursor_value(c, &kv);
         if (status != OXI_OK) return status;
         if (!oxi_gguf_grow((void **)&kvs->items, kvs->n, &kvs->capacity, sizeof *kvs->items))
             return oxi_cursor_fail(c, OXI_ERR_NOMEM, "out of memory");
@@ -166,20 +80,21 @@ static oxi_status measure_tensor(const cursor *c, oxi_tensor *t)
 {
     t->n_elements = 1;
     for (uint32_t d = 0; d < t->n_dims; d++) {
-        if (t->ne[d] == 0) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "dimension %" PRIu32 " is 0", d);
+        if (t->ne[d] == 0) return oxi_cursor_bad(c, "dimension %" PRIu32 " is 0", d);
         if (__builtin_mul_overflow(t->n_elements, t->ne[d], &t->n_elements) || t->n_elements > INT64_MAX)
-            return oxi_cursor_fail(c, OXI_ERR_FORMAT, "its dimensions multiply to more than 2^63 - 1 elements");
+            return oxi_cursor_bad(c, "its dimensions multiply to more than 2^63 - 1 elements");
     }
     const oxi_type_info *type = oxi_type_describe(t->type);
     if (!type->name)
-        return oxi_cursor_fail(c, OXI_ERR_UNSUPPORTED, "has type number %" PRIu32 ", which this version does not know", t->type);
+        return oxi_cursor_fail(c, OXI_ERR_UNSUPPORTED, "has type number %" PRIu32 ", which this version does not know",
+                               t->type);
     if (!type->block_size)
         return oxi_cursor_fail(c, OXI_ERR_UNSUPPORTED, "has type %s, which the format has withdrawn", type->name);
     if (t->ne[0] % type->block)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "rows of %" PRIu64 " elements are no multiple of %s's block of %" PRIu32,
+        return oxi_cursor_bad(c, "rows of %" PRIu64 " elements are no multiple of %s's block of %" PRIu32,
                                t->ne[0], type->name, type->block);
     if (__builtin_mul_overflow(t->n_elements / type->block, (uint64_t)type->block_size, &t->n_bytes))
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "its size in bytes does not fit 64 bits");
+        return oxi_cursor_bad(c, "its size in bytes does not fit 64 bits");
     return OXI_OK;
 }
 
@@ -191,7 +106,7 @@ static oxi_status read_tensor(cursor *c, tensor_entry *entry)
     if (status != OXI_OK) return status;
     entry->name = c->name;
     entry->name_len = c->name_len;
-    if (t->n_dims > 4) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "has %" PRIu32 " dimensions, at most 4 are allowed", t->n_dims);
+    if (t->n_dims > 4) return oxi_cursor_bad(c, "has %" PRIu32 " dimensions, at most 4 are allowed", t->n_dims);
     /* No dimensions at all is a single number, as the reference implementation has it. */
     for (int d = 0; d < 4; d++) t->ne[d] = 1;
     status = cursor_take(c, t->ne, t->n_dims * sizeof t->ne[0], "its dimensions");
@@ -203,7 +118,7 @@ static oxi_status read_tensor(cursor *c, tensor_entry *entry)
 static oxi_status read_tensors(cursor *c, uint64_t count, uint32_t shard, tensor_list *tensors)
 {
     if (count > OXI_GGUF_MAX_ENTRIES - tensors->n)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "the shards together claim more than %u tensors", OXI_GGUF_MAX_ENTRIES);
+        return oxi_cursor_bad(c, "the shards together claim more than %u tensors", OXI_GGUF_MAX_ENTRIES);
     for (uint64_t i = 0; i < count; i++) {
         start_item(c, "tensor", i, count);
         tensor_entry entry = {.tensor.shard = shard};
@@ -216,15 +131,15 @@ static oxi_status read_tensors(cursor *c, uint64_t count, uint32_t shard, tensor
     return OXI_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------ the whole file */
+/* --------------------------------------------------------------------------------------------------- the whole file */
 
 static oxi_status check_count(const cursor *c, uint64_t n, size_t least, const char *what)
 {
     if (n > cursor_left(c) / least)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "claims %" PRIu64 " %s, more than its %zu bytes can hold: it is cut short or damaged",
+        return oxi_cursor_bad(c, "claims %" PRIu64 " %s, more than its %zu bytes can hold: it is cut short or damaged",
                                n, what, c->end);
     if (n > OXI_GGUF_MAX_ENTRIES)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "claims %" PRIu64 " %s, at most %u are read", n, what, OXI_GGUF_MAX_ENTRIES);
+        return oxi_cursor_bad(c, "claims %" PRIu64 " %s, at most %u are read", n, what, OXI_GGUF_MAX_ENTRIES);
     return OXI_OK;
 }
 
@@ -238,14 +153,15 @@ static oxi_status read_counts(cursor *c, uint64_t *n_tensors, uint64_t *n_kv)
     if (memcmp(magic, "FUGG", 4) == 0)
         return oxi_cursor_fail(c, OXI_ERR_UNSUPPORTED, "is a big-endian GGUF file; only little-endian ones are read");
     if (memcmp(magic, "GGUF", 4) != 0)
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "is not a GGUF file (it begins with '%s')", oxi_gguf_quote(quoted, magic, 4));
+        return oxi_cursor_bad(c, "is not a GGUF file (it begins with '%s')", oxi_gguf_quote(quoted, magic, 4));
     status = cursor_take(c, &version, sizeof version, "the version");
     if (status != OXI_OK) return status;
     if (version && !(version & 0xffff))
         return oxi_cursor_fail(c, OXI_ERR_UNSUPPORTED, "is a big-endian GGUF file; only little-endian ones are read");
-    if (version == 0) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "has GGUF version 0, which never was");
+    if (version == 0) return oxi_cursor_bad(c, "has GGUF version 0, which never was");
     if (version == 1 || version > 3)
-        return oxi_cursor_fail(c, OXI_ERR_UNSUPPORTED, "has GGUF version %" PRIu32 "; versions 2 and 3 are read", version);
+        return oxi_cursor_fail(c, OXI_ERR_UNSUPPORTED, "has GGUF version %" PRIu32 "; versions 2 and 3 are read",
+                               version);
     status = cursor_take(c, n_tensors, sizeof *n_tensors, "the number of tensors");
     if (status == OXI_OK) status = cursor_take(c, n_kv, sizeof *n_kv, "the number of keys");
     if (status != OXI_OK) return status;
@@ -262,10 +178,10 @@ static oxi_status read_alignment(cursor *c, const kv_list *kvs, uint32_t *alignm
     c->kind = "key";
     c->name = (const uint8_t *)key;
     c->name_len = sizeof key - 1;
-    if (kv->type != OXI_KV_U32) return oxi_cursor_fail(c, OXI_ERR_FORMAT, "must be a u32");
+    if (kv->type != OXI_KV_U32) return oxi_cursor_bad(c, "must be a u32");
     memcpy(alignment, kv->data, sizeof *alignment);
     if (*alignment < 8 || *alignment > OXI_GGUF_MAX_ALIGNMENT || *alignment & (*alignment - 1))
-        return oxi_cursor_fail(c, OXI_ERR_FORMAT, "%" PRIu32 " is not a power of two from 8 to %u", *alignment,
+        return oxi_cursor_bad(c, "%" PRIu32 " is not a power of two from 8 to %u", *alignment,
                                OXI_GGUF_MAX_ALIGNMENT);
     return OXI_OK;
 }
@@ -299,14 +215,15 @@ static oxi_status check_overlap(cursor *c, const tensor_entry *entries, uint32_t
         if (b->offset - a->offset >= a->tensor.n_bytes) continue;
         char quoted[OXI_GGUF_QUOTE];
         name_tensor(c, b);
-        status = oxi_cursor_fail(c, OXI_ERR_FORMAT, "its data overlaps that of '%s'", oxi_gguf_quote(quoted, a->name, a->name_len));
+        status = oxi_cursor_bad(c, "its data overlaps that of '%s'", oxi_gguf_quote(quoted, a->name, a->name_len));
     }
     free(order);
     return status;
 }
 
 /* From here on a tensor's data pointer is good for n_bytes. */
-static oxi_status place_tensors(cursor *c, const oxi_mapping *map, uint32_t alignment, tensor_entry *entries, uint32_t n)
+static oxi_status place_tensors(cursor *c, const oxi_mapping *map, uint32_t alignment, tensor_entry *entries,
+                                uint32_t n)
 {
     const uint64_t start = ((uint64_t)c->at + alignment - 1) & ~((uint64_t)alignment - 1);
     const uint64_t room = start < map->size ? map->size - start : 0;
@@ -314,12 +231,13 @@ static oxi_status place_tensors(cursor *c, const oxi_mapping *map, uint32_t alig
         tensor_entry *e = &entries[i];
         name_tensor(c, e);
         if (e->offset & (alignment - 1))
-            return oxi_cursor_fail(c, OXI_ERR_FORMAT, "offset %" PRIu64 " is no multiple of the alignment, %" PRIu32, e->offset, alignment);
+            return oxi_cursor_bad(c, "offset %" PRIu64 " is no multiple of the alignment, %" PRIu32, e->offset,
+                                  alignment);
         if (e->offset > room || e->tensor.n_bytes > room - e->offset)
-            return oxi_cursor_fail(c, OXI_ERR_FORMAT,
-                                   "its %" PRIu64 " bytes at offset %" PRIu64 " lie past the file's end (%" PRIu64
-                                   " bytes of data): the file is cut short or damaged",
-                                   e->tensor.n_bytes, e->offset, room);
+            return oxi_cursor_bad(c,
+                                  "its %" PRIu64 " bytes at offset %" PRIu64 " lie past the file's end (%" PRIu64
+                                  " bytes of data): the file is cut short or damaged",
+                                  e->tensor.n_bytes, e->offset, room);
         e->tensor.data = map->data + start + e->offset;
     }
     return check_overlap(c, entries, n);

@@ -37,10 +37,14 @@ bool oxi_gguf_grow(void **items, uint32_t n, uint32_t *capacity, size_t item_siz
 /* header.c: read and check one file, appending to both lists (kept for the caller to free, whatever the outcome). */
 oxi_status oxi_gguf_read_header(const oxi_mapping *map, const char *path, uint32_t shard, kv_list *kvs,
                                 tensor_list *tensors, oxi_error *err);
+const oxi_kv *oxi_gguf_kv_named(const kv_list *kvs, const char *key);
+
+/* values.c: bytes of a scalar; 0 for strings, arrays and numbers that are no type. */
+size_t oxi_gguf_scalar_size(uint32_t type);
 /* A scalar of any integer type that is >= 0. */
 bool oxi_gguf_kv_unsigned(const oxi_kv *kv, uint64_t *value);
-const oxi_kv *oxi_gguf_kv_named(const kv_list *kvs, const char *key);
-/* Printable ASCII of a string from a file, cut to fit, for an error's line. */
+
+/* cursor.c: printable ASCII of a string from a file, cut to fit an error's line. */
 #define OXI_GGUF_QUOTE 80
 const char *oxi_gguf_quote(char out[OXI_GGUF_QUOTE], const uint8_t *text, size_t n);
 
@@ -54,8 +58,9 @@ typedef struct shard_keys {
 } shard_keys;
 
 oxi_status oxi_gguf_shard_keys(const kv_list *kvs, const char *path, shard_keys *keys, oxi_error *err);
-/* The path of shard `to` (from 0), made from that of shard `from`, which must end in "-00001-of-00003.gguf" or the like. */
-oxi_status oxi_gguf_shard_path(const char *path, uint64_t from, uint64_t to, uint64_t count, char **out, oxi_error *err);
+/* The path of shard `to` (from 0), made from that of shard `from`, which must end in "-00001-of-00003.gguf" or so. */
+oxi_status oxi_gguf_shard_path(const char *path, uint64_t from, uint64_t to, uint64_t count, char **out,
+                               oxi_error *err);
 
 /* Read a file that already lies in memory, which must outlive the handle. Files of several shards are refused. */
 oxi_status oxi_gguf_open_memory(oxi_gguf **out, const void *bytes, size_t size, const char *label, oxi_error *err);

@@ -13,7 +13,8 @@ static oxi_status read_key(const kv_list *kvs, const char *path, const char *key
     const oxi_kv *kv = oxi_gguf_kv_named(kvs, key);
     *value = absent;
     if (kv && !oxi_gguf_kv_unsigned(kv, value))
-        return oxi_fail(err, OXI_ERR_FORMAT, "%s: key '%s': must be a whole number of at least 0", oxi_path_label(path), key);
+        return oxi_fail(err, OXI_ERR_FORMAT, "%s: key '%s': must be a whole number of at least 0",
+                        oxi_path_label(path), key);
     return OXI_OK;
 }
 
@@ -44,7 +45,8 @@ oxi_status oxi_gguf_shard_path(const char *path, uint64_t from, uint64_t to, uin
     *out = NULL;
     if (n < (size_t)n_tail || strcmp(path + n - n_tail, tail) != 0)
         return oxi_fail(err, OXI_ERR_FORMAT,
-                        "%s: is shard %" PRIu64 " of %" PRIu64 ", so its name must end in '%s' for the others to be found",
+                        "%s: is shard %" PRIu64 " of %" PRIu64
+                        ", so its name must end in '%s' for the others to be found",
                         oxi_path_label(path), from + 1, count, tail);
     char *sibling = malloc(n + 1);
     if (!sibling) return oxi_fail(err, OXI_ERR_NOMEM, "%s: out of memory", oxi_path_label(path));

@@ -1,5 +1,5 @@
 /* Stepping through arrays whose elements have no fixed size. The opening has checked every length met here. */
-#include "oxillama.h"
+#include "gguf/internal.h"
 
 #include <string.h>
 
@@ -9,12 +9,6 @@ static const uint8_t *take(const uint8_t *at, void *out, size_t n)
     return at + n;
 }
 
-static size_t scalar_bytes(uint32_t type, uint64_t n)
-{
-    static const uint8_t sizes[13] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    return (size_t)n * sizes[type];
-}
-
 /* Read the array header at `at` into `array`; returns where the whole array ends. */
 static const uint8_t *walk_array(const uint8_t *at, oxi_kv *array)
 {
@@ -22,7 +16,8 @@ static const uint8_t *walk_array(const uint8_t *at, oxi_kv *array)
     at = take(at, &array->elem, sizeof array->elem);
     at = take(at, &array->n, sizeof array->n);
     array->data = at;
-    if (array->elem != OXI_KV_STRING && array->elem != OXI_KV_ARRAY) return at + scalar_bytes(array->elem, array->n);
+    const size_t size = oxi_gguf_scalar_size(array->elem);
+    if (size) return at + (size_t)array->n * size;
     oxi_kv item;
     for (uint64_t i = 0; i < array->n; i++) oxi_gguf_next(array, &at, &item);
     return at;

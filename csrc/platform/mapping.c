@@ -31,7 +31,8 @@ static oxi_status measure(int fd, const char *path, size_t *size, oxi_error *err
         return oxi_fail(err, OXI_ERR_FORMAT, "%s: is a device, pipe or socket, not a model file", oxi_path_label(path));
     if (st.st_size <= 0) return oxi_fail(err, OXI_ERR_FORMAT, "%s: the file is empty", oxi_path_label(path));
     if ((uint64_t)st.st_size > SIZE_MAX / 2)
-        return oxi_fail(err, OXI_ERR_UNSUPPORTED, "%s: too large for this machine's address space", oxi_path_label(path));
+        return oxi_fail(err, OXI_ERR_UNSUPPORTED, "%s: too large for this machine's address space",
+                        oxi_path_label(path));
     *size = (size_t)st.st_size;
     return OXI_OK;
 }

@@ -1,4 +1,4 @@
-/* Memory for weights, caches and scratch: aligned for the widest vector register, zeroed, huge pages where they help. */
+/* Memory for weights, caches and scratch: zeroed, aligned for the widest register, in huge pages where they help. */
 #ifndef OXI_MEMORY_H
 #define OXI_MEMORY_H
 

@@ -1,9 +1,9 @@
-/* The thread pool. Waiting is the same everywhere in it: look at a word for a while, then sleep until it changes. How long
- * a while is learnt per word: a look that was rewarded doubles it, one in vain halves it, so that threads which have a
- * processor each meet without system calls, and threads that share one do not keep each other from running.
+/* The thread pool. Waiting is the same everywhere in it: look at a word for a while, then sleep until it changes. How
+ * long a while is learnt per word: a look that was rewarded doubles it, one in vain halves it, so that threads which have
+ * a processor each meet without system calls, and threads that share one do not keep each other from running.
  *
- * Three words change: `round` when a job starts (or the pool ends), `running` when a worker leaves a job, `phase` when a
- * barrier opens. Whoever sleeps first counts itself in the word's `sleepers`, and whoever changes the word afterwards
+ * Three words change: `round` when a job starts (or the pool ends), `running` when a worker leaves a job, `phase` when
+ * a barrier opens. Whoever sleeps first counts itself in the word's `sleepers`, and whoever changes the word afterwards
  * reads that count; both are sequentially consistent, so either the sleeper sees the new word or the changer sees the
  * sleeper. Without sleepers nobody makes a system call.
  */
@@ -25,8 +25,8 @@
 
 #define MAX_THREADS 1024
 #define STACK_BYTES ((size_t)2 << 20)
-/* At most: longer than threads with equal work are usually apart; short enough that an idle pool is asleep before anyone
- * could measure it. At least: so that a processor that has become free is found again. */
+/* At most: longer than threads with equal work are usually apart; short enough that an idle pool is asleep before
+ * anyone could measure it. At least: so that a processor that has become free is found again. */
 #define SPIN_MOST_NS 100000
 #define SPIN_LEAST_NS 2000
 #define LOOKS_PER_CLOCK 16

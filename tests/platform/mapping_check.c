@@ -65,7 +65,8 @@ int main(int argc, char **argv)
 
     EXPECT(oxi_mapping_check(&map, path, &err) == OXI_OK);
     EXPECT(truncate(path, 4096) == 0);
-    EXPECT(oxi_mapping_check(&map, path, &err) == OXI_ERR_FORMAT && strstr(err.text, "was cut from 8388613 to 4096 bytes"));
+    EXPECT(oxi_mapping_check(&map, path, &err) == OXI_ERR_FORMAT);
+    EXPECT(strstr(err.text, "was cut from 8388613 to 4096 bytes"));
     oxi_mapping_close(&map);
     EXPECT(map.data == NULL && map.fd == -1);
     return 0;

@@ -1,4 +1,4 @@
-/* Run by test_pool.py: exercises the pool and the allocator, and exits 1 with a line on stderr when a promise is broken. */
+/* Run by test_pool.py: exercises pool and allocator, and exits 1 with a line on stderr when a promise is broken. */
 #include "oxillama.h"
 #include "platform/memory.h"
 
@@ -76,7 +76,8 @@ static double cpu_seconds(void)
 {
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
-    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + 1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+    const double seconds = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec);
+    return seconds + 1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 }
 
 /* Half a second of doing nothing: a spinning pool of 4 would use 2 s of processor time, a sleeping one none. */
@@ -118,7 +119,7 @@ static void check_memory(void)
         oxi_free(m);
     }
     oxi_free(NULL);
-    EXPECT(!oxi_alloc(SIZE_MAX) && !oxi_alloc(SIZE_MAX - 64) && !oxi_alloc(SIZE_MAX - 128), "SIZE_MAX bytes were given");
+    EXPECT(!oxi_alloc(SIZE_MAX) && !oxi_alloc(SIZE_MAX - 64) && !oxi_alloc(SIZE_MAX - 128), "too much was given");
     EXPECT(!oxi_alloc(SIZE_MAX - ((size_t)3 << 20)), "the round-up to a huge page wrapped");
     EXPECT(!oxi_alloc_array(SIZE_MAX / 2, 3), "an overflowing product was given");
 }
