@@ -167,6 +167,11 @@ class Engine:
         """Whether requests are taken: false once it drains, has stopped or failed."""
         return not (self._draining or self._stopped.is_set())
 
+    async def wait_stopped(self) -> str | None:
+        """Return when the compute thread has ended: None if it was told to, else why it failed."""
+        await self._stopped.wait()
+        return self._failure
+
     @asynccontextmanager
     async def generate(self, request: GenerationRequest) -> AsyncIterator[EngineStream]:
         """See `protocol.EngineLike.generate`. Leaving frees the pages before the next step is planned."""

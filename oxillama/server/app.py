@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from quart import Response, current_app, request
 from quart_trio import QuartTrio
 
+from oxillama.server import transport
 from oxillama.server.asgi import HTTPConnection, ServerRequest
 from oxillama.server.auth import OPEN_PATHS, Keyring
 from oxillama.server.config import ServerConfig, load_config
@@ -51,6 +52,7 @@ def create_app(
     failure ends the program.
     """
     config = load_config() if config is None else config
+    transport.install()
     app = Application("oxillama.server", static_folder=None)
     app.state = ServerState(config, make_logger(config))
     app.keyring = Keyring(config.api_keys)

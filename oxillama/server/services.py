@@ -6,10 +6,12 @@ import os
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import trio
 
 from oxillama.assistants.service import open_assistants
-from oxillama.errors import InvalidParameterError, StoreError
+from oxillama.errors import EngineClosedError, InvalidParameterError, StoreError
 from oxillama.server.state import Phase, ServerState
 
 if TYPE_CHECKING:
@@ -17,16 +19,27 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from oxillama.assistants.service import Assistants
-    from oxillama.engine import Engine
+    from oxillama.engine.engine import Engine
+    from oxillama.engine.parts import Progress
     from oxillama.engine.protocol import EngineLike
     from oxillama.server.config import ServerConfig
 
 
 @asynccontextmanager
-async def running(state: ServerState) -> AsyncIterator[None]:
-    """Load the model and serve it until the block is left. Raises what loading raises."""
-    async with open_engine(state.config) as engine, attached(state, engine):
+async def running(state: ServerState, *, progress: Progress | None = None) -> AsyncIterator[None]:
+    """Load the model and serve it until the block is left. Raises what loading raises.
+
+    Should the engine fail, the block is cancelled and EngineClosedError raised. An engine that is attached already is
+    only served.
+    """
+    if state.engine is not None:
         yield
+        return
+    async with open_engine(state.config, progress=progress) as engine, trio.open_nursery() as nursery:
+        nursery.start_soon(_fail_with, engine)
+        async with attached(state, engine):
+            yield
+        nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -70,11 +83,25 @@ def default_data_dir() -> Path:
     return (Path(base) if os.path.isabs(base) else Path("~/.local/share").expanduser()) / "oxillama"
 
 
-def open_engine(config: ServerConfig) -> AbstractAsyncContextManager[Engine]:
+async def _fail_with(engine: Engine) -> None:
+    raise EngineClosedError(await engine.wait_stopped() or "the engine has stopped")
+
+
+def open_engine(config: ServerConfig, *, progress: Progress | None = None) -> AbstractAsyncContextManager[Engine]:
     """The engine that `config` describes, not yet loaded."""
-    from oxillama.engine import Engine, EngineConfig  # deferred: the C core is for those who need it
+    from oxillama.engine.config import EngineConfig  # deferred: the C core is for those who need it
+    from oxillama.engine.engine import Engine
 
     if config.model is None:
         message = "no model is named: set `model` in oxillama.toml, OXILLAMA_MODEL or --model to a GGUF file"
         raise InvalidParameterError(message, param="model")
-    return Engine.open(config.model, EngineConfig())
+    given: dict[str, Any] = {
+        "n_threads": config.threads,
+        "n_ctx": config.ctx_size,
+        "parallel": config.parallel,
+        "max_waiting": config.max_waiting,
+        "max_generation_s": config.generation_timeout,
+    }
+    return Engine.open(
+        config.model, EngineConfig(**{k: v for k, v in given.items() if v is not None}), progress=progress
+    )
