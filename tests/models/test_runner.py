@@ -1,0 +1,247 @@
+"""What a step accepts, what it leaves behind after an error, and what its results may be used for."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+from oxillama.errors import GenerationError, InvalidParameterError
+from oxillama.models import load_model
+from tests.support.oracles import nmse
+from tests.support.tiny_models import TinyModel, tiny_model
+
+MIXTURE = {"n_expert": 4, "n_expert_used": 2}
+BLOCKS_OF_256 = {"n_embd": 256, "n_ff": 256, "head_dim": 64}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("runner") / "m.gguf")
+
+
+@pytest.fixture
+def runner(path):
+    return load_model(path, n_threads=2, n_batch=64, kv_pages=16).runner
+
+
+def step(runner, tokens, seq=None, outputs=True):
+    """The logits of all tokens, copied: the next step overwrites the runner's own."""
+    seq = runner.seq_open() if seq is None else seq
+    return runner.step(np.asarray(tokens, np.int32), [seq], [len(tokens)], np.full(len(tokens), outputs)).copy()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "counts", "flags", "complaint"),
+    [
+        ([128], [1], 1, "token 128 is not in the vocabulary of 128"),
+        ([-1], [1], 1, "token -1 is not in the vocabulary"),
+        ([1, 2], [1], 2, "the counts add up to 1, and there are 2 tokens"),
+        ([1], [0], 1, "gets 0 tokens"),
+        ([1], [-1], 1, "gets -1 tokens"),
+        ([], [1], 0, "1 to 64 tokens, not 0"),
+        ([1] * 65, [65], 65, "1 to 64 tokens, not 65"),
+        ([1, 2], [2], 1, "2 tokens, but 1 output flags"),
+        ([1, 2], [1, 1], 2, "1 sequences, but 2 counts"),
+    ],
+)
+def test_a_step_that_makes_no_sense_is_refused_and_changes_nothing(runner, tokens, counts, flags, complaint):
+    seq = runner.seq_open()
+    free = runner.free_pages
+    with pytest.raises(InvalidParameterError, match=complaint):
+        runner.step(np.array(tokens, np.int32), [seq], counts, np.ones(flags, bool))
+    assert (runner.seq_len(seq), runner.free_pages) == (0, free)
+
+
+def test_a_sequence_may_not_appear_twice(runner):
+    seq = runner.seq_open()
+    with pytest.raises(InvalidParameterError, match="appears twice"):
+        runner.step(np.array([1, 2], np.int32), [seq, seq], [1, 1], np.ones(2, bool))
+    assert runner.seq_len(seq) == 0
+
+
+def test_a_step_without_outputs_only_fills_the_cache(runner):
+    seq = runner.seq_open()
+    assert step(runner, [1, 2, 3], seq, outputs=False).shape == (0, 128)
+    assert runner.seq_len(seq) == 3
+    assert np.array_equal(step(runner, [4], seq)[0], step(runner, [1, 2, 3, 4])[3])
+
+
+def test_after_truncating_a_sequence_continues_as_if_the_rest_had_never_been(runner):
+    seq = runner.seq_open()
+    step(runner, list(range(50)), seq)
+    runner.seq_truncate(seq, 33)
+    again = step(runner, [99, 98], seq)
+    assert np.array_equal(again, step(runner, [*range(33), 99, 98])[-2:])
+
+
+def test_a_fork_and_its_origin_go_their_own_ways(runner):
+    seq = runner.seq_open()
+    step(runner, list(range(40)), seq)
+    fork = runner.seq_fork(seq, 37)
+    one, two = step(runner, [7], seq), step(runner, [8], fork)
+    assert np.array_equal(one[0], step(runner, [*range(40), 7])[-1])
+    assert np.array_equal(two[0], step(runner, [*range(37), 8])[-1])
+
+
+def test_cancelling_leaves_the_sequence_as_it_was(path):
+    runner = load_model(path, n_threads=2, n_batch=512, kv_pages=64, n_ctx=2048).runner
+    seq = runner.seq_open()
+    before = step(runner, [1, 2, 3], seq)
+    free, done = runner.free_pages, threading.Event()
+
+    def cancel_until_done():
+        while not done.is_set():
+            runner.cancel()
+
+    canceller = threading.Thread(target=cancel_until_done)
+    canceller.start()
+    try:
+        with pytest.raises(GenerationError, match="cancelled"):
+            for _ in range(50):  # a step may end before the other thread gets its turn
+                step(runner, [5] * 512, seq)
+                runner.seq_truncate(seq, 3)
+    finally:
+        done.set()
+        canceller.join()
+    assert (runner.seq_len(seq), runner.free_pages) == (3, free)
+    assert np.array_equal(step(runner, [1, 2, 3]), before)
+    assert np.array_equal(step(runner, [9], seq)[0], step(runner, [1, 2, 3, 9])[3])
+
+
+def test_a_cancel_between_steps_is_forgotten(runner):
+    runner.cancel()
+    assert step(runner, [1]).shape == (1, 128)
+
+
+def test_results_outlive_the_runner_and_cannot_be_written(path):
+    runner = load_model(path, n_threads=1).runner
+    logits = runner.step(np.array([1, 2], np.int32), [runner.seq_open()], [2], np.ones(2, bool))
+    kept = logits.copy()
+    runner.close()
+    del runner
+    gc.collect()
+    assert np.array_equal(logits, kept)
+    with pytest.raises(ValueError, match="read-only"):
+        logits[0, 0] = 1
+
+
+def test_a_closed_runner_says_so(runner):
+    runner.close()
+    with pytest.raises(InvalidParameterError, match="closed"):
+        runner.seq_open()
+    runner.close()
+
+
+def test_a_broken_weight_poisons_its_own_sequences_only(tmp_path):
+    model = TinyModel()
+    model.tensors["token_embd.weight"][5] = np.nan
+    runner = load_model(model.write(tmp_path / "nan.gguf"), n_threads=2).runner
+    healthy = step(runner, [1, 2, 3])
+    one, two = runner.seq_open(), runner.seq_open()
+    both = runner.step(np.array([1, 2, 3, 4, 5, 6], np.int32), [one, two], [3, 3], np.ones(6, bool))
+    assert np.array_equal(both[:3], healthy)
+    assert np.isnan(both[4:]).all()
+    # What is freed after it carries nothing over into a page's next life.
+    runner.seq_close(one)
+    runner.seq_close(two)
+    assert np.array_equal(step(runner, [1, 2, 3]), healthy)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
+@pytest.mark.parametrize("options", [{}, MIXTURE], ids=["dense", "mixture"])
+def test_the_number_of_threads_changes_no_bit(tmp_path, n_threads, options):
+    path = tiny_model(tmp_path / "m.gguf", type_name="Q8_0", n_ff=128, **options)
+    tokens = np.arange(70) % 128
+    one = load_model(path, n_threads=1).runner
+    many = load_model(path, n_threads=n_threads).runner
+    assert np.array_equal(step(one, tokens), step(many, tokens))
+
+
+@pytest.mark.parametrize(
+    ("arch", "options"), [("llama", {}), ("llama", MIXTURE), ("qwen2", {}), ("qwen3", {})], ids=lambda v: str(v)[:12]
+)
+@pytest.mark.parametrize("type_name", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K"])
+def test_a_quantised_model_stays_near_its_dequantised_self(tmp_path, arch, type_name, options):
+    """The same weights, decoded to F32, give the same logits but for the rounding of activations."""
+    model = TinyModel(arch, type_name=type_name, **BLOCKS_OF_256, **options)
+    quantised = load_model(model.write(tmp_path / "q.gguf"), n_threads=2, kv_type="f32")
+    decode = decoder(quantised.gguf)
+    for name, array in model.tensors.items():
+        model.tensors[name] = decode(name).reshape(array.shape)
+    model.types.clear()
+    exact = load_model(model.write(tmp_path / "f.gguf"), n_threads=2, kv_type="f32")
+    tokens = np.arange(40) * 3 % 128
+    error = nmse(step(quantised.runner, tokens), step(exact.runner, tokens))
+    assert error < (1e-4 if type_name in ("F16", "BF16") else 3e-3)
+    chunked = quantised.runner.seq_open()
+    cut = np.concatenate([step(quantised.runner, tokens[at : at + 7], chunked) for at in range(0, 40, 7)])
+    assert np.array_equal(cut, step(quantised.runner, tokens))
+
+
+def decoder(gguf):
+    from oxillama.core._core import dequantize
+
+    def decode(name):
+        info = gguf.tensors[name]
+        return dequantize(info.type, gguf.raw(name), info.n_elements)
+
+    return decode
+
+
+def test_tied_embeddings_serve_as_the_output_matrix(tmp_path):
+    model = TinyModel(tied=True)
+    tied = step(load_model(model.write(tmp_path / "tied.gguf"), n_threads=2).runner, [1, 2, 3])
+    model.tensors["output.weight"] = model.tensors["token_embd.weight"]
+    assert np.array_equal(tied, step(load_model(model.write(tmp_path / "own.gguf"), n_threads=2).runner, [1, 2, 3]))
+
+
+def test_one_tensor_may_hold_queries_keys_and_values(tmp_path):
+    model = TinyModel()
+    apart = step(load_model(model.write(tmp_path / "apart.gguf"), n_threads=2).runner, [1, 2, 3])
+    for i in range(2):
+        parts = [model.tensors.pop(f"blk.{i}.attn_{name}.weight") for name in "qkv"]
+        model.tensors[f"blk.{i}.attn_qkv.weight"] = np.concatenate(parts)
+    together = step(load_model(model.write(tmp_path / "together.gguf"), n_threads=2).runner, [1, 2, 3])
+    assert np.array_equal(apart, together)
+
+
+def test_an_f16_cache_is_nearly_exact(path):
+    tokens = np.arange(100) % 128
+    exact = step(load_model(path, n_threads=2, kv_type="f32").runner, tokens)
+    half = step(load_model(path, n_threads=2, kv_type="f16").runner, tokens)
+    assert 0 < nmse(half, exact) < 1e-5
+
+
+def test_the_cache_is_f32_for_exact_weights_and_f16_for_others(tmp_path, path):
+    exact = load_model(path, kv_pages=1).runner
+    other = load_model(tiny_model(tmp_path / "q.gguf", type_name="Q8_0", n_ff=128), kv_pages=1).runner
+    assert exact.cache_bytes == 2 * other.cache_bytes
+
+
+def test_loading_reports_its_progress(path):
+    shares = []
+    load_model(path, progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("n_threads", 0), ("n_ctx", -1), ("kv_pages", 0), ("n_batch", 0), ("n_seqs", 0), ("kv_type", "q2")],
+)
+def test_an_option_out_of_range_is_refused_by_name(path, option, value):
+    with pytest.raises(InvalidParameterError, match=f"Invalid '{option}'"):
+        load_model(path, **{option: value})
+
+
+def test_a_decode_step_passes_few_barriers(path):
+    """Six for a layer, and the head's."""
+    runner = load_model(path, n_threads=2).runner
+    seq = runner.seq_open()
+    step(runner, [1], seq)
+    before = runner.barriers
+    step(runner, [1], seq)
+    assert runner.barriers - before <= 2 * 6 + 4

@@ -1,0 +1,98 @@
+"""Running a few ops by themselves: what they compute from embedding rows, as an array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from oxillama.core._core import Program, Runner, ThreadPool
+from oxillama.gguf import GGUFFile
+from oxillama.models import ops
+from oxillama.models.ops import Graph, Value, Vector, View
+from oxillama.models.program import Lowering, fuse
+from tests.support.tiny_models import TinyModel
+
+N_VOCAB = 50
+Float32 = npt.NDArray[np.float32]
+
+
+def vector(values: npt.ArrayLike) -> Vector:
+    array = np.asarray(values, np.float32).ravel()
+    return Vector(len(array), lambda: array)
+
+
+class OpBench:
+    """A file with an embedding [N_VOCAB, width] and whatever matrices a test adds, and the graph over it."""
+
+    def __init__(self, path: Path, width: int = 96, *, seed: int = 0, spread: float = 1.0) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.path = path
+        self.model = TinyModel("llama", n_layer=0)
+        self.model.tensors.clear()
+        self.model.types.clear()
+        self.embedding = self.matrix("token_embd", N_VOCAB, width, spread=spread)
+        self.head = self.matrix("output", N_VOCAB, width)
+        self.graph = Graph()
+        self.x = Value(width).view()
+        self.graph.ops.append(ops.Embed(False, self.x, "token_embd.weight"))
+
+    def matrix(self, name: str, *shape: int, spread: float | None = None) -> Float32:
+        self.model.add_matrix(name, *shape, spread=spread)
+        return self.model.tensors[f"{name}.weight"]
+
+    def value(self, width: int) -> View:
+        return Value(width).view()
+
+    def add(self, op: ops.Op) -> None:
+        self.graph.ops.append(op)
+
+    def linear(self, x: View, name: str) -> View:
+        rows, columns = self.model.tensors[f"{name}.weight"].shape
+        out = self.value(rows)
+        self.add(ops.Linear(False, x, [ops.Part(ops.Matrix(f"{name}.weight", rows, columns), out)]))
+        return out
+
+    def run(
+        self,
+        result: View,
+        tokens: Sequence[int],
+        *,
+        steps: Callable[[Runner], Float32] | None = None,
+        cache_type: str = "f32",
+        fused: bool = True,
+    ) -> Float32:
+        """`result` for every token, as [n_tokens, width]: of one step, or of what `steps` makes of the runner."""
+        picked, first = Value(result.width, outputs=True).view(), Value(self.x.width, outputs=True).view()
+        logits = Value(N_VOCAB, outputs=True).view()
+        self.add(ops.Select(True, result, picked))
+        self.add(ops.Select(True, self.x, first))
+        part = ops.Part(ops.Matrix("output.weight", N_VOCAB, self.x.width), logits)
+        self.add(ops.Linear(True, first, [part]))
+        self.graph.logits, self.graph.hidden = logits, picked
+        if fused:
+            fuse(self.graph)
+        gguf = GGUFFile(self.model.write(self.path))
+        program = Program(gguf.core)
+        Lowering(self.graph, program).run()
+        program.reserve()
+        pool = ThreadPool(2)
+        for index in range(len(program.matrix_bytes)):
+            program.pack(index, pool)
+        runner = Runner(
+            program,
+            pool,
+            n_vocab=N_VOCAB,
+            n_embd=result.width,
+            n_batch=max(len(tokens), 8),
+            n_ctx=max(len(tokens), 512),
+            n_pages=64,
+            n_seqs=8,
+            cache_type=cache_type,
+        )
+        if steps is not None:
+            return steps(runner)
+        runner.step(np.array(tokens, np.int32), [runner.seq_open()], [len(tokens)], np.ones(len(tokens), bool))
+        return runner.embeddings().copy()
