@@ -174,13 +174,8 @@ class Pages(RuleBasedStateMachine):
 
 def test_any_sequence_of_calls_keeps_the_pages_in_order(model_path):
     Pages.path = model_path
-    quick = settings(
-        max_examples=25,
-        stateful_step_count=25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        derandomize=True,
-    )
+    quick = settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True)
+    quick = settings(quick, suppress_health_check=list(HealthCheck))
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(Pages, settings=quick)
@@ -227,14 +222,9 @@ def test_a_closed_sequence_is_refused(runner, call):
 
 @pytest.mark.parametrize("seq", [-1, 5, 2**31 - 1])
 def test_a_number_that_never_was_a_sequence_is_refused(runner, seq):
-    for call in (
-        runner.seq_close,
-        runner.seq_len,
-        lambda s: runner.seq_fork(s, 0),
-        lambda s: runner.seq_truncate(s, 0),
-    ):
+    for call, *arguments in (("close",), ("len",), ("fork", 0), ("truncate", 0), ("reserve", 1)):
         with pytest.raises(InvalidParameterError, match="is not open"):
-            call(seq)
+            getattr(runner, f"seq_{call}")(seq, *arguments)
 
 
 def test_truncating_and_forking_beyond_the_end_is_refused(runner):

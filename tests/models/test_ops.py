@@ -277,11 +277,8 @@ def mixture(x, logits, gate, up, down, biases, scales, fn, n_used, **options):
             weights = weights / weights.sum()
         for e, w in zip(chosen, weights * options.get("weight_scale", 1.0), strict=True):
             h = up[e] @ x[t] * scales["up"][e] + biases["up"][e]
-            h = (
-                FUNCTIONS[fn](h)
-                if gate is None
-                else FUNCTIONS[fn](gate[e] @ x[t] * scales["gate"][e] + biases["gate"][e]) * h
-            )
+            gates = h if gate is None else gate[e] @ x[t] * scales["gate"][e] + biases["gate"][e]
+            h = FUNCTIONS[fn](gates) * (1 if gate is None else h)
             out[t] += w * (down[e] @ h * scales["down"][e] + biases["down"][e])
     return out
 

@@ -86,6 +86,12 @@ def test_a_fork_and_its_origin_go_their_own_ways(runner):
     assert np.array_equal(two[0], step(runner, [*range(37), 8])[-1])
 
 
+def step_until_cancelled(runner, seq):
+    for _ in range(50):  # a step may end before the other thread gets its turn
+        step(runner, [5] * 512, seq)
+        runner.seq_truncate(seq, 3)
+
+
 def test_cancelling_leaves_the_sequence_as_it_was(path):
     runner = load_model(path, n_threads=2, n_batch=512, kv_pages=64, n_ctx=2048).runner
     seq = runner.seq_open()
@@ -100,9 +106,7 @@ def test_cancelling_leaves_the_sequence_as_it_was(path):
     canceller.start()
     try:
         with pytest.raises(GenerationError, match="cancelled"):
-            for _ in range(50):  # a step may end before the other thread gets its turn
-                step(runner, [5] * 512, seq)
-                runner.seq_truncate(seq, 3)
+            step_until_cancelled(runner, seq)
     finally:
         done.set()
         canceller.join()
