@@ -1,0 +1,80 @@
+"""A real process that writes is killed without warning, again and again: nothing acknowledged is lost, nothing sticks."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oxillama.assistants.store import ThreadStore
+from oxillama.assistants.types import RunStatus
+from oxillama.errors import ObjectNotFoundError
+from tests.assistants.fixtures import NOW, a_message
+from tests.support.cli import ROOT, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Acknowledged = list[list[str]]
+
+
+def write_and_die(data_dir: Path, seed: int, seconds: float) -> Acknowledged:
+    """What the writer was told it had stored, up to the kill."""
+    command = [sys.executable, "-m", "tests.assistants.writer", str(data_dir), str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline()) == ["ready"]
+        time.sleep(seconds)
+        process.kill()
+        return [json.loads(line) for line in process.stdout.read().splitlines()]
+
+
+def check(data_dir: Path, acknowledged: Acknowledged) -> None:
+    store = ThreadStore(str(data_dir), clock=lambda: NOW)
+    queued = {run.id for run in store.recover()}
+    gone = {thread for kind, thread, *_ in acknowledged if kind == "deleting"}
+    threads = {thread for _, thread, *_ in acknowledged} - gone
+    texts = {thread: {m.id: m.text_content for m in store.list_messages(thread)} for thread in threads}
+    for kind, thread, key, *rest in (entry for entry in acknowledged if entry[1] not in gone):
+        if kind == "message":
+            assert texts[thread][key] == rest[0]
+        elif kind == "run":
+            assert store.get_run(thread, key).status.is_terminal or key in queued
+        else:
+            assert store.get_run(thread, key).status is RunStatus.COMPLETED
+    for thread in threads:
+        answers = [m.run_id for m in store.list_messages(thread) if m.role == "assistant"]
+        assert len(set(answers)) == len(answers)
+        for run in store.list_runs(thread):
+            assert run.status.is_terminal or run.id in queued
+            if run.id in queued:
+                store.update_run_status(thread, run.id, RunStatus.FAILED)
+        store.append_message(thread, a_message("after"))
+    for thread in {thread for kind, thread, *_ in acknowledged if kind == "deleted"}:
+        with pytest.raises(ObjectNotFoundError):
+            store.get_thread(thread)
+
+
+def rounds(data_dir: Path, seed: int, count: int) -> int:
+    """Kill, check, go on with the same directory; returns how many writes were acknowledged."""
+    rng = random.Random(seed)
+    everything: Acknowledged = []
+    for n in range(count):
+        everything += write_and_die(data_dir, seed * 1000 + n, rng.uniform(0.05, 0.4))
+        check(data_dir, everything)
+    return len(everything)
+
+
+def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    assert rounds(tmp_path, seed=1, count=4) > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(25))
+def test_nothing_acknowledged_is_lost_in_many_kills(tmp_path: Path, seed: int) -> None:
+    assert rounds(tmp_path, seed, count=20) > 800

@@ -1,0 +1,63 @@
+"""A process that writes until it is killed, and says on stdout what was acknowledged: python writer.py DIR SEED"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+
+from oxillama.assistants.store import ThreadStore
+from oxillama.assistants.transitions import end_message
+from oxillama.assistants.types import RunStatus, ThreadMessage
+from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
+
+
+def say(kind: str, *parts: str) -> None:
+    """One acknowledgement, in one write: a kill cannot tear it."""
+    os.write(1, (json.dumps([kind, *parts]) + "\n").encode())
+
+
+def answer(store: ThreadStore, thread: str, rng: random.Random) -> None:
+    run = store.create_run(a_run(thread))
+    say("run", thread, run.id)
+    store.update_run_status(thread, run.id, RunStatus.IN_PROGRESS)
+    step = store.append_step(a_step(run))
+    message = ThreadMessage.new_assistant(step.message_id, run, NOW)
+    text = "answer " * rng.randrange(1, 200)
+    store.append_message(thread, end_message(message, text, RunStatus.COMPLETED, NOW, None))
+    say("message", thread, message.id, text)
+    store.update_run_status(thread, run.id, RunStatus.COMPLETED)
+    say("ended", thread, run.id)
+
+
+def main(data_dir: str, seed: int) -> None:
+    rng = random.Random(seed)
+    store = ThreadStore(data_dir, clock=lambda: NOW)
+    for run in store.recover():
+        store.update_run_status(run.thread_id, run.id, RunStatus.FAILED)
+    threads: list[str] = []
+    say("ready")
+    while True:
+        if not threads or rng.random() < 0.1:
+            thread = a_thread()
+            first = a_message("first")
+            store.create_thread(thread, [first])
+            say("message", thread.id, first.id, "first")
+            threads.append(thread.id)
+        thread_id = rng.choice(threads)
+        if rng.random() < 0.3:
+            answer(store, thread_id, rng)
+        elif rng.random() < 0.05:
+            say("deleting", thread_id)
+            store.delete_thread(thread_id)
+            say("deleted", thread_id)
+            threads.remove(thread_id)
+        else:
+            message = a_message("x" * rng.randrange(3000))
+            store.append_message(thread_id, message)
+            say("message", thread_id, message.id, message.text_content)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
