@@ -1,4 +1,4 @@
-"""A real process that writes is killed without warning, again and again: nothing acknowledged is lost, nothing sticks."""
+"""A writing process is killed without warning, again and again: nothing acknowledged is lost, nothing sticks."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 Acknowledged = list[list[str]]
 
 
-def write_and_die(data_dir: Path, seed: int, seconds: float) -> Acknowledged:
-    """What the writer was told it had stored, up to the kill."""
+def write_and_die(data_dir: Path, seed: int, writes: int, delay_s: float) -> Acknowledged:
+    """What the writer was told it had stored, up to the kill: so many writes, and those of a moment more."""
     command = [sys.executable, "-m", "tests.assistants.writer", str(data_dir), str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline()) == ["ready"]
-        time.sleep(seconds)
+        lines = [process.stdout.readline() for _ in range(writes)]
+        time.sleep(delay_s)
         process.kill()
-        return [json.loads(line) for line in process.stdout.read().splitlines()]
+        return [json.loads(line) for line in [*lines, *process.stdout.read().splitlines()]]
 
 
 def check(data_dir: Path, acknowledged: Acknowledged) -> None:
@@ -60,21 +61,20 @@ def check(data_dir: Path, acknowledged: Acknowledged) -> None:
             store.get_thread(thread)
 
 
-def rounds(data_dir: Path, seed: int, count: int) -> int:
-    """Kill, check, go on with the same directory; returns how many writes were acknowledged."""
+def rounds(data_dir: Path, seed: int, count: int) -> None:
+    """Kill, check, go on with the same directory."""
     rng = random.Random(seed)
     everything: Acknowledged = []
     for n in range(count):
-        everything += write_and_die(data_dir, seed * 1000 + n, rng.uniform(0.05, 0.4))
+        everything += write_and_die(data_dir, seed * 1000 + n, rng.randrange(20, 60), rng.uniform(0, 0.02))
         check(data_dir, everything)
-    return len(everything)
 
 
 def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
-    assert rounds(tmp_path, seed=1, count=4) > 50
+    rounds(tmp_path, seed=1, count=4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(25))
 def test_nothing_acknowledged_is_lost_in_many_kills(tmp_path: Path, seed: int) -> None:
-    assert rounds(tmp_path, seed, count=20) > 800
+    rounds(tmp_path, seed, count=20)
