@@ -13,7 +13,7 @@ typedef struct bytes {
 void bytes_append(bytes *b, const void *data, size_t n);
 
 #define N_SEEDS 4
-/* Seed `index`: 0 every value type and three tensors, 1 a vocabulary, 2 many tensors out of order, 3 another alignment
+/* Seed `index`: 0 every value type and three tensors, 1 a vocabulary, 2 many tensors, 3 another alignment
  * and the keys of a shard. The caller frees `data`. */
 bytes seed_file(int index);
 
