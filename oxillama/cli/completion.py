@@ -8,7 +8,6 @@ from typing import Any
 
 from oxillama.engine.protocol import EngineLike
 from oxillama.engine.types import GenerationRequest, SamplingParams, Timings, Usage
-from oxillama.errors import OxillamaError
 
 
 @dataclass(slots=True)
@@ -54,34 +53,15 @@ def _rate(count: int, seconds: float) -> float | None:
 async def complete(
     engine: EngineLike, prompt_ids: Sequence[int], sampling: SamplingParams, write: Callable[[str], None]
 ) -> Completion:
-    """Generate, handing every piece of text to `write` as soon as it is certain.
-
-    A vocabulary that puts a space before each text (as SentencePiece does) gives the first word of a new text one too;
-    it is no part of the text, and dropped when nothing but control tokens comes before.
-    """
+    """Generate, handing every piece of text to `write` as soon as it is certain."""
     done = Completion(tuple(prompt_ids))
-    at_start = begins_a_text(engine, prompt_ids)
     async with engine.generate(GenerationRequest(prompt_ids=done.prompt_ids, sampling=sampling)) as stream:
         async for event in stream:
-            text = event.text
-            if at_start and text:
-                text, at_start = text.removeprefix(" "), False
             if event.token_id is not None:
                 done.ids.append(event.token_id)
-            if text:
-                done.text += text
-                write(text)
+            if event.text:
+                done.text += event.text
+                write(event.text)
             done.finish_reason = event.finish_reason or done.finish_reason
         done.usage, done.timings = stream.usage, stream.timings
     return done
-
-
-def begins_a_text(engine: EngineLike, prompt_ids: Sequence[int]) -> bool:
-    """Whether the next token is a text's first, in a vocabulary that puts a space of its own before every text."""
-    try:
-        tokenizer = engine.tokenizer
-    except OxillamaError:
-        return False  # no vocabulary: ids in, ids out
-    first = tokenizer.encode("x", add_special=False)[:1]
-    puts_space = any(tokenizer.token_bytes(i).startswith(b" ") for i in first)
-    return puts_space and all(0 <= i < tokenizer.n_vocab and tokenizer.is_control(i) for i in prompt_ids)

@@ -32,10 +32,16 @@ class Bench:
     """A stepper over a fake runner, and what came of each generation."""
 
     def __init__(
-        self, runner: FakeRunner | None = None, *, n_ctx: int = 64, n_slots: int = 4, text: bool = True
+        self,
+        runner: FakeRunner | None = None,
+        *,
+        n_ctx: int = 64,
+        n_slots: int = 4,
+        text: bool = True,
+        tokenizer: Any = None,
     ) -> None:
         self.runner = runner or FakeRunner()
-        self.parts = parts(self.runner, n_ctx=n_ctx, n_slots=n_slots, text=text)
+        self.parts = parts(self.runner, n_ctx=n_ctx, n_slots=n_slots, text=text, tokenizer=tokenizer)
         self.now = 0.0
         self.stepper = Stepper(self.parts.runner, self.parts.new_scheduler(), clock=lambda: self.now)
         self.events: dict[Generation, list[TokenEvent]] = {}

@@ -9,7 +9,7 @@ import pytest
 
 from oxillama.engine.types import TokenEvent
 from tests.engine.harness import Bench, request
-from tests.support.fake_engine import EOS, FakeTokenizer
+from tests.support.fake_engine import BOS, EOS, FakeTokenizer
 from tests.support.fake_runner import FakeRunner, parrot
 
 PROMPT = (1, 40, 41)
@@ -87,6 +87,34 @@ def test_a_character_comes_whole_or_as_a_replacement() -> None:
     assert text == "aé€"
     assert [e.text for e in events] == ["a", "", "é", "", "", "€", ""]
     assert say("a€", max_tokens=3)[0] == "a\N{REPLACEMENT CHARACTER}"
+
+
+class SpacedTokenizer(FakeTokenizer):
+    """Begins every text with a space, as SentencePiece does."""
+
+    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        return super().encode(f" {text}" if text else "", add_special, parse_special)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokenizer", "said", "heard"),
+    [
+        ((BOS,), SpacedTokenizer(), " Once", "Once"),
+        ((BOS,), SpacedTokenizer(), "  Once", " Once"),
+        ((BOS,), SpacedTokenizer(), "Once", "Once"),
+        ((BOS, 100), SpacedTokenizer(), " Once", " Once"),
+        ((BOS,), FakeTokenizer(), " Once", " Once"),
+    ],
+    ids=["new text", "second space", "no space", "going on", "no space vocabulary"],
+)
+def test_only_the_vocabularys_own_space_before_a_text_is_dropped(
+    prompt: tuple[int, ...], tokenizer: FakeTokenizer, said: str, heard: str
+) -> None:
+    ids = [*FakeTokenizer().encode(said, False), EOS]
+    bench = Bench(FakeRunner(next_token=parrot(ids, len(prompt))), tokenizer=tokenizer)
+    (g,) = bench.run(request(prompt, logprobs=0))
+    assert bench.text(g) == heard
+    assert len([lp for e in bench.events[g] for lp in e.logprobs]) == len(said)
 
 
 def test_logprobs_come_with_the_text_of_their_tokens() -> None:
