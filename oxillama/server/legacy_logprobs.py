@@ -18,7 +18,7 @@ class LegacyLogprobs:
     """Makes the object for one choice, all at once or a piece for each chunk.
 
     n_top: how many alternatives each token shows (the chosen one is always there). offset: where the first token
-    stands, in characters from the start of the prompt.
+    stands, in characters from the start of the prompt; below 0 where the tokens begin with a blank that the text lacks.
     """
 
     def __init__(self, n_top: int, offset: int) -> None:
@@ -45,7 +45,7 @@ class LegacyLogprobs:
 
     def _add(self, found: dict[str, list[Any]], piece: bytes, logprob: TokenLogprob | None) -> None:
         found["tokens"].append(token_name(piece))
-        found["text_offset"].append(self._offset)
+        found["text_offset"].append(max(self._offset, 0))
         found["token_logprobs"].append(None if logprob is None else _finite(logprob.logprob))
         found["top_logprobs"].append(None if logprob is None else self._top(logprob))
         self._offset += len(self._characters.decode(piece))

@@ -107,6 +107,18 @@ async def test_echo_without_tokens_scores_the_prompt(client: ASGIClient) -> None
     }
 
 
+async def test_offsets_fit_a_text_that_lacks_the_blank_its_tokens_begin_with(
+    client: ASGIClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = engine.tokenizer.encode
+    monkeypatch.setattr(engine.tokenizer, "encode", lambda text, *args: real(f" {text}" if text else "", *args))
+    logprobs = (await complete(client, prompt="ab", echo=True, logprobs=0, max_tokens=1)).json()["choices"][0][
+        "logprobs"
+    ]
+    assert logprobs["tokens"] == ["", " ", "a", "b", "H"]
+    assert logprobs["text_offset"] == [0, 0, 0, 1, 2]
+
+
 async def test_logprobs_are_four_lists_with_offsets_from_the_start_of_the_prompt(
     client: ASGIClient, engine: FakeEngine
 ) -> None:

@@ -161,7 +161,12 @@ class CompletionAnswer:
         return self.wire.candidates > (self.wire.n or 1)
 
     def _logprobs_from(self, prompt: Prompt) -> LegacyLogprobs:
-        return LegacyLogprobs(self.wire.logprobs or 0, 0 if self.wire.echo else len(prompt.text))
+        """Echoed tokens end where the prompt's text does, which may lack a blank that the first of them begins with."""
+        length = len(prompt.text)
+        if self.wire.echo:
+            spelled = b"".join(map(self.engine.tokenizer.token_bytes, prompt.ids)).decode("utf-8", "replace")
+            length -= len(spelled)
+        return LegacyLogprobs(self.wire.logprobs or 0, length)
 
     def _choice(
         self, index: int, prompt: Prompt, generated: Generated, of_prompt: Sequence[TokenLogprob | None]

@@ -1,0 +1,86 @@
+"""Settings: where they come from, which source wins, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oxillama.errors import InvalidParameterError
+from oxillama.server import ServerConfig, load_config
+
+
+@pytest.fixture(autouse=True)
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_any_source_the_defaults_hold() -> None:
+    assert load_config(env={}) == ServerConfig()
+
+
+def test_keywords_win_over_variables_and_these_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "oxillama.toml").write_text('host = "file"\nport = 1\nthreads = 1\nalias = "file"')
+    env = {"OXILLAMA_PORT": "2", "OXILLAMA_THREADS": "2", "HOME": "/", "OXILLAMA_ISA": "generic"}
+    config = load_config(env=env, threads=3, alias=None)
+    assert (config.host, config.port, config.threads, config.alias) == ("file", 2, 3, "file")
+
+
+def test_a_file_may_be_named_by_argument_or_variable(tmp_path: Path) -> None:
+    (tmp_path / "oxillama.toml").write_text("port = 1")
+    (tmp_path / "other.toml").write_text("port = 2")
+    assert load_config(tmp_path / "other.toml", env={}).port == 2
+    assert load_config(env={"OXILLAMA_CONFIG": "other.toml"}).port == 2
+    with pytest.raises(FileNotFoundError):
+        load_config("none.toml", env={})
+
+
+def test_variables_are_converted_and_lists_split_at_commas() -> None:
+    env = {
+        "OXILLAMA_API_KEYS": "a, b,",
+        "OXILLAMA_DRAIN_TIMEOUT": "1.5",
+        "OXILLAMA_CORS_ORIGINS": "*",
+        "OXILLAMA_LOG_FORMAT": "json",
+    }
+    config = load_config(env=env)
+    assert config.api_keys == ("a", "b")
+    assert (config.drain_timeout, config.cors_origins, config.log_format) == (1.5, ("*",), "json")
+
+
+def test_paths_are_taken_as_such() -> None:
+    assert load_config(env={}, model=Path("m.gguf")).model == "m.gguf"
+
+
+@pytest.mark.parametrize(
+    ("toml", "env", "keywords", "message"),
+    [
+        ('hots = "a"', {}, {}, "oxillama.toml: hots: unknown key 'hots'; did you mean 'host'?"),
+        ("", {"OXILLAMA_HOTS": "a"}, {}, "OXILLAMA_HOTS: unknown key 'hots'; did you mean 'host'?"),
+        ("", {}, {"zzz": 1}, "zzz: unknown key 'zzz'; known are: "),
+        ('port = "x"', {}, {}, "oxillama.toml: port: "),
+        ("port = 70000", {}, {}, "oxillama.toml: port: "),
+        ("port = true", {}, {}, "oxillama.toml: port: "),
+        ("[server]\nport = 1", {}, {}, "unknown key 'server'"),
+        ("port = ", {}, {}, "oxillama.toml: not TOML: "),
+        ("", {"OXILLAMA_PORT": "-1"}, {}, "OXILLAMA_PORT: "),
+        ("", {"OXILLAMA_THREADS": "0"}, {}, "OXILLAMA_THREADS: "),
+        ("", {}, {"ping_interval": 11}, "ping_interval: "),
+        ("", {}, {"write_timeout": float("nan")}, "write_timeout: "),
+        ("", {}, {"api_keys": [""]}, "API key"),
+        ("", {}, {"api_keys": ["a b"]}, "API key"),
+        ("", {}, {"api_keys": ["é"]}, "API key"),
+        ("", {}, {"cors_origins": ["example.com"]}, "'example.com' is no origin"),
+        ("", {}, {"alias": " "}, "alias"),
+        ("", {}, {"log_level": "loud"}, "log_level: "),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_names_source_and_key(
+    tmp_path: Path, toml: str, env: dict[str, str], keywords: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "oxillama.toml").write_text(toml)
+    with pytest.raises(InvalidParameterError) as caught:
+        load_config(env=env, **keywords)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
