@@ -22,7 +22,7 @@
  * All of these take exactly the bytes that the file format takes.
  *
  * Prepared activations are records of one chunk of one token, ordered [chunk][token]. OXI_ACT_F32: 256 floats, zeros past
- * n_cols. The others: oxi_act_record.
+ * n_cols. The others: oxi_act_record. OXI_ACT_PADDING more records may be read, and what they hold does not matter.
  */
 #ifndef OXI_LAYOUT_H
 #define OXI_LAYOUT_H
@@ -32,6 +32,7 @@
 #define OXI_CHUNK 256
 #define OXI_GROUP 32
 #define OXI_CHUNK_GROUPS (OXI_CHUNK / OXI_GROUP)
+#define OXI_ACT_PADDING 7
 
 typedef struct oxi_act_record {
     int8_t q[OXI_CHUNK];    /* -127..127 */

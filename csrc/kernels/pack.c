@@ -78,7 +78,7 @@ size_t oxi_pack_bytes(const oxi_matrix *m) { return (size_t)m->n_panels * m->pan
 size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols)
 {
     const size_t record = act == OXI_ACT_F32 ? OXI_CHUNK * sizeof(float) : sizeof(oxi_act_record);
-    return record * (size_t)n_tokens * (size_t)oxi_n_chunks(n_cols);
+    return record * ((size_t)n_tokens * (size_t)oxi_n_chunks(n_cols) + OXI_ACT_PADDING);
 }
 
 /* -------------------------------------------------------------------------------------------------------- quantised */

@@ -5,6 +5,8 @@
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
 #define DIRECT_TOKENS 4
+#define DIRECT_TOKENS_256 4
+#define DIRECT_LIMIT 16
 #define DIRECT_PAIRS 1
 #define SIGNED_BYTES 0
 #define WIDE_SUMS 1

@@ -3,9 +3,11 @@
  * An instruction-set file defines
  *     VB             bytes of a vector register: 16, 32 or 64
  *     TILE_PANELS    panels a tile of the many-token kernel covers
- *     TILE_TOKENS    tokens it covers, at most 8
- *     DIRECT_TOKENS  up to how many tokens weights go from memory straight to the multiplier, at most 8
- *     DIRECT_PAIRS   from how many tokens on that is done for TILE_PANELS panels at a time
+ *     TILE_TOKENS    tokens it covers: 2, 4, 6 or 8
+ *     DIRECT_TOKENS  the same where weights go from memory straight to the multiplier: formats of 32 columns and floats
+ *     DIRECT_TOKENS_256  and formats of 256
+ *     DIRECT_LIMIT   up to how many tokens that is done
+ *     DIRECT_PAIRS   from how many tokens on it takes TILE_PANELS panels at a time
  *     SIGNED_BYTES   1: 8-bit codes are multiplied as signed bytes (zero point 0), 0: as unsigned ones (zero point 128)
  *     WIDE_SUMS      1: `dot4` adds to 32-bit sums, 0: to 16-bit ones that `widen` must empty every so often
  * and, on the types below,
@@ -71,6 +73,7 @@ INLINE v_f32 to_float(v_i32 v) { return __builtin_convertvector(v, v_f32); }
 /* Columns that share a scale, and whether each group's activations have a scale of their own. */
 INLINE int group_of(oxi_pack pack) { return pack == OXI_PACK_Q6_256 ? 16 : 32; }
 INLINE bool scale_per_group(oxi_pack pack) { return pack == OXI_PACK_Q4_32 || pack == OXI_PACK_Q8_32; }
+INLINE bool has_parts(oxi_pack pack) { return !scale_per_group(pack); }
 INLINE bool has_minima(oxi_pack pack) { return pack == OXI_PACK_Q4_256 || pack == OXI_PACK_Q5_256; }
 
 INLINE int bits_of(oxi_pack pack)
@@ -270,8 +273,9 @@ static int rows_of(const oxi_matrix *m, int64_t panel)
 
 /* ---------------------------------------------------------------------------- few tokens: one pass over the weights */
 
-INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, int64_t p, const oxi_act_record *x,
-                   int64_t stride, float *out, int64_t ldo)
+/* Panels [p, p + n_panels), n_panels <= panels, times records x[0 .. n_tokens), n_tokens <= tokens. */
+INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, int64_t p, int n_panels,
+                   const oxi_act_record *x, int64_t stride, int n_tokens, float *out, int64_t ldo)
 {
     v_f32 sum[TILE_VECTORS][MAX_TOKENS];
     UNROLL for (int v = 0; v < panels * STRIPS; v++)
@@ -282,7 +286,8 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
         const int n_groups = cols < OXI_CHUNK ? (int)cols / OXI_GROUP : OXI_CHUNK_GROUPS;
         chunk w[TILE_PANELS];
         UNROLL for (int i = 0; i < panels; i++) {
-            const uint8_t *panel = first + (size_t)i * m->panel_bytes;
+            /* A panel that is not there is the first one again. */
+            const uint8_t *panel = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
             w[i] = (chunk){.packed = panel + at,
                            .tail = panel + at + (size_t)n_groups * oxi_group_bytes(pack),
                            .ahead = ahead_of(m, panel, at, panels)};
@@ -290,22 +295,55 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
         add_chunk(pack, false, panels * STRIPS, tokens, w, x, n_groups, sum);
         at += oxi_chunk_bytes(pack, n_groups);
     }
-    UNROLL for (int i = 0; i < panels; i++)
-        UNROLL for (int t = 0; t < tokens; t++) {
-            float row[OXI_PANEL];
-            UNROLL for (int v = 0; v < STRIPS; v++) store_f32(row + LANES * v, sum[i * STRIPS + v][t]);
-            memcpy(out + t * ldo + (p + i) * OXI_PANEL, row, (size_t)rows_of(m, p + i) * sizeof(float));
-        }
+    float rows[MAX_TOKENS][TILE_ROWS];
+    UNROLL for (int v = 0; v < panels * STRIPS; v++)
+        UNROLL for (int t = 0; t < tokens; t++) store_f32(rows[t] + LANES * v, sum[v][t]);
+    for (int i = 0; i < n_panels; i++)
+        for (int t = 0; t < n_tokens; t++)
+            memcpy(out + t * ldo + (p + i) * OXI_PANEL, rows[t] + OXI_PANEL * i, (size_t)rows_of(m, p + i) * sizeof(float));
 }
 
-INLINE void direct_panels(oxi_pack pack, int tokens, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *x,
-                          int64_t stride, float *out, int64_t ldo)
+/* Kernels exist for some numbers of tokens. Others compute a few more, of records that lie behind the last (or in the
+ * padding), and drop them. */
+INLINE int kernel_tokens(int n, int most)
 {
-    const int together = tokens < DIRECT_PAIRS ? 1 : TILE_PANELS;
-    int64_t p = p0;
-    for (; p + together <= p1; p += together) direct(pack, together, tokens, m, p, x, stride, out, ldo);
-    if (together > 1)
-        for (; p < p1; p++) direct(pack, 1, tokens, m, p, x, stride, out, ldo);
+    const int up = n < 3 ? n : (n + 1) & ~1;
+    return up < most ? up : most;
+}
+
+INLINE int direct_tokens(oxi_pack pack) { return has_parts(pack) ? DIRECT_TOKENS_256 : DIRECT_TOKENS; }
+
+/* Tokens to take at a time, at most `most`: 8 of at most 6 are better two fours than a six and a two. */
+INLINE int even_share(int n, int most)
+{
+    const int times = (n + most - 1) / most;
+    return kernel_tokens((n + times - 1) / times, most);
+}
+
+#define DIRECT_CASE(n)                                                                                                 \
+    case n:                                                                                                            \
+        if (n <= direct_tokens(pack))                                                                                  \
+            direct(pack, n < DIRECT_PAIRS ? 1 : TILE_PANELS, n <= direct_tokens(pack) ? n : 1, m, p, n_panels, xt,     \
+                   n_tokens, n_left, ot, ldo);                                                                         \
+        break;
+
+INLINE void direct_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *x, int n_tokens,
+                          float *out, int64_t ldo)
+{
+    const int together = n_tokens < DIRECT_PAIRS ? 1 : TILE_PANELS, share = even_share(n_tokens, direct_tokens(pack));
+    for (int64_t p = p0; p < p1; p += together) {
+        const int n_panels = (int)(p1 - p < together ? p1 - p : together);
+        for (int t = 0; t < n_tokens; t += share) {
+            const oxi_act_record *xt = x + t;
+            float *ot = out + t * ldo;
+            const int n_left = n_tokens - t < share ? n_tokens - t : share;
+            const int n = kernel_tokens(n_left, share);
+            /* One or two tokens left over of many run in the smallest kernel for TILE_PANELS. */
+            switch (n_tokens >= DIRECT_PAIRS && n < DIRECT_PAIRS ? (DIRECT_PAIRS + 1) & ~1 : n) {
+                DIRECT_CASE(1) DIRECT_CASE(2) DIRECT_CASE(4) DIRECT_CASE(6) DIRECT_CASE(8)
+            }
+        }
+    }
 }
 
 /* ------------------------------------------------------------- many tokens: weights unpacked once, multiplied in tiles */
@@ -318,7 +356,7 @@ INLINE void direct_panels(oxi_pack pack, int tokens, const oxi_matrix *m, int64_
 
 typedef struct round_scratch {
     open_chunk open[ROUND_PANELS];
-    float sum[ROUND_TILES][ROUND_TOKENS][TILE_ROWS];
+    float sum[ROUND_TILES][ROUND_TOKENS + MAX_TOKENS][TILE_ROWS];
 } round_scratch;
 
 _Static_assert(sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
@@ -363,7 +401,7 @@ INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const oxi_ac
 
 #define TILE_CASE(n)                                                                                                   \
     case n:                                                                                                            \
-        if (n <= TILE_TOKENS) tile(pack, n <= TILE_TOKENS ? n : 1, w, x, n_groups, sums);                              \
+        if (n <= TILE_TOKENS) tile(pack, n <= TILE_TOKENS ? n : 2, w, x, n_groups, sums);                              \
         break;
 
 /* One chunk times all tokens of a round. */
@@ -375,8 +413,8 @@ INLINE void tile_tokens(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_
             const open_chunk *w = r->open + i * TILE_PANELS;
             const oxi_act_record *x = x0 + t0;
             float(*sums)[TILE_ROWS] = r->sum[i] + t0;
-            switch (n) {
-                TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6) TILE_CASE(7) TILE_CASE(8)
+            switch (kernel_tokens(n + n % 2, TILE_TOKENS)) {
+                TILE_CASE(2) TILE_CASE(4) TILE_CASE(6) TILE_CASE(8)
             }
         }
     }
@@ -386,7 +424,7 @@ static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const flo
                         int64_t ldo)
 {
     for (int i = 0; i < n_panels; i++) {
-        const float *from = sums + (size_t)(i / TILE_PANELS) * ROUND_TOKENS * TILE_ROWS + i % TILE_PANELS * OXI_PANEL;
+        const float *from = sums + (size_t)(i / TILE_PANELS) * (ROUND_TOKENS + MAX_TOKENS) * TILE_ROWS + i % TILE_PANELS * OXI_PANEL;
         for (int t = 0; t < n_tokens; t++)
             memcpy(out + (t0 + t) * ldo + (p0 + i) * OXI_PANEL, from + (size_t)t * TILE_ROWS,
                    (size_t)rows_of(m, p0 + i) * sizeof(float));
@@ -418,20 +456,11 @@ INLINE void tiled(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, co
     }
 }
 
-#define DIRECT_CASE(n)                                                                                                 \
-    case n:                                                                                                            \
-        if (n <= DIRECT_TOKENS)                                                                                        \
-            direct_panels(pack, n <= DIRECT_TOKENS ? n : 1, m, p0, p1, act, n_tokens, out, ldo);                       \
-        return;
-
 INLINE void matmul(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *act, int64_t n_tokens,
                    float *out, int64_t ldo, void *scratch)
 {
-    switch (n_tokens <= DIRECT_TOKENS ? n_tokens : 0) {
-        DIRECT_CASE(1) DIRECT_CASE(2) DIRECT_CASE(3) DIRECT_CASE(4)
-        DIRECT_CASE(5) DIRECT_CASE(6) DIRECT_CASE(7) DIRECT_CASE(8)
-    }
-    tiled(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);
+    if (n_tokens <= DIRECT_LIMIT) direct_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo);
+    else tiled(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);
 }
 
 #define MATMUL(name, pack)                                                                                             \

@@ -26,47 +26,45 @@ INLINE v_f32 read_last(oxi_pack pack, const uint8_t *panel, int64_t pair, int st
     return (v_f32)((v_i32)load_u8(panel + 64 * pair + VB * strip) << 16);
 }
 
-INLINE void direct_float(oxi_pack pack, int tokens, const oxi_matrix *m, int64_t p0, int64_t p1, const float *x,
-                         int64_t stride, float *out, int64_t ldo)
+INLINE void direct_float(oxi_pack pack, int tokens, const oxi_matrix *m, int64_t p, const float *x, int64_t stride,
+                         int n_tokens, float *out, int64_t ldo)
 {
-    for (int64_t p = p0; p < p1; p++) {
-        v_f32 sum[STRIPS][DIRECT_TOKENS], w[2];
-        UNROLL for (int v = 0; v < STRIPS; v++) UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32){0};
-        const uint8_t *panel = m->data + (size_t)p * m->panel_bytes;
-        int64_t cols = m->n_cols;
-        for (const float *xc = x; cols > 0; cols -= OXI_CHUNK, xc += stride) {
-            const int n = cols < OXI_CHUNK ? (int)cols : OXI_CHUNK;
-            for (int pair = 0; pair < n / 2; pair++) {
-                const size_t bytes = pack == OXI_PACK_F32 ? 128 : 64;
-                fetch(panel + AHEAD + bytes * (size_t)pair, bytes);
-                UNROLL for (int v = 0; v < STRIPS; v++) {
-                    read_pair(pack, panel, pair, v, w);
-                    UNROLL for (int t = 0; t < tokens; t++) {
-                        sum[v][t] = multiply_add(w[0], every_f32(xc[OXI_CHUNK * t + 2 * pair]), sum[v][t]);
-                        sum[v][t] = multiply_add(w[1], every_f32(xc[OXI_CHUNK * t + 2 * pair + 1]), sum[v][t]);
-                    }
+    v_f32 sum[STRIPS][MAX_TOKENS], w[2];
+    UNROLL for (int v = 0; v < STRIPS; v++) UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32){0};
+    const uint8_t *panel = m->data + (size_t)p * m->panel_bytes;
+    int64_t cols = m->n_cols;
+    for (const float *xc = x; cols > 0; cols -= OXI_CHUNK, xc += stride) {
+        const int n = cols < OXI_CHUNK ? (int)cols : OXI_CHUNK;
+        for (int pair = 0; pair < n / 2; pair++) {
+            const size_t bytes = pack == OXI_PACK_F32 ? 128 : 64;
+            fetch(panel + AHEAD + bytes * (size_t)pair, bytes);
+            UNROLL for (int v = 0; v < STRIPS; v++) {
+                read_pair(pack, panel, pair, v, w);
+                UNROLL for (int t = 0; t < tokens; t++) {
+                    sum[v][t] = multiply_add(w[0], every_f32(xc[OXI_CHUNK * t + 2 * pair]), sum[v][t]);
+                    sum[v][t] = multiply_add(w[1], every_f32(xc[OXI_CHUNK * t + 2 * pair + 1]), sum[v][t]);
                 }
             }
-            if (n % 2)
-                UNROLL for (int v = 0; v < STRIPS; v++) {
-                    w[0] = read_last(pack, panel, n / 2, v);
-                    UNROLL for (int t = 0; t < tokens; t++)
-                        sum[v][t] = multiply_add(w[0], every_f32(xc[OXI_CHUNK * t + n - 1]), sum[v][t]);
-                }
-            panel += (size_t)OXI_CHUNK * OXI_PANEL * (pack == OXI_PACK_F32 ? 4 : 2);
         }
-        UNROLL for (int t = 0; t < tokens; t++) {
-            float row[OXI_PANEL];
-            UNROLL for (int v = 0; v < STRIPS; v++) store_f32(row + LANES * v, sum[v][t]);
-            memcpy(out + t * ldo + p * OXI_PANEL, row, (size_t)rows_of(m, p) * sizeof(float));
-        }
+        if (n % 2)
+            UNROLL for (int v = 0; v < STRIPS; v++) {
+                w[0] = read_last(pack, panel, n / 2, v);
+                UNROLL for (int t = 0; t < tokens; t++)
+                    sum[v][t] = multiply_add(w[0], every_f32(xc[OXI_CHUNK * t + n - 1]), sum[v][t]);
+            }
+        panel += (size_t)OXI_CHUNK * OXI_PANEL * (pack == OXI_PACK_F32 ? 4 : 2);
     }
+    float rows[MAX_TOKENS][OXI_PANEL];
+    UNROLL for (int v = 0; v < STRIPS; v++)
+        UNROLL for (int t = 0; t < tokens; t++) store_f32(rows[t] + LANES * v, sum[v][t]);
+    for (int t = 0; t < n_tokens; t++)
+        memcpy(out + t * ldo + p * OXI_PANEL, rows[t], (size_t)rows_of(m, p) * sizeof(float));
 }
 
 /* A round of floats takes one tile's panels: their chunk alone fills the first cache. */
 typedef struct float_scratch {
     float w[TILE_PANELS][OXI_CHUNK][OXI_PANEL];
-    float sum[ROUND_TOKENS][TILE_ROWS];
+    float sum[ROUND_TOKENS + MAX_TOKENS][TILE_ROWS];
 } float_scratch;
 
 _Static_assert(sizeof(float_scratch) <= OXI_MATMUL_SCRATCH, "a round of floats fits the scratch");
@@ -87,7 +85,7 @@ INLINE void open_float_chunk(oxi_pack pack, const uint8_t *src, int cols, float 
 INLINE void tile_float(int tokens, const float (*w)[OXI_CHUNK][OXI_PANEL], const float *x, int cols,
                        float sums[][TILE_ROWS])
 {
-    v_f32 sum[TILE_VECTORS][TILE_TOKENS];
+    v_f32 sum[TILE_VECTORS][MAX_TOKENS];
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = load_f32(sums[t] + LANES * v);
     for (int i = 0; i < cols; i++) {
@@ -104,16 +102,15 @@ INLINE void tile_float(int tokens, const float (*w)[OXI_CHUNK][OXI_PANEL], const
 
 #define TILE_FLOAT_CASE(n)                                                                                             \
     case n:                                                                                                            \
-        if (n <= TILE_TOKENS) tile_float(n <= TILE_TOKENS ? n : 1, (const float(*)[OXI_CHUNK][OXI_PANEL])r->w,         \
+        if (n <= TILE_TOKENS) tile_float(n <= TILE_TOKENS ? n : 2, (const float(*)[OXI_CHUNK][OXI_PANEL])r->w,         \
                                          x + t0 * OXI_CHUNK, cols, r->sum + t0);                                       \
         break;
 
 static void tile_float_tokens(float_scratch *r, const float *x, int n_tokens, int cols)
 {
     for (int t0 = 0; t0 < n_tokens; t0 += TILE_TOKENS)
-        switch (n_tokens - t0 < TILE_TOKENS ? n_tokens - t0 : TILE_TOKENS) {
-            TILE_FLOAT_CASE(1) TILE_FLOAT_CASE(2) TILE_FLOAT_CASE(3) TILE_FLOAT_CASE(4)
-            TILE_FLOAT_CASE(5) TILE_FLOAT_CASE(6) TILE_FLOAT_CASE(7) TILE_FLOAT_CASE(8)
+        switch (kernel_tokens((n_tokens - t0 + 1) & ~1, TILE_TOKENS)) {
+            TILE_FLOAT_CASE(2) TILE_FLOAT_CASE(4) TILE_FLOAT_CASE(6) TILE_FLOAT_CASE(8)
         }
 }
 
@@ -141,19 +138,28 @@ INLINE void tiled_float(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t 
 #define DIRECT_FLOAT_CASE(n)                                                                                           \
     case n:                                                                                                            \
         if (n <= DIRECT_TOKENS)                                                                                        \
-            direct_float(pack, n <= DIRECT_TOKENS ? n : 1, m, p0, p1, act, n_tokens * OXI_CHUNK, out, ldo);            \
-        return;
+            direct_float(pack, n <= DIRECT_TOKENS ? n : 1, m, p, x + t * OXI_CHUNK, n_tokens * OXI_CHUNK, n_left,      \
+                         out + t * ldo, ldo);                                                                          \
+        break;
 
-#define MATMUL_FLOAT(name, this_pack)                                                                                  \
+INLINE void direct_float_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const float *x, int n_tokens,
+                                float *out, int64_t ldo)
+{
+    for (int64_t p = p0; p < p1; p++)
+        for (int t = 0; t < n_tokens; t += DIRECT_TOKENS) {
+            const int n_left = n_tokens - t < DIRECT_TOKENS ? n_tokens - t : DIRECT_TOKENS;
+            switch (kernel_tokens(n_left, DIRECT_TOKENS)) {
+                DIRECT_FLOAT_CASE(1) DIRECT_FLOAT_CASE(2) DIRECT_FLOAT_CASE(4) DIRECT_FLOAT_CASE(6) DIRECT_FLOAT_CASE(8)
+            }
+        }
+}
+
+#define MATMUL_FLOAT(name, pack)                                                                                       \
     static void name(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens, float *out,       \
                      int64_t ldo, void *scratch)                                                                       \
     {                                                                                                                  \
-        const oxi_pack pack = this_pack;                                                                               \
-        switch (n_tokens <= DIRECT_TOKENS ? n_tokens : 0) {                                                            \
-            DIRECT_FLOAT_CASE(1) DIRECT_FLOAT_CASE(2) DIRECT_FLOAT_CASE(3) DIRECT_FLOAT_CASE(4)                        \
-            DIRECT_FLOAT_CASE(5) DIRECT_FLOAT_CASE(6) DIRECT_FLOAT_CASE(7) DIRECT_FLOAT_CASE(8)                        \
-        }                                                                                                              \
-        tiled_float(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);                                                \
+        if (n_tokens <= DIRECT_LIMIT) direct_float_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo);              \
+        else tiled_float(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);                                           \
     }
 
 MATMUL_FLOAT(matmul_f32, OXI_PACK_F32)
