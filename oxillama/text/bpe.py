@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from oxillama.errors import ModelFormatError
-from oxillama.text.pipeline import LibraryEncoder, encodable
+from oxillama.text.pipeline import LINE_CUT, WORD_CUT, LibraryEncoder, encodable
 from oxillama.text.pretokenizers import BY_NAME, DEFAULT, GEMMA4, PreTokenizer
 
 if TYPE_CHECKING:
@@ -92,6 +92,6 @@ def bpe_encoder(vocab: Vocab) -> tuple[LibraryEncoder, PreTokenizer]:
         vocab,
         functools.partial(_build_model, vocab, pre),
         functools.partial(_configure, pre),
-        word_breaks=pre.word_breaks,
+        cut=WORD_CUT if pre.word_breaks else LINE_CUT,
     )
     return encoder, pre

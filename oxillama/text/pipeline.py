@@ -21,8 +21,9 @@ PART = 1 << 16
 LONGEST_PART = 1 << 20
 
 # Between a letter or digit and a line break every pre-tokenizer cuts; before a space most do.
-_LINE_CUT = re.compile(r"(?<=[A-Za-z0-9])(?=\n)")
-_WORD_CUT = re.compile(r"(?<=[A-Za-z0-9])(?=[\n ])")
+LINE_CUT = re.compile(r"(?<=[A-Za-z0-9])(?=\n)")
+WORD_CUT = re.compile(r"(?<=[A-Za-z0-9])(?=[\n ])")
+NO_CUT = re.compile(r"(?!)")
 
 
 def valid_unicode(text: str) -> str:
@@ -41,9 +42,8 @@ def encodable(token: str) -> bool:
     return token.isascii() or not any("\ud800" <= c <= "\udfff" for c in token)
 
 
-def parts(text: str, word_breaks: bool) -> Iterator[str]:
-    """Cut a long text where encoding the parts is known to equal encoding the whole."""
-    cut = _WORD_CUT if word_breaks else _LINE_CUT
+def parts(text: str, cut: re.Pattern[str]) -> Iterator[str]:
+    """Cut a long text at matches of `cut`: where encoding the parts is known to equal encoding the whole."""
     start = 0
     while len(text) - start > PART:
         match = cut.search(text, start + PART, start + LONGEST_PART)
@@ -70,11 +70,21 @@ def special_tokens(vocab: Vocab, parse_special: bool) -> list[AddedToken]:
 class LibraryEncoder:
     """A `tokenizers` pipeline over one model, built twice at most: with and without control tokens in the text."""
 
-    def __init__(self, vocab: Vocab, build_model: Callable[[], Model], configure: Callable[[Tokenizer], None], *,
-                 word_breaks: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self,
+        vocab: Vocab,
+        build_model: Callable[[], Model],
+        configure: Callable[[Tokenizer], None],
+        cut: re.Pattern[str] = WORD_CUT,
+    ) -> None:
         self._vocab = vocab
         self._configure = configure
-        self._word_breaks = word_breaks
+        # A special token must not be cut in two.
+        special = USER_DEFINED | CONTROL | UNKNOWN
+        inside = any(
+            attr & special and cut.search(token) for token, attr in zip(vocab.tokens, vocab.attrs, strict=True)
+        )
+        self._cut = NO_CUT if inside else cut
         self._model = guarded(build_model)
         self._pipelines: dict[bool, Tokenizer] = {}
 
@@ -94,7 +104,7 @@ class LibraryEncoder:
         pipeline = self._pipeline(parse_special)
         if len(text) <= PART:
             return run(pipeline, text)
-        return [i for part in parts(text, self._word_breaks) for i in run(pipeline, part)]
+        return [i for part in parts(text, self._cut) for i in run(pipeline, part)]
 
 
 def run(pipeline: Tokenizer, text: str) -> list[int]:

@@ -182,9 +182,9 @@ class Tokenizer:
         return False
 
     def _make_unigram(self) -> bool:
-        from oxillama.text.unigram import unigram_encoder
+        from oxillama.text.unigram import UnigramEncoder
 
-        self._encoder = unigram_encoder(self._vocab)
+        self._encoder = UnigramEncoder(self._vocab)
         self._strips_space = self._vocab.add_space_prefix is not False
         self._set_ends(bos=False, eos=True)
         return False

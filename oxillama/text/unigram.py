@@ -6,7 +6,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from oxillama.errors import ModelFormatError
-from oxillama.text.pipeline import LibraryEncoder, encodable
+from oxillama.text.partition import SpecialSplitter
+from oxillama.text.pipeline import encodable, guarded, run
 from oxillama.text.vocab import NORMAL, UNUSED, USER_DEFINED, Vocab
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from tokenizers.models import Model
 
 _SPACE = "\u2581"
-# A token that no text may become, whatever is in it.
-_NEVER = -1e30
+# Spells tokens that no text may become: a noncharacter, which texts are free of.
+_NO_TEXT = "\U0010ffff"
 
 
 def _build_model(vocab: Vocab) -> Model:
@@ -25,12 +26,12 @@ def _build_model(vocab: Vocab) -> Model:
     if unknown is None:
         raise ModelFormatError("tokenizer.ggml.unknown_token_id is missing.")
     scores = vocab.scores.tolist()
+    usable = [bool(attr & (NORMAL | UNUSED | USER_DEFINED)) for attr in vocab.attrs]
+    # The library scores what is unknown by the lowest score of all, so the others must not be lower.
+    lowest = min((score for score, use in zip(scores, usable, strict=True) if use), default=0.0)
     pieces = [
-        (
-            token if encodable(token) else f"\0{i}",
-            scores[i] if attr & (NORMAL | UNUSED | USER_DEFINED) else _NEVER,
-        )
-        for i, (token, attr) in enumerate(zip(vocab.tokens, vocab.attrs, strict=True))
+        (token, score) if use and encodable(token) else (f"{_NO_TEXT}{i}", lowest)
+        for i, (token, score, use) in enumerate(zip(vocab.tokens, scores, usable, strict=True))
     ]
     return Unigram(pieces, unk_id=unknown, byte_fallback=False)
 
@@ -45,11 +46,25 @@ def _configure(vocab: Vocab, pipeline: Tokenizer) -> None:
         except Exception:
             raise ModelFormatError("tokenizer.ggml.precompiled_charsmap is damaged.") from None
     if vocab.remove_extra_whitespaces:
-        steps += [normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), _SPACE)]
+        steps += [normalizers.Replace(Regex(r" +\z"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     pipeline.normalizer = normalizers.Sequence(steps)
     prepend = "always" if vocab.add_space_prefix is not False else "never"
     pipeline.pre_tokenizer = pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme=prepend)
 
 
-def unigram_encoder(vocab: Vocab) -> LibraryEncoder:
-    return LibraryEncoder(vocab, functools.partial(_build_model, vocab), functools.partial(_configure, vocab))
+class UnigramEncoder:
+    def __init__(self, vocab: Vocab) -> None:
+        from tokenizers import Tokenizer
+
+        self._splitter = SpecialSplitter(vocab)
+        self._pipeline = Tokenizer(guarded(functools.partial(_build_model, vocab)))
+        _configure(vocab, self._pipeline)
+
+    def encode(self, text: str, parse_special: bool) -> list[int]:
+        ids: list[int] = []
+        for piece in self._splitter.split(text, parse_special):
+            if isinstance(piece, int):
+                ids.append(piece)
+            else:
+                ids.extend(run(self._pipeline, piece))
+        return ids
