@@ -139,6 +139,19 @@ const char *oxi_kernels_name(void);
 /* Names of all rows this CPU can execute, slowest first; NULL at the end. */
 const char *const *oxi_kernels_available(void);
 
+/* -------------------------------------------------------------------------------------------------- text (text/) */
+
+/* The pieces of a SentencePiece BPE vocabulary. Threads may share one. */
+typedef struct oxi_spm oxi_spm;
+
+/* Piece i is bytes[ends[i - 1], ends[i]) with scores[i], none of them NaN; an empty one is never found. All is copied.
+ * `seed` should be random: it keeps a file from choosing pieces that collide. */
+oxi_status oxi_spm_open(oxi_spm **out, const char *bytes, const uint64_t *ends, const float *scores, size_t n_tokens,
+                        uint64_t seed, oxi_error *err);
+void oxi_spm_close(oxi_spm **spm);
+/* Tokens of a UTF-8 text; for each byte b of a character that no token covers, -1 - b. `out` has room for n. */
+oxi_status oxi_spm_encode(const oxi_spm *spm, const char *text, size_t n, int32_t *out, size_t *n_out, oxi_error *err);
+
 /* ---------------------------------------------------------------------------------------------- sampling (sample/) */
 
 /* One generation's sampler chain, in this order: penalties, bias, bans, temperature, top-k, top-p, min-p, draw.

@@ -194,3 +194,15 @@ class Sampler:
 
 def log_softmax_top(logits: Float32, token: int, n_top: int) -> tuple[float, list[tuple[int, float]]]:
     """(log-probability of `token`, the n_top most likely (id, log-probability), best first) of one row."""
+
+# --- text.pxi
+@final
+class SpmVocab:
+    """The pieces of a SentencePiece BPE vocabulary (UTF-8, empty: never found) with their scores. Threads may share one.
+
+    `seed` should be random: it keeps a file from choosing pieces that collide in the table.
+    """
+
+    def __init__(self, pieces: list[bytes], scores: Float32, seed: int) -> None: ...
+    def encode(self, text: bytes) -> npt.NDArray[np.int32]:
+        """Tokens of a UTF-8 text; where no token fits, -1 - b for each byte b. Without the GIL."""

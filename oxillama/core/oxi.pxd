@@ -41,6 +41,16 @@ cdef extern from "oxillama.h" nogil:
     const char *oxi_kernels_name()
     const char *const *oxi_kernels_available()
 
+    # --- text
+    ctypedef struct oxi_spm:
+        pass
+
+    oxi_status oxi_spm_open(oxi_spm **out, const char *bytes, const uint64_t *ends, const float *scores,
+                            size_t n_tokens, uint64_t seed, oxi_error *err)
+    void oxi_spm_close(oxi_spm **spm)
+    oxi_status oxi_spm_encode(const oxi_spm *spm, const char *text, size_t n, int32_t *out, size_t *n_out,
+                              oxi_error *err)
+
     # --- sampling
     ctypedef struct oxi_sampler:
         pass

@@ -1,0 +1,44 @@
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
+
+import numpy as np
+
+
+cdef class SpmVocab:
+    """The pieces of a SentencePiece BPE vocabulary with their scores. Threads may share one."""
+
+    cdef oxi.oxi_spm *_ptr
+
+    def __cinit__(self, list pieces, const float[::1] scores not None, uint64_t seed):
+        cdef oxi.oxi_error err
+        cdef oxi.oxi_status status
+        cdef size_t n = len(pieces)
+        cdef bytes joined = b"".join(pieces)
+        cdef const char *start
+        cdef uint64_t[::1] ends
+        if <size_t>scores.shape[0] != n:
+            raise ValueError("one score for each piece")
+        ends = np.cumsum(np.fromiter(map(len, pieces), np.uint64, n), dtype=np.uint64)
+        if n == 0:
+            raise ValueError("no pieces")
+        start = PyBytes_AS_STRING(joined)
+        with nogil:
+            status = oxi.oxi_spm_open(&self._ptr, start, &ends[0], &scores[0], n, seed, &err)
+        check(status, &err)
+
+    def __dealloc__(self):
+        oxi.oxi_spm_close(&self._ptr)
+
+    def encode(self, bytes text not None):
+        """Tokens of a UTF-8 text as int32; where no token fits, -1 - b for each byte b. Without the GIL."""
+        cdef oxi.oxi_error err
+        cdef oxi.oxi_status status
+        cdef size_t n = PyBytes_GET_SIZE(text)
+        cdef size_t count = 0
+        cdef const char *start = PyBytes_AS_STRING(text)
+        out = np.empty(n if n else 1, np.int32)
+        cdef int32_t[::1] view = out
+        with nogil:
+            status = oxi.oxi_spm_encode(self._ptr, start, n, &view[0], &count, &err)
+        check(status, &err)
+        return out[:count]
