@@ -84,7 +84,8 @@ class ParallelBuild(build_ext):
 
 
 def extension() -> Extension:
-    compile_args = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fvisibility=hidden", "-pthread"]
+    compile_args = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+    compile_args += ["-fvisibility=hidden", "-pthread"]
     link_args = ["-pthread"]
     macros: list[tuple[str, str | None]] = [("_GNU_SOURCE", None)]
     if os.environ.get("OXILLAMA_SANITIZE") == "1":

@@ -8,6 +8,7 @@ from oxillama.cli.bench import bench
 from oxillama.cli.guard import guarded
 from oxillama.cli.info import info
 from oxillama.cli.run import run
+from oxillama.cli.serve import serve
 from oxillama.cli.tokenize import tokenize
 from oxillama.cli.version import version
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, info, tokenize, bench, version):
+for command in (run, serve, info, tokenize, bench, version):
     app.command()(guarded(command))
 
 

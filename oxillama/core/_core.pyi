@@ -1,6 +1,6 @@
 """The boundary between Python and C, typed. `_core.pyx` includes one .pxi per area; policy and defaults live above."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any, final
 
@@ -68,7 +68,7 @@ MAX_LINEAR_PARTS: int
 PAGE_TOKENS: int
 
 def packed_bytes(type: int, n_rows: int, n_cols: int) -> int:
-    """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError for a type that cannot be."""
+    """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError if it cannot be."""
 
 @final
 class ThreadPool:
@@ -158,8 +158,8 @@ class Runner:
 
         Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's own
         memory, valid until the next step. Reserves what it needs (all or nothing). Releases the GIL. After an error
-        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch), GenerationError,
-        ModelFormatError (the file was cut short while it was open).
+        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch),
+        GenerationError, ModelFormatError (the file was cut short while it was open).
         """
     def embeddings(self) -> Float32:
         """Final hidden states [n_outputs, n_embd] (after the output norm) of the last step's flagged positions."""

@@ -1,4 +1,4 @@
-"""Every kernel row computes the product that the formats define: close to float64, and to the generic row's rounding."""
+"""Every kernel row computes the product that the formats define: close to float64 and to the generic row's."""
 
 from __future__ import annotations
 

@@ -1,0 +1,76 @@
+"""Write the table of what runs into README.md, from the code itself: python docs/supported.py [--check]"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from oxillama.core._core import packed_bytes, tensor_types
+from oxillama.errors import ModelUnsupportedError
+from oxillama.models.registry import architectures
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "README.md"
+FAMILIES = {"__x86_64__": "x86-64", "__aarch64__": "arm64"}
+
+
+def weight_formats() -> list[str]:
+    """The types of which a matrix can be made."""
+    names = []
+    for number, (name, block, _) in tensor_types().items():
+        try:
+            packed_bytes(number, 1, block)
+        except ModelUnsupportedError:
+            continue
+        names.append(name)
+    return names
+
+
+def kernel_rows() -> dict[str, list[str]]:
+    """Rows by processor family, slowest first, as csrc/kernels/select.c lists them."""
+    source = (ROOT / "csrc/kernels/select.c").read_text(encoding="utf-8")
+    table = re.search(r"built\[\] = \{(.*?)\};", source, re.DOTALL)
+    assert table is not None
+    rows: dict[str, list[str]] = {"every processor": []}
+    family = "every processor"
+    for line in table[1].splitlines():
+        if line.startswith("#"):
+            name = next((label for macro, label in FAMILIES.items() if macro in line), "every processor")
+            family = name if line.startswith(("#if", "#elif")) else "every processor"
+        for row in re.findall(r"&oxi_row_(\w+)", line):
+            rows.setdefault(family, []).append(row.replace("_", "-"))
+    return rows
+
+
+def table() -> str:
+    """The Markdown table."""
+    rows = "; ".join(f"{family}: {', '.join(names)}" for family, names in kernel_rows().items())
+    lines = {
+        "Files": "GGUF version 2 and 3, little-endian, in one or several parts",
+        "Architectures": ", ".join(f"`{name}`" for name in architectures()),
+        "Weight formats": ", ".join(weight_formats()) + ", and every mix of them (Q4_K_M, …)",
+        "Kernel rows": rows,
+        "Systems": "Linux on x86-64; written for arm64 and macOS too, not yet tested there. Python 3.11 and newer",
+    }
+    return "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in lines.items())])
+
+
+def updated(page: str) -> str:
+    """The page with the table of today."""
+    text, count = re.subn(
+        r"(<!-- begin supported -->\n).*?(<!-- end supported -->)",
+        lambda m: f"{m[1]}{table()}\n{m[2]}",
+        page,
+        flags=re.DOTALL,
+    )
+    assert count == 1, "README.md has lost its marks"
+    return text
+
+
+if __name__ == "__main__":
+    old = PAGE.read_text(encoding="utf-8")
+    new = updated(old)
+    if "--check" in sys.argv[1:]:
+        sys.exit("README.md is out of date: run python docs/supported.py" if new != old else 0)
+    PAGE.write_text(new, encoding="utf-8")

@@ -1,0 +1,25 @@
+"""README says what the code can do, and its commands are the ones that are checked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.cli import ROOT, environment
+
+
+def test_the_table_of_what_runs_is_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs/supported.py", "--check"], capture_output=True, text=True, env=environment()
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_two_commands_come_first_and_are_one_line_each() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    commands = [line for line in lines if line.startswith("python3 -m venv .venv && ")]
+
+    assert len(commands) == 2
+    assert "pip install . && .venv/bin/oxillama serve" in commands[0]
+    assert commands[1].endswith('pip install -e ".[test]" && .venv/bin/pytest')
