@@ -30,19 +30,13 @@ _log = structlog.get_logger(__name__)
 class Assistants:
     """What the routes use. `store` and `definitions` block: call them through `in_thread`."""
 
-    def __init__(
-        self,
-        store: ThreadStore,
-        definitions: AssistantStore,
-        sender: RunQueueSender,
-        live: LiveRuns,
-        in_thread: Offload,
-    ) -> None:
-        self.store = store
+    def __init__(self, definitions: AssistantStore, sender: RunQueueSender, context: RunContext) -> None:
+        self.store = context.store
         self.definitions = definitions
-        self.in_thread = in_thread
+        self.in_thread = context.in_thread
         self._sender = sender
-        self._live = live
+        self._live = context.live
+        self._context = context
 
     async def create_run(
         self, run: Run, additional_messages: Sequence[ThreadMessage] = (), *, thread: Thread | None = None
@@ -92,6 +86,10 @@ class Assistants:
         for live in self._live.of_thread(thread_id):
             live.cancel()
 
+    def stop(self) -> None:
+        """Begin no more runs: those that wait, and those the engine gives up, are left to the next start."""
+        self._context.stopping = True
+
     def _requeue(self, runs: Sequence[Run]) -> None:
         for run in runs:
             self._live.add(run.thread_id, run.id)
@@ -123,18 +121,18 @@ async def open_assistants(
     root = os.path.abspath(os.fspath(data_dir))
     durable = durable or Durable()
     durable.make_dir(root)
-    live = LiveRuns()
     sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
     with DirectoryLock(root):
         in_thread = Offload()
         store = await in_thread(lambda: ThreadStore(root, durable, clock=clock))
         definitions = await in_thread(AssistantStore, root, durable)
-        assistants = Assistants(store, definitions, sender, live, in_thread)
+        context = RunContext(store, engine, LiveRuns(), in_thread)
+        assistants = Assistants(definitions, sender, context)
         unfinished = await in_thread(store.recover)
         if unfinished:
             _log.info("unfinished runs queued again", runs=len(unfinished))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_worker, receiver, RunContext(store, engine, live, in_thread))
+            nursery.start_soon(run_worker, receiver, context)
             assistants._requeue(unfinished)
             try:
                 yield assistants

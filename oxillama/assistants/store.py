@@ -314,7 +314,10 @@ class ThreadStore:
         """The worker gives an unfinished run back, as a restart would find it: it will be done again, or has ended."""
         with self._thread(thread_id) as state:
             run = self._run(state, run_id)
-            return run if run.status.is_terminal else self._settle(state, run)
+            if run.status.is_terminal:
+                return run
+            # An orderly end is no attempt that failed.
+            return self._settle(state, msgspec.structs.replace(run, attempts=max(0, run.attempts - 1)))
 
     def show_lost(self, run: Run) -> None:
         """Show a run as ended although that could not be stored: nothing can be until a restart, and clients wait."""

@@ -43,6 +43,7 @@ from oxillama.assistants.types import (
 from oxillama.engine.protocol import EngineLike
 from oxillama.engine.types import GenerationRequest, SamplingParams
 from oxillama.errors import (
+    EngineClosedError,
     ObjectNotFoundError,
     OxillamaError,
     StateConflictError,
@@ -79,6 +80,12 @@ class RunContext:
     engine: EngineLike
     live: LiveRuns
     in_thread: Offload
+    stopping: bool = False
+    """Begin nothing any more: the server is draining, and the next one will do what is left."""
+
+
+class _StoppingError(Exception):
+    """The run has to be left to the next server."""
 
 
 async def run_worker(receiver: RunQueueReceiver, context: RunContext) -> None:
@@ -110,6 +117,8 @@ async def process_run(
         outcome = await _worked(course, live, slots or trio.Semaphore(1))
         if outcome is not None:
             await course.finish(outcome)
+    except _StoppingError:
+        await course.interrupt()
     except trio.Cancelled:
         with trio.CancelScope(shield=True):
             await course.interrupt()
@@ -125,6 +134,8 @@ async def _worked(course: _Course, live: LiveRun, slots: trio.Semaphore) -> Outc
             live.scope.deadline = trio.current_time() + course.seconds_left()
             async with slots:
                 outcome = await course.generate()
+        except _StoppingError:
+            raise
         except (ObjectNotFoundError, StateConflictError):  # the thread was deleted, or the run is being cancelled
             outcome = Outcome(RunStatus.CANCELLED) if course.run is not None else None
         except Exception as error:
@@ -146,6 +157,7 @@ class _Course:
 
     def __init__(self, item: RunWorkItem, context: RunContext, broadcast: Broadcast) -> None:
         self._item = item
+        self._context = context
         self._store = context.store
         self._engine = context.engine
         self._in_thread = context.in_thread
@@ -173,7 +185,19 @@ class _Course:
         return float("inf") if self.run.expires_at is None else self.run.expires_at - self._store.now()
 
     async def generate(self) -> Outcome:
-        """From in_progress to the last token."""
+        """From in_progress to the last token. Raises _StoppingError when there is no engine for it any more."""
+        self._go_on()
+        try:
+            return await self._generate()
+        except EngineClosedError:
+            self._go_on()
+            raise
+
+    def _go_on(self) -> None:
+        if self._context.stopping:
+            raise _StoppingError
+
+    async def _generate(self) -> Outcome:
         await self._begin()
         assert self.run is not None
         messages = await self._in_thread(self._store.list_messages, self._item.thread_id)

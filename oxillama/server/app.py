@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from quart import Response, current_app, request
 from quart_trio import QuartTrio
 
+from oxillama.errors import StoreError
 from oxillama.server import transport
 from oxillama.server.asgi import HTTPConnection, ServerRequest
 from oxillama.server.auth import OPEN_PATHS, Keyring
@@ -115,4 +116,6 @@ async def _error(error: Exception) -> Response:
     told = api_error(error, method=request.method, path=request.path)
     if told is None:
         _current().state.log.error("request failed", id=cast("ServerRequest", request).id, exc_info=error)
+    elif isinstance(error, StoreError):  # the client is not told where
+        _current().state.log.error("store failed", id=cast("ServerRequest", request).id, error=str(error))
     return error_response(told or server_fault())

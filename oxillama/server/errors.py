@@ -19,6 +19,7 @@ from oxillama.errors import (
     ObjectNotFoundError,
     OxillamaError,
     StateConflictError,
+    StoreDamagedError,
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
@@ -96,13 +97,13 @@ def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIE
             headers = {"Retry-After": _seconds(error.retry_after)}
             kind = "rate_limit_exceeded"
             return APIError(429, str(error), type=kind, code=kind, headers=headers)
-        case EngineClosedError() | KVCacheFullError() | StoreReadOnlyError():
+        case EngineClosedError() | KVCacheFullError():
             return unavailable(str(error))
+        case StoreError():
+            return _from_store(error)
         case TemplateError():
             return bad_request(str(error), param="messages", code="chat_template_error")
-        case StoreFullError():
-            return APIError(507, str(error), type=SERVER_ERROR, headers=NO_RETRY)
-        case GenerationError() | StoreError():
+        case GenerationError():
             return APIError(500, str(error), type=SERVER_ERROR, headers=NO_RETRY)
         case BaseExceptionGroup():
             return _from_group(error, method, path)
@@ -136,6 +137,17 @@ def _from_http(error: HTTPException, method: str, path: str) -> APIError:
     if status == 413:
         return APIError(413, "The request body is too large.")
     return APIError(status if status >= 400 else 404, f"{error.name}: {error.description}")
+
+
+def _from_store(error: StoreError) -> APIError:
+    """What failed, without the paths in the error's own words: those are for the log."""
+    if isinstance(error, StoreFullError):
+        message = "The server has no space left to store this. Nothing was changed."
+        return APIError(507, message, type=SERVER_ERROR, headers=NO_RETRY)
+    if isinstance(error, StoreReadOnlyError):
+        return unavailable("The server cannot store anything until it is restarted.")
+    what = "is damaged and cannot be read" if isinstance(error, StoreDamagedError) else "could not be stored"
+    return APIError(500, f"This object {what}; the server's log says more.", type=SERVER_ERROR, headers=NO_RETRY)
 
 
 def _seconds(delay: float) -> str:

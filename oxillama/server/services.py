@@ -30,10 +30,13 @@ async def running(state: ServerState, *, progress: Progress | None = None) -> As
     """Load the model and serve it until the block is left. Raises what loading raises.
 
     Should the engine fail, the block is cancelled and EngineClosedError raised. An engine that is attached already is
-    only served.
+    only served, and its data directory only opened if one is set.
     """
     if state.engine is not None:
-        yield
+        async with AsyncExitStack() as stack:
+            if state.config.data_dir is not None:
+                await stack.enter_async_context(attached(state, state.engine))
+            yield
         return
     async with open_engine(state.config, progress=progress) as engine, trio.open_nursery() as nursery:
         nursery.start_soon(_fail_with, engine)

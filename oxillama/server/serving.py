@@ -130,6 +130,8 @@ async def _drain(app: Application, hurry: trio.Event) -> None:
     """Take no more work, and let what is under way finish within the limit; the rest ends with an error."""
     state = app.state
     state.phase = Phase.DRAINING
+    if state.assistants is not None:
+        state.assistants.stop()
     if state.engine is None:
         return
 

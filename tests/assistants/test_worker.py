@@ -243,6 +243,28 @@ async def test_a_server_that_stops_leaves_runs_to_the_next_one(
         assert len(desk.store.list_steps(first.thread_id, first.id)) == 1
 
 
+async def test_a_draining_server_begins_no_runs_and_leaves_those_the_engine_gives_up(
+    clock: MockClock, open_desk: OpenDesk
+) -> None:
+    engine = FakeEngine(reply="abc", delay_s=1, n_slots=2)
+    async with open_desk(engine) as desk:
+        finishing, _, _ = await desk.start("x", streamed=False)
+        await trio.sleep(2.5)
+        given_up, _, _ = await desk.start("x", streamed=False)
+        waiting, _, _ = await desk.start("x", streamed=False)
+        await trio.sleep(0.5)
+        desk.assistants.stop()
+        await engine.drain(1.5)
+        await trio.sleep(0.1)
+        statuses = [desk.store.get_run(run.thread_id, run.id).status for run in (finishing, given_up, waiting)]
+        assert statuses == [RunStatus.COMPLETED, RunStatus.QUEUED, RunStatus.QUEUED]
+        assert desk.store.get_run(given_up.thread_id, given_up.id).attempts == 0
+    async with open_desk(FakeEngine(reply="again")) as desk:
+        await trio.sleep(5)
+        assert desk.answers(finishing) == ["abc"]
+        assert desk.answers(given_up) == desk.answers(waiting) == ["again"]
+
+
 class Full(SystemDisk):
     full = False
     broken = False

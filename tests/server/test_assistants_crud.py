@@ -216,5 +216,7 @@ async def test_a_damaged_thread_is_a_500_of_its_own(tmp_path: Path) -> None:
     async with api_over(tmp_path) as api:
         error = (await api.get(f"/threads/{bad}", status=500))["error"]
         assert error["type"] == "server_error"
+        assert "damaged" in error["message"]
+        assert str(tmp_path) not in error["message"]
         await api.get(f"/threads/{good}")
         assert (await api.get(f"/threads/{good}/messages"))["data"][0]["content"][0]["text"]["value"] == "b"
