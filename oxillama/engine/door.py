@@ -27,6 +27,15 @@ def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_t
     prompt, sampling = request.prompt_ids, request.sampling
     if not prompt:
         raise InvalidParameterError("Invalid 'prompt': it has no tokens.", param="prompt", code="empty_prompt")
+    # Before the ids are looked at: a prompt far too long costs nothing.
+    least = 0 if sampling.max_tokens == 0 else 1
+    if len(prompt) + least > n_ctx:
+        raise ContextLengthError(
+            f"This model's maximum context length is {n_ctx} tokens. However, your messages resulted in "
+            f"{len(prompt)} tokens. Please reduce the length of the messages.",
+            param="messages",
+            code="context_length_exceeded",
+        )
     check_ids(prompt, n_vocab, "prompt")
     check_ids(sampling.logit_bias, n_vocab, "logit_bias")
     check_ids(sampling.stop_token_ids, n_vocab, "stop_token_ids")
@@ -38,11 +47,3 @@ def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_t
         )
     if request.deadline_s is not None and not request.deadline_s > 0:
         raise InvalidParameterError(f"Invalid 'deadline_s': {request.deadline_s} is not positive.", param="deadline_s")
-    least = 0 if sampling.max_tokens == 0 else 1
-    if len(prompt) + least > n_ctx:
-        raise ContextLengthError(
-            f"This model's maximum context length is {n_ctx} tokens. However, your messages resulted in "
-            f"{len(prompt)} tokens. Please reduce the length of the messages.",
-            param="messages",
-            code="context_length_exceeded",
-        )

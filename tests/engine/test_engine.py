@@ -245,6 +245,7 @@ async def test_a_drain_ends_what_is_left_at_its_deadline() -> None:
         (request(prompt_logprobs=21), InvalidParameterError, "logprobs"),
         (request(deadline_s=0.0), InvalidParameterError, "deadline_s"),
         (request((3,) * 64), ContextLengthError, "messages"),
+        (request((-1,) * 64), ContextLengthError, "messages"),
         (request((3,) * 65, max_tokens=0), ContextLengthError, "messages"),
     ],
 )
