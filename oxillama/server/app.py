@@ -113,7 +113,7 @@ async def _after(response: Response) -> Response:
 
 
 async def _error(error: Exception) -> Response:
-    told = api_error(error, method=request.method, path=request.path)
+    told = api_error(error, method=request.method[:40], path=request.path[:200])
     if told is None:
         _current().state.log.error("request failed", id=cast("ServerRequest", request).id, exc_info=error)
     elif isinstance(error, StoreError):  # the client is not told where

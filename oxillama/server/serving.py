@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
@@ -18,7 +19,7 @@ from oxillama.server.services import running
 from oxillama.server.state import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from oxillama.engine.parts import Progress
 
@@ -41,7 +42,7 @@ async def serve(
     config = load_config() if config is None else config
     app = create_app(config, owns_engine=False)
     stop, hurry = trio.Event(), trio.Event()
-    async with trio.open_nursery() as nursery:
+    async with plain_errors(), trio.open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, hurry)
         try:
             await run_app(app, stop=stop, hurry=hurry, on_ready=on_ready, progress=progress)
@@ -62,24 +63,26 @@ async def run_app(
     hyper = _hypercorn_config(app)
     sockets = listen(hyper, config)
     done = trio.Event()
+    async with plain_errors(), trio.open_nursery() as nursery:
+        url: str = await nursery.start(_serve_http, app, hyper, sockets, stop, done)
+        async with running(app.state, progress=progress):
+            if not stop.is_set() and on_ready is not None:
+                on_ready(url)
+            await stop.wait()
+            await _drain(app, trio.Event() if hurry is None else hurry)
+            await done.wait()
+
+
+@asynccontextmanager
+async def plain_errors() -> AsyncIterator[None]:
+    """Take a single error out of the groups that nurseries wrap around it: callers wait for the error itself."""
     try:
-        async with trio.open_nursery() as nursery:
-            url: str = await nursery.start(_serve_http, app, hyper, sockets, stop, done)
-            async with running(app.state, progress=progress):
-                if not stop.is_set() and on_ready is not None:
-                    on_ready(url)
-                await stop.wait()
-                await _drain(app, trio.Event() if hurry is None else hurry)
-                await done.wait()
+        yield
     except BaseExceptionGroup as group:
-        raise unwrapped(group) from None
-
-
-def unwrapped(error: BaseException) -> BaseException:
-    """The one error inside any number of groups: nurseries wrap it, callers wait for it."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
 
 
 def listen(hyper: Config, config: ServerConfig) -> Sockets:

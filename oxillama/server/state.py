@@ -85,7 +85,7 @@ class ServerState:
 
 def model_not_found(name: str) -> APIError:
     """The 404 of an unknown model, in the words clients match on."""
-    message = f"The model `{name}` does not exist or you do not have access to it."
+    message = f"The model `{name[:200]}` does not exist or you do not have access to it."
     return not_found(message, param="model", code="model_not_found")
 
 

@@ -110,8 +110,10 @@ async def test_echo_without_tokens_scores_the_prompt(client: ASGIClient) -> None
 async def test_offsets_fit_a_text_that_lacks_the_blank_its_tokens_begin_with(
     client: ASGIClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = engine.tokenizer.encode
-    monkeypatch.setattr(engine.tokenizer, "encode", lambda text, *args: real(f" {text}" if text else "", *args))
+    async def encode(text: str, **_: bool) -> list[int]:
+        return engine.tokenizer.encode(f" {text}")
+
+    monkeypatch.setattr(engine, "encode", encode)
     logprobs = (await complete(client, prompt="ab", echo=True, logprobs=0, max_tokens=1)).json()["choices"][0][
         "logprobs"
     ]
