@@ -23,7 +23,8 @@ def test_every_allocation_of_a_model_may_fail(tmp_path: Path) -> None:
         *sorted((csrc / "quant").glob("*.c")),
     ]
     wrap = "-Wl," + ",".join(f"--wrap={name}" for name in ("calloc", "realloc", "aligned_alloc", "mmap"))
-    flags = ("-g", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-builtin", "-fno-math-errno")
+    sanitize = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    flags = ("-g", "-O0", *sanitize, "-fno-builtin", "-fno-math-errno")
     program = compile_c(sources, tmp_path / "step_check", wrap, *flags)
 
     # The leak checker runs at exit, so a failure that keeps something fails here too.
