@@ -1,0 +1,117 @@
+/* Run by test_memory.py under the sanitizers: every allocation fails in turn, then odd logits meet odd parameters. Linked
+ * with --wrap for the allocating functions. */
+#include "oxillama.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t n);
+
+static long allowed = -1; /* allocations before the one that fails; below 0: none fails */
+
+static int fails(void) { return allowed >= 0 && allowed-- == 0; }
+
+void *__wrap_malloc(size_t n) { return fails() ? NULL : __real_malloc(n); }
+void *__wrap_calloc(size_t count, size_t size) { return fails() ? NULL : __real_calloc(count, size); }
+void *__wrap_realloc(void *old, size_t n) { return fails() ? NULL : __real_realloc(old, n); }
+
+enum { N_VOCAB = 300 };
+
+/* A whole generation; what fails in the middle must leave a sampler that works on. */
+static oxi_status generation(oxi_error *err)
+{
+    const oxi_sampler_params params = {.n_vocab = N_VOCAB, .temperature = 1, .top_p = 0.9f, .repeat_penalty = 1.2f,
+                                       .repeat_last_n = 200, .presence_penalty = 1, .seed = 1};
+    const int32_t ids[] = {3, 4};
+    const float bias[] = {1, -1}, logits[N_VOCAB] = {0};
+    oxi_sampler *sampler = NULL;
+    oxi_status status = oxi_sampler_open(&sampler, &params, ids, bias, 2, err);
+    if (status != OXI_OK) return sampler ? OXI_ERR_ARGUMENT : status;
+    for (int32_t i = 0; i < 400 && status == OXI_OK; i++) status = oxi_sampler_accept(sampler, i % N_VOCAB, err);
+    int32_t token, top[5];
+    double logprob, top_logprobs[5];
+    oxi_error ignored;
+    const oxi_status sampled = oxi_sampler_sample(sampler, logits, NULL, 0, &token, &ignored);
+    if (status == OXI_OK) status = oxi_log_softmax_top(logits, N_VOCAB, token, 5, &logprob, top, top_logprobs, err);
+    oxi_sampler_close(&sampler);
+    return sampled == OXI_OK ? status : sampled;
+}
+
+static uint64_t state = 1;
+
+static uint32_t below(uint32_t n)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(state >> 33) % n;
+}
+
+static float odd_float(void)
+{
+    static const float odd[] = {NAN, INFINITY, -INFINITY, 3.4e38f, -3.4e38f, 1e-45f, 0, -0.0f};
+    return below(2) ? odd[below(8)] : ((float)below(2001) - 1000) / 100;
+}
+
+#define PICK(...) ((const float[]){__VA_ARGS__}[below(sizeof((float[]){__VA_ARGS__}) / sizeof(float))])
+
+/* Returns how many tokens were drawn; -1 for one that must not be. */
+static long odd_sampler(void)
+{
+    const int32_t n = 1 + (int32_t)below(N_VOCAB);
+    const oxi_sampler_params params = {
+        .n_vocab = n, .temperature = PICK(0, 1, 0.5f, 1e-44f, 100), .top_k = (int32_t)below((uint32_t)n + 5),
+        .top_p = PICK(0, 0.5f, 0.95f, 1), .min_p = PICK(0, 0.1f, 1), .repeat_penalty = PICK(1, 1.3f, 0.001f, 100),
+        .repeat_last_n = (int32_t)below(40) - 1, .frequency_penalty = PICK(0, 1, -2, 100),
+        .presence_penalty = PICK(0, 1, -100), .seed = below(1000)};
+    oxi_sampler *sampler;
+    oxi_error err;
+    if (oxi_sampler_open(&sampler, &params, NULL, NULL, 0, &err) != OXI_OK) return -1;
+    long drawn = 0;
+    for (int round = 0; round < 8 && drawn >= 0; round++) {
+        float logits[N_VOCAB];
+        for (int32_t i = 0; i < n; i++) logits[i] = odd_float();
+        const int32_t banned = (int32_t)below((uint32_t)n);
+        int32_t token = -1, top[N_VOCAB];
+        double logprob, top_logprobs[N_VOCAB];
+        if (oxi_sampler_sample(sampler, logits, &banned, 1, &token, &err) == OXI_OK) {
+            if (token < 0 || token >= n || token == banned || isnan(logits[token])) drawn = -1;
+            else drawn++;
+        }
+        (void)oxi_sampler_accept(sampler, banned, &err);
+        (void)oxi_log_softmax_top(logits, n, banned, (int32_t)below((uint32_t)n + 1), &logprob, top, top_logprobs, &err);
+    }
+    oxi_sampler_close(&sampler);
+    return drawn;
+}
+
+int main(void)
+{
+    long n = 0;
+    for (;; n++) {
+        oxi_error err;
+        allowed = n;
+        const oxi_status status = generation(&err);
+        allowed = -1;
+        if (status == OXI_OK) break;
+        if (status != OXI_ERR_NOMEM) {
+            fprintf(stderr, "allocation %ld: status %d\n", n, (int)status);
+            return 1;
+        }
+    }
+    long drawn = 0;
+    for (int i = 0; i < 2000; i++) {
+        const long more = odd_sampler();
+        if (more < 0) {
+            fprintf(stderr, "sampler %d drew what it must not\n", i);
+            return 1;
+        }
+        drawn += more;
+    }
+    printf("%ld allocations failed in turn, %ld tokens drawn\n", n, drawn);
+    return n < 10 || drawn < 10000;
+}
