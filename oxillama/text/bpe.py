@@ -54,8 +54,6 @@ def _merge_pairs(vocab: Vocab) -> list[tuple[str, str]]:
             raise ModelFormatError(f"{where} {line[:40]!r} is not two parts with a space between.")
         if left in ids and right in ids and left + right in ids:
             pairs.append((left, right))
-    if len(pairs) != len(vocab.merges) and any(not encodable(a + b) for a, b in pairs):
-        pairs = [(a, b) for a, b in pairs if encodable(a + b)]
     return pairs
 
 
@@ -64,13 +62,11 @@ def _build_model(vocab: Vocab, pre: PreTokenizer) -> Model:
 
     ids = vocab.ids
     pairs = _merge_pairs(vocab)
-    try:
-        return BPE(ids, pairs, ignore_merges=pre.ignore_merges, byte_fallback=not pre.byte_level)
-    except UnicodeEncodeError:
+    if not encodable("".join(vocab.tokens)):
         # Some token is not UTF-8; no text contains it, so the library need not know it.
-        kept = {token: i for token, i in ids.items() if encodable(token)}
-        pairs = [(a, b) for a, b in pairs if a in kept and b in kept and a + b in kept]
-        return BPE(kept, pairs, ignore_merges=pre.ignore_merges, byte_fallback=not pre.byte_level)
+        ids = {token: i for token, i in ids.items() if encodable(token)}
+        pairs = [(a, b) for a, b in pairs if a in ids and b in ids and a + b in ids]
+    return BPE(ids, pairs, ignore_merges=pre.ignore_merges, byte_fallback=not pre.byte_level)
 
 
 def _configure(pre: PreTokenizer, pipeline: Tokenizer) -> None:

@@ -39,7 +39,13 @@ def valid_unicode(text: str) -> str:
 
 def encodable(token: str) -> bool:
     """False for a token that is not valid UTF-8 in the file: no text can contain it."""
-    return token.isascii() or not any("\ud800" <= c <= "\udfff" for c in token)
+    if token.isascii():
+        return True
+    try:
+        token.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parts(text: str, cut: re.Pattern[str]) -> Iterator[str]:

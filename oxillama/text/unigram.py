@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from oxillama.errors import ModelFormatError
+from oxillama.text.charsmap import check_charsmap
 from oxillama.text.partition import SpecialSplitter
 from oxillama.text.pipeline import encodable, guarded, run
 from oxillama.text.vocab import NORMAL, UNUSED, USER_DEFINED, Vocab
@@ -41,6 +42,7 @@ def _configure(vocab: Vocab, pipeline: Tokenizer) -> None:
 
     steps: list[normalizers.Normalizer] = []
     if vocab.charsmap:
+        check_charsmap(vocab.charsmap)
         try:
             steps.append(normalizers.Precompiled(vocab.charsmap))
         except Exception:
