@@ -7,19 +7,19 @@ Blocking, as the thread store is; raises what that raises.
 
 from __future__ import annotations
 
+import logging
 import posixpath
 import threading
 from typing import Any
 
 import msgspec
-import structlog
 
 from oxillama.assistants.types import Assistant
 from oxillama.errors import ObjectNotFoundError, StoreDamagedError
 from oxillama.storage.durable import Durable
 from oxillama.storage.ids import is_id
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class AssistantStore:
@@ -78,7 +78,7 @@ class AssistantStore:
                 try:
                     found.append(self._read(name.removesuffix(".json")))
                 except StoreDamagedError as error:
-                    _log.error("assistant left out", error=str(error))
+                    _log.error("assistant left out: %s", error)
             found.sort(key=lambda assistant: (assistant.created_at, assistant.sequence))
             self._assistants = {assistant.id: assistant for assistant in found}
         return self._assistants

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import structlog
 
 from oxillama.assistants.types import Run, ThreadMessage
 from oxillama.engine.protocol import EngineLike
@@ -16,7 +15,7 @@ from oxillama.text.builtin_template import format_prompt
 ANSWER_SHARE = 4
 
 Conversation = list[dict[str, str]]
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class PromptBudgetError(Exception):

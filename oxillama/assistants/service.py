@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
-import structlog
 import trio
 
 from oxillama.assistants.definitions import AssistantStore
@@ -24,7 +24,7 @@ from oxillama.storage.durable import Durable
 from oxillama.storage.lock import DirectoryLock
 
 MAX_RUNS = 1024  # queued and at work; the next one is told to come back later
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Assistants:
@@ -130,7 +130,7 @@ async def open_assistants(
         assistants = Assistants(definitions, sender, context)
         unfinished = await in_thread(store.recover)
         if unfinished:
-            _log.info("unfinished runs queued again", runs=len(unfinished))
+            _log.info("unfinished runs queued again: runs %s", len(unfinished))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_worker, receiver, context)
             assistants._requeue(unfinished)

@@ -17,6 +17,7 @@ StateConflictError where the state of the thread or run does not allow the chang
 
 from __future__ import annotations
 
+import logging
 import posixpath
 import threading
 import time
@@ -26,7 +27,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-import structlog
 
 from oxillama.assistants import transitions
 from oxillama.assistants.state import StateCache, ThreadState
@@ -38,7 +38,7 @@ from oxillama.storage.jsonl import JsonlFile
 
 _LOCKS = 64
 _CACHE_BYTES = 256 * 2**20
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class ActiveMarker(msgspec.Struct, frozen=True):
@@ -104,7 +104,7 @@ class ThreadStore:
                 run = self._settle(state, self._run(state, run_id))
         except (ObjectNotFoundError, StoreDamagedError) as error:
             self._live.discard(run_id)
-            _log.warning("unfinished run dropped", run_id=run_id, reason=str(error))
+            _log.warning("unfinished run dropped: run_id %s, %s", run_id, error)
             self.durable.remove_file(path)
             return None
         return None if run.status.is_terminal else run
@@ -121,7 +121,7 @@ class ThreadStore:
         if settled != run or settled.status.is_terminal:
             self._put_run(state, settled)
         if settled != run:
-            _log.info("unfinished run settled", run_id=run.id, was=str(run.status), now=str(settled.status))
+            _log.info("unfinished run settled: run_id %s, was %s, now %s", run.id, run.status, settled.status)
         return settled
 
     def _leftovers(self, path: str) -> list[str]:
@@ -269,7 +269,7 @@ class ThreadStore:
                 state.log.cut(size)
             self.durable.remove_file(self._marker_path(run.id))
         except StoreError as error:
-            _log.warning("refused run left traces", run_id=run.id, reason=str(error))
+            _log.warning("refused run left traces: run_id %s, %s", run.id, error)
 
     def get_run(self, thread_id: str, run_id: str) -> Run:
         with self._thread(thread_id) as state:
@@ -355,7 +355,7 @@ class ThreadStore:
             self.durable.disk.unlink(self._marker_path(run_id))
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
-                _log.warning("marker not removed", run_id=run_id, error=str(error))
+                _log.warning("marker not removed: run_id %s, %s", run_id, error)
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -411,7 +411,7 @@ class ThreadStore:
             try:
                 steps.append(self._read_step(run, name.removesuffix(".json")))
             except StoreDamagedError as error:
-                _log.error("step left out", error=str(error))
+                _log.error("step left out: %s", error)
         return sorted(steps, key=lambda step: (step.created_at, step.sequence))
 
     def _read_step(self, run: Run, step_id: str) -> RunStep:
@@ -458,7 +458,7 @@ class ThreadStore:
             try:
                 yield self._read_run(thread_id, run_id)
             except (StoreDamagedError, ObjectNotFoundError) as error:
-                _log.error("run left out", error=str(error))
+                _log.error("run left out: %s", error)
 
     def _settle_strays(self, state: ThreadState) -> None:
         """A run that nobody is going to end (its marker was lost) would lock its thread for ever."""

@@ -6,10 +6,10 @@ server's shutdown) ends in `_Course.finish` or gives the run back to the store, 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 import trio
 
 from oxillama.assistants import transitions
@@ -53,7 +53,7 @@ from oxillama.errors import (
 from oxillama.storage.ids import new_id
 
 MAX_WRITE_DELAY_S = 30.0
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class _Course:
         except PromptBudgetError:
             return Outcome(RunStatus.INCOMPLETE, incomplete="max_prompt_tokens")
         if prompt.dropped:
-            _log.info("messages left out of the prompt", run_id=self.run.id, dropped=prompt.dropped)
+            _log.info("messages left out of the prompt: run_id %s, dropped %s", self.run.id, prompt.dropped)
         await self._begin_step()
         return await self._generate_text(prompt.ids)
 
@@ -283,20 +283,20 @@ class _Course:
             else:
                 await self._in_thread(self._store.release_run, self._item.thread_id, self._item.run_id)
         except (StoreError, ObjectNotFoundError) as error:
-            _log.warning("run left to the next start", run_id=self._item.run_id, reason=str(error))
+            _log.warning("run left to the next start: run_id %s, %s", self._item.run_id, error)
 
     async def _try_to_finish(self, outcome: Outcome) -> bool:
         """Whether the run needs no more of this worker."""
         try:
             await self._finish(outcome)
         except StoreFullError as error:
-            _log.warning("run cannot be stored yet", run_id=self._item.run_id, reason=str(error))
+            _log.warning("run cannot be stored yet: run_id %s, %s", self._item.run_id, error)
             return False
         except (StateConflictError, ObjectNotFoundError) as error:
-            _log.info("run ended elsewhere", run_id=self._item.run_id, reason=str(error))
+            _log.info("run ended elsewhere: run_id %s, %s", self._item.run_id, error)
             self._announce_unstored(Outcome(RunStatus.CANCELLED))
         except StoreError as error:
-            _log.error("run cannot be stored", run_id=self._item.run_id, reason=str(error))
+            _log.error("run cannot be stored: run_id %s, %s", self._item.run_id, error)
             lost = self._announce_unstored(Outcome.failed(error))
             if lost is not None:
                 await self._in_thread(self._store.show_lost, lost)

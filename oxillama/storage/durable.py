@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import posixpath
 from collections.abc import Iterator
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
-import structlog
 
 from oxillama.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
 from oxillama.storage.disk import Disk, SystemDisk
@@ -25,7 +25,7 @@ from oxillama.storage.disk import Disk, SystemDisk
 T = TypeVar("T")
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Durable:
@@ -157,7 +157,7 @@ class Durable:
         try:
             self._discard(path)
         except OSError as error:
-            _log.warning("leftover not removed", path=path, error=str(error))
+            _log.warning("leftover not removed: path %s, %s", path, error)
 
     def _discard(self, path: str) -> None:
         if not self.disk.isdir(path):
@@ -199,7 +199,7 @@ class Durable:
         """Refuse all further changes. Raises StoreReadOnlyError."""
         if self.read_only_reason is None:
             self.read_only_reason = f"fsync of {path} failed ({error.strerror})."
-            _log.error("store is read-only until restart", path=path, error=str(error))
+            _log.error("store is read-only until restart: path %s, %s", path, error)
         self.require_writable()
         raise AssertionError("unreachable")
 

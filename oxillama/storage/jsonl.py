@@ -16,6 +16,7 @@ last whole record: it is cut off with a warning. Damage anywhere else is reporte
 
 from __future__ import annotations
 
+import logging
 import os
 import posixpath
 import re
@@ -24,7 +25,6 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-import structlog
 
 from oxillama.errors import StoreDamagedError, StoreError
 from oxillama.storage.durable import Durable
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 _HEADER = re.compile(rb'\{"crc32":"([0-9a-f]{8})","bytes":([0-9]{1,12}),')
 _START = b'{"crc32":"'
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def encode_record(value: Any) -> bytes:
@@ -125,7 +125,7 @@ class JsonlFile(Generic[T]):
             raise StoreDamagedError(f"{self.path} is damaged: {error}") from error
         self._end, self._torn = end, end < len(data)
         if self._torn:
-            _log.warning("torn tail cut off", path=self.path, bytes=len(data) - end, records=len(records))
+            _log.warning("torn tail cut off: path %s, bytes %s, records %s", self.path, len(data) - end, len(records))
         return values
 
     @property

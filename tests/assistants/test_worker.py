@@ -76,12 +76,12 @@ async def test_the_prompt_holds_the_instructions_and_the_thread_in_order(clock: 
 
 
 async def test_an_empty_prompt_is_a_warning_not_a_failure(
-    clock: MockClock, open_desk: OpenDesk, capsys: pytest.CaptureFixture[str]
+    clock: MockClock, open_desk: OpenDesk, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_desk() as desk:
         run, _ = await desk.done()
     assert run.status is RunStatus.COMPLETED
-    assert "empty prompt" in capsys.readouterr().out
+    assert "empty prompt" in caplog.text
 
 
 async def test_settings_of_the_run_reach_the_engine(clock: MockClock, open_desk: OpenDesk) -> None:
