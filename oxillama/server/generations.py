@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from oxillama.engine.types import GenerationRequest, TokenLogprob
 
 
+BUFFERED = 64  # events of a choice that may lie ready to be written together
 Item = tuple[int, TokenEvent | Exception]
 
 
@@ -84,7 +85,7 @@ async def open_generations(engine: EngineLike, requests: Sequence[GenerationRequ
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(engine.generate(request)) for request in requests]
         # Readers are as slow as they like: the engine keeps what is not yet fetched.
-        send, receive = trio.open_memory_channel[Item](4 * len(requests))
+        send, receive = trio.open_memory_channel[Item](BUFFERED * len(requests))
         try:
             async with trio.open_nursery() as nursery:
                 with send:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from oxillama.engine.parts import Progress
 
+ACCEPTS = 8  # clients taken in at once
 GRACE = 2.0  # seconds after the drain for error events to go out, before what is left is cut
 
 
@@ -91,6 +92,9 @@ def listen(hyper: Config, config: ServerConfig) -> Sockets:
         sockets = hyper.create_sockets()
         for sock in sockets.insecure_sockets:
             sock.listen(hyper.backlog)
+        # A listener accepts one client each time round the event loop: several of them keep a burst of clients from
+        # standing in line while the loop is busy.
+        sockets.insecure_sockets += [sock.dup() for sock in sockets.insecure_sockets for _ in range(ACCEPTS - 1)]
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {config.host} port {config.port}: {error.strerror}") from None
     return sockets

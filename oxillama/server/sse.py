@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 DONE = b"data: [DONE]\n\n"
 PING = b": ping\n\n"
+LARGEST_PART = 16 * 1024  # bytes
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _encode = msgspec.json.Encoder().encode
 
@@ -40,17 +41,31 @@ def error_event(error: APIError, name: str | None = None) -> bytes:
 async def with_pings(
     source: trio.abc.ReceiveChannel[T], interval: float, render: Callable[[T], bytes]
 ) -> AsyncGenerator[bytes, None]:
-    """Each item as `render` writes it (nothing, if that is empty), and a ping whenever none came for `interval`."""
+    """Each item as `render` writes it (nothing, if that is empty), and a ping whenever none came for `interval`.
+
+    Items that lie ready in a memory channel go out together: a loop that is behind writes larger parts, and so catches
+    up.
+    """
     while True:
-        item: T | None = None
+        data = b""
         with trio.move_on_after(interval) as silence:
             try:
-                item = await source.receive()
+                data = render(await source.receive())
             except trio.EndOfChannel:
                 return
         if silence.cancelled_caught:
             yield PING
-        elif item is not None and (data := render(item)):
+            continue
+        try:
+            while isinstance(source, trio.MemoryReceiveChannel) and len(data) < LARGEST_PART:
+                data += render(source.receive_nowait())
+        except (trio.WouldBlock, trio.EndOfChannel):
+            pass
+        except BaseException:
+            if data:
+                yield data  # what came before the error
+            raise
+        if data:
             yield data
 
 

@@ -17,7 +17,7 @@ import hypercorn.protocol
 import hypercorn.trio.run
 import msgspec
 import trio
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 
@@ -82,6 +82,8 @@ class Connection(TCPServer):
             nursery.cancel_scope.cancel()
 
     async def protocol_send(self, event: Event) -> None:
+        if isinstance(event, Updated) and self._reader_done.is_set():
+            return  # nothing more will come, so there is nothing to wait for
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
@@ -120,6 +122,8 @@ class Connection(TCPServer):
             await super()._read_data()
         finally:
             self._reader_done.set()
+        # The timer of an idle connection would keep a closed one open.
+        await self.idle_task.stop()
 
     async def _close(self) -> None:
         if self._closing:

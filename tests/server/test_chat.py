@@ -356,3 +356,17 @@ async def test_health_answers_while_requests_wait(client: ASGIClient, engine: Fa
         await trio.testing.wait_all_tasks_blocked()
         assert (await client.get("/health")).status_code == 200
         nursery.cancel_scope.cancel()
+
+
+async def test_a_text_that_is_far_too_long_is_refused_by_its_beginning(client: ASGIClient, engine: FakeEngine) -> None:
+    lengths: list[int] = []
+    real = engine.encode
+
+    async def encode(text: str, **options: bool) -> list[int]:
+        lengths.append(len(text))
+        return await real(text, **options)
+
+    engine.encode = encode  # type: ignore[method-assign]
+    response = await chat(client, messages=[{"role": "user", "content": "x" * 1_000_000}])
+    assert error_of(response)["code"] == "context_length_exceeded"
+    assert lengths == [16 * engine.n_ctx]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
@@ -319,3 +320,11 @@ async def test_a_second_signal_ends_the_drain() -> None:
         assert b'data: {"error":' in await client.until(b"0\r\n\r\n")
         with trio.fail_after(PATIENCE):
             await live.stopped.wait()
+
+
+async def test_a_connection_its_client_has_closed_is_not_kept_for_later() -> None:
+    async with live_server(keep_alive_timeout=600) as live:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            await live.ask(chat())
+        await eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)
