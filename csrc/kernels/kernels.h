@@ -76,6 +76,11 @@ typedef struct oxi_kernels {
      * aligned. Threads that take panels in multiples of 4 waste nothing. */
     void (*matmul[OXI_PACK_COUNT])(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens,
                                    float *out, int64_t ldo, void *scratch);
+
+    /* For benchmarks: what this row's instructions reach with nothing else to do. Multiply on registers, returning the
+     * operations done; read `bytes` (a multiple of 512) of memory. NULL in generic, and not inherited. */
+    double (*probe_dot)(int64_t rounds, float *sink);
+    void (*probe_read)(const uint8_t *p, size_t bytes, float *sink);
 } oxi_kernels;
 
 #define OXI_MATMUL_SCRATCH (1u << 20)

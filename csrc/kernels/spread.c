@@ -37,3 +37,36 @@ void oxi_spread_matmul(const oxi_kernels *row, oxi_pool *pool, const oxi_matrix 
     product p = {row, m, act, n_tokens, ldo, out, scratch};
     oxi_pool_run(pool, multiply, &p);
 }
+
+typedef struct probe {
+    const oxi_kernels *row;
+    int64_t rounds;
+    const uint8_t *bytes;
+    size_t n_bytes;
+} probe;
+
+static void run_probe(void *arg, int thread, int n_threads)
+{
+    const probe *p = arg;
+    float sink;
+    if (p->rounds) {
+        p->row->probe_dot(p->rounds, &sink);
+        return;
+    }
+    const size_t share = p->n_bytes / (size_t)n_threads / 512 * 512;
+    p->row->probe_read(p->bytes + share * (size_t)thread, share, &sink);
+}
+
+double oxi_spread_probe_dot(const oxi_kernels *row, oxi_pool *pool, int64_t rounds)
+{
+    probe p = {.row = row, .rounds = rounds};
+    float sink;
+    oxi_pool_run(pool, run_probe, &p);
+    return row->probe_dot(1, &sink) * (double)rounds * oxi_pool_size(pool);
+}
+
+void oxi_spread_probe_read(const oxi_kernels *row, oxi_pool *pool, const uint8_t *p, size_t bytes)
+{
+    probe read = {.row = row, .bytes = p, .n_bytes = bytes};
+    oxi_pool_run(pool, run_probe, &read);
+}

@@ -12,4 +12,8 @@ void oxi_spread_panels(int64_t n_panels, int thread, int n_threads, int64_t *p0,
 void oxi_spread_matmul(const oxi_kernels *row, oxi_pool *pool, const oxi_matrix *m, const void *act, int64_t n_tokens,
                        float *out, int64_t ldo, void *scratch);
 
+/* Both probes of a row on all threads of a pool: operations per call of probe_dot added up, `bytes` shared out. */
+double oxi_spread_probe_dot(const oxi_kernels *row, oxi_pool *pool, int64_t rounds);
+void oxi_spread_probe_read(const oxi_kernels *row, oxi_pool *pool, const uint8_t *p, size_t bytes);
+
 #endif

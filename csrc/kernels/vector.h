@@ -477,10 +477,12 @@ MATMUL(matmul_q5_256, OXI_PACK_Q5_256)
 MATMUL(matmul_q6_256, OXI_PACK_Q6_256)
 
 #include "vector_float.h"
+#include "vector_probe.h"
 
 #define TABLE(row_name, row_needs)                                                                                     \
     {                                                                                                                  \
         .name = row_name, .needs = row_needs, .prepare = OXI_PREPARE_TABLE,                                            \
+        .probe_dot = probe_dot, .probe_read = probe_read,                                                              \
         .matmul = {[OXI_PACK_F32] = matmul_f32,       [OXI_PACK_F16] = matmul_f16,                                     \
                    [OXI_PACK_BF16] = matmul_bf16,     [OXI_PACK_Q4_32] = matmul_q4_32,                                 \
                    [OXI_PACK_Q8_32] = matmul_q8_32,   [OXI_PACK_Q4_256] = matmul_q4_256,                               \

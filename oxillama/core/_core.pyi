@@ -58,6 +58,25 @@ def tensor_types() -> dict[int, tuple[str, int, int]]:
 def dequantize(type: int, data: npt.NDArray[np.uint8], n: int) -> Float32: ...
 def quantize(type: int, values: Float32) -> npt.NDArray[np.uint8]: ...
 
+class _PackedMatrix:
+    """A packed matrix by itself, for tests and benchmarks of the kernels."""
+
+    def __init__(self, type: int, data: npt.NDArray[np.uint8], n_rows: int, n_cols: int) -> None: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    def run(
+        self, x: Float32, isa: str | None = None, n_threads: int = 1, repeats: int = 1
+    ) -> tuple[Float32, list[float]]:
+        """(x @ weights.T, seconds of each of `repeats` products, preparation of x not counted)."""
+
+def _matmul(
+    type: int, data: npt.NDArray[np.uint8], n_rows: int, n_cols: int, x: Float32, isa: str | None = None
+) -> Float32: ...
+def _probe(
+    isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...
+) -> tuple[float, float]:
+    """What a row's instructions reach alone: (bytes per second read, int8 operations per second)."""
+
 # --- model.pxi
 FUNCTIONS: dict[str, int]
 NORMS: dict[str, int]

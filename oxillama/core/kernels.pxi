@@ -4,6 +4,7 @@ import time
 import numpy as np
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -25,6 +26,7 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct oxi_kernels:
         const char *name
         oxi_prepare_fn *prepare
+        double (*probe_dot)(int64_t rounds, float *sink)
 
     oxi.oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n_cols, oxi.oxi_error *err)
     size_t oxi_pack_bytes(const oxi_matrix *m)
@@ -39,6 +41,8 @@ cdef extern from "kernels/kernels.h" nogil:
 cdef extern from "kernels/spread.h" nogil:
     void oxi_spread_matmul(const oxi_kernels *row, oxi.oxi_pool *pool, const oxi_matrix *m, const void *act,
                            int64_t n_tokens, float *out, int64_t ldo, void *scratch)
+    double oxi_spread_probe_dot(const oxi_kernels *row, oxi.oxi_pool *pool, int64_t rounds)
+    void oxi_spread_probe_read(const oxi_kernels *row, oxi.oxi_pool *pool, const uint8_t *p, size_t bytes)
 
 
 cdef extern from "platform/memory.h" nogil:
@@ -74,6 +78,19 @@ def available_isas():
     while names[len(found)] != NULL:
         found.append(names[len(found)].decode())
     return found
+
+
+cdef const oxi_kernels *_row(isa) except NULL:
+    """The row of that name, the one in use for None."""
+    cdef const oxi_kernels *row
+    if isa is None:
+        ensure_kernels()
+        return oxi_kernels_get()
+    cdef bytes name = isa.encode()
+    row = oxi_kernels_find(name)
+    if row == NULL:
+        raise InvalidParameterError(f"isa {isa!r} is not available here: {', '.join(available_isas())}")
+    return row
 
 
 cdef size_t _encoded_bytes(uint32_t type, uint64_t n) except 0:
@@ -157,14 +174,7 @@ cdef class _PackedMatrix:
         cdef void *scratch
         if x.shape[1] != self._m.n_cols:
             raise InvalidParameterError(f"the matrix has {self._m.n_cols} columns, x has {x.shape[1]}")
-        if isa is None:
-            ensure_kernels()
-            row = oxi_kernels_get()
-        else:
-            name = isa.encode()
-            row = oxi_kernels_find(name)
-            if row == NULL:
-                raise InvalidParameterError(f"isa {isa!r} is not available here: {', '.join(available_isas())}")
+        row = _row(isa)
         out = np.empty((n_tokens, self._m.n_rows), np.float32)
         cdef float[:, ::1] view = out
         if n_tokens == 0:
@@ -193,3 +203,35 @@ def _matmul(uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int
             isa=None):
     """x [n_tokens, n_cols] times the transposed matrix of file blocks `data`, packed and multiplied as in a model."""
     return _PackedMatrix(type, data, n_rows, n_cols).run(x, isa)[0]
+
+
+def _probe(isa=None, int n_threads=1, int repeats=5, size_t read_bytes=256 << 20):
+    """What a row's instructions reach alone: (bytes per second read from memory, int8 operations per second), the best
+    of `repeats`. Raises InvalidParameterError for the generic row, which has no instructions of its own."""
+    cdef const oxi_kernels *row = _row(isa)
+    cdef oxi.oxi_pool *pool = NULL
+    cdef oxi.oxi_error err
+    cdef double ops = 0
+    cdef int64_t rounds = 200_000
+    if row.probe_dot == NULL:
+        raise InvalidParameterError("the generic row cannot be probed")
+    cdef uint8_t *memory = <uint8_t *>oxi_alloc(read_bytes + (1 << 16))
+    if memory == NULL:
+        raise MemoryError("probe: out of memory")
+    bandwidth, arithmetic = 0.0, 0.0
+    try:
+        check(oxi.oxi_pool_open(&pool, n_threads, &err), &err)
+        memset(memory, 1, read_bytes)
+        for _ in range(repeats):
+            start = time.perf_counter()
+            with nogil:
+                oxi_spread_probe_read(row, pool, memory, read_bytes)
+            bandwidth = max(bandwidth, read_bytes / (time.perf_counter() - start))
+            start = time.perf_counter()
+            with nogil:
+                ops = oxi_spread_probe_dot(row, pool, rounds)
+            arithmetic = max(arithmetic, ops / (time.perf_counter() - start))
+    finally:
+        oxi.oxi_pool_close(&pool)
+        oxi_free(memory)
+    return bandwidth, arithmetic

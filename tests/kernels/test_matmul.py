@@ -1,4 +1,4 @@
-"""Every kernel row computes the product that the formats define: close to float64 and to the generic row's."""
+"""Every kernel row computes the product that the formats define: close to float64, closer to the generic row."""
 
 from __future__ import annotations
 
