@@ -37,21 +37,24 @@ def pretokenizer(vocab: Vocab) -> PreTokenizer:
     return known
 
 
-def _merge_pairs(vocab: Vocab) -> list[tuple[str, str]]:
-    """The merges as pairs, best first; those that could never apply (a part or the whole is no token) are left out."""
+def _check_merges(vocab: Vocab) -> None:
+    """Each merge is two parts with a space between; the first part may itself begin with a space."""
     if vocab.merges is None:
         if vocab.pre == "kimi-k2":
-            return []
+            return
         raise ModelFormatError(f"{_MERGES} is missing.")
+    for i, merge in enumerate(vocab.merges):
+        if not 0 < merge.find(" ", 1) < len(merge) - 1:
+            raise ModelFormatError(f"{_MERGES}[{i}] {merge[:40]!r} is not two parts with a space between.")
+
+
+def _merge_pairs(vocab: Vocab) -> list[tuple[str, str]]:
+    """The merges as pairs, best first; those that could never apply (a part or the whole is no token) are left out."""
     pairs: list[tuple[str, str]] = []
     ids = vocab.ids
-    for line in vocab.merges:
-        # The first part may itself begin with a space.
-        at = line.find(" ", 1)
-        left, right = line[:at], line[at + 1 :]
-        if at < 0 or not right:
-            where = f"{_MERGES}[{vocab.merges.index(line)}]"
-            raise ModelFormatError(f"{where} {line[:40]!r} is not two parts with a space between.")
+    for merge in vocab.merges or ():
+        at = merge.find(" ", 1)
+        left, right = merge[:at], merge[at + 1 :]
         if left in ids and right in ids and left + right in ids:
             pairs.append((left, right))
     return pairs
@@ -84,6 +87,7 @@ def _configure(pre: PreTokenizer, pipeline: Tokenizer) -> None:
 def bpe_encoder(vocab: Vocab) -> tuple[LibraryEncoder, PreTokenizer]:
     """The encoder and the rules it follows. Raises ModelFormatError where the merges are wrong."""
     pre = pretokenizer(vocab)
+    _check_merges(vocab)
     encoder = LibraryEncoder(
         vocab,
         functools.partial(_build_model, vocab, pre),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING
 
 from oxillama.errors import InvalidParameterError, ModelFormatError
@@ -91,19 +92,28 @@ class LibraryEncoder:
             attr & special and cut.search(token) for token, attr in zip(vocab.tokens, vocab.attrs, strict=True)
         )
         self._cut = NO_CUT if inside else cut
-        self._model = guarded(build_model)
+        self._build_model = build_model
+        self._building = threading.Lock()
+        self._model: Model | None = None
         self._pipelines: dict[bool, Tokenizer] = {}
 
     def _pipeline(self, parse_special: bool) -> Tokenizer:
         pipeline = self._pipelines.get(parse_special)
         if pipeline is None:
-            from tokenizers import Tokenizer
+            with self._building:
+                pipeline = self._pipelines.get(parse_special) or self._build(parse_special)
+        return pipeline
 
-            pipeline = Tokenizer(self._model)
-            self._configure(pipeline)
-            pipeline.add_tokens(special_tokens(self._vocab, parse_special))
-            # Two threads may build it at once; either is good.
-            self._pipelines[parse_special] = pipeline
+    def _build(self, parse_special: bool) -> Tokenizer:
+        """Late, for it takes most of the time that a tokenizer takes to load; what may be wrong is checked before."""
+        from tokenizers import Tokenizer
+
+        if self._model is None:
+            self._model = guarded(self._build_model)
+        pipeline = Tokenizer(self._model)
+        self._configure(pipeline)
+        pipeline.add_tokens(special_tokens(self._vocab, parse_special))
+        self._pipelines[parse_special] = pipeline
         return pipeline
 
     def encode(self, text: str, parse_special: bool) -> list[int]:

@@ -25,9 +25,7 @@ _MAX_WORD = 100
 def _build_model(vocab: Vocab) -> Model:
     from tokenizers.models import WordPiece
 
-    unknown = vocab.special.get("unknown")
-    if unknown is None:
-        raise ModelFormatError("tokenizer.ggml.unknown_token_id is missing.")
+    unknown = vocab.special["unknown"]
     pieces: dict[str, int] = {}
     for i, token in enumerate(vocab.tokens):
         if not encodable(token):
@@ -54,4 +52,7 @@ def _configure(vocab: Vocab, pipeline: Tokenizer) -> None:
 
 
 def wordpiece_encoder(vocab: Vocab) -> LibraryEncoder:
+    """Raises ModelFormatError where the vocabulary has no token for unknown words."""
+    if "unknown" not in vocab.special:
+        raise ModelFormatError("tokenizer.ggml.unknown_token_id is missing.")
     return LibraryEncoder(vocab, functools.partial(_build_model, vocab), functools.partial(_configure, vocab))
