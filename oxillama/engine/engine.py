@@ -299,6 +299,9 @@ class Engine:
                     self._trio.run_sync_soon(self._receive, outcomes)
         except trio.RunFinishedError:
             return  # nobody is left to tell
+        except OxillamaError as error:  # such as a model file that was cut short: its text says it all
+            failure = f"the engine has failed: {error}"
+            log.critical(failure)
         except BaseException as error:
             log.critical("the compute thread failed", exc_info=error)
             failure = f"the engine has failed: {type(error).__name__}: {error}"

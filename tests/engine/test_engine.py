@@ -21,6 +21,7 @@ from oxillama.errors import (
     EngineClosedError,
     GenerationError,
     InvalidParameterError,
+    ModelFormatError,
 )
 from tests.engine.harness import Bench, request
 from tests.support.fake_runner import FakeRunner, parts
@@ -181,6 +182,14 @@ async def test_a_dead_engine_tells_everyone() -> None:
             await read(engine, request())
         assert not engine.is_running
     assert runner.closed
+
+
+async def test_a_model_file_that_is_lost_ends_the_engine_with_its_own_words(caplog: pytest.LogCaptureFixture) -> None:
+    lost = ModelFormatError("m.gguf: the file was cut short")
+    async with serving(FakeRunner(crash=200, crash_with=lost)) as engine:
+        with pytest.raises(EngineClosedError, match=r"has failed: m\.gguf: the file was cut short"):
+            await read(engine, request((200,)))
+    assert [r.exc_info for r in caplog.records] == [None]
 
 
 async def test_leaving_the_engine_ends_its_readers_and_closes_the_runner() -> None:

@@ -83,10 +83,10 @@ def test_equal_logits_are_kept_by_lower_id() -> None:
 
 
 def test_a_large_vocabulary_draws_from_the_reference_too() -> None:
-    x = logits(5, 50_000)
+    x = logits(5, 10_000)
     for chain in ({"top_p": 0.9}, {"top_k": 40}, {"min_p": 0.2}, {"top_k": 3000, "top_p": 0.5}):
-        s = sampler(50_000, seed=3, **chain)
-        assert_drawn_from(np.array([s.sample(x) for _ in range(1500)]), probabilities(x, **chain))
+        s = sampler(10_000, seed=3, **chain)
+        assert_drawn_from(np.array([s.sample(x) for _ in range(800)]), probabilities(x, **chain))
 
 
 def test_the_same_seed_gives_the_same_tokens_and_another_seed_others() -> None:

@@ -29,7 +29,8 @@ class FakeRunner:
     """Greedily, token `next_token(tokens so far)` follows.
 
     poison: a step with this token in it fails. nan: after this token all logits are NaN. crash: at this token the
-    runner raises something no sequence is to blame for. gate: each step waits for one `gate.release()`, or `cancel`.
+    runner raises `crash_with`, for which no sequence is to blame. gate: each step waits for one `gate.release()`, or
+    for `cancel`.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class FakeRunner:
         poison: int | None = None,
         nan: int | None = None,
         crash: int | None = None,
+        crash_with: Exception | None = None,
         gate: threading.Semaphore | None = None,
     ) -> None:
         self.n_vocab, self.n_batch, self.page_size, self.n_pages = n_vocab, n_batch, page_size, n_pages
         self.n_embd = N_EMBD
         self.next_token = next_token
         self.poison, self.nan, self.crash, self.gate = poison, nan, crash, gate
+        self.crash_with = crash_with or RuntimeError("the scripted crash")
         self.sequences: dict[int, list[int]] = {}
         self.batches: list[list[int]] = []  # the counts of each step that succeeded
         self.in_step = threading.Event()
@@ -109,7 +112,7 @@ class FakeRunner:
         if any(not 0 <= t < self.n_vocab for t in tokens):
             raise InvalidParameterError("a token id is out of range")
         if self.crash is not None and self.crash in tokens:
-            raise RuntimeError("the scripted crash")
+            raise self.crash_with
         if self.poison is not None and self.poison in tokens:
             raise GenerationError("the scripted failure")
         needed = sum(
