@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oxillama.assistants.types import Run, ThreadMessage
+from oxillama.engine.prompts import MOST_USUAL_CHARACTERS, context_exceeded, rendered_ids
 from oxillama.engine.protocol import EngineLike
-from oxillama.errors import ContextLengthError, TemplateError
+from oxillama.errors import TemplateError
 from oxillama.text.builtin_template import format_prompt
 
 # Of the context, what a prompt made to fit leaves for the answer, unless the run says how long that may be.
@@ -51,22 +52,18 @@ async def build_prompt(engine: EngineLike, run: Run, messages: Sequence[ThreadMe
 
     Raises PromptBudgetError (`max_prompt_tokens`), ContextLengthError or TemplateError.
     """
-    messages = [message for message in messages if message.text_content]
-    automatic = run.truncation_strategy.get("type", "auto") == "auto"
-    if not automatic:
-        messages = messages[-int(run.truncation_strategy["last_messages"]) :]
     hard = engine.n_ctx - 1
     limit = hard if run.max_prompt_tokens is None else min(hard, run.max_prompt_tokens)
-    aim = min(limit, engine.n_ctx - _answer_room(engine, run)) if automatic else limit
-    prompt = await _fitting(engine, run.instructions, messages, aim if automatic else None, limit)
+    if run.truncation_strategy.get("type", "auto") == "auto":
+        aim = min(limit, engine.n_ctx - _answer_room(engine, run))
+        prompt = await _fitting(engine, run.instructions, messages, aim)
+    else:
+        newest = messages[-int(run.truncation_strategy["last_messages"]) :]
+        prompt = await _encoded(engine, run.instructions, newest, 0)
     if run.max_prompt_tokens is not None and len(prompt.ids) > run.max_prompt_tokens:
         raise PromptBudgetError
     if len(prompt.ids) > hard:
-        raise ContextLengthError(
-            f"This model's maximum context length is {engine.n_ctx} tokens. However, your messages resulted in "
-            f"{len(prompt.ids)} tokens. Please reduce the length of the messages.",
-            param="messages",
-        )
+        raise context_exceeded(engine.n_ctx, len(prompt.ids), "messages")
     return prompt
 
 
@@ -75,14 +72,10 @@ def _answer_room(engine: EngineLike, run: Run) -> int:
     return share if run.max_completion_tokens is None else min(share, run.max_completion_tokens)
 
 
-async def _fitting(
-    engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage], aim: int | None, limit: int
-) -> Prompt:
+async def _fitting(engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage], aim: int) -> Prompt:
     """The prompt with the fewest messages left out that has at most `aim` tokens; the shortest, if none has."""
-    if aim is None:
-        return await _encoded(engine, instructions, messages, 0)
     most = max(len(messages) - 1, 0)
-    low = min(max(len(messages) - limit, 0), most)  # a message is a token at least, so more than that cannot fit
+    low = min(max(len(messages) - aim, 0), most)  # a message is a token at least, so more than that cannot fit
     prompt = await _encoded(engine, instructions, messages, low)
     if len(prompt.ids) <= aim or low == most:
         return prompt
@@ -114,14 +107,16 @@ async def _encoded(engine: EngineLike, instructions: str, messages: Sequence[Thr
 
 
 async def _ids(engine: EngineLike, text: str) -> list[int]:
-    """The tokens of a rendered prompt; most templates write the beginning-of-text token, and it must be there once."""
+    """The tokens of a rendered prompt; of an empty one, the token that separates texts: something must come first.
+
+    Of a text whose beginning alone is too long for the context, that beginning: too long is all that is to be known.
+    """
     tokenizer = engine.tokenizer
-    ids = await engine.encode(text, add_special=False, parse_special=True)
-    bos = tokenizer.bos_id
-    if bos is not None and ids[:1] != [bos] and tokenizer.encode("", add_special=True)[:1] == [bos]:
-        ids = [bos, *ids]
-    # Nothing to begin from: the token that separates texts stands for the empty one.
-    return ids or [next((i for i in (bos, tokenizer.eos_id) if i is not None), 0)]
+    beginning = MOST_USUAL_CHARACTERS * engine.n_ctx
+    if len(text) > beginning and len(ids := await rendered_ids(engine, text[:beginning])) > engine.n_ctx + 1:
+        return ids
+    ids = await rendered_ids(engine, text)
+    return ids or [next((i for i in (tokenizer.bos_id, tokenizer.eos_id) if i is not None), 0)]
 
 
 async def render(engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage]) -> str:

@@ -66,6 +66,9 @@ class Outcome:
 
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
+        if isinstance(error, StoreError):  # its words name paths, which are for the log
+            _log.error("run failed: %s", error)
+            return cls(RunStatus.FAILED, RunError("server_error", "The server could not store the run."))
         if isinstance(error, OxillamaError):
             return cls(RunStatus.FAILED, RunError("server_error", str(error)))
         _log.error("run failed", exc_info=error)
@@ -175,7 +178,8 @@ class _Course:
     async def load(self) -> None:
         """Read the run. Raises ObjectNotFoundError; StateConflictError when it has ended already."""
         run = await self._in_thread(self._store.get_run, self._item.thread_id, self._item.run_id)
-        if run.status.is_terminal:
+        if run.status.is_terminal:  # cancelled while it was being queued
+            maybe_broadcast(self._broadcast, ended(run))
             raise StateConflictError(f"Run {run.id} has ended with status '{run.status}'.")
         self.run = run
 
@@ -296,11 +300,19 @@ class _Course:
             _log.info("run ended elsewhere: run_id %s, %s", self._item.run_id, error)
             self._announce_unstored(Outcome(RunStatus.CANCELLED))
         except StoreError as error:
+            await self._fail(Outcome.failed(error))
+        return True
+
+    async def _fail(self, outcome: Outcome) -> None:
+        """The answer cannot be stored; perhaps that it cannot, can."""
+        try:
+            self.run = await self._update(outcome.status, **self._end_fields(outcome))
+            maybe_broadcast(self._broadcast, ended(self.run))
+        except StoreError as error:
             _log.error("run cannot be stored: run_id %s, %s", self._item.run_id, error)
-            lost = self._announce_unstored(Outcome.failed(error))
+            lost = self._announce_unstored(outcome)
             if lost is not None:
                 await self._in_thread(self._store.show_lost, lost)
-        return True
 
     async def _finish(self, outcome: Outcome) -> None:
         if self._message is not None and not self._message_stored:

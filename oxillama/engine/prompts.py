@@ -23,11 +23,16 @@ async def chat_prompt(engine: EngineLike, messages: Sequence[Mapping[str, Any]],
     """
     text = await engine.render_chat(messages, **kwargs)
     await _refuse_far_too_long(engine, text, "messages")
+    return checked_prompt(engine, await rendered_ids(engine, text), "messages")
+
+
+async def rendered_ids(engine: EngineLike, text: str) -> list[int]:
+    """The token ids of what a chat template has written, however many they are."""
     ids = await engine.encode(text, add_special=False, parse_special=True)
     bos = engine.tokenizer.bos_id
     if bos is not None and ids[:1] != [bos] and engine.tokenizer.encode("", add_special=True)[:1] == [bos]:
         ids.insert(0, bos)
-    return checked_prompt(engine, ids, "messages")
+    return ids
 
 
 async def text_prompt(engine: EngineLike, text: str) -> tuple[int, ...]:

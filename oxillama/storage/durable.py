@@ -58,7 +58,7 @@ class Durable:
         directory, name = posixpath.split(path)
         temporary = posixpath.join(directory, f".{name}.tmp")
         try:
-            self._write_new(temporary, data)
+            self._write_new(temporary, data, path)
             with self.failures_named(path):
                 self.disk.rename(temporary, path)
         except StoreError:
@@ -70,20 +70,20 @@ class Durable:
     def write_new_json(self, path: str, value: Any) -> None:
         """Write a file into a directory that nobody can see yet; the caller publishes the directory."""
         self.require_writable()
-        self._write_new(path, msgspec.json.encode(value) + b"\n")
+        self._write_new(path, msgspec.json.encode(value) + b"\n", path)
 
-    def _write_new(self, path: str, data: bytes) -> None:
-        with self.failures_named(path):
+    def _write_new(self, path: str, data: bytes, named: str) -> None:
+        with self.failures_named(named):
             fd = self.disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            with self.failures_named(path):
+            with self.failures_named(named):
                 self.write_all(fd, data)
             try:
                 self.disk.fsync(fd)
             except OSError as error:
                 if error.errno in _NO_SPACE:  # the file is not in use yet and is thrown away: nothing is in doubt
-                    raise StoreFullError(f"{path}: no space left on the device.") from error
-                self.fsync_failed(path, error)
+                    raise StoreFullError(f"{named}: no space left on the device.") from error
+                self.fsync_failed(named, error)
         finally:
             self.disk.close(fd)
 

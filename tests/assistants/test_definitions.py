@@ -1,0 +1,49 @@
+"""Assistants are kept in order, and a damaged one costs only itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oxillama.assistants.definitions import AssistantStore
+from oxillama.assistants.types import Assistant
+from oxillama.errors import ObjectNotFoundError, StoreDamagedError
+from oxillama.storage.durable import Durable
+from oxillama.storage.ids import new_id
+from tests.assistants.fixtures import NOW
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def an_assistant(name: str) -> Assistant:
+    return Assistant(id=new_id("asst"), created_at=NOW, model="m", name=name)
+
+
+def test_assistants_keep_the_order_of_their_creation_over_a_restart(tmp_path: Path) -> None:
+    store = AssistantStore(str(tmp_path), Durable())
+    made = [store.create(an_assistant(str(n))) for n in range(10)]
+    store.delete(made[3].id)
+    changed = store.update(made[5].id, name="new")
+    expected = [changed if a.id == changed.id else a for a in made if a.id != made[3].id]
+    assert store.list() == AssistantStore(str(tmp_path), Durable()).list() == expected
+
+
+def test_a_damaged_assistant_is_reported_and_the_others_are_served(tmp_path: Path) -> None:
+    store = AssistantStore(str(tmp_path), Durable())
+    good, bad = store.create(an_assistant("good")), store.create(an_assistant("bad"))
+    (tmp_path / "assistants" / f"{bad.id}.json").write_bytes(b'{"id":')
+    again = AssistantStore(str(tmp_path), Durable())
+    assert again.list() == [good]
+    for use in (again.get, again.delete):
+        with pytest.raises(StoreDamagedError, match=bad.id):
+            use(bad.id)
+
+
+@pytest.mark.parametrize("assistant_id", ["asst_x", "../x", "", "thread_" + "a" * 24, "asst_" + "a" * 24])
+def test_an_unknown_assistant_is_not_found(tmp_path: Path, assistant_id: str) -> None:
+    store = AssistantStore(str(tmp_path), Durable())
+    for use in (store.get, store.delete, store.update):
+        with pytest.raises(ObjectNotFoundError, match="No assistant found with id"):
+            use(assistant_id)

@@ -1,0 +1,141 @@
+"""A file is the old one or the new one, a directory is there or not, and a failed fsync is never forgotten."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from oxillama.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
+from oxillama.storage.durable import Durable
+from oxillama.storage.lock import DirectoryLock
+from tests.support.simulated_disk import PowerCut, SimulatedDisk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLD, NEW = {"v": "old"}, {"v": "new" * 100}
+
+
+def with_old() -> tuple[SimulatedDisk, Durable]:
+    disk = SimulatedDisk()
+    durable = Durable(disk)
+    durable.make_dir("/d")
+    durable.write_json("/d/f.json", OLD)
+    return disk, durable
+
+
+def no(call: str, code: int) -> Any:
+    return lambda name, index: OSError(code, os.strerror(code)) if name == call else None
+
+
+def test_a_replaced_file_is_old_or_new_after_a_power_cut_at_any_step() -> None:
+    found = set()
+    for step in range(1, 8):
+        for seed in range(30):
+            disk, durable = with_old()
+            disk.power_fails_at = disk.calls + step
+            done = False
+            try:
+                durable.write_json("/d/f.json", NEW)
+                done = True
+            except PowerCut:
+                pass
+            after = Durable(disk.after_power_cut(random.Random(seed)))
+            value = after.read_json("/d/f.json", dict[str, str])
+            assert value == NEW or (value == OLD and not done)
+            found.add(value["v"][:3])
+    assert found == {"old", "new"}
+
+
+@pytest.mark.parametrize("call", ["open", "write", "rename"])
+def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else(call: str) -> None:
+    disk, durable = with_old()
+    disk.fault = no(call, errno.ENOSPC)
+    with pytest.raises(StoreFullError, match=r"/d/f\.json"):
+        durable.write_json("/d/f.json", NEW)
+    disk.fault = lambda name, index: None
+    assert durable.read_json("/d/f.json", dict[str, str]) == OLD
+    assert disk.listdir("/d") == ["f.json"]
+    durable.write_json("/d/f.json", NEW)
+
+
+def test_no_space_at_the_fsync_of_a_file_not_yet_in_use_is_no_disaster() -> None:
+    disk, durable = with_old()
+    disk.fault = no("fsync", errno.ENOSPC)
+    with pytest.raises(StoreFullError):
+        durable.write_json("/d/f.json", NEW)
+    disk.fault = lambda name, index: None
+    durable.write_json("/d/f.json", NEW)
+
+
+@pytest.mark.parametrize("call", ["fsync", "fsync_dir"])
+def test_after_a_failed_fsync_every_change_is_refused_and_reading_goes_on(call: str) -> None:
+    disk, durable = with_old()
+    disk.fault = no(call, errno.EIO)
+    with pytest.raises(StoreReadOnlyError):
+        durable.write_json("/d/f.json", NEW)
+    disk.fault = lambda name, index: None
+    before = disk.calls
+    for change in (
+        lambda: durable.write_json("/d/g.json", NEW),
+        lambda: durable.make_dir("/e"),
+        lambda: durable.remove_file("/d/f.json"),
+        lambda: durable.remove_tree("/d"),
+    ):
+        with pytest.raises(StoreReadOnlyError, match="restarted"):
+            change()
+    assert disk.calls == before
+    assert durable.read_json("/d/f.json", dict[str, str]) in (OLD, NEW)
+
+
+def test_what_was_made_or_removed_is_so_after_a_power_cut() -> None:
+    disk, durable = with_old()
+    durable.make_dir("/x/y/z")
+    durable.write_json("/x/y/z/f", NEW)
+    durable.remove_file("/d/f.json")
+    for seed in range(20):
+        after = disk.after_power_cut(random.Random(seed))
+        assert after.listdir("/d") == []
+        assert after.listdir("/x/y/z") == ["f"]
+
+
+def test_a_removed_tree_is_gone_even_if_its_parts_cannot_be_removed() -> None:
+    disk, durable = with_old()
+    disk.fault = no("unlink", errno.EIO)
+    durable.remove_tree("/d")
+    assert not disk.isdir("/d")
+    assert durable.list_dir("/") == []
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"v": 1}', b"\xff", b"\0" * 40])
+def test_a_file_that_is_not_what_it_should_be_is_damaged(data: bytes) -> None:
+    disk, durable = with_old()
+    disk.overwrite("/d/f.json", data)
+    with pytest.raises(StoreDamagedError, match=r"/d/f\.json is damaged"):
+        durable.read_json("/d/f.json", dict[str, str])
+
+
+def test_a_file_that_is_not_there_is_not_found() -> None:
+    with pytest.raises(FileNotFoundError):
+        Durable(SimulatedDisk()).read_json("/x", dict[str, str])
+
+
+def test_the_real_disk_does_what_the_simulated_one_does(tmp_path: Path) -> None:
+    durable = Durable()
+    durable.make_dir(f"{tmp_path}/a/b")
+    durable.write_json(f"{tmp_path}/a/b/f.json", OLD)
+    durable.write_json(f"{tmp_path}/a/b/f.json", NEW)
+    assert durable.read_json(f"{tmp_path}/a/b/f.json", dict[str, str]) == NEW
+    assert durable.list_dir(f"{tmp_path}/a/b") == ["f.json"]
+    durable.remove_tree(f"{tmp_path}/a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
+    with DirectoryLock(str(tmp_path)), pytest.raises(StoreError, match="in use by another"):
+        DirectoryLock(str(tmp_path))
+    DirectoryLock(str(tmp_path)).close()
