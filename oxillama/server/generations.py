@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from oxillama.engine.types import TokenEvent
-from oxillama.errors import EngineBusyError
-from oxillama.server.invalid import out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -64,19 +62,6 @@ def event_of(item: Item) -> tuple[int, TokenEvent]:
     if isinstance(event, Exception):
         raise event
     return index, event
-
-
-def refuse_if_full(engine: EngineLike, choices: int = 1) -> None:
-    """Raise EngineBusyError (429) at once when the queue is full: before the work of making a prompt, not after it.
-
-    More choices than the engine could ever take are an APIError 400 instead, for waiting would not help.
-    """
-    now = engine.statistics()
-    room = now.n_slots + now.max_waiting
-    if choices > room:
-        raise out_of_range("n", "int", "<=", room, choices)
-    if now.active + now.waiting + choices > room:
-        raise EngineBusyError("Too many requests are waiting; please try again shortly.")
 
 
 @asynccontextmanager

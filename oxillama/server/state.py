@@ -11,6 +11,7 @@ from quart import current_app
 
 from oxillama._version import __version__
 from oxillama.errors import EngineClosedError
+from oxillama.server.admission import Admission
 from oxillama.server.errors import APIError, not_found, unavailable
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class ServerState:
 
     config: ServerConfig
     log: FilteringBoundLogger
+    admission: Admission = field(default_factory=Admission)
     phase: Phase = Phase.LOADING
     engine: EngineLike | None = None
     model_ids: tuple[str, ...] = field(default=())

@@ -370,3 +370,33 @@ async def test_a_text_that_is_far_too_long_is_refused_by_its_beginning(client: A
     response = await chat(client, messages=[{"role": "user", "content": "x" * 1_000_000}])
     assert error_of(response)["code"] == "context_length_exceeded"
     assert lengths == [16 * engine.n_ctx]
+
+
+async def test_requests_that_still_make_their_prompts_count_as_waiting(
+    make_app: Callable[..., Application], engine: FakeEngine
+) -> None:
+    engine.n_slots, engine.max_waiting = 2, 3
+    making, most, gate = 0, 0, trio.Event()
+
+    async def render_chat(messages: Any, **_: Any) -> str:
+        nonlocal making, most
+        making += 1
+        most = max(most, making)
+        await gate.wait()
+        making -= 1
+        return "x"
+
+    engine.render_chat = render_chat  # type: ignore[method-assign]
+    client, statuses = ASGIClient(make_app()), []
+
+    async def one() -> None:
+        statuses.append((await chat(client)).status_code)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(9):
+            nursery.start_soon(one)
+        await trio.testing.wait_all_tasks_blocked()
+        assert statuses == [429] * 4
+        gate.set()
+    assert statuses == [429] * 4 + [200] * 5
+    assert most == 4

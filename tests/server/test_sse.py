@@ -10,7 +10,7 @@ import trio
 
 from oxillama.server import sse
 from oxillama.server.config import ServerConfig
-from oxillama.server.errors import bad_request
+from oxillama.server.errors import APIError, bad_request
 from oxillama.server.log import make_logger
 
 LOG = make_logger(ServerConfig(log_level="error"))
@@ -31,15 +31,19 @@ async def parts(items: list[int]) -> AsyncGenerator[bytes, None]:
         yield part
 
 
+async def collect(source: AsyncGenerator[bytes, None], seen: list[bytes]) -> None:
+    async for part in source:
+        seen.append(part)
+
+
 async def test_items_that_lie_ready_go_out_together() -> None:
     assert [part async for part in parts([1, 2, 0, 3])] == [b"1;2;3;"]
 
 
 async def test_what_came_before_an_error_goes_out_before_it() -> None:
     seen: list[bytes] = []
-    with pytest.raises(Exception, match="negative"):
-        async for part in parts([1, 2, -1]):
-            seen.append(part)
+    with pytest.raises(APIError, match="negative"):
+        await collect(parts([1, 2, -1]), seen)
     assert seen == [b"1;2;"]
 
 

@@ -17,7 +17,6 @@ from oxillama.server.generations import (
     event_of,
     nth_seed,
     open_generations,
-    refuse_if_full,
     text_logprobs,
     usage_object,
 )
@@ -62,10 +61,11 @@ async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[Ge
     """One request for each choice, all with the same prompt; a seed gives each choice its own."""
     engine = state.require_engine()
     wire.check()
-    refuse_if_full(engine, wire.n or 1)
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=wire.n_top_logprobs)
     values = wire.template_values()
-    prompt = await chat_prompt(engine, template_messages(wire.messages), **values)
+    messages = template_messages(wire.messages)
+    async with state.admission.preparing(engine, wire.n or 1):
+        prompt = await chat_prompt(engine, messages, **values)
     return [
         GenerationRequest(
             prompt_ids=prompt,

@@ -17,7 +17,6 @@ from oxillama.server.generations import (
     event_of,
     nth_seed,
     open_generations,
-    refuse_if_full,
     text_logprobs,
     usage_object,
 )
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from oxillama.engine.protocol import EngineLike
     from oxillama.engine.types import TokenLogprob
+    from oxillama.server.admission import Admission
     from oxillama.server.asgi import ServerRequest
     from oxillama.server.generations import Generated, Generations, Item
 
@@ -46,7 +46,7 @@ async def create_completion() -> Response:
     wire = await read_body(CompletionRequest)
     model = state.check_model(wire.model)
     engine = state.require_engine()
-    prompts = await _read_prompts(wire, engine)
+    prompts = await _read_prompts(wire, engine, state.admission)
     answer = CompletionAnswer(new_id("cmpl-", 29), now(), model, state.fingerprint, wire, prompts, engine)
     generations = open_generations(engine, answer.generation_requests(state.config.generation_timeout))
     if wire.stream:
@@ -66,17 +66,17 @@ class Prompt:
     ids: tuple[int, ...]
 
 
-async def _read_prompts(wire: CompletionRequest, engine: EngineLike) -> list[Prompt]:
+async def _read_prompts(wire: CompletionRequest, engine: EngineLike, admission: Admission) -> list[Prompt]:
     wire.check()
     given = wire.prompts(engine.tokenizer.n_vocab, engine.n_ctx)
-    refuse_if_full(engine, len(given) * wire.candidates)
     prompts = []
-    for prompt in given:
-        if isinstance(prompt, str):
-            prompts.append(Prompt(prompt, await text_prompt(engine, prompt)))
-        else:
-            text = engine.tokenizer.decode(prompt).decode("utf-8", "replace")
-            prompts.append(Prompt(text, checked_prompt(engine, prompt, "prompt")))
+    async with admission.preparing(engine, len(given) * wire.candidates):
+        for prompt in given:
+            if isinstance(prompt, str):
+                prompts.append(Prompt(prompt, await text_prompt(engine, prompt)))
+            else:
+                text = engine.tokenizer.decode(prompt).decode("utf-8", "replace")
+                prompts.append(Prompt(text, checked_prompt(engine, prompt, "prompt")))
     return prompts
 
 
