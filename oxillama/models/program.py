@@ -32,6 +32,8 @@ def _fuse_prologues(graph: Graph, uses: Counter[Value]) -> None:
         maker = made_by.get(id(op.x.value))
         if maker is None or maker.x.value is maker.out.value or maker.outputs != op.outputs:
             continue
+        if any(_written_between(graph, view.value, maker, op) for view in maker.reads()):
+            continue
         op.prologue, op.x = maker, maker.x
         graph.ops.remove(maker)
 
@@ -56,13 +58,21 @@ def _absorb_sum(graph: Graph, ready: dict[int, int], uses: Counter[Value], op: A
         target = _sum_target(maker, x)
         if target is None:
             continue
-        # What is added must have been there before the product ran.
+        # What is added must have been there, as it is now, before the product ran.
         if target.addend is not None or ready[id(other.value)] >= ready[id(x.value)] or maker.outputs != op.outputs:
+            return False
+        if _written_between(graph, other.value, maker, op) or _written_between(graph, x.value, maker, op):
             return False
         target.out, target.addend = op.out, other
         ready[id(op.out.value)] = ready[id(x.value)]
         return True
     return False
+
+
+def _written_between(graph: Graph, value: Value, first: Op, last: Op) -> bool:
+    """Whether an op after `first` and before `last` changes the value in place."""
+    between = graph.ops[graph.ops.index(first) + 1 : graph.ops.index(last)]
+    return any(view.value is value for op in between for view in op.writes())
 
 
 def _sum_target(op: Op, x: View) -> ops.Part | Experts | None:

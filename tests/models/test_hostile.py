@@ -218,3 +218,11 @@ def test_a_description_holds_what_info_prints(tmp_path):
     assert described.tensor_types == {"F32": 5, "Q8_0": 16}
     assert described.chat_template
     assert described.file_bytes == file.stat().st_size
+
+
+@pytest.mark.parametrize(("file_type", "name"), [(15, "Q4_K_M"), (7, "Q8_0"), (999, "F32"), (None, "F32")])
+def test_the_quantisation_is_what_the_file_says_or_what_most_of_it_is(tmp_path, file_type, name):
+    model = TinyModel()
+    if file_type is not None:
+        model.metadata["general.file_type"] = file_type
+    assert describe_model(GGUFFile(model.write(tmp_path / "m.gguf"))).quantization == name

@@ -332,6 +332,22 @@ def test_embedding_rows_are_scaled(bench, x64):
     close(bench.run(out, TOKENS), 3 * x64)
 
 
+def test_what_is_changed_in_place_meanwhile_is_not_fused(bench, x64):
+    a = bench.matrix("a", 96, 96).astype(np.float64)
+    copy, normed, table = bench.value(96), bench.value(96), bench.value(24)
+    frequencies = np.full(12, 0.3)
+    bench.add(ops.RopeTable(False, table, vector(frequencies), lambda: 1.0))
+    bench.add(ops.Affine(False, bench.x, copy))
+    bench.add(ops.Norm(False, copy, normed, "rms", 96, None, None, 1e-5))
+    bench.add(ops.Rope(False, copy, None, table, "pairs", 24, 24))
+    product, total = bench.linear(normed, "a"), bench.value(96)
+    bench.add(ops.Rope(False, copy, None, table, "pairs", 24, 24))
+    bench.add(ops.Affine(False, product, total, addend=copy))
+    twice = rotated(x64, 2 * np.arange(len(TOKENS)), frequencies, 24, 0, "pairs", 1.0)
+    want = x64 / np.sqrt((x64**2).mean(-1, keepdims=True) + 1e-5) @ a.T + twice
+    close(bench.run(total, TOKENS), want, 1e-5)
+
+
 def other_rows() -> list[str]:
     """One row of each family whose vector functions differ, besides the one this process uses."""
     found = {name.split("-")[0]: name for name in available_isas()}

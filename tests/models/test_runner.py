@@ -185,6 +185,22 @@ def test_a_quantised_model_stays_near_its_dequantised_self(tmp_path, arch, type_
     assert np.array_equal(cut, step(quantised.runner, tokens))
 
 
+MIXED = {"attn_q": "F32", "attn_k": "Q8_0", "attn_v": "Q4_K", "ffn_gate": "Q8_0", "ffn_up": "Q6_K", "ffn_down": "F16"}
+
+
+@pytest.mark.parametrize("options", [{}, MIXTURE], ids=["dense", "mixture"])
+def test_matrices_of_one_op_may_want_different_activations(tmp_path, options):
+    model = TinyModel(**BLOCKS_OF_256, **options)
+    exact = step(load_model(model.write(tmp_path / "f.gguf"), n_threads=2).runner, range(40))
+    for name in model.tensors:
+        role = name.removesuffix(".weight").rpartition(".")[2].removesuffix("_exps")
+        model.types[name] = MIXED.get(role, model.types.get(name, "F32"))
+    mixed = load_model(model.write(tmp_path / "q.gguf"), n_threads=2, kv_type="f32").runner
+    whole, seq = step(mixed, range(40)), mixed.seq_open()
+    assert nmse(whole, exact) < 2e-2
+    assert np.array_equal(np.concatenate([step(mixed, [t], seq) for t in range(40)]), whole)
+
+
 def decoder(gguf):
     from oxillama.core._core import dequantize
 
