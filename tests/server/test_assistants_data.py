@@ -1,0 +1,111 @@
+"""Where the server keeps its data, and what clients are told when the disk fails it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from oxillama.errors import StoreError
+from oxillama.server import ServerConfig, create_app
+from oxillama.server.services import attached, default_data_dir
+from oxillama.storage.disk import SystemDisk
+from tests.server.assistants_support import Api, api_over
+from tests.support.asgi_client import ASGIClient
+from tests.support.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEW_MESSAGE = {"role": "user", "content": "x" * 100}
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, call: str, code: int) -> None:
+    """From now on every such call fails."""
+
+    def fail(*arguments: Any) -> Any:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(SystemDisk, call, fail)
+
+
+async def test_a_full_disk_is_507_changes_nothing_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with api_over(tmp_path) as api:
+        assistant, thread = await api.assistant(), await api.thread("kept")
+        with monkeypatch.context() as full:
+            failing(full, "write", errno.ENOSPC)
+            for path, body in {
+                f"/threads/{thread}/messages": NEW_MESSAGE,
+                "/threads": {"messages": [NEW_MESSAGE]},
+                f"/threads/{thread}": {"metadata": {"k": "v"}},
+                f"/threads/{thread}/runs": {"assistant_id": assistant, "additional_messages": [NEW_MESSAGE]},
+                "/threads/runs": {"assistant_id": assistant},
+                "/assistants": {"model": "fake-model"},
+            }.items():
+                error = await api.refused(path, body, status=507)
+                assert error["message"].startswith("The server has no space left")
+            assert len((await api.get(f"/threads/{thread}/messages"))["data"]) == 1
+        await api.post(f"/threads/{thread}/messages", NEW_MESSAGE)
+        assert len(list((tmp_path / "threads").iterdir())) == 1
+    async with api_over(tmp_path) as api:
+        assert len((await api.get(f"/threads/{thread}/messages"))["data"]) == 2
+        assert (await api.get(f"/threads/{thread}"))["metadata"] == {}
+
+
+async def test_after_a_failed_fsync_the_server_reads_and_stores_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with api_over(tmp_path) as api:
+        thread = await api.thread("kept")
+        with monkeypatch.context() as broken:
+            failing(broken, "fsync", errno.EIO)
+            await api.refused(f"/threads/{thread}/messages", NEW_MESSAGE, status=503)
+        error = await api.refused(f"/threads/{thread}/messages", NEW_MESSAGE, status=503)
+        assert error["message"] == "The server cannot store anything until it is restarted."
+        assert len((await api.get(f"/threads/{thread}/messages"))["data"]) == 1
+    async with api_over(tmp_path) as api:
+        await api.post(f"/threads/{thread}/messages", NEW_MESSAGE)
+
+
+async def test_without_a_setting_the_data_is_the_users_own_and_a_second_server_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert default_data_dir() == tmp_path / "oxillama"
+    apps = [create_app(ServerConfig(log_level="error"), engine=FakeEngine()) for _ in range(2)]
+    async with attached(apps[0].state, FakeEngine()), attached(apps[1].state, FakeEngine()):
+        first, second = (Api(ASGIClient(app)) for app in apps)
+        kept, lost = await first.thread("x"), await second.thread("x")
+        await second.get(f"/threads/{kept}", status=404)
+        await second.get(f"/threads/{lost}")
+        assert [p.name for p in (tmp_path / "oxillama" / "threads").iterdir()] == [kept]
+
+
+async def test_a_directory_that_was_set_and_is_in_use_is_an_error(tmp_path: Path) -> None:
+    async with api_over(tmp_path):
+        with pytest.RaisesGroup(StoreError, allow_unwrapped=True, flatten_subgroups=True):
+            async with api_over(tmp_path):
+                pass
+
+
+async def test_a_directory_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file"):
+        async with api_over(tmp_path / "file" / "data"):
+            pass
+
+
+async def test_a_client_that_leaves_a_stream_does_not_end_its_run(tmp_path: Path) -> None:
+    async with api_over(tmp_path, FakeEngine(reply="x" * 30, delay_s=0.01)) as api:
+        assistant, thread = await api.assistant(), await api.thread("Hello")
+        body = {"assistant_id": assistant, "stream": True}
+        async with api.client.stream("POST", f"/v1/threads/{thread}/runs", json=body) as stream:
+            assert b"thread.run.created" in await stream.receive()
+        with trio.fail_after(10):
+            while (await api.get(f"/threads/{thread}/runs"))["data"][0]["status"] != "completed":
+                await trio.sleep(0.05)
+        answer = (await api.get(f"/threads/{thread}/messages"))["data"][0]
+        assert answer["content"][0]["text"]["value"] == "x" * 30
