@@ -68,11 +68,6 @@ def not_found(message: str, *, param: str | None = None, code: str | None = None
     return APIError(404, message, param=param, code=code)
 
 
-def unsupported(param: str, message: str) -> APIError:
-    """400 for a parameter that would change the result and cannot be honoured."""
-    return bad_request(message, param=param, code="unsupported_parameter")
-
-
 def unavailable(message: str, *, retry_after: float = 5.0) -> APIError:
     """503: not now, but soon."""
     return APIError(503, message, type=SERVER_ERROR, headers={"Retry-After": _seconds(retry_after)})

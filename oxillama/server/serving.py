@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -42,6 +44,7 @@ async def serve(
     """
     config = load_config() if config is None else config
     app = create_app(config, owns_engine=False)
+    _allow_many_files()
     stop, hurry = trio.Event(), trio.Event()
     async with plain_errors(), trio.open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, hurry)
@@ -66,12 +69,38 @@ async def run_app(
     done = trio.Event()
     async with plain_errors(), trio.open_nursery() as nursery:
         url: str = await nursery.start(_serve_http, app, hyper, sockets, stop, done)
-        async with running(app.state, progress=progress):
-            if not stop.is_set() and on_ready is not None:
-                on_ready(url)
-            await stop.wait()
-            await _drain(app, trio.Event() if hurry is None else hurry)
+        try:
+            async with running(app.state, progress=_until(stop, progress)):
+                if not stop.is_set() and on_ready is not None:
+                    on_ready(url)
+                await stop.wait()
+                await _drain(app, trio.Event() if hurry is None else hurry)
+                await done.wait()
+        except LoadingStoppedError:
             await done.wait()
+
+
+class LoadingStoppedError(Exception):
+    """The server was told to stop before its model was loaded."""
+
+
+def _until(stop: trio.Event, progress: Progress | None) -> Progress:
+    """`progress`, which also ends the loading once `stop` is set. Called from the thread that loads."""
+
+    def check(share: float) -> None:
+        if stop.is_set():
+            raise LoadingStoppedError
+        if progress is not None:
+            progress(share)
+
+    return check
+
+
+def _allow_many_files() -> None:
+    """Let the process have as many sockets as it may: the usual limit is a fraction of that, for select()'s sake."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems name a limit that they do not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @asynccontextmanager

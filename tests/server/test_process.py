@@ -170,6 +170,20 @@ def _noting_the_port(ports: list[int]) -> Any:
     return noting
 
 
+async def test_a_stop_while_the_model_loads_ends_the_loading(settings: dict[str, Any]) -> None:
+    stop = trio.Event()
+    shares: list[float] = []
+
+    def progress(share: float) -> None:
+        shares.append(share)
+        trio.from_thread.run_sync(stop.set)
+
+    app = create_app(ServerConfig(**settings), owns_engine=False)
+    with trio.fail_after(PATIENCE):
+        await run_app(app, stop=stop, on_ready=pytest.fail, progress=progress)
+    assert len(shares) == 1
+
+
 async def test_a_failing_engine_ends_the_server_with_its_reason(settings: dict[str, Any]) -> None:
     app = create_app(ServerConfig(**settings), owns_engine=False)
 

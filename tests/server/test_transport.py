@@ -65,6 +65,18 @@ async def test_without_it_the_connection_is_kept_for_the_next_request() -> None:
             assert (await client.answer()).status == 200
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_http_1_0_is_answered_to_its_end_and_closed(stream: bool) -> None:
+    async with live_server() as live, await live.connect() as client:
+        await client.send(chat(stream=stream).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        answer = await client.head()
+        assert (answer.status, answer.headers.get("transfer-encoding")) == (200, None)
+        await client.until(b"data: [DONE]\n\n" if stream else b'"finish_reason":"stop"')
+        with trio.fail_after(PATIENCE):
+            while await client.stream.receive_some():
+                pass
+
+
 # 2. Content-Length with Transfer-Encoding
 
 
