@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 from oxillama.cli.bench import bench
@@ -29,4 +32,7 @@ for command in (run, serve, info, tokenize, bench, version):
 
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows ?, not a traceback
     app(prog_name="oxillama")

@@ -20,6 +20,11 @@ def parse_ids(text: str) -> tuple[int, ...]:
     return ids
 
 
+def argument_text(argument: str) -> str:
+    """An argument as UTF-8, whatever the locale: Python keeps the bytes it could not read as surrogates."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def read_text(path: Path) -> str:
     """A file's text, or standard input's when the path is "-"."""
     data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()

@@ -11,7 +11,7 @@ import typer
 
 from oxillama.cli import options
 from oxillama.cli.guard import usage_error
-from oxillama.cli.prompt import parse_ids, read_text
+from oxillama.cli.prompt import argument_text, parse_ids, read_text
 
 
 def run(
@@ -55,7 +55,7 @@ def run(
     if [prompt, prompt_file, prompt_ids].count(None) != 2:
         usage_error("give one of --prompt TEXT, --prompt-file FILE and --prompt-ids 1,2,3")
     ids = None if prompt_ids is None else parse_ids(prompt_ids)
-    text = read_text(prompt_file) if prompt_file is not None else prompt
+    text = read_text(prompt_file) if prompt_file is not None else argument_text(prompt or "")
 
     import trio
 
@@ -77,7 +77,7 @@ def run(
         presence_penalty=presence_penalty,
         seed=seed,
         max_tokens=max_tokens,
-        stop=tuple(stop or ()),
+        stop=tuple(map(argument_text, stop or ())),
         ignore_eos=ignore_eos,
     )
     config = EngineConfig(n_threads=threads, n_ctx=ctx_size, parallel=1)
@@ -86,7 +86,7 @@ def run(
         async with AsyncExitStack() as stack:
             with load_progress(path) as progress:
                 engine = await stack.enter_async_context(Engine.open(path, config, progress=progress))
-            prompt_ids = ids if ids is not None else await engine.encode(text or "", parse_special=special)
+            prompt_ids = ids if ids is not None else await engine.encode(text, parse_special=special)
             return engine.model_name, await complete(engine, prompt_ids, sampling, write)
 
     def write(piece: str) -> None:

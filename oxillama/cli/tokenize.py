@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from oxillama.cli import options
+from oxillama.cli.prompt import argument_text, read_text
 
 
 def tokenize(
@@ -22,8 +23,7 @@ def tokenize(
 ) -> None:
     """Turn text into token ids. A file with a vocabulary and no tensors will do."""
     path = options.require_model(model)
-    if text is None:
-        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    text = read_text(Path("-")) if text is None else argument_text(text)
 
     from oxillama.text import Tokenizer
 

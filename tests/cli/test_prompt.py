@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from oxillama.cli.prompt import parse_ids, read_text
+from oxillama.cli.prompt import argument_text, parse_ids, read_text
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1 2 3", " 1, 2 ,3 "])
@@ -29,3 +29,10 @@ def test_a_prompt_file_is_read_whole_with_its_last_newline(tmp_path: Path) -> No
     file.write_bytes("é\n".encode())
 
     assert read_text(file) == "é\n"
+
+
+def test_an_argument_is_utf_8_in_any_locale() -> None:
+    kept_by_an_ascii_locale = "é".encode().decode("ascii", "surrogateescape")
+
+    assert argument_text(kept_by_an_ascii_locale) == argument_text("é") == "é"
+    assert argument_text("a\udcffb") == "a\ufffdb"
