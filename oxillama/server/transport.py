@@ -26,6 +26,7 @@ from oxillama.server.responses import new_request_id
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
+    from hypercorn.typing import H11SendableEvent
 
 WRITE_TIMEOUT = 20.0  # seconds, where hypercorn's own configuration has no `write_timeout`
 WRITE_SIZE = 64 * 1024  # a slow reader has the write timeout for each piece of this size, not for the whole answer
@@ -75,6 +76,19 @@ class Connection(TCPServer):
             if cancelled is not None:
                 raise cancelled from None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the socket is closed."""
+        return bool(self.stream.socket.fileno() == -1)
+
+    def has_hung_up(self) -> bool:
+        """Whether the client has closed its side, even behind data that is not yet read."""
+        if self.is_gone:
+            return True
+        poll = select.poll()
+        poll.register(self.stream.socket.fileno(), _HUNG_UP)
+        return any(happened & _HUNG_UP for _, happened in poll.poll(0))
+
     def abandon(self) -> None:
         """The client is gone: end all that is done for it."""
         nursery = self._task_group._nursery
@@ -101,6 +115,7 @@ class Connection(TCPServer):
             await self.stream.send_all(data)
         if self._write.cancelled_caught:
             self._reset()
+            self.abandon()
             raise trio.BrokenResourceError("the client takes no bytes")
 
     async def _cut_writes_when_cancelled(self, task_status: trio.TaskStatus[None]) -> None:
@@ -156,8 +171,9 @@ class Protocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         owner = getattr(self.send, "__self__", None)
-        if isinstance(owner, Connection):
-            self.can_read = PausedReading(owner)
+        self._owner = owner if isinstance(owner, Connection) else None
+        if self._owner is not None:
+            self.can_read = PausedReading(self._owner)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """No way from here to HTTP/2: without TLS no client needs it, and its windows can hold an answer for ever."""
@@ -171,6 +187,14 @@ class Protocol(H11Protocol):
         headers = [(name, value) for name, value in request.headers.raw_items() if name.lower() != b"upgrade"]
         version, method, target = request.http_version, request.method, request.target
         await super()._create_stream(h11.Request(http_version=version, method=method, target=target, headers=headers))
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        try:
+            await super()._send_h11_event(event)
+        except h11.LocalProtocolError:
+            # An answer that was cut off cannot be completed properly, and need not be where nobody is left to get it.
+            if self._owner is None or not self._owner.is_gone:
+                raise
 
     async def _send_error_response(self, status_code: int) -> None:
         message = _MESSAGES.get(status_code, _MESSAGES[400])
@@ -208,14 +232,12 @@ class PausedReading:
         return self._event.is_set()
 
     async def wait(self) -> None:
-        poll = select.poll()
-        poll.register(self._connection.stream.socket.fileno(), _HUNG_UP)
         while not self._event.is_set():
-            with trio.move_on_after(HANG_UP_INTERVAL):
-                await self._event.wait()
-            if any(happened & _HUNG_UP for _, happened in poll.poll(0)):
+            if self._connection.has_hung_up():
                 self._connection.abandon()
                 await trio.sleep_forever()
+            with trio.move_on_after(HANG_UP_INTERVAL):
+                await self._event.wait()
 
 
 def limits(config: Config, *, keep_alive: float, write_timeout: float, grace: float) -> Config:

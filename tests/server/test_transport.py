@@ -206,6 +206,30 @@ async def test_a_client_that_never_reads_is_dropped_by_the_write_deadline() -> N
             await trio.aclose_forcefully(stream)
 
 
+async def test_a_client_that_never_reads_what_it_pipelined_is_dropped_quietly(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with live_server(write_timeout=0.3) as live:
+        held = [await unread(live, b"") for _ in range(3)]
+        async with trio.open_nursery() as nursery:
+            for stream in held:
+                nursery.start_soon(_pipeline, stream)
+        assert await live.is_healthy()
+        for stream in held:
+            await trio.aclose_forcefully(stream)
+    assert "connection failed" not in capsys.readouterr().err
+
+
+async def _pipeline(stream: trio.SocketStream) -> None:
+    """Send requests and read nothing until the server gives up."""
+    with trio.fail_after(PATIENCE):
+        try:
+            while True:
+                await stream.send_all(get("/v1/models") * 100)
+        except trio.BrokenResourceError:
+            pass
+
+
 async def test_a_client_that_never_reads_does_not_hold_up_the_end() -> None:
     engine = endless()
     async with live_server(engine, write_timeout=60, drain_timeout=0.2) as live:
