@@ -1,0 +1,1 @@
+"""Threads, messages, runs and steps: the Assistants API without HTTP."""

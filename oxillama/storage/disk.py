@@ -5,6 +5,7 @@ Everything stored goes through a `Disk`; nothing here decides anything. All meth
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Protocol
@@ -28,11 +29,20 @@ class Disk(Protocol):
     def isdir(self, path: str) -> bool: ...
 
 
-def _flush_drive_cache(fd: int) -> None:
-    # macOS: fsync hands the data to the drive, which may keep it in its own cache.
-    import fcntl
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOTTY})
 
-    fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined]
+
+def _fsync(fd: int) -> None:
+    if sys.platform == "darwin":
+        import fcntl
+
+        try:  # fsync alone hands the data to the drive, which may keep it in its own cache
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+    os.fsync(fd)
 
 
 class SystemDisk:
@@ -48,10 +58,7 @@ class SystemDisk:
         os.ftruncate(fd, length)
 
     def fsync(self, fd: int) -> None:
-        if sys.platform == "darwin":
-            _flush_drive_cache(fd)
-        else:
-            os.fsync(fd)
+        _fsync(fd)
 
     def close(self, fd: int) -> None:
         os.close(fd)
@@ -71,7 +78,11 @@ class SystemDisk:
     def fsync_dir(self, path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(fd)
+            _fsync(fd)
+        except OSError as error:
+            # Some file systems (network shares, FUSE) keep their names in order themselves and have no such call.
+            if error.errno not in _UNSUPPORTED:
+                raise
         finally:
             os.close(fd)
 

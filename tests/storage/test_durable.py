@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,6 +134,26 @@ def test_the_real_disk_does_what_the_simulated_one_does(tmp_path: Path) -> None:
     assert durable.list_dir(f"{tmp_path}/a/b") == ["f.json"]
     durable.remove_tree(f"{tmp_path}/a")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("code", "accepted"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_only_a_file_system_without_an_fsync_of_directories_is_excused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, accepted: bool
+) -> None:
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(code, os.strerror(code))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    durable = Durable()
+    if accepted:
+        durable.write_json(f"{tmp_path}/f.json", NEW)
+    else:
+        with pytest.raises(StoreReadOnlyError):
+            durable.write_json(f"{tmp_path}/f.json", NEW)
 
 
 def test_a_directory_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
