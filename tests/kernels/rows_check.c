@@ -1,0 +1,80 @@
+/* Every row of a build against its generic row, without Python: for processors that are only emulated here.
+ * Prints one line per row; leaves with 1 at the first output that differs. */
+#include "kernels/kernels.h"
+#include "platform/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t state = 12345;
+
+static float random_float(void)
+{
+    state = state * 1664525u + 1013904223u;
+    return (float)((int)(state >> 16) % 2001 - 1000) * 1e-3f;
+}
+
+static float *product(const oxi_kernels *row, const oxi_matrix *m, const float *x, int n_tokens, int n_columns)
+{
+    void *act = oxi_alloc(oxi_act_bytes(m->act, n_tokens, n_columns)), *scratch = oxi_alloc(OXI_MATMUL_SCRATCH);
+    float *out = oxi_alloc((size_t)n_tokens * (size_t)m->n_rows * sizeof(float));
+    row->prepare[m->act](x, n_columns, 0, n_tokens, n_tokens, n_columns, act);
+    row->matmul[m->pack](m, 0, m->n_panels, act, n_tokens, out, m->n_rows, scratch);
+    oxi_free(act);
+    oxi_free(scratch);
+    return out;
+}
+
+static int check(const oxi_kernels *row, uint32_t type, int n_rows, int n_columns, int n_tokens)
+{
+    oxi_error err;
+    oxi_matrix m;
+    const oxi_type_info *info = oxi_type_describe(type);
+    const size_t n = (size_t)n_rows * (size_t)n_columns;
+    float *weights = oxi_alloc(n * sizeof(float)), *x = oxi_alloc((size_t)n_tokens * (size_t)n_columns * sizeof(float));
+    uint8_t *file = oxi_alloc(n / info->block * info->block_size);
+    for (size_t i = 0; i < n; i++) weights[i] = random_float();
+    for (int i = 0; i < n_tokens * n_columns; i++) x[i] = i % 7 ? random_float() : 1.0f;
+    if (oxi_pack_plan(&m, type, n_rows, n_columns, &err) || oxi_quantize(type, weights, n, file, &err)) {
+        printf("%s\n", err.text);
+        return 1;
+    }
+    uint8_t *packed = oxi_alloc(oxi_pack_bytes(&m));
+    oxi_pack_panels(&m, type, file, 0, m.n_panels, packed);
+    m.data = packed;
+    float *want = product(oxi_kernels_find("generic"), &m, x, n_tokens, n_columns);
+    float *got = product(row, &m, x, n_tokens, n_columns);
+    int wrong = 0;
+    for (int i = 0; i < n_tokens * n_rows && !wrong; i++)
+        if (!(fabsf(got[i] - want[i]) <= 1e-5f * (float)n_columns)) {
+            printf("%s %s %dx%d tokens %d: output %d is %g, not %g\n", row->name, info->name, n_rows, n_columns, n_tokens, i,
+                   (double)got[i], (double)want[i]);
+            wrong = 1;
+        }
+    oxi_free(weights);
+    oxi_free(x);
+    oxi_free(file);
+    oxi_free(packed);
+    oxi_free(want);
+    oxi_free(got);
+    return wrong;
+}
+
+int main(void)
+{
+    static const uint32_t types[] = {OXI_TYPE_F32,  OXI_TYPE_F16,  OXI_TYPE_BF16, OXI_TYPE_Q4_0,
+                                     OXI_TYPE_Q8_0, OXI_TYPE_Q4_K, OXI_TYPE_Q5_K, OXI_TYPE_Q6_K};
+    static const int tokens[] = {1, 2, 3, 4, 5, 7, 8, 15, 33, 47};
+    for (const char *const *name = oxi_kernels_available(); *name; name++) {
+        const oxi_kernels *row = oxi_kernels_find(*name);
+        for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+            for (size_t k = 0; k < sizeof tokens / sizeof *tokens; k++) {
+                const int block = (int)oxi_type_describe(types[t])->block;
+                if (check(row, types[t], 70, block == 1 ? 301 : block == 32 ? 352 : 512, tokens[k])) return 1;
+            }
+        printf("%s ok\n", *name);
+    }
+    return 0;
+}
