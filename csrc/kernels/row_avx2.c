@@ -4,6 +4,7 @@
 #define VB 32
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
+#define TILE_TOKENS_256 4
 #define DIRECT_TOKENS 4
 #define DIRECT_TOKENS_256 4
 #define DIRECT_LIMIT 16

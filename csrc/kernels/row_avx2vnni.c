@@ -3,8 +3,9 @@
 
 #define VB 32
 #define TILE_PANELS 1
-#define TILE_TOKENS 4
-#define DIRECT_TOKENS 4
+#define TILE_TOKENS 6
+#define TILE_TOKENS_256 2
+#define DIRECT_TOKENS 6
 #define DIRECT_TOKENS_256 4
 #define DIRECT_LIMIT 16
 #define DIRECT_PAIRS 1

@@ -2,12 +2,13 @@
 #include <immintrin.h>
 
 #define VB 64
-#define TILE_PANELS 2
-#define TILE_TOKENS 6
-#define DIRECT_TOKENS 6
+#define TILE_PANELS 1
+#define TILE_TOKENS 4
+#define TILE_TOKENS_256 4
+#define DIRECT_TOKENS 4
 #define DIRECT_TOKENS_256 4
 #define DIRECT_LIMIT 32
-#define DIRECT_PAIRS 3
+#define DIRECT_PAIRS 1
 #define SIGNED_BYTES 1
 #define WIDE_SUMS 0
 #include "vector_types.h"

@@ -5,9 +5,10 @@
 #define VB 64
 #define TILE_PANELS 2
 #define TILE_TOKENS 6
+#define TILE_TOKENS_256 6
 #define DIRECT_TOKENS 8
 #define DIRECT_TOKENS_256 4
-#define DIRECT_LIMIT 32
+#define DIRECT_LIMIT 64
 #define DIRECT_PAIRS 3
 #define SIGNED_BYTES 0
 #define WIDE_SUMS 1

@@ -3,9 +3,9 @@
  * An instruction-set file defines
  *     VB             bytes of a vector register: 16, 32 or 64
  *     TILE_PANELS    panels a tile of the many-token kernel covers
- *     TILE_TOKENS    tokens it covers: 2, 4, 6 or 8
- *     DIRECT_TOKENS  the same where weights go from memory straight to the multiplier: formats of 32 columns and floats
- *     DIRECT_TOKENS_256  and formats of 256
+ *     TILE_TOKENS    tokens it covers: 2, 4, 6 or 8, for formats of 32 columns and floats
+ *     TILE_TOKENS_256    and for formats of 256, which keep another sum for each
+ *     DIRECT_TOKENS, DIRECT_TOKENS_256  the same where weights go from memory straight to the multiplier
  *     DIRECT_LIMIT   up to how many tokens that is done
  *     DIRECT_PAIRS   from how many tokens on it takes TILE_PANELS panels at a time
  *     SIGNED_BYTES   1: 8-bit codes are multiplied as signed bytes (zero point 0), 0: as unsigned ones (zero point 128)
@@ -30,7 +30,7 @@
 #define TILE_VECTORS (TILE_PANELS * STRIPS)
 #define TILE_ROWS (TILE_PANELS * OXI_PANEL)
 #define INLINE static inline __attribute__((always_inline))
-#define MAX_TOKENS (DIRECT_TOKENS > TILE_TOKENS ? DIRECT_TOKENS : TILE_TOKENS)
+#define MAX_TOKENS 8
 #define UNROLL _Pragma("GCC unroll 16")
 
 INLINE v_u8 load_u8(const void *p)
@@ -303,6 +303,13 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
             memcpy(out + t * ldo + (p + i) * OXI_PANEL, rows[t] + OXI_PANEL * i, (size_t)rows_of(m, p + i) * sizeof(float));
 }
 
+_Static_assert(TILE_TOKENS % 2 == 0 && TILE_TOKENS <= MAX_TOKENS && TILE_TOKENS_256 % 2 == 0 && TILE_TOKENS_256 <= MAX_TOKENS,
+               "tiles have kernels");
+_Static_assert(DIRECT_TOKENS <= MAX_TOKENS && DIRECT_TOKENS_256 <= MAX_TOKENS &&
+                   (TILE_PANELS == 1 || ((DIRECT_PAIRS + 1) / 2 * 2 <= DIRECT_TOKENS_256 &&
+                                         (DIRECT_PAIRS + 1) / 2 * 2 <= DIRECT_TOKENS)),
+               "what is left over has a kernel");
+
 /* Kernels exist for some numbers of tokens. Others compute a few more, of records that lie behind the last (or in the
  * padding), and drop them. */
 INLINE int kernel_tokens(int n, int most)
@@ -312,6 +319,7 @@ INLINE int kernel_tokens(int n, int most)
 }
 
 INLINE int direct_tokens(oxi_pack pack) { return has_parts(pack) ? DIRECT_TOKENS_256 : DIRECT_TOKENS; }
+INLINE int tile_tokens(oxi_pack pack) { return has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS; }
 
 /* Tokens to take at a time, at most `most`: 8 of at most 6 are better two fours than a six and a two. */
 INLINE int even_share(int n, int most)
@@ -401,19 +409,19 @@ INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const oxi_ac
 
 #define TILE_CASE(n)                                                                                                   \
     case n:                                                                                                            \
-        if (n <= TILE_TOKENS) tile(pack, n <= TILE_TOKENS ? n : 2, w, x, n_groups, sums);                              \
+        if (n <= tile_tokens(pack)) tile(pack, n <= tile_tokens(pack) ? n : 2, w, x, n_groups, sums);                  \
         break;
 
 /* One chunk times all tokens of a round. */
-INLINE void tile_tokens(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups)
+INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups)
 {
-    for (int t0 = 0; t0 < n_tokens; t0 += TILE_TOKENS) {
-        const int n = n_tokens - t0 < TILE_TOKENS ? n_tokens - t0 : TILE_TOKENS;
+    for (int t0 = 0; t0 < n_tokens; t0 += tile_tokens(pack)) {
+        const int n = n_tokens - t0 < tile_tokens(pack) ? n_tokens - t0 : tile_tokens(pack);
         for (int i = 0; i < n_tiles; i++) {
             const open_chunk *w = r->open + i * TILE_PANELS;
             const oxi_act_record *x = x0 + t0;
             float(*sums)[TILE_ROWS] = r->sum[i] + t0;
-            switch (kernel_tokens(n + n % 2, TILE_TOKENS)) {
+            switch (kernel_tokens(n + n % 2, tile_tokens(pack))) {
                 TILE_CASE(2) TILE_CASE(4) TILE_CASE(6) TILE_CASE(8)
             }
         }
@@ -448,7 +456,7 @@ INLINE void tiled(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, co
                     const uint8_t *panel = m->data + (size_t)(p + i) * m->panel_bytes;
                     open_panel(pack, panel + at, ahead_of(m, panel, at, ROUND_PANELS), n_groups, &r->open[i]);
                 }
-                tile_tokens(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups);
+                tile_chunk(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups);
                 at += oxi_chunk_bytes(pack, n_groups);
             }
             store_round(m, p, n_panels, &r->sum[0][0][0], t0, n, out, ldo);

@@ -25,7 +25,16 @@ def test_the_neon_row_agrees_with_generic_under_emulation(tmp_path: Path) -> Non
     for tool in (COMPILER, EMULATOR):
         if not shutil.which(tool):
             pytest.skip(f"needs {tool}")
-    flags = ["-std=c11", "-O2", "-ffp-contract=off", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}"]
+    flags = [
+        "-std=c11",
+        "-O2",
+        "-ffp-contract=off",
+        "-D_GNU_SOURCE",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        f"-I{ROOT / 'csrc'}",
+    ]
 
     def compiled(source: Path) -> str:
         target = str(tmp_path / f"{source.stem}.o")

@@ -16,7 +16,7 @@ TYPES = FLOAT_TYPES + BLOCK_TYPES
 # What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
 ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "neon-dot", "neon-i8mm"]
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
-TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40]
+TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40, 65, 67, 70]  # few read packed weights in place, many open them
 
 every_type = pytest.mark.parametrize("kind", TYPES, ids=[t.name for t in TYPES])
 
@@ -91,7 +91,7 @@ def test_large_products_are_within_a_hundredth_of_float64(kind: Type, row: str) 
 
 
 @pytest.mark.parametrize("kind", BLOCK_TYPES, ids=[t.name for t in BLOCK_TYPES])
-@pytest.mark.parametrize("n_tokens", [1, 6, 20])
+@pytest.mark.parametrize("n_tokens", [1, 6, 20, 68])
 def test_extreme_codes_and_activations_do_not_saturate(kind: Type, n_tokens: int, row: str) -> None:
     n_rows, n_cols = 33, 768
     raw, weights = extreme_matrix(kind, n_rows, n_cols)
@@ -110,12 +110,12 @@ def test_extreme_codes_and_activations_do_not_saturate(kind: Type, n_tokens: int
 def test_a_tokens_result_does_not_depend_on_its_company(kind: Type, row: str) -> None:
     n_rows, n_cols = 50, columns(kind, 3)
     raw, _ = matrix(kind, n_rows, n_cols)
-    x = np.random.default_rng(1).standard_normal((40, n_cols)).astype(np.float32)
+    x = np.random.default_rng(1).standard_normal((70, n_cols)).astype(np.float32)
 
     together = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
 
-    for n in (1, 2, 3, 5, 6, 8, 11):
-        for at in (0, 17, 40 - n):
+    for n in (1, 2, 3, 5, 6, 8, 11, 33, 66):
+        for at in (0, 1, 70 - n):
             alone = _core._matmul(int(kind), raw, n_rows, n_cols, np.ascontiguousarray(x[at : at + n]), row)
             np.testing.assert_array_equal(alone, together[at : at + n])
 
@@ -125,7 +125,7 @@ def test_threads_do_not_change_a_bit(kind: Type, row: str) -> None:
     n_rows, n_cols = 150, columns(kind, 2)
     raw, _ = matrix(kind, n_rows, n_cols)
     packed = _core._PackedMatrix(int(kind), raw, n_rows, n_cols)
-    for n_tokens in (1, 9):
+    for n_tokens in (1, 9, 67):
         x = np.random.default_rng(2).standard_normal((n_tokens, n_cols)).astype(np.float32)
 
         results = [packed.run(x, row, n_threads)[0] for n_threads in (1, 2, 5)]
@@ -161,7 +161,7 @@ def test_zero_activations_give_zero(kind: Type, row: str) -> None:
 def test_an_activation_that_is_not_finite_spoils_its_own_token_only(kind: Type, bad: float, row: str) -> None:
     n_rows, n_cols = 20, columns(kind, 3)
     raw, _ = matrix(kind, n_rows, n_cols)
-    for n_tokens in (3, 14):
+    for n_tokens in (3, 14, 68):
         x = np.random.default_rng(4).standard_normal((n_tokens, n_cols)).astype(np.float32)
         clean = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
         x[1, n_cols // 2] = bad
@@ -191,6 +191,15 @@ def test_packing_takes_no_more_bytes_than_the_file(kind: Type) -> None:
     raw, _ = matrix(kind, 64, 2048)
 
     assert _core._PackedMatrix(int(kind), raw, 64, 2048).packed_bytes == 64 * 2048 // block * size
+
+
+def test_probes_measure_every_row_but_generic() -> None:
+    for name in _core.available_isas()[1:]:
+        read, operations = _core._probe(name, n_threads=2, repeats=1, read_bytes=1 << 20)
+        assert read > 0
+        assert operations > 0
+    with pytest.raises(InvalidParameterError, match="generic"):
+        _core._probe("generic")
 
 
 def test_shapes_that_cannot_be_packed_are_refused() -> None:
