@@ -3,6 +3,8 @@
 
 #include "half.h"
 
+#include <math.h>
+
 const oxi_format *oxi_format_of(uint32_t type)
 {
     static const oxi_format *const formats[OXI_TYPE_COUNT] = {
@@ -89,14 +91,17 @@ oxi_status oxi_dequantize(uint32_t type, const void *src, uint64_t n, float *dst
     return OXI_OK;
 }
 
-static bool all_finite(const float *x, int n)
+/* A scale is at least a 128th of a block's largest weight and at most its half; half precision ends at 65504. */
+#define LARGEST_WEIGHT 65504.0f
+
+static float largest(const float *x, int n)
 {
     uint32_t most = 0;
     for (int i = 0; i < n; i++) {
         const uint32_t body = oxi_float_bits(x[i]) & 0x7fffffffu;
         most = body > most ? body : most;
     }
-    return most < 0x7f800000u;
+    return oxi_bits_float(most); /* a NaN where there is one: its bits are above infinity's */
 }
 
 oxi_status oxi_quantize(uint32_t type, const float *src, uint64_t n, void *dst, oxi_error *err)
@@ -119,10 +124,11 @@ oxi_status oxi_quantize(uint32_t type, const float *src, uint64_t n, void *dst, 
         return oxi_fail(err, OXI_ERR_ARGUMENT, "%llu weights are not a multiple of %s's block of %u",
                         (unsigned long long)n, oxi_type_describe(type)->name, f->block);
     for (uint64_t i = 0; i < n / f->block; i++) {
-        if (!all_finite(src + i * f->block, f->block))
-            return oxi_fail(err, OXI_ERR_ARGUMENT, "a weight between %llu and %llu is not finite: %s cannot hold it",
+        const float most = largest(src + i * f->block, f->block);
+        if (!(most <= LARGEST_WEIGHT))
+            return oxi_fail(err, OXI_ERR_ARGUMENT, "a weight between %llu and %llu is %s: %s cannot hold it",
                             (unsigned long long)(i * f->block), (unsigned long long)((i + 1) * f->block - 1),
-                            oxi_type_describe(type)->name);
+                            isfinite(most) ? "above 65504" : "not finite", oxi_type_describe(type)->name);
         f->encode(src + i * f->block, bytes + i * f->block_size);
     }
     return OXI_OK;

@@ -149,6 +149,15 @@ def test_weights_that_are_not_finite_are_refused(kind: Type, bad: float) -> None
         _core.quantize(int(kind), values)
 
 
+@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=names(BLOCK_TYPES))
+def test_weights_no_half_precision_scale_can_reach_are_refused(kind: Type) -> None:
+    values = np.ones(512, np.float32)
+    values[300] = -1e9
+
+    with pytest.raises(InvalidParameterError, match="above 65504"):
+        _core.quantize(int(kind), values)
+
+
 def test_an_unsupported_type_is_named() -> None:
     with pytest.raises(ModelUnsupportedError, match="I32"):
         _core.dequantize(26, np.zeros(128, np.uint8), 32)

@@ -14,7 +14,7 @@ FLOAT_TYPES = [Type.F32, Type.F16, Type.BF16]
 BLOCK_TYPES = [Type.Q4_0, Type.Q8_0, Type.Q4_K, Type.Q5_K, Type.Q6_K]
 TYPES = FLOAT_TYPES + BLOCK_TYPES
 # What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
-ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "neon-dot", "neon-i8mm"]
+ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "neon-dot"]
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40, 65, 67, 70]  # few read packed weights in place, many open them
 
