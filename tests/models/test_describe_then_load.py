@@ -1,0 +1,65 @@
+"""Whatever a description accepts can be loaded and stepped; whatever it refuses, it refuses as a ModelError."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oxillama.errors import ModelError
+from oxillama.gguf import GGUFFile
+from oxillama.models import describe_model, load_model
+from tests.support.tiny_models import TinyModel
+
+NUMBERS = st.sampled_from([0, 1, 2, 3, 4, 8, 15, 16, 17, 32, 64, 96, 128, 4096, 2**16, 2**31 - 1, 2**31, 2**32 - 1])
+SIGNED = st.integers(-3, 200).map(lambda n: (n, "i32"))
+REALS = st.sampled_from([0.0, 1e-30, 1e-5, 0.5, 1.0, 4.0, 1e4, 1e30, -1.0, float("nan"), float("inf")])
+ARRAYS = st.lists(st.sampled_from([0, 1, 2, 4, 64, 96]), min_size=1, max_size=3).map(lambda v: np.array(v, np.int32))
+WORDS = st.sampled_from(["", "none", "linear", "yarn", "longrope", "llama", "gpt2", "x"])
+KEYS = [
+    "block_count",
+    "embedding_length",
+    "context_length",
+    "feed_forward_length",
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.value_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.temperature_scale",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scaling.type",
+    "rope.scaling.factor",
+    "rope.scaling.original_context_length",
+    "rope.scaling.attn_factor",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_log_multiplier",
+    "expert_count",
+    "expert_used_count",
+    "vocab_size",
+]
+CHANGES = st.tuples(st.sampled_from(KEYS), st.one_of(NUMBERS, SIGNED, REALS, ARRAYS, WORDS, st.booleans()))
+
+
+def description_or_refusal(path):
+    try:
+        return describe_model(GGUFFile(path))
+    except ModelError as error:
+        return str(error)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(arch=st.sampled_from(["llama", "mistral3", "qwen2", "qwen3"]), changes=st.lists(CHANGES, min_size=1, max_size=3))
+def test_described_means_loadable(tmp_path_factory, arch, changes):
+    model = TinyModel(arch, n_layer=1)
+    for key, value in changes:
+        model.metadata[f"{arch}.{key}"] = value
+    path = model.write(tmp_path_factory.mktemp("m") / "m.gguf")
+    described = description_or_refusal(path)
+    if isinstance(described, str):
+        assert str(path) in described
+        return
+    runner = load_model(path, n_threads=1, n_ctx=min(described.context_length, 64)).runner
+    logits = runner.step(np.array([1], np.int32), [runner.seq_open()], [1], np.ones(1, bool))
+    assert logits.shape == (1, described.vocabulary)
