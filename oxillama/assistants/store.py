@@ -29,12 +29,12 @@ from typing import Any
 import msgspec
 
 from oxillama.assistants import transitions
+from oxillama.assistants.files import ThreadFiles
 from oxillama.assistants.state import StateCache, ThreadState
 from oxillama.assistants.types import Run, RunStatus, RunStep, RunStepStatus, Thread, ThreadMessage
-from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreDamagedError, StoreError
+from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreDamagedError, StoreError, StoreFullError
 from oxillama.storage.durable import Durable
 from oxillama.storage.ids import is_id
-from oxillama.storage.jsonl import JsonlFile
 
 _LOCKS = 64
 _CACHE_BYTES = 256 * 2**20
@@ -62,14 +62,11 @@ class ThreadStore:
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
         self.durable = Durable() if durable is None else durable
-        self._threads = posixpath.join(data_dir, "threads")
-        self._active = posixpath.join(data_dir, "active")
+        self._files = ThreadFiles(data_dir, self.durable)
         self._clock = clock
         self._cache = StateCache(cache_bytes)
         self._locks = [threading.RLock() for _ in range(_LOCKS)]
         self._live: set[str] = set()  # runs that somebody in this process is going to end
-        for path in (self._threads, self._active):
-            self.durable.make_dir(path)
 
     def now(self) -> int:
         """Unix seconds."""
@@ -82,10 +79,9 @@ class ThreadStore:
 
         Reads the threads with an unfinished run only. Doing it twice changes nothing.
         """
-        for name in self._leftovers(self._threads):
-            self.durable.discard_tree(posixpath.join(self._threads, name))
+        self._files.clear(self._files.threads)
         queued: list[Run] = []
-        unfinished = [name.removesuffix(".json") for name in self.durable.list_dir(self._active)]
+        unfinished = [name.removesuffix(".json") for name in self.durable.list_dir(self._files.active)]
         self._live.update(unfinished)
         for run_id in unfinished:
             run = self._recover_run(run_id)
@@ -94,14 +90,16 @@ class ThreadStore:
         return sorted(queued, key=lambda run: (run.created_at, run.sequence))
 
     def _recover_run(self, run_id: str) -> Run | None:
-        path = self._marker_path(run_id)
+        path = self._files.marker(run_id)
         try:
             thread_id = self.durable.read_json(path, ActiveMarker).thread_id
             with self._thread(thread_id) as state:
-                runs = self._runs_dir(thread_id)
-                for name in self._leftovers(runs):
-                    self.durable.discard_tree(posixpath.join(runs, name))
-                run = self._settle(state, self._run(state, run_id))
+                self._files.clear(self._files.runs_dir(thread_id))
+                run = self._run(state, run_id)
+                try:
+                    run = self._settle(state, run)
+                except StoreFullError as error:  # a full disk does not keep a server from starting: the worker ends it
+                    _log.warning("unfinished run not settled: run_id %s, %s", run_id, error)
         except (ObjectNotFoundError, StoreDamagedError) as error:
             self._live.discard(run_id)
             _log.warning("unfinished run dropped: run_id %s, %s", run_id, error)
@@ -115,7 +113,7 @@ class ThreadStore:
             messages = self._messages(state).values()
         except StoreDamagedError:
             messages = {}.values()
-        step = next((s for s in self._steps(run) if not s.status.is_terminal), None)
+        step = next((s for s in self._files.read_steps(run) if not s.status.is_terminal), None)
         message = next((m for m in messages if m.run_id == run.id and m.role == "assistant"), None)
         settled = transitions.settle(run, step, message, self.now())
         if settled != run or settled.status.is_terminal:
@@ -124,23 +122,17 @@ class ThreadStore:
             _log.info("unfinished run settled: run_id %s, was %s, now %s", run.id, run.status, settled.status)
         return settled
 
-    def _leftovers(self, path: str) -> list[str]:
-        try:
-            return [name for name in self.durable.disk.listdir(path) if name.startswith((".tmp-", ".trash-"))]
-        except OSError:
-            return []
-
     # -- threads -----------------------------------------------------------------------------------------------------
 
     def create_thread(self, thread: Thread, messages: Sequence[ThreadMessage] = ()) -> Thread:
         """Store a new thread with its first messages: all of it or nothing."""
         self.durable.require_writable()
-        path = self._thread_dir(thread.id)
-        temporary = posixpath.join(self._threads, f".tmp-{thread.id}")
+        path = self._files.thread_dir(thread.id)
+        temporary = posixpath.join(self._files.threads, f".tmp-{thread.id}")
         try:
             self.durable.make_hidden_dirs(temporary, "runs")
             self.durable.write_new_json(posixpath.join(temporary, "meta.json"), thread)
-            log = self._log_file(temporary)
+            log = self._files.log(temporary)
             log.append([msgspec.structs.replace(message, thread_id=thread.id) for message in messages])
             self.durable.publish_dir(temporary, path)
         except StoreError:
@@ -156,7 +148,7 @@ class ThreadStore:
         """Replace fields of a thread."""
         with self._thread(thread_id) as state:
             thread = msgspec.structs.replace(state.thread, **changes)
-            self.durable.write_json(posixpath.join(self._thread_dir(thread_id), "meta.json"), thread)
+            self.durable.write_json(self._files.meta(thread_id), thread)
             state.thread = thread
             return thread
 
@@ -164,7 +156,7 @@ class ThreadStore:
         """Take a thread away with everything in it. Ending its run, if one is at work, is the caller's part."""
         with self._thread(thread_id) as state:
             active = state.active_run
-            self.durable.remove_tree(self._thread_dir(thread_id))
+            self.durable.remove_tree(self._files.thread_dir(thread_id))
             self._cache.discard(thread_id)
             if active is not None:
                 self._forget(active.id)
@@ -248,9 +240,9 @@ class ThreadStore:
             return run
 
     def _publish_run(self, run: Run) -> None:
-        runs = self._runs_dir(run.thread_id)
+        runs = self._files.runs_dir(run.thread_id)
         temporary = posixpath.join(runs, f".tmp-{run.id}")
-        self.durable.write_json(self._marker_path(run.id), ActiveMarker(run.thread_id))
+        self.durable.write_json(self._files.marker(run.id), ActiveMarker(run.thread_id))
         try:
             self.durable.make_hidden_dirs(temporary, "steps")
             self.durable.write_new_json(posixpath.join(temporary, "status.json"), run)
@@ -267,7 +259,7 @@ class ThreadStore:
         try:
             if state.log.size != size:
                 state.log.cut(size)
-            self.durable.remove_file(self._marker_path(run.id))
+            self.durable.remove_file(self._files.marker(run.id))
         except StoreError as error:
             _log.warning("refused run left traces: run_id %s, %s", run.id, error)
 
@@ -336,13 +328,13 @@ class ThreadStore:
             return run
         if not is_id(run_id, "run"):
             raise ObjectNotFoundError("run", run_id)
-        return self._read_run(state.thread.id, run_id)  # damaged, and says so; or not there
+        return self._files.read_run(state.thread.id, run_id)  # damaged, and says so; or not there
 
     def _put_run(self, state: ThreadState, run: Run) -> Run:
         if run.status.is_terminal:  # first: a run that has ended has no step in progress
-            for step in self._steps(run):
+            for step in self._files.read_steps(run):
                 self._end_step(run, step)
-        self.durable.write_json(posixpath.join(self._run_dir(run.thread_id, run.id), "status.json"), run)
+        self.durable.write_json(self._files.status(run), run)
         state.runs[run.id] = run
         if run.status.is_terminal:
             self._forget(run.id)
@@ -352,7 +344,7 @@ class ThreadStore:
         """The run has ended, and that is on disk: a marker that stays only costs the next start a look."""
         self._live.discard(run_id)
         try:
-            self.durable.disk.unlink(self._marker_path(run_id))
+            self.durable.disk.unlink(self._files.marker(run_id))
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 _log.warning("marker not removed: run_id %s, %s", run_id, error)
@@ -361,18 +353,18 @@ class ThreadStore:
 
     def steps_dir(self, thread_id: str, run_id: str) -> str:
         """Where the steps of a run lie."""
-        return posixpath.join(self._run_dir(thread_id, run_id), "steps")
+        return self._files.steps_dir(thread_id, run_id)
 
     def append_step(self, step: RunStep) -> RunStep:
         """Add a step to its run."""
         with self._thread(step.thread_id) as state:
             run = self._run(state, step.run_id)
-            steps = self._steps(run)
+            steps = self._files.read_steps(run)
             if steps:
                 created_at = max(step.created_at, steps[-1].created_at)
                 step = msgspec.structs.replace(step, sequence=steps[-1].sequence + 1, created_at=created_at)
             self.durable.make_dir(self.steps_dir(step.thread_id, step.run_id))
-            self.durable.write_json(self._step_path(run, step.id), step)
+            self.durable.write_json(self._files.step(run, step.id), step)
             return step
 
     def get_step(self, thread_id: str, run_id: str, step_id: str) -> RunStep:
@@ -380,12 +372,12 @@ class ThreadStore:
             run = self._run(state, run_id)
             if not is_id(step_id, "step"):
                 raise ObjectNotFoundError("run step", step_id)
-            return self._read_step(run, step_id)
+            return self._files.read_step(run, step_id)
 
     def list_steps(self, thread_id: str, run_id: str) -> list[RunStep]:
         """All steps of a run, oldest first; damaged ones are left out (and logged)."""
         with self._thread(thread_id) as state:
-            return self._steps(self._run(state, run_id))
+            return self._files.read_steps(self._run(state, run_id))
 
     def update_step_status(
         self, thread_id: str, run_id: str, step_id: str, status: RunStepStatus, **changes: Any
@@ -393,8 +385,8 @@ class ThreadStore:
         """Move a step on, with the time that goes with the status."""
         with self._thread(thread_id) as state:
             run = self._run(state, run_id)
-            step = transitions.move_step(self._read_step(run, step_id), status, self.now(), **changes)
-            self.durable.write_json(self._step_path(run, step_id), step)
+            step = transitions.move_step(self._files.read_step(run, step_id), status, self.now(), **changes)
+            self.durable.write_json(self._files.step(run, step_id), step)
             return step
 
     def _end_step(self, run: Run, step: RunStep) -> None:
@@ -403,23 +395,7 @@ class ThreadStore:
         status = transitions.step_status(run.status)
         error = run.last_error if status is RunStepStatus.FAILED else None
         ended = transitions.move_step(step, status, self.now(), usage=run.usage, last_error=error)
-        self.durable.write_json(self._step_path(run, step.id), ended)
-
-    def _steps(self, run: Run) -> list[RunStep]:
-        steps: list[RunStep] = []
-        for name in self.durable.list_dir(self.steps_dir(run.thread_id, run.id)):
-            try:
-                steps.append(self._read_step(run, name.removesuffix(".json")))
-            except StoreDamagedError as error:
-                _log.error("step left out: %s", error)
-        return sorted(steps, key=lambda step: (step.created_at, step.sequence))
-
-    def _read_step(self, run: Run, step_id: str) -> RunStep:
-        try:
-            step = self.durable.read_json(self._step_path(run, step_id), RunStep)
-        except FileNotFoundError:
-            raise ObjectNotFoundError("run step", step_id) from None
-        return msgspec.structs.replace(step, id=step_id, run_id=run.id, thread_id=run.thread_id)
+        self.durable.write_json(self._files.step(run, step.id), ended)
 
     # -- loading and locking -----------------------------------------------------------------------------------------
 
@@ -439,64 +415,26 @@ class ThreadStore:
                     self._cache.put(thread_id, state)
 
     def _load(self, thread_id: str) -> ThreadState:
-        path = self._thread_dir(thread_id)
-        try:
-            thread = self.durable.read_json(posixpath.join(path, "meta.json"), Thread)
-        except FileNotFoundError:
-            if self.durable.disk.isdir(path):
-                raise StoreDamagedError(f"{path}/meta.json is missing.") from None
-            raise ObjectNotFoundError("thread", thread_id) from None
-        state = ThreadState(msgspec.structs.replace(thread, id=thread_id), self._log_file(path))
-        runs = self._load_runs(thread_id)
-        state.runs = {run.id: run for run in sorted(runs, key=lambda run: (run.created_at, run.sequence))}
+        thread = self._files.read_thread(thread_id)
+        state = ThreadState(thread, self._files.log(self._files.thread_dir(thread_id)))
+        state.runs = {run.id: run for run in self._files.read_runs(thread_id)}
         self._cache.put(thread_id, state)
         self._settle_strays(state)
         return state
 
-    def _load_runs(self, thread_id: str) -> Iterator[Run]:
-        for run_id in self.durable.list_dir(self._runs_dir(thread_id)):
-            try:
-                yield self._read_run(thread_id, run_id)
-            except (StoreDamagedError, ObjectNotFoundError) as error:
-                _log.error("run left out: %s", error)
-
     def _settle_strays(self, state: ThreadState) -> None:
         """A run that nobody is going to end (its marker was lost) would lock its thread for ever."""
         for run in [run for run in state.runs.values() if not run.status.is_terminal and run.id not in self._live]:
-            settled = self._settle(state, run)
-            if not settled.status.is_terminal:
-                ended = transitions.move_run(settled, RunStatus.FAILED, self.now(), last_error=transitions.INTERRUPTED)
-                self._put_run(state, ended)
+            try:
+                run = self._settle(state, run)
+                if not run.status.is_terminal:
+                    self._put_run(state, self._interrupted(run))
+            except StoreError as error:
+                _log.warning("stray run cannot be stored as ended: run_id %s, %s", run.id, error)
+                state.runs[run.id] = self._interrupted(run)
 
-    def _read_run(self, thread_id: str, run_id: str) -> Run:
-        path = posixpath.join(self._run_dir(thread_id, run_id), "status.json")
-        try:
-            run = self.durable.read_json(path, Run)
-        except FileNotFoundError:
-            if self.durable.disk.isdir(posixpath.dirname(path)):
-                raise StoreDamagedError(f"{path} is missing.") from None
-            raise ObjectNotFoundError("run", run_id) from None
-        return msgspec.structs.replace(run, id=run_id, thread_id=thread_id)
-
-    # -- paths: only of ids that were checked ------------------------------------------------------------------------
-
-    def _thread_dir(self, thread_id: str) -> str:
-        return posixpath.join(self._threads, thread_id)
-
-    def _runs_dir(self, thread_id: str) -> str:
-        return posixpath.join(self._thread_dir(thread_id), "runs")
-
-    def _run_dir(self, thread_id: str, run_id: str) -> str:
-        return posixpath.join(self._runs_dir(thread_id), run_id)
-
-    def _step_path(self, run: Run, step_id: str) -> str:
-        return posixpath.join(self.steps_dir(run.thread_id, run.id), f"{step_id}.json")
-
-    def _marker_path(self, run_id: str) -> str:
-        return posixpath.join(self._active, f"{run_id}.json")
-
-    def _log_file(self, thread_dir: str) -> JsonlFile[ThreadMessage]:
-        return JsonlFile(self.durable, posixpath.join(thread_dir, "messages.jsonl"), ThreadMessage)
+    def _interrupted(self, run: Run) -> Run:
+        return transitions.move_run(run, RunStatus.FAILED, self.now(), last_error=transitions.INTERRUPTED)
 
 
 def _apply(messages: dict[str, ThreadMessage], record: ThreadMessage) -> None:

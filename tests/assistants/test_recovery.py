@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from oxillama.assistants.store import ThreadStore
 from oxillama.assistants.transitions import MAX_ATTEMPTS, end_message
 from oxillama.assistants.types import RunStatus, RunStepStatus, ThreadMessage, TokenUsage
+from oxillama.storage.disk import SystemDisk
+from oxillama.storage.durable import Durable
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
 
 if TYPE_CHECKING:
@@ -146,3 +151,21 @@ def test_what_a_crash_left_half_made_is_cleared_away(tmp_path: Path) -> None:
         (tmp_path / "threads" / name / "meta.json").write_text("{}")
     store.recover()
     assert list((tmp_path / "threads").iterdir()) == []
+
+
+def test_a_full_disk_does_not_keep_a_store_from_starting(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=True)
+    disk = SystemDisk()
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    disk.write = Mock(side_effect=full)  # type: ignore[method-assign]
+    store = ThreadStore(str(tmp_path), Durable(disk), clock=lambda: NOW)
+    assert store.recover() == [crashed.run]
+    assert len(store.list_messages(crashed.thread_id)) == 1
+
+
+def test_a_stray_run_does_not_lock_its_thread_when_its_end_cannot_be_stored(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
+    (tmp_path / "active" / f"{crashed.run.id}.json").unlink()
+    store = ThreadStore(str(tmp_path), clock=lambda: NOW)
+    store.durable.read_only_reason = "an fsync failed"
+    assert store.get_run(crashed.thread_id, crashed.run.id).status is RunStatus.FAILED

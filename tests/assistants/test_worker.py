@@ -209,7 +209,7 @@ async def test_a_full_queue_refuses_before_anything_is_stored(clock: MockClock, 
         (first, _, _), _ = await desk.start("1"), await desk.start("2")
         with pytest.raises(EngineBusyError):
             await desk.start("3")
-        assert len(list(desk.store.durable.disk.listdir(desk.store._threads))) == 2
+        assert len(list(desk.store.durable.disk.listdir(desk.store._files.threads))) == 2
         await desk.assistants.cancel_run(first.thread_id, first.id)
         await trio.sleep(1)
         await desk.start("3")
