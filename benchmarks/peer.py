@@ -9,16 +9,14 @@ import subprocess
 from pathlib import Path
 
 
-class PeerMissingError(RuntimeError):
-    """The peer's program is not on this machine."""
-
-
 def program(name: str) -> Path:
-    """Where llama.cpp's program `name` is."""
+    """Where llama.cpp's program `name` is; ends the script where it is not."""
     folder = os.environ.get("LLAMA_CPP_BIN")
     found = shutil.which(name, path=folder) if folder else shutil.which(name)
     if found is None:
-        raise PeerMissingError(f"{name} not found: build llama.cpp and set LLAMA_CPP_BIN to its folder of programs")
+        raise SystemExit(
+            f"{name} not found: build llama.cpp and set LLAMA_CPP_BIN to its folder of programs (or give --no-peer)"
+        )
     return Path(found)
 
 

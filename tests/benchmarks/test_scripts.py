@@ -1,0 +1,93 @@
+"""The scripts run on a tiny model, and put their tables where they belong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cli import ROOT, environment
+
+
+def script(name: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "benchmarks" / name, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment(**env))
+
+
+def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made
+
+
+TINY = ("--shape", "tiny", "--threads", "1", "--reps", "1", "--json")
+
+
+def test_decode_measures_our_side_without_a_peer(tmp_path: Path) -> None:
+    sizes = ("--prompt", "16", "--new", "4", "--types", "Q4_0,Q8_0")
+
+    made = result(script("decode.py", *TINY, *sizes, "--no-peer", "--models", tmp_path))
+
+    assert [row["model"] for row in made["rows"]] == ["tiny Q4_0", "tiny Q8_0"]
+    assert all(row["decode tok/s"] > 0 and row["llama.cpp"] is None for row in made["rows"])
+    assert made["machine"]["threads"] == 1
+
+
+def test_batched_measures_our_side_without_a_peer(tmp_path: Path) -> None:
+    sizes = ("--prompt", "8", "--new", "4", "--sequences", "1,3")
+
+    made = result(script("batched.py", *TINY, *sizes, "--no-peer", "--models", tmp_path))
+
+    assert [row["sequences"] for row in made["rows"]] == [1, 3]
+
+
+def test_startup_starts_a_server_and_weighs_it(tmp_path: Path) -> None:
+    made = result(script("startup.py", *TINY, "--type", "Q4_0", "--models", tmp_path))
+
+    assert [row["what"] for row in made["rows"]][1:3] == ["import oxillama", "oxillama --help"]
+
+
+def test_a_missing_peer_is_one_line_that_says_what_to_set(tmp_path: Path) -> None:
+    done = script(
+        "decode.py",
+        *TINY,
+        "--types",
+        "Q4_0",
+        "--prompt",
+        "4",
+        "--new",
+        "1",
+        "--models",
+        tmp_path,
+        LLAMA_CPP_BIN="/nowhere",
+    )
+
+    assert done.returncode == 1
+    assert "LLAMA_CPP_BIN" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- begin one -->\nold\n<!-- end one -->\nb\n<!-- begin two -->\n<!-- end two -->\n")
+    code = "import sys, pathlib, report; report.replace_section(pathlib.Path(sys.argv[1]), sys.argv[2], 'new \\\\1')"
+    command = [sys.executable, "-c", code, page]
+
+    subprocess.run([*command, "one"], check=True, env=environment(), cwd=ROOT / "benchmarks")
+    unknown = subprocess.run([*command, "three"], capture_output=True, env=environment(), cwd=ROOT / "benchmarks")
+
+    assert page.read_text() == (
+        "a\n<!-- begin one -->\nnew \\1\n<!-- end one -->\nb\n<!-- begin two -->\n<!-- end two -->\n"
+    )
+    assert b"has no section 'three'" in unknown.stderr
+
+
+@pytest.mark.parametrize("section", ["decode", "batched", "startup", "kernels"])
+def test_the_page_has_a_place_for_every_script(section: str) -> None:
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+
+    assert page.count(f"<!-- begin {section} -->") == page.count(f"<!-- end {section} -->") == 1
