@@ -217,7 +217,7 @@ def log_softmax_top(logits: Float32, token: int, n_top: int) -> tuple[float, lis
 # --- text.pxi
 @final
 class SpmVocab:
-    """The pieces of a SentencePiece BPE vocabulary (UTF-8, empty: never found) with their scores. Threads may share one.
+    """The pieces of a SentencePiece BPE vocabulary (UTF-8, empty: never found) with their scores. Threads may share it.
 
     `seed` should be random: it keeps a file from choosing pieces that collide in the table.
     """
