@@ -18,6 +18,7 @@ class LiveRun:
         self.broadcast = Broadcast()
         self.scope = trio.CancelScope()  # the worker waits and generates inside it
         self.cancel_requested = False
+        self.begun = False  # has a slot
 
     def cancel(self) -> None:
         """End it as soon as possible, wherever it is."""
@@ -45,6 +46,10 @@ class LiveRuns:
         """Its end is known: watchers are told that no more will come."""
         live.broadcast.close()
         self._runs.pop(live.run_id, None)
+
+    def waiting(self) -> Iterator[LiveRun]:
+        """Those without a slot yet."""
+        return iter([live for live in self._runs.values() if not live.begun])
 
     def of_thread(self, thread_id: str) -> Iterator[LiveRun]:
         return iter([live for live in self._runs.values() if live.thread_id == thread_id])

@@ -87,8 +87,13 @@ class Assistants:
             live.cancel()
 
     def stop(self) -> None:
-        """Begin no more runs: those that wait, and those the engine gives up, are left to the next start."""
+        """Begin no more runs: those that wait, and those the engine gives up, are left to the next start.
+
+        Whoever watches a run that waits is told at once that nothing more will come.
+        """
         self._context.stopping = True
+        for live in self._live.waiting():
+            live.scope.cancel()
 
     def _requeue(self, runs: Sequence[Run]) -> None:
         for run in runs:

@@ -136,6 +136,7 @@ async def _worked(course: _Course, live: LiveRun, slots: trio.Semaphore) -> Outc
             await course.load()
             live.scope.deadline = trio.current_time() + course.seconds_left()
             async with slots:
+                live.begun = True
                 outcome = await course.generate()
         except _StoppingError:
             raise
@@ -144,6 +145,8 @@ async def _worked(course: _Course, live: LiveRun, slots: trio.Semaphore) -> Outc
         except Exception as error:
             outcome = Outcome.failed(_single(error))
     if live.scope.cancelled_caught:
+        if not live.begun and not live.cancel_requested:
+            course.go_on()
         return Outcome(RunStatus.CANCELLED if live.cancel_requested else RunStatus.EXPIRED)
     return outcome
 
@@ -190,14 +193,15 @@ class _Course:
 
     async def generate(self) -> Outcome:
         """From in_progress to the last token. Raises _StoppingError when there is no engine for it any more."""
-        self._go_on()
+        self.go_on()
         try:
             return await self._generate()
         except EngineClosedError:
-            self._go_on()
+            self.go_on()
             raise
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Raises _StoppingError once the server is stopping."""
         if self._context.stopping:
             raise _StoppingError
 

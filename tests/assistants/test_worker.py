@@ -251,9 +251,10 @@ async def test_a_draining_server_begins_no_runs_and_leaves_those_the_engine_give
         finishing, _, _ = await desk.start("x", streamed=False)
         await trio.sleep(2.5)
         given_up, _, _ = await desk.start("x", streamed=False)
-        waiting, _, _ = await desk.start("x", streamed=False)
+        waiting, _, watched = await desk.start("x")
         await trio.sleep(0.5)
         desk.assistants.stop()
+        assert names([event async for event in watched]) == ["Created", "Queued"]
         await engine.drain(1.5)
         await trio.sleep(0.1)
         statuses = [desk.store.get_run(run.thread_id, run.id).status for run in (finishing, given_up, waiting)]
