@@ -128,8 +128,19 @@ void oxi_gguf_release(const oxi_gguf *file, const oxi_tensor *tensor);
 
 /* Decode `n` weights (a multiple of the type's block) to float32, bit for bit what the format's definition says. */
 oxi_status oxi_dequantize(uint32_t type, const void *src, uint64_t n, float *dst, oxi_error *err);
-/* The reverse, for test models and benchmark files: simple, correct, not the last word in quality. */
-oxi_status oxi_quantize(uint32_t type, const float *src, uint64_t n, void *dst, oxi_error *err);
+
+/* Rounds weights to one type. Threads may share one. */
+typedef struct oxi_quantizer oxi_quantizer;
+
+bool oxi_quantizable(uint32_t type); /* there is a quantiser for it */
+oxi_status oxi_quantizer_open(oxi_quantizer **out, uint32_t type, oxi_error *err);
+void oxi_quantizer_close(oxi_quantizer **quantizer);
+/* Rows [n_rows, n_cols] of weights; n_cols is a multiple of the type's block. What is made least is the sum of
+ * importance[column] * error^2 within each block; importance NULL: all columns matter alike. Every machine gives the same
+ * bytes. Fails for weights that are not finite or, but for F32, F16 and BF16, exceed 65504 in magnitude, and for importance
+ * that is negative or not finite. */
+oxi_status oxi_quantizer_rows(const oxi_quantizer *q, const float *src, uint64_t n_rows, uint64_t n_cols,
+                              const float *importance, void *dst, oxi_error *err);
 
 /* ------------------------------------------------------------------------------------------- kernel rows (kernels/) */
 

@@ -3,8 +3,6 @@
 
 #include "half.h"
 
-#include <math.h>
-
 /* Weight i in the low nibble of byte i, weight 16 + i in the high one. */
 static void decode_nibbles(const uint8_t *qs, oxi_block *out)
 {
@@ -24,26 +22,8 @@ static void decode_q4_0(const uint8_t *src, oxi_block *out)
     decode_nibbles(src + 2, out);
 }
 
-/* The weight of largest magnitude becomes code 0 (-8), so that its sign decides the scale's. */
-static void encode_q4_0(const float *x, uint8_t *dst)
-{
-    float extreme = 0.0f;
-    for (int i = 0; i < 32; i++)
-        if (fabsf(x[i]) > fabsf(extreme)) extreme = x[i];
-    const float d = extreme / -8.0f;
-    const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
-    const uint16_t half = oxi_float_half(d);
-    memcpy(dst, &half, 2);
-    uint8_t code[32];
-    for (int i = 0; i < 32; i++) {
-        const float v = x[i] * inverse + 8.5f;
-        code[i] = (uint8_t)(int)(v < 15.0f ? (v > 0.0f ? v : 0.0f) : 15.0f);
-    }
-    for (int i = 0; i < 16; i++) dst[2 + i] = (uint8_t)(code[i] | code[16 + i] << 4);
-}
-
 const oxi_format oxi_format_q4_0 = {.block = 32, .block_size = Q4_0_BYTES, .group = 32, .bits = 4, .zero = 8,
-                                     .unit = 1.0f, .decode = decode_q4_0, .encode = encode_q4_0};
+                                     .unit = 1.0f, .decode = decode_q4_0, .encode = oxi_encode_q4_0};
 
 /* d: half | qs[32]: signed bytes. Codes are kept unsigned, 128 more. */
 enum { Q8_0_BYTES = 2 + 32 };
@@ -55,23 +35,8 @@ static void decode_q8_0(const uint8_t *src, oxi_block *out)
     for (int i = 0; i < 32; i++) out->code[i] = src[2 + i] ^ 128;
 }
 
-static void encode_q8_0(const float *x, uint8_t *dst)
-{
-    float top = 0.0f;
-    for (int i = 0; i < 32; i++) top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
-    const float d = top / 127.0f;
-    const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
-    const uint16_t half = oxi_float_half(d);
-    memcpy(dst, &half, 2);
-    for (int i = 0; i < 32; i++) {
-        float v = x[i] * inverse;
-        v = v < 127.0f ? (v > -127.0f ? v : -127.0f) : 127.0f;
-        dst[2 + i] = (uint8_t)(int8_t)(v + copysignf(0.5f, v));
-    }
-}
-
 const oxi_format oxi_format_q8_0 = {.block = 32, .block_size = Q8_0_BYTES, .group = 32, .bits = 8, .zero = 128,
-                                     .unit = 1.0f, .decode = decode_q8_0, .encode = encode_q8_0};
+                                     .unit = 1.0f, .decode = decode_q8_0, .encode = oxi_encode_q8_0};
 
 /* The file holds the smallest weight; minima are subtracted, so its sign turns. */
 static void take_smallest(const uint8_t *src, oxi_block *out)
@@ -120,10 +85,10 @@ static void decode_q8_1(const uint8_t *src, oxi_block *out)
 }
 
 const oxi_format oxi_format_q4_1 = {.block = 32, .block_size = 20, .group = 32, .bits = 4, .minima = true, .unit = 1.0f,
-                                    .decode = decode_q4_1};
+                                    .decode = decode_q4_1, .encode = oxi_encode_q4_1};
 const oxi_format oxi_format_q5_0 = {.block = 32, .block_size = 22, .group = 32, .bits = 5, .zero = 16, .unit = 1.0f,
-                                    .decode = decode_q5_0};
+                                    .decode = decode_q5_0, .encode = oxi_encode_q5_0};
 const oxi_format oxi_format_q5_1 = {.block = 32, .block_size = 24, .group = 32, .bits = 5, .minima = true, .unit = 1.0f,
-                                    .decode = decode_q5_1};
+                                    .decode = decode_q5_1, .encode = oxi_encode_q5_1};
 const oxi_format oxi_format_q8_1 = {.block = 32, .block_size = 36, .group = 32, .bits = 8, .zero = 128, .unit = 1.0f,
                                     .decode = decode_q8_1};

@@ -132,14 +132,15 @@ static void decode_iq1_m(const uint8_t *src, oxi_block *out)
     }
 }
 
-#define CODEBOOK(name, bytes, per_scale, one, table)                                                                       \
+#define CODEBOOK(name, bytes, per_scale, one, table, prep)                                                                 \
     const oxi_format oxi_format_##name = {.block = 256, .block_size = bytes, .group = per_scale, .bits = 4, .unit = one,   \
-                                          .values = table, .decode = decode_##name}
+                                          .values = table, .decode = decode_##name, .encode = oxi_encode_##name,           \
+                                          .prepare = prep}
 
-CODEBOOK(iq1_s, 50, 32, 0.125f, values_1);
-CODEBOOK(iq1_m, 56, 16, 0.125f, values_1);
-CODEBOOK(iq2_xxs, 66, 32, 0.125f, values_2);
-CODEBOOK(iq2_xs, 74, 16, 0.125f, values_2);
-CODEBOOK(iq2_s, 82, 16, 0.125f, values_2);
-CODEBOOK(iq3_xxs, 98, 32, 0.25f, values_3_xxs);
-CODEBOOK(iq3_s, 110, 32, 1.0f, values_3_s);
+CODEBOOK(iq1_s, 50, 32, 0.125f, values_1, oxi_prepare_iq1);
+CODEBOOK(iq1_m, 56, 16, 0.125f, values_1, oxi_prepare_iq1);
+CODEBOOK(iq2_xxs, 66, 32, 0.125f, values_2, oxi_prepare_iq2_xxs);
+CODEBOOK(iq2_xs, 74, 16, 0.125f, values_2, oxi_prepare_iq2_xs);
+CODEBOOK(iq2_s, 82, 16, 0.125f, values_2, oxi_prepare_iq2_s);
+CODEBOOK(iq3_xxs, 98, 32, 0.25f, values_3_xxs, oxi_prepare_iq3_xxs);
+CODEBOOK(iq3_s, 110, 32, 1.0f, values_3_s, oxi_prepare_iq3_s);

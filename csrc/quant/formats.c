@@ -1,4 +1,4 @@
-/* From a type's number to its format, and the loops that turn whole rows to float32 and back. */
+/* From a type's number to its format, and the loops that turn weights to float32. */
 #include "quant.h"
 
 #include "half.h"
@@ -39,7 +39,7 @@ const oxi_format *oxi_format_of(uint32_t type)
     return type < OXI_TYPE_COUNT ? formats[type] : NULL;
 }
 
-static oxi_status unsupported(uint32_t type, const char *doing, oxi_error *err)
+oxi_status oxi_type_unsupported(uint32_t type, const char *doing, oxi_error *err)
 {
     const char *name = oxi_type_describe(type)->name;
     if (name) return oxi_fail(err, OXI_ERR_UNSUPPORTED, "%s weights of type %s is not supported", doing, name);
@@ -79,7 +79,7 @@ oxi_status oxi_dequantize(uint32_t type, const void *src, uint64_t n, float *dst
         return OXI_OK;
     }
     const oxi_format *f = oxi_format_of(type);
-    if (!f) return unsupported(type, "decoding", err);
+    if (!f) return oxi_type_unsupported(type, "decoding", err);
     if (n % f->block)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "%llu weights are not a multiple of %s's block of %u",
                         (unsigned long long)n, oxi_type_describe(type)->name, f->block);
@@ -87,49 +87,6 @@ oxi_status oxi_dequantize(uint32_t type, const void *src, uint64_t n, float *dst
     for (uint64_t i = 0; i < n / f->block; i++) {
         f->decode(bytes + i * f->block_size, &block);
         dequantize_block(f, &block, dst + i * f->block);
-    }
-    return OXI_OK;
-}
-
-/* A scale is at least a 128th of a block's largest weight and at most its half; half precision ends at 65504. */
-#define LARGEST_WEIGHT 65504.0f
-
-static float largest(const float *x, int n)
-{
-    uint32_t most = 0;
-    for (int i = 0; i < n; i++) {
-        const uint32_t body = oxi_float_bits(x[i]) & 0x7fffffffu;
-        most = body > most ? body : most;
-    }
-    return oxi_bits_float(most); /* a NaN where there is one: its bits are above infinity's */
-}
-
-oxi_status oxi_quantize(uint32_t type, const float *src, uint64_t n, void *dst, oxi_error *err)
-{
-    uint8_t *bytes = dst;
-    if (type == OXI_TYPE_F32) {
-        memcpy(dst, src, n * sizeof(float));
-        return OXI_OK;
-    }
-    if (type == OXI_TYPE_F16 || type == OXI_TYPE_BF16) {
-        for (uint64_t i = 0; i < n; i++) {
-            const uint16_t v = type == OXI_TYPE_F16 ? oxi_float_half(src[i]) : oxi_float_bf16(src[i]);
-            memcpy(bytes + 2 * i, &v, 2);
-        }
-        return OXI_OK;
-    }
-    const oxi_format *f = oxi_format_of(type);
-    if (!f || !f->encode) return unsupported(type, "quantising to", err);
-    if (n % f->block)
-        return oxi_fail(err, OXI_ERR_ARGUMENT, "%llu weights are not a multiple of %s's block of %u",
-                        (unsigned long long)n, oxi_type_describe(type)->name, f->block);
-    for (uint64_t i = 0; i < n / f->block; i++) {
-        const float most = largest(src + i * f->block, f->block);
-        if (!(most <= LARGEST_WEIGHT))
-            return oxi_fail(err, OXI_ERR_ARGUMENT, "a weight between %llu and %llu is %s: %s cannot hold it",
-                            (unsigned long long)(i * f->block), (unsigned long long)((i + 1) * f->block - 1),
-                            isfinite(most) ? "above 65504" : "not finite", oxi_type_describe(type)->name);
-        f->encode(src + i * f->block, bytes + i * f->block_size);
     }
     return OXI_OK;
 }

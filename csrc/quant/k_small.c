@@ -41,8 +41,8 @@ static void decode_q8_k(const uint8_t *src, oxi_block *out)
 }
 
 const oxi_format oxi_format_q2_k = {.block = 256, .block_size = 84, .group = 16, .bits = 2, .minima = true, .unit = 1.0f,
-                                    .decode = decode_q2_k};
+                                    .decode = decode_q2_k, .encode = oxi_encode_q2_k};
 const oxi_format oxi_format_q3_k = {.block = 256, .block_size = 110, .group = 16, .bits = 3, .zero = 4, .unit = 1.0f,
-                                    .decode = decode_q3_k};
+                                    .decode = decode_q3_k, .encode = oxi_encode_q3_k};
 const oxi_format oxi_format_q8_k = {.block = 256, .block_size = 292, .group = 256, .bits = 8, .zero = 128, .wide = true,
                                     .unit = 1.0f, .decode = decode_q8_k};

@@ -10,6 +10,7 @@
 #ifndef OXI_QUANT_H
 #define OXI_QUANT_H
 
+#include "encode.h"
 #include "oxillama.h"
 
 #define OXI_MAX_BLOCK 256
@@ -36,12 +37,14 @@ typedef struct oxi_format {
     float unit;           /* a power of two, so that multiplying d by it is exact */
     const int8_t *values; /* NULL, or what each code stands for (then `zero` is 0) */
     void (*decode)(const uint8_t *src, oxi_block *out);
-    /* Round block weights to the format; all are finite. NULL: this build has no quantiser for it. */
-    void (*encode)(const float *src, uint8_t *dst);
+    oxi_encode *encode;   /* NULL: there is no quantiser for it */
+    oxi_prepare *prepare; /* NULL: `encode` needs nothing prepared */
 } oxi_format;
 
 /* NULL: not a block format this build knows (floats are not block formats). */
 const oxi_format *oxi_format_of(uint32_t type);
+/* "DOING weights of type NAME is not supported". */
+oxi_status oxi_type_unsupported(uint32_t type, const char *doing, oxi_error *err);
 
 extern const oxi_format oxi_format_q4_0, oxi_format_q4_1, oxi_format_q5_0, oxi_format_q5_1, oxi_format_q8_0,
     oxi_format_q8_1; /* blocks_32.c */

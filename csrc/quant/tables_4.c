@@ -1,11 +1,12 @@
 /* Formats whose 4-bit codes stand for the values of a table. */
 #include "half.h"
 #include "quant.h"
+#include "tables_4.h"
 
 /* Spaced for bell-shaped weights. */
-static const int8_t values_nl[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+const int8_t oxi_values_nl[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 /* Twice the values of a float with two bits of exponent and one of mantissa (OCP microscaling formats, E2M1). */
-static const int8_t values_e2m1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+const int8_t oxi_values_e2m1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 /* `half` bytes: weight i in the low nibble of byte i, weight half + i in the high one. */
 static void nibbles(const uint8_t *qs, int half, uint8_t *code)
@@ -36,39 +37,31 @@ static void decode_iq4_xs(const uint8_t *src, oxi_block *out)
     }
 }
 
-/* 2^(e - 128): half of what E8M0 says, for the table holds twice the values. The two smallest are subnormal. */
-static float half_of_e8m0(uint8_t e) { return oxi_bits_float(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23); }
-
 /* e: E8M0 exponent | qs[16] */
 static void decode_mxfp4(const uint8_t *src, oxi_block *out)
 {
-    out->wide[0] = half_of_e8m0(src[0]);
+    out->wide[0] = oxi_half_of_e8m0(src[0]);
     nibbles(src + 1, 16, out->code);
-}
-
-/* Half of an unsigned float with four bits of exponent (bias 7) and three of mantissa; 0x7f, its NaN, counts as zero. */
-static float half_of_ue4m3(uint8_t v)
-{
-    const int e = (v >> 3) & 15, m = v & 7;
-    if (v == 0 || v == 0x7f) return 0.0f;
-    if (e == 0) return (float)m * 0x1p-10f;
-    return (float)(8 + m) * oxi_bits_float((uint32_t)(127 + e - 11) << 23);
 }
 
 /* four scales, UE4M3, one per 16 weights | qs[32], eight bytes per 16 weights */
 static void decode_nvfp4(const uint8_t *src, oxi_block *out)
 {
     for (int g = 0; g < 4; g++) {
-        out->wide[g] = half_of_ue4m3(src[g]);
+        out->wide[g] = oxi_half_of_ue4m3(src[g]);
         nibbles(src + 4 + 8 * g, 8, out->code + 16 * g);
     }
 }
 
 const oxi_format oxi_format_iq4_nl = {.block = 32, .block_size = 18, .group = 32, .bits = 4, .unit = 1.0f,
-                                      .values = values_nl, .decode = decode_iq4_nl};
+                                      .values = oxi_values_nl, .decode = decode_iq4_nl,
+                                      .encode = oxi_encode_iq4_nl, .prepare = oxi_prepare_nl};
 const oxi_format oxi_format_iq4_xs = {.block = 256, .block_size = 136, .group = 32, .bits = 4, .unit = 1.0f,
-                                      .values = values_nl, .decode = decode_iq4_xs};
+                                      .values = oxi_values_nl, .decode = decode_iq4_xs,
+                                      .encode = oxi_encode_iq4_xs, .prepare = oxi_prepare_nl};
 const oxi_format oxi_format_mxfp4 = {.block = 32, .block_size = 17, .group = 32, .bits = 4, .wide = true, .unit = 1.0f,
-                                     .values = values_e2m1, .decode = decode_mxfp4};
+                                     .values = oxi_values_e2m1, .decode = decode_mxfp4,
+                                      .encode = oxi_encode_mxfp4, .prepare = oxi_prepare_e2m1};
 const oxi_format oxi_format_nvfp4 = {.block = 64, .block_size = 36, .group = 16, .bits = 4, .wide = true, .unit = 1.0f,
-                                     .values = values_e2m1, .decode = decode_nvfp4};
+                                     .values = oxi_values_e2m1, .decode = decode_nvfp4,
+                                      .encode = oxi_encode_nvfp4, .prepare = oxi_prepare_e2m1};

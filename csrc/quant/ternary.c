@@ -51,10 +51,10 @@ static void decode_q2_0(const uint8_t *src, oxi_block *out)
 static const int8_t values_sign[2] = {-1, 1};
 
 const oxi_format oxi_format_tq1_0 = {.block = 256, .block_size = 54, .group = 256, .bits = 2, .zero = 1, .unit = 1.0f,
-                                     .decode = decode_tq1_0};
+                                     .decode = decode_tq1_0, .encode = oxi_encode_tq1_0};
 const oxi_format oxi_format_tq2_0 = {.block = 256, .block_size = 66, .group = 256, .bits = 2, .zero = 1, .unit = 1.0f,
-                                     .decode = decode_tq2_0};
+                                     .decode = decode_tq2_0, .encode = oxi_encode_tq2_0};
 const oxi_format oxi_format_q1_0 = {.block = 128, .block_size = 18, .group = 128, .bits = 1, .unit = 1.0f,
-                                    .values = values_sign, .decode = decode_q1_0};
+                                    .values = values_sign, .decode = decode_q1_0, .encode = oxi_encode_q1_0};
 const oxi_format oxi_format_q2_0 = {.block = 64, .block_size = 18, .group = 64, .bits = 2, .zero = 1, .unit = 1.0f,
-                                    .decode = decode_q2_0};
+                                    .decode = decode_q2_0, .encode = oxi_encode_q2_0};

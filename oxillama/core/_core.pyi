@@ -56,7 +56,24 @@ def tensor_types() -> dict[int, tuple[str, int, int]]:
     """Every tensor type whose size is known: number → (name, weights per block, bytes per block)."""
 
 def dequantize(type: int, data: npt.NDArray[np.uint8], n: int) -> Float32: ...
-def quantize(type: int, values: Float32) -> npt.NDArray[np.uint8]: ...
+
+@final
+class Quantizer:
+    """Rounds weights to one tensor type, with the least sum of importance[column] * error^2 in each block. Threads may
+    share one. Raises ModelUnsupportedError for a type without a quantiser."""
+
+    def __init__(self, type: int) -> None: ...
+    @property
+    def type(self) -> int: ...
+    def rows(self, values: Float32, importance: Float32 | None = None) -> npt.NDArray[np.uint8]:
+        """The bytes of rows [n_rows, n_cols]; importance [n_cols], by default alike. Releases the GIL. Raises
+        InvalidParameterError for columns that are no multiple of the type's block, and for values it cannot hold."""
+
+def quantize(type: int, values: Float32) -> npt.NDArray[np.uint8]:
+    """Round float32 values to GGUF tensor type `type`: Quantizer for one row."""
+
+def quantizable_types() -> list[int]:
+    """Numbers of the types that Quantizer takes."""
 
 class _PackedMatrix:
     """A packed matrix by itself, for tests and benchmarks of the kernels."""

@@ -3,6 +3,7 @@
 
 include "errors.pxi"
 include "gguf.pxi"
+include "quant.pxi"
 include "kernels.pxi"
 include "model.pxi"
 include "sample.pxi"

@@ -93,50 +93,6 @@ cdef const oxi_kernels *_row(isa) except NULL:
     return row
 
 
-cdef size_t _encoded_bytes(uint32_t type, uint64_t n) except 0:
-    """Bytes of n weights of a type, or an error that names it."""
-    cdef const oxi.oxi_type_info *info = oxi.oxi_type_describe(type)
-    if info.name == NULL or info.block_size == 0:
-        raise ModelUnsupportedError(f"tensor type {type} is not supported")
-    if n == 0 or n % info.block:
-        raise InvalidParameterError(f"{n} weights are not a positive multiple of {info.name.decode()}'s block of {info.block}")
-    return <size_t>(n // info.block * info.block_size)
-
-
-def dequantize(uint32_t type, const uint8_t[::1] data not None, uint64_t n):
-    """Decode `n` weights of GGUF tensor type `type` to float32, bit for bit what the format's definition says.
-
-    Raises ModelUnsupportedError (type), InvalidParameterError (n not a multiple of the block, data of another length).
-    """
-    cdef size_t need = _encoded_bytes(type, n)
-    cdef oxi.oxi_error err
-    cdef oxi.oxi_status status
-    if <size_t>data.shape[0] != need:
-        raise InvalidParameterError(f"{n} weights of this type take {need} bytes, got {data.shape[0]}")
-    out = np.empty(n, np.float32)
-    cdef float[::1] view = out
-    with nogil:
-        status = oxi.oxi_dequantize(type, &data[0], n, &view[0], &err)
-    check(status, &err)
-    return out
-
-
-def quantize(uint32_t type, const float[::1] values not None):
-    """Encode float32 values as GGUF tensor type `type`, for test models and benchmark files. Releases the GIL.
-
-    Raises ModelUnsupportedError (type), InvalidParameterError (count, or a value that is not finite).
-    """
-    cdef uint64_t n = values.shape[0]
-    cdef oxi.oxi_error err
-    cdef oxi.oxi_status status
-    out = np.empty(_encoded_bytes(type, n), np.uint8)
-    cdef uint8_t[::1] view = out
-    with nogil:
-        status = oxi.oxi_quantize(type, &values[0], n, &view[0], &err)
-    check(status, &err)
-    return out
-
-
 cdef class _PackedMatrix:
     """A packed matrix by itself, for tests and benchmarks of the kernels."""
 

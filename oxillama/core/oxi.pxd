@@ -36,7 +36,14 @@ cdef extern from "oxillama.h" nogil:
 
     const oxi_type_info *oxi_type_describe(uint32_t type)
     oxi_status oxi_dequantize(uint32_t type, const void *src, uint64_t n, float *dst, oxi_error *err)
-    oxi_status oxi_quantize(uint32_t type, const float *src, uint64_t n, void *dst, oxi_error *err)
+    ctypedef struct oxi_quantizer:
+        pass
+
+    bint oxi_quantizable(uint32_t type)
+    oxi_status oxi_quantizer_open(oxi_quantizer **out, uint32_t type, oxi_error *err)
+    void oxi_quantizer_close(oxi_quantizer **quantizer)
+    oxi_status oxi_quantizer_rows(const oxi_quantizer *q, const float *src, uint64_t n_rows, uint64_t n_cols,
+                                  const float *importance, void *dst, oxi_error *err)
     oxi_status oxi_kernels_init(const char *forced, oxi_error *err)
     const char *oxi_kernels_name()
     const char *const *oxi_kernels_available()
