@@ -134,23 +134,30 @@ OXI_INLINE float fit_group(style s, const oxi_book *book, int down, group *g, fl
     return best;
 }
 
-/* The unit of which the steps are odd multiples up to `most`. */
-static float odd_unit(const float *step, const float *weight, int n, int most)
+/* The number below n whose odd multiple, 2k + 1, comes nearest. */
+OXI_INLINE int odd_index(float multiple, int n)
+{
+    return (int)oxi_round(oxi_clamp((multiple - 1.0f) / 2.0f, 0.0f, (float)(n - 1)));
+}
+
+/* The unit of which n steps are nearly odd multiples, 2k + 1 with k below n_scales. */
+static float odd_unit(const float *step, const float *weight, int n, int n_scales)
 {
     float top = 0.0f, best = 0.0f;
     double loss = INFINITY;
     for (int i = 0; i < n; i++) top = step[i] > top ? step[i] : top;
+    if (!(top > 0.0f)) return 0.0f;
     for (int k = -8; k <= 16; k++) {
-        const float unit = top / ((float)most + (float)k * (float)most / 64.0f);
+        const float unit = top / ((2.0f * (float)n_scales - 1.0f) * (1.0f + (float)k / 64.0f));
         double xq = 0.0, qq = 0.0, sum = 0.0;
         for (int i = 0; i < n; i++) {
-            const float q = unit > 0.0f ? 2.0f * oxi_round(oxi_clamp((step[i] / unit - 1.0f) / 2.0f, 0.0f, (float)(most / 2))) + 1.0f : 1.0f;
+            const float q = 2.0f * (float)odd_index(step[i] / unit, n_scales) + 1.0f;
             xq += (double)weight[i] * step[i] * q;
             qq += (double)weight[i] * q * q;
         }
         const float solved = (float)(xq / qq);
         for (int i = 0; i < n; i++) {
-            const float q = solved > 0.0f ? 2.0f * oxi_round(oxi_clamp((step[i] / solved - 1.0f) / 2.0f, 0.0f, (float)(most / 2))) + 1.0f : 1.0f;
+            const float q = 2.0f * (float)odd_index(step[i] / solved, n_scales) + 1.0f;
             sum += (double)weight[i] * (step[i] - solved * q) * (step[i] - solved * q);
         }
         if (sum < loss) {
@@ -185,7 +192,7 @@ OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, con
             weight[i] += g[i].qq;
         }
     }
-    float unit = odd_unit(step, weight, n, 2 * s.n_scales - 1) / s.unit, loss = INFINITY;
+    float unit = odd_unit(step, weight, n, s.n_scales) / s.unit, loss = INFINITY;
     uint16_t d = 0;
     memcpy(best, g, sizeof g);
     memset(scale, 0, GROUPS);
@@ -199,7 +206,7 @@ OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, con
         }
         float sum = 0.0f, num = 0.0f, den = 0.0f;
         for (int i = 0; i < n; i++) {
-            const int middle = turn ? scale[i] : (int)oxi_round(oxi_clamp((step[i] / df - 1.0f) / 2.0f, 0.0f, (float)(s.n_scales - 1)));
+            const int middle = turn ? scale[i] : odd_index(step[i] / df, s.n_scales);
             float lowest = INFINITY;
             group keep = g[i];
             for (int k = middle > 0 ? middle - 1 : 0; k <= middle + 1 && k < s.n_scales; k++) {

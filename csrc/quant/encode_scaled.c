@@ -10,8 +10,9 @@ OXI_ENCODER void oxi_encode_q3_k(const void *prepared, const float *x, const flo
     int8_t scale[16];
     uint8_t code[256];
     (void)prepared;
-    oxi_fit_scaled(x, w, 16, (oxi_levels){-4.0f, 3.0f, NULL}, 1.0f, 8, -32, 31, &d, scale);
-    for (int g = 0; g < 16; g++) oxi_scaled_codes(x + 16 * g, 16, (oxi_levels){-4.0f, 3.0f, NULL}, d, scale[g], code + 16 * g);
+    const oxi_levels levels = {-4.0f, 3.0f, NULL};
+    oxi_fit_scaled(x, w, 16, levels, 1.0f, 8, -32, 31, &d, scale);
+    for (int g = 0; g < 16; g++) oxi_scaled_codes(x + 16 * g, 16, levels, d, scale[g], code + 16 * g);
     uint8_t *high = dst, *qs = dst + 32, *scales = dst + 96;
     memset(dst, 0, 108);
     for (int i = 0; i < 256; i++) {
@@ -32,9 +33,9 @@ OXI_ENCODER void oxi_encode_q6_k(const void *prepared, const float *x, const flo
     int8_t scale[16];
     uint8_t code[256];
     (void)prepared;
-    oxi_fit_scaled(x, w, 16, (oxi_levels){-32.0f, 31.0f, NULL}, 1.25f, 5, -128, 127, &d, scale);
-    for (int g = 0; g < 16; g++)
-        oxi_scaled_codes(x + 16 * g, 16, (oxi_levels){-32.0f, 31.0f, NULL}, d, scale[g], code + 16 * g);
+    const oxi_levels levels = {-32.0f, 31.0f, NULL};
+    oxi_fit_scaled(x, w, 16, levels, 1.25f, 5, -128, 127, &d, scale);
+    for (int g = 0; g < 16; g++) oxi_scaled_codes(x + 16 * g, 16, levels, d, scale[g], code + 16 * g);
     for (int half = 0; half < 2; half++) {
         const uint8_t *c = code + 128 * half;
         for (int i = 0; i < 32; i++) {

@@ -94,5 +94,8 @@ OXI_ENCODER void oxi_encode_q2_0(const void *prepared, const float *x, const flo
     const float scale = oxi_half_float(d), inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
     memcpy(dst, &d, 2);
     memset(dst + 2, 0, 16);
-    for (int i = 0; i < 64; i++) dst[2 + i / 4] |= (uint8_t)((int)(oxi_level(levels, x[i] * inverse) + 1.0f) << 2 * (i % 4));
+    for (int i = 0; i < 64; i++) {
+        const int code = (int)(oxi_level(levels, x[i] * inverse) + 1.0f);
+        dst[2 + i / 4] |= (uint8_t)(code << 2 * (i % 4));
+    }
 }

@@ -28,7 +28,8 @@ enum { OXI_LANES = 8, OXI_REFINEMENTS = 6 };
  * multiples of it that groups choose, or the codes, are small then. */
 static inline uint16_t oxi_scale_half(float v)
 {
-    const uint16_t half = oxi_float_half(v < -OXI_ENCODE_MOST ? -OXI_ENCODE_MOST : v > OXI_ENCODE_MOST ? OXI_ENCODE_MOST : v);
+    const float held = v < -OXI_ENCODE_MOST ? -OXI_ENCODE_MOST : v > OXI_ENCODE_MOST ? OXI_ENCODE_MOST : v;
+    const uint16_t half = oxi_float_half(held);
     return (half & 0x7fff) || v == 0.0f ? half : half | 1;
 }
 
@@ -66,7 +67,8 @@ OXI_INLINE float oxi_sum_lanes(const float a[OXI_LANES])
 }
 
 /* What the closed form needs for levels q of x / scale. */
-OXI_INLINE void oxi_scale_sums(const float *x, const float *w, int n, oxi_levels levels, float inverse, float *xq, float *qq)
+OXI_INLINE void oxi_scale_sums(const float *x, const float *w, int n, oxi_levels levels, float inverse, float *xq,
+                               float *qq)
 {
     float a[OXI_LANES] = {0}, b[OXI_LANES] = {0};
     for (int i = 0; i < n; i += OXI_LANES)

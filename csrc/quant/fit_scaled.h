@@ -21,7 +21,8 @@ OXI_INLINE void oxi_fit_scaled(const float *x, const float *w, int groups, oxi_l
         oxi_scale_sums(gx, gw, size, levels, wanted[g] != 0.0f ? 1.0f / wanted[g] : 0.0f, &xq, &qq);
         weight[g] = qq + 1e-9f;
     }
-    float unit = oxi_fit_scale(wanted, weight, groups, (oxi_levels){(float)least, (float)most, NULL}, (float)most / 8.0f, 8);
+    const oxi_levels whole = {(float)least, (float)most, NULL};
+    float unit = oxi_fit_scale(wanted, weight, groups, whole, (float)most / 8.0f, 8);
     float loss = INFINITY;
     int8_t now[OXI_SCALED_GROUPS] = {0};
     *d = 0;

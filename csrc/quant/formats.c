@@ -3,7 +3,6 @@
 
 #include "half.h"
 
-#include <math.h>
 
 const oxi_format *oxi_format_of(uint32_t type)
 {

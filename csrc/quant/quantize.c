@@ -96,15 +96,18 @@ oxi_status oxi_quantizer_rows(const oxi_quantizer *q, const float *src, uint64_t
     for (uint64_t column = 0; column < n_cols; column += CHUNK) {
         const int n = n_cols - column < CHUNK ? (int)(n_cols - column) : CHUNK;
         if (importance && !column_weights(importance + column, n, w))
-            return oxi_fail(err, OXI_ERR_ARGUMENT, "the importance of a column between %llu and %llu is negative or not finite",
+            return oxi_fail(err, OXI_ERR_ARGUMENT,
+                            "the importance of a column from %llu to %llu is negative or not finite",
                             (unsigned long long)column, (unsigned long long)column + (unsigned)n - 1);
         for (uint64_t row = 0; row < n_rows; row++) {
             const float *x = src + row * n_cols + column;
             const uint32_t most = largest_magnitude(x, n);
-            if (most > oxi_float_bits(OXI_ENCODE_MOST))
-                return oxi_fail(err, OXI_ERR_ARGUMENT, "a weight between columns %llu and %llu of row %llu is %s: %s cannot hold it",
-                                (unsigned long long)column, (unsigned long long)column + (unsigned)n - 1, (unsigned long long)row,
-                                most < 0x7f800000u ? "larger than 65504" : "not finite", name);
+            if (most > oxi_float_bits(OXI_ENCODE_MOST)) {
+                const char *why = most < 0x7f800000u ? "above 65504" : "not finite";
+                return oxi_fail(err, OXI_ERR_ARGUMENT, "a weight in columns %llu to %llu of row %llu is %s: %s cannot hold it",
+                                (unsigned long long)column, (unsigned long long)column + (unsigned)n - 1,
+                                (unsigned long long)row, why, name);
+            }
             uint8_t *out = bytes + (row * n_cols + column) / f->block * f->block_size;
             for (int i = 0; i < n; i += f->block, out += f->block_size) f->encode(q->prepared, x + i, w + i, out);
         }

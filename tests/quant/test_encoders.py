@@ -92,7 +92,7 @@ def test_weights_a_format_cannot_hold_are_refused(name: str, bad: float) -> None
     x = np.ones(1024, np.float32)
     x[700] = bad
 
-    with pytest.raises(InvalidParameterError, match=f"columns 512 and 767 of row 0 is .*: {name} cannot hold it"):
+    with pytest.raises(InvalidParameterError, match=f"columns 512 to 767 of row 0 is .*: {name} cannot hold it"):
         _core.quantize(NUMBERS[name], x)
 
 
@@ -101,7 +101,7 @@ def test_importance_that_means_nothing_is_refused(bad: float) -> None:
     weight = np.ones(1024, np.float32)
     weight[3] = bad
 
-    with pytest.raises(InvalidParameterError, match="column between 0 and 255 is negative or not finite"):
+    with pytest.raises(InvalidParameterError, match="column from 0 to 255 is negative or not finite"):
         _core.Quantizer(NUMBERS["Q4_K"]).rows(rows("gaussian", 1), weight)
 
 
