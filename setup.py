@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,8 +37,8 @@ ALL_ISAS = {isa for table in ISA_FLAGS.values() for isa in table}
 
 
 def machine() -> str:
-    """The processor family built for, also under a cross compiler."""
-    name = os.environ.get("_PYTHON_HOST_PLATFORM", "").rpartition("-")[2] or platform.machine()
+    """The processor family built for: _PYTHON_HOST_PLATFORM names it to a cross compiler, ARCHFLAGS on macOS."""
+    name = sysconfig.get_platform().rpartition("-")[2]
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name.lower(), name.lower())
 
 
@@ -55,6 +56,15 @@ def c_sources() -> list[str]:
 
 class ParallelBuild(build_ext):
     """build_ext that gives each C file its own flags and compiles as many at once as there are cores."""
+
+    def run(self) -> None:
+        if sys.platform == "darwin" and sysconfig.get_platform().endswith("universal2"):
+            raise SystemExit(f"each architecture has its own kernels: set ARCHFLAGS='-arch {platform.machine()}'")
+        super().run()
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """The name that the interpreter of the machine built for looks for; in a cross build that is not this one."""
+        return super().get_ext_filename(fullname).replace(f"-{platform.machine()}-linux", f"-{machine()}-linux")
 
     def build_extension(self, ext: Extension) -> None:
         compile_one = self.compiler.compile

@@ -51,7 +51,7 @@ def table() -> str:
         "Architectures": ", ".join(f"`{name}`" for name in architectures()),
         "Weight formats": ", ".join(weight_formats()) + ", and every mix of them (Q4_K_M, …)",
         "Kernel rows": rows,
-        "Systems": "Linux on x86-64; written for arm64 and macOS too, not yet tested there. Python 3.11 and newer",
+        "Systems": "Linux on x86-64; arm64 (tested in an emulator); macOS by design, untested. Python 3.11 and newer",
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in lines.items())])
 

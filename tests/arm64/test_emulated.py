@@ -1,0 +1,116 @@
+"""The C core built for arm64 and run by an emulator: which rows a processor gets, what they compute, how threads meet.
+
+Needs Debian's cross compiler and qemu-user (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user). The project's own
+suite under an emulated interpreter is `.ci/arm64`.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.cc import ROOT
+
+COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+CSRC, TESTS = ROOT / "csrc", ROOT / "tests"
+FLAGS = [
+    "-std=c11",
+    "-O2",
+    "-ffp-contract=off",
+    "-pthread",
+    "-D_GNU_SOURCE",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    f"-I{CSRC}",
+]
+# An emulated processor, and the arm64 rows that it can execute.
+PROCESSORS = {"cortex-a72": [], "neoverse-n1": ["neon-dot"], "max": ["neon-dot", "neon-i8mm"]}
+
+pytestmark = pytest.mark.slow
+
+
+def isa_flags(machine: str) -> dict[str, list[str]]:
+    """The endings of file names that setup.py builds with flags of their own."""
+    for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())):
+        for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
+            if isinstance(key, ast.Constant) and key.value == machine and isinstance(value, ast.Dict):
+                return dict(ast.literal_eval(value))
+    raise AssertionError(f"setup.py has no flags for {machine}")
+
+
+def rows_built() -> list[str]:
+    sources = [path.read_text() for path in sorted((CSRC / "kernels").glob("row_*.c"))]
+    return sorted(name for text in sources for name in re.findall(r'TABLE\("(neon[^"]*)"', text))
+
+
+def emulated(program: Path, *arguments: str, cpu: str = "max") -> subprocess.CompletedProcess[str]:
+    command = [EMULATOR, "-cpu", cpu, str(program), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory):
+    """A function that compiles C files for arm64, each with the flags of its instruction set, into one program."""
+    for tool in (COMPILER, EMULATOR):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
+    if not CSRC.is_dir():
+        pytest.skip("needs the sources in csrc/")
+    folder = tmp_path_factory.mktemp("arm64")
+    flags = isa_flags("aarch64")
+
+    def build_program(name: str, sources: list[Path], *defines: str) -> Path:
+        def compiled(source: Path) -> str:
+            target = folder / f"{name}-{source.parent.name}-{source.stem}.o"
+            own = flags.get(source.stem.rpartition("_")[2], [])
+            subprocess.run([COMPILER, *FLAGS, *own, *defines, "-c", str(source), "-o", str(target)], check=True)
+            return str(target)
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
+            objects = list(workers.map(compiled, sources))
+        program = folder / name
+        subprocess.run([COMPILER, "-static", "-pthread", *objects, "-lm", "-o", str(program)], check=True)
+        return program
+
+    return build_program
+
+
+@pytest.fixture(scope="module")
+def rows_check(build) -> Path:
+    sources = [p for p in sorted(CSRC.rglob("*.c")) if "fuzz" not in p.parts and "_avx" not in p.name]
+    return build("rows_check", [*sources, TESTS / "kernels" / "rows_check.c"])
+
+
+@pytest.mark.parametrize("cpu", PROCESSORS)
+def test_a_processor_gets_the_rows_it_can_execute_and_they_agree_with_generic(rows_check: Path, cpu: str) -> None:
+    done = emulated(rows_check, cpu=cpu)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = ["generic", *(row for row in rows_built() if row in PROCESSORS[cpu])]
+    assert done.stdout.splitlines() == [f"{row} ok" for row in rows]
+
+
+@pytest.mark.parametrize("park", ["", "-DOXI_PARK_PORTABLE"], ids=["futex", "condition variable"])
+def test_threads_meet_and_memory_is_whole(build, park: str) -> None:
+    sources = [TESTS / "platform" / "pool_check.c", *sorted((CSRC / "platform").glob("*.c"))]
+    program = build(f"pool_check{len(park)}", sources, *([park] if park else []))
+
+    done = emulated(program)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_mapping_keeps_its_promises(build, tmp_path: Path) -> None:
+    sources = [TESTS / "platform" / "mapping_check.c", *sorted((CSRC / "platform").glob("*.c"))]
+
+    done = emulated(build("mapping_check", sources), str(tmp_path / "scratch"))
+
+    assert done.returncode == 0, done.stderr
