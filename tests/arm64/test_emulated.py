@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cc import ROOT
+from tests.support.cc import ROOT, compile_c
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 CSRC, TESTS = ROOT / "csrc", ROOT / "tests"
@@ -34,7 +34,7 @@ FLAGS = [
 # An emulated processor, and the arm64 rows that it can execute.
 PROCESSORS = {"cortex-a72": [], "neoverse-n1": ["neon-dot"], "max": ["neon-dot", "neon-i8mm"]}
 
-pytestmark = pytest.mark.slow
+CHECKS = [TESTS / "kernels" / "rows_check.c", Path(__file__).with_name("formats_check.c")]
 
 
 def isa_flags(machine: str) -> dict[str, list[str]]:
@@ -83,12 +83,18 @@ def build(tmp_path_factory: pytest.TempPathFactory):
     return build_program
 
 
+@pytest.mark.parametrize("source", CHECKS, ids=lambda path: path.stem)
+def test_what_only_emulators_run_still_compiles(source: Path, tmp_path: Path) -> None:
+    compile_c([source], tmp_path / "none", "-fsyntax-only")
+
+
 @pytest.fixture(scope="module")
 def rows_check(build) -> Path:
     sources = [p for p in sorted(CSRC.rglob("*.c")) if "fuzz" not in p.parts and "_avx" not in p.name]
-    return build("rows_check", [*sources, TESTS / "kernels" / "rows_check.c"])
+    return build("rows_check", [*sources, CHECKS[0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cpu", PROCESSORS)
 def test_a_processor_gets_the_rows_it_can_execute_and_they_agree_with_generic(rows_check: Path, cpu: str) -> None:
     done = emulated(rows_check, cpu=cpu)
@@ -98,6 +104,7 @@ def test_a_processor_gets_the_rows_it_can_execute_and_they_agree_with_generic(ro
     assert done.stdout.splitlines() == [f"{row} ok" for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("park", ["", "-DOXI_PARK_PORTABLE"], ids=["futex", "condition variable"])
 def test_threads_meet_and_memory_is_whole(build, park: str) -> None:
     sources = [TESTS / "platform" / "pool_check.c", *sorted((CSRC / "platform").glob("*.c"))]
@@ -108,9 +115,23 @@ def test_threads_meet_and_memory_is_whole(build, park: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_mapping_keeps_its_promises(build, tmp_path: Path) -> None:
     sources = [TESTS / "platform" / "mapping_check.c", *sorted((CSRC / "platform").glob("*.c"))]
 
     done = emulated(build("mapping_check", sources), str(tmp_path / "scratch"))
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_formats_decode_and_encode_to_the_same_bits_as_here(build, tmp_path: Path) -> None:
+    sources = [CHECKS[1], *sorted((CSRC / "quant").glob("*.c")), *sorted((CSRC / "platform").glob("*.c"))]
+    here = compile_c(sources, tmp_path / "formats_check", "-ffp-contract=off")
+
+    done = emulated(build("formats_check", sources))
+
+    native = subprocess.run([here], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == native.stdout.splitlines()
+    assert done.stdout.count("decode ") >= 30
+    assert done.stdout.count("encode ") >= 30

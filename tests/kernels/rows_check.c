@@ -37,7 +37,11 @@ static int check(const oxi_kernels *row, uint32_t type, int n_rows, int n_column
     uint8_t *file = oxi_alloc(n / info->block * info->block_size);
     for (size_t i = 0; i < n; i++) weights[i] = random_float();
     for (int i = 0; i < n_tokens * n_columns; i++) x[i] = i % 7 ? random_float() : 1.0f;
-    if (oxi_pack_plan(&m, type, n_rows, n_columns, &err) || oxi_quantize(type, weights, n, file, &err)) {
+    oxi_quantizer *quantizer = NULL;
+    const bool failed = oxi_pack_plan(&m, type, n_rows, n_columns, &err) || oxi_quantizer_open(&quantizer, type, &err)
+        || oxi_quantizer_rows(quantizer, weights, (uint64_t)n_rows, (uint64_t)n_columns, NULL, file, &err);
+    oxi_quantizer_close(&quantizer);
+    if (failed) {
         printf("%s\n", err.text);
         return 1;
     }
