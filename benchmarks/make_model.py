@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mixes import NAMES, type_of
 from shapes import SHAPES, Shape, Tensor
 from vocabulary import Metadata, copied, made_up
 
 from oxillama.core._core import quantize, tensor_types
 from oxillama.gguf import GGUFFile, GGUFWriter
+from oxillama.quant.mixes import NAMES, Traits, choose, is_quantized, layers_of
 
 DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / "build" / "models"
 POOL_BLOCKS = 4096
@@ -41,6 +41,15 @@ def pool(type_name: str) -> npt.NDArray[np.uint8]:
     n_blocks = max(POOL_BLOCKS, 2**16 // block)
     values = np.random.default_rng(number).normal(0.0, SPREAD, n_blocks * block).astype(np.float32)
     return np.frombuffer(quantize(number, values), np.uint8).reshape(n_blocks, size)
+
+
+def types_of(mix: str, shape: Shape) -> dict[str, str]:
+    """The type of every tensor in a file quantised as `mix`."""
+    tensors = {tensor.name: tensor.shape for tensor in shape.tensors()}
+    traits = Traits(shape.arch, shape.n_layer, shape.n_head // shape.n_head_kv, 0, shape.tied, layers_of(tensors))
+    return {
+        name: choose(mix, name, dims, traits) if is_quantized(name, dims) else "F32" for name, dims in tensors.items()
+    }
 
 
 def content(tensor: Tensor, type_name: str, rng: np.random.Generator) -> Iterator[bytes | memoryview]:
@@ -83,7 +92,7 @@ def make(out: Path, shape: Shape, mix: str, *, vocab: Path | None = None, seed: 
     """Write the model. A vocabulary from a file decides the number of tokens."""
     vocabulary = copied(vocab) if vocab else made_up(shape.n_vocab)
     shape = shape.with_vocabulary(len(vocabulary["tokenizer.ggml.tokens"][1]))
-    types = {tensor.name: type_of(mix, tensor, shape) for tensor in shape.tensors()}
+    types = types_of(mix, shape)
     rng = np.random.default_rng(seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     with GGUFWriter(out) as writer:

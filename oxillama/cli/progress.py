@@ -1,4 +1,4 @@
-"""The bar that shows a large model loading: on standard error, and only where somebody can see it."""
+"""The bar that shows long work, such as loading a large model: on standard error, and only for those who can see it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,42 @@ LARGE = 64 * 2**20  # bytes; smaller files load before a bar could be read
 @contextmanager
 def load_progress(path: Path) -> Iterator[Callable[[float], None] | None]:
     """A callback for the share done (0 to 1), from any thread; None when there is nothing to show or nobody to see."""
-    if not sys.stderr.isatty() or not path.is_file() or path.stat().st_size < LARGE:
+    if not path.is_file() or path.stat().st_size < LARGE:
+        yield None
+        return
+    with _bar(f"loading {path.name}", 1.0) as advance:
+        yield advance
+
+
+@contextmanager
+def bytes_progress(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """A callback for the bytes done so far; None when there is nothing to show or nobody to see."""
+    if total < LARGE:
+        yield None
+        return
+    with _bar(what, total) as advance:
+        yield advance
+
+
+@contextmanager
+def steps_progress(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """A callback for how many of a few steps, long ones, are done; None when nobody can see it."""
+    with _bar(what, total) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(what: str, total: float) -> Iterator[Callable[[float], None] | None]:
+    """A bar on standard error, and what moves it; None where that is no terminal."""
+    if not sys.stderr.isatty():
         yield None
         return
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"loading {path.name}", total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        task = bar.add_task(escape(what), total=total)
+        yield lambda done: bar.update(task, completed=done)
