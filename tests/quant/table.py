@@ -1,4 +1,4 @@
-"""python -m tests.quant.table: the table of docs/quantize.md, our errors beside those recorded of llama.cpp's quantisers."""
+"""python -m tests.quant.table: the table of docs/quantize.md, our errors beside those recorded of llama.cpp."""
 
 from __future__ import annotations
 
