@@ -10,6 +10,7 @@ import typer
 from oxillama.cli.bench import bench
 from oxillama.cli.guard import guarded
 from oxillama.cli.info import info
+from oxillama.cli.perplexity import perplexity
 from oxillama.cli.quantize import quantize
 from oxillama.cli.run import run
 from oxillama.cli.serve import serve
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, serve, info, tokenize, bench, quantize, version):
+for command in (run, serve, info, tokenize, bench, quantize, perplexity, version):
     app.command()(guarded(command))
 
 
