@@ -20,11 +20,13 @@ def program(name: str) -> Path:
     return Path(found)
 
 
-def llama_bench(model: Path, *, threads: int, prompt: int, new: int, reps: int = 1) -> dict[str, float]:
+def llama_bench(
+    model: Path, *, threads: int, prompt: int, new: int, depth: int = 0, reps: int = 1
+) -> dict[str, float]:
     """Tokens per second of llama-bench: {"prefill": …, "decode": …}."""
     command = [
         str(program("llama-bench")), "-m", str(model), "-t", str(threads), "-p", str(prompt), "-n", str(new),
-        "-r", str(reps), "-o", "json",
+        "-d", str(depth), "-r", str(reps), "-o", "json",
     ]  # fmt: skip
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     rates = {}

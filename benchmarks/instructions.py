@@ -1,0 +1,74 @@
+"""How many instructions does one token of decode take? Counted by valgrind, so the machine's load does not matter.
+
+    LLAMA_CPP_BIN=…/bin python benchmarks/instructions.py --type Q4_K_M
+
+Each side runs on one thread, once for a few tokens and once for more; the difference per token is what a step costs,
+whatever loading takes. valgrind executes AVX2 and no AVX-512, so both sides show their AVX2 code: give a peer that was
+built for it. Takes several minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import ours
+import peer
+import report
+from make_model import DEFAULT_FOLDER, made
+
+FEW, MORE = 2, 6
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--shape", default="tinyllama-1.1b")
+    parser.add_argument("--type", default="Q4_K_M")
+    parser.add_argument("--no-peer", action="store_true", help="count our side alone")
+    parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER)
+    report.add_options(parser)
+    return parser.parse_args()
+
+
+def instructions(command: list[str]) -> int:
+    """Instructions a command executes in user mode."""
+    with tempfile.NamedTemporaryFile() as profile:
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile.name}"]
+        done = subprocess.run([*valgrind, *command], capture_output=True, text=True, env=ours.environment())
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode or not found:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()[-400:]}")
+    return int(found[1])
+
+
+def per_token(command: list[str], count: str) -> float:
+    """The cost of one more token; `count` is the option that says how many."""
+    few, more = (instructions([*command, count, str(n)]) for n in (FEW, MORE))
+    return (more - few) / (MORE - FEW)
+
+
+def main() -> None:
+    args = arguments()
+    model = str(made(args.shape, args.type, args.models))
+    run = [sys.executable, "-m", "oxillama", "run", "--model", model, "--threads", "1", "--temp", "0"]
+    mine = per_token([*run, "--prompt-ids", "1"], "--max-tokens")
+    theirs = None
+    if not args.no_peer:
+        bench = str(peer.program("llama-bench"))
+        theirs = per_token([bench, "-m", model, "-t", "1", "-r", "1", "-p", "0", "--no-warmup"], "-n")
+    row: dict[str, Any] = {
+        "model": f"{args.shape} {args.type}",
+        "oxillama, M per token": mine / 1e6,
+        "llama.cpp, M per token": theirs / 1e6 if theirs else None,
+        "ratio": theirs / mine if theirs else None,
+    }
+    report.emit(args, [row])
+
+
+if __name__ == "__main__":
+    main()
