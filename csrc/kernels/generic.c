@@ -7,72 +7,110 @@
 
 /* One chunk of one panel, as the formulas see it. */
 typedef struct plain_chunk {
-    int code[OXI_CHUNK][OXI_PANEL]; /* less the zero point */
-    float scale[16][OXI_PANEL];     /* per group of 32 or 16 columns */
-    int minimum[8][OXI_PANEL];
+    int value[OXI_CHUNK][OXI_PANEL];
+    float scale[16][OXI_PANEL];   /* per group of 32 or 16 columns */
+    float minimum[16][OXI_PANEL]; /* the same; 6-bit ones before dmin */
     float dmin[OXI_PANEL];
 } plain_chunk;
 
 static float half_at(const uint8_t *p, int row) { return oxi_half_float(oxi_read_u16(p + 2 * row)); }
 
-static int code_at(oxi_pack pack, const uint8_t *group, int col, int row)
+static float float_at(const uint8_t *p, int row)
 {
-    const int i = col / 4, lane = 4 * row + col % 4;
-    if (pack == OXI_PACK_Q8_32) return group[64 * i + lane] - 128;
-    const int low = (group[64 * (i % 4) + lane] >> 4 * (i / 4)) & 15;
-    if (pack == OXI_PACK_Q4_32) return low - 8;
-    if (pack == OXI_PACK_Q4_256) return low;
-    if (pack == OXI_PACK_Q5_256) return low | ((group[256 + lane] >> i) & 1) << 4;
-    return (low | ((group[256 + 64 * (i / 4) + lane] >> 2 * (i % 4)) & 3) << 4) - 32;
+    float v;
+    memcpy(&v, p + 4 * row, sizeof v);
+    return v;
 }
 
-static void read_chunk(oxi_pack pack, const uint8_t *src, int n_groups, plain_chunk *out)
+/* Code register i's bits in a plane of `bits`. */
+static int plane_at(int bits, const uint8_t *plane, int i, int lane)
 {
-    for (int col = 0; col < n_groups * OXI_GROUP; col++)
-        for (int r = 0; r < OXI_PANEL; r++)
-            out->code[col][r] = code_at(pack, src + (size_t)(col / OXI_GROUP) * oxi_group_bytes(pack), col % OXI_GROUP, r);
-    const uint8_t *tail = src + (size_t)n_groups * oxi_group_bytes(pack);
+    const int at = bits == 4 ? i % 4 : i * bits / 8, k = bits == 4 ? i / 4 : i % (8 / bits);
+    return (plane[64 * at + lane] >> bits * k) & ((1 << bits) - 1);
+}
+
+static int value_at(const oxi_matrix *m, const uint8_t *group, int col, int row)
+{
+    const oxi_pack_traits *t = &oxi_traits[m->pack];
+    const int i = col / 4, lane = 4 * row + col % 4, low = t->bits >= 4 ? 4 : t->bits >= 2 ? 2 : 1;
+    int code = t->bits == 8 ? group[64 * i + lane] : plane_at(low, group, i, lane);
+    if (t->bits > low && t->bits < 8) code |= plane_at(t->bits - low, group + 64 * low, i, lane) << low;
+    if (t->bits == 1) code *= 2;
+    if (t->table) return m->table[code];
+    return t->zero_shift < 0 ? code : code - (1 << t->zero_shift);
+}
+
+/* Scale and minimum of group g of row r. */
+static float scale_at(const oxi_matrix *m, const uint8_t *tail, int g, int r)
+{
+    const oxi_pack_traits *t = &oxi_traits[m->pack];
+    const int at = OXI_PANEL * g + r;
+    switch (t->tail) {
+    case OXI_TAIL_HALF: return half_at(tail + 32 * (g * OXI_GROUP / t->span), r);
+    case OXI_TAIL_HALF_MIN: return half_at(tail + 64 * g, r);
+    case OXI_TAIL_E8M0: return oxi_bits_float(tail[at] < 2 ? 0x00200000u << tail[at] : (tail[at] - 1u) << 23);
+    case OXI_TAIL_E4M3: return oxi_bits_float((uint32_t)tail[at] << 20) * 0x1p119f;
+    case OXI_TAIL_INT8: return half_at(tail + oxi_int8_d(m->pack), r) * m->unit * (float)(int8_t)tail[at];
+    case OXI_TAIL_SIX_BIT:
+        return half_at(tail + OXI_SIX_D, r) *
+               (float)((tail[at] & 15) | (tail[OXI_SIX_HIGH + at % 64] >> 4 * (at / 64) & 3) << 4);
+    case OXI_TAIL_FOUR_BIT: return half_at(tail + OXI_FOUR_D, r) * (float)(tail[at] & 15);
+    case OXI_TAIL_FLOAT: return float_at(tail, r);
+    }
+    return 0.0f;
+}
+
+static float minimum_at(const oxi_matrix *m, const uint8_t *tail, int g, int r)
+{
+    const int at = g / 2 * 32 + 2 * r + g % 2; /* of 6-bit ones */
+    switch (oxi_traits[m->pack].tail) {
+    case OXI_TAIL_HALF_MIN: return half_at(tail + 64 * g + 32, r);
+    case OXI_TAIL_SIX_BIT: return (float)(tail[at] >> 4 | (tail[OXI_SIX_HIGH + at % 64] >> (4 * (at / 64) + 2) & 3) << 4);
+    case OXI_TAIL_FOUR_BIT: return half_at(tail + OXI_FOUR_DMIN, r) * (float)(tail[OXI_PANEL * g + r] >> 4);
+    default: return 0.0f;
+    }
+}
+
+static void read_chunk(const oxi_matrix *m, const uint8_t *src, int n_groups, plain_chunk *out)
+{
+    const int cols = n_groups * OXI_GROUP, group = oxi_traits[m->pack].group;
+    const uint8_t *tail = src + (size_t)n_groups * oxi_group_bytes(m->pack);
     for (int r = 0; r < OXI_PANEL; r++) {
-        if (pack == OXI_PACK_Q4_32 || pack == OXI_PACK_Q8_32) {
-            for (int g = 0; g < n_groups; g++) out->scale[g][r] = half_at(tail + 32 * g, r);
-        } else if (pack == OXI_PACK_Q6_256) {
-            const float d = half_at(tail + OXI_Q6_TAIL_D, r);
-            for (int g = 0; g < 16; g++) out->scale[g][r] = d * (float)(int8_t)tail[16 * g + r];
-        } else {
-            const float d = half_at(tail + OXI_K_TAIL_D, r);
-            for (int g = 0; g < 8; g++) {
-                const int s = 16 * g + r, m = g / 2 * 32 + 2 * r + g % 2;
-                const uint8_t sh = (uint8_t)(tail[OXI_K_TAIL_HIGH + s % 64] >> 4 * (s / 64));
-                const uint8_t mh = (uint8_t)(tail[OXI_K_TAIL_HIGH + m % 64] >> 4 * (m / 64));
-                out->scale[g][r] = d * (float)((tail[s] & 15) | (sh & 3) << 4);
-                out->minimum[g][r] = tail[m] >> 4 | ((mh >> 2) & 3) << 4;
-            }
-            out->dmin[r] = half_at(tail + OXI_K_TAIL_DMIN, r);
+        for (int col = 0; col < cols; col++)
+            out->value[col][r] = value_at(m, src + (size_t)(col / OXI_GROUP) * oxi_group_bytes(m->pack), col % OXI_GROUP, r);
+        for (int g = 0; g < cols / group; g++) {
+            out->scale[g][r] = scale_at(m, tail, g, r);
+            out->minimum[g][r] = minimum_at(m, tail, g, r);
         }
+        out->dmin[r] = oxi_traits[m->pack].tail == OXI_TAIL_SIX_BIT ? half_at(tail + OXI_SIX_DMIN, r) : 0.0f;
     }
 }
 
 /* sum[row] += the chunk's part of the product with one record. */
 static void add_chunk(oxi_pack pack, const plain_chunk *w, int n_groups, const oxi_act_record *x, float sum[OXI_PANEL])
 {
-    const int group = pack == OXI_PACK_Q6_256 ? 16 : 32, n = n_groups * OXI_GROUP / group;
-    const bool own_scale = pack == OXI_PACK_Q4_32 || pack == OXI_PACK_Q8_32;
+    const oxi_pack_traits *traits = &oxi_traits[pack];
+    const int group = traits->group, n = n_groups * OXI_GROUP / group;
+    const bool own_scale = traits->act == OXI_ACT_Q8_32;
     float part[OXI_PANEL] = {0};
     for (int g = 0; g < n; g++) {
-        int dot[OXI_PANEL] = {0};
-        for (int col = g * group; col < (g + 1) * group; col++)
-            for (int r = 0; r < OXI_PANEL; r++) dot[r] += w->code[col][r] * x->q[col];
+        const float d = x->d[g * group / OXI_GROUP];
+        int dot[OXI_PANEL] = {0}, all = 0;
+        for (int col = g * group; col < (g + 1) * group; col++) {
+            all += x->q[col];
+            for (int r = 0; r < OXI_PANEL; r++) dot[r] += w->value[col][r] * x->q[col];
+        }
         for (int r = 0; r < OXI_PANEL; r++)
-            if (own_scale) sum[r] += (float)dot[r] * (w->scale[g][r] * x->d[g]);
+            if (own_scale) sum[r] += (float)dot[r] * (w->scale[g][r] * d) - w->minimum[g][r] * ((float)all * d);
             else part[r] += (float)dot[r] * w->scale[g][r];
     }
     if (own_scale) return;
     for (int r = 0; r < OXI_PANEL; r++) {
+        float minima = 0.0f;
+        if (traits->tail == OXI_TAIL_SIX_BIT)
+            for (int g = 0; g < 8; g++) minima += w->minimum[g][r] * (float)x->sum[g];
         sum[r] += part[r] * x->d[0];
-        if (pack == OXI_PACK_Q6_256) continue;
-        int minima = 0;
-        for (int g = 0; g < 8; g++) minima += w->minimum[g][r] * x->sum[g];
-        sum[r] -= (float)minima * (w->dmin[r] * x->d[0]);
+        sum[r] -= minima * (w->dmin[r] * x->d[0]);
     }
 }
 
@@ -98,7 +136,7 @@ static void matmul_quantised(const oxi_matrix *m, int64_t p0, int64_t p1, const 
             const uint8_t *src = m->data + (size_t)p * m->panel_bytes;
             for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
                 const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
-                read_chunk(m->pack, src, n_groups, w);
+                read_chunk(m, src, n_groups, w);
                 for (int t = 0; t < n; t++) add_chunk(m->pack, w, n_groups, x + c * n_tokens + t0 + t, sum[t]);
                 src += oxi_chunk_bytes(m->pack, n_groups);
             }
@@ -146,7 +184,5 @@ const oxi_kernels oxi_row_generic = {
     .needs = 0,
     .prepare = OXI_PREPARE_TABLE,
     .matmul = {[OXI_PACK_F32] = matmul_float, [OXI_PACK_F16] = matmul_float, [OXI_PACK_BF16] = matmul_float,
-               [OXI_PACK_Q4_32] = matmul_quantised, [OXI_PACK_Q8_32] = matmul_quantised,
-               [OXI_PACK_Q4_256] = matmul_quantised, [OXI_PACK_Q5_256] = matmul_quantised,
-               [OXI_PACK_Q6_256] = matmul_quantised},
+               [OXI_PACK_Q4_32 ... OXI_PACK_COUNT - 1] = matmul_quantised},
 };

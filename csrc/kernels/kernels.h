@@ -7,7 +7,9 @@
  * A dot product then needs no shuffle and no horizontal sum: unsigned weight codes times signed activations broadcast
  * four bytes at a time. After (or before) a block's codes come its scales and minima, 16 rows side by side.
  *
- *     weight[row, col] = scale(row, group of col) * (code - zero) - minimum(row, group of col)
+ *     weight[row, col] = scale(row, group of col) * value(code) - minimum(row, group of col)
+ *
+ * where value(code) is code - zero or, in packs with a table, the table's entry.
  *
  * Rows past n_rows in the last panel hold code `zero` and scale 0. Every panel of a matrix is `panel_bytes` long, so a
  * thread's share of rows is one contiguous run of memory, the same in every step.
@@ -22,17 +24,30 @@
 
 #define OXI_PANEL 16
 
-/* Compute formats. Names say code bits and block: Q4_32 serves Q4_0 (and, with tables or minima, IQ4_NL, MXFP4, Q4_1).
- * layout.h draws them. */
+/* Compute formats. Names say code bits (T: of an index into a table of values) and columns per block; layout.h draws
+ * them. */
 typedef enum oxi_pack {
-    OXI_PACK_F32,   /* [panel][col][16] float */
-    OXI_PACK_F16,   /* [panel][col][16] half */
-    OXI_PACK_BF16,  /* [panel][col/2][16][2] bfloat16: pairs, as vdpbf16ps wants them */
-    OXI_PACK_Q4_32, /* 4-bit codes, f16 scale per 32 */
-    OXI_PACK_Q8_32, /* 8-bit codes, f16 scale per 32 */
-    OXI_PACK_Q4_256,
-    OXI_PACK_Q5_256,
-    OXI_PACK_Q6_256,
+    OXI_PACK_F32,       /* [panel][col][16] float */
+    OXI_PACK_F16,       /* [panel][col][16] half */
+    OXI_PACK_BF16,      /* [panel][col/2][16][2] bfloat16: pairs, as vdpbf16ps wants them */
+    OXI_PACK_Q4_32,     /* Q4_0: 4-bit codes, f16 scale per 32 */
+    OXI_PACK_Q8_32,     /* Q8_0, Q8_1: 8-bit codes, f16 scale per 32 */
+    OXI_PACK_Q4_256,    /* Q4_K */
+    OXI_PACK_Q5_256,    /* Q5_K */
+    OXI_PACK_Q6_256,    /* Q6_K */
+    OXI_PACK_Q5_32,     /* Q5_0 */
+    OXI_PACK_Q4_32_MIN, /* Q4_1: f16 scale and f16 minimum per 32 */
+    OXI_PACK_Q5_32_MIN, /* Q5_1 */
+    OXI_PACK_T4_32,     /* IQ4_NL */
+    OXI_PACK_T4_E8M0,   /* MXFP4: a power of two per 32 */
+    OXI_PACK_T4_E4M3,   /* NVFP4: a byte float per 16 */
+    OXI_PACK_T4_256,    /* IQ4_XS, IQ3_XXS, IQ3_S: int8 scale per 32, f16 per 256 */
+    OXI_PACK_T3_256,    /* IQ1_S, IQ2_XXS */
+    OXI_PACK_T3_256_16, /* Q3_K, IQ1_M, IQ2_XS, IQ2_S: int8 scale per 16 */
+    OXI_PACK_Q2_256_16, /* Q2_K: 4-bit scale and minimum per 16 */
+    OXI_PACK_Q2_64,     /* TQ1_0, TQ2_0, Q2_0: f16 scale per 64 */
+    OXI_PACK_Q1_128,    /* Q1_0 */
+    OXI_PACK_Q8_256,    /* Q8_K: f32 scale per 256 */
     OXI_PACK_COUNT
 } oxi_pack;
 
@@ -45,6 +60,8 @@ typedef struct oxi_matrix {
     int64_t n_rows, n_cols;
     int64_t n_panels;     /* ceil(n_rows / 16) */
     size_t panel_bytes;
+    float unit;           /* what the scales are multiplied by: a power of two */
+    int8_t table[16];     /* what codes stand for, in packs with a table */
     const uint8_t *data;
 } oxi_matrix;
 

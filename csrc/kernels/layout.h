@@ -5,21 +5,27 @@
  * A panel is its chunks one after the other. A chunk is the codes of its groups, then the tail: scales and minima.
  *
  *   codes of a group, 64-byte registers, lane = row (0..15), byte in lane = column mod 4:
- *     code register i, i = 0..7, holds columns 4i..4i+3 of the group.
+ *     code register i, i = 0..7, holds columns 4i..4i+3 of the group. Codes of fewer bits than eight lie in planes, the
+ *     lower bits first; b bits take b registers:
+ *     8-bit plane   8 registers: the codes
  *     4-bit plane   4 registers: register j = code register j in the low nibbles, code register 4 + j in the high ones
- *     + 1-bit plane 1 register: bit i of each byte is bit 4 of code register i
- *     + 2-bit plane 2 registers: bits 2(i % 4).. of register i / 4 are bits 4 and 5 of code register i
- *     8-bit         8 registers: the codes
+ *     2-bit plane   2 registers: bits 2(i % 4).. of register i / 4 are code register i's
+ *     1-bit plane   1 register: bit i of each byte is code register i's
+ *     so 6 bits are 4 + 2, 5 are 4 + 1, 3 are 2 + 1. A format with a table looks its codes up in the matrix's 16 values.
  *
- *   tail of Q4_32, Q8_32:   half d[group][16 rows]
- *   tail of Q4_256, Q5_256: 6-bit scales and minima. Let S[128] be the scales as [group][row], M[128] the minima as
- *                           [group / 2][row][group % 2] (pairs side by side, as a 16-bit multiply-add wants them):
- *                             low[128]   S low nibble | M low nibble << 4
- *                             high[64]   S[k] >> 4 | (M[k] >> 4) << 2 | (S[64+k] >> 4) << 4 | (M[64+k] >> 4) << 6
- *                           half d[16 rows], half dmin[16 rows]
- *   tail of Q6_256:         int8 scale[16 groups of 16 columns][16 rows], half d[16 rows]
- *
- * All of these take exactly the bytes that the file format takes.
+ *   tails, rows always 16 side by side:
+ *     HALF         half d[span], a span being 32, 64 or 128 columns
+ *     HALF_MIN     per 32 columns: half d, half minimum
+ *     E8M0         per 32 columns: a byte e, meaning 2^(e - 128)
+ *     E4M3         per 16 columns: a byte with four bits of exponent and three of mantissa, half of what it means there
+ *     INT8         int8 scale[per 32 or 16 columns], then half d
+ *     SIX_BIT      6-bit scales and minima. Let S[128] be the scales as [group][row], M[128] the minima as
+ *                  [group / 2][row][group % 2] (pairs side by side, as a 16-bit multiply-add wants them):
+ *                    low[128]   S low nibble | M low nibble << 4
+ *                    high[64]   S[k] >> 4 | (M[k] >> 4) << 2 | (S[64+k] >> 4) << 4 | (M[64+k] >> 4) << 6
+ *                  half d, half dmin
+ *     FOUR_BIT     per 16 columns a byte: scale | minimum << 4; then half d, half dmin
+ *     FLOAT        float d, for the whole chunk
  *
  * Prepared activations are records of one chunk of one token, ordered [chunk][token]. OXI_ACT_F32: 256 floats, zeros past
  * n_cols. The others: oxi_act_record. OXI_ACT_PADDING more records may be read, and what they hold does not matter.
@@ -37,51 +43,84 @@
 typedef struct oxi_act_record {
     int8_t q[OXI_CHUNK];    /* -127..127 */
     float d[8];             /* Q8_32: one per group of 32. Q8_256: d[0]. NaN where the input was not finite. */
-    int32_t negsum[16];     /* minus the sum of q. Q8_32: per 32 columns, 8 of them. Q8_256: per 16 columns. */
-    int16_t sum[8];         /* sum of q per 32 columns */
-    uint8_t pad[16];        /* whole cache lines */
+    int32_t negsum[16];     /* minus the sum of q per 16 columns */
+    union {
+        int32_t negsum32[8]; /* Q8_32: minus the sum of q per 32 columns */
+        int16_t sum[8];      /* Q8_256: the sum of q per 32 columns */
+    };
 } oxi_act_record;
 
 _Static_assert(sizeof(oxi_act_record) == 384, "records are whole cache lines");
 
-enum {
-    OXI_K_TAIL_LOW = 0, OXI_K_TAIL_HIGH = 128, OXI_K_TAIL_D = 192, OXI_K_TAIL_DMIN = 224, OXI_K_TAIL_BYTES = 256,
-    OXI_Q6_TAIL_D = 256, OXI_Q6_TAIL_BYTES = 288,
+typedef enum oxi_tail {
+    OXI_TAIL_HALF, OXI_TAIL_HALF_MIN, OXI_TAIL_E8M0, OXI_TAIL_E4M3, OXI_TAIL_INT8, OXI_TAIL_SIX_BIT, OXI_TAIL_FOUR_BIT,
+    OXI_TAIL_FLOAT
+} oxi_tail;
+
+/* How a quantised pack lies in memory and what its codes mean. */
+typedef struct oxi_pack_traits {
+    uint8_t bits;       /* of a code in memory */
+    uint8_t group;      /* columns that share a scale in the product: 16 or 32 */
+    uint8_t span;       /* columns that share one in the tail, where that is more */
+    int8_t zero_shift;  /* 1 << zero_shift is the code that stands for zero; minus 1: code 0 does */
+    bool table;         /* codes are looked up; what comes out is a value plus 128 */
+    oxi_tail tail;
+    oxi_act act;
+} oxi_pack_traits;
+
+/* 1-bit codes are read as 0 and 2, so that the zero between them is a whole number. */
+static const oxi_pack_traits oxi_traits[OXI_PACK_COUNT] = {
+    [OXI_PACK_Q4_32] = {4, 32, 32, 3, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
+    [OXI_PACK_Q8_32] = {8, 32, 32, 7, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
+    [OXI_PACK_Q4_256] = {4, 32, 32, -1, false, OXI_TAIL_SIX_BIT, OXI_ACT_Q8_256},
+    [OXI_PACK_Q5_256] = {5, 32, 32, -1, false, OXI_TAIL_SIX_BIT, OXI_ACT_Q8_256},
+    [OXI_PACK_Q6_256] = {6, 16, 16, 5, false, OXI_TAIL_INT8, OXI_ACT_Q8_256},
+    [OXI_PACK_Q5_32] = {5, 32, 32, 4, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
+    [OXI_PACK_Q4_32_MIN] = {4, 32, 32, -1, false, OXI_TAIL_HALF_MIN, OXI_ACT_Q8_32},
+    [OXI_PACK_Q5_32_MIN] = {5, 32, 32, -1, false, OXI_TAIL_HALF_MIN, OXI_ACT_Q8_32},
+    [OXI_PACK_T4_32] = {4, 32, 32, 7, true, OXI_TAIL_HALF, OXI_ACT_Q8_32},
+    [OXI_PACK_T4_E8M0] = {4, 32, 32, 7, true, OXI_TAIL_E8M0, OXI_ACT_Q8_32},
+    [OXI_PACK_T4_E4M3] = {4, 16, 16, 7, true, OXI_TAIL_E4M3, OXI_ACT_Q8_32},
+    [OXI_PACK_T4_256] = {4, 32, 32, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_32},
+    [OXI_PACK_T3_256] = {3, 32, 32, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_32},
+    [OXI_PACK_T3_256_16] = {3, 16, 16, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_32},
+    [OXI_PACK_Q2_256_16] = {2, 16, 16, -1, false, OXI_TAIL_FOUR_BIT, OXI_ACT_Q8_32},
+    [OXI_PACK_Q2_64] = {2, 32, 64, 0, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
+    [OXI_PACK_Q1_128] = {1, 32, 128, 0, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
+    [OXI_PACK_Q8_256] = {8, 32, 32, 7, false, OXI_TAIL_FLOAT, OXI_ACT_Q8_32},
 };
 
-/* Bytes of one group's codes. */
-static inline size_t oxi_group_bytes(oxi_pack pack)
+/* Places in the tails of a whole chunk. */
+enum {
+    OXI_SIX_HIGH = 128, OXI_SIX_D = 192, OXI_SIX_DMIN = 224, OXI_SIX_BYTES = 256,
+    OXI_FOUR_D = 256, OXI_FOUR_DMIN = 288, OXI_FOUR_BYTES = 320,
+};
+
+/* Where d comes after the small scales of an INT8 tail. */
+static inline int oxi_int8_d(oxi_pack pack) { return OXI_CHUNK / oxi_traits[pack].group * OXI_PANEL; }
+
+static inline size_t oxi_tail_bytes(oxi_pack pack, int n_groups)
 {
-    switch (pack) {
-    case OXI_PACK_Q4_32: case OXI_PACK_Q4_256: return 256;
-    case OXI_PACK_Q5_256: return 320;
-    case OXI_PACK_Q6_256: return 384;
-    case OXI_PACK_Q8_32: return 512;
-    default: return 0;
+    const size_t groups = (size_t)n_groups;
+    switch (oxi_traits[pack].tail) {
+    case OXI_TAIL_HALF: return groups * OXI_GROUP / oxi_traits[pack].span * 2 * OXI_PANEL;
+    case OXI_TAIL_HALF_MIN: return groups * 4 * OXI_PANEL;
+    case OXI_TAIL_E8M0: return groups * OXI_PANEL;
+    case OXI_TAIL_E4M3: return groups * 2 * OXI_PANEL;
+    case OXI_TAIL_INT8: return (size_t)oxi_int8_d(pack) + 2 * OXI_PANEL;
+    case OXI_TAIL_SIX_BIT: return OXI_SIX_BYTES;
+    case OXI_TAIL_FOUR_BIT: return OXI_FOUR_BYTES;
+    case OXI_TAIL_FLOAT: return 4 * OXI_PANEL;
     }
+    return 0;
 }
 
-/* Bytes of a whole chunk of n_groups. */
+/* Bytes of one group's codes, and of a whole chunk of n_groups. */
+static inline size_t oxi_group_bytes(oxi_pack pack) { return 64 * (size_t)oxi_traits[pack].bits; }
+
 static inline size_t oxi_chunk_bytes(oxi_pack pack, int n_groups)
 {
-    const size_t codes = oxi_group_bytes(pack) * (size_t)n_groups;
-    switch (pack) {
-    case OXI_PACK_Q4_32: case OXI_PACK_Q8_32: return codes + 32 * (size_t)n_groups;
-    case OXI_PACK_Q4_256: case OXI_PACK_Q5_256: return codes + OXI_K_TAIL_BYTES;
-    case OXI_PACK_Q6_256: return codes + OXI_Q6_TAIL_BYTES;
-    default: return 0;
-    }
-}
-
-/* Zero points are powers of two, so a shift of the negated sum is the correction. Minus 1: there is none. */
-static inline int oxi_zero_shift(oxi_pack pack)
-{
-    switch (pack) {
-    case OXI_PACK_Q4_32: return 3;
-    case OXI_PACK_Q8_32: return 7;
-    case OXI_PACK_Q6_256: return 5;
-    default: return -1;
-    }
+    return oxi_group_bytes(pack) * (size_t)n_groups + oxi_tail_bytes(pack, n_groups);
 }
 
 static inline int64_t oxi_n_chunks(int64_t n_cols) { return (n_cols + OXI_CHUNK - 1) / OXI_CHUNK; }

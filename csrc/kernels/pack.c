@@ -11,26 +11,24 @@
 
 bool oxi_pack_for(uint32_t type, oxi_pack *pack)
 {
-    switch (type) {
-    case OXI_TYPE_F32: *pack = OXI_PACK_F32; return true;
-    case OXI_TYPE_F16: *pack = OXI_PACK_F16; return true;
-    case OXI_TYPE_BF16: *pack = OXI_PACK_BF16; return true;
-    case OXI_TYPE_Q4_0: *pack = OXI_PACK_Q4_32; return true;
-    case OXI_TYPE_Q8_0: *pack = OXI_PACK_Q8_32; return true;
-    case OXI_TYPE_Q4_K: *pack = OXI_PACK_Q4_256; return true;
-    case OXI_TYPE_Q5_K: *pack = OXI_PACK_Q5_256; return true;
-    case OXI_TYPE_Q6_K: *pack = OXI_PACK_Q6_256; return true;
-    default: return false;
-    }
-}
-
-static oxi_act act_for(oxi_pack pack)
-{
-    switch (pack) {
-    case OXI_PACK_Q4_32: case OXI_PACK_Q8_32: return OXI_ACT_Q8_32;
-    case OXI_PACK_Q4_256: case OXI_PACK_Q5_256: case OXI_PACK_Q6_256: return OXI_ACT_Q8_256;
-    default: return OXI_ACT_F32;
-    }
+    static const struct { uint8_t type, pack; } packs[] = {
+        {OXI_TYPE_F32, OXI_PACK_F32},          {OXI_TYPE_F16, OXI_PACK_F16},          {OXI_TYPE_BF16, OXI_PACK_BF16},
+        {OXI_TYPE_Q4_0, OXI_PACK_Q4_32},       {OXI_TYPE_Q4_1, OXI_PACK_Q4_32_MIN},   {OXI_TYPE_Q5_0, OXI_PACK_Q5_32},
+        {OXI_TYPE_Q5_1, OXI_PACK_Q5_32_MIN},   {OXI_TYPE_Q8_0, OXI_PACK_Q8_32},       {OXI_TYPE_Q8_1, OXI_PACK_Q8_32},
+        {OXI_TYPE_Q2_K, OXI_PACK_Q2_256_16},   {OXI_TYPE_Q3_K, OXI_PACK_T3_256_16},   {OXI_TYPE_Q4_K, OXI_PACK_Q4_256},
+        {OXI_TYPE_Q5_K, OXI_PACK_Q5_256},      {OXI_TYPE_Q6_K, OXI_PACK_Q6_256},      {OXI_TYPE_Q8_K, OXI_PACK_Q8_256},
+        {OXI_TYPE_IQ4_NL, OXI_PACK_T4_32},     {OXI_TYPE_IQ4_XS, OXI_PACK_T4_256},    {OXI_TYPE_MXFP4, OXI_PACK_T4_E8M0},
+        {OXI_TYPE_NVFP4, OXI_PACK_T4_E4M3},    {OXI_TYPE_IQ1_S, OXI_PACK_T3_256},     {OXI_TYPE_IQ1_M, OXI_PACK_T3_256_16},
+        {OXI_TYPE_IQ2_XXS, OXI_PACK_T3_256},   {OXI_TYPE_IQ2_XS, OXI_PACK_T3_256_16}, {OXI_TYPE_IQ2_S, OXI_PACK_T3_256_16},
+        {OXI_TYPE_IQ3_XXS, OXI_PACK_T4_256},   {OXI_TYPE_IQ3_S, OXI_PACK_T4_256},     {OXI_TYPE_TQ1_0, OXI_PACK_Q2_64},
+        {OXI_TYPE_TQ2_0, OXI_PACK_Q2_64},      {OXI_TYPE_Q2_0, OXI_PACK_Q2_64},       {OXI_TYPE_Q1_0, OXI_PACK_Q1_128},
+    };
+    for (size_t i = 0; i < sizeof packs / sizeof *packs; i++)
+        if (packs[i].type == type) {
+            *pack = (oxi_pack)packs[i].pack;
+            return true;
+        }
+    return false;
 }
 
 static size_t panel_bytes(oxi_pack pack, int64_t n_cols)
@@ -49,6 +47,20 @@ static size_t panel_bytes(oxi_pack pack, int64_t n_cols)
     return (bytes + 63) & ~(size_t)63;
 }
 
+/* A sign lies in bit 3 of a file's code and in bit 2 of a packed 3-bit one: codebooks of two bits leave bit 2 unused. */
+static uint8_t fold(uint8_t code) { return (uint8_t)((code & 3) | (code & 8) >> 1); }
+
+static bool folds(const oxi_format *f, oxi_pack pack) { return oxi_traits[pack].bits == 3 && f->bits == 4; }
+
+static void fill_table(oxi_matrix *m, const oxi_format *f)
+{
+    for (int c = 0; c < 1 << f->bits; c++) {
+        const int to = folds(f, m->pack) ? fold((uint8_t)c) : c;
+        if (folds(f, m->pack) && c & 4) continue;
+        m->table[to] = f->values ? f->values[c] : (int8_t)(c - f->zero);
+    }
+}
+
 oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n_cols, oxi_error *err)
 {
     oxi_pack pack;
@@ -65,8 +77,9 @@ oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n
     if (f && n_cols % f->block)
         return oxi_fail(err, OXI_ERR_FORMAT, "a row of %lld columns is not a multiple of %s's block of %u",
                         (long long)n_cols, name, f->block);
-    *m = (oxi_matrix){.pack = pack, .act = act_for(pack), .n_rows = n_rows, .n_cols = n_cols,
+    *m = (oxi_matrix){.pack = pack, .act = oxi_traits[pack].act, .unit = f ? f->unit : 1.0f, .n_rows = n_rows, .n_cols = n_cols,
                       .n_panels = (n_rows + OXI_PANEL - 1) / OXI_PANEL, .panel_bytes = panel_bytes(pack, n_cols)};
+    if (oxi_traits[pack].table) fill_table(m, f);
     if ((size_t)m->n_panels > (SIZE_MAX - OVER_READ) / m->panel_bytes)
         return oxi_fail(err, OXI_ERR_NOMEM, "a matrix of %lld rows and %lld columns is too large", (long long)n_rows,
                         (long long)n_cols);
@@ -83,102 +96,138 @@ size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols)
 
 /* -------------------------------------------------------------------------------------------------------- quantised */
 
-/* Sixteen rows of one chunk, decoded. */
+/* Sixteen rows of one chunk, decoded: codes by column, halves by block, the others by the format's groups. */
 typedef struct chunk_rows {
     uint8_t code[OXI_PANEL][OXI_CHUNK];
-    uint16_t d[OXI_PANEL][OXI_CHUNK_GROUPS]; /* formats of 32: one per group; of 256: [0] */
-    uint16_t dmin[OXI_PANEL];
-    int8_t scale[OXI_PANEL][OXI_MAX_GROUPS];
-    uint8_t minimum[OXI_PANEL][OXI_MAX_GROUPS];
+    uint16_t d[OXI_CHUNK_GROUPS][OXI_PANEL], dmin[OXI_CHUNK_GROUPS][OXI_PANEL];
+    int8_t scale[OXI_MAX_GROUPS][OXI_PANEL];
+    uint8_t minimum[OXI_MAX_GROUPS][OXI_PANEL];
+    float wide[OXI_MAX_GROUPS][OXI_PANEL];
 } chunk_rows;
 
 static void decode_row(const oxi_format *f, const uint8_t *src, int n_blocks, int row, chunk_rows *out)
 {
+    const int per = f->block / f->group;
     oxi_block b;
     for (int i = 0; i < n_blocks; i++) {
         f->decode(src + (size_t)i * f->block_size, &b);
         memcpy(out->code[row] + i * f->block, b.code, f->block);
-        out->d[row][i] = b.d;
+        if (!f->wide) out->d[i][row] = b.d;
+        if (f->minima) out->dmin[i][row] = b.dmin;
+        for (int g = 0; g < per; g++) {
+            if (f->wide) out->wide[i * per + g][row] = b.wide[g];
+            else if (f->block == OXI_CHUNK) out->scale[g][row] = b.scale[g];
+            if (f->minima && f->block == OXI_CHUNK) out->minimum[g][row] = b.minimum[g];
+        }
     }
-    if (f->block != OXI_CHUNK) return;
-    out->dmin[row] = f->minima ? b.dmin : 0;
-    memcpy(out->scale[row], b.scale, sizeof b.scale);
-    memcpy(out->minimum[row], b.minimum, sizeof b.minimum);
 }
 
-/* A row that is not there: code `zero`, scale 0. */
+/* A row that is not there: code `zero` and all scales 0. */
 static void absent_row(const oxi_format *f, int row, chunk_rows *out)
 {
     memset(out->code[row], f->zero, sizeof out->code[row]);
-    memset(out->d[row], 0, sizeof out->d[row]);
-    out->dmin[row] = 0;
-    memset(out->scale[row], 0, sizeof out->scale[row]);
-    memset(out->minimum[row], 0, sizeof out->minimum[row]);
+    for (int i = 0; i < OXI_CHUNK_GROUPS; i++) out->d[i][row] = out->dmin[i][row] = 0;
+    for (int g = 0; g < OXI_MAX_GROUPS; g++) {
+        out->scale[g][row] = 0;
+        out->minimum[g][row] = 0;
+        out->wide[g][row] = 0.0f;
+    }
+}
+
+typedef uint32_t lanes[OXI_PANEL];
+
+/* Bits [first, first + bits) of eight code registers, as a plane. Returns the bytes written. */
+static size_t put_plane(const lanes *code, int first, int bits, uint8_t *dst)
+{
+    const uint32_t mask = 0x01010101u * ((1u << bits) - 1);
+    for (int j = 0; j < bits; j++) {
+        lanes plane = {0};
+        for (int k = 0; k < 8 / bits; k++) {
+            /* Nibbles alternate, narrower codes follow one another. */
+            const int i = bits == 4 ? 4 * k + j : 8 / bits * j + k;
+            for (int r = 0; r < OXI_PANEL; r++) plane[r] |= ((code[i][r] >> first) & mask) << bits * k;
+        }
+        memcpy(dst + sizeof plane * (size_t)j, plane, sizeof plane);
+    }
+    return sizeof(lanes) * (size_t)bits;
 }
 
 /* The codes of one group; `dst` is oxi_group_bytes long. Four columns travel as one 32-bit lane. */
 static void interleave_group(oxi_pack pack, const chunk_rows *rows, int g, uint8_t *dst)
 {
-    uint32_t lane[8][OXI_PANEL], plane[OXI_PANEL];
+    lanes code[8];
     for (int r = 0; r < OXI_PANEL; r++) {
         uint32_t c[8];
         memcpy(c, rows->code[r] + g * OXI_GROUP, sizeof c);
-        for (int i = 0; i < 8; i++) lane[i][r] = c[i];
+        for (int i = 0; i < 8; i++) code[i][r] = c[i];
     }
-    if (pack == OXI_PACK_Q8_32) {
-        memcpy(dst, lane, sizeof lane);
+    const int bits = oxi_traits[pack].bits;
+    if (bits == 8) {
+        memcpy(dst, code, sizeof code);
         return;
     }
-    for (int j = 0; j < 4; j++, dst += sizeof plane) {
-        for (int r = 0; r < OXI_PANEL; r++)
-            plane[r] = (lane[j][r] & 0x0f0f0f0fu) | (lane[4 + j][r] & 0x0f0f0f0fu) << 4;
-        memcpy(dst, plane, sizeof plane);
-    }
-    if (pack == OXI_PACK_Q5_256) {
-        memset(plane, 0, sizeof plane);
-        for (int i = 0; i < 8; i++)
-            for (int r = 0; r < OXI_PANEL; r++) plane[r] |= ((lane[i][r] >> 4) & 0x01010101u) << i;
-        memcpy(dst, plane, sizeof plane);
-    }
-    if (pack == OXI_PACK_Q6_256)
-        for (int half = 0; half < 2; half++, dst += sizeof plane) {
-            memset(plane, 0, sizeof plane);
-            for (int i = 0; i < 4; i++)
-                for (int r = 0; r < OXI_PANEL; r++)
-                    plane[r] |= ((lane[4 * half + i][r] >> 4) & 0x03030303u) << 2 * i;
-            memcpy(dst, plane, sizeof plane);
-        }
+    const int low = bits >= 4 ? 4 : bits >= 2 ? 2 : 1;
+    dst += put_plane(code, 0, low, dst);
+    if (bits > low) put_plane(code, low, bits - low, dst);
 }
 
-static void put_halves(const uint16_t *v, int stride, uint8_t *dst)
+static void put_six_bit(const chunk_rows *rows, uint8_t *dst)
 {
-    for (int r = 0; r < OXI_PANEL; r++) memcpy(dst + 2 * r, v + r * stride, 2);
-}
-
-static void put_tail(oxi_pack pack, const chunk_rows *rows, int n_groups, uint8_t *dst)
-{
-    if (pack == OXI_PACK_Q4_32 || pack == OXI_PACK_Q8_32) {
-        for (int g = 0; g < n_groups; g++) put_halves(&rows->d[0][g], OXI_CHUNK_GROUPS, dst + 32 * g);
-        return;
-    }
-    if (pack == OXI_PACK_Q6_256) {
-        for (int g = 0; g < 16; g++)
-            for (int r = 0; r < OXI_PANEL; r++) dst[g * OXI_PANEL + r] = (uint8_t)rows->scale[r][g];
-        put_halves(&rows->d[0][0], OXI_CHUNK_GROUPS, dst + OXI_Q6_TAIL_D);
-        return;
-    }
     uint8_t s[128], m[128];
     for (int g = 0; g < 8; g++)
         for (int r = 0; r < OXI_PANEL; r++) {
-            s[g * OXI_PANEL + r] = (uint8_t)rows->scale[r][g];
-            m[g / 2 * 2 * OXI_PANEL + 2 * r + g % 2] = rows->minimum[r][g];
+            s[g * OXI_PANEL + r] = (uint8_t)rows->scale[g][r];
+            m[g / 2 * 2 * OXI_PANEL + 2 * r + g % 2] = rows->minimum[g][r];
         }
-    for (int k = 0; k < 128; k++) dst[OXI_K_TAIL_LOW + k] = (uint8_t)((s[k] & 15) | m[k] << 4);
+    for (int k = 0; k < 128; k++) dst[k] = (uint8_t)((s[k] & 15) | m[k] << 4);
     for (int k = 0; k < 64; k++)
-        dst[OXI_K_TAIL_HIGH + k] =
-            (uint8_t)(s[k] >> 4 | m[k] >> 4 << 2 | s[64 + k] >> 4 << 4 | m[64 + k] >> 4 << 6);
-    put_halves(&rows->d[0][0], OXI_CHUNK_GROUPS, dst + OXI_K_TAIL_D);
-    put_halves(rows->dmin, 1, dst + OXI_K_TAIL_DMIN);
+        dst[OXI_SIX_HIGH + k] = (uint8_t)(s[k] >> 4 | m[k] >> 4 << 2 | s[64 + k] >> 4 << 4 | m[64 + k] >> 4 << 6);
+    memcpy(dst + OXI_SIX_D, rows->d[0], sizeof rows->d[0]);
+    memcpy(dst + OXI_SIX_DMIN, rows->dmin[0], sizeof rows->dmin[0]);
+}
+
+/* Scales that are floats when decoded but had a byte in the file get it back; every float they can be has one. */
+static uint8_t e8m0_byte(float half)
+{
+    const uint32_t bits = oxi_float_bits(half);
+    return (uint8_t)(bits >> 23 ? (bits >> 23) + 1 : bits >> 22);
+}
+
+static uint8_t e4m3_byte(float half) { return (uint8_t)(oxi_float_bits(half * 0x1p-119f) >> 20); }
+
+static void put_tail(oxi_pack pack, const oxi_format *f, const chunk_rows *rows, int n_groups, uint8_t *dst)
+{
+    const int cols = n_groups * OXI_GROUP, group = oxi_traits[pack].group;
+    enum { HALVES = sizeof rows->d[0] };
+    switch (oxi_traits[pack].tail) {
+    case OXI_TAIL_HALF:
+        for (int c = 0; c < cols; c += oxi_traits[pack].span, dst += HALVES) memcpy(dst, rows->d[c / f->block], HALVES);
+        break;
+    case OXI_TAIL_HALF_MIN:
+        for (int g = 0; g < n_groups; g++, dst += 2 * HALVES) {
+            memcpy(dst, rows->d[g], HALVES);
+            memcpy(dst + HALVES, rows->dmin[g], HALVES);
+        }
+        break;
+    case OXI_TAIL_E8M0: case OXI_TAIL_E4M3:
+        for (int g = 0; g < cols / group; g++)
+            for (int r = 0; r < OXI_PANEL; r++)
+                *dst++ = oxi_traits[pack].tail == OXI_TAIL_E8M0 ? e8m0_byte(rows->wide[g][r]) : e4m3_byte(rows->wide[g][r]);
+        break;
+    case OXI_TAIL_INT8:
+        memcpy(dst, rows->scale, (size_t)oxi_int8_d(pack));
+        memcpy(dst + oxi_int8_d(pack), rows->d[0], HALVES);
+        break;
+    case OXI_TAIL_SIX_BIT: put_six_bit(rows, dst); break;
+    case OXI_TAIL_FOUR_BIT:
+        for (int g = 0; g < 16; g++)
+            for (int r = 0; r < OXI_PANEL; r++)
+                dst[g * OXI_PANEL + r] = (uint8_t)(rows->scale[g][r] | rows->minimum[g][r] << 4);
+        memcpy(dst + OXI_FOUR_D, rows->d[0], HALVES);
+        memcpy(dst + OXI_FOUR_DMIN, rows->dmin[0], HALVES);
+        break;
+    case OXI_TAIL_FLOAT: memcpy(dst, rows->wide[0], sizeof rows->wide[0]); break;
+    }
 }
 
 static void pack_panel(const oxi_matrix *m, const oxi_format *f, const uint8_t *src, int64_t panel, uint8_t *dst)
@@ -194,9 +243,12 @@ static void pack_panel(const oxi_matrix *m, const oxi_format *f, const uint8_t *
             if (row < m->n_rows) decode_row(f, src + (size_t)row * row_bytes + at, cols / f->block, r, &rows);
             else absent_row(f, r, &rows);
         }
+        if (folds(f, m->pack))
+            for (int r = 0; r < OXI_PANEL; r++)
+                for (int i = 0; i < cols; i++) rows.code[r][i] = fold(rows.code[r][i]);
         uint8_t *to = dst;
         for (int g = 0; g < n_groups; g++, to += oxi_group_bytes(m->pack)) interleave_group(m->pack, &rows, g, to);
-        put_tail(m->pack, &rows, n_groups, to);
+        put_tail(m->pack, f, &rows, n_groups, to);
         dst += oxi_chunk_bytes(m->pack, n_groups);
     }
     memset(dst, 0, (size_t)(end - dst));

@@ -49,13 +49,10 @@ static inline void prepare_record(const float *x, int cols, bool per_group, oxi_
         r->d[0] = quantise_span(x, OXI_CHUNK, r->q); /* formats of 256 have no shorter chunk */
     for (int g = 0; g < cols / OXI_GROUP; g++) {
         const int a = sum_of(r->q + 32 * g, 16), b = sum_of(r->q + 32 * g + 16, 16);
-        r->sum[g] = (int16_t)(a + b);
-        if (per_group) {
-            r->negsum[g] = -(a + b);
-        } else {
-            r->negsum[2 * g] = -a;
-            r->negsum[2 * g + 1] = -b;
-        }
+        r->negsum[2 * g] = -a;
+        r->negsum[2 * g + 1] = -b;
+        if (per_group) r->negsum32[g] = -(a + b);
+        else r->sum[g] = (int16_t)(a + b);
     }
 }
 

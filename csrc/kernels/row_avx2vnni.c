@@ -47,6 +47,8 @@ static inline v_i32 widen_u8(v_lanes v) { return (v_i32)_mm256_cvtepu8_epi32(low
 static inline v_i32 widen_i8(v_lanes v) { return (v_i32)_mm256_cvtepi8_epi32(low_bytes(v)); }
 static inline v_i16 widen_pairs(v_half v) { return (v_i16)_mm256_cvtepu8_epi16((__m128i)v); }
 
+static inline v_u8 lookup(v_u8 table, v_u8 index) { return (v_u8)_mm256_shuffle_epi8((__m256i)table, (__m256i)index); }
+
 #include "vector.h"
 
 #include "cpu.h"

@@ -38,6 +38,8 @@ static inline v_i32 widen_u8(v_lanes v) { return (v_i32)_mm512_cvtepu8_epi32((__
 static inline v_i32 widen_i8(v_lanes v) { return (v_i32)_mm512_cvtepi8_epi32((__m128i)v); }
 static inline v_i16 widen_pairs(v_half v) { return (v_i16)_mm512_cvtepu8_epi16((__m256i)v); }
 
+static inline v_u8 lookup(v_u8 table, v_u8 index) { return (v_u8)_mm512_shuffle_epi8((__m512i)table, (__m512i)index); }
+
 #include "vector.h"
 
 #include "cpu.h"

@@ -54,6 +54,8 @@ static inline v_i32 widen_i8(v_lanes v)
 }
 static inline v_i16 widen_pairs(v_half v) { return (v_i16)vmovl_u8((uint8x8_t)v); }
 
+static inline v_u8 lookup(v_u8 table, v_u8 index) { return (v_u8)vqtbl1q_u8((uint8x16_t)table, (uint8x16_t)index); }
+
 #include "vector.h"
 
 #include "cpu.h"

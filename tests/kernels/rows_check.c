@@ -68,15 +68,18 @@ static int check(const oxi_kernels *row, uint32_t type, int n_rows, int n_column
 
 int main(void)
 {
-    static const uint32_t types[] = {OXI_TYPE_F32,  OXI_TYPE_F16,  OXI_TYPE_BF16, OXI_TYPE_Q4_0,
-                                     OXI_TYPE_Q8_0, OXI_TYPE_Q4_K, OXI_TYPE_Q5_K, OXI_TYPE_Q6_K};
+    static const uint32_t types[] = {OXI_TYPE_F32,     OXI_TYPE_F16,   OXI_TYPE_BF16,   OXI_TYPE_Q4_0,  OXI_TYPE_Q4_1,
+                                     OXI_TYPE_Q5_0,    OXI_TYPE_Q5_1,  OXI_TYPE_Q8_0,   OXI_TYPE_Q2_K,  OXI_TYPE_Q3_K,
+                                     OXI_TYPE_Q4_K,    OXI_TYPE_Q5_K,  OXI_TYPE_Q6_K,   OXI_TYPE_IQ4_NL, OXI_TYPE_IQ4_XS,
+                                     OXI_TYPE_MXFP4,   OXI_TYPE_NVFP4, OXI_TYPE_TQ2_0,  OXI_TYPE_Q1_0,  OXI_TYPE_Q2_0,
+                                     OXI_TYPE_IQ2_XXS, OXI_TYPE_IQ3_S};
     static const int tokens[] = {1, 2, 3, 4, 5, 7, 8, 15, 33, 47};
     for (const char *const *name = oxi_kernels_available(); *name; name++) {
         const oxi_kernels *row = oxi_kernels_find(*name);
         for (size_t t = 0; t < sizeof types / sizeof *types; t++)
             for (size_t k = 0; k < sizeof tokens / sizeof *tokens; k++) {
                 const int block = (int)oxi_type_describe(types[t])->block;
-                if (check(row, types[t], 70, block == 1 ? 301 : block == 32 ? 352 : 512, tokens[k])) return 1;
+                if (check(row, types[t], 70, block == 1 ? 301 : block == 256 ? 512 : 256 + 3 * block, tokens[k])) return 1;
             }
         printf("%s ok\n", *name);
     }

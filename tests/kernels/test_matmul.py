@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import gguf
+from functools import cache
+
 import numpy as np
 import pytest
 
 from oxillama.core import _core
 from oxillama.errors import InvalidParameterError, ModelFormatError, ModelUnsupportedError
+from tests.support.blocks import NUMBERS, random_matrix, with_scales
 
-Type = gguf.GGMLQuantizationType
-FLOAT_TYPES = [Type.F32, Type.F16, Type.BF16]
-BLOCK_TYPES = [Type.Q4_0, Type.Q8_0, Type.Q4_K, Type.Q5_K, Type.Q6_K]
-TYPES = FLOAT_TYPES + BLOCK_TYPES
+FLOAT_TYPES = ["F32", "F16", "BF16"]
+# Bytes that 256 weights take when packed; the same as in the file where nothing else is said.
+BLOCK_TYPES = {
+    **{"Q4_0": None, "Q8_0": None, "Q4_K": None, "Q5_K": None, "Q6_K": None},
+    **{"Q4_1": None, "Q5_0": None, "Q5_1": None, "Q8_1": 272, "Q2_K": None, "Q3_K": 114, "Q8_K": 260},
+    **{"IQ4_NL": None, "IQ4_XS": 138, "MXFP4": None, "NVFP4": None, "IQ1_S": 106, "IQ1_M": 114, "IQ2_XXS": 106},
+    **{"IQ2_XS": 114, "IQ2_S": 114, "IQ3_XXS": 138, "IQ3_S": 138, "TQ1_0": 72, "TQ2_0": 72, "Q1_0": None, "Q2_0": None},
+}
+TYPES = [*FLOAT_TYPES, *BLOCK_TYPES]
 # What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
 ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "neon-dot"]
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40, 65, 67, 70]  # few read packed weights in place, many open them
+COMMON = ["Q4_0", "Q8_0", "Q4_K", *FLOAT_TYPES]  # their kernels are the others' too: these meet every number of tokens
 
-every_type = pytest.mark.parametrize("kind", TYPES, ids=[t.name for t in TYPES])
+every_type = pytest.mark.parametrize("kind", TYPES, ids=TYPES)
 
 
 @pytest.fixture(params=ROWS)
@@ -28,32 +36,43 @@ def row(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def matrix(kind: Type, n_rows: int, n_cols: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def decoded(kind: str, raw: np.ndarray, n_rows: int, n_cols: int) -> np.ndarray:
+    return _core.dequantize(NUMBERS[kind], raw, n_rows * n_cols).reshape(n_rows, n_cols).astype(np.float64)
+
+
+def matrix(kind: str, n_rows: int, n_cols: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Encoded bytes of a random matrix, and its decoded values in float64."""
-    rng = np.random.default_rng([seed, int(kind), n_rows, n_cols])
-    weights = rng.standard_normal(n_rows * n_cols).astype(np.float32)
-    raw = _core.quantize(int(kind), weights)
-    return raw, _core.dequantize(int(kind), raw, weights.size).reshape(n_rows, n_cols).astype(np.float64)
+    if kind in FLOAT_TYPES:
+        rng = np.random.default_rng([seed, NUMBERS[kind], n_rows, n_cols])
+        raw = _core.quantize(NUMBERS[kind], rng.standard_normal(n_rows * n_cols).astype(np.float32))
+    else:
+        raw = random_matrix(kind, n_rows, n_cols, seed)
+    return raw, decoded(kind, raw, n_rows, n_cols)
 
 
-def extreme_matrix(kind: Type, n_rows: int, n_cols: int) -> tuple[np.ndarray, np.ndarray]:
+def extreme_matrix(kind: str, n_rows: int, n_cols: int) -> tuple[np.ndarray, np.ndarray]:
     """Blocks of nothing but the lowest or highest bytes, with scales that are large but finite."""
-    block, size = gguf.GGML_QUANT_SIZES[kind]
-    rng = np.random.default_rng(int(kind))
+    _, block, size = _core.tensor_types()[NUMBERS[kind]]
+    rng = np.random.default_rng(NUMBERS[kind])
     blocks = np.repeat(rng.choice(np.array([0, 255, 127, 128], np.uint8), (n_rows * n_cols // block, 1)), size, axis=1)
     mixed = rng.random(len(blocks)) < 0.3
     blocks[mixed] = rng.integers(0, 256, blocks[mixed].shape, dtype=np.uint8)
-    scale = np.frombuffer(np.array([-1.5, 1.75], np.float16).tobytes(), np.uint8)
-    at = {Type.Q6_K: [208]}.get(kind, [0, 2] if kind in (Type.Q4_K, Type.Q5_K) else [0])
-    for i, offset in enumerate(at):
-        blocks[:, offset : offset + 2] = scale[2 * i : 2 * i + 2]
-    raw = blocks.ravel()
-    return raw, _core.dequantize(int(kind), raw, n_rows * n_cols).reshape(n_rows, n_cols).astype(np.float64)
+    scales = np.tile(np.array([-1.5, 1.75], np.float32), (len(blocks), 1))
+    raw = with_scales(kind, blocks, scales).ravel()
+    return raw, decoded(kind, raw, n_rows, n_cols)
 
 
-def columns(kind: Type, blocks: int) -> int:
-    block = int(gguf.GGML_QUANT_SIZES[kind][0])
+def columns(kind: str, blocks: int) -> int:
+    block = _core.tensor_types()[NUMBERS[kind]][1]
     return blocks * block if block > 1 else blocks * 43
+
+
+@cache
+def case(kind: str, n_rows: int, n_cols: int, n_tokens: int) -> tuple[np.ndarray, ...]:
+    """Bytes, decoded weights, activations and the generic row's product, made once for all rows."""
+    raw, weights = matrix(kind, n_rows, n_cols)
+    x = np.random.default_rng(n_tokens).standard_normal((n_tokens, n_cols)).astype(np.float32)
+    return raw, weights, x, _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, "generic")
 
 
 def assert_like_generic(got: np.ndarray, generic: np.ndarray, weights: np.ndarray, x: np.ndarray) -> None:
@@ -63,36 +82,34 @@ def assert_like_generic(got: np.ndarray, generic: np.ndarray, weights: np.ndarra
 
 @every_type
 @pytest.mark.parametrize(("n_rows", "blocks"), SHAPES)
-def test_products_agree_with_float64_and_with_the_generic_row(kind: Type, n_rows: int, blocks: int, row: str) -> None:
+def test_products_agree_with_float64_and_with_the_generic_row(kind: str, n_rows: int, blocks: int, row: str) -> None:
     n_cols = columns(kind, blocks)
-    raw, weights = matrix(kind, n_rows, n_cols)
-    for n_tokens in TOKENS if n_rows < 64 else (1, 7, 33):
-        x = np.random.default_rng(n_tokens).standard_normal((n_tokens, n_cols)).astype(np.float32)
+    for n_tokens in (1, 7, 33) if n_rows >= 64 else TOKENS if kind in COMMON else (1, 2, 3, 4, 8, 13, 67):
+        raw, weights, x, generic = case(kind, n_rows, n_cols, n_tokens)
 
-        got = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+        got = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, row)
 
         want = x @ weights.T
         magnitude = np.sqrt((x.astype(np.float64) ** 2) @ (weights**2).T)
         limit = 1e-2 if kind in BLOCK_TYPES else 2e-6
         np.testing.assert_array_less(np.abs(got - want), 6 * limit * magnitude)  # every single output
-        generic = _core._matmul(int(kind), raw, n_rows, n_cols, x, "generic")
         assert_like_generic(got, generic, weights, x)
 
 
 @every_type
-def test_large_products_are_within_a_hundredth_of_float64(kind: Type, row: str) -> None:
+def test_large_products_are_within_a_hundredth_of_float64(kind: str, row: str) -> None:
     raw, weights = matrix(kind, 128, 2048)
     x = np.random.default_rng(5).standard_normal((13, 2048)).astype(np.float32)
 
-    got = _core._matmul(int(kind), raw, 128, 2048, x, row)
+    got = _core._matmul(NUMBERS[kind], raw, 128, 2048, x, row)
 
     want = x @ weights.T
     assert np.linalg.norm(got - want) <= (1e-2 if kind in BLOCK_TYPES else 1e-6) * np.linalg.norm(want)
 
 
-@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=[t.name for t in BLOCK_TYPES])
+@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=list(BLOCK_TYPES))
 @pytest.mark.parametrize("n_tokens", [1, 6, 20, 68])
-def test_extreme_codes_and_activations_do_not_saturate(kind: Type, n_tokens: int, row: str) -> None:
+def test_extreme_codes_and_activations_do_not_saturate(kind: str, n_tokens: int, row: str) -> None:
     n_rows, n_cols = 33, 768
     raw, weights = extreme_matrix(kind, n_rows, n_cols)
     rng = np.random.default_rng(n_tokens)
@@ -100,31 +117,31 @@ def test_extreme_codes_and_activations_do_not_saturate(kind: Type, n_tokens: int
     x[0] = 1
     x[-1] = -1
 
-    got = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+    got = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, row)
 
     # Activations of +-1 are quantised exactly, so only float rounding is left.
     assert_like_generic(got, (x @ weights.T).astype(np.float64), weights, x)
 
 
 @every_type
-def test_a_tokens_result_does_not_depend_on_its_company(kind: Type, row: str) -> None:
+def test_a_tokens_result_does_not_depend_on_its_company(kind: str, row: str) -> None:
     n_rows, n_cols = 50, columns(kind, 3)
     raw, _ = matrix(kind, n_rows, n_cols)
     x = np.random.default_rng(1).standard_normal((70, n_cols)).astype(np.float32)
 
-    together = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+    together = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, row)
 
     for n in (1, 2, 3, 5, 6, 8, 11, 33, 66):
         for at in (0, 1, 70 - n):
-            alone = _core._matmul(int(kind), raw, n_rows, n_cols, np.ascontiguousarray(x[at : at + n]), row)
+            alone = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, np.ascontiguousarray(x[at : at + n]), row)
             np.testing.assert_array_equal(alone, together[at : at + n])
 
 
 @every_type
-def test_threads_do_not_change_a_bit(kind: Type, row: str) -> None:
+def test_threads_do_not_change_a_bit(kind: str, row: str) -> None:
     n_rows, n_cols = 150, columns(kind, 2)
     raw, _ = matrix(kind, n_rows, n_cols)
-    packed = _core._PackedMatrix(int(kind), raw, n_rows, n_cols)
+    packed = _core._PackedMatrix(NUMBERS[kind], raw, n_rows, n_cols)
     for n_tokens in (1, 9, 67):
         x = np.random.default_rng(2).standard_normal((n_tokens, n_cols)).astype(np.float32)
 
@@ -135,62 +152,87 @@ def test_threads_do_not_change_a_bit(kind: Type, row: str) -> None:
 
 
 @every_type
-def test_prompts_longer_than_a_round_are_whole(kind: Type, row: str) -> None:
+def test_prompts_longer_than_a_round_are_whole(kind: str, row: str) -> None:
     n_cols = columns(kind, 2)
     raw, weights = matrix(kind, 40, n_cols)
     x = np.random.default_rng(3).standard_normal((1030, n_cols)).astype(np.float32)
 
-    got = _core._matmul(int(kind), raw, 40, n_cols, x, row)
+    got = _core._matmul(NUMBERS[kind], raw, 40, n_cols, x, row)
 
     want = x @ weights.T
     assert np.linalg.norm(got - want) <= (1.2e-2 if kind in BLOCK_TYPES else 1e-6) * np.linalg.norm(want)
 
 
 @every_type
-def test_zero_activations_give_zero(kind: Type, row: str) -> None:
+def test_zero_activations_give_zero(kind: str, row: str) -> None:
     n_cols = columns(kind, 2)
     raw, _ = matrix(kind, 20, n_cols)
 
     for n_tokens in (1, 12):
         x = np.zeros((n_tokens, n_cols), np.float32)
-        np.testing.assert_array_equal(_core._matmul(int(kind), raw, 20, n_cols, x, row), 0)
+        np.testing.assert_array_equal(_core._matmul(NUMBERS[kind], raw, 20, n_cols, x, row), 0)
 
 
 @every_type
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_an_activation_that_is_not_finite_spoils_its_own_token_only(kind: Type, bad: float, row: str) -> None:
+def test_an_activation_that_is_not_finite_spoils_its_own_token_only(kind: str, bad: float, row: str) -> None:
     n_rows, n_cols = 20, columns(kind, 3)
     raw, _ = matrix(kind, n_rows, n_cols)
     for n_tokens in (3, 14, 68):
         x = np.random.default_rng(4).standard_normal((n_tokens, n_cols)).astype(np.float32)
-        clean = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+        clean = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, row)
         x[1, n_cols // 2] = bad
 
-        got = _core._matmul(int(kind), raw, n_rows, n_cols, x, row)
+        got = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, row)
 
         assert not np.isfinite(got[1]).any()
         others = np.arange(n_tokens) != 1
         np.testing.assert_array_equal(got[others], clean[others])
 
 
-@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=[t.name for t in BLOCK_TYPES])
-def test_huge_and_tiny_activations_stay_accurate(kind: Type, row: str) -> None:
+@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=list(BLOCK_TYPES))
+def test_huge_and_tiny_activations_stay_accurate(kind: str, row: str) -> None:
     raw, weights = matrix(kind, 32, 512)
     for scale in (1e-25, 1e25):
         x = (np.random.default_rng(6).standard_normal((3, 512)) * scale).astype(np.float32)
 
-        got = _core._matmul(int(kind), raw, 32, 512, x, row)
+        got = _core._matmul(NUMBERS[kind], raw, 32, 512, x, row)
 
         want = x @ weights.T
         assert np.linalg.norm(got - want) <= 1.3e-2 * np.linalg.norm(want)
 
 
 @every_type
-def test_packing_takes_no_more_bytes_than_the_file(kind: Type) -> None:
-    block, size = gguf.GGML_QUANT_SIZES[kind]
-    raw, _ = matrix(kind, 64, 2048)
+def test_packing_takes_about_the_bytes_of_the_file(kind: str) -> None:
+    _, block, size = _core.tensor_types()[NUMBERS[kind]]
+    per_256 = BLOCK_TYPES.get(kind) or 256 // block * size
 
-    assert _core._PackedMatrix(int(kind), raw, 64, 2048).packed_bytes == 64 * 2048 // block * size
+    assert _core._PackedMatrix(NUMBERS[kind], matrix(kind, 64, 2048)[0], 64, 2048).packed_bytes == 64 * 8 * per_256
+
+
+@pytest.mark.parametrize("kind", list(BLOCK_TYPES))
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_packing_keeps_every_code_and_scale(kind: str, blocks: int) -> None:
+    n_cols = columns(kind, blocks)
+    raw, weights = matrix(kind, 33, n_cols)
+
+    got = _core._matmul(NUMBERS[kind], raw, 33, n_cols, 127 * np.eye(n_cols, dtype=np.float32), "generic")
+
+    # An activation of 127 is quantised to itself, so that each output is one weight.
+    largest = np.abs(weights).max(axis=1)
+    assert (np.abs(got.T / 127 - weights) <= 1e-6 * largest[:, None]).all()
+
+
+@pytest.mark.parametrize("n_tokens", [1, 20, 70])
+def test_the_smallest_and_largest_powers_of_two_are_kept(row: str, n_tokens: int) -> None:
+    exponents = np.array([0, 1, 2, 3, 126, 127, 128, 240], np.uint8)
+    blocks = np.full((len(exponents), 17), 0x22, np.uint8)  # codes of value 2, which is 1 for a halved scale
+    blocks[:, 0] = exponents
+    x = np.ones((n_tokens, 32), np.float32)
+
+    got = _core._matmul(NUMBERS["MXFP4"], blocks.ravel(), len(exponents), 32, x, row)
+
+    np.testing.assert_allclose(got, np.tile(32 * 2.0 ** (exponents - 127.0), (n_tokens, 1)), rtol=1e-5)
 
 
 def test_probes_measure_every_row_but_generic() -> None:

@@ -1,0 +1,45 @@
+"""Blocks of every quantised type, made of bytes rather than of weights: every code and scale can occur."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from oxillama.core import _core
+
+NUMBERS = {name: number for number, (name, _, size) in _core.tensor_types().items() if size}
+# Where a block keeps its half-precision scale, and its minimum.
+HALVES = {
+    **dict.fromkeys(["Q4_0", "Q5_0", "Q8_0", "IQ4_NL", "IQ4_XS", "IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S"], (0,)),
+    **dict.fromkeys(["IQ3_XXS", "IQ3_S", "Q1_0", "Q2_0", "Q8_1"], (0,)),
+    **dict.fromkeys(["Q4_1", "Q5_1", "Q4_K", "Q5_K"], (0, 2)),
+    **{"Q2_K": (80, 82), "Q3_K": (108,), "Q6_K": (208,), "TQ1_0": (52,), "TQ2_0": (64,)},
+}
+
+
+def with_scales(name: str, blocks: npt.NDArray[np.uint8], scales: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """`blocks` [n, bytes] with `scales` [n, 2] in the place of their own; what scales lie in bytes becomes moderate."""
+    halves = scales.astype("<f2").view(np.uint8).reshape(len(blocks), 2, 2)
+    for i, at in enumerate(HALVES.get(name, ())):
+        blocks[:, at : at + 2] = halves[:, i]
+    if name == "Q8_K":
+        blocks[:, :4] = scales[:, :1].astype("<f4").view(np.uint8)
+    if name == "MXFP4":
+        blocks[:, 0] = 118 + blocks[:, 0] % 8
+    if name == "NVFP4":
+        blocks[:, :4] = blocks[:, :4] % 40 + 8 * (blocks[:, :4] % 2)
+    if name == "IQ1_M":  # a nibble of the half in each of four words
+        half = halves[:, 0].copy().view("<u2")[:, 0]
+        for i in range(4):
+            blocks[:, 49 + 2 * i] = blocks[:, 49 + 2 * i] & 15 | (half >> 4 * i & 15) << 4
+    return blocks
+
+
+def random_matrix(name: str, n_rows: int, n_cols: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """The bytes of a matrix of random codes, with scales of about a hundredth and either sign."""
+    number = NUMBERS[name]
+    _, block, size = _core.tensor_types()[number]
+    rng = np.random.default_rng([seed, number, n_rows, n_cols])
+    n = n_rows * n_cols // block
+    scales = rng.uniform(0.005, 0.015, (n, 2)) * rng.choice([-1, 1], (n, 2))
+    return with_scales(name, rng.integers(0, 256, (n, size), dtype=np.uint8), scales.astype(np.float32)).ravel()
