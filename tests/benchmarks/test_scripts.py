@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.support.cli import ROOT, environment
 
 def script(name: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, ROOT / "benchmarks" / name, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment(**env))
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment(**env))
 
 
 def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -43,6 +44,27 @@ def test_batched_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     made = result(script("batched.py", *TINY, *sizes, "--no-peer", "--models", tmp_path))
 
     assert [row["sequences"] for row in made["rows"]] == [1, 3]
+
+
+def test_context_measures_our_side_without_a_peer(tmp_path: Path) -> None:
+    sizes = ("--depths", "4,32", "--prompts", "8,16", "--new", "4", "--type", "Q4_0")
+
+    made = result(script("context.py", *TINY, *sizes, "--no-peer", "--models", tmp_path))
+
+    assert [(row["what"], row["context"]) for row in made["rows"]] == [
+        ("decode", 4), ("decode", 32), ("prefill", 8), ("prefill", 16),
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_instructions_are_counted_where_valgrind_is(tmp_path: Path) -> None:
+    if shutil.which("valgrind") is None:
+        pytest.skip("needs valgrind")
+    sizes = ("--shape", "tiny", "--type", "Q4_0", "--json")
+
+    made = result(script("instructions.py", *sizes, "--no-peer", "--models", tmp_path))
+
+    assert made["rows"][0]["oxillama, M per token"] > 0
 
 
 def test_startup_starts_a_server_and_weighs_it(tmp_path: Path) -> None:
@@ -86,7 +108,10 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     assert b"has no section 'three'" in unknown.stderr
 
 
-@pytest.mark.parametrize("section", ["decode", "batched", "startup", "kernels"])
+SECTIONS = ["decode", "decode-avx2", "context", "batched", "startup", "kernels", "instructions"]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
 def test_the_page_has_a_place_for_every_script(section: str) -> None:
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 
