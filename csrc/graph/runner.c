@@ -8,7 +8,7 @@
 
 /* What the largest op of each kind needs. */
 typedef struct sizes {
-    size_t row, act_row, act_batch, attend, key_dim;
+    size_t row, act_row, act_batch, attend, key_dim, part, key_heads;
     size_t experts_rows, experts_in, experts_out, experts_act, n_expert;
 } sizes;
 
@@ -35,10 +35,14 @@ static void measure_experts(const oxi_program *p, const oxi_op_experts *e, int32
 
 static sizes measure(const oxi_program *p, int32_t n_batch)
 {
-    sizes z = {.row = 16, .act_row = 64, .act_batch = 64, .attend = 64, .key_dim = 1};
+    sizes z = {.row = 16, .act_row = 64, .act_batch = 64, .attend = 64, .key_dim = 1, .part = 1, .key_heads = 1};
     for (int32_t i = 0; i < p->n_ops; i++) {
         const oxi_op *op = &p->ops[i];
         if (op->kind == OXI_OP_EXPERTS) measure_experts(p, &op->as.experts, n_batch, &z);
+        if (op->kind == OXI_OP_ATTENTION) {
+            const int32_t pad = oxi_pad16(p->caches[op->as.attention.layer].value_dim);
+            z.part = larger(z.part, (size_t)op->as.attention.n_head * (size_t)oxi_attend_part(pad));
+        }
         if (op->kind != OXI_OP_LINEAR) continue;
         const oxi_op_linear *l = &op->as.linear;
         z.row = larger(z.row, (size_t)l->x.width);
@@ -51,6 +55,7 @@ static sizes measure(const oxi_program *p, int32_t n_batch)
         const oxi_cache_shape *c = &p->caches[i];
         z.row = larger(z.row, (size_t)c->key_dim);
         z.key_dim = larger(z.key_dim, (size_t)c->key_dim);
+        z.key_heads = larger(z.key_heads, (size_t)c->n_head);
         z.attend = larger(z.attend, oxi_attend_scratch(c->key_dim, oxi_pad16(c->value_dim)));
     }
     return z;
@@ -103,7 +108,12 @@ static bool get_memory(oxi_runner *r)
     if (!get(&r->threads, (size_t)n_threads, sizeof *r->threads)) return false;
     for (int i = 0; i < n_threads; i++)
         if (!get_thread(&r->threads[i], &z, &r->config)) return false;
-    return get_experts(&r->experts, &z) && get_slots(r) && get(&r->activations, z.act_batch, 1)
+    const int64_t room = (int64_t)r->config.n_pages * OXI_PAGE_TOKENS;
+    const int64_t longest = room < r->config.n_ctx ? room : r->config.n_ctx;
+    r->part_blocks = (int32_t)((longest - 1) / OXI_ATTEND_KEYS + 1);
+    const size_t split = OXI_SPLIT_RUNS * (size_t)r->part_blocks;
+    return get_experts(&r->experts, &z) && get_slots(r) && get(&r->parts, split, z.part * sizeof(float))
+        && get(&r->joined, OXI_SPLIT_RUNS * z.key_heads, sizeof *r->joined) && get(&r->activations, z.act_batch, 1)
         && get(&r->next, (size_t)r->program->n_ops + 1, sizeof *r->next) && get(&r->positions, n, sizeof(int32_t))
         && get(&r->output_rows, n, sizeof(int32_t)) && get(&r->page_counts, n, sizeof(int32_t))
         && get(&r->runs, n, sizeof *r->runs);
@@ -163,8 +173,8 @@ void oxi_runner_close(oxi_runner **runner)
     }
     for (int32_t i = 0; r->slots && i < r->program->n_slots; i++) oxi_free(r->slots[i]);
     oxi_expert_scratch *x = &r->experts;
-    void *all[] = {r->threads, r->slots, r->activations, r->next, r->positions, r->output_rows, r->page_counts, r->runs,
-                   x->chosen, x->weights, x->place, x->source, x->start, x->gate, x->up, x->down, x->act};
+    void *all[] = {r->threads, r->slots, r->activations, (void *)r->next, r->parts, (void *)r->joined, r->positions, r->output_rows,
+                   r->page_counts, r->runs, x->chosen, x->weights, x->place, x->source, x->start, x->gate, x->up, x->down, x->act};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
     oxi_cache_close(&r->cache);
     free(r);

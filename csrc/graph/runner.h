@@ -8,6 +8,8 @@
 
 #include <stdatomic.h>
 
+#define OXI_SPLIT_RUNS 8 /* most one-token runs whose attention is cut by blocks of keys */
+
 /* Tokens [first, first + count) of the batch continue one sequence, whose table of pages is `pages`. */
 typedef struct oxi_run {
     int32_t first, count, position;
@@ -47,6 +49,9 @@ struct oxi_runner {
     oxi_thread_scratch *threads;
     oxi_expert_scratch experts;
     _Atomic int32_t *next; /* [n_ops] the next piece of work of an op that hands it out */
+    float *parts;            /* [runs * key heads][part_blocks][group][oxi_attend_part]: attention cut by blocks of keys */
+    int32_t part_blocks;     /* of a whole context */
+    _Atomic int32_t *joined; /* [runs * key heads] blocks done */
     int32_t *positions, *output_rows, *page_counts; /* [n_batch] */
     oxi_run *runs;         /* [n_batch] */
 

@@ -6,35 +6,39 @@
 
 #include "oxillama.h"
 
-#define OXI_ATTEND_ROWS 64 /* most query rows of one call of attend */
-#define OXI_ATTEND_KEYS 128 /* keys whose scores are softmaxed together; blocks start at multiples of it */
+#define OXI_ATTEND_ROWS 64  /* most query rows of one call of attend */
+#define OXI_ATTEND_KEYS 512 /* keys whose scores are softmaxed together; blocks start at multiples of it */
 
 /* Attention of up to OXI_ATTEND_ROWS query rows that share one key head, over the pages of one sequence.
  * A page of keys is [2][key_dim][16], a page of values [32][value_pad]; both in the cache's type. */
 typedef struct oxi_attend {
     int32_t n_rows, key_dim, value_dim, value_pad;
     const float *q;            /* [n_rows][key_dim], already scaled */
-    const int32_t *positions;  /* [n_rows], each below n_keys */
+    const int32_t *positions;  /* [n_rows] */
     const float *slopes;       /* [n_rows] or NULL */
     const float *sinks;        /* [n_rows] or NULL */
     float *const *out;         /* [n_rows] pointers to value_dim floats */
+    float *parts;              /* [n_rows][oxi_attend_part] or NULL: where sums are left for attend_join, without sinks */
     float softcap;             /* 0: none */
     int32_t window;            /* 0: none */
-    int32_t n_keys;            /* keys there are */
+    int32_t first_key, n_keys; /* keys [first_key, n_keys) are summed; the first is a multiple of OXI_ATTEND_KEYS */
     oxi_cache_type type;
-    const uint8_t *const *keys;   /* page pointers, at the head */
+    const uint8_t *const *keys;   /* page pointers by position / OXI_PAGE_TOKENS, at the head */
     const uint8_t *const *values;
     void *scratch; /* oxi_attend_scratch bytes, 64-byte aligned */
 } oxi_attend;
 
 static inline int32_t oxi_pad16(int32_t n) { return (n + 15) / 16 * 16; }
 
-/* Bytes of scratch a call needs: scores, sums and maxima, output rows, one page of keys or values as float32. */
+/* Floats of a row's unfinished sums: the largest score, the sum of e^(score - largest), 14 unused, the sum of values. */
+static inline int32_t oxi_attend_part(int32_t value_pad) { return 16 + value_pad; }
+
+/* Bytes of scratch a call needs: scores, sums of one block and of all, pages of keys or values as float32. */
 static inline size_t oxi_attend_scratch(int32_t key_dim, int32_t value_pad)
 {
-    const size_t widest = (size_t)(key_dim > value_pad ? key_dim : value_pad);
-    return sizeof(float) * (OXI_ATTEND_ROWS * (size_t)(OXI_ATTEND_KEYS + 16 + 16)
-                            + OXI_ATTEND_ROWS * (size_t)value_pad + OXI_PAGE_TOKENS * widest);
+    const size_t values = 4 * (size_t)value_pad, widest = (size_t)key_dim > values ? (size_t)key_dim : values;
+    return sizeof(float) * (OXI_ATTEND_ROWS * (size_t)(OXI_ATTEND_KEYS + 16)
+                            + OXI_ATTEND_ROWS * 2 * (size_t)oxi_attend_part(value_pad) + OXI_PAGE_TOKENS * widest);
 }
 
 typedef struct oxi_vec {
@@ -56,6 +60,9 @@ typedef struct oxi_vec {
     void (*to_f16)(const float *x, int64_t n, uint16_t *out);
     void (*from_f16)(const uint16_t *x, int64_t n, float *out);
     void (*attend)(const oxi_attend *a);
+    /* The result of one row whose blocks of keys were summed by several calls: parts `apart` floats from each other, in
+     * the order of their keys; the first is overwritten. sink may be NULL. The same bits as one call over all keys. */
+    void (*attend_join)(float *parts, int64_t apart, int32_t n_parts, const float *sink, int32_t value_dim, float *out);
 } oxi_vec;
 
 /* The table that goes with a kernel row's name ("avx512vnni" uses that of "avx512"). */

@@ -1,9 +1,9 @@
-/* Attention of one block of query rows over the pages of a sequence, with an online softmax.
+/* Attention of one block of query rows over the pages of a sequence.
  *
- * For every OXI_ATTEND_KEYS keys: scores as small products of query rows and key pages, one softmax step for each row,
- * then probabilities times value pages are added to the row's running output. Blocks start at multiples of
- * OXI_ATTEND_KEYS positions and a row's sums run over its keys in order, so a row's result does not depend on which
- * other rows share the call. Included by vec_impl.h.
+ * Keys are taken in blocks of OXI_ATTEND_KEYS that start at multiples of it: scores as small products of query rows and
+ * key pages, one softmax for each row, probabilities times value pages. A row's result is the sum of its blocks in order,
+ * each brought to the largest score so far; so it depends neither on the other rows of a call nor on whether its blocks
+ * were one call's or several threads'. Included by vec_impl.h.
  */
 
 #if defined(__AVX512F__)
@@ -12,36 +12,51 @@
 #define TILE_ROWS 6
 #endif
 
-/* Keys or values of one page: floats, or halves. */
+#define SCORES (OXI_ATTEND_KEYS + 16) /* floats between rows of scores: no power of two, which would share cache sets */
+#define VALUE_PAGES 4                 /* whose values are converted together */
+
+/* The keys or values of some pages: floats, or halves. `ahead`, or NULL: what will be read as many pages later. */
 typedef struct page_data {
-    const void *data;
+    const uint8_t *const *pages;
+    const uint8_t *const *ahead;
     bool half;
 } page_data;
 
-INLINE vf load_page(page_data page, int64_t at)
+INLINE vf load_page(const uint8_t *page, bool half, int64_t at)
 {
-    return page.half ? load_half((const uint16_t *)page.data + at) : load((const float *)page.data + at);
+    return half ? load_half((const uint16_t *)(const void *)page + at) : load((const float *)(const void *)page + at);
 }
 
-/* c[r][0 .. n_vec * VW) (+)= sum over k of a[r][k] * page[at + k * ldb ..]; the second vector lies `apart` elements after
- * the first. */
-INLINE void tile(int n_rows, int n_vec, const float *a, int64_t lda, page_data page, int64_t at, int64_t ldb,
-                 int64_t apart, int64_t n_k, float *c, int64_t ldc, bool accumulate)
+/* c[r][0 .. n_vec * VW) (+)= sum over k of a[r][k] * column k of the pages, `per_page` in each: elements at + k * ldb ..,
+ * and the second vector `apart` elements after the first. With `ahead`, every k fetches as many bytes as it reads, from
+ * `fetched` on: a page of another layer or token lies too far away for the processor to guess it. */
+INLINE void tile(int n_rows, int n_vec, const float *a, int64_t lda, page_data from, int64_t per_page, int64_t at,
+                 int64_t ldb, int64_t apart, int64_t fetched, int64_t n_k, float *c, int64_t ldc, bool accumulate)
 {
+    const int64_t step = 2 * VW * (from.half ? 2 : 4);
     vf sums[TILE_ROWS][2];
 #pragma GCC unroll 8
     for (int r = 0; r < n_rows; r++)
 #pragma GCC unroll 2
         for (int v = 0; v < n_vec; v++) sums[r][v] = accumulate ? load(c + r * ldc + v * VW) : (vf){0};
-    for (int64_t k = 0; k < n_k; k++) {
-        vf columns[2];
+    for (int64_t k0 = 0; k0 < n_k; k0 += per_page) {
+        const uint8_t *page = from.pages[k0 / per_page];
+        const uint8_t *ahead = from.ahead ? from.ahead[k0 / per_page] + fetched : NULL;
+        const int64_t n = n_k - k0 < per_page ? n_k - k0 : per_page;
+        for (int64_t k = 0; k < n; k++) {
+            if (ahead) {
+                __builtin_prefetch(ahead + k * step);
+                if (step > 64) __builtin_prefetch(ahead + k * step + 64);
+            }
+            vf columns[2];
 #pragma GCC unroll 2
-        for (int v = 0; v < n_vec; v++) columns[v] = load_page(page, at + k * ldb + v * apart);
+            for (int v = 0; v < n_vec; v++) columns[v] = load_page(page, from.half, at + k * ldb + v * apart);
 #pragma GCC unroll 8
-        for (int r = 0; r < n_rows; r++) {
-            const vf x = splat(a[r * lda + k]);
+            for (int r = 0; r < n_rows; r++) {
+                const vf x = splat(a[r * lda + k0 + k]);
 #pragma GCC unroll 2
-            for (int v = 0; v < n_vec; v++) sums[r][v] = fma_(x, columns[v], sums[r][v]);
+                for (int v = 0; v < n_vec; v++) sums[r][v] = fma_(x, columns[v], sums[r][v]);
+            }
         }
     }
 #pragma GCC unroll 8
@@ -51,10 +66,12 @@ INLINE void tile(int n_rows, int n_vec, const float *a, int64_t lda, page_data p
 }
 
 #define TILE_CASE(rows) \
-    case rows: tile(rows, n_vec, a, lda, page, at, ldb, apart, n_k, c, ldc, accumulate); return;
+    case rows: \
+        tile(rows, n_vec, a, lda, from, per_page, at, ldb, apart, fetched, n_k, c, ldc, accumulate); \
+        return;
 
-INLINE void tile_rows(int n_rows, int n_vec, const float *a, int64_t lda, page_data page, int64_t at, int64_t ldb,
-                      int64_t apart, int64_t n_k, float *c, int64_t ldc, bool accumulate)
+INLINE void tile_rows(int n_rows, int n_vec, const float *a, int64_t lda, page_data from, int64_t per_page, int64_t at,
+                      int64_t ldb, int64_t apart, int64_t fetched, int64_t n_k, float *c, int64_t ldc, bool accumulate)
 {
     switch (n_rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6)
@@ -70,47 +87,59 @@ INLINE void scores_of(const float *q, int32_t n_rows, int32_t dim, page_data pag
     for (int32_t r = 0; r < n_rows; r += TILE_ROWS) {
         const int rows = n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS;
         for (int32_t key = 0; key < OXI_PAGE_TOKENS; key += 2 * VW)
-            tile_rows(rows, 2, q + (int64_t)r * dim, dim, page, key / 16 * dim * 16 + key % 16, 16,
-                      VW == 16 ? dim * 16 : VW, dim, scores + (int64_t)r * OXI_ATTEND_KEYS + key, OXI_ATTEND_KEYS, false);
+            tile_rows(rows, 2, q + (int64_t)r * dim, dim, page, dim, key / 16 * dim * 16 + key % 16, 16,
+                      VW == 16 ? dim * 16 : VW, (int64_t)key * dim * (page.half ? 2 : 4), dim,
+                      scores + (int64_t)r * SCORES + key, SCORES, false);
     }
 }
 
-/* out[r] += probabilities[r][0 .. n_keys) . values of one page [32][pad] */
-INLINE void values_of(const float *probabilities, int32_t n_rows, int32_t n_keys, page_data page, int32_t pad, float *out)
+/* out[r] (+)= probabilities[r][0 .. n_keys) . values of pages [32][pad] */
+INLINE void values_of(const float *probabilities, int32_t n_rows, int32_t n_keys, page_data pages, int32_t pad, float *out,
+                      int64_t ldo, bool accumulate)
 {
     for (int32_t r = 0; r < n_rows; r += TILE_ROWS) {
         const int rows = n_rows - r < TILE_ROWS ? n_rows - r : TILE_ROWS;
-        const float *a = probabilities + (int64_t)r * OXI_ATTEND_KEYS;
-        float *c = out + (int64_t)r * pad;
+        const float *a = probabilities + (int64_t)r * SCORES;
+        float *c = out + (int64_t)r * ldo;
         int32_t column = 0;
         for (; column + 2 * VW <= pad; column += 2 * VW)
-            tile_rows(rows, 2, a, OXI_ATTEND_KEYS, page, column, pad, VW, n_keys, c + column, pad, true);
-        if (column < pad) tile_rows(rows, 1, a, OXI_ATTEND_KEYS, page, column, pad, VW, n_keys, c + column, pad, true);
+            tile_rows(rows, 2, a, SCORES, pages, OXI_PAGE_TOKENS, column, pad, VW,
+                      (int64_t)column * OXI_PAGE_TOKENS * (pages.half ? 2 : 4), n_keys, c + column, ldo, accumulate);
+        if (column < pad)
+            tile_rows(rows, 1, a, SCORES, pages, OXI_PAGE_TOKENS, column, pad, VW,
+                      (int64_t)column * OXI_PAGE_TOKENS * (pages.half ? 2 : 4), n_keys, c + column, ldo, accumulate);
     }
 }
 
+/* Constants for the compiler. */
 static void page_scores(const float *q, int32_t n_rows, int32_t dim, page_data page, float *scores)
 {
-    if (page.half) scores_of(q, n_rows, dim, (page_data){page.data, true}, scores);
-    else scores_of(q, n_rows, dim, (page_data){page.data, false}, scores);
+    if (page.half) scores_of(q, n_rows, dim, (page_data){page.pages, page.ahead, true}, scores);
+    else if (page.ahead) scores_of(q, n_rows, dim, (page_data){page.pages, page.ahead, false}, scores);
+    else scores_of(q, n_rows, dim, (page_data){page.pages, NULL, false}, scores);
 }
 
-static void page_values(const float *probabilities, int32_t n_rows, int32_t n_keys, page_data page, int32_t pad, float *out)
+static void page_values(const float *probabilities, int32_t n_rows, int32_t n_keys, page_data pages, int32_t pad,
+                        float *out, int64_t ldo, bool accumulate)
 {
-    if (page.half) values_of(probabilities, n_rows, n_keys, (page_data){page.data, true}, pad, out);
-    else values_of(probabilities, n_rows, n_keys, (page_data){page.data, false}, pad, out);
+    if (pages.half)
+        values_of(probabilities, n_rows, n_keys, (page_data){pages.pages, pages.ahead, true}, pad, out, ldo, accumulate);
+    else if (pages.ahead)
+        values_of(probabilities, n_rows, n_keys, (page_data){pages.pages, pages.ahead, false}, pad, out, ldo, accumulate);
+    else values_of(probabilities, n_rows, n_keys, (page_data){pages.pages, NULL, false}, pad, out, ldo, accumulate);
 }
 
-/* One row's step of the online softmax over keys [first, first + n): scores become probabilities relative to the new
- * maximum, and what was summed before is rescaled to it. `n` is padded to whole pages; keys the row does not see drop out. */
-static void softmax_step(const oxi_attend *a, int32_t row, int32_t first, int32_t n, float *scores, float *maximum,
-                         float *total, float *out)
+/* One row's softmax over keys [first, first + n), as far as the row sees them: scores become probabilities relative to
+ * the largest, which goes to sums[0], and their sum to sums[1]. `n` is padded to whole pages. */
+static void softmax_block(const oxi_attend *a, int32_t row, int32_t first, int32_t n, float *scores, float *sums)
 {
     const int32_t position = a->positions[row];
     const int32_t end = position + 1 - first < n ? position + 1 - first : n; /* may be negative: nothing seen yet */
     const int32_t start = a->window && position - a->window + 1 > first ? position - a->window + 1 - first : 0;
     if (start >= end) {
         memset(scores, 0, (size_t)n * sizeof *scores);
+        sums[0] = -INFINITY;
+        sums[1] = 0;
         return;
     }
     if (a->softcap != 0) softcap(scores, a->softcap, n, scores);
@@ -119,72 +148,111 @@ static void softmax_step(const oxi_attend *a, int32_t row, int32_t first, int32_
     for (int32_t i = 0; i < start; i++) scores[i] = -INFINITY;
     for (int32_t i = end; i < n; i++) scores[i] = -INFINITY;
 
-    vf best = splat(*maximum);
-    for (int32_t i = 0; i < n; i += VW) best = max_(best, load(scores + i));
-    const float m = largest(best);
-    if (m != *maximum) {
-        const float shrink = *maximum == -INFINITY ? 0 : exp_(splat(*maximum - m))[0];
-        *total *= shrink;
-        for (int32_t i = 0; i < a->value_pad; i += VW) store(out + i, load(out + i) * shrink);
-        *maximum = m;
+    vf one = splat(-INFINITY), two = one; /* two, since each waits for the one before */
+    for (int32_t i = 0; i < n; i += 2 * VW) {
+        one = max_(one, load(scores + i));
+        two = max_(two, load(scores + i + VW));
     }
-    *total += exp_and_sum(scores, n, m);
+    sums[0] = largest(max_(one, two));
+    sums[1] = exp_and_sum(scores, n, sums[0]);
 }
 
-/* A page as the products read it. Halves are converted once when several tiles of rows use them, and on the fly by the
- * only one of a decode step. */
-static page_data read_page(const oxi_attend *a, const uint8_t *page, int64_t n, float *buffer)
+/* A row's sums over one block: its largest score, the sum of its probabilities and their sum of values. */
+static void join(float *sums, const float *block, int32_t pad)
 {
-    if (a->type == OXI_CACHE_F32) return (page_data){page, false};
-    if (VW >= 8 && a->n_rows <= TILE_ROWS) return (page_data){page, true};
-    from_f16((const uint16_t *)page, n, buffer);
-    return (page_data){buffer, false};
+    if (block[0] == -INFINITY) return; /* saw nothing */
+    if (sums[0] == -INFINITY) {
+        memcpy(sums, block, (size_t)oxi_attend_part(pad) * sizeof *sums);
+        return;
+    }
+    const float m = block[0] > sums[0] ? block[0] : sums[0];
+    const float old = exp_(splat(sums[0] - m))[0], new = exp_(splat(block[0] - m))[0];
+    sums[0] = m;
+    sums[1] = sums[1] * old + block[1] * new;
+    for (int32_t i = 16; i < 16 + pad; i += VW) store(sums + i, fma_(load(block + i), splat(new), load(sums + i) * old));
+}
+
+static void finish(const float *sums, const float *sink, int32_t value_dim, float *out)
+{
+    float scale = 1.0f, total = sums[1];
+    if (sink) {
+        const float m = sums[0] > *sink ? sums[0] : *sink;
+        scale = exp_(splat(sums[0] - m))[0];
+        total = total * scale + exp_(splat(*sink - m))[0];
+    }
+    affine(sums + 16, scale / total, NULL, NULL, NULL, value_dim, out);
+}
+
+static void attend_join(float *parts, int64_t apart, int32_t n_parts, const float *sink, int32_t value_dim, float *out)
+{
+    for (int32_t i = 1; i < n_parts; i++) join(parts, parts + i * apart, oxi_pad16(value_dim));
+    finish(parts, sink, value_dim, out);
+}
+
+/* Do products read halves as they are? With several tiles of rows they are converted once for all of them. */
+static bool reads_halves(const oxi_attend *a)
+{
+    return a->type == OXI_CACHE_F16 && VW >= 8 && a->n_rows <= TILE_ROWS;
+}
+
+/* The keys [first, first + n) of one block for all rows; a row's sums go to sums[row]. */
+static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *scores, uint8_t *buffer, float *sums)
+{
+    const int64_t stride = oxi_attend_part(a->value_pad), key_floats = (int64_t)OXI_PAGE_TOKENS * a->key_dim;
+    const int64_t value_floats = (int64_t)OXI_PAGE_TOKENS * a->value_pad;
+    const int32_t n_pages = (n + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS, first_page = first / OXI_PAGE_TOKENS;
+    const bool half = reads_halves(a), convert = a->type == OXI_CACHE_F16 && !half, few = a->n_rows <= TILE_ROWS;
+    const uint8_t *converted[VALUE_PAGES];
+    for (int32_t p = 0; p < VALUE_PAGES; p++) converted[p] = buffer + p * value_floats * 4;
+
+    const uint8_t *const key_buffer = buffer;
+    for (int32_t p = 0; p < n_pages; p++) {
+        const uint8_t *const *page = a->keys + first_page + p;
+        if (convert) from_f16((const void *)*page, key_floats, (void *)buffer);
+        page_scores(a->q, a->n_rows, a->key_dim,
+                    (page_data){convert ? &key_buffer : page, few ? a->values + first_page + p : NULL, half},
+                    scores + p * OXI_PAGE_TOKENS);
+    }
+    for (int32_t r = 0; r < a->n_rows; r++)
+        softmax_block(a, r, first, n_pages * OXI_PAGE_TOKENS, scores + (int64_t)r * SCORES, sums + r * stride);
+
+    /* The keys of the next block, if it is whole: its pages are as many as this one's. */
+    const bool more = few && first + 2 * OXI_ATTEND_KEYS <= a->n_keys;
+    const int32_t at_once = convert ? VALUE_PAGES : n_pages;
+    for (int32_t p = 0; p < n_pages; p += at_once) {
+        const int32_t left = n - p * OXI_PAGE_TOKENS, most = at_once * OXI_PAGE_TOKENS;
+        const uint8_t *const *pages = a->values + first_page + p;
+        for (int32_t i = 0; convert && i < at_once && p + i < n_pages; i++)
+            from_f16((const void *)pages[i], value_floats, (void *)(buffer + i * value_floats * 4));
+        page_values(scores + p * OXI_PAGE_TOKENS, a->n_rows, left < most ? left : most,
+                    (page_data){convert ? converted : pages,
+                                more ? a->keys + first_page + p + OXI_ATTEND_KEYS / OXI_PAGE_TOKENS : NULL, half},
+                    a->value_pad, sums + 16, stride, p > 0);
+    }
 }
 
 static void attend(const oxi_attend *a)
 {
-    float *scores = a->scratch; /* [rows][OXI_ATTEND_KEYS] */
-    float *maxima = scores + OXI_ATTEND_ROWS * OXI_ATTEND_KEYS;
-    float *totals = maxima + OXI_ATTEND_ROWS;
-    float *out = totals + OXI_ATTEND_ROWS; /* [rows][value_pad] */
-    float *page = out + (int64_t)OXI_ATTEND_ROWS * a->value_pad;
-    const int64_t key_floats = (int64_t)OXI_PAGE_TOKENS * a->key_dim, value_floats = (int64_t)OXI_PAGE_TOKENS * a->value_pad;
+    const int64_t stride = oxi_attend_part(a->value_pad);
+    float *scores = a->scratch; /* [rows][SCORES] */
+    float *block = scores + OXI_ATTEND_ROWS * SCORES, *sums = block + OXI_ATTEND_ROWS * stride; /* [rows][stride] */
+    uint8_t *buffer = (uint8_t *)(sums + OXI_ATTEND_ROWS * stride);
+    if (a->parts) sums = a->parts;
 
     int32_t lowest = a->positions[0], highest = lowest;
     for (int32_t r = 0; r < a->n_rows; r++) {
         lowest = a->positions[r] < lowest ? a->positions[r] : lowest;
         highest = a->positions[r] > highest ? a->positions[r] : highest;
-        maxima[r] = -INFINITY;
-        totals[r] = 0;
     }
-    memset(out, 0, (size_t)a->n_rows * (size_t)a->value_pad * sizeof *out);
     const int32_t n_keys = highest + 1 < a->n_keys ? highest + 1 : a->n_keys;
     const int32_t seen = a->window && lowest >= a->window ? lowest - a->window + 1 : 0;
-
-    for (int32_t first = seen / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS; first < n_keys; first += OXI_ATTEND_KEYS) {
+    const int32_t start = (seen > a->first_key ? seen : a->first_key) / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
+    for (int32_t first = start; first < n_keys; first += OXI_ATTEND_KEYS) {
         const int32_t n = n_keys - first < OXI_ATTEND_KEYS ? n_keys - first : OXI_ATTEND_KEYS;
-        const int32_t n_pages = (n + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS, first_page = first / OXI_PAGE_TOKENS;
-        for (int32_t p = 0; p < n_pages; p++)
-            page_scores(a->q, a->n_rows, a->key_dim, read_page(a, a->keys[first_page + p], key_floats, page),
-                        scores + p * OXI_PAGE_TOKENS);
-        for (int32_t r = 0; r < a->n_rows; r++)
-            softmax_step(a, r, first, n_pages * OXI_PAGE_TOKENS, scores + (int64_t)r * OXI_ATTEND_KEYS, &maxima[r],
-                         &totals[r], out + (int64_t)r * a->value_pad);
-        for (int32_t p = 0; p < n_pages; p++) {
-            const int32_t left = n - p * OXI_PAGE_TOKENS;
-            page_values(scores + p * OXI_PAGE_TOKENS, a->n_rows, left < OXI_PAGE_TOKENS ? left : OXI_PAGE_TOKENS,
-                        read_page(a, a->values[first_page + p], value_floats, page), a->value_pad, out);
-        }
+        attend_keys(a, first, n, scores, buffer, first == start ? sums : block);
+        for (int32_t r = 0; first > start && r < a->n_rows; r++)
+            join(sums + r * stride, block + r * stride, a->value_pad);
     }
-    for (int32_t r = 0; r < a->n_rows; r++) {
-        float scale = 1.0f;
-        if (a->sinks) {
-            const float m = maxima[r] > a->sinks[r] ? maxima[r] : a->sinks[r];
-            scale = exp_(splat(maxima[r] - m))[0];
-            totals[r] = totals[r] * scale + exp_(splat(a->sinks[r] - m))[0];
-        }
-        scale /= totals[r];
-        const float *from = out + (int64_t)r * a->value_pad;
-        for (int32_t i = 0; i < a->value_dim; i++) a->out[r][i] = from[i] * scale;
-    }
+    for (int32_t r = 0; !a->parts && r < a->n_rows; r++)
+        finish(sums + r * stride, a->sinks ? &a->sinks[r] : NULL, a->value_dim, a->out[r]);
 }

@@ -166,7 +166,7 @@ static void from_f16(const uint16_t *x, int64_t n, float *out)
     for (; i < n; i++) out[i] = half_to_float(x[i]);
 }
 
-/* x = e^(x - m) for n values (a multiple of VW); returns their sum. m = -inf, nothing to attend to: zeros. */
+/* x = e^(x - m) for n values (a multiple of VW), none above m; returns their sum. m = -inf, nothing to attend to: zeros. */
 static float exp_and_sum(float *x, int64_t n, float m)
 {
     if (m == -INFINITY) {
@@ -175,7 +175,7 @@ static float exp_and_sum(float *x, int64_t n, float m)
     }
     vf total = {0};
     for (int64_t i = 0; i < n; i += VW) {
-        const vf e = exp_(load(x + i) - m);
+        const vf e = exp_below(load(x + i) - m);
         store(x + i, e);
         total += e;
     }
@@ -212,4 +212,5 @@ const oxi_vec OXI_VEC_NAME = {
     .to_f16 = to_f16,
     .from_f16 = from_f16,
     .attend = attend,
+    .attend_join = attend_join,
 };

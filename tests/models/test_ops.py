@@ -357,8 +357,9 @@ def other_rows() -> list[str]:
 @pytest.mark.skipif("OXILLAMA_OPS_ONCE" in os.environ, reason="this is the run for another row")
 @pytest.mark.parametrize("row", other_rows())
 def test_all_of_the_above_on_other_instruction_sets(row):
+    long_attention = str(Path(__file__).with_name("test_long_attention.py"))
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, long_attention],
         env=os.environ | {"OXILLAMA_ISA": row, "OXILLAMA_OPS_ONCE": "1"},
         cwd=Path(__file__).parents[2],
         capture_output=True,

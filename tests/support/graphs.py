@@ -63,6 +63,7 @@ class OpBench:
         steps: Callable[[Runner], Float32] | None = None,
         cache_type: str = "f32",
         fused: bool = True,
+        n_threads: int = 2,
     ) -> Float32:
         """`result` for every token, as [n_tokens, width]: of one step, or of what `steps` makes of the runner."""
         picked, first = Value(result.width, outputs=True).view(), Value(self.x.width, outputs=True).view()
@@ -78,7 +79,7 @@ class OpBench:
         program = Program(gguf.core)
         Lowering(self.graph, program).run()
         program.reserve()
-        pool = ThreadPool(2)
+        pool = ThreadPool(n_threads)
         for index in range(len(program.matrix_bytes)):
             program.pack(index, pool)
         runner = Runner(
@@ -88,8 +89,8 @@ class OpBench:
             n_embd=result.width,
             n_batch=max(len(tokens), 8),
             n_ctx=max(len(tokens), 512),
-            n_pages=64,
-            n_seqs=8,
+            n_pages=max(64, len(tokens) // 32 + 16),
+            n_seqs=16,
             cache_type=cache_type,
         )
         if steps is not None:

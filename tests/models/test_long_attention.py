@@ -1,0 +1,95 @@
+"""Attention over contexts of several blocks of keys: the formula, and that no cut of the work changes a bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from oxillama.models import ops
+from tests.models.test_ops import attention, close
+from tests.support.graphs import N_VOCAB, OpBench, vector
+
+BLOCK = 512  # keys whose scores are softmaxed together
+N_HEAD, KEY_DIM, VALUE_DIM = 4, 10, 20
+ALL = {
+    "window": BLOCK + 33,
+    "softcap": 2.0,
+    "slopes": np.array([0.01, 0.002, 0.0, 0.03]),
+    "sinks": np.array([-1.0, 0.0, 3.0, -30.0]),
+}
+OPTIONS = {"plain": {}, "window": {"window": 70}, "wide window": {"window": BLOCK + 33}, "all": ALL}
+LENGTHS = [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 70]
+
+
+class Attention:
+    """One attention op over random tokens, evaluated in any cut of them."""
+
+    def __init__(self, path, n_tokens, n_kv=2, **options):
+        self.path, self.n_kv, self.options = path, n_kv, options
+        self.tokens = np.random.default_rng(n_tokens).integers(0, N_VOCAB, n_tokens).astype(np.int32)
+
+    def run(self, cuts, *, n_threads=2, n_seqs=1, cache_type="f16"):
+        """Rows [n_seqs, n_tokens, width] of sequences that all hold the tokens, stepped in pieces that end at `cuts`."""
+        bench = OpBench(self.path, spread=2.0)
+        rows = {"q": N_HEAD * KEY_DIM, "k": self.n_kv * KEY_DIM, "v": self.n_kv * VALUE_DIM}
+        for name, n in rows.items():
+            bench.matrix(name, n, bench.x.width)
+        q, k, v = (bench.linear(bench.x, name) for name in rows)
+        cache, out = ops.CacheLayer(self.n_kv, KEY_DIM, VALUE_DIM), bench.value(N_HEAD * VALUE_DIM)
+        bench.add(ops.KVStore(False, k, v, cache))
+        options = {name: vector(o) if name in ("slopes", "sinks") else o for name, o in self.options.items()}
+        bench.add(ops.Attention(False, q, out, cache, N_HEAD, 0.4, **options))
+        x = bench.embedding[self.tokens].astype(np.float64)
+        self.dense = [x @ bench.model.tensors[f"{name}.weight"].T.astype(np.float64) for name in rows]
+
+        def steps(runner):
+            seqs, parts = [runner.seq_open() for _ in range(n_seqs)], []
+            for start, end in zip([0, *cuts], [*cuts, len(self.tokens)], strict=True):
+                part, n = self.tokens[start:end], end - start
+                runner.step(np.tile(part, n_seqs), seqs, [n] * n_seqs, np.ones(n * n_seqs, bool))
+                parts.append(runner.embeddings().reshape(n_seqs, n, -1).copy())
+            return np.concatenate(parts, axis=1)
+
+        # The runner takes batches of as many tokens as are named here.
+        return bench.run(out, np.tile(self.tokens, n_seqs), steps=steps, n_threads=n_threads, cache_type=cache_type)
+
+    def formula(self):
+        return attention(*self.dense, N_HEAD, self.n_kv, scale=0.4, **self.options)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("cache_type", ["f32", "f16"])
+def test_several_blocks_of_keys_equal_the_formula(tmp_path, name, cache_type):
+    op = Attention(tmp_path / "a.gguf", 2 * BLOCK + 70, **OPTIONS[name])
+    decoded = [*range(2 * BLOCK - 2, 2 * BLOCK + 3), 2 * BLOCK + 69]
+    got = op.run(decoded, cache_type=cache_type)[0]
+    close(got, op.formula(), 2e-5 if cache_type == "f32" else 3e-3)
+
+
+@pytest.mark.parametrize("n_kv", [1, 2, 4])
+@pytest.mark.parametrize("n_tokens", LENGTHS)
+def test_cutting_a_long_context_changes_no_bit(tmp_path, n_tokens, n_kv):
+    op = Attention(tmp_path / "a.gguf", n_tokens, n_kv)
+    whole = op.run([])
+    chunks = op.run(list(range(100, n_tokens - 2, 100)))
+    decoded = op.run(list(range(n_tokens - 9, n_tokens)))
+    assert np.array_equal(whole, chunks)
+    assert np.array_equal(whole, decoded)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("n_threads", [2, 3, 5])
+def test_threads_that_share_a_long_row_change_no_bit(tmp_path, name, n_threads):
+    """One thread takes all keys of a row, several take blocks of them and add up."""
+    op = Attention(tmp_path / "a.gguf", 2 * BLOCK + 70, **OPTIONS[name])
+    decoded = list(range(2 * BLOCK - 3, 2 * BLOCK + 3))
+    assert np.array_equal(op.run(decoded, n_threads=1), op.run(decoded, n_threads=n_threads))
+
+
+@pytest.mark.parametrize("n_seqs", [2, 8, 9])
+def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path, n_seqs):
+    op = Attention(tmp_path / "a.gguf", BLOCK + 5, 1)
+    cuts = [200, 400, *range(BLOCK - 2, BLOCK + 5)]
+    alone = op.run(cuts)
+    together = op.run(cuts, n_seqs=n_seqs, n_threads=3)
+    assert all(np.array_equal(row, alone[0]) for row in together)
