@@ -29,7 +29,7 @@ class Attention:
         self.tokens = np.random.default_rng(n_tokens).integers(0, N_VOCAB, n_tokens).astype(np.int32)
 
     def run(self, cuts, *, n_threads=2, n_seqs=1, cache_type="f16"):
-        """Rows [n_seqs, n_tokens, width] of sequences that all hold the tokens, stepped in pieces that end at `cuts`."""
+        """Rows [n_seqs, n_tokens, width] of sequences that all hold the tokens, in steps that end at `cuts`."""
         bench = OpBench(self.path, spread=2.0)
         rows = {"q": N_HEAD * KEY_DIM, "k": self.n_kv * KEY_DIM, "v": self.n_kv * VALUE_DIM}
         for name, n in rows.items():
