@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import gguf
 import numpy as np
 import report
+from make_model import TYPES as FILE_TYPES
+from make_model import pool
 
 from oxillama.core import _core
 
@@ -27,7 +28,9 @@ MATRICES = {
     (2048, 5632): 22,
     (32000, 2048): 1,
 }
-TYPES = ["F32", "F16", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K"]
+# One type for each packed format.
+TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
+         "IQ4_XS", "IQ2_XXS", "MXFP4", "NVFP4", "TQ2_0", "Q1_0"]  # fmt: skip
 COLD_BYTES = 96 << 20  # more than the last cache holds, so that every repeat reads memory
 
 
@@ -47,14 +50,14 @@ class Model:
     """The matrices of one type, several copies of the small ones."""
 
     def __init__(self, name: str, *, with_output: bool) -> None:
-        self.kind = int(gguf.GGMLQuantizationType[name])
+        self.kind, block, _ = FILE_TYPES[name]
+        blocks = pool(name)
         rng = np.random.default_rng(0)
         self.layers: list[tuple[_core._PackedMatrix, int, int, int]] = []
         for (rows, cols), count in MATRICES.items():
             if rows == 32000 and not with_output:
                 continue
-            weights = rng.standard_normal(rows * cols).astype(np.float32)
-            raw = _core.quantize(self.kind, weights)
+            raw = blocks[rng.integers(0, len(blocks), rows * cols // block)].ravel()
             copies = max(1, min(count, COLD_BYTES // raw.size))
             self.layers += [
                 (_core._PackedMatrix(self.kind, raw, rows, cols), rows, cols, copies) for _ in range(copies)

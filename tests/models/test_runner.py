@@ -10,6 +10,7 @@ import pytest
 
 from oxillama.errors import GenerationError, InvalidParameterError
 from oxillama.models import load_model
+from tests.support.blocks import gaussian_matrix
 from tests.support.oracles import nmse
 from tests.support.tiny_models import TinyModel, tiny_model
 
@@ -183,6 +184,27 @@ def test_a_quantised_model_stays_near_its_dequantised_self(tmp_path, arch, type_
     chunked = quantised.runner.seq_open()
     cut = np.concatenate([step(quantised.runner, tokens[at : at + 7], chunked) for at in range(0, 40, 7)])
     assert np.array_equal(cut, step(quantised.runner, tokens))
+
+
+OTHER_TYPES = ["Q4_1", "Q5_0", "Q5_1", "Q8_1", "Q2_K", "Q3_K", "Q8_K", "IQ4_NL", "IQ4_XS", "MXFP4", "NVFP4", "IQ1_S", "IQ1_M",
+               "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0", "Q1_0", "Q2_0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("type_name", OTHER_TYPES)
+def test_a_model_of_any_type_stays_near_its_dequantised_self(tmp_path, type_name):
+    model = TinyModel(type_name=type_name, **BLOCKS_OF_256)
+    for i, (name, array) in enumerate(model.tensors.items()):
+        if array.ndim == 2:
+            model.encoded[name] = gaussian_matrix(type_name, *array.shape, seed=i)
+    quantised = load_model(model.write(tmp_path / "q.gguf"), n_threads=2, kv_type="f32")
+    decode = decoder(quantised.gguf)
+    for name in model.encoded:
+        model.tensors[name] = decode(name).reshape(model.tensors[name].shape)
+    model.types.clear()
+    model.encoded.clear()
+    exact = load_model(model.write(tmp_path / "f.gguf"), n_threads=2, kv_type="f32")
+    tokens = np.arange(40) * 3 % 128
+    assert nmse(step(quantised.runner, tokens), step(exact.runner, tokens)) < 3e-3
 
 
 MIXED = {"attn_q": "F32", "attn_k": "Q8_0", "attn_v": "Q4_K", "ffn_gate": "Q8_0", "ffn_up": "Q6_K", "ffn_down": "F16"}

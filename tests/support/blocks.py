@@ -43,3 +43,19 @@ def random_matrix(name: str, n_rows: int, n_cols: int, seed: int = 0) -> npt.NDA
     n = n_rows * n_cols // block
     scales = rng.uniform(0.005, 0.015, (n, 2)) * rng.choice([-1, 1], (n, 2))
     return with_scales(name, rng.integers(0, 256, (n, size), dtype=np.uint8), scales.astype(np.float32)).ravel()
+
+
+def gaussian_matrix(name: str, n_rows: int, n_cols: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """The bytes of a matrix of Gaussian weights with the spread of an initialised network: blocks drawn from a few."""
+    _, block, size = _core.tensor_types()[NUMBERS[name]]
+    rng = np.random.default_rng([seed, n_rows, n_cols])
+    weights = rng.normal(0, n_cols**-0.5, (max(64, 8192 // block), block)).astype(np.float32)
+    if name in ("Q8_1", "Q8_K"):  # nobody quantises weights to these
+        d = np.abs(weights).max(axis=1, keepdims=True) / 127
+        d = d.astype("<f4" if name == "Q8_K" else "<f2")
+        codes = np.rint(weights / d).clip(-127, 127).astype(np.int8).view(np.uint8)
+        head = d.view(np.uint8) if name == "Q8_K" else np.pad(d.view(np.uint8), ((0, 0), (0, 2)))
+        blocks = np.pad(np.hstack([head, codes]), ((0, 0), (0, size - head.shape[1] - block)))
+    else:
+        blocks = np.frombuffer(_core.quantize(NUMBERS[name], weights.ravel()), np.uint8).reshape(-1, size)
+    return blocks[rng.integers(0, len(blocks), n_rows * n_cols // block)].ravel()

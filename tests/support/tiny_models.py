@@ -80,7 +80,7 @@ class TinyModel:
     """Metadata and tensors of one model, free to be changed until `write`.
 
     metadata: key → value; a value may be a (value, GGUF type name) pair. tensors: name → array, rows first.
-    types: tensor name → GGUF type name, where it is not F32.
+    types: tensor name → GGUF type name, where it is not F32. encoded: tensor name → bytes to write in the array's place.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class TinyModel:
         }
         self.tensors: dict[str, npt.NDArray[np.float32]] = {}
         self.types: dict[str, str] = {}
+        self.encoded: dict[str, npt.NDArray[np.uint8]] = {}
         self._type_name = type_name
         q, kv = n_head * head_dim, n_head_kv * head_dim
         self.add_matrix("token_embd", n_vocab, n_embd, spread=1.0)
@@ -169,7 +170,12 @@ class TinyModel:
             for key, value in self.metadata.items():
                 writer.add(key, *(value if isinstance(value, tuple) else (value,)))
             for name, array in self.tensors.items():
-                writer.add_tensor(name, array, self.types.get(name, "F32"))
+                if name in self.encoded:
+                    writer.add_tensor_info(name, self.types[name], array.shape[::-1])
+                else:
+                    writer.add_tensor(name, array, self.types.get(name, "F32"))
+            for name, encoded in self.encoded.items():
+                writer.write_tensor(name, encoded.tobytes())
         return Path(path)
 
 
