@@ -450,5 +450,11 @@ oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *batch, int32_t *n_out
 const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride);
 const float *oxi_runner_hidden(const oxi_runner *r, int64_t *stride);
 void oxi_runner_cancel(oxi_runner *r);
+/* From now on, add up the squares of what every matrix is multiplied with: what an importance matrix is made of. */
+oxi_status oxi_runner_observe(oxi_runner *r, oxi_error *err);
+/* What was added up for a matrix of the program: sums [n_experts, n_cols] and counts [n_experts] of rows seen, which later
+ * steps add to. Returns the matrix's tensor; NULL: no such matrix, or nobody asked. */
+const oxi_tensor *oxi_runner_observed(const oxi_runner *r, int32_t matrix, int32_t *n_experts, int64_t *n_cols,
+                                      const double **sums, const int64_t **counts);
 
 #endif

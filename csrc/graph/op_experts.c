@@ -90,8 +90,30 @@ static size_t act_offset(const oxi_runner *r, const oxi_matrix *m, int32_t e)
     return at;
 }
 
-/* Prepare this thread's share of the sorted rows for a product with `weight`: rows of x, or (second) fn(gate) * up of
- * what the first products gave. */
+/* The i-th of the sorted rows, `width` wide: a row of x, or (second) fn(gate) * up of what the first products gave. */
+static const float *sorted_row(const oxi_step *s, const oxi_op_experts *op, int64_t i, int64_t width, bool second)
+{
+    const oxi_runner *r = s->r;
+    const oxi_expert_scratch *x = &r->experts;
+    if (!second) return oxi_view_row(r, op->x, x->source[i]);
+    if (op->gate >= 0)
+        r->vec->glu((oxi_fn)op->fn, x->gate + i * width, x->up + i * width, width, s->scratch->row);
+    else
+        r->vec->glu((oxi_fn)op->fn, x->up + i * width, NULL, width, s->scratch->row);
+    return s->scratch->row;
+}
+
+static void observe(const oxi_step *s, const oxi_op_experts *op, int32_t weight, bool second)
+{
+    const oxi_runner *r = s->r;
+    const oxi_expert_scratch *x = &r->experts;
+    const int64_t width = r->program->weights[weight].matrix.n_cols;
+    for (int32_t e = 0; e < op->n_expert; e++)
+        for (int64_t i = x->start[e]; i < x->start[e + 1]; i++)
+            oxi_observe_row(r, weight, e, sorted_row(s, op, i, width, second));
+}
+
+/* Prepare this thread's share of the sorted rows for a product with `weight`. */
 static void prepare(const oxi_step *s, const oxi_op_experts *op, int64_t n, int32_t weight, bool second)
 {
     const oxi_runner *r = s->r;
@@ -106,11 +128,7 @@ static void prepare(const oxi_step *s, const oxi_op_experts *op, int64_t n, int3
             do e++; while (x->start[e + 1] <= i);
             at = act_offset(r, m, (int32_t)e);
         }
-        const float *row = second ? s->scratch->row : oxi_view_row(r, op->x, x->source[i]);
-        if (second && op->gate >= 0)
-            r->vec->glu((oxi_fn)op->fn, x->gate + i * width, x->up + i * width, width, s->scratch->row);
-        else if (second)
-            r->vec->glu((oxi_fn)op->fn, x->up + i * width, NULL, width, s->scratch->row);
+        const float *row = sorted_row(s, op, i, width, second);
         const int64_t t = i - x->start[e];
         r->kernels->prepare[m->act](row, 0, t, t + 1, x->start[e + 1] - x->start[e], width, x->act + at);
     }
@@ -172,6 +190,9 @@ bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows)
     if (!oxi_step_barrier(s)) return false;
     if (s->thread == 0) sort_by_expert(r, op, rows);
     if (!oxi_step_barrier(s)) return false;
+    const bool watched = r->observer && s->thread == 0;
+    if (watched && op->gate >= 0) observe(s, op, op->gate, false);
+    if (watched) observe(s, op, op->up, false);
     if (op->gate >= 0) {
         prepare(s, op, n, op->gate, false);
         if (!oxi_step_barrier(s)) return false;
@@ -184,6 +205,7 @@ bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows)
     }
     multiply(s, op, op->up, op->up_bias, op->up_scale, x->up);
     if (!oxi_step_barrier(s)) return false;
+    if (watched) observe(s, op, op->down, true);
     prepare(s, op, n, op->down, true);
     if (!oxi_step_barrier(s)) return false;
     multiply(s, op, op->down, op->down_bias, op->down_scale, x->down);

@@ -57,9 +57,23 @@ static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int6
                        out + t * stride + c0);
 }
 
+/* False: cancelled. */
+static bool observe(oxi_step *s, const oxi_op_linear *op, int64_t rows)
+{
+    /* The op before this one may have left its rows to the threads that will prepare them. */
+    if (rows > 1 && !oxi_step_barrier(s)) return false;
+    if (s->thread) return true;
+    for (int64_t t = 0; t < rows; t++) {
+        const float *row = input_row(s->r, op, t, s->scratch->row);
+        for (int32_t i = 0; i < op->n_parts; i++) oxi_observe_row(s->r, op->part[i].matrix, 0, row);
+    }
+    return true;
+}
+
 bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int64_t rows)
 {
     const oxi_runner *r = s->r;
+    if (r->observer && !observe(s, op, rows)) return false;
     const int64_t n_cols = op->x.width;
     /* One round for each kind of activations that the matrices want; usually all want the same. */
     for (int kind = 0, rounds = 0; kind < OXI_ACT_COUNT; kind++) {

@@ -176,6 +176,7 @@ void oxi_runner_close(oxi_runner **runner)
     void *all[] = {r->threads, r->slots, r->activations, (void *)r->next, r->parts, (void *)r->joined, r->positions, r->output_rows,
                    r->page_counts, r->runs, x->chosen, x->weights, x->place, x->source, x->start, x->gate, x->up, x->down, x->act};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
+    oxi_observer_close(&r->observer);
     oxi_cache_close(&r->cache);
     free(r);
 }

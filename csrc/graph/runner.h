@@ -37,6 +37,9 @@ typedef struct oxi_expert_scratch {
     uint8_t *act;
 } oxi_expert_scratch;
 
+/* Sums of squares of the matrices' inputs (observe.c). */
+typedef struct oxi_observer oxi_observer;
+
 struct oxi_runner {
     const oxi_program *program;
     oxi_pool *pool;
@@ -54,6 +57,7 @@ struct oxi_runner {
     _Atomic int32_t *joined; /* [runs * key heads] blocks done */
     int32_t *positions, *output_rows, *page_counts; /* [n_batch] */
     oxi_run *runs;         /* [n_batch] */
+    oxi_observer *observer; /* NULL: nobody asked */
 
     /* The step under way. */
     const int32_t *tokens;
@@ -99,6 +103,10 @@ static inline int64_t oxi_share(const oxi_step *s, int64_t n, int64_t *from)
 
 /* Wait for all threads; false: the step is cancelled and everyone leaves here. */
 bool oxi_step_barrier(oxi_step *s);
+
+void oxi_observer_close(oxi_observer **observer);
+/* Add a row that matrix `weight` (of experts: one of them) is multiplied with. Thread 0 only. */
+void oxi_observe_row(const oxi_runner *r, int32_t weight, int32_t expert, const float *row);
 
 void oxi_norm_row(const oxi_runner *r, const oxi_op_norm *op, const float *x, float *out);
 /* False: cancelled. */

@@ -9,6 +9,7 @@ import typer
 
 from oxillama.cli.bench import bench
 from oxillama.cli.guard import guarded
+from oxillama.cli.imatrix import imatrix
 from oxillama.cli.info import info
 from oxillama.cli.perplexity import perplexity
 from oxillama.cli.quantize import quantize
@@ -28,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, serve, info, tokenize, bench, quantize, perplexity, version):
+for command in (run, serve, info, tokenize, bench, quantize, imatrix, perplexity, version):
     app.command()(guarded(command))
 
 

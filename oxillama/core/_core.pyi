@@ -199,6 +199,10 @@ class Runner:
         """
     def embeddings(self) -> Float32:
         """Final hidden states [n_outputs, n_embd] (after the output norm) of the last step's flagged positions."""
+    def observe(self) -> None:
+        """From now on, add up the squares of what every matrix is multiplied with."""
+    def observed(self) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
+        """What was added up: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
     def cancel(self) -> None:
         """Make a step that is under way return early (between layers) with GenerationError. Any thread."""
     def close(self) -> None: ...

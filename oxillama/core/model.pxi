@@ -2,7 +2,7 @@ import numpy as np
 
 from cpython.buffer cimport PyBUF_WRITABLE
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 FUNCTIONS = {
     "none": oxi.OXI_FN_NONE,
@@ -360,6 +360,34 @@ cdef class Runner:
         rows._shape[0], rows._shape[1] = self._n_outputs, width
         rows._strides[0], rows._strides[1] = <Py_ssize_t>stride * <Py_ssize_t>sizeof(float), sizeof(float)
         return np.asarray(rows)
+
+    def observe(self):
+        """From now on, add up the squares of what every matrix is multiplied with."""
+        cdef oxi.oxi_error err
+        self.usable()
+        check(oxi.oxi_runner_observe(self._ptr, &err), &err)
+
+    def observed(self):
+        """What was added up: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
+        cdef int32_t i, n_experts
+        cdef int64_t n_cols
+        cdef const double *sums
+        cdef const int64_t *counts
+        cdef const oxi.oxi_tensor *tensor
+        cdef double[:, ::1] sums_view
+        cdef int64_t[::1] counts_view
+        self.usable()
+        found = {}
+        for i in range(oxi.oxi_program_n_matrices(self._program._ptr)):
+            tensor = oxi.oxi_runner_observed(self._ptr, i, &n_experts, &n_cols, &sums, &counts)
+            if tensor == NULL:
+                break
+            a, b = np.empty((n_experts, n_cols), np.float64), np.empty(n_experts, np.int64)
+            sums_view, counts_view = a, b
+            memcpy(&sums_view[0, 0], sums, a.nbytes)
+            memcpy(&counts_view[0], counts, b.nbytes)
+            found[tensor.name.decode("utf-8", "surrogateescape")] = (a, b)
+        return found
 
     def cancel(self):
         """Make a step that is under way return early (between ops) with GenerationError. Any thread."""

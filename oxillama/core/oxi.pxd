@@ -374,4 +374,7 @@ cdef extern from "oxillama.h" nogil:
     const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride)
     const float *oxi_runner_hidden(const oxi_runner *r, int64_t *stride)
     void oxi_runner_cancel(oxi_runner *r)
+    oxi_status oxi_runner_observe(oxi_runner *r, oxi_error *err)
+    const oxi_tensor *oxi_runner_observed(const oxi_runner *r, int32_t matrix, int32_t *n_experts, int64_t *n_cols,
+                                          const double **sums, const int64_t **counts)
     uint64_t oxi_pool_barriers(const oxi_pool *pool)

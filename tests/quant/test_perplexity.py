@@ -110,8 +110,8 @@ def test_a_trained_model_predicts_its_own_words_as_well_when_quantised(tmp_path:
     source = shared("models/stories260K.gguf")
     text = (
         "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she "
-        "saw a big, red ball. She wanted to play with it, but it was too high. Lily's mom said, \"Lily, let's go to the "
-        "park.\" Lily was sad and didn't know what to do. She said, \"I want to play with your ball, but I can't find it.\" "
+        "saw a big, red ball. She wanted to play with it, but it was too high. Her mom said, let's go to the park. "
+        "Lily was sad and didn't know what to do. She said, I want to play with your ball, but I can't find it. "
     )
     assert oxillama("quantize", source, tmp_path / "q8.gguf", "Q8_0").returncode == 0
 

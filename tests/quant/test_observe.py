@@ -1,0 +1,97 @@
+"""The sums of an importance matrix: against numpy, and through the command to a better quantised model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oxillama.gguf import GGUFFile
+from oxillama.quant.chunks import open_for_chunks
+from oxillama.quant.importance import read_importance
+from oxillama.quant.observe import observe
+from tests.support.cli import oxillama
+from tests.support.tiny_models import tiny_model
+
+CHUNKS = [np.arange(1, 41, dtype=np.int32), np.arange(70, 110, dtype=np.int32)]
+
+
+def tensor(file: GGUFFile, name: str) -> np.ndarray:
+    return file.raw(name).view(np.float32).reshape(file.tensors[name].shape[::-1]).astype(np.float64)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_first_layers_inputs_are_the_normed_embeddings(tmp_path: Path, threads: int) -> None:
+    path = tiny_model(tmp_path / "m.gguf", vocab="spm")
+    file = GGUFFile(path)
+    loaded, _ = open_for_chunks(path, 64, threads)
+
+    sums, counts = observe(loaded.runner, CHUNKS)
+    loaded.close()
+
+    x = tensor(file, "token_embd.weight")[np.concatenate(CHUNKS)]
+    normed = x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-5) * tensor(file, "blk.0.attn_norm.weight")
+    for role in ("attn_q", "attn_k", "attn_v"):
+        np.testing.assert_allclose(sums[f"blk.0.{role}.weight"][0], (normed**2).sum(0), rtol=1e-4)
+    assert all(seen.tolist() == [80] for seen in counts.values())
+    matrices = [name for name, info in file.tensors.items() if len(info.shape) > 1 and name != "token_embd.weight"]
+    assert sorted(sums) == sorted(matrices)
+
+
+def test_threads_and_steps_do_not_change_the_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tiny_model(tmp_path / "m.gguf", vocab="spm")
+
+    def measured(threads: int, batch: int) -> dict[str, np.ndarray]:
+        monkeypatch.setattr("oxillama.quant.chunks.N_BATCH", batch)
+        loaded, _ = open_for_chunks(path, 64, threads)
+        sums, _ = observe(loaded.runner, CHUNKS)
+        loaded.close()
+        return sums
+
+    want = measured(1, 64)
+    for threads, batch in ((3, 64), (2, 7), (2, 1)):
+        for name, sums in measured(threads, batch).items():
+            np.testing.assert_array_equal(sums, want[name], err_msg=name)
+
+
+def test_each_expert_sums_the_rows_it_was_given(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "m.gguf", vocab="spm", n_expert=4, n_expert_used=2)
+    loaded, _ = open_for_chunks(path, 64, 2)
+
+    sums, counts = observe(loaded.runner, CHUNKS)
+    loaded.close()
+
+    gate, up, down = (f"blk.0.ffn_{part}_exps.weight" for part in ("gate", "up", "down"))
+    assert counts[gate].sum() == 2 * 80
+    for name in (up, down):
+        np.testing.assert_array_equal(counts[name], counts[gate])
+    np.testing.assert_array_equal(sums[up], sums[gate])
+    # The router sees every row once, the experts every row twice.
+    np.testing.assert_allclose(sums[gate].sum(0), 2 * sums["blk.0.ffn_gate_inp.weight"][0], rtol=1e-6)
+    assert (sums[down].sum(1) > 0).tolist() == (counts[down] > 0).tolist()
+
+
+def test_nothing_is_summed_unless_asked_for(tmp_path: Path) -> None:
+    loaded, _ = open_for_chunks(tiny_model(tmp_path / "m.gguf", vocab="spm"), 64, 1)
+
+    assert loaded.runner.observed() == {}
+    loaded.close()
+
+
+def test_the_command_writes_what_quantize_reads(tmp_path: Path) -> None:
+    model = tiny_model(tmp_path / "m.gguf", vocab="spm", n_embd=256, n_ff=256, head_dim=64)
+    text = tmp_path / "text.txt"
+    text.write_text("once upon a time the little dog and the big cat had a red sun day " * 8)
+
+    done = oxillama("imatrix", "-m", model, "-f", text, "-o", tmp_path / "i.gguf", "--ctx", "32", "--chunks", "3")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"i.gguf: 15 matrices, 3 chunks of 32 tokens\n"
+    found = read_importance(tmp_path / "i.gguf")
+    assert found.datasets == ["text.txt"]
+    assert found.n_chunks == 3
+    quantised = oxillama("quantize", model, tmp_path / "q.gguf", "IQ2_XXS", "--imatrix", tmp_path / "i.gguf")
+    assert quantised.returncode == 0
+    assert quantised.stderr == b""  # no warning: nothing is rounded blindly
+    assert GGUFFile(tmp_path / "q.gguf").metadata["quantize.imatrix.entries_count"] == 15
