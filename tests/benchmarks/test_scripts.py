@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.cli import ROOT, environment
+from tests.support.shared import shared
 
 
 def script(name: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -54,6 +55,15 @@ def test_context_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     assert [(row["what"], row["context"]) for row in made["rows"]] == [
         ("decode", 4), ("decode", 32), ("prefill", 8), ("prefill", 16),
     ]  # fmt: skip
+
+
+def test_the_kernels_cost_a_trained_model_no_quality() -> None:
+    model = shared("models/stories260K.gguf")
+
+    made = result(script("quality.py", "--model", model, "--types", "Q8_0,Q4_0", "--texts", "4", "--json"))
+
+    for row in made["rows"]:
+        assert abs(float(row["packed"]) / float(row["decoded to F32"]) - 1) < 0.005, row
 
 
 @pytest.mark.slow
@@ -108,7 +118,7 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     assert b"has no section 'three'" in unknown.stderr
 
 
-SECTIONS = ["decode", "decode-avx2", "context", "batched", "startup", "kernels", "instructions"]
+SECTIONS = ["decode", "decode-avx2", "context", "batched", "startup", "kernels", "instructions", "quality"]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
