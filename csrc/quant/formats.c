@@ -3,7 +3,6 @@
 
 #include "half.h"
 
-
 const oxi_format *oxi_format_of(uint32_t type)
 {
     static const oxi_format *const formats[OXI_TYPE_COUNT] = {
