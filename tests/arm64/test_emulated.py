@@ -26,7 +26,11 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 # Cortex-A72 has neither half-precision arithmetic nor the dot product, A64FX only the former.
 PROCESSORS = {"cortex-a72": [], "a64fx": [], "neoverse-n1": ["neon-dot"], "max": ["neon-dot", "neon-i8mm"]}
 
-CHECKS = [TESTS / "kernels" / "rows_check.c", Path(__file__).with_name("formats_check.c")]
+CHECKS = [
+    TESTS / "kernels" / "rows_check.c",
+    Path(__file__).with_name("formats_check.c"),
+    Path(__file__).with_name("attend_check.c"),
+]
 
 
 def isa_flags(machine: str) -> dict[str, list[str]]:
@@ -129,3 +133,13 @@ def test_formats_decode_and_encode_to_the_same_bits_as_here(build, tmp_path: Pat
     assert done.stdout.splitlines() == native.stdout.splitlines()
     assert done.stdout.count("decode ") >= 30
     assert done.stdout.count("encode ") >= 30
+
+
+@pytest.mark.slow
+def test_attention_equals_its_formula_and_its_parts(build) -> None:
+    kernels = CSRC / "kernels"
+
+    done = emulated(build("attend_check", [CHECKS[2], kernels / "vec_generic.c", kernels / "vec_neon.c"]))
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{name} {kind} ok" for name in ("generic", "neon") for kind in ("f32", "f16")]
