@@ -69,10 +69,13 @@ def columns(kind: str, blocks: int) -> int:
 
 @cache
 def case(kind: str, n_rows: int, n_cols: int, n_tokens: int) -> tuple[np.ndarray, ...]:
-    """Bytes, decoded weights, activations and the generic row's product, made once for all rows."""
+    """Made once for all rows: bytes and activations; the product in float64, the generic row's, and two measures of how
+    large outputs could be (the root of the sum of squares, the sum of magnitudes)."""
     raw, weights = matrix(kind, n_rows, n_cols)
     x = np.random.default_rng(n_tokens).standard_normal((n_tokens, n_cols)).astype(np.float32)
-    return raw, weights, x, _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, "generic")
+    generic = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, "generic")
+    spread = np.sqrt((x.astype(np.float64) ** 2) @ (weights**2).T)
+    return raw, x, x @ weights.T, generic, spread, np.abs(x).astype(np.float64) @ np.abs(weights).T
 
 
 def assert_like_generic(got: np.ndarray, generic: np.ndarray, weights: np.ndarray, x: np.ndarray) -> None:
@@ -85,25 +88,21 @@ def assert_like_generic(got: np.ndarray, generic: np.ndarray, weights: np.ndarra
 def test_products_agree_with_float64_and_with_the_generic_row(kind: str, n_rows: int, blocks: int, row: str) -> None:
     n_cols = columns(kind, blocks)
     for n_tokens in (1, 7, 33) if n_rows >= 64 else TOKENS if kind in COMMON else (1, 2, 3, 4, 8, 13, 67):
-        raw, weights, x, generic = case(kind, n_rows, n_cols, n_tokens)
+        raw, x, want, generic, spread, most = case(kind, n_rows, n_cols, n_tokens)
 
         got = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, row)
 
-        want = x @ weights.T
-        magnitude = np.sqrt((x.astype(np.float64) ** 2) @ (weights**2).T)
         limit = 1e-2 if kind in BLOCK_TYPES else 2e-6
-        np.testing.assert_array_less(np.abs(got - want), 6 * limit * magnitude)  # every single output
-        assert_like_generic(got, generic, weights, x)
+        np.testing.assert_array_less(np.abs(got - want), 6 * limit * spread)  # every single output
+        np.testing.assert_array_less(np.abs(got.astype(np.float64) - generic), 1e-5 * most + 1e-30)
 
 
 @every_type
 def test_large_products_are_within_a_hundredth_of_float64(kind: str, row: str) -> None:
-    raw, weights = matrix(kind, 128, 2048)
-    x = np.random.default_rng(5).standard_normal((13, 2048)).astype(np.float32)
+    raw, x, want, *_ = case(kind, 48, 2048, 13)
 
-    got = _core._matmul(NUMBERS[kind], raw, 128, 2048, x, row)
+    got = _core._matmul(NUMBERS[kind], raw, 48, 2048, x, row)
 
-    want = x @ weights.T
     assert np.linalg.norm(got - want) <= (1e-2 if kind in BLOCK_TYPES else 1e-6) * np.linalg.norm(want)
 
 
@@ -211,12 +210,12 @@ def test_packing_takes_about_the_bytes_of_the_file(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", list(BLOCK_TYPES))
-@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("blocks", [1, 2])
 def test_packing_keeps_every_code_and_scale(kind: str, blocks: int) -> None:
     n_cols = columns(kind, blocks)
-    raw, weights = matrix(kind, 33, n_cols)
+    raw, weights = matrix(kind, 17, n_cols)
 
-    got = _core._matmul(NUMBERS[kind], raw, 33, n_cols, 127 * np.eye(n_cols, dtype=np.float32), "generic")
+    got = _core._matmul(NUMBERS[kind], raw, 17, n_cols, 127 * np.eye(n_cols, dtype=np.float32), "generic")
 
     # An activation of 127 is quantised to itself, so that each output is one weight.
     largest = np.abs(weights).max(axis=1)

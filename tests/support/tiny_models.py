@@ -80,7 +80,7 @@ class TinyModel:
     """Metadata and tensors of one model, free to be changed until `write`.
 
     metadata: key → value; a value may be a (value, GGUF type name) pair. tensors: name → array, rows first.
-    types: tensor name → GGUF type name, where it is not F32. encoded: tensor name → bytes to write in the array's place.
+    types: tensor name → GGUF type name, where it is not F32. encoded: tensor name → bytes written in the array's place.
     """
 
     def __init__(
