@@ -29,7 +29,7 @@ SDIST_MUST = (
     r"benchmarks/decode\.py",
     r"\.ci/run",
 )
-SDIST_MUST_NOT = (r".*\.(so|o|gguf)", r".*__pycache__.*", r"build/.*")
+SDIST_MUST_NOT = (r".*\.(so|o)", r"(?!oxillama/embedded/).*\.gguf", r".*__pycache__.*", r"build/.*")
 
 
 def complaints(names: list[str], must: tuple[str, ...], must_not: tuple[str, ...]) -> list[str]:

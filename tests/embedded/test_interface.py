@@ -1,0 +1,35 @@
+"""What the command line relies on: where the embedded model is, what it is called, what to say about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oxillama import embedded
+from oxillama.cli.guard import describe
+
+
+def test_a_missing_model_is_one_line_that_names_the_file_and_both_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(FileNotFoundError) as raised:
+        embedded.model_path()
+    line = describe(raised.value)
+    assert "\n" not in line
+    for part in (str(tmp_path / "oxillama-demo.gguf"), "--model FILE.gguf", "python -m oxillama.embedded.train"):
+        assert part in line
+
+
+def test_a_present_model_is_found_beside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "__file__", str(tmp_path / "__init__.py"))
+    (tmp_path / "oxillama-demo.gguf").write_bytes(b"GGUF")
+    assert embedded.model_path() == tmp_path / "oxillama-demo.gguf"
+
+
+@pytest.mark.parametrize("notice", [embedded.NOTICE, embedded.RUN_NOTICE])
+def test_a_notice_is_one_line_that_tells_how_to_use_a_real_model(notice: str) -> None:
+    assert "\n" not in notice
+    assert "demonstration" in notice
+    assert "--model FILE.gguf" in notice
