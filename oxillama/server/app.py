@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from oxillama.engine.protocol import EngineLike
 
 
+QUIET_PATHS = frozenset({"/health", "/metrics"})
+"""What machines ask for again and again: told at debug. (`/metrics` is no route here; scrapers ask all the same.)"""
+
+
 class Application(QuartTrio):
     """Quart-Trio with the server's state, and its own way through a request."""
 
@@ -100,7 +104,9 @@ async def _after(response: Response) -> Response:
     response.headers["openai-processing-ms"] = str(round(elapsed))
     for name, value in app.cors.headers(request.headers).items():
         response.headers.setdefault(name, value)
-    app.state.log.info(
+    # Probes come every few seconds for as long as the server lives, and would bury what people asked for.
+    say = app.state.log.debug if request.path in QUIET_PATHS else app.state.log.info
+    say(
         "request",
         id=current.id,
         method=request.method,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.asgi_client import ASGIClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from oxillama.server import Application
 
@@ -33,6 +33,17 @@ async def test_a_request_is_one_line_without_its_secrets(
     assert lines[0]["id"] == response.headers["x-request-id"]
     for secret in ("sk-secret-key", "sk-wrong-key", "private words", "query"):
         assert secret not in said.err
+
+
+@pytest.mark.parametrize(("level", "told"), [("info", ["/v1/models"]), ("debug", ["/health", "/metrics", "/v1/models"])])
+async def test_probes_are_told_at_debug_only(
+    level: str, told: list[str], make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = ASGIClient(make_app(log_level=level, log_format="json"))
+    for path in ("/health", "/metrics", "/v1/models"):
+        await client.get(path)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["path"] for line in lines] == told
 
 
 async def test_a_fault_is_logged_with_its_traceback_and_request(
