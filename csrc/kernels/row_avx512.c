@@ -1,7 +1,4 @@
 /* AVX-512 without VNNI: bytes are multiplied into pairs of 16 bits, which are widened before they could overflow. */
-#include <immintrin.h>
-
-#define VB 64
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 4
@@ -11,7 +8,7 @@
 #define DIRECT_PAIRS 1
 #define SIGNED_BYTES 1
 #define WIDE_SUMS 0
-#include "vector_types.h"
+#include "x86_512.h"
 
 static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
 {
@@ -32,22 +29,6 @@ static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 {
     return (v_i32)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)a, (__m512i)b));
 }
-
-static inline v_f32 multiply_add(v_f32 a, v_f32 b, v_f32 c)
-{
-    return (v_f32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-}
-
-static inline v_f32 load_half(const uint8_t *p)
-{
-    return (v_f32)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
-}
-
-static inline v_i32 widen_u8(v_lanes v) { return (v_i32)_mm512_cvtepu8_epi32((__m128i)v); }
-static inline v_i32 widen_i8(v_lanes v) { return (v_i32)_mm512_cvtepi8_epi32((__m128i)v); }
-static inline v_i16 widen_pairs(v_half v) { return (v_i16)_mm512_cvtepu8_epi16((__m256i)v); }
-
-static inline v_u8 lookup(v_u8 table, v_u8 index) { return (v_u8)_mm512_shuffle_epi8((__m512i)table, (__m512i)index); }
 
 #include "vector.h"
 

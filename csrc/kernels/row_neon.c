@@ -19,8 +19,6 @@ static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
     return (v_i32)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)x);
 }
 
-static inline v_i32 widen(v_i32 sum, v_i32 narrow) { return sum + narrow; }
-
 static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 {
     const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;

@@ -1,4 +1,4 @@
-/* Float matrices of a vector row; the second half of vector.h. One chain of fused multiply-adds per row and token, in the
+/* Float matrices of a vector row, few tokens and many. One chain of fused multiply-adds per row and token, in the
  * order of the columns, whatever the number of tokens. */
 
 /* Columns come two at a time: bfloat16 pairs share a lane. Odd matrices end with a column of zeros (activations) times

@@ -1,5 +1,10 @@
-/* The vector types an instruction-set file and vector.h share. VB: bytes of a register. */
+/* The vector types that an instruction-set file and the rooms of vector.h share, and what needs no intrinsics on them.
+ * VB: bytes of a register. */
 #include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
 
 typedef uint8_t v_u8 __attribute__((vector_size(VB)));
 typedef uint16_t v_u16 __attribute__((vector_size(VB)));
@@ -13,3 +18,42 @@ typedef uint8_t v_lanes __attribute__((vector_size(LANES))); /* a byte per lane 
 typedef uint16_t v_lanes_u16 __attribute__((vector_size(LANES)));
 typedef uint8_t v_half __attribute__((vector_size(VB / 2))); /* two bytes per lane */
 typedef uint16_t v_half_u16 __attribute__((vector_size(VB / 2)));
+
+INLINE v_u8 load_u8(const void *p)
+{
+    v_u8 v;
+    memcpy(&v, p, VB);
+    return v;
+}
+
+INLINE v_lanes load_lanes(const void *p)
+{
+    v_lanes v;
+    memcpy(&v, p, LANES);
+    return v;
+}
+
+INLINE v_half load_halves(const void *p)
+{
+    v_half v;
+    memcpy(&v, p, VB / 2);
+    return v;
+}
+
+INLINE v_f32 load_f32(const void *p) { return (v_f32)load_u8(p); }
+INLINE void store_f32(float *p, v_f32 v) { memcpy(p, &v, VB); }
+
+/* The four bytes at p in every lane. */
+INLINE v_i32 every_lane(const void *p)
+{
+    int32_t x;
+    memcpy(&x, p, 4);
+    return x - (v_i32){0};
+}
+
+INLINE v_f32 every_f32(float x) { return x - (v_f32){0}; }
+INLINE v_f32 to_float(v_i32 v) { return __builtin_convertvector(v, v_f32); }
+
+#if WIDE_SUMS
+INLINE v_i32 widen(v_i32 sum, v_i32 narrow) { return sum + narrow; }
+#endif

@@ -1,0 +1,58 @@
+/* Few tokens: one pass over the weights, which go from memory to the multiplier. Memory is the limit. */
+
+/* Panels [p, p + n_panels), n_panels <= panels, times records x[0 .. n_tokens), n_tokens <= tokens. */
+INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, int64_t p, int n_panels,
+                   const oxi_act_record *x, int64_t stride, int n_tokens, float *out, int64_t ldo)
+{
+    v_f32 sum[TILE_VECTORS][MAX_TOKENS];
+    UNROLL for (int v = 0; v < panels * STRIPS; v++)
+        UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32){0};
+    const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
+    const constants k = constants_of(pack, m);
+    size_t at = 0;
+    for (int64_t cols = m->n_cols; cols > 0; cols -= OXI_CHUNK, x += stride) {
+        const int n_groups = cols < OXI_CHUNK ? (int)cols / OXI_GROUP : OXI_CHUNK_GROUPS;
+        chunk w[TILE_PANELS];
+        UNROLL for (int i = 0; i < panels; i++) {
+            /* A panel that is not there is the first one again. */
+            const uint8_t *panel = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
+            w[i] = (chunk){.packed = panel + at,
+                           .tail = panel + at + (size_t)n_groups * oxi_group_bytes(pack),
+                           .ahead = ahead_of(m, panel, at, panels)};
+        }
+        add_chunk(pack, &k, false, panels * STRIPS, tokens, w, x, n_groups, sum);
+        at += oxi_chunk_bytes(pack, n_groups);
+    }
+    float rows[MAX_TOKENS][TILE_ROWS];
+    UNROLL for (int v = 0; v < panels * STRIPS; v++)
+        UNROLL for (int t = 0; t < tokens; t++) store_f32(rows[t] + LANES * v, sum[v][t]);
+    for (int i = 0; i < n_panels; i++)
+        for (int t = 0; t < n_tokens; t++)
+            memcpy(out + t * ldo + (p + i) * OXI_PANEL, rows[t] + OXI_PANEL * i, (size_t)rows_of(m, p + i) * sizeof(float));
+}
+
+#define DIRECT_CASE(n)                                                                                                 \
+    case n:                                                                                                            \
+        if (n <= direct_tokens(pack))                                                                                  \
+            direct(pack, n < DIRECT_PAIRS ? 1 : TILE_PANELS, n <= direct_tokens(pack) ? n : 1, m, p, n_panels, xt,     \
+                   n_tokens, n_left, ot, ldo);                                                                         \
+        break;
+
+INLINE void direct_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *x, int n_tokens,
+                          float *out, int64_t ldo)
+{
+    const int together = n_tokens < DIRECT_PAIRS ? 1 : TILE_PANELS, share = even_share(n_tokens, direct_tokens(pack));
+    for (int64_t p = p0; p < p1; p += together) {
+        const int n_panels = (int)(p1 - p < together ? p1 - p : together);
+        for (int t = 0; t < n_tokens; t += share) {
+            const oxi_act_record *xt = x + t;
+            float *ot = out + t * ldo;
+            const int n_left = n_tokens - t < share ? n_tokens - t : share;
+            const int n = kernel_tokens(n_left, share);
+            /* One or two tokens left over of many run in the smallest kernel for TILE_PANELS. */
+            switch (n_tokens >= DIRECT_PAIRS && n < DIRECT_PAIRS ? (DIRECT_PAIRS + 1) & ~1 : n) {
+                DIRECT_CASE(1) DIRECT_CASE(2) DIRECT_CASE(4) DIRECT_CASE(6) DIRECT_CASE(8)
+            }
+        }
+    }
+}

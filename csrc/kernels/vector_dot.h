@@ -1,0 +1,152 @@
+/* The product of one chunk: the body of the kernels for few tokens (weights packed, as they lie in memory) and for many
+ * (weights opened). Both run this code in the same order of operations, so both give the same bits. */
+
+/* A chunk of one panel: packed as it lies in memory, or opened for many tokens. */
+typedef struct open_chunk {
+    uint8_t code[OXI_CHUNK / 4][64];
+    float scale[OXI_CHUNK / 16][OXI_PANEL]; /* per scale group */
+    union {
+        float least[OXI_CHUNK / 16][OXI_PANEL]; /* per scale group */
+        struct {
+            int16_t minimum[4][2 * OXI_PANEL]; /* [pair of groups][row][group % 2] */
+            float dmin[OXI_PANEL];
+        };
+    };
+} open_chunk;
+
+typedef struct chunk {
+    const uint8_t *packed, *tail;
+    const uint8_t *ahead;   /* what to ask memory for while this chunk is read */
+    const open_chunk *open; /* NULL: read the others */
+} chunk;
+
+/* Far enough that memory answers in time, near enough to stay in the first two caches. */
+#define AHEAD 8192
+
+INLINE void fetch(const uint8_t *p, size_t bytes)
+{
+    UNROLL for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at);
+}
+
+/* The place AHEAD of byte `at` of a panel, when `together` panels are read side by side and the next ones follow them. */
+INLINE const uint8_t *ahead_of(const oxi_matrix *m, const uint8_t *panel, size_t at, int together)
+{
+    const uint8_t *ahead = panel + at + AHEAD;
+    return at + AHEAD < m->panel_bytes ? ahead : ahead + (size_t)(together - 1) * m->panel_bytes;
+}
+
+/* Minus the activations' sum over a scale group. */
+INLINE const int32_t *negsum_of(oxi_pack pack, const oxi_act_record *x, int group)
+{
+    return group_of(pack) == 32 ? &x->negsum32[group] : &x->negsum[group];
+}
+
+/* What a scale group's integer sum starts from: minus the zero point times the activations' sum. */
+INLINE v_i32 start_of(oxi_pack pack, const oxi_act_record *x, int group)
+{
+    const int shift = SIGNED_BYTES && bits_of(pack) == 8 ? -1 : oxi_traits[pack].zero_shift;
+    return shift < 0 ? (v_i32){0} : every_lane(negsum_of(pack, x, group)) << shift;
+}
+
+/* dot[v][t] += the products of code registers [first, first + n) of a group; v runs over the strips of the panels. */
+INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group,
+                      int first, int n, v_i32 dot[TILE_VECTORS][MAX_TOKENS])
+{
+    const size_t at = (size_t)group * oxi_group_bytes(pack);
+    const int step = WIDE_SUMS || dots_per_widen(pack) > n ? n : dots_per_widen(pack);
+    UNROLL for (int i0 = first; i0 < first + n; i0 += step) {
+        v_i32 sum[TILE_VECTORS][MAX_TOKENS];
+        UNROLL for (int v = 0; v < vectors; v++)
+            UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = WIDE_SUMS ? dot[v][t] : (v_i32){0};
+        UNROLL for (int i = i0; i < i0 + step; i++) {
+            v_u8 c[TILE_VECTORS];
+            UNROLL for (int v = 0; v < vectors; v++)
+                c[v] = open ? load_u8(w[v / STRIPS].open->code[8 * group + i] + VB * (v % STRIPS))
+                            : read_codes(pack, k, w[v / STRIPS].packed + at, v % STRIPS, i);
+            UNROLL for (int t = 0; t < tokens; t++) {
+                const v_i32 xt = every_lane(x[t].q + OXI_GROUP * group + 4 * i);
+                UNROLL for (int v = 0; v < vectors; v++) sum[v][t] = dot4(sum[v][t], c[v], xt, bits_of(pack));
+            }
+        }
+        UNROLL for (int v = 0; v < vectors; v++)
+            UNROLL for (int t = 0; t < tokens; t++) dot[v][t] = WIDE_SUMS ? sum[v][t] : widen(dot[v][t], sum[v][t]);
+    }
+}
+
+/* One group of 32 columns into `sum`: the result itself where groups have whole scales, else the chunk's part. */
+INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group,
+                      const v_f32 d[TILE_VECTORS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+{
+    const int per = OXI_GROUP / group_of(pack), n = 8 / per;
+    UNROLL for (int k = 0; k < per; k++) {
+        const int sg = group * per + k; /* scale group */
+        v_i32 dot[TILE_VECTORS][MAX_TOKENS];
+        UNROLL for (int t = 0; t < tokens; t++) {
+            const v_i32 start = start_of(pack, x + t, sg);
+            UNROLL for (int v = 0; v < vectors; v++) dot[v][t] = start;
+        }
+        dot_codes(pack, constant, open, vectors, tokens, w, x, group, n * k, n, dot);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            const v_f32 scale = open ? load_f32(w[v / STRIPS].open->scale[sg] + LANES * (v % STRIPS))
+                                     : read_scale(pack, w[v / STRIPS].tail, sg, v % STRIPS, d[v]);
+            UNROLL for (int t = 0; t < tokens; t++) {
+                const v_f32 both = scale_per_group(pack) ? scale * every_f32(x[t].d[group]) : scale;
+                sum[v][t] = multiply_add(to_float(dot[v][t]), both, sum[v][t]);
+            }
+            if (!has_group_minima(pack)) continue;
+            const v_f32 least = open ? load_f32(w[v / STRIPS].open->least[sg] + LANES * (v % STRIPS))
+                                     : read_minimum(pack, w[v / STRIPS].tail, sg, v % STRIPS);
+            UNROLL for (int t = 0; t < tokens; t++)
+                sum[v][t] = multiply_add(least, every_f32((float)*negsum_of(pack, x + t, sg) * x[t].d[group]), sum[v][t]);
+        }
+    }
+}
+
+/* The chunk's end for formats of 256: sum + part * d - minima * (dmin * d). */
+INLINE void close_chunk(oxi_pack pack, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x,
+                        const v_f32 part[TILE_VECTORS][MAX_TOKENS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+{
+    UNROLL for (int v = 0; v < vectors; v++) {
+        const chunk *from = w + v / STRIPS;
+        const int strip = v % STRIPS;
+        v_i16 minima[4];
+        v_f32 dmin = {0};
+        if (has_minima(pack)) {
+            UNROLL for (int p = 0; p < 4; p++)
+                minima[p] = open ? (v_i16)load_u8(from->open->minimum[p] + 2 * LANES * strip)
+                                 : read_minima(from->tail, p, strip);
+            dmin = open ? load_f32(from->open->dmin + LANES * strip)
+                        : load_half(from->tail + OXI_SIX_DMIN + 2 * LANES * strip);
+        }
+        UNROLL for (int t = 0; t < tokens; t++) {
+            const v_f32 d = every_f32(x[t].d[0]);
+            sum[v][t] = multiply_add(part[v][t], d, sum[v][t]);
+            if (!has_minima(pack)) continue;
+            v_i32 dot = {0};
+            UNROLL for (int p = 0; p < 4; p++) dot = dot2(dot, minima[p], (v_i16)every_lane(x[t].sum + 2 * p));
+            sum[v][t] = multiply_add(to_float(dot), -(dmin * d), sum[v][t]);
+        }
+    }
+}
+
+/* sum += a chunk of `vectors` strips of rows times `tokens` records. */
+INLINE void add_chunk(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int n_groups,
+                      v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+{
+    const size_t group_bytes = oxi_group_bytes(pack);
+    v_f32 d[TILE_VECTORS], part[TILE_VECTORS][MAX_TOKENS];
+    UNROLL for (int v = 0; v < vectors; v++) {
+        d[v] = open ? (v_f32){0} : read_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
+        UNROLL for (int t = 0; t < tokens; t++) part[v][t] = (v_f32){0};
+    }
+    for (int g = 0; g < n_groups; g++) {
+        if (!open)
+            UNROLL for (int i = 0; i < vectors / STRIPS; i++)
+                fetch(w[i].ahead + (size_t)g * group_bytes, group_bytes);
+        add_group(pack, k, open, vectors, tokens, w, x, g, d, scale_per_group(pack) ? sum : part);
+    }
+    if (!open)
+        UNROLL for (int i = 0; i < vectors / STRIPS; i++) 
+                fetch(w[i].ahead + (size_t)n_groups * group_bytes, oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
+    if (!scale_per_group(pack)) close_chunk(pack, open, vectors, tokens, w, x, part, sum);
+}

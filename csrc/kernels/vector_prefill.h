@@ -1,0 +1,143 @@
+/* Many tokens: weights are unpacked once and multiplied in tiles. Arithmetic is the limit. */
+
+/* Panels unpacked together, tokens between two unpackings of the same weights. Their partial sums and the unpacked chunk
+ * share the scratch; the chunk stays in the first cache while all tokens pass by. */
+#define ROUND_PANELS 4
+#define ROUND_TOKENS 512
+#define ROUND_TILES (ROUND_PANELS / TILE_PANELS)
+
+typedef struct round_scratch {
+    open_chunk open[ROUND_PANELS];
+    float sum[ROUND_TILES][ROUND_TOKENS + MAX_TOKENS][TILE_ROWS];
+} round_scratch;
+
+_Static_assert(sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
+
+INLINE void open_panel(oxi_pack pack, const constants *k, const uint8_t *src, const uint8_t *ahead, int n_groups, open_chunk *out)
+{
+    const size_t group_bytes = oxi_group_bytes(pack);
+    const uint8_t *tail = src + (size_t)n_groups * group_bytes;
+    for (int g = 0; g < n_groups; g++) {
+        fetch(ahead + (size_t)g * group_bytes, group_bytes);
+        UNROLL for (int i = 0; i < 8; i++) UNROLL for (int v = 0; v < STRIPS; v++) {
+            const v_u8 c = read_codes(pack, k, src + (size_t)g * group_bytes, v, i) + (uint8_t)opening_shift(pack);
+            memcpy(out->code[8 * g + i] + VB * v, &c, VB);
+        }
+    }
+    fetch(ahead + (size_t)n_groups * group_bytes, oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
+    UNROLL for (int v = 0; v < STRIPS; v++) {
+        const v_f32 d = read_d(pack, k, tail, v);
+        for (int g = 0; g < n_groups * OXI_GROUP / group_of(pack); g++)
+            store_f32(out->scale[g] + LANES * v, read_scale(pack, tail, g, v, d));
+        if (has_group_minima(pack))
+            for (int g = 0; g < n_groups * OXI_GROUP / group_of(pack); g++)
+                store_f32(out->least[g] + LANES * v, read_minimum(pack, tail, g, v));
+        if (!has_minima(pack)) continue;
+        UNROLL for (int p = 0; p < 4; p++) {
+            const v_i16 m = read_minima(tail, p, v);
+            memcpy(out->minimum[p] + 2 * LANES * v, &m, VB);
+        }
+        store_f32(out->dmin + LANES * v, load_half(tail + OXI_SIX_DMIN + 2 * LANES * v));
+    }
+}
+
+INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const oxi_act_record *x, int n_groups,
+                 float sums[][TILE_ROWS])
+{
+    chunk w[TILE_PANELS];
+    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i};
+    v_f32 sum[TILE_VECTORS][MAX_TOKENS];
+    UNROLL for (int v = 0; v < TILE_VECTORS; v++)
+        UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = load_f32(sums[t] + LANES * v);
+    add_chunk(pack, NULL, true, TILE_VECTORS, tokens, w, x, n_groups, sum);
+    UNROLL for (int v = 0; v < TILE_VECTORS; v++)
+        UNROLL for (int t = 0; t < tokens; t++) store_f32(sums[t] + LANES * v, sum[v][t]);
+}
+
+#define TILE_CASE(n)                                                                                                   \
+    case n:                                                                                                            \
+        if (n <= tile_tokens(pack)) tile(pack, n <= tile_tokens(pack) ? n : 2, w, x, n_groups, sums);                  \
+        break;
+
+/* One chunk times all tokens of a round. */
+INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups)
+{
+    for (int t0 = 0; t0 < n_tokens; t0 += tile_tokens(pack)) {
+        const int n = n_tokens - t0 < tile_tokens(pack) ? n_tokens - t0 : tile_tokens(pack);
+        for (int i = 0; i < n_tiles; i++) {
+            const open_chunk *w = r->open + i * TILE_PANELS;
+            const oxi_act_record *x = x0 + t0;
+            float(*sums)[TILE_ROWS] = r->sum[i] + t0;
+            switch (kernel_tokens(n + n % 2, tile_tokens(pack))) {
+                TILE_CASE(2) TILE_CASE(4) TILE_CASE(6) TILE_CASE(8)
+            }
+        }
+    }
+}
+
+#define TILED(pack)                                                                                                    \
+    static __attribute__((noinline)) void tile_chunk_##pack(round_scratch *r, int n_tiles, const oxi_act_record *x0,   \
+                                                            int n_tokens, int n_groups)                                \
+    {                                                                                                                  \
+        tile_chunk(OXI_PACK_##pack, r, n_tiles, x0, n_tokens, n_groups);                                               \
+    }
+
+TILED(Q4_32)
+TILED(Q8_32)
+TILED(Q4_256)
+TILED(Q5_256)
+TILED(Q6_256)
+TILED(Q5_32_MIN)
+TILED(Q2_256_16)
+TILED(T3_256_16)
+
+INLINE void tile_opened(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups)
+{
+    switch (opened_as(pack)) {
+    case OXI_PACK_Q4_32: tile_chunk_Q4_32(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_Q8_32: tile_chunk_Q8_32(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_Q4_256: tile_chunk_Q4_256(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_Q5_256: tile_chunk_Q5_256(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_Q6_256: tile_chunk_Q6_256(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_Q5_32_MIN: tile_chunk_Q5_32_MIN(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_Q2_256_16: tile_chunk_Q2_256_16(r, n_tiles, x0, n_tokens, n_groups); break;
+    default: tile_chunk_T3_256_16(r, n_tiles, x0, n_tokens, n_groups); break;
+    }
+}
+
+static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const float *sums, int64_t t0, int n_tokens, float *out,
+                        int64_t ldo)
+{
+    for (int i = 0; i < n_panels; i++) {
+        const float *from = sums + (size_t)(i / TILE_PANELS) * (ROUND_TOKENS + MAX_TOKENS) * TILE_ROWS + i % TILE_PANELS * OXI_PANEL;
+        for (int t = 0; t < n_tokens; t++)
+            memcpy(out + (t0 + t) * ldo + (p0 + i) * OXI_PANEL, from + (size_t)t * TILE_ROWS,
+                   (size_t)rows_of(m, p0 + i) * sizeof(float));
+    }
+}
+
+INLINE void tiled(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *act, int64_t n_tokens,
+                  float *out, int64_t ldo, round_scratch *r)
+{
+    const constants k = constants_of(pack, m);
+    for (int64_t p = p0; p < p1; p += ROUND_PANELS) {
+        const int n_panels = (int)(p1 - p < ROUND_PANELS ? p1 - p : ROUND_PANELS);
+        const int n_tiles = (n_panels + TILE_PANELS - 1) / TILE_PANELS;
+        if (n_panels % TILE_PANELS) memset(&r->open[n_panels], 0, sizeof r->open[0]);
+        for (int64_t t0 = 0; t0 < n_tokens; t0 += ROUND_TOKENS) {
+            const int n = (int)(n_tokens - t0 < ROUND_TOKENS ? n_tokens - t0 : ROUND_TOKENS);
+            for (int i = 0; i < n_tiles; i++) memset(r->sum[i], 0, (size_t)n * sizeof r->sum[i][0]);
+            size_t at = 0;
+            for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
+                const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
+                for (int i = 0; i < n_panels; i++) {
+                    const uint8_t *panel = m->data + (size_t)(p + i) * m->panel_bytes;
+                    open_panel(pack, &k, panel + at, ahead_of(m, panel, at, ROUND_PANELS), n_groups, &r->open[i]);
+                }
+                tile_opened(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups);
+                at += oxi_chunk_bytes(pack, n_groups);
+            }
+            store_round(m, p, n_panels, &r->sum[0][0][0], t0, n, out, ldo);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+/* The shapes that kernels come in: vectors in a tile, tokens at a time, and what a pack asks of its kernel. All of it is
+ * known when a kernel is compiled: `pack` is a constant wherever these are inlined. */
+
+#define STRIPS (64 / VB) /* vectors in a panel's register */
+#define TILE_VECTORS (TILE_PANELS * STRIPS)
+#define TILE_ROWS (TILE_PANELS * OXI_PANEL)
+#define MAX_TOKENS 8
+
+INLINE int group_of(oxi_pack pack) { return oxi_traits[pack].group; }
+INLINE oxi_tail tail_of(oxi_pack pack) { return oxi_traits[pack].tail; }
+INLINE bool has_table(oxi_pack pack) { return oxi_traits[pack].table; }
+/* Each group's activations have a scale of their own; else scales are summed up per chunk in parts. */
+INLINE bool scale_per_group(oxi_pack pack) { return oxi_traits[pack].act == OXI_ACT_Q8_32; }
+INLINE bool has_parts(oxi_pack pack) { return !scale_per_group(pack); }
+/* Minima: summed up as integers over a chunk, or subtracted group by group. */
+INLINE bool has_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_SIX_BIT; }
+INLINE bool has_group_minima(oxi_pack pack)
+{
+    return tail_of(pack) == OXI_TAIL_HALF_MIN || tail_of(pack) == OXI_TAIL_FOUR_BIT;
+}
+
+/* The pack whose kernel multiplies an opened chunk. Many share one, to which their codes are moved when opened. */
+INLINE oxi_pack opened_as(oxi_pack pack)
+{
+    if (has_parts(pack) || pack == OXI_PACK_Q4_32) return pack;
+    if (has_group_minima(pack)) return group_of(pack) == 16 ? OXI_PACK_Q2_256_16 : OXI_PACK_Q5_32_MIN;
+    return group_of(pack) == 16 ? OXI_PACK_T3_256_16 : OXI_PACK_Q8_32;
+}
+
+/* Bits of what read_codes gives. */
+INLINE int bits_of(oxi_pack pack)
+{
+    return has_table(pack) ? 8 : oxi_traits[pack].bits == 1 ? 2 : oxi_traits[pack].bits;
+}
+
+/* How many dot4 a 16-bit sum takes when each adds two products: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127, 2 * 2 * 63 * 127 and
+ * 2 * 128 * 127 are all below 2^15. */
+INLINE int dots_per_widen(oxi_pack pack)
+{
+    const int bits = bits_of(pack);
+    return bits == 8 ? 1 : bits == 6 ? 2 : bits == 5 ? 4 : 8;
+}
+
+/* Rows of one panel that exist. */
+static int rows_of(const oxi_matrix *m, int64_t panel)
+{
+    const int64_t left = m->n_rows - panel * OXI_PANEL;
+    return (int)(left < OXI_PANEL ? left : OXI_PANEL);
+}
+
+_Static_assert(TILE_TOKENS % 2 == 0 && TILE_TOKENS <= MAX_TOKENS && TILE_TOKENS_256 % 2 == 0 && TILE_TOKENS_256 <= MAX_TOKENS,
+               "tiles have kernels");
+_Static_assert(DIRECT_TOKENS <= MAX_TOKENS && DIRECT_TOKENS_256 <= MAX_TOKENS &&
+                   (TILE_PANELS == 1 || ((DIRECT_PAIRS + 1) / 2 * 2 <= DIRECT_TOKENS_256 &&
+                                         (DIRECT_PAIRS + 1) / 2 * 2 <= DIRECT_TOKENS)),
+               "what is left over has a kernel");
+
+/* Kernels exist for some numbers of tokens. Others compute a few more, of records that lie behind the last (or in the
+ * padding), and drop them. */
+INLINE int kernel_tokens(int n, int most)
+{
+    const int up = n < 3 ? n : (n + 1) & ~1;
+    return up < most ? up : most;
+}
+
+/* The two packs of the commonest files have kernels for more tokens; the others are content with fewer, which is less to
+ * compile. */
+INLINE bool is_common(oxi_pack pack) { return pack == OXI_PACK_Q4_32 || pack == OXI_PACK_Q8_32; }
+INLINE int direct_tokens(oxi_pack pack) { return is_common(pack) ? DIRECT_TOKENS : DIRECT_TOKENS_256; }
+INLINE int tile_tokens(oxi_pack pack) { return has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS; }
+
+/* Tokens to take at a time, at most `most`: 8 of at most 6 are better two fours than a six and a two. */
+INLINE int even_share(int n, int most)
+{
+    const int times = (n + most - 1) / most;
+    return kernel_tokens((n + times - 1) / times, most);
+}

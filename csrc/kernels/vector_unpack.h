@@ -1,0 +1,106 @@
+/* Packed bytes into registers: codes, scales and minima as layout.h draws them. */
+
+/* What all chunks of a matrix share. */
+typedef struct constants {
+    v_u8 table; /* as read_codes gives its values */
+    v_f32 unit;
+} constants;
+
+INLINE constants constants_of(oxi_pack pack, const oxi_matrix *m)
+{
+    constants k = {.unit = every_f32(m->unit)};
+    if (!has_table(pack)) return k;
+    int8_t table[VB];
+    for (int i = 0; i < VB; i++) table[i] = m->table[i % 16];
+    k.table = SIGNED_BYTES ? load_u8(table) : load_u8(table) ^ 0x80;
+    return k;
+}
+
+/* Code register i's bits in a plane of 1 or 2 bits, moved up by `to`. */
+INLINE v_u8 read_plane(int bits, const uint8_t *plane, int i, int to)
+{
+    const v_u16 h = (v_u16)load_u8(plane + 64 * (i * bits / 8));
+    const int from = i * bits % 8, mask = ((1 << bits) - 1) << to;
+    return (v_u8)(from < to ? h << (to - from) : h >> (from - to)) & (uint8_t)mask;
+}
+
+/* Code register i of a group (layout.h), one strip of its lanes. */
+INLINE v_u8 read_codes(oxi_pack pack, const constants *k, const uint8_t *group, int strip, int i)
+{
+    const uint8_t *p = group + VB * strip;
+    const int bits = oxi_traits[pack].bits;
+    v_u8 code;
+    if (bits == 8) return SIGNED_BYTES ? load_u8(p + 64 * i) ^ 0x80 : load_u8(p + 64 * i);
+    if (bits == 1) return read_plane(1, p, i, 1);
+    if (bits < 4) {
+        code = read_plane(2, p, i, 0);
+        if (bits == 3) code |= read_plane(1, p + 128, i, 2);
+    } else {
+        const v_u8 n = load_u8(p + 64 * (i % 4));
+        code = i < 4 ? n & 0x0f : (v_u8)((v_u16)n >> 4) & 0x0f;
+        if (bits > 4) code |= read_plane(bits - 4, p + 256, i, 4);
+    }
+    return has_table(pack) ? lookup(k->table, code) : code;
+}
+
+/* What to add to codes so that zero is where the pack that multiplies them opened has it. */
+INLINE int opening_shift(oxi_pack pack)
+{
+    const int shift = oxi_traits[pack].zero_shift;
+    if (opened_as(pack) == pack || has_group_minima(pack) || has_table(pack) || oxi_traits[pack].bits == 8) return 0;
+    return (SIGNED_BYTES ? 0 : 128) - (1 << shift);
+}
+
+/* The scale of all scale groups, 1 where each has a whole scale of its own. */
+INLINE v_f32 read_d(oxi_pack pack, const constants *k, const uint8_t *tail, int strip)
+{
+    const int at = 2 * LANES * strip;
+    if (tail_of(pack) == OXI_TAIL_SIX_BIT) return load_half(tail + OXI_SIX_D + at);
+    if (tail_of(pack) == OXI_TAIL_FOUR_BIT) return load_half(tail + OXI_FOUR_D + at);
+    if (tail_of(pack) == OXI_TAIL_FLOAT) return load_f32(tail + 2 * at);
+    if (tail_of(pack) != OXI_TAIL_INT8) return every_f32(1.0f);
+    const v_f32 d = load_half(tail + oxi_int8_d(pack) + at);
+    return has_table(pack) ? d * k->unit : d;
+}
+
+/* Powers of two from their E8M0 bytes, halved; the two smallest are subnormal. */
+INLINE v_f32 power_of_two(v_i32 e)
+{
+    const v_i32 small = e < 2;
+    return (v_f32)((((e - 1) << 23) & ~small) | (((e + 1) << 21) & small));
+}
+
+INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *tail, int group, int strip, v_f32 d)
+{
+    const int at = OXI_PANEL * group + LANES * strip;
+    switch (tail_of(pack)) {
+    case OXI_TAIL_HALF: return load_half(tail + 2 * (OXI_PANEL * (group * OXI_GROUP / oxi_traits[pack].span) + LANES * strip));
+    case OXI_TAIL_HALF_MIN: return load_half(tail + 64 * group + 2 * LANES * strip);
+    case OXI_TAIL_E8M0: return power_of_two(widen_u8(load_lanes(tail + at)));
+    case OXI_TAIL_E4M3: return (v_f32)(widen_u8(load_lanes(tail + at)) << 20) * every_f32(0x1p119f);
+    case OXI_TAIL_INT8: return d * to_float(widen_i8(load_lanes(tail + at)));
+    case OXI_TAIL_FOUR_BIT: return d * to_float(widen_u8(load_lanes(tail + at) & 0x0f));
+    case OXI_TAIL_FLOAT: return d;
+    case OXI_TAIL_SIX_BIT: break;
+    }
+    const v_lanes low = load_lanes(tail + at), high = load_lanes(tail + OXI_SIX_HIGH + at % 64);
+    const v_lanes shifted = group < 4 ? (v_lanes)((v_lanes_u16)high << 4) : high;
+    return d * to_float(widen_u8((low & 0x0f) | (shifted & 0x30)));
+}
+
+/* 6-bit minima of a pair of groups, side by side for each row. */
+INLINE v_i16 read_minima(const uint8_t *tail, int pair, int strip)
+{
+    const int at = 2 * OXI_PANEL * pair + VB / 2 * strip;
+    const v_half low = load_halves(tail + at), high = load_halves(tail + OXI_SIX_HIGH + at % 64);
+    const v_half shifted = (v_half)(pair < 2 ? (v_half_u16)high << 2 : (v_half_u16)high >> 2);
+    return widen_pairs(((v_half)((v_half_u16)low >> 4) & 0x0f) | (shifted & 0x30));
+}
+
+/* What is subtracted group by group. */
+INLINE v_f32 read_minimum(oxi_pack pack, const uint8_t *tail, int group, int strip)
+{
+    if (tail_of(pack) == OXI_TAIL_HALF_MIN) return load_half(tail + 64 * group + 32 + 2 * LANES * strip);
+    const v_lanes both = load_lanes(tail + OXI_PANEL * group + LANES * strip);
+    return load_half(tail + OXI_FOUR_DMIN + 2 * LANES * strip) * to_float(widen_u8((v_lanes)((v_lanes_u16)both >> 4) & 0x0f));
+}
