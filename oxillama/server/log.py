@@ -1,4 +1,4 @@
-"""Structured log lines on stderr: one per request (of probes at debug), and failures. Never a body, a header or a key."""
+"""Structured log lines on stderr: one per request, and failures. Never a body, a header or a key."""
 
 from __future__ import annotations
 

@@ -35,7 +35,9 @@ async def test_a_request_is_one_line_without_its_secrets(
         assert secret not in said.err
 
 
-@pytest.mark.parametrize(("level", "told"), [("info", ["/v1/models"]), ("debug", ["/health", "/metrics", "/v1/models"])])
+@pytest.mark.parametrize(
+    ("level", "told"), [("info", ["/v1/models"]), ("debug", ["/health", "/metrics", "/v1/models"])]
+)
 async def test_probes_are_told_at_debug_only(
     level: str, told: list[str], make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
 ) -> None:
