@@ -30,7 +30,7 @@ def test_every_error_is_public() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="Nonsense"):
-        oxillama.Nonsense  # noqa: B018
+        oxillama.Nonsense  # noqa: B018  (looking is the test)
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

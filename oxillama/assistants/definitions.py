@@ -53,9 +53,12 @@ class AssistantStore:
             return list(self._loaded().values())
 
     def update(self, assistant_id: str, **changes: Any) -> Assistant:
-        """Replace fields."""
+        """Replace fields; nothing is written where nothing changes."""
         with self._lock:
-            assistant = msgspec.structs.replace(self._get(assistant_id), **changes)
+            old = self._get(assistant_id)
+            assistant = msgspec.structs.replace(old, **changes)
+            if assistant == old:
+                return old
             self._durable.write_json(self._path(assistant_id), assistant)
             self._loaded()[assistant_id] = assistant
             return assistant

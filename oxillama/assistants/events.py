@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -114,7 +115,7 @@ RunEvent = (
     | MessageDelta
 )
 
-_ENDS: dict[RunStatus, type[_OfRun]] = {
+_ENDS: dict[RunStatus, Callable[[Run], RunEvent]] = {
     RunStatus.COMPLETED: Completed,
     RunStatus.INCOMPLETE: Incomplete,
     RunStatus.FAILED: Failed,
@@ -125,7 +126,7 @@ _ENDS: dict[RunStatus, type[_OfRun]] = {
 
 def ended(run: Run) -> RunEvent:
     """The event of a run's end."""
-    return _ENDS[run.status](run)  # type: ignore[return-value]
+    return _ENDS[run.status](run)
 
 
 class Subscription(trio.abc.ReceiveChannel["RunEvent"]):

@@ -145,9 +145,11 @@ class ThreadStore:
             return state.thread
 
     def update_thread(self, thread_id: str, **changes: Any) -> Thread:
-        """Replace fields of a thread."""
+        """Replace fields of a thread; nothing is written where nothing changes."""
         with self._thread(thread_id) as state:
             thread = msgspec.structs.replace(state.thread, **changes)
+            if thread == state.thread:
+                return thread
             self.durable.write_json(self._files.meta(thread_id), thread)
             state.thread = thread
             return thread
@@ -185,9 +187,11 @@ class ThreadStore:
             return message
 
     def update_message(self, thread_id: str, message_id: str, **changes: Any) -> ThreadMessage:
-        """Replace fields of a message."""
+        """Replace fields of a message; nothing is written where nothing changes."""
         with self._thread(thread_id) as state:
-            return self._append(state, msgspec.structs.replace(self.get_message(thread_id, message_id), **changes))
+            message = self.get_message(thread_id, message_id)
+            changed = msgspec.structs.replace(message, **changes)
+            return message if changed == message else self._append(state, changed)
 
     def delete_message(self, thread_id: str, message_id: str) -> None:
         with self._thread(thread_id) as state:
@@ -278,9 +282,11 @@ class ThreadStore:
             return state.active_run
 
     def update_run(self, thread_id: str, run_id: str, **changes: Any) -> Run:
-        """Replace fields of a run, whatever its status; not the status itself."""
+        """Replace fields of a run, whatever its status; not the status itself. No change is no write."""
         with self._thread(thread_id) as state:
-            return self._put_run(state, msgspec.structs.replace(self._run(state, run_id), **changes))
+            run = self._run(state, run_id)
+            changed = msgspec.structs.replace(run, **changes)
+            return run if changed == run else self._put_run(state, changed)
 
     def update_run_status(self, thread_id: str, run_id: str, status: RunStatus, **changes: Any) -> Run:
         """Move a run on, with the times that go with the status. Refuses to leave a terminal state."""

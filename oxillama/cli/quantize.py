@@ -13,7 +13,7 @@ from oxillama.cli import options
 def quantize(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The model, in one file or in shards.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
-    type: Annotated[str, typer.Argument(metavar="TYPE", help="A type or a mix: Q4_K_M, Q8_0, IQ4_XS, …")],  # noqa: A002
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="A type or a mix: Q4_K_M, Q8_0, IQ4_XS, …")],  # noqa: A002  (as the help names it)
     imatrix: Annotated[
         Path | None, typer.Option(metavar="FILE", help="An importance matrix, from oxillama imatrix or llama.cpp.")
     ] = None,

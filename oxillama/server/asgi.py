@@ -47,14 +47,14 @@ class HTTPConnection(TrioASGIHTTPConnection):
         super().__init__(app, scope if path == scope["path"] else {**scope, "path": path})
         self._ending = False
 
-    async def handle_messages(  # type: ignore[override]
+    async def handle_messages(  # type: ignore[override]  # as Quart-Trio itself overrides Quart
         self, nursery: trio.Nursery, request: ServerRequest, receive: ASGIReceiveCallable
     ) -> None:
         await ASGIHTTPConnection.handle_messages(self, request, receive)
         if not self._ending:
             nursery.cancel_scope.cancel()
 
-    async def handle_request(  # type: ignore[override]
+    async def handle_request(  # type: ignore[override]  # as above
         self, nursery: trio.Nursery, request: ServerRequest, send: ASGISendCallable
     ) -> None:
         async def noting_the_end(message: ASGISendEvent) -> None:

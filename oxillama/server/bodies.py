@@ -8,7 +8,7 @@ because official clients send a JSON content type with nothing after it; of dupl
 from __future__ import annotations
 
 import re
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import trio
@@ -25,7 +25,7 @@ LARGE = 64 * 1024  # bytes; larger bodies are read in a worker thread so that th
 
 # Everything up to the next brackets (strings whole, so that brackets in them do not count), then a run of them.
 _BRACKETS = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"?)*+([\[{]++|[\]}]++)', re.DOTALL)
-_decoders: dict[type, msgspec.json.Decoder[object]] = {}
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 
 
 async def read_body(kind: type[T]) -> T:
@@ -98,4 +98,4 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind)
-    return decoder  # type: ignore[return-value]
+    return decoder

@@ -41,7 +41,7 @@ class APIError(OxillamaError):
         status: int,
         message: str,
         *,
-        type: str = INVALID_REQUEST,  # noqa: A002 - the wire's name
+        type: str = INVALID_REQUEST,  # noqa: A002  (the wire's name)
         param: str | None = None,
         code: str | None = None,
         headers: Mapping[str, str] | None = None,

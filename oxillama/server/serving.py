@@ -132,7 +132,6 @@ def listen(hyper: Config, config: ServerConfig) -> Sockets:
 def _hypercorn_config(app: Application) -> Config:
     config = app.state.config
     hyper = transport.limits(
-        Config(),
         keep_alive=config.keep_alive_timeout,
         write_timeout=config.write_timeout,
         grace=config.drain_timeout + GRACE,

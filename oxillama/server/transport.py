@@ -17,6 +17,7 @@ import hypercorn.protocol
 import hypercorn.trio.run
 import msgspec
 import trio
+from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
@@ -25,7 +26,6 @@ from oxillama.server.errors import INVALID_REQUEST, SERVER_ERROR, APIError
 from oxillama.server.responses import new_request_id
 
 if TYPE_CHECKING:
-    from hypercorn.config import Config
     from hypercorn.typing import H11SendableEvent
 
 WRITE_TIMEOUT = 20.0  # seconds, where hypercorn's own configuration has no `write_timeout`
@@ -240,12 +240,19 @@ class PausedReading:
                 await self._event.wait()
 
 
-def limits(config: Config, *, keep_alive: float, write_timeout: float, grace: float) -> Config:
-    """Set on hypercorn's configuration what it leaves open. Times in seconds."""
+class Limits(Config):
+    """hypercorn's configuration, and the limit it lacks."""
+
+    write_timeout: float = WRITE_TIMEOUT
+
+
+def limits(*, keep_alive: float, write_timeout: float, grace: float) -> Limits:
+    """A configuration with what hypercorn leaves open. Times in seconds."""
+    config = Limits()
     config.keep_alive_timeout = keep_alive
     config.graceful_timeout = grace
     config.backlog = 1024
     config.h11_max_incomplete_size = 32 * 1024
     config.include_server_header = False
-    config.write_timeout = write_timeout  # type: ignore[attr-defined]
+    config.write_timeout = write_timeout
     return config

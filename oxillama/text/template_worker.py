@@ -51,7 +51,7 @@ def make_environment() -> Any:
     class Generation(Extension):
         """`{% generation %}…{% endgeneration %}` marks what the model said, for training; here it is only its text."""
 
-        tags = {"generation"}  # noqa: RUF012
+        tags = {"generation"}  # noqa: RUF012  (as jinja2 declares it)
 
         def parse(self, parser: Any) -> Any:
             line = next(parser.stream).lineno
@@ -163,7 +163,7 @@ def main(import_from: list[str]) -> None:
     renderer = Renderer()
     # What is imported or opened late must be there before files are out of reach.
     import jinja2.constants
-    import jinja2.debug  # noqa: F401
+    import jinja2.debug  # noqa: F401  (imported for its own sake)
 
     renderer.render("{{ [strftime_now('%d %b %Y'), {'é': 1}] | tojson(indent=1) }}{{ lipsum(1) }}", {}, 1 << 20)
     time.localtime()

@@ -157,7 +157,7 @@ def test_a_full_disk_does_not_keep_a_store_from_starting(tmp_path: Path) -> None
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=True)
     disk = SystemDisk()
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    disk.write = Mock(side_effect=full)  # type: ignore[method-assign]
+    disk.write = Mock(side_effect=full)
     store = ThreadStore(str(tmp_path), Durable(disk), clock=lambda: NOW)
     assert store.recover() == [crashed.run]
     assert len(store.list_messages(crashed.thread_id)) == 1

@@ -128,6 +128,18 @@ def test_a_message_can_be_changed_and_deleted_for_good(store: ThreadStore, tmp_p
             each.get_message(thread.id, b.id)
 
 
+def test_what_does_not_change_is_not_written(store: ThreadStore, tmp_path: Path) -> None:
+    thread = store.create_thread(a_thread(metadata={"k": "v"}), [a_message()])
+    (message,), run = store.list_messages(thread.id), store.create_run(a_run(thread.id))
+    written = {p: (p.stat().st_ino, p.stat().st_size) for p in tmp_path.rglob("*") if p.is_file()}
+
+    assert store.update_thread(thread.id, metadata={"k": "v"}) == thread
+    assert store.update_message(thread.id, message.id) == message
+    assert store.update_run(thread.id, run.id, metadata={}) == run
+
+    assert {p: (p.stat().st_ino, p.stat().st_size) for p in tmp_path.rglob("*") if p.is_file()} == written
+
+
 def test_a_deleted_thread_is_gone_with_its_run(store: ThreadStore, tmp_path: Path) -> None:
     thread = store.create_thread(a_thread(), [a_message()])
     store.create_run(a_run(thread.id))

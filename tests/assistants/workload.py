@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oxillama.assistants.store import ThreadStore
 from oxillama.assistants.transitions import end_message
@@ -12,6 +12,8 @@ from oxillama.storage.durable import Durable
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oxillama.assistants.types import Record
     from tests.support.simulated_disk import SimulatedDisk
 
@@ -72,7 +74,7 @@ class Workload:
         self.where[message.id] = thread_id
         self.order.setdefault(thread_id, []).append(message.id)
 
-    def _change(self, thread_id: str, key: str, change) -> bool:  # type: ignore[no-untyped-def]
+    def _change(self, thread_id: str, key: str, change: Callable[[], Any]) -> bool:
         self.where[key] = thread_id
         self.pending.add(key)
         try:

@@ -12,7 +12,7 @@ from oxillama.server.config import ServerConfig
 from tests.support.cli import ROOT
 
 PAGE = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = get_command(app).commands
 EVERYWHERE = {"--help", "--model", "--json"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -50,7 +51,10 @@ def test_every_acknowledged_thread_and_message_survives_sigkill(tiny_model: Path
         server = start(*arguments, log=tmp_path / "log")
         try:
             writer = threading.Thread(target=write_until_killed, args=(server, acknowledged))
+            before = len(acknowledged)
             writer.start()
+            while len(acknowledged) == before and writer.is_alive():  # a busy machine may take its time
+                time.sleep(0.01)
             writer.join(0.3 + 0.2 * round_)
         finally:
             server.kill()

@@ -47,7 +47,7 @@ def test_options_beat_variables_and_variables_beat_the_file(tiny_model: Path, tm
     assert [status for status, _ in answers.values()] == [200, 200, 401]
     assert without[0] == 401
     assert health[0] == 200
-    assert answers["k1"][1]["data"][0]["id"] == "option"  # type: ignore[index]
+    assert answers["k1"][1]["data"][0]["id"] == "option"
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ async def test_events_before_a_failure_are_read_first() -> None:
     async with serving(FakeRunner(nan=43, next_token=lambda tokens, _: tokens[-1] + 1)) as engine:
         seen = []
         async with engine.generate(request((1, 40), temperature=0.0)) as stream:
-            with pytest.raises(GenerationError, match="no token is left"):  # noqa: PT012
+            with pytest.raises(GenerationError, match="no token is left"):  # noqa: PT012  (what came before it counts too)
                 async for event in stream:
                     seen.append(event.token_id)
     assert seen == [41, 42, 43]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from oxillama.engine.protocol import EngineLike
 
 
-def request(**sampling: object) -> GenerationRequest:
-    return GenerationRequest(prompt_ids=(1, 5, 6), sampling=SamplingParams(**sampling))  # type: ignore[arg-type]
+def request(**sampling: Any) -> GenerationRequest:
+    return GenerationRequest(prompt_ids=(1, 5, 6), sampling=SamplingParams(**sampling))
 
 
 async def read(engine: EngineLike, req: GenerationRequest) -> list[TokenEvent]:
@@ -71,7 +71,7 @@ async def test_logprobs_come_with_the_text_they_belong_to() -> None:
 
 async def test_a_scripted_failure_is_raised_after_the_tokens_before_it() -> None:
     engine, seen = FakeEngine(fail_at=2), []
-    with pytest.raises(GenerationError):  # noqa: PT012 - what came before the failure counts too
+    with pytest.raises(GenerationError):  # noqa: PT012  (what came before the failure counts too)
         async with engine.generate(request()) as stream:
             async for event in stream:
                 seen.append(event)

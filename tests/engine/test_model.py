@@ -66,7 +66,7 @@ def test_an_iterator_left_in_the_middle_leaves_nothing_behind(how: str) -> None:
         next(events)
         assert len(runner.sequences) == 1
         if how == "close":
-            events.close()  # type: ignore[attr-defined]
+            events.close()
         else:
             del events
             gc.collect()
@@ -130,7 +130,7 @@ def test_embeddings_are_pooled_as_asked() -> None:
         np.testing.assert_allclose(m.embed(ids, pooling="cls"), states[0])
         np.testing.assert_allclose(m.embed("ab", pooling="none"), m.embed([1, 100, 101], pooling="none"))
         with pytest.raises(InvalidParameterError, match="pooling"):
-            m.embed(ids, pooling="max")  # type: ignore[arg-type]
+            m.embed(ids, pooling="max")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_numpy_ids_are_ids() -> None:
     ids = np.array([5, 6, 7], np.int64)
     with model() as m:
         assert m.logits(ids).shape == (3, 259)
-        assert len(list(m.events(ids, GREEDY))) == 20  # type: ignore[arg-type]
+        assert len(list(m.events(ids, GREEDY))) == 20
 
 
 def test_text_goes_to_tokens_and_back() -> None:

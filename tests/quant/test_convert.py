@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,17 +18,17 @@ from tests.quant.rows import NUMBERS
 from tests.support.tiny_models import TinyModel
 
 
-def wide_model(**changes: object) -> TinyModel:
+def wide_model(**changes: Any) -> TinyModel:
     """Every matrix fills blocks of 256."""
     shape = {"n_embd": 256, "n_ff": 256, "n_head": 4, "head_dim": 64, "vocab": "spm", **changes}
-    return TinyModel("llama", **shape)  # type: ignore[arg-type]
+    return TinyModel("llama", **shape)
 
 
 def quantised(
-    source: Path, out: Path, mix: str, importance: Importance | None = None, threads: int = 2, **options: object
+    source: Path, out: Path, mix: str, importance: Importance | None = None, threads: int = 2, **options: Any
 ) -> Summary:
     file = GGUFFile(source)
-    chosen = Options(threads=threads, **options)  # type: ignore[arg-type]
+    chosen = Options(threads=threads, **options)
     return convert.convert(file, out, plan(file, mix, chosen, importance), chosen, importance)
 
 
@@ -151,8 +152,8 @@ def test_importance_of_another_model_is_refused(tmp_path: Path) -> None:
 def test_options_override_the_mix(tmp_path: Path) -> None:
     file = GGUFFile(wide_model().write(tmp_path / "in.gguf"))
 
-    def types(**options: object) -> dict[str, str]:
-        return plan(file, "Q4_K_M", Options(threads=1, **options)).types  # type: ignore[arg-type]
+    def types(**options: Any) -> dict[str, str]:
+        return plan(file, "Q4_K_M", Options(threads=1, **options)).types
 
     assert set(types(pure=True).values()) == {"F32", "Q4_K"}
     assert types(output="Q8_0")["output.weight"] == "Q8_0"

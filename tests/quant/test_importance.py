@@ -46,7 +46,7 @@ def write(path: Path, kind: str = "imatrix", sums: float = 1.0, n_counts: int = 
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
-    path = write(tmp_path / "x.gguf", **changes)  # type: ignore[arg-type]
+    path = write(tmp_path / "x.gguf", **changes)
 
     with pytest.raises(ModelFormatError, match=f"x.gguf: .*{message}"):
         read_importance(path)

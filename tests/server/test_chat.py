@@ -183,7 +183,7 @@ async def test_impossible_logprobs_are_the_wires_word_for_unlikely(
 async def test_messages_of_every_role_reach_the_template(client: ASGIClient, engine: FakeEngine) -> None:
     seen: list[Any] = []
     real = engine.chat_template.render
-    engine.chat_template.render = lambda messages, **kw: seen.append((messages, kw)) or real(messages, **kw)  # type: ignore[method-assign]
+    engine.chat_template.render = lambda messages, **kw: seen.append((messages, kw)) or real(messages, **kw)
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
     messages = [
         {"role": "developer", "content": "be kind"},
@@ -366,7 +366,7 @@ async def test_a_text_that_is_far_too_long_is_refused_by_its_beginning(client: A
         lengths.append(len(text))
         return await real(text, **options)
 
-    engine.encode = encode  # type: ignore[method-assign]
+    engine.encode = encode
     response = await chat(client, messages=[{"role": "user", "content": "x" * 1_000_000}])
     assert error_of(response)["code"] == "context_length_exceeded"
     assert lengths == [16 * engine.n_ctx]
@@ -386,7 +386,7 @@ async def test_requests_that_still_make_their_prompts_count_as_waiting(
         making -= 1
         return "x"
 
-    engine.render_chat = render_chat  # type: ignore[method-assign]
+    engine.render_chat = render_chat
     client, statuses = ASGIClient(make_app()), []
 
     async def one() -> None:

@@ -136,7 +136,7 @@ async def test_a_busy_server_is_asked_again_and_then_answers() -> None:
             engine.busy = seen < 2
             return real()
 
-        engine.statistics = statistics  # type: ignore[method-assign]
+        engine.statistics = statistics
         answer = await client.chat.completions.create(model=MODEL, messages=HELLO)
         assert answer.choices[0].message.content == "Hello, world!"
         assert seen == 2

@@ -159,7 +159,7 @@ def parts(runner: FakeRunner, *, n_ctx: int = 64, n_slots: int = 4, tokenizer: A
 
     tokenizer = tokenizer or FakeTokenizer() if text else None
     return ModelParts(
-        runner=runner,  # type: ignore[arg-type]
+        runner=runner,
         tokenizer=tokenizer,
         chat_template=FakeChatTemplate() if text else None,
         n_ctx=n_ctx,

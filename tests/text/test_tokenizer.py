@@ -202,4 +202,4 @@ def test_a_kind_of_vocabulary_nobody_knows_is_unsupported() -> None:
 def test_an_id_outside_the_vocabulary_is_refused(wrong: object) -> None:
     for ask in (SPM.token_bytes, SPM.token_text, SPM.is_control, lambda i: SPM.decode([i])):
         with pytest.raises(InvalidParameterError, match="outside the vocabulary of 265 tokens"):
-            ask(wrong)  # type: ignore[arg-type]
+            ask(wrong)

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 from quart import Blueprint
 
 from oxillama.assistants.types import Assistant
-from oxillama.server.assistant_lists import paged
+from oxillama.server.assistant_records import deleted, paged, stored
 from oxillama.server.bodies import read_body
-from oxillama.server.pagination import read_list_query
-from oxillama.server.responses import json_response
 from oxillama.server.state import server_state
 from oxillama.server.wire.assistants import CreateAssistant, ModifyAssistant
 from oxillama.storage.ids import new_id
@@ -26,19 +24,19 @@ async def create_assistant() -> Response:
     desk = server_state().require_assistants()
     changes = (await read_body(CreateAssistant)).changes()
     assistant = Assistant(id=new_id("asst"), created_at=desk.store.now(), **changes)
-    return json_response((await desk.in_thread(desk.definitions.create, assistant)).to_wire())
+    return await stored(desk.in_thread, desk.definitions.create, assistant)
 
 
 @blueprint.get("")
 async def list_assistants() -> Response:
     desk = server_state().require_assistants()
-    return await paged(desk.in_thread, desk.definitions.list, read_list_query())
+    return await paged(desk.in_thread, desk.definitions.list)
 
 
 @blueprint.get("/<assistant_id>")
 async def get_assistant(assistant_id: str) -> Response:
     desk = server_state().require_assistants()
-    return json_response((await desk.in_thread(desk.definitions.get, assistant_id)).to_wire())
+    return await stored(desk.in_thread, desk.definitions.get, assistant_id)
 
 
 @blueprint.post("/<assistant_id>")
@@ -46,7 +44,7 @@ async def modify_assistant(assistant_id: str) -> Response:
     """Only the fields that are given change."""
     desk = server_state().require_assistants()
     changes = (await read_body(ModifyAssistant)).changes()
-    return json_response((await desk.in_thread(lambda: desk.definitions.update(assistant_id, **changes))).to_wire())
+    return await stored(desk.in_thread, desk.definitions.update, assistant_id, **changes)
 
 
 @blueprint.delete("/<assistant_id>")
@@ -54,4 +52,4 @@ async def delete_assistant(assistant_id: str) -> Response:
     """Threads and runs of the assistant stay."""
     desk = server_state().require_assistants()
     await desk.in_thread(desk.definitions.delete, assistant_id)
-    return json_response({"id": assistant_id, "object": "assistant.deleted", "deleted": True})
+    return deleted(assistant_id, "assistant")

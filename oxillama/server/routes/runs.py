@@ -9,10 +9,9 @@ from quart import Blueprint, request
 from oxillama.assistants.service import watch
 from oxillama.errors import StateConflictError
 from oxillama.server import sse
-from oxillama.server.assistant_lists import paged
+from oxillama.server.assistant_records import paged, stored
 from oxillama.server.assistant_runs import new_messages, new_run, run_events
 from oxillama.server.bodies import read_body
-from oxillama.server.pagination import read_list_query
 from oxillama.server.responses import json_response
 from oxillama.server.routes.threads import new_thread
 from oxillama.server.state import server_state
@@ -78,7 +77,7 @@ def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> Respons
 @blueprint.get("/<thread_id>/runs")
 async def list_runs(thread_id: str) -> Response:
     desk = server_state().require_assistants()
-    return await paged(desk.in_thread, lambda: desk.store.list_runs(thread_id), read_list_query())
+    return await paged(desk.in_thread, lambda: desk.store.list_runs(thread_id))
 
 
 @blueprint.get("/<thread_id>/runs/<run_id>")
@@ -92,11 +91,8 @@ async def get_run(thread_id: str, run_id: str) -> Response:
 async def modify_run(thread_id: str, run_id: str) -> Response:
     """Only the metadata can change."""
     desk = server_state().require_assistants()
-    metadata = (await read_body(ModifyMetadata)).metadata
-    if metadata is None:
-        return await get_run(thread_id, run_id)
-    run = await desk.in_thread(lambda: desk.store.update_run(thread_id, run_id, metadata=metadata))
-    return json_response(run.to_wire())
+    changes = (await read_body(ModifyMetadata)).changes()
+    return await stored(desk.in_thread, desk.store.update_run, thread_id, run_id, **changes)
 
 
 @blueprint.post("/<thread_id>/runs/<run_id>/cancel")

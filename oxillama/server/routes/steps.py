@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from quart import Blueprint
 
-from oxillama.server.assistant_lists import paged
-from oxillama.server.pagination import read_list_query
-from oxillama.server.responses import json_response
+from oxillama.server.assistant_records import paged, stored
 from oxillama.server.state import server_state
 
 if TYPE_CHECKING:
@@ -20,10 +18,10 @@ blueprint = Blueprint("steps", __name__, url_prefix="/v1/threads/<thread_id>/run
 @blueprint.get("")
 async def list_steps(thread_id: str, run_id: str) -> Response:
     desk = server_state().require_assistants()
-    return await paged(desk.in_thread, lambda: desk.store.list_steps(thread_id, run_id), read_list_query())
+    return await paged(desk.in_thread, lambda: desk.store.list_steps(thread_id, run_id))
 
 
 @blueprint.get("/<step_id>")
 async def get_step(thread_id: str, run_id: str, step_id: str) -> Response:
     desk = server_state().require_assistants()
-    return json_response((await desk.in_thread(desk.store.get_step, thread_id, run_id, step_id)).to_wire())
+    return await stored(desk.in_thread, desk.store.get_step, thread_id, run_id, step_id)

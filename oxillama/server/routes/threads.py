@@ -8,9 +8,9 @@ import msgspec
 from quart import Blueprint
 
 from oxillama.assistants.types import Thread, ThreadMessage
+from oxillama.server.assistant_records import deleted, stored
 from oxillama.server.assistant_runs import new_messages
 from oxillama.server.bodies import read_body
-from oxillama.server.responses import json_response
 from oxillama.server.state import server_state
 from oxillama.server.wire.assistants import CreateThread, ModifyThread, check_resources
 from oxillama.storage.ids import new_id
@@ -33,26 +33,24 @@ def new_thread(wire: CreateThread, now: int, path: str = "") -> tuple[Thread, li
 async def create_thread() -> Response:
     desk = server_state().require_assistants()
     thread, messages = new_thread(await read_body(CreateThread), desk.store.now())
-    return json_response((await desk.in_thread(desk.store.create_thread, thread, messages)).to_wire())
+    return await stored(desk.in_thread, desk.store.create_thread, thread, messages)
 
 
 @blueprint.get("/<thread_id>")
 async def get_thread(thread_id: str) -> Response:
     desk = server_state().require_assistants()
-    return json_response((await desk.in_thread(desk.store.get_thread, thread_id)).to_wire())
+    return await stored(desk.in_thread, desk.store.get_thread, thread_id)
 
 
 @blueprint.post("/<thread_id>")
 async def modify_thread(thread_id: str) -> Response:
     desk = server_state().require_assistants()
-    wire = await read_body(ModifyThread)
-    check_resources(wire.tool_resources)
-    changes = {name: value for name, value in msgspec.to_builtins(wire).items() if value is not None}
-    return json_response((await desk.in_thread(lambda: desk.store.update_thread(thread_id, **changes))).to_wire())
+    changes = (await read_body(ModifyThread)).changes()
+    return await stored(desk.in_thread, desk.store.update_thread, thread_id, **changes)
 
 
 @blueprint.delete("/<thread_id>")
 async def delete_thread(thread_id: str) -> Response:
     """A run that is at work on the thread ends with it."""
     await server_state().require_assistants().delete_thread(thread_id)
-    return json_response({"id": thread_id, "object": "thread.deleted", "deleted": True})
+    return deleted(thread_id, "thread")

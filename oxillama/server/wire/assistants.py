@@ -103,6 +103,10 @@ class ModifyMetadata(msgspec.Struct, kw_only=True):
 
     metadata: Metadata | None = None
 
+    def changes(self) -> dict[str, Any]:
+        """The fields that were given, as they are stored."""
+        return _given(self)
+
 
 class CreateThread(msgspec.Struct, kw_only=True):
     messages: list[CreateMessage] | None = None
@@ -113,6 +117,11 @@ class CreateThread(msgspec.Struct, kw_only=True):
 class ModifyThread(msgspec.Struct, kw_only=True):
     tool_resources: ToolResources | None = None
     metadata: Metadata | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were given, as they are stored. Raises APIError."""
+        check_resources(self.tool_resources)
+        return _given(self)
 
 
 class ModifyAssistant(msgspec.Struct, kw_only=True):
@@ -133,7 +142,7 @@ class ModifyAssistant(msgspec.Struct, kw_only=True):
         check_tools(self.tools)
         check_resources(self.tool_resources)
         check_format(self.response_format)
-        return {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
+        return _given(self)
 
 
 class CreateAssistant(ModifyAssistant, kw_only=True):
@@ -232,3 +241,7 @@ def _text_of(part: ContentPart, path: str) -> str:
     if part.text is None:
         raise missing_parameter(f"{path}.text")
     return part.text
+
+
+def _given(wire: msgspec.Struct) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.to_builtins(wire).items() if value is not None}
