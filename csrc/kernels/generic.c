@@ -32,7 +32,7 @@ static int plane_at(int bits, const uint8_t *plane, int i, int lane)
 static int value_at(const oxi_matrix *m, const uint8_t *group, int col, int row)
 {
     const oxi_pack_traits *t = &oxi_traits[m->pack];
-    const int i = col / 4, lane = 4 * row + col % 4, low = t->bits >= 4 ? 4 : t->bits >= 2 ? 2 : 1;
+    const int i = col / 16 * 4 + col % 4, lane = 4 * row + col / 4 % 4, low = t->bits >= 4 ? 4 : t->bits >= 2 ? 2 : 1;
     int code = t->bits == 8 ? group[64 * i + lane] : plane_at(low, group, i, lane);
     if (t->bits > low && t->bits < 8) code |= plane_at(t->bits - low, group + 64 * low, i, lane) << low;
     if (t->bits == 1) code *= 2;
@@ -97,8 +97,9 @@ static void add_chunk(oxi_pack pack, const plain_chunk *w, int n_groups, const o
         const float d = x->d[g * group / OXI_GROUP];
         int dot[OXI_PANEL] = {0}, all = 0;
         for (int col = g * group; col < (g + 1) * group; col++) {
-            all += x->q[col];
-            for (int r = 0; r < OXI_PANEL; r++) dot[r] += w->value[col][r] * x->q[col];
+            const int q = x->q[(col & ~15) | (col & 3) << 2 | (col >> 2 & 3)];
+            all += q;
+            for (int r = 0; r < OXI_PANEL; r++) dot[r] += w->value[col][r] * q;
         }
         for (int r = 0; r < OXI_PANEL; r++)
             if (own_scale) sum[r] += (float)dot[r] * (w->scale[g][r] * d) - w->minimum[g][r] * ((float)all * d);

@@ -2,7 +2,7 @@
  *
  * Packed weights. A matrix [n_rows, n_cols] is cut into panels of 16 rows. Inside a panel the columns run in blocks of
  * 32 or 256 (the file format's own block), and a block holds the codes of all 16 rows interleaved so that one 32-bit lane
- * of a SIMD register holds 4 consecutive columns of one row: register r of a block is [row 0: c0 c1 c2 c3][row 1: …]…
+ * of a SIMD register holds 4 columns of one row, and register r of a block is [row 0: 4 columns][row 1: the same 4]…
  * Sixteen lanes are one 512-bit register, two of 256 bits or four of 128: every instruction set reads the same bytes.
  * A dot product then needs no shuffle and no horizontal sum: unsigned weight codes times signed activations broadcast
  * four bytes at a time. After (or before) a block's codes come its scales and minima, 16 rows side by side.

@@ -4,9 +4,11 @@
  *
  * A panel is its chunks one after the other. A chunk is the codes of its groups, then the tail: scales and minima.
  *
- *   codes of a group, 64-byte registers, lane = row (0..15), byte in lane = column mod 4:
- *     code register i, i = 0..7, holds columns 4i..4i+3 of the group. Codes of fewer bits than eight lie in planes, the
- *     lower bits first; b bits take b registers:
+ *   codes of a group, 64-byte registers, lane = row (0..15):
+ *     code register 4h + k (h = 0, 1; k = 0..3) holds columns 16h + k, + 4, + 8, + 12 of the group, so that the bits of
+ *     four neighbours (registers 4h .. 4h + 3) meet in one byte of a 2-bit plane, as entries of codebooks need. Prepared
+ *     activations lie in the same order. Codes of fewer bits than eight lie in planes, the lower bits first; b bits take
+ *     b registers:
  *     8-bit plane   8 registers: the codes
  *     4-bit plane   4 registers: register j = code register j in the low nibbles, code register 4 + j in the high ones
  *     2-bit plane   2 registers: bits 2(i % 4).. of register i / 4 are code register i's
@@ -41,7 +43,7 @@
 #define OXI_ACT_PADDING 7
 
 typedef struct oxi_act_record {
-    int8_t q[OXI_CHUNK];    /* -127..127 */
+    int8_t q[OXI_CHUNK];    /* -127..127; in the order of code registers */
     float d[8];             /* Q8_32: one per group of 32. Q8_256: d[0]. NaN where the input was not finite. */
     int32_t negsum[16];     /* minus the sum of q per 16 columns */
     union {

@@ -152,6 +152,20 @@ static size_t put_plane(const lanes *code, int first, int bits, uint8_t *dst)
     return sizeof(lanes) * (size_t)bits;
 }
 
+/* Four registers of four consecutive columns each become four of every fourth column: transposed bytes. */
+static void order_columns(lanes w[4])
+{
+    const uint32_t even = 0x00ff00ff, odd = 0xff00ff00, low = 0x0000ffff;
+    for (int r = 0; r < OXI_PANEL; r++) {
+        const uint32_t a = (w[0][r] & even) | (w[1][r] & even) << 8, b = (w[0][r] >> 8 & even) | (w[1][r] & odd);
+        const uint32_t c = (w[2][r] & even) | (w[3][r] & even) << 8, d = (w[2][r] >> 8 & even) | (w[3][r] & odd);
+        w[0][r] = (a & low) | c << 16;
+        w[1][r] = (b & low) | d << 16;
+        w[2][r] = a >> 16 | (c & ~low);
+        w[3][r] = b >> 16 | (d & ~low);
+    }
+}
+
 /* The codes of one group; `dst` is oxi_group_bytes long. Four columns travel as one 32-bit lane. */
 static void interleave_group(oxi_pack pack, const chunk_rows *rows, int g, uint8_t *dst)
 {
@@ -161,6 +175,8 @@ static void interleave_group(oxi_pack pack, const chunk_rows *rows, int g, uint8
         memcpy(c, rows->code[r] + g * OXI_GROUP, sizeof c);
         for (int i = 0; i < 8; i++) code[i][r] = c[i];
     }
+    order_columns(code);
+    order_columns(code + 4);
     const int bits = oxi_traits[pack].bits;
     if (bits == 8) {
         memcpy(dst, code, sizeof code);

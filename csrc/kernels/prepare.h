@@ -33,6 +33,15 @@ static inline float quantise_span(const float *x, int n, int8_t *q)
     return top / 127.0f;
 }
 
+/* Sixteen columns in the order of code registers (layout.h): a transposition of four by four. */
+static inline void order_columns(int8_t *q)
+{
+    int8_t to[16];
+    for (int k = 0; k < 4; k++)
+        for (int b = 0; b < 4; b++) to[4 * k + b] = q[4 * b + k];
+    memcpy(q, to, sizeof to);
+}
+
 static inline int sum_of(const int8_t *q, int n)
 {
     int sum = 0;
@@ -54,6 +63,7 @@ static inline void prepare_record(const float *x, int cols, bool per_group, oxi_
         if (per_group) r->negsum32[g] = -(a + b);
         else r->sum[g] = (int16_t)(a + b);
     }
+    for (int at = 0; at < cols; at += 16) order_columns(r->q + at);
 }
 
 static inline void prepare_quantised(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
