@@ -109,9 +109,8 @@ static void add_chunk(oxi_pack pack, const plain_chunk *w, int n_groups, const o
     for (int r = 0; r < OXI_PANEL; r++) {
         float minima = 0.0f;
         if (traits->tail == OXI_TAIL_SIX_BIT)
-            for (int g = 0; g < 8; g++) minima += w->minimum[g][r] * (float)x->sum[g];
-        sum[r] += part[r] * x->d[0];
-        sum[r] -= minima * (w->dmin[r] * x->d[0]);
+            for (int g = 0; g < 8; g++) minima += w->minimum[g][r] * (float)x->sum32[g];
+        sum[r] += (part[r] - minima * w->dmin[r]) * x->d[0];
     }
 }
 

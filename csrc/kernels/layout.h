@@ -45,11 +45,9 @@
 typedef struct oxi_act_record {
     int8_t q[OXI_CHUNK];    /* -127..127; in the order of code registers */
     float d[8];             /* Q8_32: one per group of 32. Q8_256: d[0]. NaN where the input was not finite. */
-    int32_t negsum[16];     /* minus the sum of q per 16 columns */
-    union {
-        int32_t negsum32[8]; /* Q8_32: minus the sum of q per 32 columns */
-        int16_t sum[8];      /* Q8_256: the sum of q per 32 columns */
-    };
+    int16_t sum16[16];      /* the sum of q per 16 columns */
+    int16_t sum32[8];       /* and per 32 */
+    int16_t unused[24];
 } oxi_act_record;
 
 _Static_assert(sizeof(oxi_act_record) == 384, "records are whole cache lines");
@@ -72,7 +70,7 @@ typedef struct oxi_pack_traits {
 
 /* 1-bit codes are read as 0 and 2, so that the zero between them is a whole number. */
 static const oxi_pack_traits oxi_traits[OXI_PACK_COUNT] = {
-    [OXI_PACK_Q4_32] = {4, 32, 32, 3, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
+    [OXI_PACK_Q4_32] = {4, 32, 32, 3, false, OXI_TAIL_HALF, OXI_ACT_Q8_256},
     [OXI_PACK_Q8_32] = {8, 32, 32, 7, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
     [OXI_PACK_Q4_256] = {4, 32, 32, -1, false, OXI_TAIL_SIX_BIT, OXI_ACT_Q8_256},
     [OXI_PACK_Q5_256] = {5, 32, 32, -1, false, OXI_TAIL_SIX_BIT, OXI_ACT_Q8_256},
@@ -83,13 +81,13 @@ static const oxi_pack_traits oxi_traits[OXI_PACK_COUNT] = {
     [OXI_PACK_T4_32] = {4, 32, 32, 7, true, OXI_TAIL_HALF, OXI_ACT_Q8_32},
     [OXI_PACK_T4_E8M0] = {4, 32, 32, 7, true, OXI_TAIL_E8M0, OXI_ACT_Q8_32},
     [OXI_PACK_T4_E4M3] = {4, 16, 16, 7, true, OXI_TAIL_E4M3, OXI_ACT_Q8_32},
-    [OXI_PACK_T4_256] = {4, 32, 32, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_32},
-    [OXI_PACK_T3_256] = {3, 32, 32, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_32},
-    [OXI_PACK_T3_256_16] = {3, 16, 16, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_32},
+    [OXI_PACK_T4_256] = {4, 32, 32, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_256},
+    [OXI_PACK_T3_256] = {3, 32, 32, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_256},
+    [OXI_PACK_T3_256_16] = {3, 16, 16, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_256},
     [OXI_PACK_Q2_256_16] = {2, 16, 16, -1, false, OXI_TAIL_FOUR_BIT, OXI_ACT_Q8_32},
     [OXI_PACK_Q2_64] = {2, 32, 64, 0, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
     [OXI_PACK_Q1_128] = {1, 32, 128, 0, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
-    [OXI_PACK_Q8_256] = {8, 32, 32, 7, false, OXI_TAIL_FLOAT, OXI_ACT_Q8_32},
+    [OXI_PACK_Q8_256] = {8, 32, 32, 7, false, OXI_TAIL_FLOAT, OXI_ACT_Q8_256},
 };
 
 /* Places in the tails of a whole chunk. */

@@ -12,20 +12,20 @@
 
 #include <math.h>
 
-static inline float quantise_span(const float *x, int n, int8_t *q)
+static inline float quantise_span(const float *x, unsigned n, int8_t *q)
 {
     uint32_t most = 0;
-    for (int i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++) {
         const uint32_t body = oxi_float_bits(x[i]) & 0x7fffffffu;
         most = body > most ? body : most;
     }
     const float top = oxi_bits_float(most);
     if (most >= 0x7f800000u || top < 0x1p-100f) {
-        memset(q, 0, (size_t)n);
+        memset(q, 0, n);
         return most >= 0x7f800000u ? NAN : 0.0f;
     }
     const float inverse = 127.0f / top;
-    for (int i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++) {
         /* Adding 1.5 * 2^23 rounds to an integer that then sits in the low bits. */
         const uint32_t bits = oxi_float_bits(x[i] * inverse + 12582912.0f);
         q[i] = (int8_t)(uint8_t)bits;
@@ -55,13 +55,12 @@ static inline void prepare_record(const float *x, int cols, bool per_group, oxi_
     if (per_group)
         for (int g = 0; g < cols / OXI_GROUP; g++) r->d[g] = quantise_span(x + g * 32, 32, r->q + g * 32);
     else
-        r->d[0] = quantise_span(x, OXI_CHUNK, r->q); /* formats of 256 have no shorter chunk */
+        r->d[0] = quantise_span(x, (unsigned)cols, r->q);
     for (int g = 0; g < cols / OXI_GROUP; g++) {
         const int a = sum_of(r->q + 32 * g, 16), b = sum_of(r->q + 32 * g + 16, 16);
-        r->negsum[2 * g] = -a;
-        r->negsum[2 * g + 1] = -b;
-        if (per_group) r->negsum32[g] = -(a + b);
-        else r->sum[g] = (int16_t)(a + b);
+        r->sum16[2 * g] = (int16_t)a;
+        r->sum16[2 * g + 1] = (int16_t)b;
+        r->sum32[g] = (int16_t)(a + b);
     }
     for (int at = 0; at < cols; at += 16) order_columns(r->q + at);
 }

@@ -5,8 +5,7 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
                    const oxi_act_record *x, int64_t stride, int n_tokens, float *out, int64_t ldo)
 {
     v_f32 sum[TILE_VECTORS][MAX_TOKENS];
-    UNROLL for (int v = 0; v < panels * STRIPS; v++)
-        UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32){0};
+    zero(panels * STRIPS, tokens, sum);
     const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
     const constants k = constants_of(pack, m);
     size_t at = 0;
@@ -20,7 +19,10 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
                            .tail = panel + at + (size_t)n_groups * oxi_group_bytes(pack),
                            .ahead = ahead_of(m, panel, at, panels)};
         }
-        add_chunk(pack, &k, false, panels * STRIPS, tokens, w, x, n_groups, sum);
+        v_f32 part[TILE_VECTORS][MAX_TOKENS];
+        zero(panels * STRIPS, tokens, part);
+        add_groups(pack, &k, false, panels * STRIPS, tokens, w, x, n_groups, has_parts(pack) ? part : sum);
+        if (has_parts(pack)) close_chunk(pack, false, panels * STRIPS, tokens, w, x, part, sum);
         at += oxi_chunk_bytes(pack, n_groups);
     }
     float rows[MAX_TOKENS][TILE_ROWS];
@@ -28,7 +30,7 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
         UNROLL for (int t = 0; t < tokens; t++) store_f32(rows[t] + LANES * v, sum[v][t]);
     for (int i = 0; i < n_panels; i++)
         for (int t = 0; t < n_tokens; t++)
-            memcpy(out + t * ldo + (p + i) * OXI_PANEL, rows[t] + OXI_PANEL * i, (size_t)rows_of(m, p + i) * sizeof(float));
+            store_panel(out + t * ldo + (p + i) * OXI_PANEL, rows[t] + OXI_PANEL * i, rows_of(m, p + i));
 }
 
 #define DIRECT_CASE(n)                                                                                                 \

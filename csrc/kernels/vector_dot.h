@@ -35,17 +35,17 @@ INLINE const uint8_t *ahead_of(const oxi_matrix *m, const uint8_t *panel, size_t
     return at + AHEAD < m->panel_bytes ? ahead : ahead + (size_t)(together - 1) * m->panel_bytes;
 }
 
-/* Minus the activations' sum over a scale group. */
-INLINE const int32_t *negsum_of(oxi_pack pack, const oxi_act_record *x, int group)
+/* The activations' sum over a scale group. */
+INLINE int sum_over(oxi_pack pack, const oxi_act_record *x, int group)
 {
-    return group_of(pack) == 32 ? &x->negsum32[group] : &x->negsum[group];
+    return group_of(pack) == 32 ? x->sum32[group] : x->sum16[group];
 }
 
 /* What a scale group's integer sum starts from: minus the zero point times the activations' sum. */
 INLINE v_i32 start_of(oxi_pack pack, const oxi_act_record *x, int group)
 {
     const int shift = SIGNED_BYTES && bits_of(pack) == 8 ? -1 : oxi_traits[pack].zero_shift;
-    return shift < 0 ? (v_i32){0} : every_lane(negsum_of(pack, x, group)) << shift;
+    return shift < 0 ? (v_i32){0} : every_int(-sum_over(pack, x, group) * (1 << shift));
 }
 
 /* dot[v][t] += the products of code registers [first, first + n) of a group; v runs over the strips of the panels. */
@@ -97,12 +97,12 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
             const v_f32 least = open ? load_f32(w[v / STRIPS].open->least[sg] + LANES * (v % STRIPS))
                                      : read_minimum(pack, w[v / STRIPS].tail, sg, v % STRIPS);
             UNROLL for (int t = 0; t < tokens; t++)
-                sum[v][t] = multiply_add(least, every_f32((float)*negsum_of(pack, x + t, sg) * x[t].d[group]), sum[v][t]);
+                sum[v][t] = multiply_add(least, every_f32(-(float)sum_over(pack, x + t, sg) * x[t].d[group]), sum[v][t]);
         }
     }
 }
 
-/* The chunk's end for formats of 256: sum + part * d - minima * (dmin * d). */
+/* The chunk's end for formats of 256: sum + (part - minima * dmin) * d. */
 INLINE void close_chunk(oxi_pack pack, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x,
                         const v_f32 part[TILE_VECTORS][MAX_TOKENS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
@@ -119,34 +119,37 @@ INLINE void close_chunk(oxi_pack pack, bool open, int vectors, int tokens, const
                         : load_half(from->tail + OXI_SIX_DMIN + 2 * LANES * strip);
         }
         UNROLL for (int t = 0; t < tokens; t++) {
-            const v_f32 d = every_f32(x[t].d[0]);
-            sum[v][t] = multiply_add(part[v][t], d, sum[v][t]);
-            if (!has_minima(pack)) continue;
-            v_i32 dot = {0};
-            UNROLL for (int p = 0; p < 4; p++) dot = dot2(dot, minima[p], (v_i16)every_lane(x[t].sum + 2 * p));
-            sum[v][t] = multiply_add(to_float(dot), -(dmin * d), sum[v][t]);
+            v_f32 whole = part[v][t];
+            if (has_minima(pack)) {
+                v_i32 dot = {0};
+                UNROLL for (int p = 0; p < 4; p++) dot = dot2(dot, minima[p], (v_i16)every_lane(x[t].sum32 + 2 * p));
+                whole = multiply_add(to_float(dot), -dmin, whole);
+            }
+            sum[v][t] = multiply_add(whole, every_f32(x[t].d[0]), sum[v][t]);
         }
     }
 }
 
-/* sum += a chunk of `vectors` strips of rows times `tokens` records. */
-INLINE void add_chunk(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int n_groups,
-                      v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+/* All groups of a chunk of `vectors` strips of rows times `tokens` records, added to `sum`: the result itself where
+ * groups have whole scales, else the chunk's part, which close_chunk adds to the result. */
+INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
+                       const oxi_act_record *x, int n_groups, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     const size_t group_bytes = oxi_group_bytes(pack);
-    v_f32 d[TILE_VECTORS], part[TILE_VECTORS][MAX_TOKENS];
-    UNROLL for (int v = 0; v < vectors; v++) {
-        d[v] = open ? (v_f32){0} : read_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
-        UNROLL for (int t = 0; t < tokens; t++) part[v][t] = (v_f32){0};
-    }
+    v_f32 d[TILE_VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) d[v] = open ? (v_f32){0} : read_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
     for (int g = 0; g < n_groups; g++) {
         if (!open)
             UNROLL for (int i = 0; i < vectors / STRIPS; i++)
                 fetch(w[i].ahead + (size_t)g * group_bytes, group_bytes);
-        add_group(pack, k, open, vectors, tokens, w, x, g, d, scale_per_group(pack) ? sum : part);
+        add_group(pack, k, open, vectors, tokens, w, x, g, d, sum);
     }
     if (!open)
-        UNROLL for (int i = 0; i < vectors / STRIPS; i++) 
+        UNROLL for (int i = 0; i < vectors / STRIPS; i++)
                 fetch(w[i].ahead + (size_t)n_groups * group_bytes, oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
-    if (!scale_per_group(pack)) close_chunk(pack, open, vectors, tokens, w, x, part, sum);
+}
+
+INLINE void zero(int vectors, int tokens, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+{
+    UNROLL for (int v = 0; v < vectors; v++) UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32){0};
 }

@@ -46,10 +46,16 @@ INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const oxi_ac
 {
     chunk w[TILE_PANELS];
     UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i};
-    v_f32 sum[TILE_VECTORS][MAX_TOKENS];
+    v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
+    /* The sums so far are read when the part is complete: both and the integer sums do not fit the registers. */
+    if (has_parts(pack)) {
+        zero(TILE_VECTORS, tokens, part);
+        add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, n_groups, part);
+    }
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = load_f32(sums[t] + LANES * v);
-    add_chunk(pack, NULL, true, TILE_VECTORS, tokens, w, x, n_groups, sum);
+    if (has_parts(pack)) close_chunk(pack, true, TILE_VECTORS, tokens, w, x, part, sum);
+    else add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, n_groups, sum);
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) store_f32(sums[t] + LANES * v, sum[v][t]);
 }
@@ -90,6 +96,8 @@ TILED(Q6_256)
 TILED(Q5_32_MIN)
 TILED(Q2_256_16)
 TILED(T3_256_16)
+TILED(Q8_256)
+TILED(T4_E4M3)
 
 INLINE void tile_opened(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups)
 {
@@ -101,18 +109,20 @@ INLINE void tile_opened(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_
     case OXI_PACK_Q6_256: tile_chunk_Q6_256(r, n_tiles, x0, n_tokens, n_groups); break;
     case OXI_PACK_Q5_32_MIN: tile_chunk_Q5_32_MIN(r, n_tiles, x0, n_tokens, n_groups); break;
     case OXI_PACK_Q2_256_16: tile_chunk_Q2_256_16(r, n_tiles, x0, n_tokens, n_groups); break;
-    default: tile_chunk_T3_256_16(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_T3_256_16: tile_chunk_T3_256_16(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_Q8_256: tile_chunk_Q8_256(r, n_tiles, x0, n_tokens, n_groups); break;
+    default: tile_chunk_T4_E4M3(r, n_tiles, x0, n_tokens, n_groups); break;
     }
 }
 
 static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const float *sums, int64_t t0, int n_tokens, float *out,
                         int64_t ldo)
 {
-    for (int i = 0; i < n_panels; i++) {
-        const float *from = sums + (size_t)(i / TILE_PANELS) * (ROUND_TOKENS + MAX_TOKENS) * TILE_ROWS + i % TILE_PANELS * OXI_PANEL;
-        for (int t = 0; t < n_tokens; t++)
-            memcpy(out + (t0 + t) * ldo + (p0 + i) * OXI_PANEL, from + (size_t)t * TILE_ROWS,
-                   (size_t)rows_of(m, p0 + i) * sizeof(float));
+    /* Token by token: one lies a whole row of `out` behind the other, on another page. */
+    for (int t = 0; t < n_tokens; t++)
+        for (int i = 0; i < n_panels; i++) {
+            const float *from = sums + (size_t)(i / TILE_PANELS) * (ROUND_TOKENS + MAX_TOKENS) * TILE_ROWS + i % TILE_PANELS * OXI_PANEL;
+            store_panel(out + (t0 + t) * ldo + (p0 + i) * OXI_PANEL, from + (size_t)t * TILE_ROWS, rows_of(m, p0 + i));
     }
 }
 

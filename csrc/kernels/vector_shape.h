@@ -22,9 +22,9 @@ INLINE bool has_group_minima(oxi_pack pack)
 /* The pack whose kernel multiplies an opened chunk. Many share one, to which their codes are moved when opened. */
 INLINE oxi_pack opened_as(oxi_pack pack)
 {
-    if (has_parts(pack) || pack == OXI_PACK_Q4_32) return pack;
     if (has_group_minima(pack)) return group_of(pack) == 16 ? OXI_PACK_Q2_256_16 : OXI_PACK_Q5_32_MIN;
-    return group_of(pack) == 16 ? OXI_PACK_T3_256_16 : OXI_PACK_Q8_32;
+    if (has_parts(pack)) return has_table(pack) && group_of(pack) == 32 ? OXI_PACK_Q8_256 : pack;
+    return group_of(pack) == 16 ? OXI_PACK_T4_E4M3 : OXI_PACK_Q8_32;
 }
 
 /* Bits of what read_codes gives. */
@@ -48,6 +48,13 @@ static int rows_of(const oxi_matrix *m, int64_t panel)
     return (int)(left < OXI_PANEL ? left : OXI_PANEL);
 }
 
+/* A panel's results for one token, without the rows that only fill it up. */
+INLINE void store_panel(float *out, const float *rows, int n_rows)
+{
+    if (n_rows == OXI_PANEL) memcpy(out, rows, OXI_PANEL * sizeof(float)); /* a size that the compiler knows: no call */
+    else memcpy(out, rows, (size_t)n_rows * sizeof(float));
+}
+
 _Static_assert(TILE_TOKENS % 2 == 0 && TILE_TOKENS <= MAX_TOKENS && TILE_TOKENS_256 % 2 == 0 && TILE_TOKENS_256 <= MAX_TOKENS,
                "tiles have kernels");
 _Static_assert(DIRECT_TOKENS <= MAX_TOKENS && DIRECT_TOKENS_256 <= MAX_TOKENS &&
@@ -63,10 +70,8 @@ INLINE int kernel_tokens(int n, int most)
     return up < most ? up : most;
 }
 
-/* The two packs of the commonest files have kernels for more tokens; the others are content with fewer, which is less to
- * compile. */
-INLINE bool is_common(oxi_pack pack) { return pack == OXI_PACK_Q4_32 || pack == OXI_PACK_Q8_32; }
-INLINE int direct_tokens(oxi_pack pack) { return is_common(pack) ? DIRECT_TOKENS : DIRECT_TOKENS_256; }
+/* Q8_0 has kernels for more tokens; the others are content with fewer, which is less to compile. */
+INLINE int direct_tokens(oxi_pack pack) { return pack == OXI_PACK_Q8_32 ? DIRECT_TOKENS : DIRECT_TOKENS_256; }
 INLINE int tile_tokens(oxi_pack pack) { return has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS; }
 
 /* Tokens to take at a time, at most `most`: 8 of at most 6 are better two fours than a six and a two. */

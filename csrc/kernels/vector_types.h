@@ -51,6 +51,7 @@ INLINE v_i32 every_lane(const void *p)
     return x - (v_i32){0};
 }
 
+INLINE v_i32 every_int(int32_t x) { return x - (v_i32){0}; }
 INLINE v_f32 every_f32(float x) { return x - (v_f32){0}; }
 INLINE v_f32 to_float(v_i32 v) { return __builtin_convertvector(v, v_f32); }
 
