@@ -8,6 +8,7 @@ import sys
 import typer
 
 from oxillama.cli.bench import bench
+from oxillama.cli.chat.command import chat
 from oxillama.cli.guard import guarded
 from oxillama.cli.imatrix import imatrix
 from oxillama.cli.info import info
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, serve, info, tokenize, bench, quantize, imatrix, perplexity, version):
+for command in (run, chat, serve, info, tokenize, bench, quantize, imatrix, perplexity, version):
     app.command()(guarded(command))
 
 

@@ -20,7 +20,7 @@ def bench(
     json: options.Json = False,
 ) -> None:
     """Measure prefill and decode. Decode speed is of all sequences together; sampling is not part of it."""
-    path = options.require_model(model)
+    path = options.model_or_embedded(model, "bench")
 
     from oxillama.cli.measure import measure
     from oxillama.cli.output import print_json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from oxillama.engine.types import GenerationRequest, SamplingParams, Timings, Us
 
 @dataclass(slots=True)
 class Completion:
-    """A finished completion. `ids` are all generated tokens, the one that ended the text included."""
+    """A completion, finished or under way. `ids` are all generated tokens, the one that ended the text included."""
 
     prompt_ids: tuple[int, ...]
     ids: list[int] = field(default_factory=list)
@@ -40,28 +40,32 @@ class Completion:
                 "queue_s": self.timings.queue_s,
                 "prefill_s": self.timings.prefill_s,
                 "decode_s": self.timings.decode_s,
-                "prefill_tok_s": _rate(self.usage.prompt_tokens - self.usage.cached_tokens, self.timings.prefill_s),
-                "decode_tok_s": _rate(decoded, self.timings.decode_s),
+                "prefill_tok_s": rate(self.usage.prompt_tokens - self.usage.cached_tokens, self.timings.prefill_s),
+                "decode_tok_s": rate(decoded, self.timings.decode_s),
             },
         }
 
 
-def _rate(count: int, seconds: float) -> float | None:
+def rate(count: int, seconds: float) -> float | None:
     return count / seconds if count > 0 and seconds > 0 else None
 
 
 async def complete(
-    engine: EngineLike, prompt_ids: Sequence[int], sampling: SamplingParams, write: Callable[[str], None]
+    engine: EngineLike, done: Completion, sampling: SamplingParams, write: Callable[[str], None]
 ) -> Completion:
-    """Generate, handing every piece of text to `write` as soon as it is certain."""
-    done = Completion(tuple(prompt_ids))
+    """Continue `done.prompt_ids`, handing every piece of text to `write` as soon as it is certain.
+
+    `done` is filled on the way, so that who cancels this has what there was until then; `finish_reason` is None then.
+    """
     async with engine.generate(GenerationRequest(prompt_ids=done.prompt_ids, sampling=sampling)) as stream:
-        async for event in stream:
-            if event.token_id is not None:
-                done.ids.append(event.token_id)
-            if event.text:
-                done.text += event.text
-                write(event.text)
-            done.finish_reason = event.finish_reason or done.finish_reason
-        done.usage, done.timings = stream.usage, stream.timings
+        try:
+            async for event in stream:
+                if event.token_id is not None:
+                    done.ids.append(event.token_id)
+                if event.text:
+                    done.text += event.text
+                    write(event.text)
+                done.finish_reason = event.finish_reason or done.finish_reason
+        finally:
+            done.usage, done.timings = stream.usage, stream.timings
     return done

@@ -7,7 +7,7 @@ from oxillama.cli import options
 
 def info(model: options.Model = None, json: options.Json = False) -> None:
     """Check a whole model without touching its weights, and describe it. What passes here can be run and served."""
-    path = options.require_model(model)
+    path = options.model_or_embedded(model, "info")
 
     from dataclasses import asdict
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,18 @@ CtxSize = Annotated[
     int | None,
     typer.Option("--ctx-size", "-c", min=1, show_default="the model's, within reason", help="Tokens of context."),
 ]
+Temp = Annotated[float, typer.Option("--temp", help="Temperature; 0 always takes the likeliest token.")]
+TopK = Annotated[int, typer.Option(help="Choose among the K likeliest; 0: all.")]
+TopP = Annotated[float, typer.Option(help="Choose among the likeliest that together have this probability.")]
+MinP = Annotated[float, typer.Option(help="Drop what is less likely than this share of the likeliest.")]
+RepeatPenalty = Annotated[float, typer.Option(help="Divide the odds of recent tokens; 1: off.")]
+RepeatLastN = Annotated[int, typer.Option(help="How many recent tokens penalties see; -1: all.")]
+FrequencyPenalty = Annotated[float, typer.Option(help="Subtracted for each time a token was used.")]
+PresencePenalty = Annotated[float, typer.Option(help="Subtracted once if a token was used.")]
+Seed = Annotated[int | None, typer.Option("--seed", "-s", help="For a repeatable result.", show_default=False)]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", "-n", min=0, help="Stop after so many.", show_default="the context")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Special = Annotated[
     bool, typer.Option("--special", help="Let special tokens written out in the text stand for themselves.")
@@ -36,3 +49,17 @@ def require_model(model: Path | None) -> Path:
     if model is None:
         usage_error(NO_MODEL)
     return model
+
+
+def model_or_embedded(model: Path | None, command: str) -> Path:
+    """The model to use; without one the embedded model, after a line on stderr that says so and how to have another.
+
+    Raises FileNotFoundError, which says what to do, where this installation came without it.
+    """
+    if model is not None:
+        return model
+    from oxillama.embedded import model_path, notice
+
+    path = model_path()
+    print(f"oxillama: {notice(command)}", file=sys.stderr, flush=True)
+    return path

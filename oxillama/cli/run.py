@@ -25,22 +25,16 @@ def run(
     prompt_ids: Annotated[
         str | None, typer.Option(metavar="1,2,3", help="Token ids in place of a text.", show_default=False)
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", "-n", min=0, help="Stop after so many.", show_default="the context")
-    ] = None,
-    temp: Annotated[float, typer.Option("--temp", help="Temperature; 0 always takes the likeliest token.")] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Choose among the K likeliest; 0: all.")] = 40,
-    top_p: Annotated[
-        float, typer.Option(help="Choose among the likeliest that together have this probability.")
-    ] = 0.95,
-    min_p: Annotated[float, typer.Option(help="Drop what is less likely than this share of the likeliest.")] = 0.05,
-    repeat_penalty: Annotated[float, typer.Option(help="Divide the odds of recent tokens; 1: off.")] = 1.0,
-    repeat_last_n: Annotated[int, typer.Option(help="How many recent tokens penalties see; -1: all.")] = 64,
-    frequency_penalty: Annotated[float, typer.Option(help="Subtracted for each time a token was used.")] = 0.0,
-    presence_penalty: Annotated[float, typer.Option(help="Subtracted once if a token was used.")] = 0.0,
-    seed: Annotated[
-        int | None, typer.Option("--seed", "-s", help="For a repeatable result.", show_default=False)
-    ] = None,
+    max_tokens: options.MaxTokens = None,
+    temp: options.Temp = 0.8,
+    top_k: options.TopK = 40,
+    top_p: options.TopP = 0.95,
+    min_p: options.MinP = 0.05,
+    repeat_penalty: options.RepeatPenalty = 1.0,
+    repeat_last_n: options.RepeatLastN = 64,
+    frequency_penalty: options.FrequencyPenalty = 0.0,
+    presence_penalty: options.PresencePenalty = 0.0,
+    seed: options.Seed = None,
     stop: Annotated[
         list[str] | None, typer.Option(help="End before this text; may be given more than once.", show_default=False)
     ] = None,
@@ -51,17 +45,19 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Continue a prompt. Standard output gets the generated text and nothing else."""
-    path = options.require_model(model)
     if [prompt, prompt_file, prompt_ids].count(None) != 2:
         usage_error("give one of --prompt TEXT, --prompt-file FILE and --prompt-ids 1,2,3")
     ids = None if prompt_ids is None else parse_ids(prompt_ids)
     text = read_text(prompt_file) if prompt_file is not None else argument_text(prompt or "")
+
+    path = options.model_or_embedded(model, "run")
 
     import trio
 
     from oxillama.cli.completion import Completion, complete
     from oxillama.cli.output import print_json
     from oxillama.cli.progress import load_progress
+    from oxillama.cli.visible import visible
     from oxillama.engine.config import EngineConfig
     from oxillama.engine.engine import Engine
     from oxillama.engine.types import SamplingParams
@@ -87,15 +83,17 @@ def run(
             with load_progress(path) as progress:
                 engine = await stack.enter_async_context(Engine.open(path, config, progress=progress))
             prompt_ids = ids if ids is not None else await engine.encode(text, parse_special=special)
-            return engine.model_name, await complete(engine, prompt_ids, sampling, write)
+            return engine.model_name, await complete(engine, Completion(tuple(prompt_ids)), sampling, write)
+
+    on_terminal = sys.stdout.isatty()
 
     def write(piece: str) -> None:
         if not json:
-            sys.stdout.write(piece)
+            sys.stdout.write(visible(piece) if on_terminal else piece)
             sys.stdout.flush()
 
     name, completion = trio.run(main)
     if json:
         print_json(completion.as_json(name))
-    elif sys.stdout.isatty() and not completion.text.endswith("\n"):
+    elif on_terminal and not completion.text.endswith("\n"):
         print()  # for the shell's prompt; a pipe gets the text alone

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from oxillama.cli import options
-from oxillama.cli.guard import usage_error
 
 
 def serve(
@@ -41,6 +40,8 @@ def serve(
 
     Settings come from the configuration file, then OXILLAMA_* variables, then these options.
     """
+    from msgspec.structs import replace
+
     from oxillama.server.config import load_config
 
     settings = load_config(
@@ -55,8 +56,8 @@ def serve(
         ctx_size=ctx_size,
         parallel=parallel,
     )
-    if settings.model is None:
-        usage_error(options.NO_MODEL)
+    path = options.model_or_embedded(Path(settings.model) if settings.model else None, "serve")
+    settings = replace(settings, model=str(path))
 
     import trio
 
@@ -64,11 +65,11 @@ def serve(
     from oxillama.cli.progress import load_progress
 
     with ExitStack() as loading:
-        progress = loading.enter_context(load_progress(Path(settings.model)))
+        progress = loading.enter_context(load_progress(path))
 
         def announce(url: str) -> None:
             """Print the one line that scripts wait for, once the bar is gone."""
             loading.close()
-            print(f"oxillama serves {Path(settings.model or '').name} at {url}", flush=True)
+            print(f"oxillama serves {path.name} at {url}", flush=True)
 
         trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))

@@ -22,7 +22,7 @@ def tokenize(
     ] = True,
 ) -> None:
     """Turn text into token ids. A file with a vocabulary and no tensors will do."""
-    path = options.require_model(model)
+    path = options.model_or_embedded(model, "tokenize")
     text = read_text(Path("-")) if text is None else argument_text(text)
 
     from oxillama.text import Tokenizer

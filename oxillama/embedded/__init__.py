@@ -9,10 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 MODEL_NAME = "oxillama-demo"
-NOTICE = "serving the embedded demonstration model; for a real one: oxillama serve --model FILE.gguf"
-RUN_NOTICE = "using the embedded demonstration model; for a real one: oxillama run --model FILE.gguf"
 
-__all__ = ["MODEL_NAME", "NOTICE", "RUN_NOTICE", "model_path"]
+__all__ = ["MODEL_NAME", "model_path", "notice"]
+
+
+def notice(command: str) -> str:
+    """What `oxillama COMMAND` says before it takes this model because no other was named."""
+    return f"using the embedded demonstration model; for a real one: oxillama {command} --model FILE.gguf"
 
 
 def model_path() -> Path:

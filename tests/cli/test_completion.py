@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxillama.cli.completion import complete
+from oxillama.cli.completion import Completion, complete
 from oxillama.engine.types import SamplingParams
 from tests.support.fake_engine import BOS, EOS, FIRST_BYTE, FakeEngine
 
@@ -14,7 +14,7 @@ def engine(reply: str) -> FakeEngine:
 async def test_pieces_are_written_as_they_come_and_add_up_to_the_text() -> None:
     pieces: list[str] = []
 
-    done = await complete(engine("héllo"), [BOS], SamplingParams(), pieces.append)
+    done = await complete(engine("héllo"), Completion((BOS,)), SamplingParams(), pieces.append)
 
     assert pieces == ["h", "é", "l", "l", "o"]
     assert done.text == "héllo"
@@ -24,7 +24,7 @@ async def test_pieces_are_written_as_they_come_and_add_up_to_the_text() -> None:
 
 
 async def test_json_counts_every_token_and_leaves_out_rates_it_cannot_know() -> None:
-    done = await complete(engine("ab"), [BOS], SamplingParams(max_tokens=1), lambda _: None)
+    done = await complete(engine("ab"), Completion((BOS,)), SamplingParams(max_tokens=1), lambda _: None)
 
     made = done.as_json("tiny")
 

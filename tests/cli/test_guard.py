@@ -60,7 +60,7 @@ def test_an_os_error_is_named_by_its_file() -> None:
 
 
 def test_without_a_model_the_line_says_what_to_do() -> None:
-    done = oxillama("info")
+    done = oxillama("perplexity", "--file", "text.txt")
 
     assert done.returncode == 2
     assert done.stdout == b""

@@ -54,13 +54,12 @@ def test_options_beat_variables_and_variables_beat_the_file(tiny_model: Path, tm
     ("flags", "status", "words"),
     [
         (["--model", "/nowhere.gguf"], 1, b"/nowhere.gguf"),
-        ([], 2, b"--model FILE"),
         (["--config", "/nowhere.toml"], 1, b"/nowhere.toml"),
         (["--model", "x", "--port", "99999"], 1, b"port"),
         (["--model", "x", "--api-key", "a b"], 1, b"API key"),
         (["--model", "x", "--parallel", "0"], 2, b"--parallel"),
     ],
-    ids=["no such model", "no model", "no such settings", "port", "key", "parallel"],
+    ids=["no such model", "no such settings", "port", "key", "parallel"],
 )
 def test_what_cannot_be_served_is_refused_at_once(flags: list[str], status: int, words: bytes, tmp_path: Path) -> None:
     done = oxillama("serve", *flags, *(["--data-dir", str(tmp_path / "data")] if "--config" not in flags else []))

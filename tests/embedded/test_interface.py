@@ -28,8 +28,10 @@ def test_a_present_model_is_found_beside_the_package(tmp_path: Path, monkeypatch
     assert embedded.model_path() == tmp_path / "oxillama-demo.gguf"
 
 
-@pytest.mark.parametrize("notice", [embedded.NOTICE, embedded.RUN_NOTICE])
-def test_a_notice_is_one_line_that_tells_how_to_use_a_real_model(notice: str) -> None:
+@pytest.mark.parametrize("command", ["serve", "chat"])
+def test_a_notice_is_one_line_that_tells_how_to_use_a_real_model(command: str) -> None:
+    notice = embedded.notice(command)
+
     assert "\n" not in notice
     assert "demonstration" in notice
-    assert "--model FILE.gguf" in notice
+    assert f"oxillama {command} --model FILE.gguf" in notice

@@ -1,0 +1,129 @@
+"""What can be done to a conversation: the commands that begin with a slash."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from oxillama.cli.chat import saved
+from oxillama.cli.completion import rate
+from oxillama.engine.prompts import rendered_ids
+from oxillama.errors import OxillamaError
+
+if TYPE_CHECKING:
+    from oxillama.cli.chat.loop import Chat
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`arguments`: what may follow, as help shows it; "" for a command that takes nothing."""
+
+    run: Callable[[Chat, str], Awaitable[None]]
+    arguments: str
+    what: str
+
+
+async def run_command(chat: Chat, text: str) -> None:
+    """Do what a line with a slash says. Raises OxillamaError and OSError."""
+    name, *more = text.split(maxsplit=1)
+    rest = "".join(more).strip()
+    command = COMMANDS.get(name)
+    if command is None:
+        raise OxillamaError(f"there is no command {name}: /help lists them; a message that begins with / is written //")
+    if rest and not command.arguments:
+        raise OxillamaError(f"{name} takes nothing after it")
+    await command.run(chat, rest)
+
+
+async def _help(chat: Chat, rest: str) -> None:
+    lines = [f"{name} {command.arguments}".strip() for name, command in COMMANDS.items()]
+    width = max(map(len, lines))
+    described = [f"{line:<{width}}  {c.what}" for line, c in zip(lines, COMMANDS.values(), strict=True)]
+    keys = 'Ctrl-C stops an answer. """ begins and ends a message of several lines. // stands for / at a beginning.'
+    chat.screen.say("\n".join([*described, keys]))
+
+
+async def _system(chat: Chat, rest: str) -> None:
+    if not rest:
+        chat.screen.say(chat.session.system or "no system prompt")
+    else:
+        chat.session.system = "" if rest == "none" else rest
+        chat.screen.notice("the system prompt is set" if chat.session.system else "there is no system prompt now")
+
+
+async def _params(chat: Chat, rest: str) -> None:
+    words = rest.replace("=", " ").split()
+    if words:
+        if len(words) != 2:
+            raise OxillamaError("/params takes a name and a value, such as: /params temperature 0.5")
+        chat.session.settings = chat.session.settings.with_value(*words)
+    values = msgspec.structs.asdict(chat.session.settings)
+    shown = {words[0]: values[words[0]]} if words else values
+    width = max(map(len, shown))
+    chat.screen.say("\n".join(f"{k:<{width}}  {'none' if v is None else v}" for k, v in shown.items()))
+
+
+async def _tokens(chat: Chat, rest: str) -> None:
+    messages = chat.session.as_messages()
+    used = 0
+    if messages:
+        text = await chat.engine.render_chat(messages, add_generation_prompt=False)
+        used = len(await rendered_ids(chat.engine, text))
+    lines = [f"{used} of {chat.engine.n_ctx} tokens of context are used"]
+    if chat.last is not None:
+        usage, timings = chat.last.usage, chat.last.timings
+        speed = rate(len(chat.last.ids) - 1, timings.decode_s)
+        lines.append(
+            f"last answer: {usage.completion_tokens} tokens{f' at {speed:.1f} tokens/s' if speed else ''}, after a "
+            f"prompt of {usage.prompt_tokens}, {usage.cached_tokens} of them known from before, in "
+            f"{timings.prefill_s:.2f} s"
+        )
+    chat.screen.say("\n".join(lines))
+
+
+async def _reset(chat: Chat, rest: str) -> None:
+    chat.session.messages.clear()
+    chat.last = None
+    chat.screen.notice("the conversation starts anew; system prompt and parameters stay")
+
+
+async def _save(chat: Chat, rest: str) -> None:
+    path = _path(rest, "/save")
+    saved.save(path, chat.session, chat.engine.model_name)
+    chat.screen.notice(f"saved {len(chat.session.messages)} messages in {path}")
+
+
+async def _load(chat: Chat, rest: str) -> None:
+    path = _path(rest, "/load")
+    chat.session = saved.load(path)
+    chat.last = None
+    chat.screen.notice(f"loaded {len(chat.session.messages)} messages from {path}")
+
+
+async def _exit(chat: Chat, rest: str) -> None:
+    chat.over = True
+
+
+def _path(text: str, command: str) -> Path:
+    if not text:
+        raise OxillamaError(f"{command} takes the name of a file")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # a user that there is not
+        return Path(text)
+
+
+COMMANDS = {
+    "/system": Command(_system, "[TEXT|none]", "show, set or remove the system prompt"),
+    "/params": Command(_params, "[NAME VALUE]", "show how answers are sampled, or change it"),
+    "/tokens": Command(_tokens, "", "show how full the context is and how quick the last answer was"),
+    "/save": Command(_save, "FILE", "write the conversation into a file"),
+    "/load": Command(_load, "FILE", "go on with a conversation from a file"),
+    "/reset": Command(_reset, "", "forget the messages"),
+    "/help": Command(_help, "", "show this"),
+    "/exit": Command(_exit, "", "leave, as Ctrl-D does"),
+}

@@ -1,0 +1,60 @@
+"""What was typed in earlier chats: in the user's state folder (XDG base directories), for nobody else to read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oxillama.cli.guard import describe
+
+if TYPE_CHECKING:
+    from prompt_toolkit.history import History
+
+    from oxillama.cli.chat.screen import Screen
+
+MOST_BYTES = 2**20
+
+
+def state_dir() -> Path:
+    """Where programs keep what should outlive them but is no document: $XDG_STATE_HOME, else ~/.local/state."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path("~/.local/state").expanduser()) / "oxillama"
+
+
+def open_history(screen: Screen) -> History:
+    """The history on disk; where that cannot be had, one for this chat alone, after a word about it on the screen."""
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    try:
+        return FileHistory(history_file())
+    except OSError as error:
+        screen.notice(f"what is typed is not remembered: {describe(error)}")
+        return InMemoryHistory()
+
+
+def history_file() -> Path:
+    """The history, made if need be, its permissions put right, the older half cut off when it is large.
+
+    Raises OSError.
+    """
+    folder = state_dir()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "chat_history"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(fd, 0o600)
+        size = os.fstat(fd).st_size
+        if size > MOST_BYTES:
+            kept = _newer_half(os.pread(fd, size, 0))
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, kept, 0)
+    finally:
+        os.close(fd)
+    return path
+
+
+def _newer_half(data: bytes) -> bytes:
+    """The last entries; each begins with an empty line and a comment, which is prompt-toolkit's format."""
+    begin = data.find(b"\n# ", len(data) // 2)
+    return data[begin:] if begin >= 0 else b""

@@ -1,0 +1,95 @@
+"""A conversation in a file: JSON that people can read, replaced whole or not at all.
+
+{"format": "oxillama chat", "version": 1, "model": "…", "system": "…",
+ "settings": {"temperature": 0.8, …}, "messages": [{"role": "user", "content": "…"}, …]}
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from oxillama.cli.chat.session import Message, Session, Settings
+from oxillama.errors import OxillamaError
+
+FORMAT = "oxillama chat"
+VERSION = 1
+MOST_BYTES = 256 * 2**20
+
+
+class _Header(msgspec.Struct):
+    format: str
+    version: int
+
+
+class _Saved(msgspec.Struct):
+    format: str
+    version: int
+    model: str
+    system: str
+    settings: Settings
+    messages: list[Message]
+
+
+def save(path: Path, session: Session, model: str) -> None:
+    """Write the conversation to `path`, readable by its owner alone.
+
+    Replaces an earlier conversation, but no other file. Raises OSError and OxillamaError.
+    """
+    if path.exists():
+        _header(path, _read(path))  # a mistyped name must not cost somebody a file
+    saved = _Saved(FORMAT, VERSION, model, session.system, session.settings, session.messages)
+    data = msgspec.json.format(msgspec.json.encode(_encodable(saved)), indent=2) + b"\n"
+    fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load(path: Path) -> Session:
+    """The conversation in a file. Raises OSError and OxillamaError, in one line that names the file and its fault."""
+    data = _read(path)
+    _header(path, data)
+    try:
+        saved = msgspec.json.decode(data, type=_Saved)
+        saved.settings.sampling()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OxillamaError) as error:
+        raise OxillamaError(f"{path}: is a damaged conversation: {error}") from None
+    return Session(saved.system, saved.settings, saved.messages)
+
+
+def _read(path: Path) -> bytes:
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise OxillamaError(f"{path}: is no saved conversation")
+    return path.read_bytes()
+
+
+def _header(path: Path, data: bytes) -> None:
+    """Raises OxillamaError unless this version of the program can tell what the file says."""
+    try:
+        header = msgspec.json.decode(data, type=_Header)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise OxillamaError(f"{path}: is no saved conversation") from None
+    if header.format != FORMAT:
+        raise OxillamaError(f"{path}: is no saved conversation")
+    if header.version != VERSION:
+        raise OxillamaError(f"{path}: has version {header.version}; this program reads version {VERSION}")
+
+
+def _encodable(saved: _Saved) -> _Saved:
+    """Text from an argument may hold lone surrogates, which JSON cannot."""
+    clean = [Message(m.role, _whole(m.content)) for m in saved.messages]
+    return msgspec.structs.replace(saved, model=_whole(saved.model), system=_whole(saved.system), messages=clean)
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

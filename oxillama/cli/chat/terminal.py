@@ -1,0 +1,159 @@
+"""The screen of a terminal: editing over several lines, history, completion of commands, a status line."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import trio
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import is_searching
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.styles import Style
+from rich.console import Console
+
+from oxillama.cli.chat.screen import is_open, unquoted
+from oxillama.cli.guard import one_line
+from oxillama.cli.visible import visible
+
+if TYPE_CHECKING:
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.history import History
+    from prompt_toolkit.key_binding import KeyPressEvent
+
+_STYLE = Style.from_dict({"prompt": "ansigreen bold", "bottom-toolbar": "noreverse ansibrightblack"})
+_PROMPT = FormattedText([("class:prompt", "> ")])
+_CONTINUED = FormattedText([("class:prompt", "… ")])
+
+
+class _Left(enum.Enum):
+    """How the prompt may be left without a message."""
+
+    INTERRUPTED = enum.auto()
+    ENDED = enum.auto()
+
+
+class TerminalScreen:
+    """Enter sends; Alt-Enter, or Enter inside an open block, begins a new line."""
+
+    interactive = True
+
+    def __init__(self, history: History | None, commands: Iterable[tuple[str, str]], status: Callable[[], str]) -> None:
+        """history: what was typed before; None: nothing is remembered beyond this chat.
+
+        commands: names with what they do, for completion. status: what the line at the bottom says.
+        """
+        self._prompt: PromptSession[str] = PromptSession(
+            history=history,
+            key_bindings=_bindings(),
+            multiline=True,
+            completer=_Commands(commands),
+            complete_in_thread=False,
+            style=_STYLE,
+            prompt_continuation=_CONTINUED,
+            bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar", one_line(status()))]),
+        )
+        self._interrupted = False
+        self._errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._line_open = False
+
+    async def read(self) -> str | None:
+        # prompt-toolkit wants an event loop of its own, which a thread can give it.
+        text = await trio.to_thread.run_sync(self._ask)
+        if text is _Left.INTERRUPTED:
+            raise KeyboardInterrupt
+        return None if isinstance(text, _Left) else unquoted(text)
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        loop = self._prompt.app.loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._give_up)
+
+    def write(self, piece: str) -> None:
+        sys.stdout.write(visible(piece))
+        sys.stdout.flush()
+        self._line_open = not piece.endswith("\n")
+
+    def end_answer(self) -> None:
+        if self._line_open:
+            self.write("\n")
+        self.write("\n")
+
+    def say(self, text: str) -> None:
+        print(visible(text), flush=True)
+
+    def notice(self, text: str) -> None:
+        self._errors.print(one_line(text), style="dim")
+
+    def error(self, text: str) -> None:
+        self._errors.print(one_line(text), style="red")
+
+    def _ask(self) -> str | _Left:
+        """The text that is typed, in a thread of its own."""
+        self._interrupted = False
+        try:
+            return self._prompt.prompt(_PROMPT, pre_run=self._give_up_if_interrupted)
+        except KeyboardInterrupt:
+            return _Left.INTERRUPTED
+        except EOFError:
+            return _Left.ENDED
+
+    def _give_up_if_interrupted(self) -> None:
+        if self._interrupted:  # before there was a loop to tell
+            self._give_up()
+
+    def _give_up(self) -> None:
+        app = self._prompt.app
+        if app.is_running and not app.is_done:
+            app.exit(exception=KeyboardInterrupt())
+
+
+def _bindings() -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("enter", filter=~is_searching)
+    def send(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if is_open(buffer.text):
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    def new_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @keys.add("c-c", filter=~is_searching)
+    def clear_or_leave(event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=KeyboardInterrupt())
+
+    return keys
+
+
+class _Commands(Completer):
+    """Completes commands at the beginning of a message, and the names of files after those that take one."""
+
+    def __init__(self, commands: Iterable[tuple[str, str]]) -> None:
+        self._commands = tuple(commands)
+        self._paths = PathCompleter(expanduser=True)
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        text = document.text_before_cursor
+        if not text.startswith("/") or "\n" in text:
+            return
+        name, space, rest = text.partition(" ")
+        if space and name in ("/save", "/load"):
+            yield from self._paths.get_completions(Document(rest), complete_event)
+        elif not space:
+            for command, what in self._commands:
+                if command.startswith(name):
+                    yield Completion(command, start_position=-len(name), display_meta=what)

@@ -1,0 +1,129 @@
+"""oxillama chat on a terminal: keys, Ctrl-C, history, and what a model may not do to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.terminal import ALT_ENTER, CTRL_C, CTRL_D, ENTER, UP, Terminal, on_terminal
+
+pytest.importorskip("prompt_toolkit")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@contextmanager
+def chatting(state: Path, *arguments: str, **env: str) -> Iterator[Terminal]:
+    command = ("-m", "tests.support.scripted_chat", "--model", "none.gguf", *arguments)
+    with on_terminal(*command, XDG_STATE_HOME=str(state), **env) as terminal:
+        terminal.expect(b"> ")
+        yield terminal
+
+
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_ctrl_c_stops_the_answer_and_keeps_the_session(state: Path, kind: str) -> None:
+    with chatting(state, TERM=kind) as terminal:
+        terminal.type(b"long" + ENTER)
+        terminal.expect(b"abcdefghijabcdefghij")
+        terminal.type(CTRL_C)
+        terminal.expect(b"stopped")
+        terminal.expect(b"> ")
+        terminal.type(b"hello" + ENTER)
+        terminal.expect(b"2 messages, the last: hello")
+        terminal.expect(b"> ")
+        terminal.type(CTRL_D)
+
+        assert terminal.end() == 0
+        assert b"Traceback" not in terminal.seen
+
+
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_ctrl_c_at_the_prompt_leaves(state: Path, kind: str) -> None:
+    with chatting(state, TERM=kind) as terminal:
+        terminal.type(CTRL_C)
+
+        assert terminal.end() == 130
+        assert b"Traceback" not in terminal.seen
+
+
+def test_an_interrupt_from_elsewhere_leaves_the_prompt_and_a_sane_terminal(state: Path) -> None:
+    with chatting(state) as terminal:
+        terminal.process.send_signal(signal.SIGINT)
+
+        assert terminal.end() == 130
+        assert termios.tcgetattr(terminal._fd)[3] & termios.ICANON
+
+
+def test_ctrl_c_clears_what_is_typed_before_it_leaves(state: Path) -> None:
+    with chatting(state) as terminal:
+        terminal.type(b"never sent" + CTRL_C + b"sent" + ENTER)
+
+        terminal.expect(b"1 messages, the last: sent")
+
+
+def test_a_message_may_have_several_lines(state: Path) -> None:
+    with chatting(state) as terminal:
+        terminal.type(b"one" + ALT_ENTER + b"two" + ENTER)
+        assert b"the last: one\ntwo" in terminal.expect(b"messages, the last: one\ntwo")
+        terminal.expect(b"> ")
+        terminal.type(b'"""three' + ENTER + b'four"""' + ENTER)
+
+        terminal.expect(b"2 messages, the last: three\nfour")
+
+
+def test_escape_sequences_of_the_model_do_not_reach_the_terminal(state: Path) -> None:
+    with chatting(state) as terminal:
+        terminal.type(b"escape" + ENTER)
+        terminal.expect("red�5mover".encode())
+
+        assert b"\x1b]0;owned" not in terminal.seen
+        assert b"\x1b[31mred" not in terminal.seen
+        assert "␛]0;owned␇␛[31mred".encode() in terminal.seen
+
+
+def test_what_was_typed_is_remembered_for_its_owner_alone(state: Path) -> None:
+    with chatting(state) as terminal:
+        terminal.type(b"remember me" + ENTER)
+        terminal.expect(b"the last: remember me")
+    file = state / "oxillama/chat_history"
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    with chatting(state) as terminal:
+        terminal.type(UP + ENTER)
+        terminal.expect(b"1 messages, the last: remember me")
+
+
+def test_no_history_leaves_nothing_on_disk(state: Path) -> None:
+    with chatting(state, "--no-history") as terminal:
+        terminal.type(b"forget me" + ENTER)
+        terminal.expect(b"the last: forget me")
+
+    assert not state.exists()
+
+
+def test_a_state_folder_that_cannot_be_written_is_told_and_the_chat_goes_on(state: Path) -> None:
+    state.write_text("a file where the folder should be")
+    with chatting(state) as terminal:
+        terminal.type(b"hello" + ENTER)
+        terminal.expect(b"the last: hello")
+
+        assert b"is not remembered" in terminal.seen
+
+
+def test_without_prompt_toolkit_the_terminal_gets_plain_lines(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "prompt_toolkit.py").write_text("raise ImportError")
+    with chatting(state, PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])) as terminal:
+        terminal.type(b"hello" + ENTER)
+
+        terminal.expect(b"1 messages, the last: hello")

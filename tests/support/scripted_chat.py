@@ -1,0 +1,47 @@
+"""`oxillama chat ARGUMENTS…` with a scripted engine in place of a model, for a process of its own.
+
+What is answered: to "long" letters without end, to "escape" what would change a terminal, to anything else how many
+messages there have been and the latest of them: `2 messages, the last: hello`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from oxillama.engine.config import EngineConfig
+from oxillama.engine.engine import Engine
+from oxillama.engine.types import GenerationRequest
+from tests.support.fake_engine import FakeEngine
+
+ESCAPES = "\x1b]0;owned\x07\x1b[31mred\x9b5m\rover"
+
+
+@asynccontextmanager
+async def open_scripted(_path: object, config: EngineConfig, **_: Any) -> AsyncIterator[FakeEngine]:
+    engine = FakeEngine(delay_s=0.001, n_ctx=config.n_ctx or 100_000)
+
+    def reply(request: GenerationRequest) -> str:
+        messages = re.findall(r"<user>(.*?)</user>", engine.prompt_text(request), re.DOTALL)
+        match messages[-1]:
+            case "long":
+                return "abcdefghij" * 3000
+            case "escape":
+                return ESCAPES
+        return f"{len(messages)} messages, the last: {messages[-1]}"
+
+    engine.reply = reply
+    yield engine
+
+
+if __name__ == "__main__":
+    Engine.open = open_scripted  # type: ignore[method-assign, assignment]
+    sys.argv[0] = "oxillama"
+    sys.argv.insert(1, "chat")
+
+    from oxillama.cli import main
+
+    main()
