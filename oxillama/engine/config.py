@@ -14,7 +14,8 @@ class EngineConfig:
     n_threads: threads of one step; None: one per core. n_ctx: tokens of one request, prompt and completion; None: what
     the model was trained for, at most DEFAULT_N_CTX. parallel: requests that run at once. n_batch: most tokens in a
     step. n_prefill_shared: most prompt tokens in a step while other requests decode, who wait for all of them.
-    kv_pages: KV cache pages in all; None: enough for `parallel` requests of n_ctx tokens. kv_type: "auto", "f32" or
+    kv_pages: KV cache pages in all; None: enough for FULL_CONTEXTS requests of n_ctx tokens (or `parallel`, if that is
+    less), which however many share, since few requests fill their context. kv_type: "auto", "f32" or
     "f16". max_waiting: requests that may wait beyond those that run. max_generation_s: seconds after which a
     generation ends with GenerationError, waiting included. model_name: None: from the file.
 
@@ -23,7 +24,7 @@ class EngineConfig:
 
     n_threads: int | None = None
     n_ctx: int | None = None
-    parallel: int = 4
+    parallel: int = 8
     n_batch: int = 512
     n_prefill_shared: int = 64
     kv_pages: int | None = None
@@ -52,4 +53,7 @@ class EngineConfig:
 
 
 DEFAULT_N_CTX = 8192
-"""Most context an engine gives a request unasked: KV memory is set aside for `parallel` times as many tokens."""
+"""Most context an engine gives a request unasked."""
+
+FULL_CONTEXTS = 4
+"""How many requests of the whole context the KV cache holds unasked."""

@@ -210,6 +210,7 @@ class Engine:
             prompt_tokens_total=stepper.n_prompt_tokens,
             generated_tokens_total=stepper.n_generated_tokens,
             steps_total=stepper.n_steps,
+            pauses_total=scheduler.n_paused,
         )
 
     async def drain(self, deadline_s: float | None = None) -> None:

@@ -42,7 +42,7 @@ class Generation:
             max_slice=ROWS_PER_STEP if request.prompt_logprobs is not None else 2**31 - 1,
         )
         self.seq: int | None = None
-        self.last_token = -1
+        self.completion: list[int] = []
         self.dropped = False
         self.prompt_logprobs: list[TokenLogprob | None] = []
         self.limit_s = min(limit_s, request.deadline_s if request.deadline_s is not None else limit_s)
@@ -55,13 +55,12 @@ class Generation:
         )
         self._output = vocabulary.text_output(request)
         self._sampler: Sampler | None = None
-        self._n_completion = 0
         self._added = now
         self._admitted = self._first = self._last = -1.0
 
     @property
     def usage(self) -> Usage:
-        return Usage(prompt_tokens=len(self.prompt), completion_tokens=self._n_completion)
+        return Usage(prompt_tokens=len(self.prompt), completion_tokens=len(self.completion))
 
     def timings(self, now: float) -> Timings:
         """Up to `now` while it runs, and to its end after that."""
@@ -76,9 +75,13 @@ class Generation:
         return self._added + self.limit_s
 
     def begin(self, now: float) -> None:
-        """It takes part in its first step. Raises MemoryError, and may then be called again."""
-        self._sampler = self._new_sampler()
-        self._admitted = now
+        """It takes part in its first step, or in another after a pause, when there is nothing left to do here.
+
+        Raises MemoryError, and may then be called again.
+        """
+        if self._sampler is None:
+            self._sampler = self._new_sampler()
+            self._admitted = now
 
     def release(self, now: float) -> None:
         """It has ended: the sampler's memory goes now, whoever still holds the stream."""
@@ -88,15 +91,21 @@ class Generation:
 
     def wants_rows(self, piece: Slice) -> int:
         """How many of the slice's positions, counted from its end, must yield logits."""
-        if self.request.prompt_logprobs is not None and piece.start < len(self.prompt):
-            return piece.count
-        return int(piece.completes)
+        return piece.count if self._scores(piece) else int(piece.completes)
+
+    def _scores(self, piece: Slice) -> bool:
+        """Whether log-probabilities of the prompt come from this slice; after the first token they are complete."""
+        return self.request.prompt_logprobs is not None and not self.completion and piece.start < len(self.prompt)
 
     def tokens(self, piece: Slice) -> npt.NDArray[np.int32] | int:
         """The slice's token ids."""
-        if piece.start >= len(self.prompt):
-            return self.last_token
-        return self.prompt[piece.start : piece.start + piece.count]
+        start, end, n_prompt = piece.start, piece.start + piece.count, len(self.prompt)
+        if end <= n_prompt:
+            return self.prompt[start:end]
+        if piece.count == 1:
+            return self.completion[start - n_prompt]
+        later = np.array(self.completion[max(0, start - n_prompt) : end - n_prompt], np.int32)
+        return np.concatenate((self.prompt[start:], later))
 
     def take(self, rows: npt.NDArray[np.float32], piece: Slice, now: float) -> TokenEvent | None:
         """The slice has been evaluated: choose the next token if it completes what is known.
@@ -104,8 +113,8 @@ class Generation:
         rows: [wants_rows(piece), n_vocab]. Returns None while the prompt is being read. The event with a finish_reason
         is the last one. Raises GenerationError when the logits are no numbers.
         """
-        if self.request.prompt_logprobs is not None and piece.start < len(self.prompt):
-            self._score_prompt(rows, piece.start, self.request.prompt_logprobs)
+        if self._scores(piece):
+            self._score_prompt(rows, piece.start, self.request.prompt_logprobs or 0)
         if not piece.completes:
             return None
         if self._first < 0:
@@ -118,18 +127,17 @@ class Generation:
     def _next(self, row: npt.NDArray[np.float32]) -> TokenEvent:
         sampling, sampler = self.request.sampling, self._sampler
         assert sampler is not None
-        early = self._n_completion < sampling.min_tokens
+        early = len(self.completion) < sampling.min_tokens
         token = sampler.sample(row, tuple(self._ends) if early else ())
         sampler.accept(token)
-        self.last_token = token
-        self._n_completion += 1
+        self.completion.append(token)
         if token in self._ends:
             return self._end(token, "stop")
         logprob = self._logprob(row, token, sampling.logprobs) if sampling.logprobs is not None else None
         text, logprobs, matched = self._output.push(token, logprob, heed_stops=not early)
         if matched:
             return TokenEvent(token, text, logprobs, "stop")
-        if self._n_completion >= self.n_max:
+        if len(self.completion) >= self.n_max:
             return self._end(token, "length", text, logprobs)
         return TokenEvent(token, text, logprobs)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oxillama.engine.config import DEFAULT_N_CTX, EngineConfig
+from oxillama.engine.config import DEFAULT_N_CTX, FULL_CONTEXTS, EngineConfig
 from oxillama.engine.scheduler import Scheduler
 from oxillama.engine.vocabulary import Vocabulary
 
@@ -83,7 +83,7 @@ def load_parts(
         n_threads=config.n_threads,
         n_ctx=n_ctx,
         n_seqs=config.parallel + spare,
-        kv_pages=(config.kv_pages or pages_each * config.parallel) + spare_pages,
+        kv_pages=(config.kv_pages or pages_each * min(config.parallel, FULL_CONTEXTS)) + spare_pages,
         n_batch=config.n_batch,
         kv_type=config.kv_type,
         progress=progress,

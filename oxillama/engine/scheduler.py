@@ -3,9 +3,16 @@
 Three verbs move a ticket: `add` queues it, `plan` admits it and cuts the next step, `commit` records that the step was
 evaluated. `drop` ends it from any state and frees what it held.
 
-Pages. A ticket is admitted when the pages for the most tokens it may ever hold are free in this scheduler's own ledger;
-they stay its own until it is dropped. What is admitted can therefore always run to its end: no pre-emption, no
-recomputation, no deadlock. The price is that a request without max_tokens holds pages for the whole context.
+Pages. Most requests may grow to the whole context and few do, so pages are not set aside for what a ticket may hold at
+the most. It is admitted with pages for the tokens it has and ALLOWANCE more, if a page for each of those that run and
+may still grow stays free; beyond that it takes a page whenever it needs one. When none is left, the last in rank is
+paused: its pages are free, its tokens stay known, and it waits at the head of its queue until it is admitted again and
+evaluates them anew. Nothing of that can be seen in its text, since a token's logits do not depend on how its sequence
+was cut into steps.
+
+Rank is the order of arrival, behind which stand background tickets that were paused fewer than YIELDS times. A page is
+only ever taken from who ranks lower, and one ticket alone always fits: so the first in rank runs to its end whatever
+else happens, and by induction everybody does.
 
 Order. Interactive tickets go first, each class in order of arrival. Whose turn it is is never overtaken for lack of
 pages, so large requests do not starve; nor does background work: a ticket passed over PATIENCE times takes the next
@@ -19,6 +26,7 @@ wait for it, so that a short prompt is not stuck behind a long one. While anyone
 from __future__ import annotations
 
 import enum
+import itertools
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -26,6 +34,13 @@ from oxillama.engine.types import Priority
 
 PATIENCE = 16
 """How many interactive tickets may pass the first background ticket that waits."""
+
+ALLOWANCE = 256
+"""Tokens beyond those it has for which a ticket gets pages when it is admitted: what pausing it costs should have
+bought something."""
+
+YIELDS = 2
+"""How often a background ticket gives way to younger interactive ones."""
 
 BACKGROUND_SHARE = 8
 """One part in so many of a step's prefill is left to background tickets while interactive ones want it all."""
@@ -43,7 +58,7 @@ class Ticket:
 
     n_prompt: its prompt, at least one token. n_limit: the most tokens it may ever hold, completion included.
     max_slice: the most of its tokens in one step. The rest belongs to the scheduler: n_known tokens exist, n_computed
-    of them have been evaluated, it holds `pages`.
+    of them are in the cache, where it holds `pages`; n_reached: the most that ever were, before it was paused.
     """
 
     n_prompt: int
@@ -53,8 +68,11 @@ class Ticket:
     state: TicketState = TicketState.WAITING
     n_known: int = field(init=False)
     n_computed: int = 0
+    n_reached: int = 0
     pages: int = 0
+    arrival: int = -1
     passed_over: int = 0
+    paused: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_prompt <= self.n_limit:
@@ -63,12 +81,17 @@ class Ticket:
 
     @property
     def pending(self) -> int:
-        """Tokens that exist and have not been evaluated."""
+        """Tokens that exist and are not in the cache."""
         return self.n_known - self.n_computed
 
     @property
     def decoding(self) -> bool:
-        return self.n_computed >= self.n_prompt
+        return self.n_computed >= self.n_prompt and self.pending == 1
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Smaller is better."""
+        return self.priority is Priority.BACKGROUND and self.paused < YIELDS, self.arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +108,14 @@ class Scheduler:
     """Decides; see the module. Not thread-safe."""
 
     def __init__(
-        self, *, n_slots: int, n_pages: int, page_size: int, n_batch: int, n_prefill_shared: int | None = None
+        self,
+        *,
+        n_slots: int,
+        n_pages: int,
+        page_size: int,
+        n_batch: int,
+        n_prefill_shared: int | None = None,
+        allowance: int = ALLOWANCE,
     ) -> None:
         if not 1 <= n_slots <= n_batch:
             raise ValueError(f"{n_slots} slots do not fit a batch of {n_batch} tokens")
@@ -94,7 +124,11 @@ class Scheduler:
         self.page_size = page_size
         self.n_batch = n_batch
         self.n_prefill_shared = n_batch if n_prefill_shared is None else max(1, n_prefill_shared)
+        self.allowance = allowance
         self.free_pages = n_pages
+        self.paused: list[Ticket] = []  # by the last plan: what they have in the cache must be freed before the step
+        self.n_paused = 0
+        self._arrivals = itertools.count()
         self._waiting: dict[Priority, deque[Ticket]] = {priority: deque() for priority in Priority}
         self._active: list[Ticket] = []  # in order of admission
 
@@ -111,13 +145,19 @@ class Scheduler:
 
     def add(self, ticket: Ticket) -> None:
         """Queue it. Raises ValueError if it could never be admitted."""
-        ticket.pages = self.pages_for(ticket.n_limit)
-        if ticket.pages > self.n_pages:
-            raise ValueError(f"{ticket.n_limit} tokens need {ticket.pages} pages of {self.n_pages}")
+        most = self.pages_for(ticket.n_limit)
+        if most > self.n_pages:
+            raise ValueError(f"{ticket.n_limit} tokens need {most} pages of {self.n_pages}")
+        ticket.arrival = next(self._arrivals)
         self._waiting[ticket.priority].append(ticket)
 
     def plan(self) -> list[Slice]:
-        """Admit whom there is room for and cut the next step; empty only when there is nothing to do."""
+        """Pause whom there is no room for, admit whom there is, cut the next step; empty only if nothing is to do.
+
+        Who is in `paused` afterwards has lost its place in the cache and may already be admitted to a new one.
+        """
+        self.paused.clear()
+        self._grow()
         self._admit()
         decoding = [t for t in self._active if t.decoding]
         prefill = [t for t in self._active if not t.decoding]
@@ -138,6 +178,7 @@ class Scheduler:
             if ticket.state is not TicketState.ACTIVE:
                 continue
             ticket.n_computed += piece.count
+            ticket.n_reached = max(ticket.n_reached, ticket.n_computed)
             if piece.completes:
                 ticket.n_known += 1
 
@@ -146,21 +187,52 @@ class Scheduler:
         if ticket.state is TicketState.WAITING:
             self._waiting[ticket.priority].remove(ticket)
         elif ticket.state is TicketState.ACTIVE:
-            self._active.remove(ticket)
-            self.free_pages += ticket.pages
+            self._vacate(ticket)
         ticket.state = TicketState.ENDED
 
+    def _grow(self) -> None:
+        """A page for everyone whose next token needs one, the first in rank first."""
+        for ticket in sorted(self._active, key=lambda t: t.rank):
+            if ticket.state is not TicketState.ACTIVE or ticket.n_known <= ticket.pages * self.page_size:
+                continue
+            while self.free_pages == 0 and ticket.state is TicketState.ACTIVE:
+                self._pause(max(self._active, key=lambda t: t.rank))
+            if ticket.state is TicketState.ACTIVE:
+                ticket.pages += 1
+                self.free_pages -= 1
+
+    def _pause(self, ticket: Ticket) -> None:
+        self._vacate(ticket)
+        ticket.state = TicketState.WAITING
+        ticket.n_computed = 0
+        ticket.paused += 1
+        self.n_paused += 1
+        self.paused.append(ticket)
+        queue = self._waiting[ticket.priority]
+        queue.insert(sum(t.arrival < ticket.arrival for t in queue), ticket)
+
+    def _vacate(self, ticket: Ticket) -> None:
+        self._active.remove(ticket)
+        self.free_pages += ticket.pages
+        ticket.pages = 0
+
     def _admit(self) -> None:
+        growing = sum(t.pages < self.pages_for(t.n_limit) for t in self._active)
         while len(self._active) < self.n_slots:
             queue = self._turn()
-            if queue is None or queue[0].pages > self.free_pages:
+            if queue is None:
+                return
+            needed = self.pages_for(min(queue[0].n_limit, queue[0].n_known + self.allowance))
+            if needed + growing > self.free_pages:
                 return
             ticket = queue.popleft()
             background = self._waiting[Priority.BACKGROUND]
             if ticket.priority is Priority.INTERACTIVE and background:
                 background[0].passed_over += 1
             ticket.state = TicketState.ACTIVE
-            self.free_pages -= ticket.pages
+            ticket.pages = needed
+            self.free_pages -= needed
+            growing += needed < self.pages_for(ticket.n_limit)
             self._active.append(ticket)
 
     def _turn(self) -> deque[Ticket] | None:

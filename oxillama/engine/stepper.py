@@ -61,6 +61,10 @@ class Stepper:
         generation.release(self._clock())
         self.scheduler.drop(generation.ticket)
         self.n_ended += 1
+        self._close(generation)
+
+    def _close(self, generation: Generation) -> None:
+        """Free what it has in the cache."""
         if generation.seq is not None:
             self._runner.seq_close(generation.seq)
             generation.seq = None
@@ -80,6 +84,8 @@ class Stepper:
             late = GenerationError(f"the generation took longer than its {generation.limit_s:g} seconds")
             self._fail(generation, late, outcomes)
         plan = self.scheduler.plan()
+        for ticket in self.scheduler.paused:
+            self._close(self._generations[ticket])
         if plan:
             self._advance(plan, outcomes)
         return outcomes
@@ -103,16 +109,16 @@ class Stepper:
         for piece, generation in zip(slices, generations, strict=True):
             rows = logits[row : row + generation.wants_rows(piece)]
             row += len(rows)
+            reached = piece.ticket.n_reached
             self.scheduler.commit([piece])
-            if piece.start < piece.ticket.n_prompt:
-                self.n_prompt_tokens += piece.count
+            self.n_prompt_tokens += max(0, min(piece.ticket.n_reached, piece.ticket.n_prompt) - reached)
             self._take(generation, rows, piece, now, outcomes)
 
     def _evaluate(self, slices: list[Slice], generations: list[Generation]) -> npt.NDArray[np.float32]:
         tokens, outputs, at = self._tokens, self._outputs, 0
         for piece, generation in zip(slices, generations, strict=True):
             if generation.seq is None:
-                generation.begin(self._clock())
+                generation.begin(self._clock())  # which does nothing if it was only paused
                 generation.seq = self._runner.seq_open()
             end = at + piece.count
             tokens[at:end] = generation.tokens(piece)

@@ -152,7 +152,8 @@ class EngineStatistics:
 
     active: sequences in prefill or decode, of at most n_slots. waiting: requests without a slot yet,
     of at most max_waiting.
-    The totals count whole requests (ended in whatever way), prompt tokens evaluated and tokens generated, and steps.
+    The totals count whole requests (ended in whatever way), prompt tokens evaluated and tokens generated, steps, and
+    how often a request was paused because the KV cache was full.
     """
 
     n_slots: int
@@ -165,3 +166,4 @@ class EngineStatistics:
     prompt_tokens_total: int = 0
     generated_tokens_total: int = 0
     steps_total: int = 0
+    pauses_total: int = 0

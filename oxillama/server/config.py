@@ -29,6 +29,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     model: the GGUF file. alias: the model's name on the wire instead of the file's. data_dir: where threads are kept.
     threads, ctx_size, parallel, max_waiting: the engine's threads, context per request, slots and queue.
+    cache_tokens: tokens that all requests together have in the KV cache.
     api_keys: any one of them opens the API; none at all leaves it open. cors_origins: exact origins, or "*".
     max_body: larger request bodies are refused with 413. generation_timeout: the longest one generation may take.
     drain_timeout: how long SIGTERM waits for requests under way before it cuts them off.
@@ -44,6 +45,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ctx_size: Count | None = None
     parallel: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     max_waiting: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
+    cache_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**30)] | None = None
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000

@@ -92,7 +92,8 @@ async def _fail_with(engine: Engine) -> None:
 
 def open_engine(config: ServerConfig, *, progress: Progress | None = None) -> AbstractAsyncContextManager[Engine]:
     """The engine that `config` describes, not yet loaded."""
-    from oxillama.engine.config import EngineConfig  # deferred: the C core is for those who need it
+    from oxillama.core._core import PAGE_TOKENS  # deferred: the C core is for those who need it
+    from oxillama.engine.config import EngineConfig
     from oxillama.engine.engine import Engine
 
     if config.model is None:
@@ -103,6 +104,7 @@ def open_engine(config: ServerConfig, *, progress: Progress | None = None) -> Ab
         "n_ctx": config.ctx_size,
         "parallel": config.parallel,
         "max_waiting": config.max_waiting,
+        "kv_pages": None if config.cache_tokens is None else -(-config.cache_tokens // PAGE_TOKENS),
         "max_generation_s": config.generation_timeout,
     }
     return Engine.open(

@@ -39,11 +39,15 @@ class Bench:
         n_slots: int = 4,
         text: bool = True,
         tokenizer: Any = None,
+        allowance: int | None = None,
     ) -> None:
         self.runner = runner or FakeRunner()
         self.parts = parts(self.runner, n_ctx=n_ctx, n_slots=n_slots, text=text, tokenizer=tokenizer)
         self.now = 0.0
-        self.stepper = Stepper(self.parts.runner, self.parts.new_scheduler(), clock=lambda: self.now)
+        scheduler = self.parts.new_scheduler()
+        if allowance is not None:
+            scheduler.allowance = allowance
+        self.stepper = Stepper(self.parts.runner, scheduler, clock=lambda: self.now)
         self.events: dict[Generation, list[TokenEvent]] = {}
         self.errors: dict[Generation, Exception] = {}
 

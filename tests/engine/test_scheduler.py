@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from oxillama.engine.scheduler import PATIENCE, Scheduler, Slice, Ticket, TicketState
+from oxillama.engine.scheduler import PATIENCE, YIELDS, Scheduler, Slice, Ticket, TicketState
 from oxillama.engine.types import Priority
 
 
-def scheduler(n_slots: int = 4, n_pages: int = 64, n_batch: int = 32, n_prefill_shared: int | None = None) -> Scheduler:
-    return Scheduler(n_slots=n_slots, n_pages=n_pages, page_size=16, n_batch=n_batch, n_prefill_shared=n_prefill_shared)
+def scheduler(
+    n_slots: int = 4, n_pages: int = 64, n_batch: int = 32, n_prefill_shared: int | None = None, allowance: int = 256
+) -> Scheduler:
+    return Scheduler(
+        n_slots=n_slots,
+        n_pages=n_pages,
+        page_size=16,
+        n_batch=n_batch,
+        n_prefill_shared=n_prefill_shared,
+        allowance=allowance,
+    )
 
 
 def ticket(n_prompt: int, n_new: int = 8, priority: Priority = Priority.INTERACTIVE, max_slice: int = 10**6) -> Ticket:
@@ -132,6 +141,61 @@ def test_dropping_a_waiting_ticket_leaves_the_active_one_alone() -> None:
     s.drop(waiting)
     assert [x.ticket for x in step(s)] == [active]
     assert (s.n_active, s.n_waiting) == (1, 0)
+
+
+def test_a_ticket_that_may_fill_the_cache_does_not_keep_others_out() -> None:
+    s = scheduler(n_pages=16, allowance=16)
+    tickets = [ticket(10, 16 * 16 - 10) for _ in range(3)]
+    for t in tickets:
+        s.add(t)
+    assert [x.ticket for x in step(s)] == tickets
+    assert [t.pages for t in tickets] == [2, 2, 2]
+    for _ in range(30):
+        step(s)
+    assert [t.pages for t in tickets] == [3, 3, 3]
+
+
+def test_without_a_page_the_youngest_is_paused_and_waits_at_the_head_of_the_queue() -> None:
+    s = scheduler(n_pages=7, allowance=16)
+    old, young, third = ticket(30, 60), ticket(30, 60), ticket(4)
+    s.add(old)
+    s.add(young)
+    while not s.paused:
+        step(s)
+        if s.n_waiting == 0 and s.n_active == 2 and third.arrival < 0:
+            s.add(third)
+    assert s.paused == [young]
+    assert (young.state, young.pages, young.n_computed) == (TicketState.WAITING, 0, 0)
+    assert (young.n_known, old.n_known) == (49, 50)
+    assert [x.ticket for x in step(s)] == [old]
+    s.drop(old)
+    assert [x.ticket for x in step(s)] == [young, third]
+
+
+def test_a_paused_ticket_evaluates_what_it_has_again_and_goes_on() -> None:
+    s = scheduler(n_pages=7, allowance=16)
+    old, young = ticket(30, 60), ticket(30, 60)
+    s.add(old)
+    s.add(young)
+    while not s.paused:
+        step(s)
+    s.drop(old)
+    assert [shape(step(s)) for _ in range(3)] == [[(0, 32, False)], [(32, 17, True)], [(49, 1, True)]]
+    assert (young.n_known, young.n_reached) == (51, 50)
+
+
+def test_background_work_gives_way_to_younger_requests_a_few_times_only() -> None:
+    s = scheduler(n_pages=8, allowance=0, n_slots=3)
+    patient, paused = ticket(30, 90, priority=Priority.BACKGROUND), 0
+    s.add(patient)
+    while patient.n_known < patient.n_limit and paused < 50:
+        if s.n_waiting == 0:
+            s.add(ticket(30, 90))
+        for x in step(s):
+            if x.ticket.n_known >= x.ticket.n_limit and x.ticket is not patient:
+                s.drop(x.ticket)
+        paused += patient in s.paused
+    assert paused == patient.paused == YIELDS
 
 
 def test_a_ticket_that_can_never_run_is_refused() -> None:

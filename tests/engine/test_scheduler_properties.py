@@ -43,6 +43,10 @@ class Runner:
         self.n_pages = n_pages
         self.lengths: dict[Ticket, int] = {}
 
+    def free(self, paused: list[Ticket]) -> None:
+        for t in paused:
+            del self.lengths[t]
+
     def run(self, plan: list[Slice], n_batch: int) -> None:
         assert sum(s.count for s in plan) <= n_batch
         assert len({s.ticket for s in plan}) == len(plan)
@@ -60,18 +64,28 @@ class Runner:
     spare_pages=st.integers(0, 20),
     n_batch=st.integers(4, 24),
     n_prefill_shared=st.one_of(st.none(), st.integers(1, 8)),
+    allowance=st.sampled_from([0, 1, 5, CONTEXT]),
 )
 def test_everyone_ends_and_nothing_leaks(
-    traffic: list[Job], n_slots: int, spare_pages: int, n_batch: int, n_prefill_shared: int | None
+    traffic: list[Job], n_slots: int, spare_pages: int, n_batch: int, n_prefill_shared: int | None, allowance: int
 ) -> None:
     n_pages = CONTEXT // PAGE + spare_pages
-    s = Scheduler(n_slots=n_slots, n_pages=n_pages, page_size=PAGE, n_batch=n_batch, n_prefill_shared=n_prefill_shared)
+    s = Scheduler(
+        n_slots=n_slots,
+        n_pages=n_pages,
+        page_size=PAGE,
+        n_batch=n_batch,
+        n_prefill_shared=n_prefill_shared,
+        allowance=allowance,
+    )
     runner = Runner(n_pages)
     tickets: list[tuple[Job, Ticket]] = []
     arrivals = sorted(traffic, key=lambda job: job.at)
-    # Each step serves at least one token of somebody, and no more tokens than these exist.
+    # Each step serves a token of somebody at least, no more tokens than these exist, and who is paused does them again.
     bound = 25 + sum(job.n_prompt + job.n_new + 1 for job in traffic)
-    for now in range(bound + 1):
+    now = -1
+    while now <= bound + sum(CONTEXT * t.paused for _, t in tickets):
+        now += 1
         while arrivals and arrivals[0].at <= now:
             job = arrivals.pop(0)
             t = Ticket(job.n_prompt, job.n_prompt + job.n_new, job.priority, job.max_slice)
@@ -81,10 +95,15 @@ def test_everyone_ends_and_nothing_leaks(
             if job.leaves is not None and now == job.at + job.leaves:
                 s.drop(t)
                 runner.lengths.pop(t, None)
+        ranks = sorted(t.rank for _, t in tickets if t.state is TicketState.ACTIVE)
+        before = {t: t.rank for _, t in tickets}
         plan = s.plan()
+        assert all(before[t] != ranks[0] or len(ranks) == 1 for t in s.paused)
+        runner.free(s.paused)
         active = [t for _, t in tickets if t.state is TicketState.ACTIVE]
         assert len(active) == s.n_active <= n_slots
         assert s.free_pages == n_pages - sum(t.pages for t in active) >= 0
+        assert all(runner.lengths.get(t, 0) == t.n_computed <= t.pages * PAGE for t in active)
         assert {x.ticket for x in plan if x.ticket.decoding} == {t for t in active if t.decoding}
         assert bool(plan) == bool(s.n_active + s.n_waiting)
         runner.run(plan, n_batch)
@@ -98,6 +117,8 @@ def test_everyone_ends_and_nothing_leaks(
             break
     assert all(t.state is TicketState.ENDED for _, t in tickets)
     assert (s.n_active, s.n_waiting, s.free_pages) == (0, 0, n_pages)
+    # Whoever is paused gave a page to somebody else, who is at most at the end of a context then.
+    assert s.n_paused == sum(t.paused for _, t in tickets) <= len(traffic) * len(traffic) * CONTEXT // PAGE
 
 
 @settings(max_examples=40, deadline=None)

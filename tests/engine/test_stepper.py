@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oxillama.engine.types import Usage
+from oxillama.engine.types import GenerationRequest, Priority, Usage
 from oxillama.errors import GenerationError
 from tests.engine.harness import Bench, request
 from tests.support.fake_runner import FakeRunner, hashed, parrot
@@ -56,6 +56,72 @@ def test_a_generation_is_the_same_alone_and_in_any_company(
         (same,) = alone.run(request(tuple(prompt), max_tokens=12, temperature=0.8, seed=5))
         assert bench.ids(g) == alone.ids(same)
     assert bench.runner.free_pages == bench.runner.n_pages
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    prompts=st.lists(st.lists(st.integers(3, 258), min_size=1, max_size=40), min_size=2, max_size=8),
+    n_slots=st.integers(2, 5),
+    spare_pages=st.integers(0, 8),
+    allowance=st.sampled_from([0, 3, 20]),
+    arrivals=st.lists(st.integers(0, 9), min_size=8, max_size=8),
+    leaver=st.integers(0, 30),
+    scored=st.booleans(),
+)
+def test_a_cache_too_small_for_all_changes_nothing_in_what_they_say(
+    prompts: list[list[int]],
+    n_slots: int,
+    spare_pages: int,
+    allowance: int,
+    arrivals: list[int],
+    leaver: int,
+    scored: bool,
+) -> None:
+    """Nobody names a limit, so that everyone fills the context and the cache holds little more than one of them."""
+
+    def ask(prompt: list[int], n: int) -> GenerationRequest:
+        options = {"temperature": 0.9, "repeat_penalty": 1.2, "repeat_last_n": -1, "seed": n, "logprobs": 1}
+        priority = Priority.BACKGROUND if n % 3 == 2 else Priority.INTERACTIVE
+        return request(tuple(prompt), priority=priority, prompt_logprobs=2 if scored else None, **options)
+
+    bench = Bench(FakeRunner(n_pages=16 + spare_pages), n_slots=n_slots, allowance=allowance)
+    generations, gone, now = [], None, 0
+
+    def step() -> None:
+        nonlocal gone, now
+        bench.step()
+        now += 1
+        if now == leaver and generations[0].ended is None:
+            gone = generations[0]
+            bench.stepper.drop(gone)
+
+    for n, (prompt, wait) in enumerate(zip(prompts, arrivals, strict=False)):
+        generations.append(bench.add(ask(prompt, n)))
+        for _ in range(wait):
+            step()
+    while not bench.stepper.idle:
+        step()
+    for n, (prompt, g) in enumerate(zip(prompts, generations, strict=True)):
+        alone = Bench()
+        (same,) = alone.run(ask(prompt, n))
+        events = alone.events[same]
+        assert bench.errors == {}
+        assert bench.events[g] == (events[: len(bench.events[g])] if g is gone else events)
+        if g is not gone:
+            assert (g.usage, g.prompt_logprobs) == (same.usage, same.prompt_logprobs)
+    assert bench.runner.sequences == {}
+    assert bench.runner.free_pages == bench.runner.n_pages == bench.stepper.scheduler.free_pages
+    if gone is None:
+        assert bench.stepper.n_prompt_tokens == sum(map(len, prompts))
+
+
+def test_a_paused_generation_goes_on_where_it_was() -> None:
+    bench = Bench(FakeRunner(n_pages=17), allowance=4)
+    old, young = bench.run(request((3, 4)), request((5, 6)))
+    assert bench.stepper.scheduler.n_paused > 0
+    assert bench.ids(old) == expected((3, 4), 62)
+    assert bench.ids(young) == expected((5, 6), 62)
+    assert young.timings(9.0).queue_s == 0.0
 
 
 def test_decoding_sequences_share_a_step() -> None:

@@ -53,6 +53,29 @@ async def test_requests_in_a_batch_get_the_tokens_they_get_alone(type_name: str,
     assert together == alone
 
 
+async def test_requests_that_fill_a_small_cache_take_turns_and_lose_nothing(path: Path) -> None:
+    """Six requests without a limit share a cache of two contexts, as a server gets them from clients who name none."""
+    settings = [dataclasses.replace(SETTINGS[i % 3], max_tokens=None) for i in range(6)]
+    prompts = [tuple(range(3 + i, 20 + 13 * i)) for i in range(6)]
+    with oxillama.Model(path, n_ctx=512) as model:
+        alone = [[e.token_id for e in model.events(p, s)] for p, s in zip(prompts, settings, strict=True)]
+    together: list[list[int | None]] = [[] for _ in prompts]
+    config = EngineConfig(parallel=6, n_ctx=512, kv_pages=32, n_prefill_shared=32)
+    async with oxillama.Engine.open(path, config) as engine, trio.open_nursery() as nursery:
+
+        async def one(i: int) -> None:
+            async with engine.generate(GenerationRequest(prompt_ids=prompts[i], sampling=settings[i])) as stream:
+                together[i] = [e.token_id async for e in stream]
+
+        for i in range(len(prompts)):
+            nursery.start_soon(one, i)
+        while engine.statistics().requests_total < len(prompts):
+            await trio.sleep(0.01)
+        assert engine.statistics().pauses_total > 0
+        assert engine.statistics().free_pages == 32
+    assert together == alone
+
+
 class Recorder:
     """A runner that notes how many sequences each step begins with, and begins it when `gate` is released."""
 

@@ -13,6 +13,8 @@ import trio
 
 from oxillama.engine.config import EngineConfig
 from oxillama.engine.engine import Engine
+from oxillama.server.config import ServerConfig
+from oxillama.server.services import open_engine
 from tests.server.live import Live, chat, live_server, post
 from tests.server.test_hostile import CASES, COMPLETIONS, fault
 from tests.support.tiny_models import tiny_model
@@ -112,3 +114,11 @@ async def test_a_client_that_leaves_frees_its_slot(model: Path, stream: bool) ->
         pages = live.engine.statistics()
         assert (await live.ask(chat(max_tokens=1))).status == 200
         assert pages.n_pages >= pages.free_pages > 0
+
+
+@pytest.mark.parametrize(("tokens", "pages"), [(None, 4 * 16), (1000, 32), (100, 4)])
+async def test_the_cache_has_the_size_that_was_set(model: Path, tokens: int | None, pages: int) -> None:
+    settings = ServerConfig(model=str(model), ctx_size=512, cache_tokens=tokens, threads=1)
+    async with open_engine(settings) as engine:
+        assert engine.statistics().n_pages == pages
+        assert engine.n_ctx == min(512, 32 * pages)
