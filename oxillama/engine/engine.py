@@ -92,7 +92,7 @@ class Engine:
         """Use `open` or `serve` instead, which also start and stop the compute thread."""
         self._parts = parts
         self._config = config
-        self._stepper = Stepper(parts.runner, parts.new_scheduler())
+        self._stepper = Stepper(parts.runner, parts.new_scheduler(), n_kept=parts.n_kept)
         self._commands: queue.SimpleQueue[tuple[str, Generation | None]] = queue.SimpleQueue()
         self._streams: dict[Generation, EngineStream] = {}  # of the generations that have not ended
         self._idle = trio.Event()

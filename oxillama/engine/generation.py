@@ -44,6 +44,7 @@ class Generation:
         self.seq: int | None = None
         self.completion: list[int] = []
         self.dropped = False
+        self.n_cached = 0  # tokens of the prompt that were not computed, because an earlier request had
         self.prompt_logprobs: list[TokenLogprob | None] = []
         self.limit_s = min(limit_s, request.deadline_s if request.deadline_s is not None else limit_s)
         self.ended: float | None = None
@@ -60,7 +61,16 @@ class Generation:
 
     @property
     def usage(self) -> Usage:
-        return Usage(prompt_tokens=len(self.prompt), completion_tokens=len(self.completion))
+        return Usage(len(self.prompt), len(self.completion), self.n_cached)
+
+    @property
+    def may_reuse(self) -> bool:
+        """Whether what others have computed for the same tokens will do: every position's logits are not wanted."""
+        return self.request.cache_prompt and self.request.prompt_logprobs is None
+
+    def known_tokens(self) -> npt.NDArray[np.int32]:
+        """Prompt and completion so far."""
+        return np.concatenate([self.prompt, np.array(self.completion, np.int32)])
 
     def timings(self, now: float) -> Timings:
         """Up to `now` while it runs, and to its end after that."""

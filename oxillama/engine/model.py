@@ -68,7 +68,7 @@ class Model:
 
     def _start(self, parts: ModelParts) -> None:
         self._parts = parts
-        self._stepper = Stepper(parts.runner, parts.new_scheduler())
+        self._stepper = Stepper(parts.runner, parts.new_scheduler(), n_kept=parts.n_kept)
         self._lock = threading.Lock()
         self._ready: dict[Generation, deque[TokenEvent | OxillamaError]] = {}
         self._left: deque[Generation] = deque()  # by readers who could not wait for the lock
@@ -187,7 +187,7 @@ class Model:
             outcomes = self._stepper.step()
         except BaseException:  # Ctrl-C, for one: what the step was about is in an unknown state, the rest is not
             for generation, ready in self._ready.items():
-                self._stepper.drop(generation)
+                self._stepper.drop(generation, keep=False)
                 ready.append(GenerationError("the generation was interrupted"))
             raise
         for generation, item in outcomes:
@@ -261,6 +261,7 @@ class Model:
         with self._lock:
             self._check_open()
             self._let_go()
+            self._stepper.kept.make_room(len(row))
             seq = runner.seq_open()
             try:
                 for start in range(0, len(row), runner.n_batch):

@@ -23,6 +23,10 @@ Progress = Callable[[float], None]
 """Called with the share of the weights that is ready, 0 to 1, from the thread that loads."""
 
 
+N_KEPT = 64
+"""How many ended requests may leave their keys and values for later ones that begin alike, in pages nobody needs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelParts:
     """A loaded model and what belongs to it. `tokenizer` and `chat_template` are None for a file without vocabulary."""
@@ -38,6 +42,7 @@ class ModelParts:
     vocabulary: Vocabulary
     gguf: GGUFFile | None = None
     spare_pages: int = 0  # of the runner's, kept out of the scheduler's ledger
+    n_kept: int = 0  # sequences of the runner's for prompts that begin as earlier ones did
 
     def new_scheduler(self) -> Scheduler:
         return Scheduler(
@@ -82,7 +87,7 @@ def load_parts(
         gguf,
         n_threads=config.n_threads,
         n_ctx=n_ctx,
-        n_seqs=config.parallel + spare,
+        n_seqs=config.parallel + spare + N_KEPT,
         kv_pages=(config.kv_pages or pages_each * min(config.parallel, FULL_CONTEXTS)) + spare_pages,
         n_batch=config.n_batch,
         kv_type=config.kv_type,
@@ -101,6 +106,7 @@ def load_parts(
             vocabulary=Vocabulary(tokenizer, loaded.runner.n_vocab),
             gguf=gguf,
             spare_pages=spare_pages,
+            n_kept=N_KEPT,
         )
     except BaseException:
         loaded.close()

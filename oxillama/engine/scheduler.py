@@ -152,13 +152,8 @@ class Scheduler:
         self._waiting[ticket.priority].append(ticket)
 
     def plan(self) -> list[Slice]:
-        """Pause whom there is no room for, admit whom there is, cut the next step; empty only if nothing is to do.
-
-        Who is in `paused` afterwards has lost its place in the cache and may already be admitted to a new one.
-        """
-        self.paused.clear()
-        self._grow()
-        self._admit()
+        """Pause whom there is no room for, admit whom there is, cut the next step; empty only if nothing is to do."""
+        self.admit()
         decoding = [t for t in self._active if t.decoding]
         prefill = [t for t in self._active if not t.decoding]
         slices = [Slice(t, t.n_computed, 1, True) for t in decoding]
@@ -190,6 +185,16 @@ class Scheduler:
             self._vacate(ticket)
         ticket.state = TicketState.ENDED
 
+    def admit(self) -> list[Ticket]:
+        """The first half of `plan`: pause whom there is no room for, admit whom there is; who was admitted, in order.
+
+        Who is in `paused` afterwards has lost its place in the cache and may already be admitted to a new one. Until
+        `plan`, which does nothing of this again, one may say of an admitted ticket how much of it is computed.
+        """
+        self.paused.clear()
+        self._grow()
+        return self._admit()
+
     def _grow(self) -> None:
         """A page for everyone whose next token needs one, the first in rank first."""
         for ticket in sorted(self._active, key=lambda t: t.rank):
@@ -216,15 +221,16 @@ class Scheduler:
         self.free_pages += ticket.pages
         ticket.pages = 0
 
-    def _admit(self) -> None:
+    def _admit(self) -> list[Ticket]:
+        admitted: list[Ticket] = []
         growing = sum(t.pages < self.pages_for(t.n_limit) for t in self._active)
         while len(self._active) < self.n_slots:
             queue = self._turn()
             if queue is None:
-                return
+                break
             needed = self.pages_for(min(queue[0].n_limit, queue[0].n_known + self.allowance))
             if needed + growing > self.free_pages:
-                return
+                break
             ticket = queue.popleft()
             background = self._waiting[Priority.BACKGROUND]
             if ticket.priority is Priority.INTERACTIVE and background:
@@ -234,6 +240,8 @@ class Scheduler:
             self.free_pages -= needed
             growing += needed < self.pages_for(ticket.n_limit)
             self._active.append(ticket)
+            admitted.append(ticket)
+        return admitted
 
     def _turn(self) -> deque[Ticket] | None:
         """The queue whose first ticket is next."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from oxillama.engine.prefix import PrefixCache
 from oxillama.engine.types import TokenEvent
 from oxillama.errors import GenerationError, InvalidParameterError, KVCacheFullError, OxillamaError
 
@@ -35,9 +37,13 @@ _STEP_ERRORS = (GenerationError, InvalidParameterError, KVCacheFullError, Memory
 class Stepper:
     """Runs generations on a runner. After an exception from `step` nothing here may be used again."""
 
-    def __init__(self, runner: Runner, scheduler: Scheduler, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, runner: Runner, scheduler: Scheduler, clock: Callable[[], float] = time.monotonic, *, n_kept: int = 0
+    ) -> None:
+        """n_kept: how many sequences of ended requests may wait for requests that begin alike."""
         self._runner = runner
         self.scheduler = scheduler
+        self.kept = PrefixCache(runner, n_kept)
         self._clock = clock
         self._generations: dict[Ticket, Generation] = {}
         self._current: tuple[Generation, ...] = ()
@@ -54,20 +60,27 @@ class Stepper:
         self._generations[generation.ticket] = generation
         self.scheduler.add(generation.ticket)
 
-    def drop(self, generation: Generation) -> None:
-        """End it from any state; its pages are free at once. Dropping twice is harmless."""
+    def drop(self, generation: Generation, *, keep: bool = True) -> None:
+        """End it from any state; its pages are free at once for whoever needs them. Dropping twice is harmless.
+
+        keep: what it has computed is sound, and may serve a request that begins alike.
+        """
         if self._generations.pop(generation.ticket, None) is None:
             return
         generation.release(self._clock())
         self.scheduler.drop(generation.ticket)
         self.n_ended += 1
-        self._close(generation)
+        self._close(generation, keep=keep)
 
-    def _close(self, generation: Generation) -> None:
-        """Free what it has in the cache."""
-        if generation.seq is not None:
-            self._runner.seq_close(generation.seq)
-            generation.seq = None
+    def _close(self, generation: Generation, *, keep: bool) -> None:
+        """Take its place in the cache from it; what it has computed may stay until somebody needs the room."""
+        seq, generation.seq = generation.seq, None
+        if seq is None:
+            return
+        if keep and generation.request.cache_prompt:
+            self.kept.keep(seq, generation.known_tokens()[: self._runner.seq_len(seq)])
+        else:
+            self._runner.seq_close(seq)
 
     def interrupt_if_unwanted(self) -> None:
         """Cut the step under way short if nobody wants what it computes any more. Any thread."""
@@ -83,12 +96,29 @@ class Stepper:
         for generation in [g for g in self._generations.values() if now > g.deadline]:
             late = GenerationError(f"the generation took longer than its {generation.limit_s:g} seconds")
             self._fail(generation, late, outcomes)
-        plan = self.scheduler.plan()
+        admitted = self.scheduler.admit()
         for ticket in self.scheduler.paused:
-            self._close(self._generations[ticket])
+            self._close(self._generations[ticket], keep=True)
+        for ticket in admitted:
+            self._find_prefix(self._generations[ticket])
+        plan = self.scheduler.plan()
         if plan:
             self._advance(plan, outcomes)
         return outcomes
+
+    def _find_prefix(self, generation: Generation) -> None:
+        """Begin a request that has just been admitted where an earlier one that began alike, or itself, has come to."""
+        if not generation.may_reuse:
+            return
+        found = None
+        with suppress(MemoryError):  # then it is computed like any other
+            found = self.kept.take(generation.known_tokens())
+        if found is not None:
+            ticket = generation.ticket
+            generation.seq, ticket.n_computed = found
+            if not ticket.n_reached:
+                generation.n_cached = ticket.n_computed
+            ticket.n_reached = max(ticket.n_reached, ticket.n_computed)
 
     def _advance(self, slices: list[Slice], outcomes: list[Outcome]) -> None:
         """Evaluate the slices together or, if that fails, one by one, so that only who is at fault fails."""
@@ -117,8 +147,8 @@ class Stepper:
     def _evaluate(self, slices: list[Slice], generations: list[Generation]) -> npt.NDArray[np.float32]:
         tokens, outputs, at = self._tokens, self._outputs, 0
         for piece, generation in zip(slices, generations, strict=True):
+            generation.begin(self._clock())  # which does nothing if it was only paused
             if generation.seq is None:
-                generation.begin(self._clock())  # which does nothing if it was only paused
                 generation.seq = self._runner.seq_open()
             end = at + piece.count
             tokens[at:end] = generation.tokens(piece)
@@ -128,9 +158,20 @@ class Stepper:
         seqs = [g.seq for g in generations if g.seq is not None]
         self._current = tuple(generations)
         try:
-            return self._runner.step(tokens[:at], seqs, [s.count for s in slices], outputs[:at])
+            return self._step_with_room(tokens[:at], seqs, [s.count for s in slices], outputs[:at])
         finally:
             self._current = ()
+
+    def _step_with_room(
+        self, tokens: npt.NDArray[np.int32], seqs: list[int], counts: list[int], outputs: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float32]:
+        """A step for which kept sequences make way: the pages of all that runs were set aside without them."""
+        while True:
+            try:
+                return self._runner.step(tokens, seqs, counts, outputs)
+            except KVCacheFullError:
+                if not self.kept.evict():
+                    raise
 
     def _take(
         self, generation: Generation, rows: npt.NDArray[np.float32], piece: Slice, now: float, outcomes: list[Outcome]
@@ -149,7 +190,7 @@ class Stepper:
 
     def _fail(self, generation: Generation, error: Exception, outcomes: list[Outcome]) -> None:
         """End one generation with an error its reader can show; others do not notice."""
-        self.drop(generation)
+        self.drop(generation, keep=False)
         if not isinstance(error, OxillamaError):
             log.error("a generation failed", exc_info=error)
             reason = GenerationError(f"the generation failed: {type(error).__name__}: {error}")

@@ -16,6 +16,7 @@ def request(
     priority: Priority = Priority.INTERACTIVE,
     prompt_logprobs: int | None = None,
     deadline_s: float | None = None,
+    cache_prompt: bool = True,
     **sampling: Any,
 ) -> GenerationRequest:
     """Greedy unless told otherwise."""
@@ -25,6 +26,7 @@ def request(
         priority=priority,
         prompt_logprobs=prompt_logprobs,
         deadline_s=deadline_s,
+        cache_prompt=cache_prompt,
     )
 
 
@@ -40,6 +42,7 @@ class Bench:
         text: bool = True,
         tokenizer: Any = None,
         allowance: int | None = None,
+        n_kept: int = 0,
     ) -> None:
         self.runner = runner or FakeRunner()
         self.parts = parts(self.runner, n_ctx=n_ctx, n_slots=n_slots, text=text, tokenizer=tokenizer)
@@ -47,7 +50,7 @@ class Bench:
         scheduler = self.parts.new_scheduler()
         if allowance is not None:
             scheduler.allowance = allowance
-        self.stepper = Stepper(self.parts.runner, scheduler, clock=lambda: self.now)
+        self.stepper = Stepper(self.parts.runner, scheduler, clock=lambda: self.now, n_kept=n_kept)
         self.events: dict[Generation, list[TokenEvent]] = {}
         self.errors: dict[Generation, Exception] = {}
 

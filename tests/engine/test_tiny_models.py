@@ -96,7 +96,7 @@ class Recorder:
 async def test_a_stream_left_in_the_middle_is_out_of_the_next_step(path: Path) -> None:
     parts = load_parts(path, EngineConfig())
     recorder = Recorder(parts.runner)
-    request = GenerationRequest(prompt_ids=(1, 5), sampling=SamplingParams(ignore_eos=True))
+    request = GenerationRequest(prompt_ids=(1, 5), sampling=SamplingParams(ignore_eos=True), cache_prompt=False)
     async with Engine.serve(dataclasses.replace(parts, runner=cast(Any, recorder))) as engine:
         async with engine.generate(request) as stays:
             recorder.gate.release()

@@ -77,6 +77,12 @@ class FakeRunner:
         assert not self._stepping.locked(), "a sequence was closed during a step"
         del self.sequences[seq]
 
+    def seq_fork(self, seq: int, n_tokens: int) -> int:
+        fork = self.seq_open()
+        self.sequences[fork] = self.sequences[seq][:n_tokens]
+        assert len(self.sequences[fork]) == n_tokens
+        return fork
+
     def seq_len(self, seq: int) -> int:
         return len(self.sequences[seq])
 

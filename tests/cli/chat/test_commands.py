@@ -11,8 +11,11 @@ import pytest
 from oxillama.cli.chat.commands import COMMANDS
 from oxillama.cli.chat.loop import Chat
 from oxillama.cli.chat.session import Message, Session, Settings
+from oxillama.engine.config import EngineConfig
+from oxillama.engine.engine import Engine
 from oxillama.errors import EngineClosedError, InvalidParameterError
 from tests.support.fake_engine import FakeEngine
+from tests.support.tiny_models import tiny_model
 
 
 class Notes:
@@ -70,6 +73,22 @@ async def test_every_turn_sees_the_turns_before_it() -> None:
     )
     assert [m.role for m in chat.session.messages] == ["user", "assistant"] * 2
     assert not chat.failed
+
+
+async def test_the_turns_before_are_not_computed_again(tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.content }}</s>{% endfor %}"
+    model = tiny_model(tmp_path / "tiny.gguf", vocab="spm", chat_template=template)
+    session = Session(settings=Settings(temperature=0.0, max_tokens=8))
+    notes = Notes("one two three", "four", "/tokens")
+
+    async with Engine.open(model, EngineConfig(n_threads=1, parallel=1)) as engine:
+        chat = Chat(engine, session, notes)
+        await chat.run()
+
+    assert chat.last is not None
+    first = len(engine.tokenizer.encode("one two three</s>", parse_special=True))
+    assert chat.last.usage.cached_tokens >= first
+    assert f"{chat.last.usage.cached_tokens} of them known from before" in notes.only()
 
 
 async def test_two_slashes_begin_a_message_with_one() -> None:
