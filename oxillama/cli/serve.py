@@ -31,6 +31,10 @@ def serve(
     threads: options.Threads = None,
     ctx_size: options.CtxSize = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.", show_default=False)] = None,
+    ui: Annotated[
+        bool | None,
+        typer.Option("--ui/--no-ui", help="Serve the pages for browsers: the chat and /docs.", show_default="--ui"),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Settings in TOML.", show_default="oxillama.toml, if it is there"),
@@ -55,6 +59,7 @@ def serve(
         threads=threads,
         ctx_size=ctx_size,
         parallel=parallel,
+        ui=ui,
     )
     path = options.model_or_embedded(Path(settings.model) if settings.model else None, "serve")
     settings = replace(settings, model=str(path))

@@ -11,20 +11,21 @@ from quart_trio import QuartTrio
 from oxillama.errors import StoreError
 from oxillama.server import transport
 from oxillama.server.asgi import HTTPConnection, ServerRequest
-from oxillama.server.auth import OPEN_PATHS, Keyring
+from oxillama.server.auth import OPEN_ENDPOINTS, Keyring
 from oxillama.server.config import ServerConfig, load_config
 from oxillama.server.cors import CORS
 from oxillama.server.errors import APIError, api_error, server_fault
 from oxillama.server.lifespan import EngineLifespan
 from oxillama.server.log import make_logger
 from oxillama.server.responses import error_response
-from oxillama.server.routes import BLUEPRINTS
+from oxillama.server.routes import BLUEPRINTS, pages
 from oxillama.server.state import ServerState
 
 if TYPE_CHECKING:
     from quart.typing import ResponseReturnValue
 
     from oxillama.engine.protocol import EngineLike
+    from oxillama.server.pages import Page
 
 
 QUIET_PATHS = frozenset({"/health", "/metrics"})
@@ -42,6 +43,7 @@ class Application(QuartTrio):
     keyring: Keyring
     cors: CORS
     owns_engine: bool
+    description: Page | None = None  # of the API; made when it is first asked for
 
     def log_exception(self, exception_info: Any) -> None:
         self.state.log.error("request failed", exc_info=exception_info)
@@ -75,6 +77,8 @@ def create_app(
     app.register_error_handler(Exception, _error)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    if config.ui:
+        app.register_blueprint(pages.blueprint)
     return app
 
 
@@ -91,7 +95,7 @@ async def _before() -> ResponseReturnValue | None:
     app = _current()
     if request.method == "OPTIONS":
         return Response("", 204, headers=app.cors.headers(request.headers, preflight=True), content_type=None)
-    if request.path not in OPEN_PATHS:
+    if request.endpoint not in OPEN_ENDPOINTS:
         app.keyring.check(request.headers.get("Authorization"))
     return None
 

@@ -11,7 +11,10 @@ from oxillama.server.errors import APIError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OPEN_PATHS = frozenset({"/health"})
+# Endpoints, of which nothing is secret: whether the server is well, the pages' own files, what the API looks like.
+OPEN_ENDPOINTS = frozenset(
+    {"health.health", "openapi.document", "pages.chat_page", "pages.docs_page", "pages.page_file"}
+)
 
 
 class Keyring:

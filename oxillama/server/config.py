@@ -31,6 +31,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     threads, ctx_size, parallel, max_waiting: the engine's threads, context per request, slots and queue.
     cache_tokens: tokens that all requests together have in the KV cache.
     api_keys: any one of them opens the API; none at all leaves it open. cors_origins: exact origins, or "*".
+    ui: whether there are pages for browsers: the chat at `/` and the API's description at `/docs`.
     max_body: larger request bodies are refused with 413. generation_timeout: the longest one generation may take.
     drain_timeout: how long SIGTERM waits for requests under way before it cuts them off.
     ping_interval: the longest silence in a stream. body_timeout: the longest a request body may take to arrive.
@@ -51,6 +52,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
     api_keys: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    ui: bool = True
 
     max_body: Annotated[int, msgspec.Meta(ge=1024, le=2**40)] = 16 * 2**20
     generation_timeout: Annotated[float, msgspec.Meta(gt=0, le=604_800)] = 3600.0

@@ -39,6 +39,11 @@ def talk(url: str) -> None:
     text = "".join(p["choices"][0]["delta"].get("content") or "" for p in pieces if p["choices"])
     assert text == plain["choices"][0]["message"]["content"], (text, plain)
     assert "data: [DONE]" in events
+    with urllib.request.urlopen(f"{url}/", timeout=10) as answer:
+        page = answer.read().decode()
+    assert "ui/main.js" in page, page[:200]
+    for name in ("main.js", "vendor/marked/marked.esm.js", "vendor/dompurify/purify.es.mjs"):
+        urllib.request.urlopen(f"{url}/ui/{name}", timeout=10).close()
     print(f"{model} answered {text!r}, plain and streamed")
 
 

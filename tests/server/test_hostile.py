@@ -146,7 +146,7 @@ def cases() -> Iterator[tuple[str, bytes]]:
         for method in ("GET", "PUT", "PATCH", "DELETE", "TRACE", "X-ODD"):
             yield f"{method} {path}", f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     for target in (
-        "/",
+        "/nothing",
         "/v1",
         "/v2/models",
         "/v1/models/none",

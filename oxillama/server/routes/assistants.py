@@ -9,7 +9,9 @@ from quart import Blueprint
 from oxillama.assistants.types import Assistant
 from oxillama.server.assistant_records import deleted, paged, stored
 from oxillama.server.bodies import read_body
+from oxillama.server.describe import describes
 from oxillama.server.state import server_state
+from oxillama.server.wire.answers import Deleted
 from oxillama.server.wire.assistants import CreateAssistant, ModifyAssistant
 from oxillama.storage.ids import new_id
 
@@ -20,6 +22,7 @@ blueprint = Blueprint("assistants", __name__, url_prefix="/v1/assistants")
 
 
 @blueprint.post("")
+@describes(body=CreateAssistant, answer=Assistant)
 async def create_assistant() -> Response:
     desk = server_state().require_assistants()
     changes = (await read_body(CreateAssistant)).changes()
@@ -28,18 +31,21 @@ async def create_assistant() -> Response:
 
 
 @blueprint.get("")
+@describes(answer=list[Assistant])
 async def list_assistants() -> Response:
     desk = server_state().require_assistants()
     return await paged(desk.in_thread, desk.definitions.list)
 
 
 @blueprint.get("/<assistant_id>")
+@describes(answer=Assistant)
 async def get_assistant(assistant_id: str) -> Response:
     desk = server_state().require_assistants()
     return await stored(desk.in_thread, desk.definitions.get, assistant_id)
 
 
 @blueprint.post("/<assistant_id>")
+@describes(body=ModifyAssistant, answer=Assistant)
 async def modify_assistant(assistant_id: str) -> Response:
     """Only the fields that are given change."""
     desk = server_state().require_assistants()
@@ -48,6 +54,7 @@ async def modify_assistant(assistant_id: str) -> Response:
 
 
 @blueprint.delete("/<assistant_id>")
+@describes(answer=Deleted)
 async def delete_assistant(assistant_id: str) -> Response:
     """Threads and runs of the assistant stay."""
     desk = server_state().require_assistants()

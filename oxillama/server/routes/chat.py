@@ -12,6 +12,7 @@ from oxillama.engine.prompts import chat_prompt
 from oxillama.engine.types import GenerationRequest
 from oxillama.server import sse
 from oxillama.server.bodies import read_body
+from oxillama.server.describe import describes
 from oxillama.server.generations import (
     collect,
     event_of,
@@ -22,6 +23,7 @@ from oxillama.server.generations import (
 )
 from oxillama.server.responses import json_response, new_id, now
 from oxillama.server.state import server_state
+from oxillama.server.wire.answers import ChatCompletion, ChatCompletionChunk
 from oxillama.server.wire.chat import ChatRequest
 from oxillama.server.wire.messages import template_messages
 
@@ -42,6 +44,7 @@ UNLIKELY = -9999.0  # the wire's word for a probability of nothing
 
 
 @blueprint.post("/chat/completions")
+@describes(body=ChatRequest, answer=ChatCompletion, chunk=ChatCompletionChunk)
 async def create_chat_completion() -> Response:
     """Parse, ask the engine, shape the answer. A refusal still has its status: nothing is sent before admission."""
     state = server_state()

@@ -12,6 +12,7 @@ from oxillama.engine.prompts import checked_prompt, text_prompt
 from oxillama.engine.types import GenerationRequest
 from oxillama.server import sse
 from oxillama.server.bodies import read_body
+from oxillama.server.describe import describes
 from oxillama.server.generations import (
     collect,
     event_of,
@@ -23,6 +24,7 @@ from oxillama.server.generations import (
 from oxillama.server.legacy_logprobs import LegacyLogprobs, joined
 from oxillama.server.responses import json_response, new_id, now
 from oxillama.server.state import server_state
+from oxillama.server.wire.answers import Completion
 from oxillama.server.wire.completions import CompletionRequest
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ blueprint = Blueprint("completions", __name__, url_prefix="/v1")
 
 
 @blueprint.post("/completions")
+@describes(body=CompletionRequest, answer=Completion, chunk=Completion)
 async def create_completion() -> Response:
     """Parse, ask the engine, shape the answer. A refusal still has its status: nothing is sent before admission."""
     state = server_state()

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from quart import Blueprint
 
 from oxillama.errors import EngineClosedError
+from oxillama.server.describe import describes
 from oxillama.server.errors import APIError, api_error, server_fault
 from oxillama.server.responses import json_response
 from oxillama.server.state import server_state
+from oxillama.server.wire.answers import Health
 
 if TYPE_CHECKING:
     from quart import Response
@@ -18,6 +20,7 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/health")
+@describes(answer=Health)
 async def health() -> Response:
     """200 while work is taken, else 503 in the envelope; `status` says which phase the server is in."""
     state = server_state()

@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING
 
 from quart import Blueprint, request
 
+from oxillama.assistants.types import ThreadMessage
 from oxillama.server.assistant_records import deleted, paged, stored
 from oxillama.server.assistant_runs import new_message
 from oxillama.server.bodies import read_body
+from oxillama.server.describe import describes
 from oxillama.server.state import server_state
+from oxillama.server.wire.answers import Deleted
 from oxillama.server.wire.assistants import CreateMessage, ModifyMetadata
 
 if TYPE_CHECKING:
     from quart import Response
-
-    from oxillama.assistants.types import ThreadMessage
-
 blueprint = Blueprint("messages", __name__, url_prefix="/v1/threads/<thread_id>/messages")
 
 
 @blueprint.post("")
+@describes(body=CreateMessage, answer=ThreadMessage)
 async def create_message(thread_id: str) -> Response:
     """Refused while a run is active on the thread."""
     desk = server_state().require_assistants()
@@ -29,6 +30,7 @@ async def create_message(thread_id: str) -> Response:
 
 
 @blueprint.get("")
+@describes(answer=list[ThreadMessage], query={"run_id": "Only what this run wrote."})
 async def list_messages(thread_id: str) -> Response:
     """Newest first unless asked otherwise; `run_id` leaves what one run wrote."""
     desk = server_state().require_assistants()
@@ -42,12 +44,14 @@ async def list_messages(thread_id: str) -> Response:
 
 
 @blueprint.get("/<message_id>")
+@describes(answer=ThreadMessage)
 async def get_message(thread_id: str, message_id: str) -> Response:
     desk = server_state().require_assistants()
     return await stored(desk.in_thread, desk.store.get_message, thread_id, message_id)
 
 
 @blueprint.post("/<message_id>")
+@describes(body=ModifyMetadata, answer=ThreadMessage)
 async def modify_message(thread_id: str, message_id: str) -> Response:
     """Only the metadata can change."""
     desk = server_state().require_assistants()
@@ -56,6 +60,7 @@ async def modify_message(thread_id: str, message_id: str) -> Response:
 
 
 @blueprint.delete("/<message_id>")
+@describes(answer=Deleted)
 async def delete_message(thread_id: str, message_id: str) -> Response:
     desk = server_state().require_assistants()
     await desk.in_thread(desk.store.delete_message, thread_id, message_id)

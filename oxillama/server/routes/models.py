@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from quart import Blueprint
 
+from oxillama.server.describe import describes
 from oxillama.server.errors import APIError
 from oxillama.server.responses import json_response
 from oxillama.server.state import server_state
+from oxillama.server.wire.answers import Model, ModelList
 
 if TYPE_CHECKING:
     from quart import Response
@@ -28,6 +30,7 @@ def _model(name: str) -> dict[str, Any]:
 
 
 @blueprint.get("/models")
+@describes(answer=ModelList)
 async def list_models() -> Response:
     """The one model, under each of its names."""
     state = server_state()
@@ -36,6 +39,7 @@ async def list_models() -> Response:
 
 
 @blueprint.get("/models/<path:name>")
+@describes(answer=Model)
 async def get_model(name: str) -> Response:
     """One model, or 404 `model_not_found`."""
     return json_response(_model(server_state().check_model(name)))

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, cast
 from quart import Blueprint, request
 
 from oxillama.assistants.service import watch
+from oxillama.assistants.types import Run
 from oxillama.errors import StateConflictError
 from oxillama.server import sse
 from oxillama.server.assistant_records import paged, stored
 from oxillama.server.assistant_runs import new_messages, new_run, run_events
 from oxillama.server.bodies import read_body
+from oxillama.server.describe import describes
 from oxillama.server.responses import json_response
 from oxillama.server.routes.threads import new_thread
 from oxillama.server.state import server_state
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from quart import Response
 
     from oxillama.assistants.live import LiveRun
-    from oxillama.assistants.types import Run, Thread
+    from oxillama.assistants.types import Thread
     from oxillama.server.asgi import ServerRequest
 
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/threads")
@@ -36,6 +38,7 @@ POLL_AFTER_MS = "200"  # how long official clients sleep between two looks at a 
 
 
 @blueprint.post("/<thread_id>/runs")
+@describes(body=CreateRun, answer=Run)
 async def create_run(thread_id: str) -> Response:
     """Refused while another run is active on the thread."""
     state = server_state()
@@ -50,6 +53,7 @@ async def create_run(thread_id: str) -> Response:
 
 
 @blueprint.post("/runs")
+@describes(body=CreateThreadAndRun, answer=Run)
 async def create_thread_and_run() -> Response:
     state = server_state()
     desk = state.require_assistants()
@@ -75,12 +79,14 @@ def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> Respons
 
 
 @blueprint.get("/<thread_id>/runs")
+@describes(answer=list[Run])
 async def list_runs(thread_id: str) -> Response:
     desk = server_state().require_assistants()
     return await paged(desk.in_thread, lambda: desk.store.list_runs(thread_id))
 
 
 @blueprint.get("/<thread_id>/runs/<run_id>")
+@describes(answer=Run)
 async def get_run(thread_id: str, run_id: str) -> Response:
     desk = server_state().require_assistants()
     run = await desk.in_thread(desk.store.get_run, thread_id, run_id)
@@ -88,6 +94,7 @@ async def get_run(thread_id: str, run_id: str) -> Response:
 
 
 @blueprint.post("/<thread_id>/runs/<run_id>")
+@describes(body=ModifyMetadata, answer=Run)
 async def modify_run(thread_id: str, run_id: str) -> Response:
     """Only the metadata can change."""
     desk = server_state().require_assistants()
@@ -96,6 +103,7 @@ async def modify_run(thread_id: str, run_id: str) -> Response:
 
 
 @blueprint.post("/<thread_id>/runs/<run_id>/cancel")
+@describes(answer=Run)
 async def cancel_run(thread_id: str, run_id: str) -> Response:
     """The run as it is now, usually `cancelling`: its worker ends it."""
     return json_response((await server_state().require_assistants().cancel_run(thread_id, run_id)).to_wire())

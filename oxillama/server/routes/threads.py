@@ -11,7 +11,9 @@ from oxillama.assistants.types import Thread, ThreadMessage
 from oxillama.server.assistant_records import deleted, stored
 from oxillama.server.assistant_runs import new_messages
 from oxillama.server.bodies import read_body
+from oxillama.server.describe import describes
 from oxillama.server.state import server_state
+from oxillama.server.wire.answers import Deleted
 from oxillama.server.wire.assistants import CreateThread, ModifyThread, check_resources
 from oxillama.storage.ids import new_id
 
@@ -30,6 +32,7 @@ def new_thread(wire: CreateThread, now: int, path: str = "") -> tuple[Thread, li
 
 
 @blueprint.post("")
+@describes(body=CreateThread, answer=Thread)
 async def create_thread() -> Response:
     desk = server_state().require_assistants()
     thread, messages = new_thread(await read_body(CreateThread), desk.store.now())
@@ -37,12 +40,14 @@ async def create_thread() -> Response:
 
 
 @blueprint.get("/<thread_id>")
+@describes(answer=Thread)
 async def get_thread(thread_id: str) -> Response:
     desk = server_state().require_assistants()
     return await stored(desk.in_thread, desk.store.get_thread, thread_id)
 
 
 @blueprint.post("/<thread_id>")
+@describes(body=ModifyThread, answer=Thread)
 async def modify_thread(thread_id: str) -> Response:
     desk = server_state().require_assistants()
     changes = (await read_body(ModifyThread)).changes()
@@ -50,6 +55,7 @@ async def modify_thread(thread_id: str) -> Response:
 
 
 @blueprint.delete("/<thread_id>")
+@describes(answer=Deleted)
 async def delete_thread(thread_id: str) -> Response:
     """A run that is at work on the thread ends with it."""
     await server_state().require_assistants().delete_thread(thread_id)

@@ -1,0 +1,214 @@
+// A conversation and the answers in it: what is sent, what is kept, when it ends. Knows nothing of the page.
+//
+// An assistant's message has variants, one for each time it was asked for:
+// {text, state, reason, model, stats}; state is "writing", "done", "stopped" or "cut".
+
+import { ApiError, chat } from "./api.js";
+import { settings } from "./settings.js";
+import { StaleError, get, save } from "./store.js";
+
+const SAVE_EVERY = 800; // ms while an answer grows
+const ATTEMPTS = 4; // on a server that is busy or loading
+const LONGEST_TITLE = 60; // characters
+
+// crypto.randomUUID is only there over TLS and on this machine.
+const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
+
+export function newConversation() {
+  return { id: newId(), rev: 0, title: "", created: Date.now(), updated: Date.now(), messages: [] };
+}
+
+export const shownVariant = (message) => message.variants[message.shown];
+
+/** The variant that is being written, if the conversation ends with one. */
+export function writing(conversation) {
+  const last = conversation.messages.at(-1);
+  const variant = last?.role === "assistant" ? shownVariant(last) : null;
+  return variant?.state === "writing" ? variant : null;
+}
+
+/** The conversation as the API takes it, up to and without message `end`. */
+function wire(conversation, end) {
+  const messages = conversation.messages.slice(0, end).map((message) => ({
+    role: message.role,
+    content: message.role === "user" ? message.text : shownVariant(message).text,
+  }));
+  const system = settings.get("system").trim();
+  return system ? [{ role: "system", content: system }, ...messages] : messages;
+}
+
+/** Answers under way in this tab, by conversation: {conversation, controller}. */
+const running = new Map();
+
+export const isRunning = (id) => running.has(id);
+export const runningConversation = (id) => running.get(id)?.conversation;
+
+/** End the answer that is being written in the conversation; what there is of it stays. */
+export function stop(id) {
+  running.get(id)?.controller.abort();
+}
+
+export async function addUserMessage(conversation, text, at = conversation.messages.length) {
+  conversation.messages.splice(at, Infinity, { role: "user", text });
+  if (at === 0) conversation.title = titleOf(text);
+  await save(conversation);
+}
+
+function titleOf(text) {
+  const line = text.trim().split("\n")[0];
+  return line.length > LONGEST_TITLE ? `${line.slice(0, LONGEST_TITLE - 1).trimEnd()}…` : line;
+}
+
+/**
+ * Have the last user message answered, beside the answers it has already.
+ *
+ * `on.change()` after every piece of text, `on.wait(error, seconds)` before each new attempt on a busy server. Throws
+ * ApiError, with what had come of the answer kept, and StaleError when the conversation was changed elsewhere.
+ */
+export async function answer(conversation, model, on) {
+  const controller = new AbortController();
+  const { message, variant, at } = beginVariant(conversation, model);
+  running.set(conversation.id, { conversation, controller });
+  const keep = new Keeper(conversation, controller);
+  try {
+    await keep.now();
+    on.change();
+    const body = { model, messages: wire(conversation, at), ...settings.sampling() };
+    await patiently(controller.signal, on.wait, () => read(body, controller.signal, variant, () => {
+      keep.soon();
+      on.change();
+    }));
+    variant.state = "done";
+  } catch (error) {
+    variant.state = controller.signal.aborted ? "stopped" : "cut";
+    if (!controller.signal.aborted) throw error;
+    if (keep.failure) throw keep.failure;
+  } finally {
+    running.delete(conversation.id);
+    if (!variant.text && variant.state !== "done") dropVariant(conversation, message, variant);
+    await keep.last();
+    on.change();
+  }
+}
+
+function beginVariant(conversation, model) {
+  let message = conversation.messages.at(-1);
+  if (message.role !== "assistant") {
+    message = { role: "assistant", shown: 0, variants: [] };
+    conversation.messages.push(message);
+  }
+  const variant = { text: "", state: "writing", reason: null, model, stats: null };
+  message.shown = message.variants.push(variant) - 1;
+  return { message, variant, at: conversation.messages.length - 1 };
+}
+
+function dropVariant(conversation, message, variant) {
+  message.variants = message.variants.filter((other) => other !== variant);
+  message.shown = Math.max(0, message.variants.length - 1);
+  if (!message.variants.length) conversation.messages = conversation.messages.filter((other) => other !== message);
+}
+
+async function read(body, signal, variant, onText) {
+  const began = performance.now();
+  let first = null;
+  let last = began;
+  for await (const { text, reason, usage, timings } of chat(body, signal)) {
+    if (text) {
+      last = performance.now();
+      first ??= last;
+      variant.text += text;
+      onText();
+    }
+    variant.reason = reason ?? variant.reason;
+    if (usage) variant.stats = statistics(usage, timings, { began, first: first ?? last, last });
+  }
+}
+
+/** What an answer cost. Speeds are the server's own where it tells them, else what was seen from here. */
+function statistics(usage, timings, { began, first, last }) {
+  const tokens = usage.completion_tokens;
+  const seen = tokens > 1 && last > first ? ((tokens - 1) * 1000) / (last - first) : null;
+  return {
+    tokens,
+    prompt: usage.prompt_tokens,
+    cached: usage.prompt_tokens_details?.cached_tokens ?? 0,
+    perSecond: timings?.predicted_per_second ?? seen,
+    firstMs: first - began,
+  };
+}
+
+/** Try again while the server is busy or loading, a few times, as late as it asks. */
+async function patiently(signal, onWait, attempt) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const later = error instanceof ApiError && (error.kind === "busy" || error.kind === "loading");
+      if (!later || tries === ATTEMPTS) throw error;
+      const seconds = Math.min(30, error.retryAfter ?? 2);
+      onWait(error, seconds);
+      await pause(seconds * 1000, signal);
+    }
+  }
+}
+
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
+
+/** Saves a conversation while it grows, one save at a time. */
+class Keeper {
+  constructor(conversation, controller) {
+    this.conversation = conversation;
+    this.controller = controller;
+    this.failure = null;
+    this.timer = null;
+    this.saving = Promise.resolve();
+  }
+
+  now() {
+    this.saving = this.saving.then(() => save(this.conversation)).catch((error) => {
+      this.failure ??= error;
+      if (error instanceof StaleError) this.controller.abort(); // deleted or changed elsewhere: nothing to write to
+    });
+    return this.saving;
+  }
+
+  soon() {
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.now();
+    }, SAVE_EVERY);
+  }
+
+  async last() {
+    clearTimeout(this.timer);
+    if (!(this.failure instanceof StaleError)) await this.now();
+  }
+}
+
+/** What was left unfinished when its page was closed is finished now. */
+export async function settle(id) {
+  const conversation = await get(id);
+  const variant = conversation && writing(conversation);
+  if (!variant) return conversation;
+  variant.state = "cut";
+  const message = conversation.messages.at(-1);
+  if (!variant.text) dropVariant(conversation, message, variant);
+  await save(conversation).catch(() => {});
+  return conversation;
+}
+
+/** The conversation as Markdown. */
+export function asMarkdown(conversation) {
+  const parts = conversation.messages.map((message) =>
+    message.role === "user" ? `**You**\n\n${message.text}` : `**${shownVariant(message).model}**\n\n${shownVariant(message).text}`,
+  );
+  return `# ${conversation.title}\n\n${parts.join("\n\n---\n\n")}\n`;
+}
