@@ -1,0 +1,94 @@
+"""A real browser on a page of a real server: Chromium, headless, driven by Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+import trio
+
+from oxillama.server import ServerConfig, create_app
+from oxillama.server.serving import run_app
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+READY_S = 20.0
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser; skips the calling test, with the reason, where it or its driver is missing."""
+    driver = pytest.importorskip("playwright.sync_api", reason='needs playwright: pip install ".[browser]"')
+    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    # Root has no sandbox; /dev/shm is too small in some containers.
+    arguments = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.getuid() == 0 else [])]
+    with driver.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(engine: Any, **settings: Any) -> Iterator[str]:
+    """The URL of a server over `engine` in a thread of its own."""
+    ready = threading.Event()
+    found: dict[str, Any] = {}
+
+    async def main() -> None:
+        found["stop"], found["token"] = trio.Event(), trio.lowlevel.current_trio_token()
+        defaults: dict[str, Any] = {"port": 0, "log_level": "error", "drain_timeout": 0.2}
+        app = create_app(ServerConfig(**(defaults | settings)), engine=engine, owns_engine=False)
+
+        def on_ready(url: str) -> None:
+            found["url"] = url
+            ready.set()
+
+        await run_app(app, stop=found["stop"], on_ready=on_ready)
+
+    thread = threading.Thread(target=trio.run, args=(main,), daemon=True)
+    thread.start()
+    assert ready.wait(READY_S), "the server did not start"
+    try:
+        yield str(found["url"])
+    finally:
+        with contextlib.suppress(trio.RunFinishedError):
+            trio.from_thread.run_sync(found["stop"].set, trio_token=found["token"])
+        thread.join(READY_S)
+
+
+@dataclass
+class Watched:
+    """A browser context, and everything its pages have asked for and complained of."""
+
+    context: BrowserContext
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.context.on("page", self._watch)
+
+    def _watch(self, page: Page) -> None:
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("console", lambda line: line.type in ("error", "warning") and self.complaints.append(line.text))
+        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+    def check(self, host: str, *, expected: str | None = None) -> None:
+        """Nothing was asked of another host, and nothing complained of but what the pattern `expected` finds."""
+        foreign = [url for url in self.requests if urlsplit(url).netloc != host and not url.startswith("blob:")]
+        assert not foreign, f"asked of other hosts: {foreign}"
+        unexpected = [text for text in self.complaints if expected is None or not re.search(expected, text)]
+        assert not unexpected, f"complaints: {unexpected}"
