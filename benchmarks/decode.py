@@ -3,8 +3,9 @@
     LLAMA_CPP_BIN=…/bin python benchmarks/decode.py --threads 2 --types Q4_0,Q4_K_M,Q8_0
 
 The sides alternate, each in a fresh process on the same file, so that a slow minute of the machine hits both; the
-figures are medians. "of bandwidth": weight bytes that a token must read x decode speed, over the read bandwidth
-measured between the runs. The models are made by make_model.py on first use and kept in --models.
+figures are medians. "of read": weight bytes that a token must read x decode speed, over what a bare loop read right
+after. "of peak": two operations for each weight and prompt token x prefill speed, over what a bare loop of the same
+multiply instruction reached. The models are made by make_model.py on first use and kept in --models.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import machine
 import ours
 import peer
 import report
-from make_model import DEFAULT_FOLDER, made, weight_bytes_per_token
+from make_model import DEFAULT_FOLDER, made, weight_bytes_per_token, weights_per_token
 
 
 def arguments() -> argparse.Namespace:
@@ -39,28 +40,34 @@ def arguments() -> argparse.Namespace:
 
 def measure(model: Path, args: argparse.Namespace) -> dict[str, Any]:
     """One row: medians of both sides over alternating runs."""
-    runs: dict[str, list[float]] = {key: [] for key in ("our_d", "our_p", "their_d", "their_p", "bandwidth")}
+    runs: dict[str, list[float]] = {}
+    needed, ops = weight_bytes_per_token(model), 2 * weights_per_token(model)
     for _ in range(args.reps):
         mine = ours.bench(model, args.isa, threads=args.threads, prompt=args.prompt, new=args.new, reps=1)
-        runs["our_d"].append(mine["decode_tok_s"])
-        runs["our_p"].append(mine["prefill_tok_s"])
+        limits = machine.limits(mine["kernels"], args.threads)
+        figures = {
+            "our decode": mine["decode_tok_s"],
+            "our prefill": mine["prefill_tok_s"],
+            "of read": needed * mine["decode_tok_s"] / limits.bytes_per_second,
+            "of peak": ops * mine["prefill_tok_s"] / limits.ops_per_second,
+        }
         if not args.no_peer:
             theirs = peer.llama_bench(model, threads=args.threads, prompt=args.prompt, new=args.new)
-            runs["their_d"].append(theirs["decode"])
-            runs["their_p"].append(theirs["prefill"])
-        runs["bandwidth"].append(machine.read_bandwidth(args.threads, repeats=3))
-    m = {key: statistics.median(values) if values else None for key, values in runs.items()}
-    needed = weight_bytes_per_token(model) * m["our_d"]
+            figures |= {"their decode": theirs["decode"], "their prefill": theirs["prefill"]}
+        for key, value in figures.items():
+            runs.setdefault(key, []).append(value)
+    m = {key: statistics.median(values) for key, values in runs.items()}
+    their_decode, their_prefill = m.get("their decode"), m.get("their prefill")
     return {
         "kernels": mine["kernels"],
-        "decode tok/s": m["our_d"],
-        "llama.cpp": m["their_d"],
-        "ratio": m["our_d"] / m["their_d"] if m["their_d"] else None,
-        "of bandwidth": f"{needed / m['bandwidth']:.0%}",
-        "GB/s": m["bandwidth"] / 1e9,
-        f"prefill {args.prompt} tok/s": m["our_p"],
-        "llama.cpp ": m["their_p"],
-        "ratio ": m["our_p"] / m["their_p"] if m["their_p"] else None,
+        "decode tok/s": m["our decode"],
+        "llama.cpp": their_decode,
+        "ratio": m["our decode"] / their_decode if their_decode else None,
+        "of read": f"{m['of read']:.0%}",
+        f"prefill {args.prompt} tok/s": m["our prefill"],
+        "llama.cpp ": their_prefill,
+        "ratio ": m["our prefill"] / their_prefill if their_prefill else None,
+        "of peak": f"{m['of peak']:.0%}",
     }
 
 

@@ -1,17 +1,24 @@
-"""What a figure was measured on: the processor, its memory's read bandwidth, and what else was running."""
+"""What a figure was measured on: the processor, its limits, and what else was running."""
 
 from __future__ import annotations
 
 import os
 import platform
-import statistics
-import threading
-import time
+from typing import NamedTuple
 
-# Set before numpy loads its BLAS, so that a probe of n threads is n threads.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from oxillama.core import _core
 
-import numpy as np
+
+class Limits(NamedTuple):
+    """What loops that do nothing else reach."""
+
+    bytes_per_second: float  # read from memory
+    ops_per_second: float  # products and sums of bytes, two for each pair
+
+
+def limits(row: str, n_threads: int) -> Limits:
+    """The machine's limits in this minute, with the instructions of a kernel row: the best of several tries."""
+    return Limits(*_core._probe(row, n_threads))
 
 
 def describe() -> dict[str, object]:
@@ -40,18 +47,3 @@ def _cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def read_bandwidth(n_threads: int, megabytes: int = 256, repeats: int = 7) -> float:
-    """Median bytes per second that `n_threads` read from memory: a dot product of a vector with itself on each."""
-    vectors = [np.ones(megabytes * 2**20 // 4 // n_threads, np.float32) for _ in range(n_threads)]
-    rates = []
-    for _ in range(repeats):
-        workers = [threading.Thread(target=v.dot, args=(v,)) for v in vectors]
-        start = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        rates.append(sum(v.nbytes for v in vectors) / (time.perf_counter() - start))
-    return statistics.median(rates)

@@ -121,6 +121,14 @@ def weight_bytes_per_token(path: Path) -> int:
     return sum(t.n_bytes for name, t in tensors.items() if tied or name != "token_embd.weight")
 
 
+def weights_per_token(path: Path) -> int:
+    """Weights that prefill multiplies for each token: all matrices but the embedding table and the output, which only the
+    last token needs."""
+    tensors = GGUFFile(path).tensors
+    matrices = {name: t for name, t in tensors.items() if len(t.shape) > 1}
+    return sum(prod(t.shape) for name, t in matrices.items() if name not in ("token_embd.weight", "output.weight"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("out", type=Path)

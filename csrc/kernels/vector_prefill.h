@@ -115,14 +115,19 @@ INLINE void tile_opened(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_
     }
 }
 
+enum { STORE_AHEAD = 16 }; /* tokens */
+
 static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const float *sums, int64_t t0, int n_tokens, float *out,
                         int64_t ldo)
 {
-    /* Token by token: one lies a whole row of `out` behind the other, on another page. */
-    for (int t = 0; t < n_tokens; t++)
+    /* Token by token: one lies a whole row of `out` behind the other, on another page that no cache holds. */
+    for (int t = 0; t < n_tokens; t++) {
+        float *to = out + (t0 + t) * ldo + p0 * OXI_PANEL;
         for (int i = 0; i < n_panels; i++) {
             const float *from = sums + (size_t)(i / TILE_PANELS) * (ROUND_TOKENS + MAX_TOKENS) * TILE_ROWS + i % TILE_PANELS * OXI_PANEL;
-            store_panel(out + (t0 + t) * ldo + (p0 + i) * OXI_PANEL, from + (size_t)t * TILE_ROWS, rows_of(m, p0 + i));
+            if (t + STORE_AHEAD < n_tokens) __builtin_prefetch(to + STORE_AHEAD * ldo + i * OXI_PANEL, 1);
+            store_panel(to + i * OXI_PANEL, from + (size_t)t * TILE_ROWS, rows_of(m, p0 + i));
+        }
     }
 }
 

@@ -43,7 +43,7 @@ def measure(
     load_s = time.perf_counter() - start
     runner = model.runner
     try:
-        _prefill(runner, min(prompt, 32), depth=0)
+        _prefill(runner, min(prompt, runner.n_batch), depth=0)
         _decode(runner, 1, depth=0, sequences=sequences)
         prefills = [prompt / _prefill(runner, prompt, depth) for _ in range(reps)]
         decodes = [new * sequences / _decode(runner, new, depth, sequences) for _ in range(reps)]
