@@ -36,14 +36,14 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
 #define DIRECT_CASE(n)                                                                                                 \
     case n:                                                                                                            \
         if (n <= direct_tokens(pack))                                                                                  \
-            direct(pack, n < DIRECT_PAIRS ? 1 : TILE_PANELS, n <= direct_tokens(pack) ? n : 1, m, p, n_panels, xt,     \
+            direct(pack, direct_panels_of(pack, n), n <= direct_tokens(pack) ? n : 1, m, p, n_panels, xt,     \
                    n_tokens, n_left, ot, ldo);                                                                         \
         break;
 
 INLINE void direct_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *x, int n_tokens,
                           float *out, int64_t ldo)
 {
-    const int together = n_tokens < DIRECT_PAIRS ? 1 : TILE_PANELS, share = even_share(n_tokens, direct_tokens(pack));
+    const int share = even_share(n_tokens, direct_tokens(pack)), together = direct_panels_of(pack, share);
     for (int64_t p = p0; p < p1; p += together) {
         const int n_panels = (int)(p1 - p < together ? p1 - p : together);
         for (int t = 0; t < n_tokens; t += share) {
@@ -52,7 +52,7 @@ INLINE void direct_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_
             const int n_left = n_tokens - t < share ? n_tokens - t : share;
             const int n = kernel_tokens(n_left, share);
             /* One or two tokens left over of many run in the smallest kernel for TILE_PANELS. */
-            switch (n_tokens >= DIRECT_PAIRS && n < DIRECT_PAIRS ? (DIRECT_PAIRS + 1) & ~1 : n) {
+            switch (together > 1 && n < DIRECT_PAIRS ? (DIRECT_PAIRS + 1) & ~1 : n) {
                 DIRECT_CASE(1) DIRECT_CASE(2) DIRECT_CASE(4) DIRECT_CASE(6) DIRECT_CASE(8)
             }
         }

@@ -70,8 +70,17 @@ INLINE int kernel_tokens(int n, int most)
     return up < most ? up : most;
 }
 
-/* Q8_0 has kernels for more tokens; the others are content with fewer, which is less to compile. */
-INLINE int direct_tokens(oxi_pack pack) { return pack == OXI_PACK_Q8_32 ? DIRECT_TOKENS : DIRECT_TOKENS_256; }
+/* Formats with parts and Q8_0 have kernels for more tokens; the others are content with fewer, which is less to compile. */
+INLINE int direct_tokens(oxi_pack pack)
+{
+    return has_parts(pack) || pack == OXI_PACK_Q8_32 ? DIRECT_TOKENS : DIRECT_TOKENS_256;
+}
+
+/* Panels that so many tokens pass together. Parts of two panels would not fit the registers beside many tokens' sums. */
+INLINE int direct_panels_of(oxi_pack pack, int tokens)
+{
+    return tokens < DIRECT_PAIRS || (has_parts(pack) && tokens > DIRECT_TOKENS_256) ? 1 : TILE_PANELS;
+}
 INLINE int tile_tokens(oxi_pack pack) { return has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS; }
 
 /* Tokens to take at a time, at most `most`: 8 of at most 6 are better two fours than a six and a two. */
