@@ -29,6 +29,15 @@ class Admission:
         self._turns = trio.CapacityLimiter(PREPARED_AT_ONCE)
         self._preparing = 0
 
+    def check_room(self, engine: EngineLike, choices: int = 1) -> None:
+        """Raises EngineBusyError (429) when there is no room for so many generations; what `preparing` raises."""
+        now = engine.statistics()
+        room = now.n_slots + now.max_waiting
+        if choices > room:
+            raise out_of_range("n", "int", "<=", room, choices)
+        if now.active + now.waiting + self._preparing + choices > room:
+            raise EngineBusyError("Too many requests are waiting; please try again shortly.")
+
     @asynccontextmanager
     async def preparing(self, engine: EngineLike, choices: int = 1) -> AsyncIterator[None]:
         """Make the prompt for so many generations inside the block, and open them right after it, before any `await`.
@@ -36,12 +45,7 @@ class Admission:
         Raises EngineBusyError (429) at once when there is no room for them. More than the engine could ever take are an
         APIError 400 instead, for waiting would not help.
         """
-        now = engine.statistics()
-        room = now.n_slots + now.max_waiting
-        if choices > room:
-            raise out_of_range("n", "int", "<=", room, choices)
-        if now.active + now.waiting + self._preparing + choices > room:
-            raise EngineBusyError("Too many requests are waiting; please try again shortly.")
+        self.check_room(engine, choices)
         self._preparing += choices
         try:
             async with self._turns:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from quart import Response, current_app, request
+from quart import Request, Response, current_app, request
 from quart_trio import QuartTrio
 
-from oxillama.errors import StoreError
+from oxillama.errors import EngineBusyError, StoreError
 from oxillama.server import transport
 from oxillama.server.asgi import HTTPConnection, ServerRequest
 from oxillama.server.auth import OPEN_ENDPOINTS, Keyring
@@ -19,7 +19,7 @@ from oxillama.server.lifespan import EngineLifespan
 from oxillama.server.log import make_logger
 from oxillama.server.responses import error_response
 from oxillama.server.routes import BLUEPRINTS, pages
-from oxillama.server.state import ServerState
+from oxillama.server.state import Phase, ServerState
 
 if TYPE_CHECKING:
     from quart.typing import ResponseReturnValue
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 QUIET_PATHS = frozenset({"/health", "/metrics"})
 """What machines ask for again and again: told at debug. (`/metrics` is no route here; scrapers ask all the same.)"""
+
+
+GENERATING = frozenset({"/v1/chat/completions", "/v1/completions"})
+"""Where a POST needs one of the engine's slots before it is answered."""
 
 
 class Application(QuartTrio):
@@ -44,6 +48,46 @@ class Application(QuartTrio):
     cors: CORS
     owns_engine: bool
     description: Page | None = None  # of the API; made when it is first asked for
+
+    def early_refusal(self, request: ServerRequest) -> Response | None:
+        """The answer to a request that the engine has no room for; None: it goes its usual way.
+
+        Called before anything is spent on the request: those who come when the server is busiest must not make it
+        busier, and its body need not even have arrived.
+        """
+        state = self.state
+        generates = request.method == "POST" and request.path in GENERATING
+        if not generates or state.engine is None or state.phase is not Phase.READY:
+            return None
+        try:
+            _check_lengths(request)
+            self.keyring.check(request.headers.get("Authorization"))
+            state.admission.check_room(state.engine)
+        except EngineBusyError as error:
+            return self.finish(request, error_response(api_error(error) or server_fault()))
+        except APIError:
+            return None
+        return None
+
+    def finish(self, request: ServerRequest, response: Response) -> Response:
+        """What every answer carries, and its log line."""
+        elapsed = (time.perf_counter() - request.began) * 1000
+        response.headers["x-request-id"] = request.id
+        response.headers["openai-processing-ms"] = str(round(elapsed))
+        for name, value in self.cors.headers(request.headers).items():
+            response.headers.setdefault(name, value)
+        # Probes come every few seconds for as long as the server lives, and would bury what people asked for.
+        say = self.state.log.debug if request.path in QUIET_PATHS else self.state.log.info
+        say(
+            "request",
+            id=request.id,
+            method=request.method,
+            path=request.path[:200],
+            status=response.status_code,
+            ms=round(elapsed, 1),
+            client=request.remote_addr,
+        )
+        return response
 
     def log_exception(self, exception_info: Any) -> None:
         self.state.log.error("request failed", exc_info=exception_info)
@@ -86,13 +130,16 @@ def _current() -> Application:
     return cast("Application", current_app)
 
 
-async def _before() -> ResponseReturnValue | None:
-    """Refuse what must not reach a route."""
+def _check_lengths(request: Request) -> None:
     if "Transfer-Encoding" in request.headers and "Content-Length" in request.headers:
         # Two lengths: whatever follows may have been smuggled past a proxy (RFC 9112, 6.1), so the connection ends too.
         message = "A request must not have both Content-Length and Transfer-Encoding."
         raise APIError(400, message, headers={"Connection": "close"})
+
+
+async def _before() -> ResponseReturnValue | None:
     app = _current()
+    _check_lengths(request)
     if request.method == "OPTIONS":
         return Response("", 204, headers=app.cors.headers(request.headers, preflight=True), content_type=None)
     if request.endpoint not in OPEN_ENDPOINTS:
@@ -101,25 +148,7 @@ async def _before() -> ResponseReturnValue | None:
 
 
 async def _after(response: Response) -> Response:
-    current = cast("ServerRequest", request)
-    app = _current()
-    elapsed = (time.perf_counter() - current.began) * 1000
-    response.headers["x-request-id"] = current.id
-    response.headers["openai-processing-ms"] = str(round(elapsed))
-    for name, value in app.cors.headers(request.headers).items():
-        response.headers.setdefault(name, value)
-    # Probes come every few seconds for as long as the server lives, and would bury what people asked for.
-    say = app.state.log.debug if request.path in QUIET_PATHS else app.state.log.info
-    say(
-        "request",
-        id=current.id,
-        method=request.method,
-        path=request.path[:200],
-        status=response.status_code,
-        ms=round(elapsed, 1),
-        client=request.remote_addr,
-    )
-    return response
+    return _current().finish(cast("ServerRequest", request), response)
 
 
 async def _error(error: Exception) -> Response:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+import trio
 from quart.asgi import ASGIHTTPConnection
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
@@ -14,9 +15,10 @@ from quart_trio.wrappers import TrioRequest
 from oxillama.server.responses import new_request_id
 
 if TYPE_CHECKING:
-    import trio
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope
     from quart import Quart
+
+    from oxillama.server.app import Application
 
 
 class ServerRequest(TrioRequest):
@@ -46,6 +48,16 @@ class HTTPConnection(TrioASGIHTTPConnection):
         path = _origin_path(scope["path"])
         super().__init__(app, scope if path == scope["path"] else {**scope, "path": path})
         self._ending = False
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        request = cast("ServerRequest", self._create_request_from_scope(send))
+        refusal = cast("Application", self.app).early_refusal(request)
+        if refusal is not None:
+            await self._send_response(send, refusal)
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.handle_messages, nursery, request, receive)
+            nursery.start_soon(self.handle_request, nursery, request, send)
 
     async def handle_messages(  # type: ignore[override]  # as Quart-Trio itself overrides Quart
         self, nursery: trio.Nursery, request: ServerRequest, receive: ASGIReceiveCallable

@@ -83,6 +83,15 @@ def test_startup_starts_a_server_and_weighs_it(tmp_path: Path) -> None:
     assert [row["what"] for row in made["rows"]][1:3] == ["import oxillama", "oxillama --help"]
 
 
+def test_latency_finds_every_request_of_a_burst_answered(tmp_path: Path) -> None:
+    made = result(script("latency.py", *TINY, "--type", "Q8_0", "--burst", "100", "--no-peer", "--models", tmp_path))
+
+    counts = {row["what"]: row["times"] for row in made["rows"]}
+    assert counts["first token"] + counts["refused"] == 100
+    assert counts["broken"] == 0
+    assert all(row["longest ms"] < float("inf") for row in made["rows"] if row["times"])
+
+
 def test_a_missing_peer_is_one_line_that_says_what_to_set(tmp_path: Path) -> None:
     done = script(
         "decode.py",

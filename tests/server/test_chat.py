@@ -281,6 +281,24 @@ async def test_a_full_queue_refuses_before_the_prompt_is_made(
     assert (await chat(ASGIClient(make_app()))).status_code == 429
 
 
+async def test_a_full_queue_refuses_as_it_does_later_and_by_the_same_rules(
+    make_app: Callable[..., Application], engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = ASGIClient(make_app(api_keys=["sk-key"], cors_origins=["http://page"], log_level="info"))
+    headers = {"Authorization": "Bearer sk-key", "Origin": "http://page"}
+    engine.busy = True  # seen when the prompt is made
+    late = await client.post("/v1/chat/completions", json={"model": "fake-model", "messages": HELLO}, headers=headers)
+    engine.busy, engine.max_waiting = False, 0
+    engine.active = engine.open = engine.n_slots
+    early = await client.post("/v1/chat/completions", body=b"{never read", headers=headers)
+    stranger = await client.post("/v1/chat/completions", body=b"{}", headers={"Origin": "http://page"})
+
+    assert (early.status_code, late.status_code, stranger.status_code) == (429, 429, 401)
+    assert error_of(early)["code"] == error_of(late)["code"] == "rate_limit_exceeded"
+    assert early.headers.keys() == late.headers.keys()
+    assert [line.split("status=")[1][:3] for line in capsys.readouterr().err.splitlines()] == ["429", "429", "401"]
+
+
 async def test_of_several_choices_all_are_admitted_or_none(client: ASGIClient, engine: FakeEngine) -> None:
     engine.n_slots, engine.max_waiting = 1, 2
     response = await chat(client, n=4)

@@ -300,6 +300,18 @@ async def test_an_answer_to_a_body_nobody_reads_still_arrives(path: str) -> None
         answer.error()
 
 
+async def test_a_full_queue_refuses_before_the_body_has_arrived() -> None:
+    engine = FakeEngine()
+    engine.max_waiting = 0
+    engine.active = engine.open = engine.n_slots
+    async with live_server(engine) as live:
+        whole = post("/v1/completions", b"x" * 1_000_000)
+        answer = await live.ask(whole[: whole.index(b"\r\n\r\n") + 100])
+        assert answer.status == 429
+        answer.error()
+        assert await live.is_healthy()
+
+
 async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
     async with live_server() as live, await live.connect() as client:
         head, _, body = chat().partition(b"\r\n\r\n")

@@ -1,0 +1,201 @@
+"""How long does a client wait while many others ask? A burst of streamed chats, beside llama-server.
+
+    LLAMA_CPP_BIN=…/bin python benchmarks/latency.py --type Q4_K_M --burst 200
+
+All chats are sent at once, while /health is asked every 50 ms. "refused" is the time to the whole of a 429 or 503,
+"first token" that to the first piece of text of a chat that was let in; times begin before the connection is made. The
+client runs on the same processors, and its own delays are in the figures of both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ours
+import peer
+import report
+from make_model import DEFAULT_FOLDER, made
+
+PROBE_S = 0.05
+TEXT = re.compile(rb'"content": ?"[^"]')
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--shape", default="tinyllama-1.1b")
+    parser.add_argument("--type", default="Q4_K_M")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--burst", type=int, default=200, help="chats sent at once")
+    parser.add_argument("--new", type=int, default=16, help="tokens of each answer")
+    parser.add_argument("--reps", type=int, default=3)
+    parser.add_argument("--no-peer", action="store_true", help="measure our side alone")
+    parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER)
+    report.add_options(parser)
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def server(command: list[str], port: int, log: Path) -> Iterator[None]:
+    """Run it until the block is left; the block begins when /health says 200."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=ours.environment())
+        try:
+            deadline = time.monotonic() + 120
+            while health(port) != 200:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
+                time.sleep(0.2)
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def health(port: int) -> int:
+    """The status of GET /health; 0 without an answer."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return int(connection.recv(4096).split(b" ", 2)[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def probe(port: int, stop: threading.Event, times: list[float]) -> None:
+    """Note how long /health takes, again and again; infinity for no answer or a wrong one."""
+    while not stop.wait(PROBE_S):
+        began = time.perf_counter()
+        status = health(port)
+        times.append(time.perf_counter() - began if status == 200 else float("inf"))
+
+
+async def chat(port: int, number: int, new: int) -> tuple[str, float]:
+    """One streamed chat: ("first token" | "refused" | "broken", seconds)."""
+    body = json.dumps(
+        {
+            "model": "m",
+            "messages": [{"role": "user", "content": f"Request {number}: tell me a story about a red cat."}],
+            "max_tokens": new,
+            "stream": True,
+            "temperature": 0,
+            "ignore_eos": True,
+        }
+    ).encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    began, first, got = time.perf_counter(), None, b""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + body)
+        while piece := await reader.read(65536):
+            got += piece
+            if first is None and TEXT.search(got):
+                first = time.perf_counter() - began
+        writer.close()
+    except OSError:
+        return "broken", float("inf")
+    if got.split(b" ", 2)[1:2] in ([b"429"], [b"503"]):
+        return "refused", time.perf_counter() - began
+    if first is None or b"[DONE]" not in got:
+        return "broken", float("inf")
+    return "first token", first
+
+
+async def burst(port: int, args: argparse.Namespace) -> list[tuple[str, float]]:
+    return await asyncio.gather(*(chat(port, i, args.new) for i in range(args.burst)))
+
+
+def measure(port: int, args: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds by what was waited for."""
+    asyncio.run(chat(port, 0, 2))
+    found: dict[str, list[float]] = {"health": [], "first token": [], "refused": [], "broken": []}
+    stop = threading.Event()
+    prober = threading.Thread(target=probe, args=(port, stop, found["health"]))
+    prober.start()
+    try:
+        for what, seconds in asyncio.run(burst(port, args)):
+            found[what].append(seconds)
+    finally:
+        stop.set()
+        prober.join()
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def run(side: str, model: Path, folder: Path, args: argparse.Namespace) -> dict[str, list[float]]:
+    port = free_port()
+    if side == "oxillama":
+        command = [
+            sys.executable, "-m", "oxillama", "serve", "--model", str(model), "--port", str(port),
+            "--threads", str(args.threads), "--ctx-size", "2048", "--alias", "m", "--data-dir", str(folder / "data"),
+        ]  # fmt: skip
+    else:
+        command = [
+            str(peer.program("llama-server")), "-m", str(model), "--port", str(port), "-t", str(args.threads),
+            "-c", str(8 * 2048), "-np", "8",
+        ]  # fmt: skip
+    with server(command, port, folder / "log"):
+        return measure(port, args)
+
+
+def quantile(times: list[float], share: float) -> float | None:
+    """Milliseconds."""
+    if not times:
+        return None
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
+
+
+def main() -> None:
+    args = arguments()
+    model = made(args.shape, args.type, args.models)
+    sides = ["oxillama"] if args.no_peer else ["oxillama", "llama-server"]
+    found: dict[str, list[dict[str, list[float]]]] = {side: [] for side in sides}
+    for _ in range(args.reps):
+        for side in sides:
+            with tempfile.TemporaryDirectory() as folder:
+                found[side].append(run(side, model, Path(folder), args))
+    rows: list[dict[str, Any]] = []
+    for side in sides:
+        for what in ("health", "refused", "first token", "broken"):
+            times = [t for one in found[side] for t in one[what]]
+            rows.append(
+                {
+                    "server": side,
+                    "what": what,
+                    "times": len(times),
+                    "median ms": quantile(times, 0.5),
+                    "p95 ms": quantile(times, 0.95),
+                    "p99 ms": quantile(times, 0.99),
+                    "longest ms": quantile(times, 1.0),
+                }
+            )
+    report.emit(args, rows, model=f"{args.shape} {args.type}", burst=args.burst, threads=args.threads, reps=args.reps)
+
+
+if __name__ == "__main__":
+    main()
