@@ -144,7 +144,7 @@ void oxi_step_run(void *runner, int thread, int n_threads)
         if (!rows) continue;
         if (!(by_rows && shared_by == op->rows && starts_by_rows(op, rows)) && i && !oxi_step_barrier(&s)) return;
         switch (op->kind) {
-        case OXI_OP_LINEAR: if (!oxi_run_linear(&s, &op->as.linear, rows)) return; break;
+        case OXI_OP_LINEAR: if (!oxi_run_linear(&s, &op->as.linear, i, rows)) return; break;
         case OXI_OP_EXPERTS: if (!oxi_run_experts(&s, &op->as.experts, rows)) return; break;
         case OXI_OP_ATTENTION: oxi_run_attention(&s, &op->as.attention, i); break;
         default: run_rows(&s, op, rows); break;

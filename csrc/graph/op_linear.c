@@ -1,7 +1,11 @@
-/* Several matrices times one input: the rows are prepared once, then all panels of all matrices are one range of work,
- * cut by bytes so that every thread streams the same share of the weights in every step.
+/* Several matrices times one input: the rows are prepared once, then all panels of all matrices are one range of work.
+ * For few rows it is cut by bytes, so that every thread streams the same share of the weights in every step. For many,
+ * where arithmetic is the limit, threads take the next piece when they are done with one: a core that another program
+ * slows down does not keep the others waiting.
  */
 #include "graph/runner.h"
+
+enum { HANDED_OUT_ROWS = 128, PIECE_PANELS = 4 };
 
 /* The row as the products see it: as it is, or computed into `row`. */
 static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int64_t t, float *row)
@@ -57,6 +61,33 @@ static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int6
                        out + t * stride + c0);
 }
 
+/* Pieces of all parts, for as long as there are any. */
+static void run_pieces(const oxi_step *s, const oxi_op_linear *op, int32_t index, const void *act, int64_t rows)
+{
+    for (;;) {
+        int64_t piece = atomic_fetch_add_explicit(&s->r->next[index], 1, memory_order_relaxed);
+        for (int32_t i = 0;; i++) {
+            if (i == op->n_parts) return;
+            const int64_t n_panels = s->r->program->weights[op->part[i].matrix].matrix.n_panels;
+            const int64_t n_pieces = (n_panels + PIECE_PANELS - 1) / PIECE_PANELS, p0 = piece * PIECE_PANELS;
+            if (piece < n_pieces) {
+                run_part(s, &op->part[i], p0, p0 + PIECE_PANELS < n_panels ? p0 + PIECE_PANELS : n_panels, act, rows);
+                break;
+            }
+            piece -= n_pieces;
+        }
+    }
+}
+
+/* Whether all matrices want the same kind of activations. */
+static bool is_alike(const oxi_runner *r, const oxi_op_linear *op)
+{
+    for (int32_t i = 1; i < op->n_parts; i++)
+        if (r->program->weights[op->part[i].matrix].matrix.act != r->program->weights[op->part[0].matrix].matrix.act)
+            return false;
+    return true;
+}
+
 /* False: cancelled. */
 static bool observe(oxi_step *s, const oxi_op_linear *op, int64_t rows)
 {
@@ -70,7 +101,7 @@ static bool observe(oxi_step *s, const oxi_op_linear *op, int64_t rows)
     return true;
 }
 
-bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int64_t rows)
+bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t rows)
 {
     const oxi_runner *r = s->r;
     if (r->observer && !observe(s, op, rows)) return false;
@@ -94,6 +125,10 @@ bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int64_t rows)
                 r->kernels->prepare[kind](input_row(r, op, t, s->scratch->row), 0, t, t + 1, rows, n_cols, act);
         }
         if (rows > 1 && !oxi_step_barrier(s)) return false;
+        if (rows >= HANDED_OUT_ROWS && is_alike(r, op)) {
+            run_pieces(s, op, index, act, rows);
+            return true;
+        }
         for (int32_t i = 0; i < op->n_parts; i++) {
             if ((int)r->program->weights[op->part[i].matrix].matrix.act != kind) continue;
             int64_t p0;

@@ -110,7 +110,7 @@ void oxi_observe_row(const oxi_runner *r, int32_t weight, int32_t expert, const 
 
 void oxi_norm_row(const oxi_runner *r, const oxi_op_norm *op, const float *x, float *out);
 /* False: cancelled. */
-bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int64_t rows);
+bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t rows);
 bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows);
 void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op);
 void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index);
