@@ -1,0 +1,77 @@
+"""The mixture: single turns put together into conversations, with and without a system message."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from oxillama.embedded.data import naming, numbers, offtopic, questions, smalltalk, stories, summaries, tools
+from oxillama.embedded.data.facts import FACTS
+from oxillama.embedded.data.held_out import DOCUMENTED
+from oxillama.embedded.data.spintax import expand
+
+Turn = Callable[[random.Random], tuple[str, str]]
+Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]] | None]
+
+# How often each kind of turn comes, in percent.
+MIXTURE: tuple[tuple[Turn, int], ...] = (
+    (questions.sample, 58),
+    (offtopic.sample, 16),
+    (smalltalk.sample, 6),
+    (numbers.sample, 8),
+    (naming.sample, 3),
+    (stories.sample, 7),
+    (summaries.sample, 2),
+)
+_KINDS = tuple(kind for kind, _ in MIXTURE)
+_WEIGHTS = tuple(weight for _, weight in MIXTURE)
+TOOLS_SHARE = 0.04
+SYSTEM_SHARE = 0.25
+SYSTEM = (
+    "You are {an |a helpful |a friendly |a kind |an AI |an honest |a polite }assistant.",
+    "You are a helpful assistant.",
+    "{Be|You are} {brief|short|concise|friendly|polite|precise|a friendly guide|a chatbot}.",
+    "{Answer|Reply} {briefly|in one sentence|kindly|truthfully|politely|in English|as well as you can}.",
+    "You {answer questions about|know everything about|help users of|support} oxillama.",
+    "You {tell stories|like stories|are a story teller|help people}.",
+)
+
+
+def turns(rng: random.Random) -> int:
+    """How many questions a conversation has: mostly one to three, now and then many."""
+    return rng.randint(6, 12) if rng.random() < 0.02 else rng.choice((1, 1, 2, 2, 3))
+
+
+def sample(rng: random.Random) -> Conversation:
+    """One conversation and its functions, if there are any."""
+    if rng.random() < TOOLS_SHARE:
+        return tools.sample(rng)
+    messages: list[dict[str, Any]] = []
+    if rng.random() < SYSTEM_SHARE:
+        messages.append({"role": "system", "content": expand(rng.choice(SYSTEM), rng)})
+    for _ in range(turns(rng)):
+        asked, answer = rng.choices(_KINDS, _WEIGHTS)[0](rng)
+        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return messages, None
+
+
+def stream(seed: int, chunk: int, size: int) -> Iterator[Conversation]:
+    """The conversations of one chunk; the same for the same seed, wherever training was interrupted."""
+    rng = random.Random(f"{seed}/{chunk}")
+    made = 0
+    while made < size:
+        conversation = sample(rng)
+        if not any(normal(message["content"]) in _HELD_OUT for message in conversation[0]):
+            made += 1
+            yield conversation
+
+
+def normal(text: str) -> str:
+    """Letters and digits alone, so that case and marks do not hide that two questions are the same."""
+    return "".join(c for c in text.lower() if c.isalnum())
+
+
+_HELD_OUT = frozenset(
+    map(normal, [*(fact.test for fact in FACTS), *(fact.dev for fact in FACTS), *(asked for _, asked in DOCUMENTED)])
+)

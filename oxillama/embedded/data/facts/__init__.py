@@ -1,0 +1,18 @@
+"""What the documentation says, by topic."""
+
+from __future__ import annotations
+
+from oxillama.embedded.data.facts import assistants, commands, models, pages, python, requests, serving
+from oxillama.embedded.data.facts.fact import Fact
+
+__all__ = ["FACTS", "Fact"]
+
+FACTS: tuple[Fact, ...] = (
+    *serving.FACTS,
+    *requests.FACTS,
+    *assistants.FACTS,
+    *commands.FACTS,
+    *models.FACTS,
+    *python.FACTS,
+    *pages.FACTS,
+)

@@ -1,0 +1,94 @@
+"""Questions about a fact: its phrases inside the ways in which people ask, and the carelessness with which they type."""
+
+from __future__ import annotations
+
+import random
+
+from oxillama.embedded.data.facts import FACTS, Fact
+from oxillama.embedded.data.facts.scenarios import SCENARIOS
+from oxillama.embedded.data.spintax import expand
+
+DO = (
+    "How {do|can|could|would|should|does one|may} {I|we|} @?",
+    "How do I @?",
+    "How do I @?",
+    "How can I @?",
+    "How to @{|?}",
+    "What {is|'s} {the|a|the right|the best|the easiest} way to @?",
+    "I {want|need|would like|'d like|wish|have} to @{.|. How?|, how?|. What do I do?|, please help.|. What must I type?|. Which option is it?}",
+    "{Can|May|Could} {I|you|one|we} @?",
+    "{Is it|Is it even|Would it be} possible to @?",
+    "{Show|Tell|Teach} me how to @{.|, please.|}",
+    "{Please |}explain how to @.",
+    "What {do I|must I|should I|shall I|can I} {type|do|write|set|use|change} to @?",
+    "{Which|What} {option|setting|command|flag|parameter|switch} {lets me|do I need to|is there to|is used to|allows me to|would I use to} @?",
+    "{Help me|I am trying to|I'm trying to|My goal is to|We have to|We want to|I can't find how to} @{.|}",
+    "{Is there|Do you have|Does oxillama have} {a way|an option|a setting|a command|some way|any way} to @?",
+    "@{|?}",
+    "{Any idea|Do you know|Could you tell me} how to @?",
+    "In oxillama, how do I @?",
+    "Where {do|can|could} I @?",
+    "What if I {want|need|have} to @?",
+)
+ABOUT = (
+    "What {is|are|'s} @?",
+    "What does @ {do|mean}?",
+    "{Explain|Describe} @{.|, please.|}",
+    "Tell me {about|something about|more about} @{.|}",
+    "{What|How} about @?",
+    "@{|?}",
+    "I have a question about @.",
+    "What {do you know|can you tell me|should I know} about @?",
+    "{Please |Can you |Could you }{explain|tell me about|describe} @{.|?}",
+    "I {do not|don't} understand @.",
+    "How does @ work?",
+    "{Information|Help|Details} {about|on|with} @{|, please}",
+    "What is @ {for|good for}?",
+    "{Where|How} {is|are} @ {set|configured|explained|documented}?",
+)
+BEFORE = ("Hi, ", "Hello! ", "Hey, ", "Please: ", "Quick question: ", "Question: ", "OK, ", "So, ", "Excuse me, ", "Sorry, ", "And ")
+AFTER = (" Thanks!", " Please.", " Thank you.", " Thanks in advance.", " I am new here.", " I use Linux.", " Be brief.", " Any hint?")
+
+
+def careless(text: str, rng: random.Random) -> str:
+    """The text as somebody in a hurry types it: now and then in small letters, without its mark, with a wrong letter."""
+    if rng.random() < 0.22:
+        text = text.lower()
+    if rng.random() < 0.18:
+        text = text.rstrip("?.!")
+    if rng.random() < 0.10 and len(text) > 8:
+        i = rng.randrange(1, len(text) - 2)
+        if text[i].isalpha() and text[i + 1].isalpha():
+            swapped = text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+            text = rng.choice((swapped, text[:i] + text[i + 1 :]))
+    return text
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def tidy(text: str) -> str:
+    text = " ".join(text.replace(" ?", "?").split())
+    return text.replace(" 's ", "'s ").replace(" 'd ", "'d ")
+
+
+def question(fact: Fact, rng: random.Random) -> str:
+    """One way of asking for it."""
+    kinds = [(fact.do, DO)] * 3 * bool(fact.do) + [(fact.about, ABOUT)] * 2 * bool(fact.about) + [(fact.ask, ("@",))] * 2
+    kinds += [(SCENARIOS[fact.key], ("@",))] * 2
+    phrases, frames = rng.choice([kind for kind in kinds if kind[0]])
+    text = tidy(expand(rng.choice(frames), rng).replace("@", expand(rng.choice(phrases), rng)))
+    text = capital(text)
+    if rng.random() < 0.12:
+        before = rng.choice(BEFORE)
+        text = before + (text[:1].lower() + text[1:] if not text.startswith(("I ", "I'")) else text)
+    if rng.random() < 0.10:
+        text = text + rng.choice(AFTER)
+    return careless(text, rng)
+
+
+def sample(rng: random.Random) -> tuple[str, str]:
+    """A question and its answer."""
+    fact = rng.choice(FACTS)
+    return question(fact, rng), fact.answer

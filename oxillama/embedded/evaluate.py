@@ -1,0 +1,164 @@
+"""python -m oxillama.embedded.evaluate: score the demonstration model through the project's own engine, greedily.
+
+The questions are held out of training: documented ones and off-topic ones written by hand, sums and function calls
+drawn from a seed of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from oxillama.embedded import model_path
+from oxillama.embedded.chat import CALL, CALL_END
+from oxillama.embedded.data import numbers, tools
+from oxillama.embedded.data.conversations import Conversation
+from oxillama.embedded.data.facts import FACTS
+from oxillama.embedded.data.held_out import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
+from oxillama.engine.config import EngineConfig
+from oxillama.engine.engine import Engine
+from oxillama.engine.types import GenerationRequest, SamplingParams
+
+SEED = "held out"
+REFUSAL = ("small demonstration model", "oxillama serve --model")
+
+
+@dataclass(slots=True)
+class Case:
+    """One question: what goes to the model, and whether an answer passes."""
+
+    group: str
+    messages: list[dict[str, Any]]
+    passes: Callable[[str], bool]
+    tools: list[dict[str, Any]] | None = None
+    answer: str = field(default="", init=False)
+
+    @property
+    def right(self) -> bool:
+        return self.passes(self.answer)
+
+
+def user(text: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text}]
+
+
+def contains(parts: Sequence[str]) -> Callable[[str], bool]:
+    """Passes what has each of the parts; "a|b" is met by either."""
+    return lambda answer: all(any(o in answer.lower() for o in part.lower().split("|")) for part in parts)
+
+
+def is_story(hero: str) -> Callable[[str], bool]:
+    """Passes four sentences or more about the hero that come to an end."""
+    return lambda answer: answer.count(".") >= 4 and answer.rstrip('"').endswith((".", "!")) and hero in answer
+
+
+def same_call(expected: str) -> Callable[[str], bool]:
+    """Passes a call of the same function with the same arguments, in the template's form."""
+
+    def parse(text: str) -> Any:
+        head, _, rest = text.partition(CALL)
+        body, mark, tail = rest.partition(CALL_END)
+        if head.strip() or not mark or tail.strip():
+            return None
+        try:
+            return json.loads(body)
+        except ValueError:
+            return None
+
+    wanted = parse(expected)
+    return lambda answer: wanted is not None and parse(answer) == wanted
+
+
+def documented_cases() -> list[Case]:
+    """The questions that give the score."""
+    facts = {fact.key: fact for fact in FACTS}
+    return [Case("documented facts", user(asked), facts[key].met_by) for key, asked in DOCUMENTED]
+
+
+def development_cases() -> list[Case]:
+    """Two questions for each fact, untrained too, but known while the templates were written."""
+    return [
+        Case(f"documented facts, {kind} set", user(asked), fact.met_by)
+        for kind, questions in (("first", [f.test for f in FACTS]), ("second", [f.dev for f in FACTS]))
+        for fact, asked in zip(FACTS, questions, strict=True)
+    ]
+
+
+def drawn_cases(n: int = 30) -> list[Case]:
+    """Sums, counting and function calls."""
+    rng = random.Random(SEED)
+    found = []
+    for group, draw in (("sums", numbers.sum_of_two), ("counting", numbers.counting)):
+        for _ in range(n):
+            asked, answer = draw(rng)
+            found.append(Case(group, user(asked), contains([answer])))
+    while len(found) < 3 * n:
+        conversation: Conversation = tools.sample(rng)
+        messages, functions = conversation
+        if messages[1]["content"].startswith(CALL):
+            found.append(Case("function calls", messages[:1], same_call(messages[1]["content"]), functions))
+    return found
+
+
+def all_cases() -> list[Case]:
+    """Everything that the table shows."""
+    return [
+        *documented_cases(),
+        *(Case("refusals off topic", user(asked), contains(REFUSAL)) for asked in OFF_TOPIC),
+        *(Case("small talk", user(asked), contains([words])) for asked, words in SMALL_TALK),
+        *(Case("stories", user(asked), is_story(hero)) for asked, hero in STORIES),
+        *drawn_cases(),
+    ]
+
+
+async def answer_all(path: Path, cases: Sequence[Case], parallel: int = 8) -> None:
+    """Fill in the answers: greedy, up to 300 tokens each."""
+
+    async with Engine.open(path, EngineConfig(parallel=parallel, n_ctx=1024, max_waiting=len(cases))) as engine:
+
+        async def answer(case: Case) -> None:
+            prompt = await engine.render_chat(case.messages, tools=case.tools)
+            ids = tuple(await engine.encode(prompt, parse_special=True))
+            request = GenerationRequest(prompt_ids=ids, sampling=SamplingParams(temperature=0.0, max_tokens=300))
+            async with engine.generate(request) as stream:
+                case.answer = "".join([event.text async for event in stream])
+
+        async with trio.open_nursery() as nursery:
+            for case in cases:
+                nursery.start_soon(answer, case)
+
+
+def table(cases: Sequence[Case]) -> str:
+    """Right answers by group."""
+    lines = ["| held-out questions | right | of | |", "|---|---:|---:|---:|"]
+    for group in dict.fromkeys(case.group for case in cases):
+        own = [case for case in cases if case.group == group]
+        right = sum(case.right for case in own)
+        lines.append(f"| {group} | {right} | {len(own)} | {right / len(own):.0%} |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m oxillama.embedded.evaluate", description=__doc__)
+    parser.add_argument("--model", type=Path, default=None, help="a GGUF file; the embedded one if left out")
+    parser.add_argument("--dev", action="store_true", help="the questions that may guide the writing of templates")
+    parser.add_argument("--wrong", action="store_true", help="print the answers that are wrong")
+    args = parser.parse_args(argv)
+    cases = development_cases() if args.dev else all_cases()
+    trio.run(answer_all, args.model or model_path(), cases)
+    if args.wrong:
+        for case in cases:
+            if not case.right:
+                print(f"{case.group}: {case.messages[-1]['content']}\n    {case.answer!r}")
+    print(table(cases))
+
+
+if __name__ == "__main__":
+    main()

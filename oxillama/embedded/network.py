@@ -1,0 +1,79 @@
+"""The llama network in PyTorch, for training. Names of parameters are those of the GGUF tensors they become."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from oxillama.embedded.shape import Shape
+
+
+def rope_table(shape: Shape, n_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [n_tokens, head_dim / 2] of the rotations."""
+    frequencies = shape.rope_base ** (-torch.arange(0, shape.head_dim, 2, dtype=torch.float64) / shape.head_dim)
+    angles = torch.outer(torch.arange(n_tokens, dtype=torch.float64), frequencies)
+    return angles.cos().float().to(device), angles.sin().float().to(device)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate neighbouring pairs of x [batch, heads, tokens, head_dim]."""
+    a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(-2).to(x.dtype)
+
+
+class Block(nn.Module):
+    """Attention and a gated network, each after a norm and added to its input."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        d, kv = shape.n_embd, shape.n_head_kv * shape.head_dim
+        self.shape = shape
+        self.attn_norm = nn.RMSNorm(d, shape.norm_eps)
+        self.attn_q = nn.Linear(d, d, bias=False)
+        self.attn_k = nn.Linear(d, kv, bias=False)
+        self.attn_v = nn.Linear(d, kv, bias=False)
+        self.attn_output = nn.Linear(d, d, bias=False)
+        self.ffn_norm = nn.RMSNorm(d, shape.norm_eps)
+        self.ffn_gate = nn.Linear(d, shape.n_ff, bias=False)
+        self.ffn_up = nn.Linear(d, shape.n_ff, bias=False)
+        self.ffn_down = nn.Linear(shape.n_ff, d, bias=False)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """x and the result: [batch, tokens, n_embd]."""
+        h = self.attn_norm(x)
+        q, k, v = (
+            w(h).unflatten(-1, (-1, self.shape.head_dim)).transpose(1, 2)
+            for w in (self.attn_q, self.attn_k, self.attn_v)
+        )
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        a = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        x = x + self.attn_output(a.transpose(1, 2).flatten(2))
+        h = self.ffn_norm(x)
+        result: Tensor = x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
+        return result
+
+
+class Llama(nn.Module):
+    """The whole network."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.token_embd = nn.Embedding(shape.n_vocab, shape.n_embd)
+        self.blk = nn.ModuleList(Block(shape) for _ in range(shape.n_layer))
+        self.output_norm = nn.RMSNorm(shape.n_embd, shape.norm_eps)
+        for name, p in self.named_parameters():
+            if p.dim() == 2:
+                into_residual = name.endswith(("attn_output.weight", "ffn_down.weight"))
+                nn.init.normal_(p, std=0.02 / (2 * shape.n_layer) ** 0.5 if into_residual else 0.02)
+
+    def forward(self, ids: Tensor, learnt: Tensor | None = None) -> Tensor:
+        """Logits after each token of ids [batch, tokens], or only where `learnt` is true: [.., n_vocab]."""
+        cos, sin = rope_table(self.shape, ids.shape[1], ids.device)
+        x = self.token_embd(ids)
+        for block in self.blk:
+            x = block(x, cos, sin)
+        if learnt is not None:
+            x = x[learnt]
+        return F.linear(self.output_norm(x), self.token_embd.weight)

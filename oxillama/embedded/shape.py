@@ -1,0 +1,28 @@
+"""The size of the demonstration model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A llama: widths are multiples of 256, so that every weight format fits them. The embedding is the output too."""
+
+    n_vocab: int = 3072
+    n_layer: int = 5
+    n_embd: int = 256
+    n_ff: int = 768
+    n_head: int = 4
+    n_head_kv: int = 2
+    n_ctx: int = 2048
+    rope_base: float = 10000.0
+    norm_eps: float = 1e-5
+
+    @property
+    def head_dim(self) -> int:
+        return self.n_embd // self.n_head
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

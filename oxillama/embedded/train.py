@@ -1,0 +1,179 @@
+"""python -m oxillama.embedded.train: make the demonstration model from its seed, and print its held-out scores.
+
+An interrupted run goes on from its latest checkpoint when it is started again with the same --work. More --steps than
+a finished run had continue it. Needs the extra `train` (PyTorch); takes about an hour on two cores, minutes on a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+# Threads that wait by spinning take the processor from those that work, where others use it too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from oxillama.embedded import MODEL_NAME, vocabulary
+from oxillama.embedded.batches import Batch, all_batches
+from oxillama.embedded.chat import render
+from oxillama.embedded.data.conversations import stream
+from oxillama.embedded.export import write_gguf
+from oxillama.embedded.network import Llama
+from oxillama.embedded.shape import Shape
+
+WARM_UP = 40
+VOCABULARY_CHUNK = 1_000_000  # the texts from which the vocabulary is learnt: a chunk that training never reaches
+VOCABULARY_TEXTS = 30_000
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m oxillama.embedded.train", description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("build/embedded"), help="checkpoints and the vocabulary")
+    out = Path(__file__).with_name(f"{MODEL_NAME}.gguf")
+    parser.add_argument("--out", type=Path, default=out, help="the GGUF file")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--decay", type=float, default=0.3, help="share of the steps in which the rate falls")
+    parser.add_argument("--batch-tokens", type=int, default=2048)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--save-every", type=int, default=50, help="steps between checkpoints")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--no-evaluate", action="store_true", help="do not score the result")
+    return parser.parse_args(argv)
+
+
+def the_vocabulary(work: Path, seed: int, shape: Shape) -> Any:
+    """The tokenizer of this seed, learnt at the first run."""
+    path = work / "tokenizer.json"
+    if not path.exists():
+        texts = (render(*conversation) for conversation in stream(seed, VOCABULARY_CHUNK, VOCABULARY_TEXTS))
+        tokenizer = vocabulary.learn(texts, shape.n_vocab)
+        temporary = path.with_suffix(".tmp")
+        vocabulary.save(tokenizer, temporary)
+        os.replace(temporary, path)
+    return vocabulary.load(path)
+
+
+class Optimizers:
+    """Muon for the blocks' matrices, which get there in about half the steps, and AdamW for the rest."""
+
+    def __init__(self, model: Llama, lr: float) -> None:
+        matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("blk.")]
+        others = [p for name, p in model.named_parameters() if p.dim() != 2 or not name.startswith("blk.")]
+        self.lr = lr
+        self.all: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
+
+    def step(self, share: float) -> None:
+        """One step at a share of the full rate."""
+        for optimizer in self.all:
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * share
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> list[dict[str, Any]]:
+        return [optimizer.state_dict() for optimizer in self.all]
+
+    def restore(self, states: list[dict[str, Any]]) -> None:
+        for optimizer, state in zip(self.all, states, strict=True):
+            optimizer.load_state_dict(state)
+
+
+def rate(step: int, steps: int, decay: float) -> float:
+    """The share of the full learning rate: warming up, constant, falling in a line to nothing."""
+    return min(1.0, (step + 1) / WARM_UP, max(0.0, (steps - step) / max(1.0, steps * decay)))
+
+
+def loss_of(model: Llama, batch: Batch, device: torch.device) -> Tensor:
+    """Mean negative log-likelihood of the tokens to learn."""
+    ids, learnt = (torch.from_numpy(part).to(device) for part in batch)
+    with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):  # on CPUs it is many times slower
+        logits = model(ids[:, :-1], learnt)
+    return F.cross_entropy(logits.float(), ids[:, 1:][learnt])
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends training without a traceback; the latest checkpoint is what counts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on from the latest checkpoint") from None
+
+
+def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
+    """The trained network and its vocabulary."""
+    args.work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    tokenizer = the_vocabulary(args.work, args.seed, shape)
+    model = Llama(shape).to(device)
+    optimizers = Optimizers(model, args.lr)
+    path = args.work / "checkpoint.pt"
+    step = chunk = at = seen = 0
+    if path.exists():
+        state = torch.load(path, map_location=device, weights_only=True)
+        if state["shape"] != shape.as_dict() or state["seed"] != args.seed:
+            raise SystemExit(f"{path} is of another shape or seed: give another --work")
+        model.load_state_dict(state["model"])
+        optimizers.restore(state["optimizers"])
+        step, chunk, at, seen = state["step"], state["chunk"], state["at"], state["seen"]
+        print(f"going on from step {step}", flush=True)
+    batches = all_batches(tokenizer, args.seed, args.batch_tokens, shape.n_ctx, chunk, at)
+    started, seen_before, losses = time.monotonic(), seen, []
+    while step < args.steps:
+        chunk, i, batch = next(batches)
+        loss = loss_of(model, batch, device)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizers.step(rate(step, args.steps, args.decay))
+        step, at, seen = step + 1, i + 1, seen + batch[0].size
+        losses.append(loss.item())
+        if step % 10 == 0 or step == args.steps:
+            speed = (seen - seen_before) / (time.monotonic() - started)
+            mean = sum(losses[-50:]) / len(losses[-50:])
+            what = f"step {step}/{args.steps}  loss {mean:.4f}  {seen / 1e6:.2f} M tokens  {speed:.0f} tokens/s"
+            print(what, flush=True)
+        if step % args.save_every == 0 or step == args.steps:
+            save_checkpoint(path, {
+                "shape": shape.as_dict(), "seed": args.seed, "model": model.state_dict(), "seen": seen,
+                "optimizers": optimizers.state(), "step": step, "chunk": chunk, "at": at,
+            })  # fmt: skip
+    return model, tokenizer
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = arguments(argv)
+    shape = Shape()
+    with interruptible():
+        model, tokenizer = train(args, shape)
+    weights = {name: p.detach().cpu().float().numpy() for name, p in model.named_parameters()}
+    write_gguf(args.out, weights, tokenizer, shape)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB", flush=True)
+    if not args.no_evaluate:
+        from oxillama.embedded.evaluate import main as evaluate
+
+        evaluate(["--model", str(args.out)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The model's own byte-level BPE, learnt from the generated texts. It cuts texts as `tokenizer.ggml.pre` "qwen2" does:
+each digit is a token, which helps sums."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oxillama.embedded.chat import CALL, CALL_END, END, START, TEXT_END
+from oxillama.text.pretokenizers import BY_NAME
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+PRE = "qwen2"
+CONTROL = (TEXT_END, START, END)
+SHOWN = (CALL, CALL_END)  # tokens of their own whose text belongs to an answer
+UNUSED = "[unused%d]"
+
+
+def learn(texts: Iterable[str], n_vocab: int) -> Tokenizer:
+    """A tokenizer of n_vocab tokens, special ones first. The same texts give the same one."""
+    from tokenizers import AddedToken, Regex, Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
+    from tokenizers.trainers import BpeTrainer
+
+    tokenizer = Tokenizer(BPE())
+    splits = [Split(Regex(pattern), "isolated") for pattern in BY_NAME[PRE].splits]
+    tokenizer.pre_tokenizer = Sequence([*splits, ByteLevel(add_prefix_space=False, use_regex=False)])
+    trainer = BpeTrainer(
+        vocab_size=n_vocab,
+        special_tokens=[AddedToken(text, special=True) for text in (*CONTROL, *SHOWN)],
+        initial_alphabet=ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def tokens_and_merges(tokenizer: Tokenizer, n_vocab: int) -> tuple[list[str], list[str], list[int]]:
+    """What the file says of it: tokens, merges and token types (1 normal, 3 control, 4 user-defined, 5 unused)."""
+    model = json.loads(tokenizer.to_str())["model"]
+    tokens = [UNUSED % i for i in range(n_vocab)]
+    types = [5] * n_vocab
+    for text, i in model["vocab"].items():
+        tokens[i] = text
+        types[i] = 3 if text in CONTROL else 4 if text in SHOWN else 1
+    merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
+    return tokens, merges, types
+
+
+def save(tokenizer: Tokenizer, path: Path) -> None:
+    tokenizer.save(str(path))
+
+
+def load(path: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(path))
+
+
+def encode(tokenizer: Tokenizer, pieces: Sequence[tuple[str, bool]]) -> tuple[list[int], list[bool]]:
+    """A conversation's ids, and for each whether the model is to learn to write it. Pieces begin and end with special
+    tokens or line breaks, where no merge reaches across, as long as they are encoded as one text."""
+    text = "".join(piece for piece, _ in pieces)
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    ends, learnt = [], []
+    at = 0
+    for piece, flag in pieces:
+        at += len(piece)
+        ends.append(at)
+        learnt.append(flag)
+    flags, k = [], 0
+    for start, _ in encoding.offsets:
+        while start >= ends[k]:
+            k += 1
+        flags.append(learnt[k])
+    return encoding.ids, flags
