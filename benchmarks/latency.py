@@ -2,9 +2,10 @@
 
     LLAMA_CPP_BIN=…/bin python benchmarks/latency.py --type Q4_K_M --burst 200
 
-All chats are sent at once, while /health is asked every 50 ms. "refused" is the time to the whole of a 429 or 503,
-"first token" that to the first piece of text of a chat that was let in; times begin before the connection is made. The
-client runs on the same processors, and its own delays are in the figures of both sides.
+All chats are sent at once. "refused" is the time to the whole of a 429 or 503, "first token" that to the first piece of
+text of a chat that was let in. Meanwhile two more clients ask every 50 ms, one for /health, one for a chat, of which
+those that find the queue full are "refused later". Times begin before the connection is made. The clients run on the
+same processors, and their own delays are in the figures of both sides.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import report
 from make_model import DEFAULT_FOLDER, made
 
 PROBE_S = 0.05
+WAITS = ("health", "refused", "refused later", "first token", "broken")
 TEXT = re.compile(rb'"content": ?"[^"]')
 
 
@@ -68,17 +70,21 @@ def server(command: list[str], port: int, log: Path) -> Iterator[None]:
                 process.kill()
 
 
-def health(port: int) -> int:
-    """The status of GET /health; 0 without an answer."""
+def status_of(port: int, request: bytes, patience: float = 30) -> int:
+    """The status of the answer; 0 without one."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+            connection.sendall(request)
             return int(connection.recv(4096).split(b" ", 2)[1])
     except (OSError, IndexError, ValueError):
         return 0
 
 
-def probe(port: int, stop: threading.Event, times: list[float]) -> None:
+def health(port: int) -> int:
+    return status_of(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+
+def probe_health(port: int, stop: threading.Event, times: list[float]) -> None:
     """Note how long /health takes, again and again; infinity for no answer or a wrong one."""
     while not stop.wait(PROBE_S):
         began = time.perf_counter()
@@ -86,8 +92,18 @@ def probe(port: int, stop: threading.Event, times: list[float]) -> None:
         times.append(time.perf_counter() - began if status == 200 else float("inf"))
 
 
-async def chat(port: int, number: int, new: int) -> tuple[str, float]:
-    """One streamed chat: ("first token" | "refused" | "broken", seconds)."""
+def probe_chat(port: int, stop: threading.Event, times: list[float]) -> None:
+    """Note how long a refusal takes once the burst is in; whoever is let in leaves at once."""
+    stop.wait(2)
+    request = chat_request(0, 1)
+    while not stop.wait(PROBE_S):
+        began = time.perf_counter()
+        if status_of(port, request, patience=0.5) in (429, 503):
+            times.append(time.perf_counter() - began)
+
+
+def chat_request(number: int, new: int) -> bytes:
+    """A streamed chat, ready to send."""
     body = json.dumps(
         {
             "model": "m",
@@ -102,10 +118,16 @@ async def chat(port: int, number: int, new: int) -> tuple[str, float]:
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode()
+    return head + body
+
+
+async def chat(port: int, number: int, new: int) -> tuple[str, float]:
+    """One streamed chat: ("first token" | "refused" | "broken", seconds)."""
+    request = chat_request(number, new)
     began, first, got = time.perf_counter(), None, b""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(head + body)
+        writer.write(request)
         while piece := await reader.read(65536):
             got += piece
             if first is None and TEXT.search(got):
@@ -127,16 +149,21 @@ async def burst(port: int, args: argparse.Namespace) -> list[tuple[str, float]]:
 def measure(port: int, args: argparse.Namespace) -> dict[str, list[float]]:
     """Seconds by what was waited for."""
     asyncio.run(chat(port, 0, 2))
-    found: dict[str, list[float]] = {"health": [], "first token": [], "refused": [], "broken": []}
+    found: dict[str, list[float]] = {what: [] for what in WAITS}
     stop = threading.Event()
-    prober = threading.Thread(target=probe, args=(port, stop, found["health"]))
-    prober.start()
+    probers = [
+        threading.Thread(target=probe_health, args=(port, stop, found["health"])),
+        threading.Thread(target=probe_chat, args=(port, stop, found["refused later"])),
+    ]
+    for prober in probers:
+        prober.start()
     try:
         for what, seconds in asyncio.run(burst(port, args)):
             found[what].append(seconds)
     finally:
         stop.set()
-        prober.join()
+        for prober in probers:
+            prober.join()
     return found
 
 
@@ -181,7 +208,7 @@ def main() -> None:
                 found[side].append(run(side, model, Path(folder), args))
     rows: list[dict[str, Any]] = []
     for side in sides:
-        for what in ("health", "refused", "first token", "broken"):
+        for what in WAITS:
             times = [t for one in found[side] for t in one[what]]
             rows.append(
                 {
