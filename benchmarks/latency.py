@@ -94,7 +94,7 @@ def probe_health(port: int, stop: threading.Event, times: list[float]) -> None:
 
 def probe_chat(port: int, stop: threading.Event, times: list[float]) -> None:
     """Note how long a refusal takes once the burst is in; whoever is let in leaves at once."""
-    stop.wait(2)
+    stop.wait(0.7)
     request = chat_request(0, 1)
     while not stop.wait(PROBE_S):
         began = time.perf_counter()
