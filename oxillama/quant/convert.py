@@ -133,7 +133,7 @@ def plan(file: GGUFFile, mix: str, options: Options, importance: Importance | No
     again: list[str] = []
     blind: list[str] = []
     for name, info in file.tensors.items():
-        if not is_quantized(name, info.shape):
+        if not is_quantized(name, info.shape, traits.architecture):
             types[name] = "F32" if len(info.shape) == 1 and info.type_name in FLOATS else info.type_name
             continue
         chosen = _chosen(name, info, mix, options, traits, importance is not None)

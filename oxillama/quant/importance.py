@@ -1,7 +1,8 @@
 """Importance matrices: how much each input column of each matrix matters, as mean squares of activations.
 
 The file is GGUF, as llama.cpp's tools write it: for a matrix NAME the tensors NAME.in_sum2 (sums of squares, one row
-per expert) and NAME.counts (how many activations each row has seen), and general.type "imatrix".
+per expert) and NAME.counts (how many activations each row has seen), and general.type "imatrix". Files in the form that
+these tools wrote before are read too (importance_dat.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from oxillama.errors import InvalidParameterError, ModelFormatError
 from oxillama.gguf import GGUFFile, GGUFWriter
+from oxillama.quant.importance_dat import read_dat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +33,7 @@ class Importance:
     columns: dict[str, Floats]
     datasets: list[str] = field(default_factory=list)
     n_chunks: int = 0
+    flat: bool = False  # the file does not say how many experts a row of columns is of
 
     def of(self, name: str, shape: tuple[int, ...]) -> Floats | None:
         """Of a tensor of that shape, [experts, columns]; None: it was not measured.
@@ -39,6 +42,8 @@ class Importance:
         """
         found = self.columns.get(name)
         experts = shape[2] if len(shape) > 2 else 1
+        if found is not None and self.flat and found.size == experts * shape[0]:
+            found = found.reshape(experts, shape[0])
         if found is not None and found.shape != (experts, shape[0]):
             raise InvalidParameterError(
                 f"{self.path}: '{name}' has importance for {list(found.shape)} experts and columns, the model has "
@@ -48,7 +53,10 @@ class Importance:
 
 
 def read_importance(path: str | os.PathLike[str]) -> Importance:
-    """Raises OSError, ModelFormatError."""
+    """A file in either form. Raises OSError, ModelFormatError."""
+    with open(path, "rb") as start:
+        if start.read(4) != b"GGUF":
+            return Importance(os.fspath(path), *read_dat(path), flat=True)
     file = GGUFFile(path)
     if file.get_str("general.type") != "imatrix":
         raise ModelFormatError(f"{file.path}: is not an importance matrix: general.type is not 'imatrix'")

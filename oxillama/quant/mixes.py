@@ -39,10 +39,21 @@ _FALLBACK = {
 _NEED_IMPORTANCE = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"})
 # Parts of names of matrices that are small, or too sensitive, and stay as they are.
 _KEPT = (
-    "_norm.weight", "ffn_gate_inp.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv",
-    "time_mix_first.weight", "time_mix_w", "time_mix_v", "time_mix_a", "time_mix_g", "time_mix_decay_w",
-    "time_mix_lerp_fused", "attn_rel_b.weight", "position_embd", "token_types", ".patch_embd",
+    "_norm.weight", "ffn_gate_inp.weight", "ffn_gate_tid2eid.weight", "altup", "laurel", "per_layer_model_proj",
+    "ssm_conv1d", "shortconv.conv", "indexer.k_proj.weight", "indexer.q_proj.weight", "time_mix_first.weight",
+    "time_mix_w0.weight", "time_mix_w1.weight", "time_mix_w2.weight", "time_mix_v0.weight", "time_mix_v1.weight",
+    "time_mix_v2.weight", "time_mix_a0.weight", "time_mix_a1.weight", "time_mix_a2.weight", "time_mix_g1.weight",
+    "time_mix_g2.weight", "time_mix_decay_w1.weight", "time_mix_decay_w2.weight", "time_mix_lerp_fused",
+    "attn_rel_b.weight", "position_embd", "token_types", "sam.pos_embd", "sam.neck.", "sam.net_", ".rel_pos",
+    ".patch_embd", ".patch_merger", "a.rvq.codebook", "mm.a.code_embd",
 )  # fmt: skip
+# The same for one architecture, and what of it is never below eight bits.
+_GLM5_KEPT = (
+    "hc_", "indexer.attn_q_b", "indexer.attn_k", "indexer.proj", "indexer_compressor_gate", "indexer_compressor_ape",
+    "ssm_f_a.weight", "ssm_f_b.weight", "ssm_g_a.weight", "ssm_g_b.weight", "ssm_beta.weight", "attn_kv_a_mqa.weight",
+    "attn_k_b.weight", "attn_v_b.weight",
+)  # fmt: skip
+_GLM5_EIGHT_BITS = ("attn_q_a", "attn_q_b", "nextn.eh_proj")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,11 @@ class Traits:
     n_expert: int = 0
     tied: bool = False  # the token embedding is the output matrix too
     layers: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def is_falcon(self) -> bool:
+        """Its rules are its own: they were tuned on the first models there were."""
+        return self.architecture == "falcon"
 
     @property
     def shares_values(self) -> bool:
@@ -80,9 +96,10 @@ def layers_of(names: Iterable[str]) -> dict[str, list[int]]:
     return {role: sorted(layers) for role, layers in found.items()}
 
 
-def is_quantized(name: str, shape: tuple[int, ...]) -> bool:
+def is_quantized(name: str, shape: tuple[int, ...], architecture: str = "") -> bool:
     """Whether a tensor is a matrix that quantising changes."""
-    return len(shape) > 1 and name.endswith("weight") and not any(part in name for part in _KEPT)
+    kept = _KEPT + _GLM5_KEPT if architecture == "glm5-next" else _KEPT
+    return len(shape) > 1 and name.endswith("weight") and not any(part in name for part in kept)
 
 
 def wants_importance(mix: str, name: str, type_name: str) -> bool:
@@ -106,10 +123,14 @@ def choose(mix: str, name: str, shape: tuple[int, ...], traits: Traits, *, impor
     if base in FLOATS:
         return base
     layer, role = split_name(name)
+    if traits.architecture == "glm5-next" and any(part in name for part in _GLM5_EIGHT_BITS):
+        return fitting("Q8_0", shape[0])
     if role == "output.weight" or (traits.tied and role == "token_embd.weight"):
-        return fitting(_output(mix, base, shape[0]), shape[0])
+        return fitting(_output(mix, base, shape[0], traits), shape[0])
     if mix == "MXFP4_MOE":
-        return fitting("MXFP4" if len(shape) > 2 and shape[2] > 1 else "Q8_0", shape[0])
+        # The projections of bailingmoe3's attention have three dimensions too.
+        experts = len(shape) > 2 and shape[2] > 1 and (traits.architecture != "bailingmoe3" or role.startswith("ffn_"))
+        return fitting("MXFP4" if experts else "Q8_0", shape[0])
     if role in ("token_embd.weight", "per_layer_token_embd.weight"):
         return fitting(_embedding(mix, base), shape[0])
     if layer is None:
@@ -138,8 +159,8 @@ class _Place:
 _SMALL = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M"})
 
 
-def _output(mix: str, base: str, n_cols: int) -> str:
-    if mix == "MXFP4_MOE" or n_cols % _BLOCKS[base]:
+def _output(mix: str, base: str, n_cols: int, traits: Traits) -> str:
+    if mix == "MXFP4_MOE" or traits.is_falcon or n_cols % _BLOCKS[base]:
         return "Q8_0"
     if mix in _SMALL or mix == "IQ3_XXS":
         return "Q5_K"
@@ -222,6 +243,14 @@ def _values(mix: str, base: str, kind: str, place: _Place, traits: Traits, impor
 
 def _down(mix: str, base: str, place: _Place, traits: Traits, importance: bool) -> str:
     match mix:
+        case "Q3_K_M" if traits.is_falcon and not (place.within_first(16) or place.more_bits):
+            return "Q3_K"
+        case "Q3_K_L" if traits.is_falcon:
+            return "Q4_K"
+        case "Q4_K_M" if traits.is_falcon:
+            return "Q6_K" if place.within_first(16) else "Q5_K" if place.more_bits else "Q4_K"
+        case "Q4_K_S" if traits.is_falcon:
+            return base
         case "Q2_K":
             return "Q3_K"
         case "Q2_K_S" if place.within_first(8):
@@ -248,6 +277,8 @@ def _down(mix: str, base: str, place: _Place, traits: Traits, importance: bool) 
 
 
 def _attention_output(mix: str, base: str, traits: Traits) -> str:
+    if traits.is_falcon:
+        return "Q4_K" if mix == "Q3_K_L" else base
     if traits.n_expert == 8:
         raised = {
             "Q2_K",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from oxillama.errors import ModelFormatError
+from oxillama.errors import InvalidParameterError, ModelFormatError
 from oxillama.gguf import GGUFWriter
 from oxillama.quant.importance import read_importance, write_importance
 
@@ -59,3 +60,57 @@ def test_a_file_without_importance_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ModelFormatError, match="holds no importance"):
         read_importance(tmp_path / "x.gguf")
+
+
+def entry(name: bytes, calls: int, *values: float) -> bytes:
+    head = struct.pack("<i", len(name)) + name + struct.pack("<ii", calls, len(values))
+    return head + struct.pack(f"<{len(values)}f", *values)
+
+
+TWO = struct.pack("<i", 2) + entry(b"blk.0.attn_q.weight", 4, 2.0, 4.0) + entry(b"blk.0.up.weight", 2, 1, 3, 5, 7)
+TAIL = struct.pack("<ii", 3, 8) + b"text.txt"
+
+
+@pytest.mark.parametrize(("tail", "said"), [(b"", ([], 0)), (TAIL[:4], ([], 3)), (TAIL, (["text.txt"], 3))])
+def test_the_older_form_of_file_is_read_too(tmp_path: Path, tail: bytes, said: tuple[list[str], int]) -> None:
+    path = tmp_path / "imatrix.dat"
+    path.write_bytes(TWO + tail)
+
+    found = read_importance(path)
+
+    assert (found.datasets, found.n_chunks) == said
+    np.testing.assert_array_equal(found.of("blk.0.attn_q.weight", (2, 8)), [[0.5, 1.0]])
+    np.testing.assert_array_equal(found.of("blk.0.up.weight", (2, 8, 2)), [[0.5, 1.5], [2.5, 3.5]])
+    with pytest.raises(InvalidParameterError, match="belongs to another model"):
+        found.of("blk.0.attn_q.weight", (4, 8))
+
+
+@pytest.mark.parametrize("cut", range(len(TWO)))
+def test_an_older_file_cut_short_is_named(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "imatrix.dat"
+    path.write_bytes(TWO[:cut])
+
+    with pytest.raises(ModelFormatError, match=r"imatrix.dat: is not an importance matrix, neither GGUF nor .dat: "):
+        read_importance(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"a text, not a matrix", "the number of its entries is"),
+        (struct.pack("<i", -1), "the number of its entries is -1"),
+        (struct.pack("<ii", 1, 2**31 - 1), "the length of the name of entry 0 is 2147483647"),
+        (struct.pack("<i", 2) + 2 * entry(b"w", 1, 1.0), "'w' for the second time"),
+        (struct.pack("<i", 1) + entry(b"\xff", 1, 1.0), "is not UTF-8"),
+        (struct.pack("<i", 1) + entry(b"w", -1, 1.0), "the number of calls of 'w' is -1"),
+        (struct.pack("<i", 1) + entry(b"w", 1), "the number of values of 'w' is 0"),
+        (struct.pack("<i", 1) + entry(b"w", 1, -1.0), "negative or not finite"),
+        (struct.pack("<i", 1) + entry(b"w", 1, float("nan")), "negative or not finite"),
+    ],
+)
+def test_what_is_no_older_file_is_refused_with_the_reason(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "imatrix.dat"
+    path.write_bytes(data)
+
+    with pytest.raises(ModelFormatError, match=message):
+        read_importance(path)

@@ -47,6 +47,15 @@ RECORDED = {
     "TQ1_0": ("Q4_0:20 Q4_K:1 Q6_K:1 TQ1_0:120", "Q4_0:20 Q4_K:1 Q6_K:1 TQ1_0:120"),
     "TQ2_0": ("Q4_0:20 Q4_K:1 Q6_K:1 TQ2_0:120", "Q4_0:20 Q4_K:1 Q6_K:1 TQ2_0:120"),
 }
+# The same for a falcon of 20 layers, 256 wide, with 4 query heads over one key head.
+FALCON = {
+    "Q8_0": "Q8_0:82", "Q4_0": "Q4_0:81 Q8_0:1", "Q2_K": "Q2_K:41 Q3_K:20 Q4_K:20 Q8_0:1",
+    "Q3_K_S": "Q3_K:81 Q8_0:1", "Q3_K_M": "Q3_K:51 Q4_K:27 Q5_K:3 Q8_0:1", "Q3_K_L": "Q3_K:21 Q4_K:40 Q5_K:20 Q8_0:1",
+    "Q4_K_S": "Q4_K:77 Q5_K:4 Q8_0:1", "Q4_K_M": "Q4_K:61 Q5_K:9 Q6_K:11 Q8_0:1", "Q5_K_M": "Q5_K:61 Q6_K:20 Q8_0:1",
+    "IQ2_M": "IQ2_S:38 IQ3_S:23 Q4_K:20 Q8_0:1", "IQ3_XXS": "IQ3_S:1 IQ3_XXS:40 Q3_K:18 Q4_K:22 Q8_0:1",
+    "IQ3_M": "IQ3_S:59 Q4_K:22 Q8_0:1", "IQ4_XS": "IQ4_XS:59 Q5_K:22 Q8_0:1",
+}  # fmt: skip
+FALCON_ROLES = {"attn_qkv": (256, 384), "attn_output": (256, 256), "ffn_up": (256, 256), "ffn_down": (256, 256)}
 ROLES = {
     "attn_q": (256, 256), "attn_k": (256, 64), "attn_v": (256, 64), "attn_output": (64, 256), "ffn_gate": (256, 256),
     "ffn_up": (256, 256), "ffn_down": (256, 256),
@@ -70,6 +79,33 @@ def test_as_many_tensors_of_each_type_as_the_reference_makes(mix: str, grouping:
     want = dict(pair.split(":") for pair in RECORDED[mix][column].split())
 
     assert {k: str(v) for k, v in Counter(types(mix, grouping=grouping).values()).items()} == want
+
+
+@pytest.mark.parametrize("mix", FALCON)
+def test_falcon_has_rules_of_its_own(mix: str) -> None:
+    layers = {f"blk.{i}.{role}.weight": shape for i in range(20) for role, shape in FALCON_ROLES.items()}
+    tensors = {"token_embd.weight": (256, 300), **layers, "output.weight": (256, 300)}
+    known = Traits("falcon", 20, 4, layers=layers_of(tensors))
+
+    chosen = Counter(choose(mix, name, shape, known) for name, shape in tensors.items())
+
+    assert {k: str(v) for k, v in chosen.items()} == dict(pair.split(":") for pair in FALCON[mix].split())
+
+
+def test_glm5_keeps_its_small_projections_and_eight_bits_for_its_queries() -> None:
+    known = Traits("glm5-next", 20)
+
+    assert choose("Q4_K_M", "blk.3.attn_q_a.weight", (256, 64), known) == "Q8_0"
+    assert choose("F16", "blk.3.attn_q_a.weight", (256, 64), known) == "F16"
+    assert not is_quantized("blk.3.attn_k_b.weight", (256, 64), "glm5-next")
+    assert is_quantized("blk.3.attn_k_b.weight", (256, 64), "deepseek2")
+
+
+def test_only_the_experts_of_bailingmoe3_become_mxfp4() -> None:
+    names = ("blk.3.ffn_up_exps.weight", "blk.3.attn_k_b.weight")
+
+    assert [choose("MXFP4_MOE", n, (64, 64, 8), Traits("bailingmoe3", 20)) for n in names] == ["MXFP4", "Q8_0"]
+    assert [choose("MXFP4_MOE", n, (64, 64, 8), Traits("llama", 20)) for n in names] == ["MXFP4", "MXFP4"]
 
 
 def test_more_bits_go_to_the_first_and_last_eighth_and_every_third_between() -> None:
@@ -111,7 +147,8 @@ def test_rows_that_fill_no_block_get_a_type_that_they_fill(wanted: str, n_cols: 
     [("blk.0.attn_q.weight", (64, 64), True), ("blk.0.attn_norm.weight", (64,), False),
      ("blk.0.attn_q.bias", (64, 1), False), ("blk.0.ffn_gate_inp.weight", (64, 8), False),
      ("blk.0.ffn_down_exps.weight", (64, 64, 8), True), ("blk.0.attn_q_norm.weight", (64, 4), False),
-     ("output.weight", (64, 64), True)],
+     ("blk.0.time_mix_w1.weight", (64, 64), False), ("blk.0.time_mix_value.weight", (64, 64), True),
+     ("blk.0.time_mix_gate.weight", (64, 64), True), ("output.weight", (64, 64), True)],
 )  # fmt: skip
 def test_matrices_are_quantised_and_nothing_else(name: str, shape: tuple[int, ...], quantised: bool) -> None:
     assert is_quantized(name, shape) == quantised
