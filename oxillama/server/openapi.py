@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 REF = "#/components/schemas/{name}"
 LEFT_OUT = frozenset({"pages"})  # blueprints that answer browsers
+# The order of the groups; whatever is not named comes between these.
+FIRST = ("chat", "completions", "models", "assistants", "threads", "messages", "runs", "steps")
+LAST = ("health", "openapi")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PAGE_QUERY = {
     "limit": "How many at most, 1 to 100.",
@@ -69,7 +72,7 @@ def describe_api(app: Quart, *, needs_key: bool) -> dict[str, Any]:
             "description": ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "tags": [{"name": tag} for tag in dict.fromkeys(_tag(rule) for _, _, rule in found)],
+        "tags": [{"name": tag} for tag in sorted({_tag(rule) for _, _, rule in found}, key=_place)],
         "paths": paths,
         "components": components,
     }
@@ -77,6 +80,12 @@ def describe_api(app: Quart, *, needs_key: bool) -> dict[str, Any]:
 
 def _tag(rule: Rule) -> str:
     return str(rule.endpoint).partition(".")[0]
+
+
+def _place(tag: str) -> tuple[int, str]:
+    if tag in FIRST:
+        return FIRST.index(tag) - len(FIRST), tag
+    return (LAST.index(tag) + 1 if tag in LAST else 0), tag
 
 
 def _types(described: Any) -> list[Any]:
@@ -121,6 +130,7 @@ class Schemas:
         kept = {name: value for name, value in schema["properties"].items() if name not in kind.PRIVATE}
         schema["properties"] = {"id": kept.pop("id"), "object": {"const": kind.OBJECT}, **kept}
         schema["required"] = list(schema["properties"])
+        schema["description"] = (kind.__doc__ or "").partition("\n")[0]  # the rest is about what only the store needs
 
 
 def _operation(rule: Rule, name: str, about: str | None, said: Operation, schemas: Schemas) -> dict[str, Any]:

@@ -46,7 +46,8 @@ UNLIKELY = -9999.0  # the wire's word for a probability of nothing
 @blueprint.post("/chat/completions")
 @describes(body=ChatRequest, answer=ChatCompletion, chunk=ChatCompletionChunk)
 async def create_chat_completion() -> Response:
-    """Parse, ask the engine, shape the answer. A refusal still has its status: nothing is sent before admission."""
+    """Answer a conversation, whole or with `stream` as it is written."""
+    # A refusal still has its status: nothing is sent before admission.
     state = server_state()
     wire = await read_body(ChatRequest)
     answer = ChatAnswer(new_id("chatcmpl-", 29), now(), state.check_model(wire.model), state.fingerprint, wire)

@@ -44,7 +44,8 @@ blueprint = Blueprint("completions", __name__, url_prefix="/v1")
 @blueprint.post("/completions")
 @describes(body=CompletionRequest, answer=Completion, chunk=Completion)
 async def create_completion() -> Response:
-    """Parse, ask the engine, shape the answer. A refusal still has its status: nothing is sent before admission."""
+    """Continue a text, or several, whole or with `stream` as it is written."""
+    # A refusal still has its status: nothing is sent before admission.
     state = server_state()
     wire = await read_body(CompletionRequest)
     model = state.check_model(wire.model)

@@ -112,7 +112,7 @@ async function read(body, signal, variant, onText) {
   const began = performance.now();
   let first = null;
   let last = began;
-  for await (const { text, reason, usage, timings } of chat(body, signal)) {
+  for await (const { text, reason, usage } of chat(body, signal)) {
     if (text) {
       last = performance.now();
       first ??= last;
@@ -120,19 +120,18 @@ async function read(body, signal, variant, onText) {
       onText();
     }
     variant.reason = reason ?? variant.reason;
-    if (usage) variant.stats = statistics(usage, timings, { began, first: first ?? last, last });
+    if (usage) variant.stats = statistics(usage, { began, first: first ?? last, last });
   }
 }
 
-/** What an answer cost. Speeds are the server's own where it tells them, else what was seen from here. */
-function statistics(usage, timings, { began, first, last }) {
+/** What an answer cost: tokens as the server counted them, times as they were seen from here. */
+function statistics(usage, { began, first, last }) {
   const tokens = usage.completion_tokens;
-  const seen = tokens > 1 && last > first ? ((tokens - 1) * 1000) / (last - first) : null;
   return {
     tokens,
     prompt: usage.prompt_tokens,
     cached: usage.prompt_tokens_details?.cached_tokens ?? 0,
-    perSecond: timings?.predicted_per_second ?? seen,
+    perSecond: tokens > 1 && last > first ? ((tokens - 1) * 1000) / (last - first) : null,
     firstMs: first - began,
   };
 }

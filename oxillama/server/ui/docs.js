@@ -3,6 +3,9 @@
 import { schemaOf, typeOf } from "./schema.js";
 import { el } from "./dom.js";
 
+const TITLES = { openapi: "This description", steps: "Run steps" };
+const title = (tag) => TITLES[tag] ?? tag[0].toUpperCase() + tag.slice(1);
+
 const byId = (id) => document.getElementById(id);
 const DEPTH_SHOWN = 8; // of nested objects
 
@@ -30,7 +33,7 @@ function operationView(api, operation) {
 
 function details(api, operation) {
   const holder = el("div", { className: "detail" });
-  if (operation.description) holder.append(el("p", {}, operation.description));
+  if (operation.description) holder.append(el("p", {}, ...marked(operation.description)));
   const body = operation.requestBody?.content["application/json"].schema;
   const answers = operation.responses["200"].content ?? {};
   section(holder, "Parameters", operation.parameters && parameters(operation.parameters));
@@ -39,6 +42,11 @@ function details(api, operation) {
     section(holder, type === "text/event-stream" ? "Each event of a stream" : "Answer", fields(api, schema));
   section(holder, "Example", el("pre", { tabIndex: 0 }, el("code", {}, command(api, operation, body))));
   return holder;
+}
+
+/** Text with `code` in it. */
+function marked(text) {
+  return text.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
 }
 
 function section(holder, title, content) {
@@ -55,7 +63,7 @@ function parameters(list) {
 function field(name, kind, required, about, inside = null) {
   const head = [el("code", {}, name), el("span", { className: "kind" }, kind)];
   if (required) head.push(el("span", { className: "must" }, "required"));
-  const note = about ? el("span", { className: "note" }, about) : null;
+  const note = about ? el("span", { className: "note" }, ...marked(about)) : null;
   if (!inside) return el("li", {}, ...head, note);
   return el("li", {}, el("details", {}, el("summary", {}, ...head), note, inside));
 }
@@ -65,8 +73,9 @@ function fields(api, schema, depth = 0) {
   const { properties, required = [], description } = schemaOf(api, schema);
   if (!properties) return el("p", {}, typeOf(schema));
   const list = el("ul", { className: "schema" });
-  if (description && depth === 0) list.append(el("li", {}, el("span", { className: "note" }, description)));
-  for (const [name, value] of Object.entries(properties)) {
+  if (description && depth === 0) list.append(el("li", {}, el("span", { className: "note" }, ...marked(description))));
+  const isNeeded = ([name]) => (required.includes(name) ? 0 : 1);
+  for (const [name, value] of Object.entries(properties).sort((a, b) => isNeeded(a) - isNeeded(b))) {
     const inner = schemaOf(api, value);
     const opens = inner.properties && depth < DEPTH_SHOWN;
     const item = field(name, typeOf(value), required.includes(name), value.description, opens ? el("div") : null);
@@ -103,19 +112,18 @@ function sample(api, name, schema) {
 }
 
 function show(api) {
-  byId("about").textContent = api.info.description;
+  byId("about").replaceChildren(...marked(api.info.description));
   byId("auth").textContent = api.components.securitySchemes
     ? "This server asks for a key: send it as “Authorization: Bearer …”."
     : "This server asks for no key.";
   const all = operations(api);
   for (const { name } of api.tags) {
-    const title = name[0].toUpperCase() + name.slice(1);
     const members = all.filter((operation) => operation.tags.includes(name));
     const views = members.map((operation) => operationView(api, operation));
-    const heading = el("h2", { id: `group-${name}` }, title);
+    const heading = el("h2", { id: `group-${name}` }, title(name));
     byId("groups").append(el("section", { "aria-labelledby": heading.id }, heading, ...views));
   }
-  const links = api.tags.map(({ name }) => el("li", {}, el("a", { href: `#group-${name}` }, name[0].toUpperCase() + name.slice(1))));
+  const links = api.tags.map(({ name }) => el("li", {}, el("a", { href: `#group-${name}` }, title(name))));
   byId("toc").append(el("ul", {}, ...links));
 }
 
