@@ -37,16 +37,19 @@ def test_options_beat_variables_and_variables_beat_the_file(tiny_model: Path, tm
         "k2",
         "--data-dir",
         tmp_path / "d",
+        "--no-ui",
     )
 
     with running(*flags, log=tmp_path / "log", OXILLAMA_ALIAS="variable", OXILLAMA_CTX_SIZE="128") as server:
         answers = {key: get(f"{server.url}/v1/models", Authorization=f"Bearer {key}") for key in ("k1", "k2", "one")}
         without = get(f"{server.url}/v1/models")
         health = get(f"{server.url}/health")
+        page = get(f"{server.url}/", Authorization="Bearer k1")
 
     assert [status for status, _ in answers.values()] == [200, 200, 401]
     assert without[0] == 401
     assert health[0] == 200
+    assert page[0] == 404
     assert answers["k1"][1]["data"][0]["id"] == "option"
 
 

@@ -165,7 +165,7 @@ def test_a_conversation_deleted_in_one_tab_is_gone_in_the_other(open_chat: Any) 
 
     other.get_by_role("button", name="Delete", exact=True).click()
 
-    page.get_by_text("The conversation was deleted in another tab.").wait_for()
+    page.get_by_text("This conversation was deleted in another tab.").wait_for()
     assert page.locator("#welcome").is_visible()
     assert other.locator("#threads .open").count() == 0
 

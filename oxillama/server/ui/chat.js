@@ -62,8 +62,9 @@ function titleOf(text) {
 /**
  * Have the last user message answered, beside the answers it has already.
  *
- * `on.change()` after every piece of text, `on.wait(error, seconds)` before each new attempt on a busy server. Throws
- * ApiError, with what had come of the answer kept, and StaleError when the conversation was changed elsewhere.
+ * `on.begin()` once the answer has its place, `on.text()` after every piece of it, `on.wait(error, seconds)` before each
+ * new attempt on a busy server. Throws ApiError, with what had come of the answer kept, and StaleError when the
+ * conversation was changed elsewhere.
  */
 export async function answer(conversation, model, on) {
   const controller = new AbortController();
@@ -71,24 +72,23 @@ export async function answer(conversation, model, on) {
   running.set(conversation.id, { conversation, controller });
   const keep = new Keeper(conversation, controller);
   try {
+    on.begin();
     await keep.now();
-    on.change();
     const body = { model, messages: wire(conversation, at), ...settings.sampling() };
     await patiently(controller.signal, on.wait, () => read(body, controller.signal, variant, () => {
       keep.soon();
-      on.change();
+      on.text();
     }));
     variant.state = "done";
   } catch (error) {
     variant.state = controller.signal.aborted ? "stopped" : "cut";
     if (!controller.signal.aborted) throw error;
-    if (keep.failure) throw keep.failure;
   } finally {
     running.delete(conversation.id);
     if (!variant.text && variant.state !== "done") dropVariant(conversation, message, variant);
     await keep.last();
-    on.change();
   }
+  if (keep.failure) throw keep.failure;
 }
 
 function beginVariant(conversation, model) {

@@ -112,7 +112,7 @@ export function askForKey(reason, check) {
 /** Whether to delete what `title` names. */
 export function confirmDeletion(title) {
   const dialog = byId("confirm");
-  byId("confirm-title").textContent = `Delete “${title}”?`;
+  byId("confirm-note").textContent = `“${title}” cannot be brought back.`;
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {

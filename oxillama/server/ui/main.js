@@ -1,27 +1,21 @@
-// The page: which conversation is open, what the buttons and keys do, what is said when something goes wrong.
+// The page: which conversation is open, what its buttons do, what is said when something goes wrong.
 
-import { ApiError, models } from "./api.js";
+import { ApiError } from "./api.js";
 import * as chats from "./chat.js";
+import { composer, startComposer } from "./composer.js";
 import { askForKey, confirmDeletion, startSettings } from "./dialogs.js";
-import { byId, el, icon } from "./dom.js";
-import { settings } from "./settings.js";
+import { byId } from "./dom.js";
+import { saveAsFile, startExamples, startThemeButton } from "./furniture.js";
+import { awaitModels, chosenModel, haveModels, loadModels } from "./models.js";
+import { announce, hideNotice, notice } from "./notice.js";
 import { drawer, showList, startDrawer } from "./sidebar.js";
 import * as store from "./store.js";
 import { View } from "./view.js";
 
-const EXAMPLES = [
-  ["Load a model of my own", "How do I load a GGUF file?"],
-  ["Tell me a story", "Tell me a little story about a fox and the rain."],
-  ["Keep strangers out", "How do I set an API key?"],
-  ["Explain something", "What is a token?"],
-];
 const CURRENT = "oxillama.current"; // of this tab: another one may have another conversation open
-const ASK_AGAIN = 2000; // ms between two looks for a server that is away
 
-const prompt = byId("prompt");
 let conversation = chats.newConversation();
 let elsewhere = false; // another tab is writing in this conversation
-let contexts = new Map(); // model → tokens
 let editing = null; // index of the user message that is being changed
 
 const view = new View(byId("log"), byId("scroll"), {
@@ -34,92 +28,6 @@ const view = new View(byId("log"), byId("scroll"), {
 
 const isBusy = () => elsewhere || chats.isRunning(conversation.id);
 
-/** Say something to screen readers. */
-function announce(text) {
-  byId("status").textContent = text;
-}
-
-// --- one line that says what is wrong and what helps ---
-
-function notice(text, { calm = false, action = null } = {}) {
-  const box = byId("notice");
-  const close = el("button", { type: "button", className: "icon", "aria-label": "Dismiss", onclick: hideNotice }, icon("close"));
-  const buttons = [];
-  if (action) {
-    const [label, run] = action;
-    const onclick = () => {
-      hideNotice();
-      run();
-    };
-    buttons.push(el("button", { type: "button", onclick }, label));
-  }
-  box.classList.toggle("calm", calm);
-  box.replaceChildren(icon("warn"), el("p", {}, text), ...buttons, close);
-  box.hidden = false;
-}
-
-function hideNotice() {
-  byId("notice").hidden = true;
-  byId("notice").replaceChildren();
-}
-
-/** What helps against an error, beside its line. */
-function explain(error) {
-  const again = ["Try again", () => answer()];
-  if (error instanceof store.StaleError)
-    return notice("This conversation was changed in another tab; here it is as it is now.", { calm: true });
-  if (!(error instanceof ApiError)) {
-    console.error(error);
-    return notice(`The browser could not do this: ${error.message}`);
-  }
-  if (error.kind === "key") return withKey(error.message, () => answer());
-  if (error.kind === "model") {
-    loadModels();
-    return notice(`${error.message} Choose one of those that are served.`, { action: again });
-  }
-  if (error.kind === "context") {
-    const text = `${error.message} Begin a new chat, or change an earlier message to a shorter one.`;
-    return notice(text, { action: ["New chat", startNew] });
-  }
-  return notice(error.message, { action: again });
-}
-
-async function withKey(reason, then) {
-  if (await askForKey(reason, loadModelsOnce)) then();
-}
-
-// --- the model ---
-
-async function loadModelsOnce() {
-  const found = await models();
-  contexts = new Map(found.map((model) => [model.id, model.context_length]));
-  const select = byId("model");
-  select.replaceChildren(...found.map(({ id }) => el("option", { value: id }, id)));
-  select.disabled = false;
-  if (contexts.has(settings.get("model"))) select.value = settings.get("model");
-  showContext();
-}
-
-/** Ask until the server answers: it may still be loading its model. */
-async function loadModels() {
-  for (let waited = false; ; waited = true) {
-    try {
-      await loadModelsOnce();
-      if (waited) hideNotice();
-      return showState();
-    } catch (error) {
-      if (error.kind === "key") return withKey("", showState);
-      notice(error.message, { calm: error.kind === "loading" });
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
-    }
-  }
-}
-
-function showContext() {
-  const tokens = contexts.get(byId("model").value);
-  byId("context").textContent = tokens ? `${tokens.toLocaleString("en")} tokens of context` : "";
-}
-
 // --- what is shown ---
 
 async function showConversations() {
@@ -127,11 +35,11 @@ async function showConversations() {
 }
 
 function showState() {
-  const busy = isBusy();
   const isEmpty = !conversation.messages.length;
-  byId("stop").hidden = !chats.isRunning(conversation.id);
-  byId("send").hidden = chats.isRunning(conversation.id);
-  byId("send").disabled = busy || byId("model").disabled || !prompt.value.trim();
+  const isRunning = chats.isRunning(conversation.id);
+  byId("stop").hidden = !isRunning;
+  byId("send").hidden = isRunning;
+  byId("send").disabled = !canSend();
   byId("welcome").hidden = !isEmpty;
   byId("log").hidden = isEmpty;
   byId("export").hidden = isEmpty;
@@ -143,18 +51,11 @@ function showAll() {
   showState();
 }
 
-function remember(id) {
-  try {
-    sessionStorage.setItem(CURRENT, id);
-  } catch {
-    // a reload begins with a new conversation
-  }
-}
+// --- which conversation is open ---
 
 function startNew() {
   conversation = chats.newConversation();
   opened();
-  prompt.focus();
 }
 
 function opened() {
@@ -166,6 +67,7 @@ function opened() {
   showAll();
   showConversations();
   drawer(false);
+  composer.focus();
 }
 
 async function openConversation(id) {
@@ -173,14 +75,11 @@ async function openConversation(id) {
   if (!found) return startNew();
   conversation = found;
   opened();
-  prompt.focus({ preventScroll: true });
   if (!chats.writing(found) || chats.isRunning(id)) return;
-  if (await store.writtenElsewhere(id)) {
-    elsewhere = true;
-    notice("This conversation is being answered in another tab.", { calm: true });
-  } else {
-    conversation = (await chats.settle(id)) ?? conversation;
-  }
+  elsewhere = await store.writtenElsewhere(id);
+  if (id !== conversation.id) return; // another one was opened meanwhile
+  if (elsewhere) notice("This conversation is being answered in another tab.", { calm: true });
+  else conversation = (await chats.settle(id)) ?? conversation;
   showAll();
 }
 
@@ -195,12 +94,14 @@ async function removeConversation({ id, title }) {
 /** Another tab has changed a conversation: show it as it is now, unless this tab is the one that writes in it. */
 async function changedElsewhere(id) {
   await showConversations();
-  if (id !== conversation.id || chats.isRunning(id)) return;
+  const isOurs = () => id !== conversation.id || chats.isRunning(id);
+  if (isOurs()) return;
   const found = await store.get(id);
-  if (id !== conversation.id || chats.isRunning(id)) return;
+  if (isOurs()) return;
   if (!found) {
     startNew();
-    return notice("The conversation was deleted in another tab.", { calm: true });
+    notice("This conversation was deleted in another tab.", { calm: true });
+    return;
   }
   const wasElsewhere = elsewhere;
   conversation = found;
@@ -209,98 +110,138 @@ async function changedElsewhere(id) {
   showAll();
 }
 
+function remember(id) {
+  try {
+    sessionStorage.setItem(CURRENT, id);
+  } catch {
+    // a reload begins with a new conversation
+  }
+}
+
+function remembered() {
+  try {
+    return sessionStorage.getItem(CURRENT);
+  } catch {
+    return null;
+  }
+}
+
 // --- sending and answering ---
 
+const canSend = () => Boolean(composer.text) && !isBusy() && haveModels();
+
 async function send() {
-  const text = prompt.value.trim();
-  if (!text || isBusy() || byId("model").disabled) return;
+  if (!canSend()) return;
+  const text = composer.text;
   const at = editing ?? conversation.messages.length;
-  prompt.value = "";
-  fit();
-  cancelEdit();
+  editing = null;
+  composer.text = "";
   hideNotice();
+  view.following = true;
   try {
     await chats.addUserMessage(conversation, text, at);
   } catch (error) {
-    prompt.value = text;
-    return failed(conversation, error);
+    composer.text = text;
+    await explain(conversation, error);
+    return;
   }
   remember(conversation.id);
-  view.following = true;
   await answer();
 }
 
 async function answer() {
   const answered = conversation;
-  const isShown = () => answered.id === conversation.id;
   if (isBusy() || !answered.messages.length) return;
-  hideNotice();
-  let drawn = 0; // the next frame, while one is asked for
-  let begun = false;
-  try {
-    const done = chats.answer(answered, byId("model").value, {
-      change() {
-        if (!isShown()) return;
-        if (!begun || !chats.isRunning(answered.id)) {
-          begun = true;
-          return showAll();
-        }
-        drawn ||= requestAnimationFrame(() => {
-          drawn = 0;
-          if (isShown()) view.grow();
-        });
-      },
-      wait(error, seconds) {
-        const text = `${error.message} Asking again in ${Math.ceil(seconds)} s.`;
-        if (isShown()) notice(text, { calm: true, action: ["Stop", () => chats.stop(answered.id)] });
-      },
+  const isShown = () => answered.id === conversation.id;
+  let frame = 0; // the next one, while it is asked for
+  const grow = () => {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      if (isShown()) view.grow();
     });
-    announce("Answering");
-    showState();
-    showConversations();
-    await done;
-    hideNotice();
+  };
+  const on = {
+    begin: () => isShown() && showAll(),
+    text: () => isShown() && grow(),
+    wait(error, seconds) {
+      const text = `${error.message} Asking again in ${Math.ceil(seconds)} s.`;
+      if (isShown()) notice(text, { calm: true, action: ["Stop", () => chats.stop(answered.id)] });
+    },
+  };
+  hideNotice();
+  announce("Answering");
+  let failure = null;
+  try {
+    await chats.answer(answered, chosenModel(), on);
   } catch (error) {
-    await failed(answered, error);
-  } finally {
-    cancelAnimationFrame(drawn);
-    if (isShown()) ended(answered);
-    showConversations();
+    failure = error;
   }
+  cancelAnimationFrame(frame);
+  if (isShown()) {
+    hideNotice();
+    ended(answered);
+    if (failure) await explain(answered, failure);
+  }
+  await showConversations();
 }
 
 function ended(answered) {
-  const hadStop = document.activeElement === byId("stop") || document.activeElement === document.body;
+  const focused = document.activeElement;
+  const wasInMessages = focused === document.body || focused === byId("stop") || byId("log").contains(focused);
   showAll();
-  if (hadStop) prompt.focus({ preventScroll: true });
-  const last = answered.messages.at(-1);
-  if (last?.role === "assistant") announce(byId("log").lastElementChild.querySelector(".prose").textContent);
+  if (wasInMessages) composer.focus(); // what had the focus was made anew
+  if (answered.messages.at(-1)?.role !== "assistant") return;
+  announce(byId("log").lastElementChild.querySelector(".prose").textContent);
 }
 
-async function failed(answered, error) {
-  if (answered.id !== conversation.id) return;
+/** Say what went wrong with `answered`, and offer what helps. */
+async function explain(answered, error) {
+  const again = ["Try again", () => answer()];
   if (error instanceof store.StaleError) {
-    const found = await store.get(answered.id);
-    if (!found) return startNew();
-    conversation = found;
-    showAll();
+    const isThere = await store.get(answered.id);
+    await openConversation(answered.id);
+    const what = isThere ? "was changed in another tab; here it is as it is now" : "was deleted in another tab";
+    notice(`This conversation ${what}.`, { calm: true });
+  } else if (!(error instanceof ApiError)) {
+    console.error(error);
+    notice(`The browser could not do this: ${error.message}`, { action: again });
+  } else if (error.kind === "key") {
+    await withKey(error.message, () => answer());
+  } else if (error.kind === "model") {
+    notice(`${error.message} Choose one of those that are served.`, { action: again });
+    await loadModels().catch(() => {});
+  } else if (error.kind === "context") {
+    const text = `${error.message} Begin a new chat, or change an earlier message to a shorter one.`;
+    notice(text, { action: ["New chat", startNew] });
+  } else {
+    notice(error.message, { action: again });
   }
-  await explain(error);
 }
+
+async function withKey(reason, then) {
+  if (await askForKey(reason, loadModels)) then();
+}
+
+// --- changing what was said ---
 
 async function showVariant(at, shown) {
-  conversation.messages[at].shown = shown;
-  await store.save(conversation).catch((error) => failed(conversation, error));
+  const changed = conversation;
+  changed.messages[at].shown = shown;
+  try {
+    await store.save(changed);
+  } catch (error) {
+    await explain(changed, error);
+    return;
+  }
   showAll();
   byId("log").children[at]?.querySelector(".variants button:enabled")?.focus();
 }
 
 function beginEdit(at) {
   editing = at;
-  prompt.value = conversation.messages[at].text;
-  fit();
+  composer.text = conversation.messages[at].text;
   showState();
-  prompt.focus();
+  composer.focus();
   const text = "Sending replaces this message and what came after it.";
   notice(text, { calm: true, action: ["Keep it as it was", cancelEdit] });
 }
@@ -308,36 +249,14 @@ function beginEdit(at) {
 function cancelEdit() {
   if (editing === null) return;
   editing = null;
-  prompt.value = "";
-  fit();
+  composer.text = "";
   hideNotice();
   showState();
 }
 
-// --- the composer ---
+// --- the beginning ---
 
-/** The box grows with its text, where CSS alone does not do it. */
-function fit() {
-  if (CSS.supports("field-sizing", "content")) return;
-  prompt.style.height = "auto";
-  prompt.style.height = `${prompt.scrollHeight}px`;
-}
-
-function startComposer() {
-  prompt.addEventListener("input", () => {
-    fit();
-    showState();
-  });
-  prompt.addEventListener("keydown", (event) => {
-    // Enter that ends the choice of a character in an input method is not for us.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    send();
-  });
-  byId("composer").addEventListener("submit", (event) => {
-    event.preventDefault();
-    send();
-  });
+function startKeys() {
   byId("stop").addEventListener("click", () => chats.stop(conversation.id));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
@@ -346,65 +265,29 @@ function startComposer() {
   });
 }
 
-function startTheme() {
-  const button = byId("theme");
-  const next = () => (globalThis.theme.shown === "dark" ? "light" : "dark");
-  const show = () => {
-    const isDark = next() === "dark";
-    button.replaceChildren(icon(isDark ? "moon" : "sun"), isDark ? "Dark" : "Light");
-    button.setAttribute("aria-label", `Change to ${next()} colours`);
-  };
-  button.addEventListener("click", () => globalThis.theme.choose(next()));
-  addEventListener("themechange", show);
-  show();
-}
-
-function startExamples() {
-  for (const [title, text] of EXAMPLES) {
-    const onclick = () => {
-      prompt.value = text;
-      fit();
-      showState();
-      if (byId("send").disabled) prompt.focus();
-      else send();
-    };
-    byId("examples").append(el("li", {}, el("button", { type: "button", onclick }, el("b", {}, title), el("span", {}, text))));
-  }
-}
-
-function saveAsFile() {
-  const file = new Blob([chats.asMarkdown(conversation)], { type: "text/markdown" });
-  const address = URL.createObjectURL(file);
-  const name = conversation.title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "") || "conversation";
-  el("a", { href: address, download: `${name}.md` }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
-}
-
 async function start() {
-  startComposer();
-  startTheme();
-  startExamples();
+  startComposer({ send, change: showState });
+  startKeys();
+  startThemeButton();
   startDrawer();
+  startExamples((text) => {
+    composer.text = text;
+    showState();
+    if (canSend()) send();
+    else composer.focus();
+  });
   startSettings(() => withKey("", showState));
   store.answerForWriting(chats.isRunning);
   store.onChange(changedElsewhere);
   byId("new-chat").addEventListener("click", startNew);
-  byId("export").addEventListener("click", saveAsFile);
-  byId("model").addEventListener("change", (event) => {
-    settings.set({ model: event.target.value });
-    showContext();
-  });
+  byId("export").addEventListener("click", () => saveAsFile(conversation.title, chats.asMarkdown(conversation)));
   showState();
-  let last = null;
-  try {
-    last = sessionStorage.getItem(CURRENT);
-  } catch {
-    // begins with a new conversation
-  }
+  const last = remembered();
   if (last && (await store.get(last))) await openConversation(last);
   await showConversations();
   if (!(await store.lasts())) notice("This browser keeps nothing for this page: conversations end with it.", { calm: true });
-  loadModels();
+  await awaitModels().catch(() => withKey("", showState));
+  showState();
 }
 
 start();

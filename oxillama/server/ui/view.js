@@ -16,6 +16,7 @@ export class View {
     this.conversation = null;
     // Reading along ends when the reader scrolls up, not when the text grows.
     this.following = true;
+    new ResizeObserver(() => this.following && this.toEnd()).observe(scroll);
     scroll.addEventListener("scroll", () => (this.following = this.isAtEnd()), { passive: true });
   }
 

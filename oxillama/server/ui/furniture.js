@@ -1,0 +1,38 @@
+// What stands around the conversation: the examples, the switch between light and dark, the way out as a file.
+
+import { byId, el, icon } from "./dom.js";
+
+const EXAMPLES = [
+  ["Load a model of my own", "How do I load a GGUF file?"],
+  ["Tell me a story", "Tell me a little story about a fox and the rain."],
+  ["Keep strangers out", "How do I set an API key?"],
+  ["Explain something", "What is a token?"],
+];
+
+/** Offer the examples; `take(text)` when one is chosen. */
+export function startExamples(take) {
+  for (const [title, text] of EXAMPLES) {
+    const button = el("button", { type: "button", onclick: () => take(text) }, el("b", {}, title), el("span", {}, text));
+    byId("examples").append(el("li", {}, button));
+  }
+}
+
+export function startThemeButton() {
+  const button = byId("theme");
+  const next = () => (globalThis.theme.shown === "dark" ? "light" : "dark");
+  const show = () => {
+    const isDark = next() === "dark";
+    button.replaceChildren(icon(isDark ? "moon" : "sun"), isDark ? "Dark" : "Light");
+    button.setAttribute("aria-label", `Change to ${next()} colours`);
+  };
+  button.addEventListener("click", () => globalThis.theme.choose(next()));
+  addEventListener("themechange", show);
+  show();
+}
+
+export function saveAsFile(title, markdown) {
+  const address = URL.createObjectURL(new Blob([markdown], { type: "text/markdown" }));
+  const name = title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "") || "conversation";
+  el("a", { href: address, download: `${name}.md` }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}

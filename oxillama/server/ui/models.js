@@ -1,0 +1,49 @@
+// Which models the server has, and which of them is asked.
+
+import { models } from "./api.js";
+import { byId, el } from "./dom.js";
+import { hideNotice, notice } from "./notice.js";
+import { settings } from "./settings.js";
+
+const ASK_AGAIN = 2000; // ms between two looks for a server that is away
+
+const select = byId("model");
+let contexts = new Map(); // model → tokens
+
+export const chosenModel = () => select.value;
+export const haveModels = () => !select.disabled;
+
+/** Ask the server once. Throws ApiError. */
+export async function loadModels() {
+  const found = await models();
+  contexts = new Map(found.map((model) => [model.id, model.context_length]));
+  select.replaceChildren(...found.map(({ id }) => el("option", { value: id }, id)));
+  select.disabled = false;
+  if (contexts.has(settings.get("model"))) select.value = settings.get("model");
+  showContext();
+}
+
+/** Ask until the server answers: it may still be loading its model. Throws the ApiError of a missing key. */
+export async function awaitModels() {
+  for (let waited = false; ; waited = true) {
+    try {
+      await loadModels();
+      if (waited) hideNotice();
+      return;
+    } catch (error) {
+      if (error.kind === "key") throw error;
+      notice(error.message, { calm: error.kind === "loading" });
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
+    }
+  }
+}
+
+function showContext() {
+  const tokens = contexts.get(select.value);
+  byId("context").textContent = tokens ? `${tokens.toLocaleString("en")} tokens of context` : "";
+}
+
+select.addEventListener("change", () => {
+  settings.set({ model: select.value });
+  showContext();
+});
