@@ -76,8 +76,10 @@ class Application(QuartTrio):
         response.headers["openai-processing-ms"] = str(round(elapsed))
         for name, value in self.cors.headers(request.headers).items():
             response.headers.setdefault(name, value)
-        # Probes come every few seconds for as long as the server lives, and would bury what people asked for.
-        say = self.state.log.debug if request.path in QUIET_PATHS else self.state.log.info
+        # Probes come every few seconds for as long as the server lives, and would bury what people asked for; a page is
+        # told of once, not for each of its files.
+        is_quiet = request.path in QUIET_PATHS or request.path.startswith("/ui/")
+        say = self.state.log.debug if is_quiet else self.state.log.info
         say(
             "request",
             id=request.id,

@@ -36,13 +36,14 @@ async def test_a_request_is_one_line_without_its_secrets(
 
 
 @pytest.mark.parametrize(
-    ("level", "told"), [("info", ["/v1/models"]), ("debug", ["/health", "/metrics", "/v1/models"])]
+    ("level", "told"),
+    [("info", ["/", "/v1/models"]), ("debug", ["/health", "/metrics", "/ui/main.js", "/", "/v1/models"])],
 )
-async def test_probes_are_told_at_debug_only(
+async def test_probes_and_the_files_of_pages_are_told_at_debug_only(
     level: str, told: list[str], make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = ASGIClient(make_app(log_level=level, log_format="json"))
-    for path in ("/health", "/metrics", "/v1/models"):
+    for path in ("/health", "/metrics", "/ui/main.js", "/", "/v1/models"):
         await client.get(path)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["path"] for line in lines] == told
