@@ -26,7 +26,7 @@ ISA_FLAGS: dict[str, dict[str, list[str]]] = {
         "avx2vnni": [*AVX2, "-mavxvnni"],
         "avx512": AVX512,
         "avx512vnni": [*AVX512, "-mavx512vnni"],
-        "avx512bf16": [*AVX512, "-mavx512vnni", "-mavx512bf16"],
+        "avx512bf16": [*AVX512, "-mavx512bf16"],
     },
     "aarch64": {
         "neon": ["-march=armv8.2-a+dotprod+fp16"],

@@ -51,7 +51,13 @@ typedef enum oxi_pack {
     OXI_PACK_COUNT
 } oxi_pack;
 
-typedef enum oxi_act { OXI_ACT_F32, OXI_ACT_Q8_32, OXI_ACT_Q8_256, OXI_ACT_COUNT } oxi_act;
+typedef enum oxi_act {
+    OXI_ACT_F32,
+    OXI_ACT_BF16, /* for matrices of bfloat16: rounded to it in rows that multiply pairs, floats in others */
+    OXI_ACT_Q8_32,
+    OXI_ACT_Q8_256,
+    OXI_ACT_COUNT
+} oxi_act;
 
 /* A packed matrix. `data` is 64-byte aligned. */
 typedef struct oxi_matrix {
@@ -77,7 +83,7 @@ void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_
 /* Bytes for `n_tokens` prepared activation rows of n_cols; the buffer is 64-byte aligned. */
 size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols);
 
-/* One instruction set's functions. NULL entries fall back to the row below; generic is complete. */
+/* One instruction set's functions. NULL entries are those of the row below; generic is complete but for the probes. */
 typedef struct oxi_kernels {
     const char *name;
     uint64_t needs; /* every OXI_CPU_* bit this row's compiler flags allow */
@@ -95,7 +101,7 @@ typedef struct oxi_kernels {
                                    float *out, int64_t ldo, void *scratch);
 
     /* For benchmarks: what this row's instructions reach with nothing else to do. Multiply on registers, returning the
-     * operations done; read `bytes` (a multiple of 512) of memory. NULL in generic, and not inherited. */
+     * operations done; read `bytes` (a multiple of 512) of memory. NULL in generic. */
     double (*probe_dot)(int64_t rounds, float *sink);
     void (*probe_read)(const uint8_t *p, size_t bytes, float *sink);
 } oxi_kernels;

@@ -30,7 +30,8 @@
  *     FLOAT        float d, for the whole chunk
  *
  * Prepared activations are records of one chunk of one token, ordered [chunk][token]. OXI_ACT_F32: 256 floats, zeros past
- * n_cols. The others: oxi_act_record. OXI_ACT_PADDING more records may be read, and what they hold does not matter.
+ * n_cols. OXI_ACT_BF16: the same, or what a row of its own rounds them to, in no more bytes. The others: oxi_act_record.
+ * OXI_ACT_PADDING more records may be read, and what they hold does not matter.
  */
 #ifndef OXI_LAYOUT_H
 #define OXI_LAYOUT_H
@@ -70,6 +71,7 @@ typedef struct oxi_pack_traits {
 
 /* 1-bit codes are read as 0 and 2, so that the zero between them is a whole number. */
 static const oxi_pack_traits oxi_traits[OXI_PACK_COUNT] = {
+    [OXI_PACK_BF16] = {.act = OXI_ACT_BF16},
     [OXI_PACK_Q4_32] = {4, 32, 32, 3, false, OXI_TAIL_HALF, OXI_ACT_Q8_256},
     [OXI_PACK_Q8_32] = {8, 32, 32, 7, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
     [OXI_PACK_Q4_256] = {4, 32, 32, -1, false, OXI_TAIL_SIX_BIT, OXI_ACT_Q8_256},

@@ -90,7 +90,8 @@ size_t oxi_pack_bytes(const oxi_matrix *m) { return (size_t)m->n_panels * m->pan
 
 size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols)
 {
-    const size_t record = act == OXI_ACT_F32 ? OXI_CHUNK * sizeof(float) : sizeof(oxi_act_record);
+    const bool floats = act == OXI_ACT_F32 || act == OXI_ACT_BF16;
+    const size_t record = floats ? OXI_CHUNK * sizeof(float) : sizeof(oxi_act_record);
     return record * ((size_t)n_tokens * (size_t)oxi_n_chunks(n_cols) + OXI_ACT_PADDING);
 }
 

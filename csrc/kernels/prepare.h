@@ -95,6 +95,8 @@ static void prepare_f32(const float *x, int64_t ldx, int64_t t0, int64_t t1, int
         }
 }
 
-#define OXI_PREPARE_TABLE {[OXI_ACT_F32] = prepare_f32, [OXI_ACT_Q8_32] = prepare_q8_32, [OXI_ACT_Q8_256] = prepare_q8_256}
+#define OXI_PREPARE_TABLE                                                                                               \
+    {[OXI_ACT_F32] = prepare_f32, [OXI_ACT_BF16] = prepare_f32, [OXI_ACT_Q8_32] = prepare_q8_32,                       \
+     [OXI_ACT_Q8_256] = prepare_q8_256}
 
 #endif

@@ -21,7 +21,9 @@ BLOCK_TYPES = {
 }
 TYPES = [*FLOAT_TYPES, *BLOCK_TYPES]
 # What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
-ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "neon-dot"]
+ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-bf16", "neon-dot"]
+# Of rows that have the others from the row below.
+OWN_KINDS = {"avx512-bf16": ["BF16"]}
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40, 65, 67, 70]  # few read packed weights in place, many open them
 COMMON = ["Q4_0", "Q8_0", "Q4_K", *FLOAT_TYPES]  # their kernels are the others' too: these meet every number of tokens
@@ -31,9 +33,25 @@ every_type = pytest.mark.parametrize("kind", TYPES, ids=TYPES)
 
 @pytest.fixture(params=ROWS)
 def row(request: pytest.FixtureRequest) -> str:
-    if request.param not in _core.available_isas():
-        pytest.skip(f"this machine cannot execute {request.param}")
-    return str(request.param)
+    name = str(request.param)
+    if name not in _core.available_isas():
+        pytest.skip(f"this machine cannot execute {name}")
+    kind = getattr(request.node, "callspec").params.get("kind")
+    if name in OWN_KINDS and kind not in OWN_KINDS[name]:
+        pytest.skip(f"{name} has its other kernels from the row below")
+    return name
+
+
+def bfloat(x: np.ndarray) -> np.ndarray:
+    """x rounded to what 16 bits of bfloat hold, as floats."""
+    raw = _core.quantize(NUMBERS["BF16"], np.ascontiguousarray(x, np.float32).ravel())
+    return _core.dequantize(NUMBERS["BF16"], raw, x.size).reshape(x.shape)
+
+
+def activations(kind: str, seed: int, n_tokens: int, n_cols: int) -> np.ndarray:
+    """Gaussian. For matrices of bfloat16, rounded to it, since rows that multiply pairs of bfloat16 would round them."""
+    x = np.random.default_rng(seed).standard_normal((n_tokens, n_cols)).astype(np.float32)
+    return bfloat(x) if kind == "BF16" else x
 
 
 def decoded(kind: str, raw: np.ndarray, n_rows: int, n_cols: int) -> np.ndarray:
@@ -72,7 +90,7 @@ def case(kind: str, n_rows: int, n_cols: int, n_tokens: int) -> tuple[np.ndarray
     """Made once for all rows: bytes and activations; the product in float64, the generic row's, and two measures of how
     large outputs could be (the root of the sum of squares, the sum of magnitudes)."""
     raw, weights = matrix(kind, n_rows, n_cols)
-    x = np.random.default_rng(n_tokens).standard_normal((n_tokens, n_cols)).astype(np.float32)
+    x = activations(kind, n_tokens, n_tokens, n_cols)
     generic = _core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, "generic")
     spread = np.sqrt((x.astype(np.float64) ** 2) @ (weights**2).T)
     return raw, x, x @ weights.T, generic, spread, np.abs(x).astype(np.float64) @ np.abs(weights).T
@@ -154,12 +172,28 @@ def test_threads_do_not_change_a_bit(kind: str, row: str) -> None:
 def test_prompts_longer_than_a_round_are_whole(kind: str, row: str) -> None:
     n_cols = columns(kind, 2)
     raw, weights = matrix(kind, 40, n_cols)
-    x = np.random.default_rng(3).standard_normal((1030, n_cols)).astype(np.float32)
+    x = activations(kind, 3, 1030, n_cols)
 
     got = _core._matmul(NUMBERS[kind], raw, 40, n_cols, x, row)
 
     want = x @ weights.T
     assert np.linalg.norm(got - want) <= (1.2e-2 if kind in BLOCK_TYPES else 1e-6) * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize("kind", ["BF16"])
+def test_activations_are_rounded_to_nearest_or_not_at_all(kind: str, row: str) -> None:
+    n_rows, n_cols = 33, 301
+    raw, weights = matrix(kind, n_rows, n_cols)
+    for n_tokens in (1, 5, 70):
+        x = np.random.default_rng(7).standard_normal((n_tokens, n_cols)).astype(np.float32)
+
+        got, rounded = (_core._matmul(NUMBERS[kind], raw, n_rows, n_cols, y, row) for y in (x, bfloat(x)))
+
+        if row == "avx512-bf16":
+            np.testing.assert_array_equal(got, rounded)
+            assert np.linalg.norm(got - x @ weights.T) < 2e-3 * np.linalg.norm(got)
+        else:
+            assert np.linalg.norm(got - x @ weights.T) < 1e-6 * np.linalg.norm(got)
 
 
 @every_type
