@@ -14,7 +14,7 @@ static const oxi_kernels *const built[] = {
     &oxi_row_avx2_base, &oxi_row_avx2_vnni, &oxi_row_avx512_base, &oxi_row_avx512_vnni,
     &oxi_row_avx512_bf16,
 #elif defined(__aarch64__)
-    &oxi_row_neon_dot,
+    &oxi_row_neon_dot, &oxi_row_neon_i8mm,
 #endif
 };
 enum { N_BUILT = sizeof built / sizeof *built };

@@ -19,6 +19,12 @@
  *     v_i32 widen_u8(v_lanes v), widen_i8(v_lanes v)     a byte per lane
  *     v_i16 widen_pairs(v_half v)                        two unsigned bytes per lane
  *     v_u8 lookup(v_u8 table, v_u8 index)                table repeats 16 bytes, index is below 16
+ * A row that only betters the many-token kernels of another defines FEW_TOKENS, that row's table, and none of DIRECT_*
+ * but DIRECT_LIMIT; it has the matrices of floats from there. One that multiplies two rows by two tokens defines
+ * PAIRED_DOTS 1 and
+ *     v_i32 dot2x2(v_i32 sum, v_u8 w, v_u8 x)            8 products per lane: w's halves (rows) by x's halves (tokens)
+ *     v_i32 pairs_low, pairs_high(v_i32 a, v_i32 b)      a0 b0 a1 b1; a2 b2 a3 b3
+ *     v_i32 evens, odds(v_i32 a, v_i32 b)                a0 a2 b0 b2; a1 a3 b1 b3
  * then includes this file and fills a table with TABLE(name, needs). The rooms below build on one another, in this order.
  */
 #include "layout.h"
@@ -28,15 +34,23 @@
 #include "vector_shape.h"
 #include "vector_unpack.h"
 #include "vector_dot.h"
+#ifndef FEW_TOKENS
 #include "vector_decode.h"
+#endif
 #include "vector_prefill.h"
+#ifndef FEW_TOKENS
 #include "vector_float.h"
+#endif
 #include "vector_probe.h"
 
 INLINE void matmul(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *act, int64_t n_tokens,
                    float *out, int64_t ldo, void *scratch)
 {
+#ifdef FEW_TOKENS
+    if (n_tokens <= DIRECT_LIMIT) FEW_TOKENS.matmul[pack](m, p0, p1, act, n_tokens, out, ldo, scratch);
+#else
     if (n_tokens <= DIRECT_LIMIT) direct_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo);
+#endif
     else tiled(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);
 }
 
@@ -55,10 +69,15 @@ QUANTISED(MATMUL)
 
 #define ENTRY(pack) [OXI_PACK_##pack] = matmul_##pack,
 
+#ifdef FEW_TOKENS
+#define FLOATS
+#else
+#define FLOATS [OXI_PACK_F32] = matmul_f32, [OXI_PACK_F16] = matmul_f16, [OXI_PACK_BF16] = matmul_bf16,
+#endif
+
 #define TABLE(row_name, row_needs)                                                                                     \
     {                                                                                                                  \
         .name = row_name, .needs = row_needs, .prepare = OXI_PREPARE_TABLE,                                            \
         .probe_dot = probe_dot, .probe_read = probe_read,                                                              \
-        .matmul = {[OXI_PACK_F32] = matmul_f32, [OXI_PACK_F16] = matmul_f16, [OXI_PACK_BF16] = matmul_bf16,            \
-                   QUANTISED(ENTRY)},                                                                                  \
+        .matmul = {FLOATS QUANTISED(ENTRY)},                                                                           \
     }

@@ -1,5 +1,17 @@
 /* Few tokens: one pass over the weights, which go from memory to the multiplier. Memory is the limit. */
 
+/* Formats with parts and Q8_0 have kernels for more tokens; the others are content with fewer, which is less to compile. */
+INLINE int direct_tokens(oxi_pack pack)
+{
+    return has_parts(pack) || pack == OXI_PACK_Q8_32 ? DIRECT_TOKENS : DIRECT_TOKENS_256;
+}
+
+/* Panels that so many tokens pass together. Parts of two panels would not fit the registers beside many tokens' sums. */
+INLINE int direct_panels_of(oxi_pack pack, int tokens)
+{
+    return tokens < DIRECT_PAIRS || (has_parts(pack) && tokens > DIRECT_TOKENS_256) ? 1 : TILE_PANELS;
+}
+
 /* Panels [p, p + n_panels), n_panels <= panels, times records x[0 .. n_tokens), n_tokens <= tokens. */
 INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, int64_t p, int n_panels,
                    const oxi_act_record *x, int64_t stride, int n_tokens, float *out, int64_t ldo)

@@ -48,10 +48,46 @@ INLINE v_i32 start_of(oxi_pack pack, const oxi_act_record *x, int group)
     return shift < 0 ? (v_i32){0} : every_int(-sum_over(pack, x, group) * (1 << shift));
 }
 
+#if PAIRED_DOTS
+/* The same as dot_codes below for opened chunks, whose registers hold two rows by two registers' columns (open_codes). */
+INLINE void dot_pairs(int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group, int first, int n,
+                      v_i32 dot[TILE_VECTORS][MAX_TOKENS])
+{
+    v_i32 sum[TILE_VECTORS][2][MAX_TOKENS / 2];
+    UNROLL for (int v = 0; v < vectors; v++)
+        UNROLL for (int t = 0; t < tokens / 2; t++) sum[v][0][t] = sum[v][1][t] = (v_i32){0};
+    UNROLL for (int i = first; i < first + n; i += 2) {
+        v_u8 two[MAX_TOKENS / 2];
+        UNROLL for (int t = 0; t < tokens / 2; t++) {
+            int64_t a, b;
+            memcpy(&a, x[2 * t].q + OXI_GROUP * group + 4 * i, sizeof a);
+            memcpy(&b, x[2 * t + 1].q + OXI_GROUP * group + 4 * i, sizeof b);
+            two[t] = (v_u8)(v_i64){a, b};
+        }
+        UNROLL for (int v = 0; v < vectors; v++)
+            UNROLL for (int half = 0; half < 2; half++) {
+                const v_u8 c = load_u8(w[v / STRIPS].open->code[8 * group + i + half] + VB * (v % STRIPS));
+                UNROLL for (int t = 0; t < tokens / 2; t++) sum[v][half][t] = dot2x2(sum[v][half][t], c, two[t]);
+            }
+    }
+    UNROLL for (int v = 0; v < vectors; v++)
+        UNROLL for (int t = 0; t < tokens / 2; t++) {
+            dot[v][2 * t] += evens(sum[v][0][t], sum[v][1][t]);
+            dot[v][2 * t + 1] += odds(sum[v][0][t], sum[v][1][t]);
+        }
+}
+#endif
+
 /* dot[v][t] += the products of code registers [first, first + n) of a group; v runs over the strips of the panels. */
 INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group,
                       int first, int n, v_i32 dot[TILE_VECTORS][MAX_TOKENS])
 {
+#if PAIRED_DOTS
+    if (open) {
+        dot_pairs(vectors, tokens, w, x, group, first, n, dot);
+        return;
+    }
+#endif
     const size_t at = (size_t)group * oxi_group_bytes(pack);
     const int step = WIDE_SUMS || dots_per_widen(pack) > n ? n : dots_per_widen(pack);
     UNROLL for (int i0 = first; i0 < first + n; i0 += step) {

@@ -13,16 +13,28 @@ typedef struct round_scratch {
 
 _Static_assert(sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
 
+/* Code registers i and i + 1 of a group, opened; side by side for each pair of rows where those are multiplied so. */
+INLINE void open_codes(oxi_pack pack, const constants *k, const uint8_t *group, int strip, int i, uint8_t (*out)[64])
+{
+    v_u8 a = read_codes(pack, k, group, strip, i) + (uint8_t)opening_shift(pack);
+    v_u8 b = read_codes(pack, k, group, strip, i + 1) + (uint8_t)opening_shift(pack);
+#if PAIRED_DOTS
+    const v_i32 x = (v_i32)a, y = (v_i32)b;
+    a = (v_u8)pairs_low(x, y);
+    b = (v_u8)pairs_high(x, y);
+#endif
+    memcpy(out[0] + VB * strip, &a, VB);
+    memcpy(out[1] + VB * strip, &b, VB);
+}
+
 INLINE void open_panel(oxi_pack pack, const constants *k, const uint8_t *src, const uint8_t *ahead, int n_groups, open_chunk *out)
 {
     const size_t group_bytes = oxi_group_bytes(pack);
     const uint8_t *tail = src + (size_t)n_groups * group_bytes;
     for (int g = 0; g < n_groups; g++) {
         fetch(ahead + (size_t)g * group_bytes, group_bytes);
-        UNROLL for (int i = 0; i < 8; i++) UNROLL for (int v = 0; v < STRIPS; v++) {
-            const v_u8 c = read_codes(pack, k, src + (size_t)g * group_bytes, v, i) + (uint8_t)opening_shift(pack);
-            memcpy(out->code[8 * g + i] + VB * v, &c, VB);
-        }
+        UNROLL for (int i = 0; i < 8; i += 2) UNROLL for (int v = 0; v < STRIPS; v++)
+            open_codes(pack, k, src + (size_t)g * group_bytes, v, i, out->code + 8 * g + i);
     }
     fetch(ahead + (size_t)n_groups * group_bytes, oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
     UNROLL for (int v = 0; v < STRIPS; v++) {

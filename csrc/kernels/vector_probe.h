@@ -2,7 +2,15 @@
 
 enum { PROBE_SUMS = 12 }; /* more independent sums than latency times units */
 
-/* PROBE_SUMS * rounds dot4 on registers; returns how many multiplications and additions that was. */
+#if PAIRED_DOTS
+#define PROBE_DOT(sum, w, x) dot2x2(sum, w, (v_u8)(x))
+#define PROBE_OPERATIONS (4.0 * VB)
+#else
+#define PROBE_DOT(sum, w, x) dot4(sum, w, x, 4)
+#define PROBE_OPERATIONS (2.0 * VB)
+#endif
+
+/* PROBE_SUMS * rounds products on registers; returns how many multiplications and additions that was. */
 static double probe_dot(int64_t rounds, float *sink)
 {
     v_i32 sum[PROBE_SUMS], x = (v_i32){0} + 0x03fd0581;
@@ -10,7 +18,7 @@ static double probe_dot(int64_t rounds, float *sink)
     UNROLL for (int i = 0; i < PROBE_SUMS; i++) sum[i] = (v_i32){0} + i;
     for (int64_t r = 0; r < rounds; r++)
         UNROLL for (int i = 0; i < PROBE_SUMS; i++) {
-            sum[i] = dot4(sum[i], w, x, 4);
+            sum[i] = PROBE_DOT(sum[i], w, x);
             /* The compiler must not know that the next product is the same. */
 #if defined(__x86_64__)
             __asm__ volatile("" : "+x"(w));
@@ -21,7 +29,7 @@ static double probe_dot(int64_t rounds, float *sink)
     v_i32 all = sum[0];
     UNROLL for (int i = 1; i < PROBE_SUMS; i++) all += sum[i];
     *sink = (float)all[0];
-    return 2.0 * VB * PROBE_SUMS * (double)rounds;
+    return PROBE_OPERATIONS * PROBE_SUMS * (double)rounds;
 }
 
 /* Read `bytes` (a multiple of 512) as the few-token kernels do. */

@@ -57,10 +57,12 @@ INLINE void store_panel(float *out, const float *rows, int n_rows)
 
 _Static_assert(TILE_TOKENS % 2 == 0 && TILE_TOKENS <= MAX_TOKENS && TILE_TOKENS_256 % 2 == 0 && TILE_TOKENS_256 <= MAX_TOKENS,
                "tiles have kernels");
+#ifndef FEW_TOKENS
 _Static_assert(DIRECT_TOKENS <= MAX_TOKENS && DIRECT_TOKENS_256 <= MAX_TOKENS &&
                    (TILE_PANELS == 1 || ((DIRECT_PAIRS + 1) / 2 * 2 <= DIRECT_TOKENS_256 &&
                                          (DIRECT_PAIRS + 1) / 2 * 2 <= DIRECT_TOKENS)),
                "what is left over has a kernel");
+#endif
 
 /* Kernels exist for some numbers of tokens. Others compute a few more, of records that lie behind the last (or in the
  * padding), and drop them. */
@@ -70,17 +72,6 @@ INLINE int kernel_tokens(int n, int most)
     return up < most ? up : most;
 }
 
-/* Formats with parts and Q8_0 have kernels for more tokens; the others are content with fewer, which is less to compile. */
-INLINE int direct_tokens(oxi_pack pack)
-{
-    return has_parts(pack) || pack == OXI_PACK_Q8_32 ? DIRECT_TOKENS : DIRECT_TOKENS_256;
-}
-
-/* Panels that so many tokens pass together. Parts of two panels would not fit the registers beside many tokens' sums. */
-INLINE int direct_panels_of(oxi_pack pack, int tokens)
-{
-    return tokens < DIRECT_PAIRS || (has_parts(pack) && tokens > DIRECT_TOKENS_256) ? 1 : TILE_PANELS;
-}
 INLINE int tile_tokens(oxi_pack pack) { return has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS; }
 
 /* Tokens to take at a time, at most `most`: 8 of at most 6 are better two fours than a six and a two. */

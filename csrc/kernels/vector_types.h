@@ -10,6 +10,7 @@ typedef uint8_t v_u8 __attribute__((vector_size(VB)));
 typedef uint16_t v_u16 __attribute__((vector_size(VB)));
 typedef int16_t v_i16 __attribute__((vector_size(VB)));
 typedef int32_t v_i32 __attribute__((vector_size(VB)));
+typedef int64_t v_i64 __attribute__((vector_size(VB)));
 typedef float v_f32 __attribute__((vector_size(VB)));
 
 #define LANES (VB / 4)

@@ -21,9 +21,9 @@ BLOCK_TYPES = {
 }
 TYPES = [*FLOAT_TYPES, *BLOCK_TYPES]
 # What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
-ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-bf16", "neon-dot"]
+ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-bf16", "neon-dot", "neon-i8mm"]
 # Of rows that have the others from the row below.
-OWN_KINDS = {"avx512-bf16": ["BF16"]}
+OWN_KINDS = {"avx512-bf16": ["BF16"], "neon-i8mm": list(BLOCK_TYPES)}
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40, 65, 67, 70]  # few read packed weights in place, many open them
 COMMON = ["Q4_0", "Q8_0", "Q4_K", *FLOAT_TYPES]  # their kernels are the others' too: these meet every number of tokens
@@ -36,7 +36,7 @@ def row(request: pytest.FixtureRequest) -> str:
     name = str(request.param)
     if name not in _core.available_isas():
         pytest.skip(f"this machine cannot execute {name}")
-    kind = getattr(request.node, "callspec").params.get("kind")
+    kind = request.node.callspec.params.get("kind")
     if name in OWN_KINDS and kind not in OWN_KINDS[name]:
         pytest.skip(f"{name} has its other kernels from the row below")
     return name
@@ -49,7 +49,7 @@ def bfloat(x: np.ndarray) -> np.ndarray:
 
 
 def activations(kind: str, seed: int, n_tokens: int, n_cols: int) -> np.ndarray:
-    """Gaussian. For matrices of bfloat16, rounded to it, since rows that multiply pairs of bfloat16 would round them."""
+    """Gaussian; for matrices of bfloat16 rounded to it, as rows that multiply pairs of bfloat16 would do."""
     x = np.random.default_rng(seed).standard_normal((n_tokens, n_cols)).astype(np.float32)
     return bfloat(x) if kind == "BF16" else x
 

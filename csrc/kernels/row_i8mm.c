@@ -1,0 +1,23 @@
+/* Arm with products of small matrices of bytes: two rows times two tokens by eight columns in one instruction, which is
+ * twice what the dot product does. For many tokens; the few are bound by memory and run in the row below, to the same
+ * bits. */
+#define TILE_PANELS 1
+#define TILE_TOKENS 4
+#define TILE_TOKENS_256 2
+#define DIRECT_LIMIT 8
+#define PAIRED_DOTS 1
+#include "arm_128.h"
+
+static inline v_i32 dot2x2(v_i32 sum, v_u8 w, v_u8 x) { return (v_i32)vmmlaq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)x); }
+
+static inline v_i32 pairs_low(v_i32 a, v_i32 b) { return (v_i32)vzip1q_s32((int32x4_t)a, (int32x4_t)b); }
+static inline v_i32 pairs_high(v_i32 a, v_i32 b) { return (v_i32)vzip2q_s32((int32x4_t)a, (int32x4_t)b); }
+static inline v_i32 evens(v_i32 a, v_i32 b) { return (v_i32)vuzp1q_s32((int32x4_t)a, (int32x4_t)b); }
+static inline v_i32 odds(v_i32 a, v_i32 b) { return (v_i32)vuzp2q_s32((int32x4_t)a, (int32x4_t)b); }
+
+#define FEW_TOKENS oxi_row_neon_dot
+#include "vector.h"
+
+#include "cpu.h"
+
+const oxi_kernels oxi_row_neon_i8mm = TABLE("neon-i8mm", OXI_CPU_NEON | OXI_CPU_I8MM);
