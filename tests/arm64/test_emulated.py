@@ -1,7 +1,8 @@
 """The C core built for arm64 and run by an emulator: which rows a processor gets, what they compute, how threads meet.
 
 Needs Debian's cross compiler and qemu-user (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user). The project's own
-suite under an emulated interpreter is `.ci/arm64`.
+suite under an emulated interpreter is `.ci/arm64`. OXILLAMA_ARM64_OBJECTS names a folder where setup.py has left the
+objects of an arm64 build; they are linked instead of being compiled again.
 """
 
 from __future__ import annotations
@@ -42,6 +43,16 @@ def isa_flags(machine: str) -> dict[str, list[str]]:
     raise AssertionError(f"setup.py has no flags for {machine}")
 
 
+def left_by_setup(source: Path) -> str | None:
+    """The object of a C file that setup.py has built; all of it or nothing, so that a forgotten file is noticed."""
+    folder = os.environ.get("OXILLAMA_ARM64_OBJECTS")
+    if not folder:
+        return None
+    target = Path(folder) / source.relative_to(ROOT).with_suffix(".o")
+    assert target.is_file(), f"{target} is missing: build the wheel for arm64 first"
+    return str(target)
+
+
 def rows_built() -> list[str]:
     sources = [path.read_text() for path in sorted((CSRC / "kernels").glob("row_*.c"))]
     return sorted(name for text in sources for name in re.findall(r'TABLE\("(neon[^"]*)"', text))
@@ -65,6 +76,8 @@ def build(tmp_path_factory: pytest.TempPathFactory):
 
     def build_program(name: str, sources: list[Path], *defines: str) -> Path:
         def compiled(source: Path) -> str:
+            if CSRC in source.parents and not defines and (built := left_by_setup(source)):
+                return built
             target = folder / f"{name}-{source.parent.name}-{source.stem}.o"
             own = flags.get(source.stem.rpartition("_")[2], [])
             subprocess.run(
