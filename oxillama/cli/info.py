@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from oxillama.cli import options
+from oxillama.cli.plot import Plot, check_plot
 
 
-def info(model: options.Model = None, json: options.Json = False) -> None:
+def info(model: options.Model = None, plot: Plot = None, json: options.Json = False) -> None:
     """Check a whole model without touching its weights, and describe it. What passes here can be run and served."""
+    check_plot(plot)
     path = options.model_or_embedded(model, "info")
 
     from dataclasses import asdict
@@ -14,7 +16,13 @@ def info(model: options.Model = None, json: options.Json = False) -> None:
     from oxillama.gguf import GGUFFile
     from oxillama.models import describe_model
 
-    description = asdict(describe_model(GGUFFile(path)))
+    file = GGUFFile(path)
+    description = asdict(describe_model(file))
+    if plot is not None:
+        from oxillama.cli import plot as plots
+
+        title = f"{path.name}: {description['quantization']}, {readable(description['parameters'])} parameters"
+        plots.save(plots.types_figure(file, title), plot)
     if json:
         from oxillama.cli.output import print_json
 

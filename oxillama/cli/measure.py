@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,50 +19,83 @@ if TYPE_CHECKING:
     from oxillama.core._core import Runner
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What may vary in one sweep. threads None: one per core. depth: tokens already in the context."""
+
+    threads: int | None = None
+    sequences: int = 1
+    depth: int = 0
+
+
+def star(threads: Sequence[int | None], sequences: Sequence[int], depths: Sequence[int]) -> list[Point]:
+    """Each value of each list, the other two staying at their first: a curve per list, without the whole grid."""
+    base = Point(threads[0], sequences[0], depths[0])
+    points = [
+        base,
+        *(replace(base, threads=t) for t in threads),
+        *(replace(base, sequences=s) for s in sequences),
+        *(replace(base, depth=d) for d in depths),
+    ]
+    return list(dict.fromkeys(points))
+
+
 def measure(
     path: Path,
+    points: Sequence[Point],
     *,
-    n_threads: int | None,
     prompt: int,
     new: int,
-    depth: int,
-    sequences: int,
     reps: int,
     progress: Callable[[float], None] | None = None,
-) -> dict[str, Any]:
-    """Tokens per second: medians over `reps` runs after one that warms up, and the runs themselves."""
-    start = time.perf_counter()
-    n_ctx = depth + max(prompt, new)
-    model = load_model(
-        path,
-        n_threads=n_threads,
-        n_ctx=n_ctx,
-        n_seqs=sequences,
-        kv_pages=sequences * -(-n_ctx // PAGE_TOKENS),
-        progress=progress,
-    )
-    load_s = time.perf_counter() - start
-    runner = model.runner
-    try:
-        _prefill(runner, min(prompt, runner.n_batch), depth=0)
-        _decode(runner, 1, depth=0, sequences=sequences)
-        prefills = [prompt / _prefill(runner, prompt, depth) for _ in range(reps)]
-        decodes = [new * sequences / _decode(runner, new, depth, sequences) for _ in range(reps)]
-        return {
-            "threads": runner.n_threads,
-            "prompt": prompt,
-            "new": new,
-            "depth": depth,
-            "sequences": sequences,
-            "reps": reps,
-            "load_s": load_s,
-            "prefill_tok_s": statistics.median(prefills),
-            "decode_tok_s": statistics.median(decodes),
-            "prefill_runs": prefills,
-            "decode_runs": decodes,
-        }
-    finally:
-        runner.close()
+    advance: Callable[[int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Tokens per second at each point: medians over `reps` runs after one that warms up, and the runs themselves.
+
+    progress: the share of the weights that is loaded, at the first loading. advance: how many points are done.
+    """
+    results: dict[Point, dict[str, Any]] = {}
+    n_ctx = max(p.depth for p in points) + max(prompt, new)
+    n_seqs = max(p.sequences for p in points)
+    for threads in dict.fromkeys(p.threads for p in points):
+        start = time.perf_counter()
+        model = load_model(
+            path,
+            n_threads=threads,
+            n_ctx=n_ctx,
+            n_seqs=n_seqs,
+            kv_pages=n_seqs * -(-n_ctx // PAGE_TOKENS),
+            progress=progress if not results else None,
+        )
+        load_s = time.perf_counter() - start
+        try:
+            for point in (p for p in points if p.threads == threads):
+                results[point] = {"load_s": load_s, **_measure(model.runner, point, prompt, new, reps)}
+                if advance is not None:
+                    advance(len(results))
+        finally:
+            model.close()
+    return [results[p] for p in points]
+
+
+def _measure(runner: Runner, point: Point, prompt: int, new: int, reps: int) -> dict[str, Any]:
+    depth, sequences = point.depth, point.sequences
+    _prefill(runner, min(prompt, runner.n_batch), depth=0)
+    _decode(runner, 1, depth=0, sequences=sequences)
+    prefills = [prompt / _prefill(runner, prompt, depth) for _ in range(reps)]
+    decodes = [new * sequences / _decode(runner, new, depth, sequences) for _ in range(reps)]
+    return {
+        "threads": runner.n_threads,
+        "prompt": prompt,
+        "new": new,
+        "depth": depth,
+        "sequences": sequences,
+        "reps": reps,
+        "prefill_tok_s": statistics.median(prefills),
+        "decode_tok_s": statistics.median(decodes),
+        "prefill_runs": prefills,
+        "decode_runs": decodes,
+    }
 
 
 def _tokens(runner: Runner, n: int) -> npt.NDArray[np.int32]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -55,11 +54,9 @@ def run(
     import trio
 
     from oxillama.cli.completion import Completion, complete
+    from oxillama.cli.opened import opened
     from oxillama.cli.output import print_json
-    from oxillama.cli.progress import load_progress
     from oxillama.cli.visible import visible
-    from oxillama.engine.config import EngineConfig
-    from oxillama.engine.engine import Engine
     from oxillama.engine.types import SamplingParams
 
     sampling = SamplingParams(
@@ -76,12 +73,9 @@ def run(
         stop=tuple(map(argument_text, stop or ())),
         ignore_eos=ignore_eos,
     )
-    config = EngineConfig(n_threads=threads, n_ctx=ctx_size, parallel=1)
 
     async def main() -> tuple[str, Completion]:
-        async with AsyncExitStack() as stack:
-            with load_progress(path) as progress:
-                engine = await stack.enter_async_context(Engine.open(path, config, progress=progress))
+        async with opened(path, threads=threads, ctx_size=ctx_size) as engine:
             prompt_ids = ids if ids is not None else await engine.encode(text, parse_special=special)
             return engine.model_name, await complete(engine, Completion(tuple(prompt_ids)), sampling, write)
 

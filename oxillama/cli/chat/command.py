@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,16 +53,10 @@ def chat(
 
     from oxillama.cli.chat.loop import Chat
     from oxillama.cli.guard import EXIT_FAILED
-    from oxillama.cli.progress import load_progress
-    from oxillama.engine.config import EngineConfig
-    from oxillama.engine.engine import Engine
-
-    config = EngineConfig(n_threads=threads, n_ctx=ctx_size, parallel=1)
+    from oxillama.cli.opened import opened
 
     async def main() -> Chat:
-        async with AsyncExitStack() as stack:
-            with load_progress(path) as progress:
-                engine = await stack.enter_async_context(Engine.open(path, config, progress=progress))
+        async with opened(path, threads=threads, ctx_size=ctx_size) as engine:
             talk = Chat(engine, Session(argument_text(system), settings))
             _ = engine.tokenizer  # a model without a vocabulary is refused here
             talk.screen = open_screen(talk, remember=not no_history)

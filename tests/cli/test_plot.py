@@ -1,0 +1,147 @@
+"""Plots of bench and info: what is drawn, and what is refused before long work begins."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from oxillama.cli.bench import curves, numbers, usual
+from oxillama.cli.measure import Point, star
+from oxillama.cli.plot import save, types_figure
+from oxillama.gguf import GGUFFile
+from tests.support.cli import environment, oxillama
+from tests.support.tiny_models import TinyModel
+
+PNG = b"\x89PNG\r\n\x1a\n"
+QUICK = ("--prompt", "4", "--new", "2", "--reps", "1")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its name would be a formula to matplotlib."""
+    made = TinyModel(n_layer=3, n_embd=64, n_ff=64)
+    made.types["blk.1.ffn_up.weight"] = "Q8_0"
+    return made.write(tmp_path_factory.mktemp("model") / "$x_y$.gguf")
+
+
+def texts(svg: Path) -> str:
+    """What an SVG says: matplotlib draws text as outlines, and repeats it in comments."""
+    return " ".join(re.findall(r"<!-- (.*?) -->", svg.read_text(encoding="utf-8")))
+
+
+def test_each_list_varies_alone() -> None:
+    assert star([2, 1], [1, 4], [0]) == [Point(2, 1, 0), Point(1, 1, 0), Point(2, 4, 0)]
+    assert star([None], [1], [0]) == [Point()]
+
+
+def test_a_curve_is_the_results_in_which_one_thing_varies() -> None:
+    results = [{"threads": t, "sequences": s, "depth": 0} for t, s in [(2, 1), (1, 1), (2, 4)]]
+
+    assert curves(results) == {"threads": results[:2], "sequences": [results[0], results[2]]}
+
+
+def test_what_varies_unasked_fits_the_context() -> None:
+    assert usual(1500)["depth"] == [0, 512, 1024]
+    assert usual(100)["depth"] == [0]
+
+
+@pytest.mark.parametrize(("text", "made"), [(None, None), ("4", [4]), ("1, 2,1", [1, 2])])
+def test_numbers_are_one_or_several(text: str | None, made: list[int] | None) -> None:
+    assert numbers("--threads", text, 1, 8) == made
+
+
+def test_bench_measures_each_of_several_values(model: Path) -> None:
+    done = oxillama(
+        "bench", "--model", model, *QUICK, "--threads", "1", "--sequences", "1,3", "--depth", "0,5", "--json"
+    )
+
+    points = json.loads(done.stdout)["points"]
+    assert [(p["threads"], p["sequences"], p["depth"]) for p in points] == [(1, 1, 0), (1, 3, 0), (1, 1, 5)]
+    assert all(p["decode_tok_s"] > 0 and p["prefill_tok_s"] > 0 for p in points)
+
+
+def test_bench_draws_what_varies(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "speed.svg"
+
+    done = oxillama("bench", "--model", model, *QUICK, "--threads", "1", "--sequences", "1,2", "--plot", file)
+
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 4
+    assert ET.parse(file).getroot().tag.endswith("svg")
+    said = texts(file)
+    assert "sequences decoded together" in said
+    assert "decode, tokens/s" in said
+    assert "tokens already in the context" not in said
+    assert [p.name for p in tmp_path.iterdir()] == ["speed.svg"]
+
+
+def test_info_draws_the_types_of_all_layers(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "types.svg"
+
+    done = oxillama("info", "--model", model, "--plot", file)
+
+    assert done.returncode == 0, done.stderr
+    assert b"architecture" in done.stdout
+    said = texts(file)
+    for part in ("ffn_up", "attn_q", "token_embd", "layer", "Q8_0: 8.5 bits per weight", "F32: 32 bits per weight"):
+        assert part in said
+
+
+def test_a_png_is_one(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "types.PNG"
+
+    save(types_figure(GGUFFile(model), "a title"), file)
+
+    assert file.read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["info", "--plot", "x.jpg"], b"x.jpg: the name must end in .png or .svg"),
+        (["bench", "--plot", "no/x.png"], b"there is no folder no"),
+        (["bench", "--threads", "1,x"], b"--threads: '1,x' is no number"),
+        (["bench", "--depth", "-1"], b"--depth: -1 is not between"),
+        (["bench", "--sequences", ""], b"--sequences: '' is no number"),
+        (["bench", "--plot", "x.png", "--threads", "1", "--sequences", "1", "--depth", "0"], b"nothing varies"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_makes_no_sense_is_a_usage_error(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: bytes
+) -> None:
+    if b"nothing" in words:
+        pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+
+    done = oxillama(*arguments, "--model", model)
+
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert words in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_without_matplotlib_the_line_says_how_to_get_it(model: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, importlib.util; real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'matplotlib' else real(name, *a)\n"
+        "from oxillama.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "info", "--model", model, "--plot", tmp_path / "x.png"],
+        capture_output=True,
+        env=environment(),
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == b'oxillama: --plot needs matplotlib: pip install "oxillama[plot]"\n'
