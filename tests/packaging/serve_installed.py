@@ -58,6 +58,10 @@ def main() -> None:
         )
         subprocess.run([COMMAND, "version"], check=True)
         subprocess.run([COMMAND, "info", "--model", model], check=True, stdout=subprocess.DEVNULL)
+        said = subprocess.run(
+            [COMMAND, "chat", "--model", model, "--max-tokens", "4"], input=b"hello\n", check=True, capture_output=True
+        )
+        assert said.stdout.endswith(b"\n"), "a chat through a pipe gave no answer"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("OXILLAMA_")}
         server = subprocess.Popen(
             [COMMAND, "serve", "--model", model, "--port", "0", "--data-dir", Path(folder, "data")],
