@@ -43,7 +43,7 @@ async def _help(chat: Chat, rest: str) -> None:
     lines = [f"{name} {command.arguments}".strip() for name, command in COMMANDS.items()]
     width = max(map(len, lines))
     described = [f"{line:<{width}}  {c.what}" for line, c in zip(lines, COMMANDS.values(), strict=True)]
-    keys = 'Ctrl-C stops an answer. """ begins and ends a message of several lines. // stands for / at a beginning.'
+    keys = 'Ctrl-C stops an answer; """ begins and ends a message of several lines; //x is the message /x'
     chat.screen.say("\n".join([*described, keys]))
 
 
@@ -77,11 +77,11 @@ async def _tokens(chat: Chat, rest: str) -> None:
     if chat.last is not None:
         usage, timings = chat.last.usage, chat.last.timings
         speed = rate(len(chat.last.ids) - 1, timings.decode_s)
-        lines.append(
-            f"last answer: {usage.completion_tokens} tokens{f' at {speed:.1f} tokens/s' if speed else ''}, after a "
-            f"prompt of {usage.prompt_tokens}, {usage.cached_tokens} of them known from before, in "
-            f"{timings.prefill_s:.2f} s"
-        )
+        lines += [
+            f"the last answer: {usage.completion_tokens} tokens{f' at {speed:.1f} tokens/s' if speed else ''}",
+            f"its prompt: {usage.prompt_tokens} tokens in {timings.prefill_s:.2f} s, "
+            f"{usage.cached_tokens} of them known from before",
+        ]
     chat.screen.say("\n".join(lines))
 
 

@@ -156,8 +156,8 @@ async def test_tokens_counts_the_context_and_the_last_answer() -> None:
     assert notes.told[0][1].startswith("0 of 2048 tokens")
     used = len("<user>hi</user><assistant>yes</assistant>") + 1  # and the token that begins a text
     assert notes.told[1][1].startswith(f"{used} of 2048 tokens")
-    assert "4 tokens" in notes.told[1][1]
-    assert f"prompt of {len(engine.requests[0].prompt_ids)}, 0 of them" in notes.told[1][1]
+    assert "answer: 4 tokens" in notes.told[1][1]
+    assert f"prompt: {len(engine.requests[0].prompt_ids)} tokens in 0.00 s, 0 of them" in notes.told[1][1]
 
 
 async def test_reset_forgets_the_messages_and_keeps_the_rest() -> None:
