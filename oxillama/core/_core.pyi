@@ -51,6 +51,11 @@ class GGUF:
 
         Raises KeyError for a name the file does not have, ModelFormatError when the file was cut short meanwhile.
         """
+    def release(self, name: str) -> None:
+        """Give the memory of a tensor's mapped pages back; reading them again is slow but legal.
+
+        Raises KeyError for a name the file does not have.
+        """
 
 def tensor_types() -> dict[int, tuple[str, int, int]]:
     """Every tensor type whose size is known: number → (name, weights per block, bytes per block)."""

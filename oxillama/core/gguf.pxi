@@ -123,6 +123,13 @@ cdef class GGUF:
         extent._n = <Py_ssize_t>tensor.n_bytes
         return np.frombuffer(extent, dtype=np.uint8)
 
+    def release(self, str name):
+        """Give the memory of a tensor's mapped pages back; reading them again is slow but legal.
+
+        Raises KeyError for a name the file does not have.
+        """
+        oxi.oxi_gguf_release(self._ptr, self.find(name))
+
     cdef const oxi.oxi_tensor *find(self, str name) except NULL:
         cdef bytes encoded = name.encode("utf-8", "surrogateescape")
         cdef const oxi.oxi_tensor *tensor = NULL

@@ -204,6 +204,7 @@ def convert(
                 columns = importance.of(name, info.shape) if importance is not None else None
                 pieces = _rounded(file, info, quantizers[type_name], columns, workers, options.threads)
             writer.write_tensor(name, _counted(pieces, info, type_name, done, progress))
+            file.core.release(name)  # read once: else the whole model would be resident in the end
             done += info.n_bytes
             if progress is not None:
                 progress(done)

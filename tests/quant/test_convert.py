@@ -231,6 +231,39 @@ def test_progress_never_goes_back_and_ends_at_all_bytes(tmp_path: Path) -> None:
     assert seen[-1] == summary.bytes_before == sum(info.n_bytes for info in file.tensors.values())
 
 
+def resident(path: Path) -> int:
+    """Bytes of a mapped file that are in this process's memory."""
+    found, counts = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if not line.split(" ", 1)[0].endswith(":"):  # the head of a mapping
+            counts = line.endswith(str(path))
+        elif counts and line.startswith("Rss:"):
+            found += int(line.split()[1]) * 1024
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_a_tensor_leaves_the_memory_when_it_is_written(tmp_path: Path) -> None:
+    source, one = tmp_path / "in.gguf", 1024 * 1024 * 2
+    with GGUFWriter(source) as writer:
+        writer.add("general.architecture", "llama")
+        for i in range(8):
+            writer.add_tensor(f"blk.{i}.attn_q.weight", np.ones((1024, 1024), np.float16))
+    file, held = GGUFFile(source), []
+
+    options = Options(threads=1)
+    convert.convert(
+        file,
+        tmp_path / "out.gguf",
+        plan(file, "Q8_0", options),
+        options,
+        progress=lambda _: held.append(resident(source)),
+    )
+
+    assert 0 < max(held) < 4 * one  # the system maps pages of the next one ahead
+    assert held[-1] < one
+
+
 def test_bits_per_weight_are_of_all_tensors(tmp_path: Path) -> None:
     with GGUFWriter(tmp_path / "in.gguf") as writer:
         writer.add("general.architecture", "llama")
