@@ -26,6 +26,7 @@ ISA_FLAGS: dict[str, dict[str, list[str]]] = {
         "avx2vnni": [*AVX2, "-mavxvnni"],
         "avx512": AVX512,
         "avx512vnni": [*AVX512, "-mavx512vnni"],
+        "avx512vbmi": [*AVX512, "-mavx512vnni", "-mavx512vbmi"],
         "avx512bf16": [*AVX512, "-mavx512bf16"],
     },
     "aarch64": {

@@ -31,6 +31,7 @@ uint64_t oxi_cpu_features(void)
     if ((saved & ZMM) != ZMM || (b7 & avx512) != avx512) return has;
     has |= OXI_CPU_AVX512;
     if (c7 & 1u << 11) has |= OXI_CPU_AVX512VNNI;
+    if (c7 & 1u << 1) has |= OXI_CPU_AVX512VBMI;
     if (a71 & 1u << 5) has |= OXI_CPU_AVX512BF16;
     return has;
 }

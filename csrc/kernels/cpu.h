@@ -11,6 +11,7 @@
 #define OXI_CPU_AVX512BF16 (UINT64_C(1) << 4)
 #define OXI_CPU_NEON (UINT64_C(1) << 5) /* dot product and half-precision arithmetic */
 #define OXI_CPU_I8MM (UINT64_C(1) << 6)
+#define OXI_CPU_AVX512VBMI (UINT64_C(1) << 7)
 
 uint64_t oxi_cpu_features(void);
 

@@ -1,5 +1,5 @@
 /* The specification of every kernel, in plain C: complete, plain, and what the other rows are tested against. */
-#include "layout.h"
+#include "books.h"
 #include "prepare.h"
 #include "rows.h"
 
@@ -123,11 +123,20 @@ static void store(const oxi_matrix *m, int64_t panel, const float sum[OXI_PANEL]
 /* Tokens that share one reading of a chunk. */
 enum { TOKENS = 32 };
 
+typedef struct plain_scratch {
+    plain_chunk chunk;
+    uint8_t tables[OXI_BOOK_TABLE_BYTES], flat[OXI_FLAT_BYTES];
+} plain_scratch;
+
 static void matmul_quantised(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens, float *out,
                              int64_t ldo, void *scratch)
 {
-    plain_chunk *w = scratch;
-    _Static_assert(sizeof *w <= OXI_MATMUL_SCRATCH, "the chunk fits the scratch");
+    plain_scratch *s = scratch;
+    plain_chunk *w = &s->chunk;
+    _Static_assert(sizeof *s <= OXI_MATMUL_SCRATCH, "the chunk fits the scratch");
+    const int group = oxi_traits[m->pack].group;
+    const size_t book_bytes = m->book ? oxi_book_places_of(m->book, group).bytes : 0;
+    if (m->book) m->expander->begin(m->book, s->tables);
     const oxi_act_record *x = act;
     for (int64_t p = p0; p < p1; p++)
         for (int64_t t0 = 0; t0 < n_tokens; t0 += TOKENS) {
@@ -136,9 +145,10 @@ static void matmul_quantised(const oxi_matrix *m, int64_t p0, int64_t p1, const 
             const uint8_t *src = m->data + (size_t)p * m->panel_bytes;
             for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
                 const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
-                read_chunk(m, src, n_groups, w);
+                if (m->book) m->expander->expand(m->book, group, s->tables, src, s->flat);
+                read_chunk(m, m->book ? s->flat : src, n_groups, w);
                 for (int t = 0; t < n; t++) add_chunk(m->pack, w, n_groups, x + c * n_tokens + t0 + t, sum[t]);
-                src += oxi_chunk_bytes(m->pack, n_groups);
+                src += m->book ? book_bytes : oxi_chunk_bytes(m->pack, n_groups);
             }
             for (int t = 0; t < n; t++) store(m, p, sum[t], out + (t0 + t) * ldo);
         }

@@ -59,6 +59,15 @@ typedef enum oxi_act {
     OXI_ACT_COUNT
 } oxi_act;
 
+/* How codes come from a codebook, chunk by chunk (books.h). `tables` holds what `begin` prepares for `expand`. */
+struct oxi_codebook;
+typedef struct oxi_expander {
+    void (*begin)(const struct oxi_codebook *book, uint8_t *tables);
+    void (*expand)(const struct oxi_codebook *book, int group, const uint8_t *tables, const uint8_t *src, uint8_t *flat);
+} oxi_expander;
+
+extern const oxi_expander oxi_expander_plain; /* slow, right on every processor */
+
 /* A packed matrix. `data` is 64-byte aligned. */
 typedef struct oxi_matrix {
     oxi_pack pack;
@@ -66,6 +75,8 @@ typedef struct oxi_matrix {
     int64_t n_rows, n_cols;
     int64_t n_panels;     /* ceil(n_rows / 16) */
     size_t panel_bytes;
+    const struct oxi_codebook *book; /* NULL: codes lie as the pack says. Else chunks are expanded with: */
+    const oxi_expander *expander;
     float unit;           /* what the scales are multiplied by: a power of two */
     int8_t table[16];     /* what codes stand for, in packs with a table */
     const uint8_t *data;
@@ -74,8 +85,10 @@ typedef struct oxi_matrix {
 /* Which compute format a file type is packed into; false: the type is not supported as a matrix (embedding rows are
  * read with oxi_dequantize, which knows the same types). */
 bool oxi_pack_for(uint32_t type, oxi_pack *pack);
-/* Fill everything of `m` but data, checking n_cols against the block. */
-oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n_cols, oxi_error *err);
+/* Fill everything of `m` but data, checking n_cols against the block. A codebook format keeps its entry numbers if there
+ * is an expander (a row's own: `row->expander`), and is expanded when it is packed if that is NULL. */
+oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_expander *expander, int64_t n_rows, int64_t n_cols,
+                         oxi_error *err);
 size_t oxi_pack_bytes(const oxi_matrix *m); /* n_panels * panel_bytes, plus the over-read kernels may do */
 /* Re-lay panels [p0, p1) of a tensor (row-major file blocks at `src`) into `dst`, which is m->data made writable. */
 void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_t p0, int64_t p1, uint8_t *dst);
@@ -99,6 +112,9 @@ typedef struct oxi_kernels {
      * aligned. Threads that take panels in multiples of 4 waste nothing. */
     void (*matmul[OXI_PACK_COUNT])(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens,
                                    float *out, int64_t ldo, void *scratch);
+
+    /* NULL: this row looks entries of codebooks up so slowly that matrices had better not keep their numbers. */
+    const oxi_expander *expander;
 
     /* For benchmarks: what this row's instructions reach with nothing else to do. Multiply on registers, returning the
      * operations done; read `bytes` (a multiple of 512) of memory. NULL in generic. */

@@ -1,4 +1,5 @@
 /* From file blocks to panels. Codes and scales keep their values to the last bit; only their places change. */
+#include "books.h"
 #include "layout.h"
 
 #include "quant/half.h"
@@ -31,18 +32,21 @@ bool oxi_pack_for(uint32_t type, oxi_pack *pack)
     return false;
 }
 
-static size_t panel_bytes(oxi_pack pack, int64_t n_cols)
+static size_t panel_bytes(oxi_pack pack, const oxi_codebook *book, int64_t n_cols)
 {
     size_t bytes;
-    switch (pack) {
-    case OXI_PACK_F32: bytes = (size_t)n_cols * OXI_PANEL * 4; break;
-    case OXI_PACK_F16: bytes = (size_t)n_cols * OXI_PANEL * 2; break;
-    case OXI_PACK_BF16: bytes = (size_t)(n_cols + 1) / 2 * OXI_PANEL * 4; break;
-    default: {
+    if (book) {
+        bytes = (size_t)(n_cols / OXI_CHUNK) * oxi_book_places_of(book, oxi_traits[pack].group).bytes;
+    } else if (pack == OXI_PACK_F32) {
+        bytes = (size_t)n_cols * OXI_PANEL * 4;
+    } else if (pack == OXI_PACK_F16) {
+        bytes = (size_t)n_cols * OXI_PANEL * 2;
+    } else if (pack == OXI_PACK_BF16) {
+        bytes = (size_t)(n_cols + 1) / 2 * OXI_PANEL * 4;
+    } else {
         const int rest = (int)(n_cols % OXI_CHUNK) / OXI_GROUP;
         bytes = (size_t)(n_cols / OXI_CHUNK) * oxi_chunk_bytes(pack, OXI_CHUNK_GROUPS);
         if (rest) bytes += oxi_chunk_bytes(pack, rest);
-    }
     }
     return (bytes + 63) & ~(size_t)63;
 }
@@ -61,7 +65,8 @@ static void fill_table(oxi_matrix *m, const oxi_format *f)
     }
 }
 
-oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n_cols, oxi_error *err)
+oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_expander *expander, int64_t n_rows, int64_t n_cols,
+                         oxi_error *err)
 {
     oxi_pack pack;
     const char *name = oxi_type_describe(type)->name;
@@ -77,8 +82,10 @@ oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n
     if (f && n_cols % f->block)
         return oxi_fail(err, OXI_ERR_FORMAT, "a row of %lld columns is not a multiple of %s's block of %u",
                         (long long)n_cols, name, f->block);
-    *m = (oxi_matrix){.pack = pack, .act = oxi_traits[pack].act, .unit = f ? f->unit : 1.0f, .n_rows = n_rows, .n_cols = n_cols,
-                      .n_panels = (n_rows + OXI_PANEL - 1) / OXI_PANEL, .panel_bytes = panel_bytes(pack, n_cols)};
+    const oxi_codebook *book = f && expander ? f->book : NULL;
+    *m = (oxi_matrix){.pack = pack, .act = oxi_traits[pack].act, .unit = f ? f->unit : 1.0f, .n_rows = n_rows,
+                      .n_cols = n_cols, .n_panels = (n_rows + OXI_PANEL - 1) / OXI_PANEL,
+                      .panel_bytes = panel_bytes(pack, book, n_cols), .book = book, .expander = book ? expander : NULL};
     if (oxi_traits[pack].table) fill_table(m, f);
     if ((size_t)m->n_panels > (SIZE_MAX - OVER_READ) / m->panel_bytes)
         return oxi_fail(err, OXI_ERR_NOMEM, "a matrix of %lld rows and %lld columns is too large", (long long)n_rows,
@@ -101,6 +108,7 @@ size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols)
 typedef struct chunk_rows {
     uint8_t code[OXI_PANEL][OXI_CHUNK];
     uint16_t d[OXI_CHUNK_GROUPS][OXI_PANEL], dmin[OXI_CHUNK_GROUPS][OXI_PANEL];
+    uint16_t entry[OXI_PANEL][OXI_MAX_ENTRIES];
     int8_t scale[OXI_MAX_GROUPS][OXI_PANEL];
     uint8_t minimum[OXI_MAX_GROUPS][OXI_PANEL];
     float wide[OXI_MAX_GROUPS][OXI_PANEL];
@@ -113,6 +121,7 @@ static void decode_row(const oxi_format *f, const uint8_t *src, int n_blocks, in
     for (int i = 0; i < n_blocks; i++) {
         f->decode(src + (size_t)i * f->block_size, &b);
         memcpy(out->code[row] + i * f->block, b.code, f->block);
+        if (f->book) memcpy(out->entry[row], b.entry, sizeof b.entry);
         if (!f->wide) out->d[i][row] = b.d;
         if (f->minima) out->dmin[i][row] = b.dmin;
         for (int g = 0; g < per; g++) {
@@ -127,6 +136,7 @@ static void decode_row(const oxi_format *f, const uint8_t *src, int n_blocks, in
 static void absent_row(const oxi_format *f, int row, chunk_rows *out)
 {
     memset(out->code[row], f->zero, sizeof out->code[row]);
+    memset(out->entry[row], 0, sizeof out->entry[row]);
     for (int i = 0; i < OXI_CHUNK_GROUPS; i++) out->d[i][row] = out->dmin[i][row] = 0;
     for (int g = 0; g < OXI_MAX_GROUPS; g++) {
         out->scale[g][row] = 0;
@@ -247,6 +257,22 @@ static void put_tail(oxi_pack pack, const oxi_format *f, const chunk_rows *rows,
     }
 }
 
+static size_t put_chunk(const oxi_matrix *m, const oxi_format *f, int n_groups, chunk_rows *rows, uint8_t *dst)
+{
+    const int group = oxi_traits[m->pack].group;
+    if (m->book) {
+        oxi_book_put(m->book, group, rows->entry, rows->code, rows->scale, rows->d[0], dst);
+        return oxi_book_places_of(m->book, group).bytes;
+    }
+    if (folds(f, m->pack))
+        for (int r = 0; r < OXI_PANEL; r++)
+            for (int i = 0; i < n_groups * OXI_GROUP; i++) rows->code[r][i] = fold(rows->code[r][i]);
+    uint8_t *to = dst;
+    for (int g = 0; g < n_groups; g++, to += oxi_group_bytes(m->pack)) interleave_group(m->pack, rows, g, to);
+    put_tail(m->pack, f, rows, n_groups, to);
+    return oxi_chunk_bytes(m->pack, n_groups);
+}
+
 static void pack_panel(const oxi_matrix *m, const oxi_format *f, const uint8_t *src, int64_t panel, uint8_t *dst)
 {
     const size_t row_bytes = (size_t)(m->n_cols / f->block) * f->block_size;
@@ -260,13 +286,7 @@ static void pack_panel(const oxi_matrix *m, const oxi_format *f, const uint8_t *
             if (row < m->n_rows) decode_row(f, src + (size_t)row * row_bytes + at, cols / f->block, r, &rows);
             else absent_row(f, r, &rows);
         }
-        if (folds(f, m->pack))
-            for (int r = 0; r < OXI_PANEL; r++)
-                for (int i = 0; i < cols; i++) rows.code[r][i] = fold(rows.code[r][i]);
-        uint8_t *to = dst;
-        for (int g = 0; g < n_groups; g++, to += oxi_group_bytes(m->pack)) interleave_group(m->pack, &rows, g, to);
-        put_tail(m->pack, f, &rows, n_groups, to);
-        dst += oxi_chunk_bytes(m->pack, n_groups);
+        dst += put_chunk(m, f, n_groups, &rows, dst);
     }
     memset(dst, 0, (size_t)(end - dst));
 }

@@ -7,7 +7,7 @@
 extern const oxi_kernels oxi_row_generic;
 #if defined(__x86_64__)
 extern const oxi_kernels oxi_row_avx2_base, oxi_row_avx2_vnni, oxi_row_avx512_base, oxi_row_avx512_vnni,
-    oxi_row_avx512_bf16;
+    oxi_row_avx512_vbmi, oxi_row_avx512_bf16;
 #elif defined(__aarch64__)
 extern const oxi_kernels oxi_row_neon_dot, oxi_row_neon_i8mm;
 #endif

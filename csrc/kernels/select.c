@@ -12,7 +12,7 @@ static const oxi_kernels *const built[] = {
     &oxi_row_generic,
 #if defined(__x86_64__)
     &oxi_row_avx2_base, &oxi_row_avx2_vnni, &oxi_row_avx512_base, &oxi_row_avx512_vnni,
-    &oxi_row_avx512_bf16,
+    &oxi_row_avx512_vbmi, &oxi_row_avx512_bf16,
 #elif defined(__aarch64__)
     &oxi_row_neon_dot, &oxi_row_neon_i8mm,
 #endif
@@ -38,6 +38,7 @@ static void resolve(void)
             if (!row->prepare[a]) row->prepare[a] = below->prepare[a];
         for (int p = 0; p < OXI_PACK_COUNT; p++)
             if (!row->matmul[p]) row->matmul[p] = below->matmul[p];
+        if (!row->expander) row->expander = below->expander;
         if (!row->probe_dot) row->probe_dot = below->probe_dot;
         if (!row->probe_read) row->probe_read = below->probe_read;
         names[n_available++] = row->name;

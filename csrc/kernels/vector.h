@@ -27,13 +27,14 @@
  *     v_i32 evens, odds(v_i32 a, v_i32 b)                a0 a2 b0 b2; a1 a3 b1 b3
  * then includes this file and fills a table with TABLE(name, needs). The rooms below build on one another, in this order.
  */
-#include "layout.h"
+#include "books.h"
 #include "prepare.h"
 #include "rows.h"
 
 #include "vector_shape.h"
 #include "vector_unpack.h"
 #include "vector_dot.h"
+#include "vector_book.h"
 #ifndef FEW_TOKENS
 #include "vector_decode.h"
 #endif
@@ -47,11 +48,20 @@ INLINE void matmul(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, c
                    float *out, int64_t ldo, void *scratch)
 {
 #ifdef FEW_TOKENS
-    if (n_tokens <= DIRECT_LIMIT) FEW_TOKENS.matmul[pack](m, p0, p1, act, n_tokens, out, ldo, scratch);
-#else
-    if (n_tokens <= DIRECT_LIMIT) direct_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo);
+    if (n_tokens <= DIRECT_LIMIT) {
+        FEW_TOKENS.matmul[pack](m, p0, p1, act, n_tokens, out, ldo, scratch);
+        return;
+    }
 #endif
-    else tiled(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);
+    book_scratch *const b = scratch;
+    if (with_book(pack, m)) m->expander->begin(m->book, b->tables);
+#ifndef FEW_TOKENS
+    if (n_tokens <= direct_limit(pack, m)) {
+        direct_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo, b);
+        return;
+    }
+#endif
+    tiled(pack, m, p0, p1, act, n_tokens, out, ldo, b, (round_scratch *)(b + 1));
 }
 
 #define MATMUL(pack)                                                                                                   \

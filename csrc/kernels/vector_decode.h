@@ -14,7 +14,7 @@ INLINE int direct_panels_of(oxi_pack pack, int tokens)
 
 /* Panels [p, p + n_panels), n_panels <= panels, times records x[0 .. n_tokens), n_tokens <= tokens. */
 INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, int64_t p, int n_panels,
-                   const oxi_act_record *x, int64_t stride, int n_tokens, float *out, int64_t ldo)
+                   const oxi_act_record *x, int64_t stride, int n_tokens, float *out, int64_t ldo, book_scratch *b)
 {
     v_f32 sum[TILE_VECTORS][MAX_TOKENS];
     zero(panels * STRIPS, tokens, sum);
@@ -27,15 +27,16 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
         UNROLL for (int i = 0; i < panels; i++) {
             /* A panel that is not there is the first one again. */
             const uint8_t *panel = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
-            w[i] = (chunk){.packed = panel + at,
-                           .tail = panel + at + (size_t)n_groups * oxi_group_bytes(pack),
+            const uint8_t *src = flat_chunk(pack, m, panel + at, b, i);
+            w[i] = (chunk){.packed = src,
+                           .tail = src + (size_t)n_groups * oxi_group_bytes(pack),
                            .ahead = ahead_of(m, panel, at, panels)};
         }
         v_f32 part[TILE_VECTORS][MAX_TOKENS];
         zero(panels * STRIPS, tokens, part);
         add_groups(pack, &k, false, panels * STRIPS, tokens, w, x, n_groups, has_parts(pack) ? part : sum);
         if (has_parts(pack)) close_chunk(pack, false, panels * STRIPS, tokens, w, x, part, sum);
-        at += oxi_chunk_bytes(pack, n_groups);
+        at += chunk_step(pack, m, n_groups);
     }
     float rows[MAX_TOKENS][TILE_ROWS];
     UNROLL for (int v = 0; v < panels * STRIPS; v++)
@@ -48,12 +49,12 @@ INLINE void direct(oxi_pack pack, int panels, int tokens, const oxi_matrix *m, i
 #define DIRECT_CASE(n)                                                                                                 \
     case n:                                                                                                            \
         if (n <= direct_tokens(pack))                                                                                  \
-            direct(pack, direct_panels_of(pack, n), n <= direct_tokens(pack) ? n : 1, m, p, n_panels, xt,     \
-                   n_tokens, n_left, ot, ldo);                                                                         \
+            direct(pack, direct_panels_of(pack, n), n <= direct_tokens(pack) ? n : 1, m, p, n_panels, xt, n_tokens,    \
+                   n_left, ot, ldo, b);                                                                                \
         break;
 
 INLINE void direct_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *x, int n_tokens,
-                          float *out, int64_t ldo)
+                          float *out, int64_t ldo, book_scratch *b)
 {
     const int share = even_share(n_tokens, direct_tokens(pack)), together = direct_panels_of(pack, share);
     for (int64_t p = p0; p < p1; p += together) {
@@ -69,4 +70,10 @@ INLINE void direct_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_
             }
         }
     }
+}
+
+/* Up to how many tokens weights go from memory to the multiplier. Each pass over them would expand them again. */
+INLINE int64_t direct_limit(oxi_pack pack, const oxi_matrix *m)
+{
+    return with_book(pack, m) ? direct_tokens(pack) : DIRECT_LIMIT;
 }

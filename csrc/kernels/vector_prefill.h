@@ -11,7 +11,7 @@ typedef struct round_scratch {
     float sum[ROUND_TILES][ROUND_TOKENS + MAX_TOKENS][TILE_ROWS];
 } round_scratch;
 
-_Static_assert(sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
+_Static_assert(sizeof(book_scratch) + sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
 
 /* Code registers i and i + 1 of a group, opened; side by side for each pair of rows where those are multiplied so. */
 INLINE void open_codes(oxi_pack pack, const constants *k, const uint8_t *group, int strip, int i, uint8_t (*out)[64])
@@ -144,7 +144,7 @@ static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const flo
 }
 
 INLINE void tiled(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *act, int64_t n_tokens,
-                  float *out, int64_t ldo, round_scratch *r)
+                  float *out, int64_t ldo, book_scratch *b, round_scratch *r)
 {
     const constants k = constants_of(pack, m);
     for (int64_t p = p0; p < p1; p += ROUND_PANELS) {
@@ -159,10 +159,11 @@ INLINE void tiled(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, co
                 const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
                 for (int i = 0; i < n_panels; i++) {
                     const uint8_t *panel = m->data + (size_t)(p + i) * m->panel_bytes;
-                    open_panel(pack, &k, panel + at, ahead_of(m, panel, at, ROUND_PANELS), n_groups, &r->open[i]);
+                    open_panel(pack, &k, flat_chunk(pack, m, panel + at, b, 0), ahead_of(m, panel, at, ROUND_PANELS), n_groups,
+                               &r->open[i]);
                 }
                 tile_opened(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups);
-                at += oxi_chunk_bytes(pack, n_groups);
+                at += chunk_step(pack, m, n_groups);
             }
             store_round(m, p, n_panels, &r->sum[0][0][0], t0, n, out, ldo);
         }

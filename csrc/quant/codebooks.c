@@ -25,15 +25,19 @@ static uint32_t u32(const uint8_t *p) { return u16(p) | (uint32_t)u16(p + 2) << 
 /* Seven bits of signs; the eighth makes their number even. */
 static unsigned even_signs(unsigned seven) { return seven | (unsigned)(__builtin_popcount(seven) & 1) << 7; }
 
-/* Eight weights; bit i of `high` lifts weight i into the upper half of the table. */
-static void eight(uint16_t entry, unsigned high, uint8_t *code)
+/* The eight weights of place `at`; bit i of `high` lifts weight i into the upper half of the table. */
+static void eight(const uint16_t *book, unsigned entry, unsigned high, int at, oxi_block *out)
 {
-    for (int i = 0; i < 8; i++) code[i] = (uint8_t)(((entry >> 2 * i) & 3) | ((high >> i) & 1) * NEGATIVE);
+    uint8_t *code = out->code + 8 * at;
+    out->entry[at] = (uint16_t)entry;
+    for (int i = 0; i < 8; i++) code[i] = (uint8_t)(((book[entry] >> 2 * i) & 3) | ((high >> i) & 1) * NEGATIVE);
 }
 
-static void four(uint16_t entry, unsigned high, uint8_t *code)
+static void four(const uint16_t *book, unsigned entry, unsigned high, int at, oxi_block *out)
 {
-    for (int i = 0; i < 4; i++) code[i] = (uint8_t)(((entry >> 4 * i) & 7) | ((high >> i) & 1) * NEGATIVE);
+    uint8_t *code = out->code + 4 * at;
+    out->entry[at] = (uint16_t)entry;
+    for (int i = 0; i < 4; i++) code[i] = (uint8_t)(((book[entry] >> 4 * i) & 7) | ((high >> i) & 1) * NEGATIVE);
 }
 
 static int8_t odd(unsigned s) { return (int8_t)(2 * s + 1); }
@@ -47,7 +51,7 @@ static void decode_iq2_xxs(const uint8_t *src, oxi_block *out)
         const uint32_t word = u32(p + 4);
         out->scale[g] = odd(word >> 28);
         for (int i = 0; i < 4; i++)
-            eight(oxi_book_iq2_xxs[p[i]], even_signs((word >> 7 * i) & 127), out->code + 32 * g + 8 * i);
+            eight(oxi_book_iq2_xxs, p[i], even_signs((word >> 7 * i) & 127), 4 * g + i, out);
     }
 }
 
@@ -57,7 +61,7 @@ static void decode_iq2_xs(const uint8_t *src, oxi_block *out)
     out->d = u16(src);
     for (int i = 0; i < 32; i++) {
         const uint16_t word = u16(src + 2 + 2 * i);
-        eight(oxi_book_iq2_xs[word & 511], even_signs(word >> 9), out->code + 8 * i);
+        eight(oxi_book_iq2_xs, word & 511, even_signs(word >> 9), i, out);
     }
     for (int g = 0; g < 16; g++) out->scale[g] = odd((src[66 + g / 2] >> 4 * (g % 2)) & 15);
 }
@@ -69,7 +73,7 @@ static void decode_iq2_s(const uint8_t *src, oxi_block *out)
     out->d = u16(src);
     for (int i = 0; i < 32; i++) {
         const unsigned entry = low[i] | (unsigned)((high[i / 4] >> 2 * (i % 4)) & 3) << 8;
-        eight(oxi_book_iq2_s[entry], signs[i], out->code + 8 * i);
+        eight(oxi_book_iq2_s, entry, signs[i], i, out);
     }
     for (int g = 0; g < 16; g++) out->scale[g] = odd((scales[g / 2] >> 4 * (g % 2)) & 15);
 }
@@ -84,7 +88,7 @@ static void decode_iq3_xxs(const uint8_t *src, oxi_block *out)
         out->scale[g] = odd(word >> 28);
         for (int i = 0; i < 8; i++) {
             const unsigned signs = even_signs((word >> 7 * (i / 2)) & 127);
-            four(oxi_book_iq3_xxs[entry[8 * g + i]], signs >> 4 * (i % 2), out->code + 32 * g + 4 * i);
+            four(oxi_book_iq3_xxs, entry[8 * g + i], signs >> 4 * (i % 2), 8 * g + i, out);
         }
     }
 }
@@ -96,7 +100,7 @@ static void decode_iq3_s(const uint8_t *src, oxi_block *out)
     out->d = u16(src);
     for (int i = 0; i < 64; i++) {
         const unsigned entry = low[i] | (unsigned)((high[i / 8] >> i % 8) & 1) << 8;
-        four(oxi_book_iq3_s[entry], (unsigned)signs[i / 2] >> 4 * (i % 2), out->code + 4 * i);
+        four(oxi_book_iq3_s, entry, (unsigned)signs[i / 2] >> 4 * (i % 2), i, out);
     }
     for (int g = 0; g < 8; g++) out->scale[g] = odd((scales[g / 2] >> 4 * (g % 2)) & 15);
 }
@@ -110,8 +114,8 @@ static void decode_iq1_s(const uint8_t *src, oxi_block *out)
         const uint16_t word = u16(src + 34 + 2 * g);
         out->scale[g] = odd((word >> 12) & 7);
         for (int i = 0; i < 4; i++)
-            eight(oxi_book_iq1[low[4 * g + i] | (unsigned)((word >> 3 * i) & 7) << 8], word & 0x8000 ? 255 : 0,
-                  out->code + 32 * g + 8 * i);
+            eight(oxi_book_iq1, low[4 * g + i] | (unsigned)((word >> 3 * i) & 7) << 8, word & 0x8000 ? 255 : 0, 4 * g + i,
+                  out);
     }
 }
 
@@ -128,19 +132,29 @@ static void decode_iq1_m(const uint8_t *src, oxi_block *out)
     }
     for (int i = 0; i < 32; i++) {
         const unsigned nibble = (high[i / 2] >> 4 * (i % 2)) & 15;
-        eight(oxi_book_iq1[src[i] | (nibble & 7) << 8], nibble & 8 ? 255 : 0, out->code + 8 * i);
+        eight(oxi_book_iq1, src[i] | (nibble & 7) << 8, nibble & 8 ? 255 : 0, i, out);
     }
 }
 
-#define CODEBOOK(name, bytes, per_scale, one, table, prep)                                                                 \
-    const oxi_format oxi_format_##name = {.block = 256, .block_size = bytes, .group = per_scale, .bits = 4, .unit = one,   \
-                                          .values = table, .decode = decode_##name, .encode = oxi_encode_##name,           \
-                                          .prepare = prep}
+#define BOOK(name, entries, columns, one_sign)                                                                         \
+    static const oxi_codebook book_##name = {entries, columns, one_sign, oxi_book_##name}
 
-CODEBOOK(iq1_s, 50, 32, 0.125f, values_1, oxi_prepare_iq1);
-CODEBOOK(iq1_m, 56, 16, 0.125f, values_1, oxi_prepare_iq1);
-CODEBOOK(iq2_xxs, 66, 32, 0.125f, values_2, oxi_prepare_iq2_xxs);
-CODEBOOK(iq2_xs, 74, 16, 0.125f, values_2, oxi_prepare_iq2_xs);
-CODEBOOK(iq2_s, 82, 16, 0.125f, values_2, oxi_prepare_iq2_s);
-CODEBOOK(iq3_xxs, 98, 32, 0.25f, values_3_xxs, oxi_prepare_iq3_xxs);
-CODEBOOK(iq3_s, 110, 32, 1.0f, values_3_s, oxi_prepare_iq3_s);
+BOOK(iq2_xxs, 256, 8, false);
+BOOK(iq2_xs, 512, 8, false);
+BOOK(iq2_s, 1024, 8, false);
+BOOK(iq3_xxs, 256, 4, false);
+BOOK(iq3_s, 512, 4, false);
+BOOK(iq1, 2048, 8, true);
+
+#define CODEBOOK(name, bytes, per_scale, one, table, shared, prep)                                                         \
+    const oxi_format oxi_format_##name = {.block = 256, .block_size = bytes, .group = per_scale, .bits = 4, .unit = one,   \
+                                          .values = table, .book = &book_##shared, .decode = decode_##name,                \
+                                          .encode = oxi_encode_##name, .prepare = prep}
+
+CODEBOOK(iq1_s, 50, 32, 0.125f, values_1, iq1, oxi_prepare_iq1);
+CODEBOOK(iq1_m, 56, 16, 0.125f, values_1, iq1, oxi_prepare_iq1);
+CODEBOOK(iq2_xxs, 66, 32, 0.125f, values_2, iq2_xxs, oxi_prepare_iq2_xxs);
+CODEBOOK(iq2_xs, 74, 16, 0.125f, values_2, iq2_xs, oxi_prepare_iq2_xs);
+CODEBOOK(iq2_s, 82, 16, 0.125f, values_2, iq2_s, oxi_prepare_iq2_s);
+CODEBOOK(iq3_xxs, 98, 32, 0.25f, values_3_xxs, iq3_xxs, oxi_prepare_iq3_xxs);
+CODEBOOK(iq3_s, 110, 32, 1.0f, values_3_s, iq3_s, oxi_prepare_iq3_s);

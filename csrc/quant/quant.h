@@ -16,29 +16,40 @@
 #define OXI_MAX_BLOCK 256
 #define OXI_MAX_GROUPS 16
 #define OXI_WIDE_GROUPS 4
+#define OXI_MAX_ENTRIES 64
 
 /* One block of one row. Formats with a single scale leave scale[0] = 1; without minima dmin and minimum stay unread. */
 typedef struct oxi_block {
     uint8_t code[OXI_MAX_BLOCK];
     int8_t scale[OXI_MAX_GROUPS];
     uint8_t minimum[OXI_MAX_GROUPS];
-    uint16_t d, dmin;            /* halves, as in the file */
-    float wide[OXI_WIDE_GROUPS]; /* instead of d and scale, one per group, in formats whose scales are not halves */
+    uint16_t entry[OXI_MAX_ENTRIES]; /* formats with a codebook: where in it the codes come from */
+    uint16_t d, dmin;                /* halves, as in the file */
+    float wide[OXI_WIDE_GROUPS];     /* instead of d and scale, one per group, in formats whose scales are not halves */
 } oxi_block;
 
+/* A book of weights that come together. Bit 3 of a code is its weight's own; the others are the entry's. */
+typedef struct oxi_codebook {
+    uint16_t n;              /* entries: 256, 512, 1024 or 2048 */
+    uint8_t columns;         /* codes per entry: 8 of two bits, or 4 of three bits in a nibble each; the first is lowest */
+    bool one_sign;           /* the codes of an entry have bit 3 in common */
+    const uint16_t *entries;
+} oxi_codebook;
+
 typedef struct oxi_format {
-    uint16_t block;       /* weights per block */
-    uint16_t block_size;  /* bytes per block */
-    uint16_t group;       /* weights that share a scale */
-    uint8_t bits;         /* codes are below 1 << bits */
+    uint16_t block;           /* weights per block */
+    uint16_t block_size;      /* bytes per block */
+    uint16_t group;           /* weights that share a scale */
+    uint8_t bits;             /* codes are below 1 << bits */
     uint8_t zero;
     bool minima;
-    bool wide;            /* the scales are in `wide` */
-    float unit;           /* a power of two, so that multiplying d by it is exact */
-    const int8_t *values; /* NULL, or what each code stands for (then `zero` is 0) */
+    bool wide;                /* the scales are in `wide` */
+    float unit;               /* a power of two, so that multiplying d by it is exact */
+    const int8_t *values;     /* NULL, or what each code stands for (then `zero` is 0) */
+    const oxi_codebook *book; /* NULL: codes are each their own */
     void (*decode)(const uint8_t *src, oxi_block *out);
-    oxi_encode *encode;   /* NULL: there is no quantiser for it */
-    oxi_prepare *prepare; /* NULL: `encode` needs nothing prepared */
+    oxi_encode *encode;       /* NULL: there is no quantiser for it */
+    oxi_prepare *prepare;     /* NULL: `encode` needs nothing prepared */
 } oxi_format;
 
 /* NULL: not a block format this build knows (floats are not block formats). */

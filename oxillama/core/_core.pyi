@@ -83,7 +83,16 @@ def quantizable_types() -> list[int]:
 class _PackedMatrix:
     """A packed matrix by itself, for tests and benchmarks of the kernels."""
 
-    def __init__(self, type: int, data: npt.NDArray[np.uint8], n_rows: int, n_cols: int) -> None: ...
+    def __init__(
+        self,
+        type: int,
+        data: npt.NDArray[np.uint8],
+        n_rows: int,
+        n_cols: int,
+        isa: str | None = None,
+        books: bool | None = None,
+    ) -> None:
+        """Packed as the row `isa` likes it; `books`: whether codebook types keep their entry numbers."""
     @property
     def packed_bytes(self) -> int: ...
     def run(
@@ -92,7 +101,13 @@ class _PackedMatrix:
         """(x @ weights.T, seconds of each of `repeats` products, preparation of x not counted)."""
 
 def _matmul(
-    type: int, data: npt.NDArray[np.uint8], n_rows: int, n_cols: int, x: Float32, isa: str | None = None
+    type: int,
+    data: npt.NDArray[np.uint8],
+    n_rows: int,
+    n_cols: int,
+    x: Float32,
+    isa: str | None = None,
+    books: bool | None = None,
 ) -> Float32: ...
 def _probe(
     isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...

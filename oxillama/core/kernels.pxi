@@ -23,12 +23,19 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef void (*oxi_prepare_fn)(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
                                     void *act)
 
+    ctypedef struct oxi_expander:
+        pass
+
+    const oxi_expander oxi_expander_plain
+
     ctypedef struct oxi_kernels:
         const char *name
         oxi_prepare_fn *prepare
+        const oxi_expander *expander
         double (*probe_dot)(int64_t rounds, float *sink)
 
-    oxi.oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, int64_t n_rows, int64_t n_cols, oxi.oxi_error *err)
+    oxi.oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_expander *expander, int64_t n_rows, int64_t n_cols,
+                                 oxi.oxi_error *err)
     size_t oxi_pack_bytes(const oxi_matrix *m)
     void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_t p0, int64_t p1, uint8_t *dst)
     size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols)
@@ -94,14 +101,21 @@ cdef const oxi_kernels *_row(isa) except NULL:
 
 
 cdef class _PackedMatrix:
-    """A packed matrix by itself, for tests and benchmarks of the kernels."""
+    """A packed matrix by itself, for tests and benchmarks of the kernels. It is packed as the row `isa` likes it (None: the
+    row in use); `books` says otherwise whether codebook types keep their entry numbers."""
 
     cdef oxi_matrix _m
     cdef uint8_t *_data
 
-    def __cinit__(self, uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int64_t n_cols):
+    def __cinit__(self, uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int64_t n_cols, isa=None,
+                  books=None):
         cdef oxi.oxi_error err
-        check(oxi_pack_plan(&self._m, type, n_rows, n_cols, &err), &err)
+        cdef const oxi_expander *expander = _row(isa).expander
+        if books is False:
+            expander = NULL
+        elif books is True and expander == NULL:
+            expander = <const oxi_expander *>&oxi_expander_plain
+        check(oxi_pack_plan(&self._m, type, expander, n_rows, n_cols, &err), &err)
         cdef size_t need = _encoded_bytes(type, <uint64_t>n_cols) * <size_t>n_rows
         if <size_t>data.shape[0] != need:
             raise InvalidParameterError(f"the matrix takes {need} bytes, got {data.shape[0]}")
@@ -156,9 +170,9 @@ cdef class _PackedMatrix:
 
 
 def _matmul(uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int64_t n_cols, const float[:, ::1] x not None,
-            isa=None):
+            isa=None, books=None):
     """x [n_tokens, n_cols] times the transposed matrix of file blocks `data`, packed and multiplied as in a model."""
-    return _PackedMatrix(type, data, n_rows, n_cols).run(x, isa)[0]
+    return _PackedMatrix(type, data, n_rows, n_cols, isa, books).run(x, isa)[0]
 
 
 def _probe(isa=None, int n_threads=1, int repeats=5, size_t read_bytes=256 << 20):

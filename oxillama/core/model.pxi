@@ -29,7 +29,8 @@ def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
     """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError for a type that cannot be."""
     cdef oxi_matrix m
     cdef oxi.oxi_error err
-    check(oxi_pack_plan(&m, type, n_rows, n_cols, &err), &err)
+    ensure_kernels()
+    check(oxi_pack_plan(&m, type, oxi_kernels_get().expander, n_rows, n_cols, &err), &err)
     return oxi_pack_bytes(&m)
 
 

@@ -29,7 +29,7 @@ static float *product(const oxi_kernels *row, const oxi_matrix *m, const float *
 }
 
 /* One matrix, packed once, times several numbers of tokens: every row against generic. */
-static int check(uint32_t type, int n_rows, int n_columns, const int *tokens, size_t n_counts)
+static int check(uint32_t type, const oxi_expander *expander, int n_rows, int n_columns, const int *tokens, size_t n_counts)
 {
     oxi_error err;
     oxi_matrix m;
@@ -41,7 +41,7 @@ static int check(uint32_t type, int n_rows, int n_columns, const int *tokens, si
     for (size_t i = 0; i < n; i++) weights[i] = random_float();
     for (int i = 0; i < most * n_columns; i++) x[i] = i % 7 ? random_float() : 1.0f;
     oxi_quantizer *quantizer = NULL;
-    const bool failed = oxi_pack_plan(&m, type, n_rows, n_columns, &err) || oxi_quantizer_open(&quantizer, type, &err)
+    const bool failed = oxi_pack_plan(&m, type, expander, n_rows, n_columns, &err) || oxi_quantizer_open(&quantizer, type, &err)
         || oxi_quantizer_rows(quantizer, weights, (uint64_t)n_rows, (uint64_t)n_columns, NULL, file, &err);
     oxi_quantizer_close(&quantizer);
     if (failed) {
@@ -92,8 +92,11 @@ int main(void)
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
         const int block = (int)oxi_type_describe(types[t])->block;
         const int n_columns = block == 1 ? 301 : block == 256 ? 512 : 256 + 3 * block;
-        if (check(types[t], types[t] == OXI_TYPE_IQ2_XXS ? 5 : 38, n_columns, tokens, n_counts)) return 1;
+        if (check(types[t], NULL, types[t] == OXI_TYPE_IQ2_XXS ? 5 : 38, n_columns, tokens, n_counts)) return 1;
     }
+    static const uint32_t books[] = {OXI_TYPE_IQ2_XXS, OXI_TYPE_IQ2_XS, OXI_TYPE_IQ3_S};
+    for (size_t b = 0; b < sizeof books / sizeof *books; b++)
+        if (check(books[b], &oxi_expander_plain, 5, 256, tokens, n_counts)) return 1;
     for (const char *const *name = oxi_kernels_available(); *name; name++) printf("%s ok\n", *name);
     return 0;
 }

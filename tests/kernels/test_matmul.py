@@ -19,11 +19,13 @@ BLOCK_TYPES = {
     **{"IQ4_NL": None, "IQ4_XS": 138, "MXFP4": None, "NVFP4": None, "IQ1_S": 106, "IQ1_M": 114, "IQ2_XXS": 106},
     **{"IQ2_XS": 114, "IQ2_S": 114, "IQ3_XXS": 138, "IQ3_S": 138, "TQ1_0": 72, "TQ2_0": 72, "Q1_0": None, "Q2_0": None},
 }
+# The same where entry numbers of codebooks are kept, as rows like it that look them up quickly.
+BOOK_TYPES = {"IQ1_S": 54, "IQ1_M": 58, "IQ2_XXS": 70, "IQ2_XS": 78, "IQ2_S": 82, "IQ3_XXS": 102, "IQ3_S": 110}
 TYPES = [*FLOAT_TYPES, *BLOCK_TYPES]
 # What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
-ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-bf16", "neon-dot", "neon-i8mm"]
+ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-vbmi", "avx512-bf16", "neon-dot", "neon-i8mm"]
 # Of rows that have the others from the row below.
-OWN_KINDS = {"avx512-bf16": ["BF16"], "neon-i8mm": list(BLOCK_TYPES)}
+OWN_KINDS = {"avx512-vbmi": list(BOOK_TYPES), "avx512-bf16": ["BF16"], "neon-i8mm": list(BLOCK_TYPES)}
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40, 65, 67, 70]  # few read packed weights in place, many open them
 COMMON = ["Q4_0", "Q8_0", "Q4_K", *FLOAT_TYPES]  # their kernels are the others' too: these meet every number of tokens
@@ -239,8 +241,25 @@ def test_huge_and_tiny_activations_stay_accurate(kind: str, row: str) -> None:
 def test_packing_takes_about_the_bytes_of_the_file(kind: str) -> None:
     _, block, size = _core.tensor_types()[NUMBERS[kind]]
     per_256 = BLOCK_TYPES.get(kind) or 256 // block * size
+    raw = matrix(kind, 64, 2048)[0]
 
-    assert _core._PackedMatrix(NUMBERS[kind], matrix(kind, 64, 2048)[0], 64, 2048).packed_bytes == 64 * 8 * per_256
+    expanded = _core._PackedMatrix(NUMBERS[kind], raw, 64, 2048, books=False)
+    kept = _core._PackedMatrix(NUMBERS[kind], raw, 64, 2048, books=True)
+
+    assert expanded.packed_bytes == 64 * 8 * per_256
+    assert kept.packed_bytes == 64 * 8 * BOOK_TYPES.get(kind, per_256)
+
+
+@pytest.mark.parametrize("kind", BOOK_TYPES)
+def test_keeping_entry_numbers_changes_no_bit(kind: str, row: str) -> None:
+    n_rows, n_cols = 70, 768
+    raw, _ = matrix(kind, n_rows, n_cols)
+    for n_tokens in (1, 3, 5, 9, 70):
+        x = np.random.default_rng(n_tokens).standard_normal((n_tokens, n_cols)).astype(np.float32)
+
+        kept, expanded = (_core._matmul(NUMBERS[kind], raw, n_rows, n_cols, x, row, books) for books in (True, False))
+
+        np.testing.assert_array_equal(kept, expanded)
 
 
 @pytest.mark.parametrize("kind", list(BLOCK_TYPES))
