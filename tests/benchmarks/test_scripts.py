@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from oxillama.core import _core
 from tests.support.cli import ROOT, environment
 from tests.support.shared import shared
 
@@ -37,6 +38,17 @@ def test_decode_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     assert [row["model"] for row in made["rows"]] == ["tiny Q4_0", "tiny Q8_0"]
     assert all(row["decode tok/s"] > 0 and row["llama.cpp"] is None for row in made["rows"])
     assert made["machine"]["threads"] == 1
+
+
+def test_kernels_are_held_against_the_probes() -> None:
+    sizes = ("--cold", "1", "--tokens", "4", "--reps", "1", "--threads", "1", "--types", "F16,IQ2_XXS", "--json")
+
+    made = result(script("kernels.py", *sizes))
+
+    rows = _core.available_isas()[1:]
+    assert [(line["type"], line["row"]) for line in made["rows"]] == [(t, r) for t in ("F16", "IQ2_XXS") for r in rows]
+    assert all(line["GB/s"] > 0 and line["of read"] for line in made["rows"])
+    assert {line["bits"] for line in made["rows"]} <= {16.0, 106 / 32, 70 / 32}
 
 
 def test_batched_measures_our_side_without_a_peer(tmp_path: Path) -> None:
