@@ -2,11 +2,11 @@
 
     python benchmarks/kernels.py --threads 2 --rows avx512-vnni,avx2-vnni
 
-Decode (1 token) is bound by memory: GB/s of packed weights, read from a matrix that no cache holds. Prefill is bound by
-arithmetic: int8 operations per second, two for each weight and token, on a feed-forward matrix of a 1.1B model (float
-formats do floating-point operations and are shown without a share). Beside both stands the share of what a bare loop of the
-same row's instructions reads and multiplies, measured right before. "1 token" and "8 tokens" are in billions of weights per
-second, times tokens: a model of 1.1 billion weights decodes 1/1.1 of that. Figures are medians.
+Decode (1 token) is bound by memory: GB/s of packed weights, read from a matrix that no cache holds. Prefill is bound
+by arithmetic: int8 operations per second, two for each weight and token, on a feed-forward matrix of a 1.1B model
+(float formats do floating-point operations and are shown without a share). Beside both stands the share of what a bare
+loop of the same row's instructions reads and multiplies, measured right before. "1 token" and "8 tokens" are in
+billions of weights per second, times tokens: a model of 1.1 billion weights decodes 1/1.1 of that. Figures are medians.
 
 Codebook types are packed as each row likes them, so their bits per weight differ between rows.
 """
@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=512, help="tokens of prefill (default %(default)s)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--reps", type=int, default=5, help="products of each kind (default %(default)s)")
-    parser.add_argument("--cold", type=int, default=96, metavar="MIB", help="bytes of a cold matrix (default %(default)s)")
+    parser.add_argument("--cold", type=int, default=96, metavar="MIB", help="size of a cold matrix (default %(default)s)")
     report.add_options(parser)
     return parser.parse_args()
 
