@@ -41,7 +41,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=512, help="tokens of prefill (default %(default)s)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--reps", type=int, default=5, help="products of each kind (default %(default)s)")
-    parser.add_argument("--cold", type=int, default=96, metavar="MIB", help="size of a cold matrix (default %(default)s)")
+    parser.add_argument(
+        "--cold", type=int, default=96, metavar="MIB", help="size of a cold matrix (default %(default)s)"
+    )
     report.add_options(parser)
     return parser.parse_args()
 
