@@ -6,6 +6,12 @@ INLINE int direct_tokens(oxi_pack pack)
     return has_parts(pack) || pack == OXI_PACK_Q8_32 ? DIRECT_TOKENS : DIRECT_TOKENS_256;
 }
 
+/* Up to how many tokens weights go from memory to the multiplier. Each pass over them would expand them again. */
+INLINE int64_t direct_limit(oxi_pack pack, const oxi_matrix *m)
+{
+    return with_book(pack, m) ? direct_tokens(pack) : DIRECT_LIMIT;
+}
+
 /* Panels that so many tokens pass together. Parts of two panels would not fit the registers beside many tokens' sums. */
 INLINE int direct_panels_of(oxi_pack pack, int tokens)
 {
@@ -70,10 +76,4 @@ INLINE void direct_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_
             }
         }
     }
-}
-
-/* Up to how many tokens weights go from memory to the multiplier. Each pass over them would expand them again. */
-INLINE int64_t direct_limit(oxi_pack pack, const oxi_matrix *m)
-{
-    return with_book(pack, m) ? direct_tokens(pack) : DIRECT_LIMIT;
 }

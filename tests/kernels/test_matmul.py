@@ -23,7 +23,8 @@ BLOCK_TYPES = {
 BOOK_TYPES = {"IQ1_S": 54, "IQ1_M": 58, "IQ2_XXS": 70, "IQ2_XS": 78, "IQ2_S": 82, "IQ3_XXS": 102, "IQ3_S": 110}
 TYPES = [*FLOAT_TYPES, *BLOCK_TYPES]
 # What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
-ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-vbmi", "avx512-bf16", "neon-dot", "neon-i8mm"]
+ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-vbmi", "avx512-bf16"]
+ROWS += ["neon-dot", "neon-i8mm"]
 # Of rows that have the others from the row below.
 OWN_KINDS = {"avx512-vbmi": list(BOOK_TYPES), "avx512-bf16": ["BF16"], "neon-i8mm": list(BLOCK_TYPES)}
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
