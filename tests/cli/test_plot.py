@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
 from oxillama.cli.bench import curves, numbers, usual
 from oxillama.cli.measure import Point, star
-from oxillama.cli.plot import save, types_figure
+from oxillama.cli.plot import check_plot, save, types_figure
 from oxillama.gguf import GGUFFile
 from tests.support.cli import environment, oxillama
 from tests.support.tiny_models import TinyModel
@@ -49,6 +51,26 @@ def test_a_curve_is_the_results_in_which_one_thing_varies() -> None:
 def test_what_varies_unasked_fits_the_context() -> None:
     assert usual(1500)["depth"] == [0, 512, 1024]
     assert usual(100)["depth"] == [0]
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (lambda: check_plot(Path("no/x.png")), "there is no folder no"),
+        (lambda: numbers("--threads", "1,x", 1, 8), "--threads: '1,x' is no number"),
+        (lambda: numbers("--depth", "-1", 0, 8), "--depth: -1 is not between 0 and 8"),
+        (lambda: numbers("--sequences", "", 1, 8), "--sequences: '' is no number"),
+    ],
+    ids=["folder", "no number", "out of range", "empty"],
+)
+def test_a_value_that_cannot_be_is_a_usage_error(
+    check: Callable[[], object], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        check()
+
+    assert ended.value.exit_code == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "made"), [(None, None), ("4", [4]), ("1, 2,1", [1, 2])])
@@ -108,10 +130,6 @@ def test_a_png_is_one(model: Path, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["info", "--plot", "x.jpg"], b"x.jpg: the name must end in .png or .svg"),
-        (["bench", "--plot", "no/x.png"], b"there is no folder no"),
-        (["bench", "--threads", "1,x"], b"--threads: '1,x' is no number"),
-        (["bench", "--depth", "-1"], b"--depth: -1 is not between"),
-        (["bench", "--sequences", ""], b"--sequences: '' is no number"),
         (["bench", "--plot", "x.png", "--threads", "1", "--sequences", "1", "--depth", "0"], b"nothing varies"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

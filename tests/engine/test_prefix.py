@@ -129,7 +129,7 @@ def test_kept_pages_are_free_for_whoever_needs_them() -> None:
     assert not bench.errors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     prompts=st.lists(
         st.tuples(st.sampled_from([0, 3, 9, 20]), st.integers(60, 62), st.integers(1, 12), st.integers(0, 4)),

@@ -64,16 +64,9 @@ def test_an_interrupt_from_elsewhere_leaves_the_prompt_and_a_sane_terminal(state
         assert termios.tcgetattr(terminal._fd)[3] & termios.ICANON
 
 
-def test_ctrl_c_clears_what_is_typed_before_it_leaves(state: Path) -> None:
+def test_a_message_may_have_several_lines_and_ctrl_c_clears_one_that_is_typed(state: Path) -> None:
     with chatting(state) as terminal:
-        terminal.type(b"never sent" + CTRL_C + b"sent" + ENTER)
-
-        terminal.expect(b"1 messages, the last: sent")
-
-
-def test_a_message_may_have_several_lines(state: Path) -> None:
-    with chatting(state) as terminal:
-        terminal.type(b"one" + ALT_ENTER + b"two" + ENTER)
+        terminal.type(b"never sent" + CTRL_C + b"one" + ALT_ENTER + b"two" + ENTER)
         assert b"the last: one\ntwo" in terminal.expect(b"messages, the last: one\ntwo")
         terminal.expect(b"> ")
         terminal.type(b'"""three' + ENTER + b'four"""' + ENTER)
@@ -81,14 +74,15 @@ def test_a_message_may_have_several_lines(state: Path) -> None:
         terminal.expect(b"2 messages, the last: three\nfour")
 
 
-def test_escape_sequences_of_the_model_do_not_reach_the_terminal(state: Path) -> None:
-    with chatting(state) as terminal:
+def test_escape_sequences_of_the_model_do_not_reach_the_terminal_and_no_history_leaves_no_file(state: Path) -> None:
+    with chatting(state, "--no-history") as terminal:
         terminal.type(b"escape" + ENTER)
         terminal.expect("red�5mover".encode())
 
         assert b"\x1b]0;owned" not in terminal.seen
         assert b"\x1b[31mred" not in terminal.seen
         assert "␛]0;owned␇␛[31mred".encode() in terminal.seen
+    assert not state.exists()
 
 
 def test_what_was_typed_is_remembered_for_its_owner_alone(state: Path) -> None:
@@ -102,14 +96,6 @@ def test_what_was_typed_is_remembered_for_its_owner_alone(state: Path) -> None:
     with chatting(state) as terminal:
         terminal.type(UP + ENTER)
         terminal.expect(b"1 messages, the last: remember me")
-
-
-def test_no_history_leaves_nothing_on_disk(state: Path) -> None:
-    with chatting(state, "--no-history") as terminal:
-        terminal.type(b"forget me" + ENTER)
-        terminal.expect(b"the last: forget me")
-
-    assert not state.exists()
 
 
 def test_a_state_folder_that_cannot_be_written_is_told_and_the_chat_goes_on(state: Path) -> None:
