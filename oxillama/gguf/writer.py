@@ -14,8 +14,11 @@ The file appears under its name when the block ends without an error; before tha
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 
 _TYPES = {name: (number, block, size) for number, (name, block, size) in tensor_types().items()}
 _VERSION = 3
+ORPHAN_S = 60.0
+"""Seconds without a write after which a temporary file that nobody has locked counts as left behind."""
 
 
 @dataclass(slots=True)
@@ -275,8 +280,28 @@ class GGUFWriter:
 
 def _create_beside(path: Path) -> tuple[Path, FileIO]:
     """A new file in the same directory, so that it can be renamed; its name hides it from patterns like *.gguf."""
+    _remove_orphans(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    return temporary, open(temporary, "xb", buffering=0)
+    return temporary, _locked(open(temporary, "xb", buffering=0))
+
+
+def _locked(stream: FileIO) -> FileIO:
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return stream
+
+
+def _remove_orphans(path: Path) -> None:
+    """Remove what writers of the same file left behind when they were killed: a living one holds a lock on its own."""
+    left = re.compile(re.escape(f".{path.name}.") + r"\d+-[0-9a-f]{8}\.tmp")
+    for name in os.listdir(path.parent):
+        orphan = path.with_name(name)
+        with contextlib.suppress(OSError):  # locked, gone already, or not ours
+            # One just made may not be locked yet.
+            if left.fullmatch(name) and time.time() - orphan.stat().st_mtime > ORPHAN_S:
+                with orphan.open("rb") as stream:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    orphan.unlink()
 
 
 def _stream(shard: _Shard) -> FileIO:

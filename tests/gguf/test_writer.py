@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -275,6 +276,24 @@ def test_an_error_in_the_block_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), writer:
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    orphan, other = tmp_path / ".x.gguf.1-0123abcd.tmp", tmp_path / ".xx.gguf.1-0123abcd.tmp"
+    with GGUFWriter(tmp_path / "x.gguf") as living, GGUFWriter(tmp_path / "x.gguf") as writer:
+        for each in (living, writer):
+            each.add_tensor_info("a", "F32", (2,))
+        living.write_tensor("a", bytes(8))
+        held = {p.name for p in tmp_path.iterdir()}
+        orphan.touch()
+        other.touch()
+        for file in tmp_path.iterdir():
+            os.utime(file, (1, 1))
+
+        writer.write_tensor("a", bytes(8))
+
+        assert held | {other.name} < {p.name for p in tmp_path.iterdir()}
+        assert not orphan.exists()
 
 
 @pytest.mark.parametrize("alignment", [0, 4, 33, 2**21])
