@@ -30,7 +30,10 @@ def emit(args: argparse.Namespace, rows: list[dict[str, Any]], **facts: Any) -> 
     else:
         print(_heading(facts), "", table(rows), sep="\n")
     if args.update:
-        command = f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}"
+        told = list(sys.argv[1:])
+        if "--models" in told:  # where this machine keeps its models is nobody's business
+            del told[told.index("--models") : told.index("--models") + 2]
+        command = f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(told)}"
         replace_section(PAGE, args.update, f"`{command}`\n\n{_heading(facts)}\n\n{table(rows)}")
 
 
