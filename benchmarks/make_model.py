@@ -122,8 +122,8 @@ def weight_bytes_per_token(path: Path) -> int:
 
 
 def weights_per_token(path: Path) -> int:
-    """Weights that prefill multiplies for each token: all matrices but the embedding table and the output, which only the
-    last token needs."""
+    """Weights that prefill multiplies for each token: all matrices but the embedding table and the output, which only
+    the last token needs."""
     tensors = GGUFFile(path).tensors
     matrices = {name: t for name, t in tensors.items() if len(t.shape) > 1}
     return sum(prod(t.shape) for name, t in matrices.items() if name not in ("token_embd.weight", "output.weight"))
