@@ -129,6 +129,21 @@ def test_the_key_is_asked_for_checked_and_kept_for_the_tab_only(open_chat: Any) 
     chat.visit().get_by_role("heading", name="This server asks for a key").wait_for()
 
 
+def test_who_gives_no_key_is_told_what_that_means_and_can_give_it_later(open_chat: Any) -> None:
+    chat = open_chat(settings={"api_keys": (KEY,)})
+    chat.expected = "status of 401"
+    page = chat.visit()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Without a key this server answers nothing.").wait_for()
+
+    page.get_by_role("button", name="Give a key").click()
+    page.get_by_label("API key", exact=True).fill(KEY)
+    page.keyboard.press("Enter")
+
+    page.locator("#model:enabled").wait_for()
+    assert page.locator("#notice").is_hidden()
+
+
 def test_the_key_is_remembered_if_that_is_asked_for(open_chat: Any) -> None:
     chat = open_chat(settings={"api_keys": (KEY,)})
     chat.expected = "status of 401"

@@ -220,6 +220,7 @@ async function explain(answered, error) {
 
 async function withKey(reason, then) {
   if (await askForKey(reason, loadModels)) then();
+  else if (!haveModels()) notice("Without a key this server answers nothing.", { action: ["Give a key", () => withKey("", then)] });
 }
 
 // --- changing what was said ---
