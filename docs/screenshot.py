@@ -26,6 +26,10 @@ def take(url: str, out: Path, theme: str, questions: list[str]) -> None:
         page = browser.new_page(color_scheme=theme, viewport={"width": 1100, "height": 720}, device_scale_factor=1.3)
         page.goto(url)
         page.locator("#model:enabled").wait_for()
+        page.get_by_role("button", name="Settings").click()
+        page.get_by_label("Temperature", exact=True).fill("0")  # so that the picture is the same each time
+        page.get_by_label("Longest answer", exact=True).fill("120")
+        page.get_by_role("button", name="Done").click()
         for count, question in enumerate(questions, 1):
             page.locator("#prompt").fill(question)
             page.keyboard.press("Enter")

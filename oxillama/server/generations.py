@@ -96,6 +96,25 @@ async def _pump(index: int, stream: GenerationStream, send: trio.MemorySendChann
             await send.send((index, error))
 
 
+def timings_object(stream: GenerationStream) -> dict[str, float | int | None]:
+    """How long a generation took, under the names that llama.cpp's server uses; `queue_ms` is ours.
+
+    The first token comes with the prompt, so a speed of decoding needs a second one.
+    """
+    usage, timings = stream.usage, stream.timings
+    read, decoded = usage.prompt_tokens - usage.cached_tokens, usage.completion_tokens - 1
+    return {
+        "cache_n": usage.cached_tokens,
+        "prompt_n": read,
+        "predicted_n": usage.completion_tokens,
+        "queue_ms": round(timings.queue_s * 1000, 3),
+        "prompt_ms": round(timings.prefill_s * 1000, 3),
+        "predicted_ms": round(timings.decode_s * 1000, 3),
+        "prompt_per_second": round(read / timings.prefill_s, 3) if timings.prefill_s > 0 else None,
+        "predicted_per_second": round(decoded / timings.decode_s, 3) if decoded > 0 and timings.decode_s > 0 else None,
+    }
+
+
 def usage_object(prompts: Sequence[GenerationStream], generations: Sequence[GenerationStream]) -> dict[str, object]:
     """The `usage` of an answer: each prompt counts once (one stream of it is in `prompts`), every generated token."""
     prompt_tokens = sum(s.usage.prompt_tokens for s in prompts)

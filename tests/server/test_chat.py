@@ -56,6 +56,26 @@ async def test_a_plain_answer_has_every_field_of_the_wire(client: ASGIClient, en
     assert engine.open == 0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_timings_tell_the_speed_of_reading_and_of_writing(
+    make_app: Callable[..., Application], engine: FakeEngine, autojump_clock: trio.testing.MockClock, stream: bool
+) -> None:
+    engine.prefill_s, engine.delay_s = 0.4, 0.1
+    options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    response = await chat(ASGIClient(make_app()), **options)
+    timings = (events(response)[-2] if stream else response.json())["timings"]
+    prompt = len(engine.requests[0].prompt_ids)
+    assert (timings["cache_n"], timings["prompt_n"], timings["predicted_n"]) == (0, prompt, 14)
+    assert timings["predicted_per_second"] == pytest.approx(10)
+    assert timings["predicted_ms"] == pytest.approx(1300)
+    assert timings["prompt_per_second"] == pytest.approx(prompt / 0.5)
+
+
+async def test_one_token_has_no_speed(client: ASGIClient) -> None:
+    timings = (await chat(client, max_tokens=1)).json()["timings"]
+    assert timings["predicted_per_second"] is None
+
+
 async def test_the_prompt_is_the_rendered_template_with_one_beginning_token(
     client: ASGIClient, engine: FakeEngine
 ) -> None:

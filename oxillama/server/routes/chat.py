@@ -19,6 +19,7 @@ from oxillama.server.generations import (
     nth_seed,
     open_generations,
     text_logprobs,
+    timings_object,
     usage_object,
 )
 from oxillama.server.responses import json_response, new_id, now
@@ -103,7 +104,10 @@ class ChatAnswer:
             for index, one in enumerate(await collect(generations, engine.tokenizer.eog_ids))
         ]
         usage = usage_object(generations.streams[:1], generations.streams)
-        return self._object("chat.completion", choices) | {"usage": usage}
+        return self._object("chat.completion", choices) | {
+            "usage": usage,
+            "timings": timings_object(generations.streams[0]),
+        }
 
     async def chunks(
         self, generations: Generations, engine: EngineLike, ping_interval: float
@@ -121,7 +125,8 @@ class ChatAnswer:
             yield data
         if self.wire.include_usage:
             usage = usage_object(generations.streams[:1], generations.streams)
-            yield sse.event(self._object("chat.completion.chunk", []) | {"usage": usage})
+            cost = {"usage": usage, "timings": timings_object(generations.streams[0])}
+            yield sse.event(self._object("chat.completion.chunk", []) | cost)
         yield sse.DONE
 
     def _text_chunk(self, index: int, event: TokenEvent, eog_ids: frozenset[int]) -> bytes:

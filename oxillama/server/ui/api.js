@@ -23,7 +23,7 @@ export async function models() {
   return (await response.json()).data;
 }
 
-/** The pieces of one answer. @yields {{text: string, reason?: string, usage?: object}} */
+/** The pieces of one answer. @yields {{text: string, reason?: string, usage?: object, timings?: object}} */
 export async function* chat(body, signal) {
   const sent = { ...body, stream: true, stream_options: { include_usage: true } };
   const response = await call("v1/chat/completions", {
@@ -40,7 +40,8 @@ export async function* chat(body, signal) {
       const event = JSON.parse(data);
       if (event.error) throw problem(response.status, event.error, response.headers);
       const choice = event.choices?.[0];
-      yield { text: choice?.delta?.content ?? "", reason: choice?.finish_reason, usage: event.usage };
+      const { usage, timings } = event;
+      yield { text: choice?.delta?.content ?? "", reason: choice?.finish_reason, usage, timings };
     }
   } catch (error) {
     if (signal.aborted || error instanceof ApiError) throw error;

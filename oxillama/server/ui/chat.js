@@ -12,7 +12,10 @@ const ATTEMPTS = 4; // on a server that is busy or loading
 const LONGEST_TITLE = 60; // characters
 
 // crypto.randomUUID is only there over TLS and on this machine.
-const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
+function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 export function newConversation() {
   return { id: newId(), rev: 0, title: "", created: Date.now(), updated: Date.now(), messages: [] };
@@ -62,8 +65,8 @@ function titleOf(text) {
 /**
  * Have the last user message answered, beside the answers it has already.
  *
- * `on.begin()` once the answer has its place, `on.text()` after every piece of it, `on.wait(error, seconds)` before each
- * new attempt on a busy server. Throws ApiError, with what had come of the answer kept, and StaleError when the
+ * `on.begin()` once the answer has its place, `on.text()` after every piece of it, `on.wait(error, seconds)` before
+ * each new attempt on a busy server. Throws ApiError, with what had come of the answer kept, and StaleError when the
  * conversation was changed elsewhere.
  */
 export async function answer(conversation, model, on) {
@@ -111,28 +114,25 @@ function dropVariant(conversation, message, variant) {
 async function read(body, signal, variant, onText) {
   const began = performance.now();
   let first = null;
-  let last = began;
-  for await (const { text, reason, usage } of chat(body, signal)) {
+  for await (const { text, reason, usage, timings } of chat(body, signal)) {
     if (text) {
-      last = performance.now();
-      first ??= last;
+      first ??= performance.now();
       variant.text += text;
       onText();
     }
     variant.reason = reason ?? variant.reason;
-    if (usage) variant.stats = statistics(usage, { began, first: first ?? last, last });
+    if (usage) variant.stats = statistics(usage, timings, (first ?? performance.now()) - began);
   }
 }
 
-/** What an answer cost: tokens as the server counted them, times as they were seen from here. */
-function statistics(usage, { began, first, last }) {
-  const tokens = usage.completion_tokens;
+/** What an answer cost: speed as the server measured it (pieces arrive in bursts), waiting as it was felt here. */
+function statistics(usage, timings, firstMs) {
   return {
-    tokens,
+    tokens: usage.completion_tokens,
     prompt: usage.prompt_tokens,
     cached: usage.prompt_tokens_details?.cached_tokens ?? 0,
-    perSecond: tokens > 1 && last > first ? ((tokens - 1) * 1000) / (last - first) : null,
-    firstMs: first - began,
+    perSecond: timings?.predicted_per_second ?? null,
+    firstMs,
   };
 }
 
@@ -204,10 +204,13 @@ export async function settle(id) {
   return conversation;
 }
 
+const spoken = ({ model, text }) => [model, text];
+
 /** The conversation as Markdown. */
 export function asMarkdown(conversation) {
-  const parts = conversation.messages.map((message) =>
-    message.role === "user" ? `**You**\n\n${message.text}` : `**${shownVariant(message).model}**\n\n${shownVariant(message).text}`,
-  );
+  const parts = conversation.messages.map((message) => {
+    const [who, text] = message.role === "user" ? ["You", message.text] : spoken(shownVariant(message));
+    return `**${who}**\n\n${text}`;
+  });
   return `# ${conversation.title}\n\n${parts.join("\n\n---\n\n")}\n`;
 }

@@ -24,7 +24,8 @@ function show(problem) {
 function take() {
   const values = Object.fromEntries(FIELDS.map((name) => [name, input(name).value]));
   for (const name of Object.keys(LIMITS)) {
-    const wrong = input(name).validity.badInput ? `${LIMITS[name].name} is a number, or empty.` : problemWith(name, values[name]);
+    const noNumber = input(name).validity.badInput ? `${LIMITS[name].name} is a number, or empty.` : "";
+    const wrong = noNumber || problemWith(name, values[name]);
     input(name).setAttribute("aria-invalid", String(Boolean(wrong)));
     if (!wrong) continue;
     show(wrong);

@@ -27,7 +27,7 @@ function operationView(api, operation) {
   const made = el("details", { className: "operation", id: operation.operationId }, head);
   made.dataset.text = `${method} ${path} ${summary}`.toLowerCase();
   // The details are made when they are first looked at: all schemas together are thousands of elements.
-  made.addEventListener("toggle", () => made.children.length > 1 || made.append(details(api, operation)), { once: true });
+  made.addEventListener("toggle", () => made.append(details(api, operation)), { once: true });
   return made;
 }
 
@@ -81,7 +81,8 @@ function fields(api, schema, depth = 0) {
     const item = field(name, typeOf(value), required.includes(name), value.description, opens ? el("div") : null);
     if (opens) {
       const details = item.firstElementChild;
-      details.addEventListener("toggle", () => details.lastElementChild.append(fields(api, value, depth + 1)), { once: true });
+      const fill = () => details.lastElementChild.append(fields(api, value, depth + 1));
+      details.addEventListener("toggle", fill, { once: true });
     }
     list.append(item);
   }

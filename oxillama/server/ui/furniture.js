@@ -12,7 +12,8 @@ const EXAMPLES = [
 /** Offer the examples; `take(text)` when one is chosen. */
 export function startExamples(take) {
   for (const [title, text] of EXAMPLES) {
-    const button = el("button", { type: "button", onclick: () => take(text) }, el("b", {}, title), el("span", {}, text));
+    const button = el("button", { type: "button", onclick: () => take(text) });
+    button.append(el("b", {}, title), el("span", {}, text));
     byId("examples").append(el("li", {}, button));
   }
 }

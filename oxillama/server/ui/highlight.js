@@ -1,26 +1,34 @@
 // A little colour for code: comments, strings, numbers, and the words most languages reserve. Not a parser.
 
-const HASH = new Set(["bash", "sh", "shell", "zsh", "console", "python", "py", "toml", "yaml", "yml", "ruby", "r", "make", "dockerfile", "ini"]);
-const DASH = new Set(["sql", "lua", "haskell"]);
-const PLAIN = new Set(["", "text", "txt", "plain", "markdown", "md", "csv", "html", "xml", "diff"]);
+const words = (text) => new Set(text.split(" "));
+
+// Languages by how their comments begin; all others are taken to have // and /* */.
+const HASH = words("bash sh shell zsh console python py toml yaml yml ruby r make dockerfile ini");
+const DASH = words("sql lua haskell");
+const PLAIN = new Set(["", ...words("text txt plain markdown md csv html xml diff")]);
 const LONGEST = 20_000; // characters; more stays plain
 
-const WORDS =
-  "abstract and as async await break case catch class const continue def default del do elif else enum except export " +
-  "extends false finally fn for from func function global if impl import in int interface is lambda let loop match mod " +
-  "module mut new nil none None not null or package pass private public pub raise return self static struct switch this " +
-  "throw trait true True False try type union use using var void while with yield select insert update where join";
-const RESERVED = new Set(WORDS.split(" "));
+const RESERVED = words(
+  "abstract and as async await break case catch class const continue def default del do elif else enum except " +
+    "export extends false finally fn for from func function global if impl import in int interface is lambda let " +
+    "loop match mod module mut new nil none None not null or package pass private public pub raise return self " +
+    "static struct switch this throw trait true True False try type union use using var void while with yield " +
+    "select insert update where join",
+);
+
+const COMMENTS = { hash: "#[^\\n]*", dash: "--[^\\n]*", slash: "\\/\\/[^\\n]*|\\/\\*[^]*?(?:\\*\\/|$)" };
+// Each may lack its end: code is coloured while it is written.
+const STRINGS = [
+  '"""[^]*?(?:"""|$)',
+  "`(?:[^`\\\\]|\\\\[^])*`?",
+  '"(?:[^"\\\\\\n]|\\\\[^])*"?',
+  "'(?:[^'\\\\\\n]|\\\\[^])*'?",
+].join("|");
+const NUMBER = "\\b(?:0x[\\da-fA-F]+|\\d[\\d_]*(?:\\.\\d+)?(?:[eE][+-]?\\d+)?)\\b";
 
 function pattern(language) {
-  const comment = HASH.has(language) ? "#[^\\n]*" : DASH.has(language) ? "--[^\\n]*" : "\\/\\/[^\\n]*|\\/\\*[^]*?(?:\\*\\/|$)";
-  return new RegExp(
-    `(?<comment>${comment})` +
-      "|(?<string>\"\"\"[^]*?(?:\"\"\"|$)|`(?:[^`\\\\]|\\\\[^])*`?|\"(?:[^\"\\\\\\n]|\\\\[^])*\"?|'(?:[^'\\\\\\n]|\\\\[^])*'?)" +
-      "|(?<number>\\b(?:0x[\\da-fA-F]+|\\d[\\d_]*(?:\\.\\d+)?(?:[eE][+-]?\\d+)?)\\b)" +
-      "|(?<word>[A-Za-z_]\\w*)",
-    "g",
-  );
+  const comment = COMMENTS[HASH.has(language) ? "hash" : DASH.has(language) ? "dash" : "slash"];
+  return new RegExp(`(?<comment>${comment})|(?<string>${STRINGS})|(?<number>${NUMBER})|(?<word>[A-Za-z_]\\w*)`, "g");
 }
 
 /** The code as text nodes and spans. */

@@ -220,7 +220,10 @@ async function explain(answered, error) {
 
 async function withKey(reason, then) {
   if (await askForKey(reason, loadModels)) then();
-  else if (!haveModels()) notice("Without a key this server answers nothing.", { action: ["Give a key", () => withKey("", then)] });
+  else if (!haveModels()) {
+    const action = ["Give a key", () => withKey("", then)];
+    notice("Without a key this server answers nothing.", { action });
+  }
 }
 
 // --- changing what was said ---
@@ -286,7 +289,9 @@ async function start() {
   const last = remembered();
   if (last && (await store.get(last))) await openConversation(last);
   await showConversations();
-  if (!(await store.lasts())) notice("This browser keeps nothing for this page: conversations end with it.", { calm: true });
+  if (!(await store.lasts())) {
+    notice("This browser keeps nothing for this page: conversations end with it.", { calm: true });
+  }
   await awaitModels().catch(() => withKey("", showState));
   showState();
 }

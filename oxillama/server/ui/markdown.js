@@ -30,7 +30,8 @@ const marked = new Marked({
 
 const purifier = DOMPurify(window);
 purifier.addHook("uponSanitizeAttribute", (node, data) => {
-  if (data.attrName === "class") data.keepAttr = node.nodeName === "CODE" && /^language-[\w+#.-]*$/.test(data.attrValue);
+  if (data.attrName !== "class") return;
+  data.keepAttr = node.nodeName === "CODE" && /^language-[\w+#.-]*$/.test(data.attrValue);
 });
 purifier.addHook("afterSanitizeAttributes", (node) => {
   if (node.nodeName !== "A") return;

@@ -1,6 +1,6 @@
 // One line above the message box that says what is the matter, and a button that helps.
 
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, iconButton } from "./dom.js";
 
 /** `action`: [label, function]; `calm`: no error, just something to know. */
 export function notice(text, { calm = false, action = null } = {}) {
@@ -14,7 +14,7 @@ export function notice(text, { calm = false, action = null } = {}) {
     };
     buttons.push(el("button", { type: "button", onclick }, label));
   }
-  buttons.push(el("button", { type: "button", className: "icon", "aria-label": "Dismiss", onclick: hideNotice }, icon("close")));
+  buttons.push(iconButton("close", "Dismiss", hideNotice));
   box.classList.toggle("calm", calm);
   box.replaceChildren(icon("warn"), el("p", {}, text), ...buttons);
   box.hidden = false;

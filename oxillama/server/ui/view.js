@@ -81,7 +81,9 @@ export class View {
   foot(message, at, isLast) {
     const variant = shownVariant(message);
     const foot = el("footer", {}, copyButton("Copy this answer", () => variant.text, this.actions.announce));
-    if (isLast && !this.actions.busy()) foot.append(iconButton("again", "Answer again", () => this.actions.regenerate()));
+    if (isLast && !this.actions.busy()) {
+      foot.append(iconButton("again", "Answer again", () => this.actions.regenerate()));
+    }
     if (message.variants.length > 1) foot.append(this.variants(message, at));
     foot.append(statistics(variant.stats));
     return foot;
@@ -110,7 +112,7 @@ export class View {
 function endOf(variant) {
   if (variant.state === "stopped") return "Stopped.";
   if (variant.state === "cut") return "This answer is not complete.";
-  if (variant.reason === "length") return "Cut here: the longest answer that the settings, or the model’s context, allow.";
+  if (variant.reason === "length") return "Cut here: the settings, or the model’s context, allow no longer answer.";
   if (!variant.text) return "The model answered with nothing.";
   return "";
 }

@@ -74,6 +74,20 @@ class Usage(Answer):
     completion_tokens_details: CompletionTokensDetails
 
 
+class Timings(Answer):
+    """Of the first choice: tokens taken from the cache, read and written, milliseconds, and tokens per second.
+    Speeds are null where nothing was measured."""
+
+    cache_n: int
+    prompt_n: int
+    predicted_n: int
+    queue_ms: float
+    prompt_ms: float
+    predicted_ms: float
+    prompt_per_second: float | None
+    predicted_per_second: float | None
+
+
 class ReadToken(Answer):
     token: str
     logprob: float
@@ -115,6 +129,7 @@ class ChatCompletion(ChatObject):
     object: Literal["chat.completion"]
     choices: list[ChatChoice]
     usage: Usage
+    timings: Timings
 
 
 class ChatDelta(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -133,11 +148,12 @@ class ChatChunkChoice(Answer):
 
 
 class ChatCompletionChunk(ChatObject):
-    """usage: only with `stream_options.include_usage`, and null but in the last chunk."""
+    """usage: only with `stream_options.include_usage`, and null but in the last chunk, which has the timings too."""
 
     object: Literal["chat.completion.chunk"]
     choices: list[ChatChunkChoice]
     usage: Usage | msgspec.UnsetType | None = msgspec.UNSET
+    timings: Timings | msgspec.UnsetType = msgspec.UNSET
 
 
 class CompletionLogprobs(Answer):
