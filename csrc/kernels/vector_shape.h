@@ -34,11 +34,12 @@ INLINE int bits_of(oxi_pack pack)
 }
 
 /* How many dot4 a 16-bit sum takes when each adds two products: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127, 2 * 2 * 63 * 127 and
- * 2 * 128 * 127 are all below 2^15. */
+ * 2 * 128 * 127 are all below 2^15, and so is 2 * 2 * 43 * 127: the tables of 3-bit codes reach 43. */
 INLINE int dots_per_widen(oxi_pack pack)
 {
     const int bits = bits_of(pack);
-    return bits == 8 ? 1 : bits == 6 ? 2 : bits == 5 ? 4 : 8;
+    if (bits == 8) return oxi_traits[pack].bits == 3 ? 2 : 1;
+    return bits == 6 ? 2 : bits == 5 ? 4 : 8;
 }
 
 /* Rows of one panel that exist. */
