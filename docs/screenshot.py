@@ -17,7 +17,15 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-QUESTIONS = ["How do I set an API key?", "Tell me a little story about a fox and the rain."]
+QUESTIONS = ["How do I set an API key?", "Tell me a little story."]
+
+# The first request starts the process that renders templates; the picture shows the second.
+WARM_UP = """async () => {
+  const model = (await (await fetch("v1/models")).json()).data[0].id;
+  const body = {model, max_tokens: 1, messages: [{role: "user", content: "Hello"}]};
+  await fetch("v1/chat/completions", {method: "POST", body: JSON.stringify(body),
+    headers: {"Content-Type": "application/json"}});
+}"""
 
 
 def take(url: str, out: Path, theme: str, questions: list[str]) -> None:
@@ -25,6 +33,7 @@ def take(url: str, out: Path, theme: str, questions: list[str]) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(color_scheme=theme, viewport={"width": 1100, "height": 720}, device_scale_factor=1.3)
         page.goto(url)
+        page.evaluate(WARM_UP)
         page.locator("#model:enabled").wait_for()
         page.get_by_role("button", name="Settings").click()
         page.get_by_label("Temperature", exact=True).fill("0")  # so that the picture is the same each time

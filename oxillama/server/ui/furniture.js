@@ -4,9 +4,9 @@ import { byId, el, icon } from "./dom.js";
 
 const EXAMPLES = [
   ["Load a model of my own", "How do I load a GGUF file?"],
-  ["Tell me a story", "Tell me a little story about a fox and the rain."],
+  ["Listen to a story", "Tell me a little story."],
   ["Keep strangers out", "How do I set an API key?"],
-  ["Explain something", "What is a token?"],
+  ["Count a little", "Count from one to ten."],
 ];
 
 /** Offer the examples; `take(text)` when one is chosen. */
