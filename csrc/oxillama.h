@@ -407,9 +407,15 @@ oxi_status oxi_program_pack(oxi_program *p, int32_t matrix, oxi_pool *pool, cons
 
 /* -------------------------------------------------------------------------------------------- runners (graph/, kv/) */
 
-typedef enum oxi_cache_type { OXI_CACHE_F32 = 0, OXI_CACHE_F16 = 1 } oxi_cache_type;
+/* I16: integers of 14 bits with a scale for each position and head. Q8_0: of 8 bits, with a scale for 32 values. */
+typedef enum oxi_cache_type { OXI_CACHE_F32 = 0, OXI_CACHE_F16, OXI_CACHE_I16, OXI_CACHE_Q8_0, OXI_CACHE_COUNT } oxi_cache_type;
 
 #define OXI_PAGE_TOKENS 32
+
+/* The 16-bit type that the kernel row in use computes with quicker. */
+oxi_cache_type oxi_cache_quick(void);
+/* Bytes that OXI_PAGE_TOKENS positions of one head take. */
+uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim);
 
 typedef struct oxi_runner_config {
     int32_t n_vocab;

@@ -1,57 +1,9 @@
-/* Keys and values into the pages, and attention over them. Work is cut by (run of queries, key head) and, in decode with
+/* Attention over the pages of the cache. Work is cut by (run of queries, key head) and, in decode with
  * few of those, by blocks of keys. It is handed out, so that late, longer blocks of a prefill do not wait for one thread.
  */
 #include "graph/runner.h"
 
 #include <math.h>
-
-/* One key into its column of a page [2][key_dim][16]. */
-static void store_key(const oxi_vec *vec, oxi_cache_type type, const float *k, int32_t dim, int32_t slot, uint8_t *page,
-                      float *scratch)
-{
-    const size_t at = (size_t)(slot / 16) * (size_t)dim * 16 + (size_t)(slot % 16);
-    if (type == OXI_CACHE_F32) {
-        float *to = (float *)page + at;
-        for (int32_t d = 0; d < dim; d++) to[d * 16] = k[d];
-    } else {
-        uint16_t *half = (uint16_t *)scratch, *to = (uint16_t *)page + at;
-        vec->to_f16(k, dim, half);
-        for (int32_t d = 0; d < dim; d++) to[d * 16] = half[d];
-    }
-}
-
-static void store_value(const oxi_vec *vec, oxi_cache_type type, const float *v, const oxi_cache_layer *l, int32_t slot,
-                        uint8_t *page)
-{
-    const size_t at = (size_t)slot * (size_t)l->value_pad;
-    if (type == OXI_CACHE_F32) vec->affine(v, 1.0f, NULL, NULL, NULL, l->value_dim, (float *)page + at);
-    else vec->to_f16(v, l->value_dim, (uint16_t *)page + at);
-}
-
-void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op)
-{
-    const oxi_runner *r = s->r;
-    const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, op->layer);
-    const oxi_cache_type type = oxi_cache_type_of(r->cache);
-    int64_t from;
-    const int64_t to = oxi_share(s, r->n_tokens, &from);
-    for (int32_t i = 0; i < r->n_runs; i++) {
-        const oxi_run *run = &r->runs[i];
-        const int64_t first = from > run->first ? from : run->first;
-        const int64_t end = to < run->first + run->count ? to : run->first + run->count;
-        for (int64_t t = first; t < end; t++) {
-            const int32_t position = r->positions[t], slot = position % OXI_PAGE_TOKENS;
-            uint8_t *page = oxi_cache_page(r->cache, run->pages[position / OXI_PAGE_TOKENS]);
-            const float *k = oxi_view_row(r, op->k, t), *v = oxi_view_row(r, op->v, t);
-            for (int32_t h = 0; h < l->n_head; h++) {
-                store_key(r->vec, type, k + (int64_t)h * l->key_dim, l->key_dim, slot,
-                          page + l->keys + l->key_bytes * (size_t)h, s->scratch->row);
-                store_value(r->vec, type, v + (int64_t)h * l->value_dim, l, slot,
-                            page + l->values + l->value_bytes * (size_t)h);
-            }
-        }
-    }
-}
 
 static float temperature(const oxi_op_attention *op, int32_t position)
 {

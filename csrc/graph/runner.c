@@ -53,7 +53,7 @@ static sizes measure(const oxi_program *p, int32_t n_batch)
     }
     for (int32_t i = 0; i < p->n_caches; i++) {
         const oxi_cache_shape *c = &p->caches[i];
-        z.row = larger(z.row, (size_t)c->key_dim);
+        z.row = larger(z.row, larger((size_t)c->key_dim, (size_t)c->value_dim));
         z.key_dim = larger(z.key_dim, (size_t)c->key_dim);
         z.key_heads = larger(z.key_heads, (size_t)c->n_head);
         z.attend = larger(z.attend, oxi_attend_scratch(c->key_dim, oxi_pad16(c->value_dim)));
@@ -143,7 +143,7 @@ oxi_status oxi_runner_open(oxi_runner **out, const oxi_program *p, oxi_pool *poo
         return oxi_fail(err, OXI_ERR_ARGUMENT, "n_batch must be between 1 and %d, not %d", MAX_BATCH, config->n_batch);
     if (config->n_vocab < 1 || p->logits.buffer < 0 || p->logits.width != config->n_vocab)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's logits are not those of %d tokens", config->n_vocab);
-    if (config->cache_type != OXI_CACHE_F32 && config->cache_type != OXI_CACHE_F16)
+    if (config->cache_type < 0 || config->cache_type >= OXI_CACHE_COUNT)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "key/value cache type %d is unknown", config->cache_type);
     if (p->n_weights && !p->packed) return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's matrices have not been packed");
     oxi_runner *r = calloc(1, sizeof *r);

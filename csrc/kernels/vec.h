@@ -4,13 +4,13 @@
 #ifndef OXI_VEC_H
 #define OXI_VEC_H
 
-#include "oxillama.h"
+#include "kernels/page.h"
 
 #define OXI_ATTEND_ROWS 64  /* most query rows of one call of attend */
 #define OXI_ATTEND_KEYS 512 /* keys whose scores are softmaxed together; blocks start at multiples of it */
 
 /* Attention of up to OXI_ATTEND_ROWS query rows that share one key head, over the pages of one sequence.
- * A page of keys is [2][key_dim][16], a page of values [32][value_pad]; both in the cache's type. */
+ * page.h draws the pages of keys and values. */
 typedef struct oxi_attend {
     int32_t n_rows, key_dim, value_dim, value_pad;
     const float *q;            /* [n_rows][key_dim], already scaled */
@@ -28,21 +28,24 @@ typedef struct oxi_attend {
     void *scratch; /* oxi_attend_scratch bytes, 64-byte aligned */
 } oxi_attend;
 
-static inline int32_t oxi_pad16(int32_t n) { return (n + 15) / 16 * 16; }
-
 /* Floats of a row's unfinished sums: the largest score, the sum of e^(score - largest), 14 unused, the sum of values. */
 static inline int32_t oxi_attend_part(int32_t value_pad) { return 16 + value_pad; }
 
-/* Bytes of scratch a call needs: scores, sums of one block and of all, pages of keys or values as float32. */
+/* Bytes of scratch a call needs: scores, sums of one block and of all, pages of keys or values as float32 or 16-bit codes;
+ * for the types with codes also those of the queries, and a block's scales of values. */
 static inline size_t oxi_attend_scratch(int32_t key_dim, int32_t value_pad)
 {
     const size_t values = 4 * (size_t)value_pad, widest = (size_t)key_dim > values ? (size_t)key_dim : values;
+    const size_t queries = OXI_ATTEND_ROWS * (size_t)(oxi_pad16(key_dim) / 2 + 1); /* and a scale */
+    const size_t scales = OXI_ATTEND_KEYS * (size_t)(1 + oxi_groups(value_pad, 32));
     return sizeof(float) * (OXI_ATTEND_ROWS * (size_t)(OXI_ATTEND_KEYS + 16)
-                            + OXI_ATTEND_ROWS * 2 * (size_t)oxi_attend_part(value_pad) + OXI_PAGE_TOKENS * widest);
+                            + OXI_ATTEND_ROWS * 2 * (size_t)oxi_attend_part(value_pad) + OXI_PAGE_TOKENS * widest
+                            + queries + scales);
 }
 
 typedef struct oxi_vec {
     const char *name;
+    bool quick_codes; /* pairs of 16-bit integers are multiplied and added by one instruction: i16 is quicker than f16 */
     /* x / sqrt(mean(x^2) + eps) * weight + bias; weight and bias may be NULL, out may be x. */
     void (*rms_norm)(const float *x, const float *weight, const float *bias, int64_t n, float eps, float *out);
     /* (x - mean) / sqrt(variance + eps) * weight + bias. */
@@ -59,15 +62,18 @@ typedef struct oxi_vec {
     void (*softmax)(float *x, int64_t n); /* in place; all -inf gives zeros */
     void (*to_f16)(const float *x, int64_t n, uint16_t *out);
     void (*from_f16)(const uint16_t *x, int64_t n, float *out);
+    /* codes = x / scale, rounded to integers of at most `most`. Returns the scale, which is a half float if `half` is given
+     * and goes there too; NaN, with codes of 0, if x holds a NaN or an infinity. */
+    float (*encode)(const float *x, int64_t n, float most, uint16_t *half, int16_t *codes);
     void (*attend)(const oxi_attend *a);
     /* The result of one row whose blocks of keys were summed by several calls: parts `apart` floats from each other, in
      * the order of their keys; the first is overwritten. sink may be NULL. The same bits as one call over all keys. */
     void (*attend_join)(float *parts, int64_t apart, int32_t n_parts, const float *sink, int32_t value_dim, float *out);
 } oxi_vec;
 
-/* The table that goes with a kernel row's name ("avx512vnni" uses that of "avx512"). */
+/* The table that goes with a kernel row's name ("neon-dot" uses that of "neon"). */
 const oxi_vec *oxi_vec_for(const char *row);
 
-extern const oxi_vec oxi_vec_generic, oxi_vec_avx2, oxi_vec_avx512, oxi_vec_neon;
+extern const oxi_vec oxi_vec_generic, oxi_vec_avx2, oxi_vec_avx2vnni, oxi_vec_avx512, oxi_vec_avx512vnni, oxi_vec_neon;
 
 #endif

@@ -231,6 +231,8 @@ static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *sc
     }
 }
 
+#include "kernels/vec_codes.h"
+
 static void attend(const oxi_attend *a)
 {
     const int64_t stride = oxi_attend_part(a->value_pad);
@@ -238,6 +240,8 @@ static void attend(const oxi_attend *a)
     float *block = scores + OXI_ATTEND_ROWS * SCORES, *sums = block + OXI_ATTEND_ROWS * stride; /* [rows][stride] */
     uint8_t *buffer = (uint8_t *)(sums + OXI_ATTEND_ROWS * stride);
     if (a->parts) sums = a->parts;
+    const bool coded = oxi_cache_coded(a->type);
+    code_work codes = coded ? begin_codes(a, buffer) : (code_work){0};
 
     int32_t lowest = a->positions[0], highest = lowest;
     for (int32_t r = 0; r < a->n_rows; r++) {
@@ -249,7 +253,9 @@ static void attend(const oxi_attend *a)
     const int32_t start = (seen > a->first_key ? seen : a->first_key) / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
     for (int32_t first = start; first < n_keys; first += OXI_ATTEND_KEYS) {
         const int32_t n = n_keys - first < OXI_ATTEND_KEYS ? n_keys - first : OXI_ATTEND_KEYS;
-        attend_keys(a, first, n, scores, buffer, first == start ? sums : block);
+        float *to = first == start ? sums : block;
+        if (coded) attend_codes(a, first, n, &codes, scores, to);
+        else attend_keys(a, first, n, scores, buffer, to);
         for (int32_t r = 0; first > start && r < a->n_rows; r++)
             join(sums + r * stride, block + r * stride, a->value_pad);
     }

@@ -1,6 +1,6 @@
 /* The vector functions of vec.h for the instruction set this translation unit is compiled for. */
 #include "kernels/vec.h"
-#include "kernels/vec_simd.h"
+#include "kernels/vec_pairs.h"
 
 static float sum_squares(const float *x, float shift, int64_t n)
 {
@@ -199,8 +199,15 @@ static void softmax(float *x, int64_t n)
 
 #include "kernels/vec_attend.h"
 
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#define QUICK_CODES true
+#else
+#define QUICK_CODES false
+#endif
+
 const oxi_vec OXI_VEC_NAME = {
     .name = OXI_VEC_ISA,
+    .quick_codes = QUICK_CODES,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
     .glu = glu,
@@ -211,6 +218,7 @@ const oxi_vec OXI_VEC_NAME = {
     .softmax = softmax,
     .to_f16 = to_f16,
     .from_f16 = from_f16,
+    .encode = encode,
     .attend = attend,
     .attend_join = attend_join,
 };

@@ -177,6 +177,29 @@ INLINE vf exp_below(vf x)
 #endif
 }
 
+/* 2^t for t <= 0 to 3 millionths, quicker still: with a polynomial of degree 4. */
+INLINE vf exp2_below(vf t)
+{
+#if defined(__AVX512F__)
+    const vf f = (vf)_mm512_reduce_ps((__m512)t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); /* 0 <= f < 1 */
+    vf p = splat(0.013534168f);
+    p = fma_(p, f, splat(0.05201146f));
+    p = fma_(p, f, splat(0.24144275f));
+    p = fma_(p, f, splat(0.69300383f));
+    p = fma_(p, f, splat(1.0000026f));
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)t); /* takes the integer below t */
+#else
+    const vf round_magic = splat(12582912.0f); /* as in exp_ */
+    const vf inside = max_(splat(-126.0f), t), shifted = inside + round_magic, f = inside - (shifted - round_magic);
+    vf p = splat(0.009570102f);
+    p = fma_(p, f, splat(0.05591786f));
+    p = fma_(p, f, splat(0.24024744f));
+    p = fma_(p, f, splat(0.6931218f));
+    p = fma_(p, f, splat(0.9999993f));
+    return pick(t < splat(-126.0f), (vf){0}, p * (vf)(((vi)shifted << 23) + 0x3f800000));
+#endif
+}
+
 INLINE vf sigmoid_(vf x) { return splat(1.0f) / (splat(1.0f) + exp_(-x)); }
 
 /* IEEE half to float and back (round to nearest, ties to even), without the instruction. */

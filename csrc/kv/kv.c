@@ -1,5 +1,5 @@
 #include "kv/kv.h"
-#include "kernels/vec.h"
+#include "kernels/page.h"
 #include "platform/memory.h"
 
 #include <stdlib.h>
@@ -29,13 +29,12 @@ static int32_t pages_for(int32_t n_tokens) { return (n_tokens + OXI_PAGE_TOKENS 
 
 static oxi_status lay_out(oxi_cache *c, oxi_error *err)
 {
-    const size_t element = c->type == OXI_CACHE_F32 ? 4 : 2;
     size_t at = 0;
     for (int32_t i = 0; i < c->n_layers; i++) {
         oxi_cache_layer *l = &c->layers[i];
         l->value_pad = oxi_pad16(l->value_dim);
-        l->key_bytes = element * OXI_PAGE_TOKENS * (size_t)l->key_dim;
-        l->value_bytes = element * OXI_PAGE_TOKENS * (size_t)l->value_pad;
+        l->key_bytes = oxi_key_bytes(c->type, l->key_dim);
+        l->value_bytes = oxi_value_bytes(c->type, l->value_dim);
         l->keys = at;
         l->values = at + l->key_bytes * (size_t)l->n_head;
         at = l->values + l->value_bytes * (size_t)l->n_head;
@@ -278,3 +277,7 @@ oxi_cache_type oxi_cache_type_of(const oxi_cache *c) { return c->type; }
 const oxi_cache_layer *oxi_cache_layer_of(const oxi_cache *c, int32_t layer) { return &c->layers[layer]; }
 const int32_t *oxi_cache_table(const oxi_cache *c, int32_t seq) { return c->seqs[seq].pages; }
 uint8_t *oxi_cache_page(const oxi_cache *c, int32_t page) { return c->memory + (size_t)page * c->page_bytes; }
+uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim)
+{
+    return oxi_key_bytes(type, key_dim) + oxi_value_bytes(type, value_dim);
+}

@@ -1,8 +1,9 @@
 /* The paged key/value cache: pages, reference counts, copy on write.
  *
  * A page holds OXI_PAGE_TOKENS positions of one sequence for all layers, so that sharing, copying and freeing are one act:
- *     page: [layer 0: keys [head][2][key_dim][16], values [head][32][value_pad]] [layer 1: …]
- * Keys lie so that the same dimension of 16 positions is one load; values so that one position's dimensions are. A
+ *     page: [layer 0: keys [head], values [head]] [layer 1: …]
+ * Keys lie so that the same dimension of 16 positions is one load; values so that one position's dimensions are
+ * (kernels/page.h draws them). A
  * sequence is a list of pages; several sequences may hold the same page, and whoever writes into a shared one gets a copy
  * first. Everything is all or nothing: a call that fails has changed nothing.
  */

@@ -30,6 +30,7 @@ def bench(
         str | None, typer.Option(metavar="N[,N…]", show_default="1", help="Sequences to decode together.")
     ] = None,
     reps: Annotated[int, typer.Option("--reps", "-r", min=1, help="How often; the medians count.")] = 5,
+    kv_type: options.KVType = "auto",
     plot: Plot = None,
     json: options.Json = False,
 ) -> None:
@@ -64,7 +65,9 @@ def bench(
             advance, progress = shown.enter_context(steps_progress("measuring", len(points))), None
         else:
             advance, progress = None, shown.enter_context(load_progress(path))
-        results = measure(path, points, prompt=prompt, new=new, reps=reps, progress=progress, advance=advance)
+        results = measure(
+            path, points, prompt=prompt, new=new, reps=reps, kv_type=kv_type, progress=progress, advance=advance
+        )
     facts = {"model": str(path), "kernels": _core.isa()}
     if plot is not None:
         from oxillama.cli import plot as plots
@@ -116,6 +119,7 @@ def curves(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
 
 def print_one(name: str, kernels: str, result: Mapping[str, Any]) -> None:
     print(f"{name}, {kernels} kernels, {result['threads']} threads, medians of {result['reps']}")
+    print(f"  KV cache         {result['kv_type']:>8}   {result['kv_bytes_per_token'] / 1024:.1f} KiB for a token")
     print(f"  loaded in        {result['load_s']:8.2f} s")
     print(f"  prefill {result['prompt']:<8} {result['prefill_tok_s']:8.1f} tokens/s")
     sequences = result["sequences"]

@@ -22,14 +22,14 @@ Chunks = Annotated[int | None, typer.Option(min=1, show_default="all", help="How
 
 @contextmanager
 def chunks_of(
-    file: Path, model: Path, *, ctx: int, most: int | None, threads: int | None
+    file: Path, model: Path, *, ctx: int, most: int | None, threads: int | None, kv_type: str = "auto"
 ) -> Iterator[tuple[Runner, list[Tokens]]]:
     """The loaded model, closed when the block is left, and the text in chunks of `ctx` tokens, at most so many."""
     from oxillama.quant.chunks import open_for_chunks, read_chunks
 
     text = file.read_bytes().decode("utf-8", "replace")
     with load_progress(model) as progress:
-        loaded, tokenizer = open_for_chunks(model, ctx, threads, progress)
+        loaded, tokenizer = open_for_chunks(model, ctx, threads, progress, kv_type=kv_type)
     try:
         yield loaded.runner, read_chunks(tokenizer, text, ctx, most)
     finally:

@@ -47,6 +47,7 @@ def measure(
     prompt: int,
     new: int,
     reps: int,
+    kv_type: str = "auto",
     progress: Callable[[float], None] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[dict[str, Any]]:
@@ -65,6 +66,7 @@ def measure(
             n_ctx=n_ctx,
             n_seqs=n_seqs,
             kv_pages=n_seqs * -(-n_ctx // PAGE_TOKENS),
+            kv_type=kv_type,
             progress=progress if not results else None,
         )
         load_s = time.perf_counter() - start
@@ -91,6 +93,8 @@ def _measure(runner: Runner, point: Point, prompt: int, new: int, reps: int) -> 
         "depth": depth,
         "sequences": sequences,
         "reps": reps,
+        "kv_type": runner.cache_type,
+        "kv_bytes_per_token": runner.cache_bytes // (runner.n_pages * PAGE_TOKENS),
         "prefill_tok_s": statistics.median(prefills),
         "decode_tok_s": statistics.median(decodes),
         "prefill_runs": prefills,

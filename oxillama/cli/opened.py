@@ -12,9 +12,9 @@ from oxillama.engine.engine import Engine
 
 
 @asynccontextmanager
-async def opened(path: Path, *, threads: int | None, ctx_size: int | None) -> AsyncIterator[Engine]:
+async def opened(path: Path, *, threads: int | None, ctx_size: int | None, kv_type: str) -> AsyncIterator[Engine]:
     """An engine for one request at a time; a bar shows how far loading has come, where there is something to see."""
-    config = EngineConfig(n_threads=threads, n_ctx=ctx_size, parallel=1)
+    config = EngineConfig(n_threads=threads, n_ctx=ctx_size, kv_type=kv_type, parallel=1)
     async with AsyncExitStack() as stack:
         with load_progress(path) as progress:
             engine = await stack.enter_async_context(Engine.open(path, config, progress=progress))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,6 +37,10 @@ PresencePenalty = Annotated[float, typer.Option(help="Subtracted once if a token
 Seed = Annotated[int | None, typer.Option("--seed", "-s", help="For a repeatable result.", show_default=False)]
 MaxTokens = Annotated[
     int | None, typer.Option("--max-tokens", "-n", min=0, help="Stop after so many.", show_default="the context")
+]
+KVType = Annotated[
+    Literal["auto", "f32", "f16", "i16", "q8_0"],
+    typer.Option(help="What keys and values are kept as; q8_0 takes half the memory of f16 and i16."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Special = Annotated[

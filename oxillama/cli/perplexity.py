@@ -12,6 +12,7 @@ def perplexity(
     ctx: ChunkSize = 512,
     chunks: Chunks = None,
     threads: options.Threads = None,
+    kv_type: options.KVType = "auto",
     json: options.Json = False,
 ) -> None:
     """Read a text in chunks and score the second half of each: the lower, the better the model predicts it."""
@@ -20,8 +21,9 @@ def perplexity(
     from oxillama.cli.output import print_json
     from oxillama.quant.perplexity import Estimate, measure
 
-    estimate = Estimate()
-    with chunks_of(file, path, ctx=ctx, most=chunks, threads=threads) as (runner, pieces):
+    estimate, used = Estimate(), str(kv_type)
+    with chunks_of(file, path, ctx=ctx, most=chunks, threads=threads, kv_type=kv_type) as (runner, pieces):
+        used = runner.cache_type
         for estimate in measure(runner, pieces):
             if not json:
                 print(f"[{estimate.chunks}/{len(pieces)}] {estimate.perplexity:.4f}", flush=True)
@@ -35,6 +37,7 @@ def perplexity(
                 "tokens": estimate.tokens,
                 "chunks": estimate.chunks,
                 "ctx": ctx,
+                "kv_type": used,
             }
         )
         return

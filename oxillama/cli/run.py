@@ -41,6 +41,7 @@ def run(
     special: options.Special = False,
     threads: options.Threads = None,
     ctx_size: options.CtxSize = None,
+    kv_type: options.KVType = "auto",
     json: options.Json = False,
 ) -> None:
     """Continue a prompt. Standard output gets the generated text and nothing else."""
@@ -75,7 +76,7 @@ def run(
     )
 
     async def main() -> tuple[str, Completion]:
-        async with opened(path, threads=threads, ctx_size=ctx_size) as engine:
+        async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type) as engine:
             prompt_ids = ids if ids is not None else await engine.encode(text, parse_special=special)
             return engine.model_name, await complete(engine, Completion(tuple(prompt_ids)), sampling, write)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,10 @@ def serve(
     ] = None,
     threads: options.Threads = None,
     ctx_size: options.CtxSize = None,
+    kv_type: Annotated[
+        Literal["auto", "f32", "f16", "i16", "q8_0"] | None,
+        typer.Option(help="What keys and values are kept as.", show_default="auto"),
+    ] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.", show_default=False)] = None,
     ui: Annotated[
         bool | None,
@@ -58,6 +62,7 @@ def serve(
         api_keys=api_key or None,
         threads=threads,
         ctx_size=ctx_size,
+        kv_type=kv_type,
         parallel=parallel,
         ui=ui,
     )

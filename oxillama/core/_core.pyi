@@ -123,6 +123,12 @@ CACHE_TYPES: dict[str, int]
 MAX_LINEAR_PARTS: int
 PAGE_TOKENS: int
 
+def quick_cache_type() -> str:
+    """The 16-bit cache type, "f16" or "i16", that the kernel row in use computes with quicker."""
+
+def cache_head_bytes(cache_type: str, key_dim: int, value_dim: int) -> int:
+    """Bytes that PAGE_TOKENS positions of one head of keys and values take."""
+
 def packed_bytes(type: int, n_rows: int, n_cols: int) -> int:
     """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError if it cannot be."""
 
@@ -172,6 +178,7 @@ class Runner:
     page_size: int
     n_pages: int
     cache_bytes: int
+    cache_type: str
 
     # oxillama.models.load_model is the way to get one.
     def __init__(

@@ -20,9 +20,26 @@ GATINGS = {
     "sigmoid": oxi.OXI_GATING_SIGMOID,
     "softmax_chosen": oxi.OXI_GATING_SOFTMAX_CHOSEN,
 }
-CACHE_TYPES = {"f32": oxi.OXI_CACHE_F32, "f16": oxi.OXI_CACHE_F16}
+CACHE_TYPES = {
+    "f32": oxi.OXI_CACHE_F32,
+    "f16": oxi.OXI_CACHE_F16,
+    "i16": oxi.OXI_CACHE_I16,
+    "q8_0": oxi.OXI_CACHE_Q8_0,
+}
 MAX_LINEAR_PARTS = oxi.OXI_LINEAR_PARTS
 PAGE_TOKENS = oxi.OXI_PAGE_TOKENS
+
+
+def quick_cache_type():
+    """The 16-bit cache type, "f16" or "i16", that the kernel row in use computes with quicker."""
+    ensure_kernels()
+    cdef int quick = oxi.oxi_cache_quick()
+    return next(name for name, value in CACHE_TYPES.items() if value == quick)
+
+
+def cache_head_bytes(str cache_type, int32_t key_dim, int32_t value_dim):
+    """Bytes that PAGE_TOKENS positions of one head of keys and values take."""
+    return oxi.oxi_cache_head_bytes(<oxi.oxi_cache_type><int>CACHE_TYPES[cache_type], key_dim, value_dim)
 
 
 def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
@@ -223,6 +240,7 @@ cdef class Runner:
     cdef readonly int page_size
     cdef readonly int n_pages
     cdef readonly object cache_bytes
+    cdef readonly str cache_type
 
     def __cinit__(self, Program program not None, ThreadPool pool not None, *, int n_vocab, int n_embd, int n_batch,
                   int n_ctx, int n_pages, int n_seqs, str cache_type):
@@ -235,6 +253,7 @@ cdef class Runner:
         check(oxi.oxi_runner_open(&self._ptr, program._ptr, pool._ptr, &config, &err), &err)
         self.n_vocab, self.n_embd, self.n_batch, self.n_ctx, self.n_pages = n_vocab, n_embd, n_batch, n_ctx, n_pages
         self.page_size = oxi.OXI_PAGE_TOKENS
+        self.cache_type = cache_type
         self.cache_bytes = oxi.oxi_runner_cache_bytes(self._ptr)
 
     def __dealloc__(self):

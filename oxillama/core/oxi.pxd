@@ -336,8 +336,12 @@ cdef extern from "oxillama.h" nogil:
     ctypedef enum oxi_cache_type:
         OXI_CACHE_F32
         OXI_CACHE_F16
+        OXI_CACHE_I16
+        OXI_CACHE_Q8_0
 
     int OXI_PAGE_TOKENS
+    oxi_cache_type oxi_cache_quick()
+    uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim)
 
     ctypedef struct oxi_runner_config:
         int32_t n_vocab

@@ -15,9 +15,9 @@ class EngineConfig:
     the model was trained for, at most DEFAULT_N_CTX. parallel: requests that run at once. n_batch: most tokens in a
     step. n_prefill_shared: most prompt tokens in a step while other requests decode, who wait for all of them.
     kv_pages: KV cache pages in all; None: enough for FULL_CONTEXTS requests of n_ctx tokens (or `parallel`, if that is
-    less), which however many share, since few requests fill their context. kv_type: "auto", "f32" or
-    "f16". max_waiting: requests that may wait beyond those that run. max_generation_s: seconds after which a
-    generation ends with GenerationError, waiting included. model_name: None: from the file.
+    less), which however many share, since few requests fill their context. kv_type: "auto", "f32", "f16", "i16" or
+    "q8_0", as for load_model. max_waiting: requests that may wait beyond those that run. max_generation_s: seconds
+    after which a generation ends with GenerationError, waiting included. model_name: None: from the file.
 
     Raises InvalidParameterError, with `param` naming the field.
     """

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oxillama.core._core import CACHE_TYPES
 from oxillama.models.builder import Builder
 from oxillama.models.hparams import HParams, read_architecture
 from oxillama.models.registry import find_architecture
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
-    """A summary for people and machines. Sizes are in bytes; `tensor_types` counts tensors by type."""
+    """A summary for people and machines. Sizes are in bytes; `tensor_types` counts tensors by type,
+    `kv_bytes_per_token` is what a token of context takes in a key/value cache of each type."""
 
     architecture: str
     name: str | None
@@ -33,6 +35,7 @@ class ModelDescription:
     head_dim: int
     experts: int
     experts_used: int
+    kv_bytes_per_token: dict[str, int]
     rope_base: float
     rope_scaling: str
     rope_factor: float
@@ -91,6 +94,7 @@ def describe_model(gguf: GGUFFile) -> ModelDescription:
         head_dim=hp.head_dim_k,
         experts=hp.n_expert,
         experts_used=hp.n_expert_used,
+        kv_bytes_per_token={name: hp.cache_bytes_per_token(name) for name in CACHE_TYPES},
         rope_base=hp.rope.base,
         rope_scaling=hp.rope.kind,
         rope_factor=hp.rope.factor,

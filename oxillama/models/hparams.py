@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oxillama.core._core import PAGE_TOKENS, cache_head_bytes
 from oxillama.errors import ModelFormatError, ModelUnsupportedError
 from oxillama.models.rope import SCALINGS, RopeScaling
 
@@ -40,6 +41,10 @@ class HParams:
     norm_eps: float
     n_expert: int = 0
     n_expert_used: int = 0
+
+    def cache_bytes_per_token(self, cache_type: str) -> int:
+        """Bytes of key/value cache that one token takes in all layers."""
+        return cache_head_bytes(cache_type, self.head_dim_k, self.head_dim_v) * sum(self.n_head_kv) // PAGE_TOKENS
 
 
 class Keys:

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 
-from oxillama.core._core import CACHE_TYPES, PAGE_TOKENS, Program, Runner, ThreadPool
+from oxillama.core._core import (
+    CACHE_TYPES,
+    PAGE_TOKENS,
+    Program,
+    Runner,
+    ThreadPool,
+    quick_cache_type,
+)
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile
 from oxillama.models.description import build_graph, weights_are_f32
@@ -47,8 +54,10 @@ def load_model(
 
     n_threads: None for one per processor this process may use. n_ctx: most tokens in a sequence; None for the model's
     own context, as far as memory reasonably allows. kv_pages: pages of 32 tokens, all sequences together; None for one
-    sequence of n_ctx. n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: "f32", "f16" or "auto"
-    (f32 for a model with F32 weights, else f16). progress: called with the share of the weights that is ready, 0 to 1.
+    sequence of n_ctx. n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: what keys and values
+    are kept as: "f32", "f16", "i16" (14-bit integers with a scale per position and head: as exact as f16), "q8_0"
+    (8-bit integers with a scale per 32 values) or "auto": f32 for a model with F32 weights, else i16 or f16, whichever
+    this processor is quicker with. progress: called with the share of the weights that is ready, 0 to 1.
 
     Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, MemoryError.
     """
@@ -56,7 +65,7 @@ def load_model(
     if kv_type not in ("auto", *CACHE_TYPES):
         known = ", ".join(CACHE_TYPES)
         raise InvalidParameterError(f"Invalid 'kv_type': {kv_type!r} is not one of auto, {known}.", param="kv_type")
-    cache_type = kv_type if kv_type != "auto" else "f32" if weights_are_f32(gguf) else "f16"
+    cache_type = kv_type if kv_type != "auto" else "f32" if weights_are_f32(gguf) else quick_cache_type()
     counts = {"n_threads": n_threads, "n_ctx": n_ctx, "kv_pages": kv_pages, "n_batch": n_batch, "n_seqs": n_seqs}
     for name, value in counts.items():
         if value is not None and not 1 <= value < 2**31:
@@ -103,18 +112,11 @@ def usable_processors() -> int:
     return os.cpu_count() or 1
 
 
-def cache_bytes_per_token(hparams: HParams, cache_type: str) -> int:
-    """Bytes of key/value cache that one token takes in all layers."""
-    element = 4 if cache_type == "f32" else 2
-    value_pad = -(-hparams.head_dim_v // 16) * 16
-    return element * sum(hparams.n_head_kv) * (hparams.head_dim_k + value_pad)
-
-
 def default_context(hparams: HParams, cache_type: str) -> int:
     """The trained context, or less where its cache would take too much of the machine's memory."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):  # not every system says
         memory = 8 << 30
-    affordable = memory // CACHE_SHARE_OF_MEMORY // cache_bytes_per_token(hparams, cache_type)
+    affordable = memory // CACHE_SHARE_OF_MEMORY // hparams.cache_bytes_per_token(cache_type)
     return max(PAGE_TOKENS, min(hparams.n_ctx_train, affordable))

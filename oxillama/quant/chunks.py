@@ -36,11 +36,24 @@ def read_chunks(tokenizer: Tokenizer, text: str, size: int, most: int | None = N
 
 
 def open_for_chunks(
-    path: Path, size: int, n_threads: int | None, progress: Callable[[float], None] | None = None
+    path: Path,
+    size: int,
+    n_threads: int | None,
+    progress: Callable[[float], None] | None = None,
+    *,
+    kv_type: str = "auto",
 ) -> tuple[LoadedModel, Tokenizer]:
     """A model with room for one chunk, and its tokenizer. Raises as load_model and Tokenizer do, and
     InvalidParameterError for a chunk longer than the context the model was trained with."""
-    model = load_model(path, n_threads=n_threads, n_ctx=size, n_batch=min(size, N_BATCH), n_seqs=1, progress=progress)
+    model = load_model(
+        path,
+        n_threads=n_threads,
+        n_ctx=size,
+        n_batch=min(size, N_BATCH),
+        n_seqs=1,
+        kv_type=kv_type,
+        progress=progress,
+    )
     try:
         if size > model.hparams.n_ctx_train:
             raise InvalidParameterError(

@@ -28,8 +28,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Everything that can be set. Times are in seconds, sizes in bytes. None means the engine's own choice.
 
     model: the GGUF file. alias: the model's name on the wire instead of the file's. data_dir: where threads are kept.
-    threads, ctx_size, parallel, max_waiting: the engine's threads, context per request, slots and queue.
-    cache_tokens: tokens that all requests together have in the KV cache.
+    threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
+    slots and queue. cache_tokens: tokens that all requests together have in the KV cache.
     api_keys: any one of them opens the API; none at all leaves it open. cors_origins: exact origins, or "*".
     ui: whether there are pages for browsers: the chat at `/` and the API's description at `/docs`.
     max_body: larger request bodies are refused with 413. generation_timeout: the longest one generation may take.
@@ -44,6 +44,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     data_dir: str | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     ctx_size: Count | None = None
+    kv_type: Literal["auto", "f32", "f16", "i16", "q8_0"] | None = None
     parallel: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     max_waiting: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
     cache_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**30)] | None = None

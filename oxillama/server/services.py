@@ -102,6 +102,7 @@ def open_engine(config: ServerConfig, *, progress: Progress | None = None) -> Ab
     given: dict[str, Any] = {
         "n_threads": config.threads,
         "n_ctx": config.ctx_size,
+        "kv_type": config.kv_type,
         "parallel": config.parallel,
         "max_waiting": config.max_waiting,
         "kv_pages": None if config.cache_tokens is None else -(-config.cache_tokens // PAGE_TOKENS),

@@ -11,7 +11,7 @@ enum { KEYS = 2 * OXI_ATTEND_KEYS + 70, PAGES = (KEYS + OXI_PAGE_TOKENS - 1) / O
        DIM = 24, VALUES = 20, PAD = 32, ROWS = 12 };
 
 static float keys[PAGES * OXI_PAGE_TOKENS][DIM], values[PAGES * OXI_PAGE_TOKENS][PAD];
-static _Alignas(64) float key_pages[PAGES][OXI_PAGE_TOKENS * DIM], value_pages[PAGES][OXI_PAGE_TOKENS * PAD];
+static _Alignas(64) uint8_t key_pages[PAGES][OXI_PAGE_TOKENS * (DIM + 2) * 4], value_pages[PAGES][OXI_PAGE_TOKENS * (PAD + 2) * 4];
 static _Alignas(64) float queries[ROWS * DIM], parts[BLOCKS][ROWS][16 + PAD];
 
 static float random_float(void)
@@ -21,23 +21,43 @@ static float random_float(void)
     return (float)((int)(state >> 16) % 2001 - 1000) / 1000;
 }
 
-static void put(const oxi_vec *vec, bool half, const float *from, int64_t n, float *page)
+/* One position's values of a head, as integers: scales first, then codes, two that are multiplied together side by side. */
+static void put_codes(const oxi_vec *vec, oxi_cache_type type, float *x, int dim, int group, int slot, bool key, uint8_t *page)
 {
-    if (half) vec->to_f16(from, n, (uint16_t *)(void *)page);
-    else memcpy(page, from, (size_t)n * sizeof *from);
+    int16_t codes[PAD];
+    uint16_t *scales = (uint16_t *)(void *)page;
+    for (int d = 0; d < dim; d += group) {
+        const int n = dim - d < group ? dim - d : group;
+        const float scale = vec->encode(x + d, n, (float)oxi_code_most(type), &scales[d / group * OXI_PAGE_TOKENS + slot], codes + d);
+        for (int i = d; i < d + n; i++) x[i] = scale * (float)codes[i]; /* what the formula shall see */
+    }
+    uint8_t *to = page + (key ? oxi_key_codes(type, dim) : oxi_value_codes(type, dim));
+    for (int d = 0; d < dim; d++) {
+        const int at = key ? (slot / 16 * (dim / 2) + d / 2) * 32 + slot % 16 * 2 + d % 2 : (slot / 2 * PAD + d) * 2 + slot % 2;
+        if (type == OXI_CACHE_Q8_0) ((int8_t *)to)[at] = (int8_t)codes[d];
+        else ((int16_t *)(void *)to)[at] = codes[d];
+    }
 }
 
-static void fill(const oxi_vec *vec, bool half)
+static void put(const oxi_vec *vec, oxi_cache_type type, float x, int at, uint8_t *page)
 {
-    for (int p = 0; p < PAGES; p++) {
-        float k[OXI_PAGE_TOKENS * DIM];
-        for (int i = 0; i < OXI_PAGE_TOKENS; i++) {
-            const int at = p * OXI_PAGE_TOKENS + i;
-            for (int d = 0; d < DIM; d++) k[i / 16 * DIM * 16 + d * 16 + i % 16] = keys[at][d] = random_float();
-            for (int d = 0; d < VALUES; d++) values[at][d] = random_float();
+    if (type == OXI_CACHE_F16) vec->to_f16(&x, 1, (uint16_t *)(void *)page + at);
+    else ((float *)(void *)page)[at] = x;
+}
+
+static void fill(const oxi_vec *vec, oxi_cache_type type)
+{
+    for (int at = 0; at < PAGES * OXI_PAGE_TOKENS; at++) {
+        const int p = at / OXI_PAGE_TOKENS, i = at % OXI_PAGE_TOKENS;
+        for (int d = 0; d < DIM; d++) keys[at][d] = random_float();
+        for (int d = 0; d < VALUES; d++) values[at][d] = random_float();
+        if (oxi_cache_coded(type)) {
+            put_codes(vec, type, keys[at], DIM, oxi_key_group(type), i, true, key_pages[p]);
+            put_codes(vec, type, values[at], VALUES, oxi_value_group(type, VALUES), i, false, value_pages[p]);
+            continue;
         }
-        put(vec, half, k, OXI_PAGE_TOKENS * DIM, key_pages[p]);
-        put(vec, half, values[p * OXI_PAGE_TOKENS], OXI_PAGE_TOKENS * PAD, value_pages[p]);
+        for (int d = 0; d < DIM; d++) put(vec, type, keys[at][d], i / 16 * DIM * 16 + d * 16 + i % 16, key_pages[p]);
+        for (int d = 0; d < VALUES; d++) put(vec, type, values[at][d], i * PAD + d, value_pages[p]);
     }
     for (int i = 0; i < ROWS * DIM; i++) queries[i] = random_float();
 }
@@ -62,16 +82,16 @@ static double error_of(const float *q, int position, const float *got)
     return worst;
 }
 
-static bool check(const oxi_vec *vec, bool half, int n_rows)
+static bool check(const oxi_vec *vec, oxi_cache_type type, int n_rows)
 {
     static float whole[ROWS][VALUES], joined[ROWS][VALUES];
     float *out[ROWS];
     const uint8_t *k[PAGES], *v[PAGES];
     int32_t positions[ROWS];
-    fill(vec, half);
+    fill(vec, type);
     for (int p = 0; p < PAGES; p++) {
-        k[p] = (const uint8_t *)key_pages[p];
-        v[p] = (const uint8_t *)value_pages[p];
+        k[p] = key_pages[p];
+        v[p] = value_pages[p];
     }
     for (int r = 0; r < n_rows; r++) {
         positions[r] = KEYS - 1 - r / 4;
@@ -81,7 +101,7 @@ static bool check(const oxi_vec *vec, bool half, int n_rows)
     if (!scratch) return false;
     const oxi_attend all = {.n_rows = n_rows, .key_dim = DIM, .value_dim = VALUES, .value_pad = PAD, .q = queries,
                             .positions = positions, .out = out, .n_keys = KEYS, .keys = k, .values = v,
-                            .type = half ? OXI_CACHE_F16 : OXI_CACHE_F32, .scratch = scratch};
+                            .type = type, .scratch = scratch};
     vec->attend(&all);
     for (int b = 0; b < BLOCKS; b++) {
         oxi_attend one = all;
@@ -97,18 +117,20 @@ static bool check(const oxi_vec *vec, bool half, int n_rows)
         worst = larger(worst, error_of(queries + r * DIM, positions[r], whole[r]));
     }
     const bool same = !memcmp(whole, joined, (size_t)n_rows * sizeof *whole);
-    if (!same || !(worst < (half ? 1e-3 : 1e-6)))
+    const double most = type == OXI_CACHE_F32 ? 1e-6 : type == OXI_CACHE_F16 ? 1e-3 : 1e-4;
+    if (!same || !(worst < most))
         fprintf(stderr, "%s, %d rows: off by %g, joined %s\n", vec->name, n_rows, worst, same ? "equal" : "differs");
-    return same && worst < (half ? 1e-3 : 1e-6);
+    return same && worst < most;
 }
 
 int main(void)
 {
+    const char *names[] = {"f32", "f16", "i16", "q8_0"};
     const oxi_vec *tables[] = {&oxi_vec_generic, &oxi_vec_neon};
     for (int i = 0; i < 2; i++)
-        for (int half = 0; half < 2; half++) {
-            if (!check(tables[i], half, 1) || !check(tables[i], half, ROWS)) return 1;
-            printf("%s %s ok\n", tables[i]->name, half ? "f16" : "f32");
+        for (int type = 0; type < OXI_CACHE_COUNT; type++) {
+            if (!check(tables[i], (oxi_cache_type)type, 1) || !check(tables[i], (oxi_cache_type)type, ROWS)) return 1;
+            printf("%s %s ok\n", tables[i]->name, names[type]);
         }
     return 0;
 }

@@ -155,4 +155,5 @@ def test_attention_equals_its_formula_and_its_parts(build) -> None:
     done = emulated(build("attend_check", [CHECKS[2], kernels / "vec_generic.c", kernels / "vec_neon.c"]))
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [f"{name} {kind} ok" for name in ("generic", "neon") for kind in ("f32", "f16")]
+    types = ("f32", "f16", "i16", "q8_0")
+    assert done.stdout.splitlines() == [f"{name} {kind} ok" for name in ("generic", "neon") for kind in types]

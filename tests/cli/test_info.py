@@ -54,3 +54,19 @@ def test_bench_takes_prompts_longer_than_a_step(model: Path) -> None:
     done = oxillama("bench", "--model", model, "--prompt", 1100, "--new", 1, "--reps", 1, "--threads", 1, "--json")
 
     assert json.loads(done.stdout)["prompt"] == 1100
+
+
+def test_a_kv_type_takes_what_info_says_of_it(model: Path) -> None:
+    said = json.loads(oxillama("info", "--model", model, "--json").stdout)["kv_bytes_per_token"]
+    for kv_type in ("f16", "i16", "q8_0"):
+        flags = ("--kv-type", kv_type, "--prompt", "8", "--new", "1", "--reps", "1", "--threads", "1", "--json")
+        made = json.loads(oxillama("bench", "--model", model, *flags).stdout)
+        assert (made["kv_type"], made["kv_bytes_per_token"]) == (kv_type, said[kv_type])
+
+
+@pytest.mark.parametrize("command", ["bench", "run", "chat", "serve", "perplexity"])
+def test_an_unknown_kv_type_is_refused(command: str) -> None:
+    done = oxillama(command, "--kv-type", "q4_0")
+
+    assert done.returncode == 2
+    assert b"q8_0" in done.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from oxillama.models import ops
-from tests.models.test_ops import attention, close
+from tests.models.test_ops import TOLERANCE, attention, close, stored
 from tests.support.graphs import N_VOCAB, OpBench, vector
 
 BLOCK = 512  # keys whose scores are softmaxed together
@@ -27,10 +27,13 @@ class Attention:
     def __init__(self, path, n_tokens, n_kv=2, **options):
         self.path, self.n_kv, self.options = path, n_kv, options
         self.tokens = np.random.default_rng(n_tokens).integers(0, N_VOCAB, n_tokens).astype(np.int32)
+        self.poison: int | None = None  # a token whose embedding is NaN
 
     def run(self, cuts, *, n_threads=2, n_seqs=1, cache_type="f16"):
         """Rows [n_seqs, n_tokens, width] of sequences that all hold the tokens, in steps that end at `cuts`."""
         bench = OpBench(self.path, spread=2.0)
+        if self.poison is not None:
+            bench.embedding[self.poison] = np.nan
         rows = {"q": N_HEAD * KEY_DIM, "k": self.n_kv * KEY_DIM, "v": self.n_kv * VALUE_DIM}
         for name, n in rows.items():
             bench.matrix(name, n, bench.x.width)
@@ -53,37 +56,42 @@ class Attention:
         # The runner takes batches of as many tokens as are named here.
         return bench.run(out, np.tile(self.tokens, n_seqs), steps=steps, n_threads=n_threads, cache_type=cache_type)
 
-    def formula(self):
-        return attention(*self.dense, N_HEAD, self.n_kv, scale=0.4, **self.options)
+    def formula(self, cache_type="f32"):
+        q, k, v = self.dense
+        k, v = stored(k, self.n_kv, cache_type), stored(v, self.n_kv, cache_type, value=True)
+        return attention(q, k, v, N_HEAD, self.n_kv, scale=0.4, **self.options)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("cache_type", ["f32", "f16"])
+@pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
 def test_several_blocks_of_keys_equal_the_formula(tmp_path, name, cache_type):
     op = Attention(tmp_path / "a.gguf", 2 * BLOCK + 70, **OPTIONS[name])
     decoded = [*range(2 * BLOCK - 2, 2 * BLOCK + 3), 2 * BLOCK + 69]
     got = op.run(decoded, cache_type=cache_type)[0]
-    close(got, op.formula(), 2e-5 if cache_type == "f32" else 3e-3)
+    close(got, op.formula(cache_type), 2 * TOLERANCE[cache_type])
 
 
-@pytest.mark.parametrize("n_kv", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("n_kv", "cache_type"), [(1, "f16"), (2, "f16"), (4, "f16"), (1, "i16"), (4, "i16"), (2, "q8_0")]
+)
 @pytest.mark.parametrize("n_tokens", LENGTHS)
-def test_cutting_a_long_context_changes_no_bit(tmp_path, n_tokens, n_kv):
+def test_cutting_a_long_context_changes_no_bit(tmp_path, n_tokens, n_kv, cache_type):
     op = Attention(tmp_path / "a.gguf", n_tokens, n_kv)
-    whole = op.run([])
-    chunks = op.run(list(range(100, n_tokens - 2, 100)))
-    decoded = op.run(list(range(n_tokens - 9, n_tokens)))
+    whole = op.run([], cache_type=cache_type)
+    chunks = op.run(list(range(100, n_tokens - 2, 100)), cache_type=cache_type)
+    decoded = op.run(list(range(n_tokens - 9, n_tokens)), cache_type=cache_type)
     assert np.array_equal(whole, chunks)
     assert np.array_equal(whole, decoded)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("n_threads", [2, 3, 5])
-def test_threads_that_share_a_long_row_change_no_bit(tmp_path, name, n_threads):
+@pytest.mark.parametrize(("n_threads", "cache_type"), [(2, "f16"), (3, "i16"), (5, "f16"), (5, "q8_0")])
+def test_threads_that_share_a_long_row_change_no_bit(tmp_path, name, n_threads, cache_type):
     """One thread takes all keys of a row, several take blocks of them and add up."""
     op = Attention(tmp_path / "a.gguf", 2 * BLOCK + 70, **OPTIONS[name])
     decoded = list(range(2 * BLOCK - 3, 2 * BLOCK + 3))
-    assert np.array_equal(op.run(decoded, n_threads=1), op.run(decoded, n_threads=n_threads))
+    alone = op.run(decoded, n_threads=1, cache_type=cache_type)
+    assert np.array_equal(alone, op.run(decoded, n_threads=n_threads, cache_type=cache_type))
 
 
 @pytest.mark.parametrize("n_seqs", [2, 8, 9])
@@ -93,3 +101,15 @@ def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path, n_seqs):
     alone = op.run(cuts)
     together = op.run(cuts, n_seqs=n_seqs, n_threads=3)
     assert all(np.array_equal(row, alone[0]) for row in together)
+
+
+@pytest.mark.parametrize("cache_type", ["i16", "q8_0"])
+def test_what_is_no_number_reaches_those_who_see_it_and_nobody_else(tmp_path, cache_type):
+    op = Attention(tmp_path / "a.gguf", BLOCK + 40)
+    at, op.poison = BLOCK + 20, 7
+    op.tokens[op.tokens == op.poison] = 8
+    clean = op.run([], cache_type=cache_type)[0]
+    op.tokens[at] = op.poison
+    got = op.run([], cache_type=cache_type)[0]
+    assert np.array_equal(got[:at], clean[:at])
+    assert np.isnan(got[at:]).all()

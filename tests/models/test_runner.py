@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+from oxillama.core._core import CACHE_TYPES, quick_cache_type
 from oxillama.errors import GenerationError, InvalidParameterError
 from oxillama.models import load_model
 from tests.support.blocks import gaussian_matrix
@@ -252,17 +253,37 @@ def test_one_tensor_may_hold_queries_keys_and_values(tmp_path):
     assert np.array_equal(apart, together)
 
 
-def test_an_f16_cache_is_nearly_exact(path):
+@pytest.mark.parametrize(("kv_type", "most"), [("f16", 1e-5), ("i16", 1e-5), ("q8_0", 1e-3)])
+def test_a_smaller_cache_is_nearly_exact(path, kv_type, most):
     tokens = np.arange(100) % 128
     exact = step(load_model(path, n_threads=2, kv_type="f32").runner, tokens)
-    half = step(load_model(path, n_threads=2, kv_type="f16").runner, tokens)
-    assert 0 < nmse(half, exact) < 1e-5
+    smaller = step(load_model(path, n_threads=2, kv_type=kv_type).runner, tokens)
+    assert 0 < nmse(smaller, exact) < most
 
 
-def test_the_cache_is_f32_for_exact_weights_and_f16_for_others(tmp_path, path):
-    exact = load_model(path, kv_pages=1).runner
-    other = load_model(tiny_model(tmp_path / "q.gguf", type_name="Q8_0", n_ff=128), kv_pages=1).runner
-    assert exact.cache_bytes == 2 * other.cache_bytes
+def test_the_cache_is_f32_for_exact_weights_and_of_the_quick_type_for_others(tmp_path, path):
+    quantised = tiny_model(tmp_path / "q.gguf", type_name="Q8_0", n_ff=128)
+    assert load_model(path, kv_pages=1).runner.cache_type == "f32"
+    assert load_model(quantised, kv_pages=1).runner.cache_type == quick_cache_type()
+
+
+@pytest.mark.parametrize("kv_type", CACHE_TYPES)
+def test_a_cache_takes_what_is_said_of_a_token(path, kv_type):
+    model = load_model(path, n_ctx=96, kv_type=kv_type)
+    assert model.runner.cache_bytes == 96 * model.hparams.cache_bytes_per_token(kv_type)
+
+
+@pytest.mark.parametrize("kv_type", CACHE_TYPES)
+def test_a_fork_in_the_middle_of_a_page_keeps_what_it_shared(path, kv_type):
+    """The page is copied for the first who writes into it, whatever its type."""
+    runner = load_model(path, n_threads=2, n_ctx=128, kv_pages=8, kv_type=kv_type).runner
+    shared, alone = np.arange(37), runner.seq_open()
+    seq = runner.seq_open()
+    step(runner, shared, seq)
+    fork = runner.seq_fork(seq, 37)
+    step(runner, [7, 9, 11], seq)
+    want = step(runner, [*shared, 8], alone)[-1]
+    assert np.array_equal(step(runner, [8], fork)[-1], want)
 
 
 def test_loading_reports_its_progress(path):

@@ -29,6 +29,7 @@ def chat(
     seed: options.Seed = None,
     threads: options.Threads = None,
     ctx_size: options.CtxSize = None,
+    kv_type: options.KVType = "auto",
     no_history: Annotated[bool, typer.Option("--no-history", help="Do not remember on disk what is typed.")] = False,
 ) -> None:
     """Talk to a model on the terminal. Without one, every line of standard input is a message."""
@@ -56,7 +57,7 @@ def chat(
     from oxillama.cli.opened import opened
 
     async def main() -> Chat:
-        async with opened(path, threads=threads, ctx_size=ctx_size) as engine:
+        async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type) as engine:
             talk = Chat(engine, Session(argument_text(system), settings))
             _ = engine.tokenizer  # a model without a vocabulary is refused here
             talk.screen = open_screen(talk, remember=not no_history)

@@ -1,0 +1,56 @@
+/* How one head's keys and values lie in a page of the cache.
+ *
+ * f32, f16:  keys [2][dim][16], values [32][pad], pad: value_dim up to a multiple of 16.
+ * i16, q8_0: codes, integers that a scale (f16) belongs to:
+ *     keys   scales [groups][32], codes [2][dims / 2][16][2]: two dimensions of a position side by side
+ *     values scales [groups][32], codes [16][pad][2]: two positions of a dimension side by side
+ * A 32-bit lane then holds what an instruction that multiplies and adds pairs of integers takes. A group is as many
+ * values of one position as share a scale; the last may be shorter. i16 codes have 13 bits and a sign: 64 products of two
+ * of them, one of at most OXI_CODE_MOST / 2, fit 32 bits.
+ */
+#ifndef OXI_PAGE_H
+#define OXI_PAGE_H
+
+#include "oxillama.h"
+
+#define OXI_CODE_MOST 8191 /* of queries and probabilities; keys and values of i16: half */
+#define OXI_CODE_RUN 64    /* products summed as integers, at most */
+
+static inline int32_t oxi_pad16(int32_t n) { return (n + 15) / 16 * 16; }
+
+static inline bool oxi_cache_coded(oxi_cache_type type) { return type == OXI_CACHE_I16 || type == OXI_CACHE_Q8_0; }
+static inline int32_t oxi_code_most(oxi_cache_type type) { return type == OXI_CACHE_Q8_0 ? 127 : OXI_CODE_MOST / 2; }
+static inline size_t oxi_code_bytes(oxi_cache_type type) { return type == OXI_CACHE_Q8_0 ? 1 : 2; }
+
+static inline int32_t oxi_key_group(oxi_cache_type type) { return type == OXI_CACHE_Q8_0 ? 32 : OXI_CODE_RUN; }
+/* Values of i16 have one scale, which goes into the probabilities. */
+static inline int32_t oxi_value_group(oxi_cache_type type, int32_t dim) { return type == OXI_CACHE_Q8_0 ? 32 : dim; }
+
+static inline int32_t oxi_groups(int32_t dim, int32_t group) { return (dim + group - 1) / group; }
+
+/* Where the codes of a head's page begin, behind the scales. */
+static inline size_t oxi_key_codes(oxi_cache_type type, int32_t dim)
+{
+    return sizeof(uint16_t) * OXI_PAGE_TOKENS * (size_t)oxi_groups(dim, oxi_key_group(type));
+}
+
+static inline size_t oxi_value_codes(oxi_cache_type type, int32_t dim)
+{
+    return sizeof(uint16_t) * OXI_PAGE_TOKENS * (size_t)oxi_groups(dim, oxi_value_group(type, dim));
+}
+
+/* Bytes of one head's keys or values of a page. */
+static inline size_t oxi_key_bytes(oxi_cache_type type, int32_t dim)
+{
+    if (!oxi_cache_coded(type)) return (type == OXI_CACHE_F32 ? 4 : 2) * OXI_PAGE_TOKENS * (size_t)dim;
+    return oxi_key_codes(type, dim) + oxi_code_bytes(type) * OXI_PAGE_TOKENS * (size_t)((dim + 1) / 2 * 2);
+}
+
+static inline size_t oxi_value_bytes(oxi_cache_type type, int32_t dim)
+{
+    const size_t values = OXI_PAGE_TOKENS * (size_t)oxi_pad16(dim);
+    if (!oxi_cache_coded(type)) return (type == OXI_CACHE_F32 ? 4 : 2) * values;
+    return oxi_value_codes(type, dim) + oxi_code_bytes(type) * values;
+}
+
+#endif
