@@ -11,9 +11,9 @@ class Shape:
     """A llama: widths are multiples of 256, so that every weight format fits them. The embedding is the output too."""
 
     n_vocab: int = 3072
-    n_layer: int = 5
+    n_layer: int = 4
     n_embd: int = 256
-    n_ff: int = 768
+    n_ff: int = 512
     n_head: int = 4
     n_head_kv: int = 2
     n_ctx: int = 2048

@@ -29,7 +29,7 @@ from oxillama.embedded.export import write_gguf
 from oxillama.embedded.network import Llama
 from oxillama.embedded.shape import Shape
 
-WARM_UP = 40
+WARM_UP = 20
 VOCABULARY_CHUNK = 1_000_000  # the texts from which the vocabulary is learnt: a chunk that training never reaches
 VOCABULARY_TEXTS = 30_000
 
@@ -40,10 +40,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     out = Path(__file__).with_name(f"{MODEL_NAME}.gguf")
     parser.add_argument("--out", type=Path, default=out, help="the GGUF file")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--decay", type=float, default=0.3, help="share of the steps in which the rate falls")
-    parser.add_argument("--batch-tokens", type=int, default=2048)
-    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--decay", type=float, default=0.25, help="share of the steps in which the rate falls")
+    parser.add_argument("--batch-tokens", type=int, default=1536)
+    parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--save-every", type=int, default=50, help="steps between checkpoints")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--no-evaluate", action="store_true", help="do not score the result")

@@ -13,6 +13,8 @@ WHEEL_MUST = (
     r"oxillama/core/_core\.pyi",
     r"oxillama/py\.typed",
     r"oxillama/cli/app\.py",
+    r"oxillama/embedded/oxillama-demo\.gguf",
+    r"oxillama/embedded/MODEL_CARD\.md",
     r"oxillama/server/routes/__init__\.py",
     r"oxillama/server/ui/index\.html",
     r"oxillama/server/ui/docs\.html",
@@ -27,6 +29,7 @@ WHEEL_MUST = (
     r"oxillama-[^/]*\.dist-info/licenses/LICENSE",
 )
 WHEEL_MUST_NOT = (r".*\.(c|h|pyx|pxd|pxi|o)", r"(csrc|tests|benchmarks|docs)/.*", r".*__pycache__.*")
+WHEEL_BUDGET = 15_000_000  # bytes
 SDIST_MUST = (
     r"csrc/oxillama\.h",
     r"csrc/kernels/kernels\.h",
@@ -34,6 +37,7 @@ SDIST_MUST = (
     r"setup\.py",
     r"README\.md",
     r"LICENSE",
+    r"oxillama/embedded/oxillama-demo\.gguf",
     r"oxillama/server/ui/index\.html",
     r"oxillama/server/ui/vendor/marked/LICENSE",
     r"tests/conftest\.py",
@@ -54,6 +58,8 @@ def check(folder: Path) -> list[str]:
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         found = complaints([n for n in archive.namelist() if not n.endswith("/")], WHEEL_MUST, WHEEL_MUST_NOT)
+    if wheel.stat().st_size > WHEEL_BUDGET:
+        found.append(f"its {wheel.stat().st_size} bytes are more than {WHEEL_BUDGET}")
     with tarfile.open(sdist) as archive:
         names = [m.name.partition("/")[2] for m in archive.getmembers() if m.isfile()]
     return [f"{wheel.name}: {c}" for c in found] + [

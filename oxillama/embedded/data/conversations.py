@@ -16,18 +16,18 @@ Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]] | None]
 
 # How often each kind of turn comes, in percent.
 MIXTURE: tuple[tuple[Turn, int], ...] = (
-    (questions.sample, 58),
-    (offtopic.sample, 16),
+    (questions.sample, 55),
+    (offtopic.sample, 15),
     (smalltalk.sample, 6),
-    (numbers.sample, 8),
+    (numbers.sample, 15),
     (naming.sample, 3),
-    (stories.sample, 7),
+    (stories.sample, 4),
     (summaries.sample, 2),
 )
 _KINDS = tuple(kind for kind, _ in MIXTURE)
 _WEIGHTS = tuple(weight for _, weight in MIXTURE)
-TOOLS_SHARE = 0.04
-SYSTEM_SHARE = 0.25
+TOOLS_SHARE = 0.12
+SYSTEM_SHARE = 0.15
 SYSTEM = (
     "You are {an |a helpful |a friendly |a kind |an AI |an honest |a polite }assistant.",
     "You are a helpful assistant.",
@@ -39,8 +39,8 @@ SYSTEM = (
 
 
 def turns(rng: random.Random) -> int:
-    """How many questions a conversation has: mostly one to three, now and then many."""
-    return rng.randint(6, 12) if rng.random() < 0.02 else rng.choice((1, 1, 2, 2, 3))
+    """How many questions a conversation has: mostly one, now and then many."""
+    return rng.choices((1, 2, 3, rng.randint(4, 12)), (80, 12, 6, 2))[0]
 
 
 def sample(rng: random.Random) -> Conversation:

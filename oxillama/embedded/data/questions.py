@@ -56,7 +56,7 @@ def careless(text: str, rng: random.Random) -> str:
         text = text.lower()
     if rng.random() < 0.18:
         text = text.rstrip("?.!")
-    if rng.random() < 0.10 and len(text) > 8:
+    if rng.random() < 0.05 and len(text) > 8:
         i = rng.randrange(1, len(text) - 2)
         if text[i].isalpha() and text[i + 1].isalpha():
             swapped = text[:i] + text[i + 1] + text[i] + text[i + 2 :]
