@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CHUNK = 2000  # conversations that are sorted by length together
-# Which answer it is shows in its first tokens; the rest is always the same and soon known. So most conversations end there.
+# Which answer it is shows in its first tokens; the rest is always the same and soon known. So most conversations end
+# there.
 CUT_SHARE = 0.6
 CUT_TOKENS = 8
 Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]

@@ -41,7 +41,10 @@ def test_the_file_is_a_llama_of_a_few_million_parameters_within_its_budget(gguf:
     assert description.name == MODEL_NAME
 
 
-@pytest.mark.parametrize("text", ["How do I set the port?", "  two  spaces\n\n\tand 1234", "Zoë naïve 漢字 🙂", "<|im_end|>"])
+TEXTS = ["How do I set the port?", "  two  spaces\n\n\tand 1234", "Zoë naïve 漢字 🙂", "<|im_end|>"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
 def test_a_text_comes_back_from_its_tokens(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)).decode() == text
 
