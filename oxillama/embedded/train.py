@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,8 @@ def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
         step, chunk, at, seen = state["step"], state["chunk"], state["at"], state["seen"]
         print(f"going on from step {step}", flush=True)
     batches = all_batches(tokenizer, args.seed, args.batch_tokens, shape.n_ctx, chunk, at)
-    started, seen_before, losses = time.monotonic(), seen, []
+    started, seen_before = time.monotonic(), seen
+    losses: deque[float] = deque(maxlen=50)
     while step < args.steps:
         chunk, i, batch = next(batches)
         loss = loss_of(model, batch, device)
@@ -150,7 +152,7 @@ def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
         losses.append(loss.item())
         if step % 10 == 0 or step == args.steps:
             speed = (seen - seen_before) / (time.monotonic() - started)
-            mean = sum(losses[-50:]) / len(losses[-50:])
+            mean = sum(losses) / len(losses)
             what = f"step {step}/{args.steps}  loss {mean:.4f}  {seen / 1e6:.2f} M tokens  {speed:.0f} tokens/s"
             print(what, flush=True)
         if step % args.save_every == 0 or step == args.steps:

@@ -56,7 +56,7 @@ def test_no_two_facts_share_a_key() -> None:
 def test_no_mark_of_a_template_is_left_in_a_text(topic: object) -> None:
     rng = random.Random(2)
     for _ in range(500):
-        for text in topic.sample(rng):  # type: ignore[attr-defined]
+        for text in topic.sample(rng):
             assert text == text.strip()
             assert text
             if topic is not questions:  # its answers may show JSON

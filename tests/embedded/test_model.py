@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import trio
 
@@ -15,10 +13,6 @@ from oxillama.models.description import describe_model
 from oxillama.text.chat_template import ChatTemplate
 from oxillama.text.tokenizer import Tokenizer
 
-pytestmark = pytest.mark.skipif(
-    not Path(__file__).parents[2].joinpath("oxillama/embedded/oxillama-demo.gguf").is_file(),
-    reason="this checkout has no embedded model",
-)
 BUDGET = 8_000_000  # bytes
 
 
