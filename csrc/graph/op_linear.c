@@ -5,6 +5,7 @@
  */
 #include "graph/runner.h"
 
+/* Pieces are what the many-token kernels unpack together, so that smaller ones would only unpack less at a time. */
 enum { HANDED_OUT_ROWS = 128, PIECE_PANELS = 4 };
 
 /* The row as the products see it: as it is, or computed into `row`. */

@@ -5,7 +5,8 @@
  *     TILE_PANELS    panels a tile of the many-token kernel covers
  *     TILE_TOKENS    tokens it covers: 2, 4, 6 or 8, for formats of 32 columns and floats
  *     TILE_TOKENS_256    and for formats of 256, which keep another sum for each
- *     DIRECT_TOKENS, DIRECT_TOKENS_256  the same for one panel and for several, where weights go from memory straight to the multiplier
+ *     DIRECT_TOKENS, DIRECT_TOKENS_256  tokens passed at a time where weights go from memory straight to the multiplier:
+ *                    formats with parts and Q8_0 by one panel, and all others (or several panels together)
  *     DIRECT_LIMIT   up to how many tokens that is done
  *     DIRECT_PAIRS   from how many tokens on it takes TILE_PANELS panels at a time
  *     SIGNED_BYTES   1: 8-bit codes are multiplied as signed bytes (zero point 0), 0: as unsigned ones (zero point 128)

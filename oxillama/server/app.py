@@ -66,7 +66,7 @@ class Application(QuartTrio):
         except EngineBusyError as error:
             return self.finish(request, error_response(api_error(error) or server_fault()))
         except APIError:
-            return None
+            pass  # refused for another reason: the usual way finds it again and says so
         return None
 
     def finish(self, request: ServerRequest, response: Response) -> Response:
