@@ -1,8 +1,8 @@
 """Who runs in the next step: pure decisions, without clock, channel, thread or model.
 
 Three verbs move a ticket: `add` queues it, `plan` admits it and cuts the next step, `commit` records that the step was
-evaluated. `drop` ends it from any state and frees what it held. `admit` is the first half of `plan`, for whoever can say
-of those just admitted that some of their tokens are computed already.
+evaluated. `drop` ends it from any state and frees what it held. `admit` is the first half of `plan`, for whoever can
+say of those just admitted that some of their tokens are computed already.
 
 Pages. Most requests may grow to the whole context and few do, so pages are not set aside for what a ticket may hold at
 the most. It is admitted with pages for the tokens it has and ALLOWANCE more, if a page for each of those that run and
