@@ -1,0 +1,1 @@
+"""Wordings of questions, per fact: how people ask for what the demonstration model knows."""
