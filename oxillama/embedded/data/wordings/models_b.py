@@ -450,7 +450,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "which directory must the gguf be in",
         "Why isn't model.gguf found?",
         "Why won't it find my file?",
-        "model path",
+        "model path not found",
         "full path needed?",
         "do I have to give the whole path",
         "file missing",
