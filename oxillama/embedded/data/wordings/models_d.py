@@ -455,7 +455,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "in-chat help",
         "list the commands of the interactive chat",
         "commands at the chat prompt",
-        "commands at the >>> prompt",
+        "commands after the > sign",
         "ollama has /set and /show in its chat, what is there here",
         "/set parameter as in ollama",
         "REPL commands",
