@@ -45,11 +45,19 @@
 
 typedef struct oxi_act_record {
     int8_t q[OXI_CHUNK];    /* -127..127; in the order of code registers */
-    float d[8];             /* Q8_32: one per group of 32. Q8_256: d[0]. NaN where the input was not finite. */
-    int16_t sum16[16];      /* the sum of q per 16 columns */
-    int16_t sum32[8];       /* and per 32 */
-    int16_t unused[24];
+    int32_t start16[16];    /* minus OXI_ACT_ZERO times the sum of q per 16 columns: from where integer sums start */
+    int32_t start32[8];     /* and per 32 */
+    union {
+        float d[8];         /* Q8_32: one per group of 32. Q8_256: d[0]. NaN where the input was not finite. */
+        struct {
+            float d_all;
+            int16_t sum32[8]; /* of Q8_256 alone: the sum of q per 32 columns */
+        };
+    };
 } oxi_act_record;
+
+/* The code that stands for zero in the widest codes; of others it is this, shifted. */
+enum { OXI_ACT_ZERO_SHIFT = 7, OXI_ACT_ZERO = 1 << OXI_ACT_ZERO_SHIFT };
 
 _Static_assert(sizeof(oxi_act_record) == 384, "records are whole cache lines");
 

@@ -58,9 +58,10 @@ static inline void prepare_record(const float *x, int cols, bool per_group, oxi_
         r->d[0] = quantise_span(x, (unsigned)cols, r->q);
     for (int g = 0; g < cols / OXI_GROUP; g++) {
         const int a = sum_of(r->q + 32 * g, 16), b = sum_of(r->q + 32 * g + 16, 16);
-        r->sum16[2 * g] = (int16_t)a;
-        r->sum16[2 * g + 1] = (int16_t)b;
-        r->sum32[g] = (int16_t)(a + b);
+        r->start16[2 * g] = -OXI_ACT_ZERO * a;
+        r->start16[2 * g + 1] = -OXI_ACT_ZERO * b;
+        r->start32[g] = -OXI_ACT_ZERO * (a + b);
+        if (!per_group) r->sum32[g] = (int16_t)(a + b);
     }
     for (int at = 0; at < cols; at += 16) order_columns(r->q + at);
 }

@@ -35,17 +35,17 @@ INLINE const uint8_t *ahead_of(const oxi_matrix *m, const uint8_t *panel, size_t
     return at + AHEAD < m->panel_bytes ? ahead : ahead + (size_t)(together - 1) * m->panel_bytes;
 }
 
-/* The activations' sum over a scale group. */
-INLINE int sum_over(oxi_pack pack, const oxi_act_record *x, int group)
+/* Minus OXI_ACT_ZERO times the activations' sum over a scale group. */
+INLINE const int32_t *start_at(oxi_pack pack, const oxi_act_record *x, int group)
 {
-    return group_of(pack) == 32 ? x->sum32[group] : x->sum16[group];
+    return group_of(pack) == 32 ? x->start32 + group : x->start16 + group;
 }
 
 /* What a scale group's integer sum starts from: minus the zero point times the activations' sum. */
-INLINE v_i32 start_of(oxi_pack pack, const oxi_act_record *x, int group)
+INLINE v_i32 start_of(oxi_pack pack, bool open, const oxi_act_record *x, int group)
 {
-    const int shift = SIGNED_BYTES && bits_of(pack) == 8 ? -1 : oxi_traits[pack].zero_shift;
-    return shift < 0 ? (v_i32){0} : every_int(-sum_over(pack, x, group) * (1 << shift));
+    const int shift = zero_shift_of(pack, open);
+    return shift < 0 ? (v_i32){0} : every_lane(start_at(pack, x, group)) >> (OXI_ACT_ZERO_SHIFT - shift);
 }
 
 #if PAIRED_DOTS
@@ -118,7 +118,7 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
         const int sg = group * per + k; /* scale group */
         v_i32 dot[TILE_VECTORS][MAX_TOKENS];
         UNROLL for (int t = 0; t < tokens; t++) {
-            const v_i32 start = start_of(pack, x + t, sg);
+            const v_i32 start = start_of(pack, open, x + t, sg);
             UNROLL for (int v = 0; v < vectors; v++) dot[v][t] = start;
         }
         dot_codes(pack, constant, open, vectors, tokens, w, x, group, n * k, n, dot);
@@ -133,7 +133,7 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
             const v_f32 least = open ? load_f32(w[v / STRIPS].open->least[sg] + LANES * (v % STRIPS))
                                      : read_minimum(pack, w[v / STRIPS].tail, sg, v % STRIPS);
             UNROLL for (int t = 0; t < tokens; t++)
-                sum[v][t] = multiply_add(least, every_f32(-(float)sum_over(pack, x + t, sg) * x[t].d[group]), sum[v][t]);
+                sum[v][t] = multiply_add(least, every_f32((float)*start_at(pack, x + t, sg) * (x[t].d[group] / OXI_ACT_ZERO)), sum[v][t]);
         }
     }
 }

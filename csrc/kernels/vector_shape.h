@@ -33,6 +33,24 @@ INLINE int bits_of(oxi_pack pack)
     return has_table(pack) ? 8 : oxi_traits[pack].bits == 1 ? 2 : oxi_traits[pack].bits;
 }
 
+/* Codes are opened with their zero where 8-bit ones have it, unless 16-bit sums need them small: then a sum's start is
+ * what the activations' record holds, or nothing. */
+INLINE bool moved_when_opened(oxi_pack pack)
+{
+    if (oxi_traits[pack].zero_shift < 0 || has_table(pack) || oxi_traits[pack].bits == 8) return false;
+    return WIDE_SUMS || opened_as(pack) != pack;
+}
+
+/* Which power of two stands for zero, in codes as they are multiplied; minus 1: code 0 does. A pack whose opened codes are
+ * another's is asked about as that one. */
+INLINE int zero_shift_of(oxi_pack pack, bool open)
+{
+    const int shift = oxi_traits[pack].zero_shift;
+    const bool wide = bits_of(pack) == 8 || (open && moved_when_opened(pack));
+    if (shift < 0 || (SIGNED_BYTES && wide)) return -1;
+    return wide ? OXI_ACT_ZERO_SHIFT : shift;
+}
+
 /* How many dot4 a 16-bit sum takes when each adds two products: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127, 2 * 2 * 63 * 127 and
  * 2 * 128 * 127 are all below 2^15, and so is 2 * 2 * 43 * 127: the tables of 3-bit codes reach 43. */
 INLINE int dots_per_widen(oxi_pack pack)

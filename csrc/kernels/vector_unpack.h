@@ -43,12 +43,11 @@ INLINE v_u8 read_codes(oxi_pack pack, const constants *k, const uint8_t *group, 
     return has_table(pack) ? lookup(k->table, code) : code;
 }
 
-/* What to add to codes so that zero is where the pack that multiplies them opened has it. */
+/* What to add to codes so that zero is where opened ones have it. */
 INLINE int opening_shift(oxi_pack pack)
 {
-    const int shift = oxi_traits[pack].zero_shift;
-    if (opened_as(pack) == pack || has_group_minima(pack) || has_table(pack) || oxi_traits[pack].bits == 8) return 0;
-    return (SIGNED_BYTES ? 0 : 128) - (1 << shift);
+    if (!moved_when_opened(pack)) return 0;
+    return (SIGNED_BYTES ? 0 : OXI_ACT_ZERO) - (1 << oxi_traits[pack].zero_shift);
 }
 
 /* The scale of all scale groups, 1 where each has a whole scale of its own. */
