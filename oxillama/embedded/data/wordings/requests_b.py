@@ -165,7 +165,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "what if a client sends a feature you lack",
         "a feature that isn't supported: error or no effect?",
         "will I be told when a parameter has no effect",
-        "I set logit_bias and got a 400, why does it refuse",
+        "I set an exotic option and got a 400, why does it refuse that",
         "the server rejects a parameter that OpenAI accepts",
         "why is it so strict about parameters",
         "strict about unknown json keys?",
