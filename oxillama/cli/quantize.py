@@ -24,9 +24,12 @@ def quantize(
     allow_requantize: Annotated[
         bool, typer.Option("--allow-requantize", help="Take a model that is quantised already, at a loss.")
     ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew where an interrupted run would go on.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
-    """Write a model in fewer bits. OUT appears when it is whole; nothing is left behind otherwise."""
+    """Write a model in fewer bits. OUT appears when it is whole; an interrupted run goes on when it is given again."""
     import os
     import sys
     import time
@@ -46,16 +49,21 @@ def quantize(
         output=convert.type_named(output_tensor_type) if output_tensor_type else None,
         embedding=convert.type_named(token_embedding_type) if token_embedding_type else None,
         requantize=allow_requantize,
+        restart=restart,
     )
     file = GGUFFile(source)
     importance = read_importance(imatrix) if imatrix else None
     plan = convert.plan(file, mix, chosen, importance)
     for warning in plan.warnings:
         print(f"oxillama: warning: {one_line(warning)}", file=sys.stderr)
+
+    def notice(line: str) -> None:
+        print(f"oxillama: {one_line(line)}", file=sys.stderr, flush=True)
+
     start = time.perf_counter()
     total = sum(info.n_bytes for info in file.tensors.values())
     with bytes_progress(f"quantising {source.name}", total) as progress:
-        done = convert.convert(file, target, plan, chosen, importance, progress)
+        done = convert.convert(file, target, plan, chosen, importance, progress, notice)
     seconds = time.perf_counter() - start
     if json:
         from oxillama.cli.output import print_json

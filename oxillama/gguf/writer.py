@@ -9,73 +9,69 @@
         writer.write_tensor("token_embd.weight", chunks)           # or pieces of bytes, so that nothing large is held
 
 The file appears under its name when the block ends without an error; before that, and after one, nothing is there.
+A writer with a `plan` leaves hidden files when it is interrupted or killed, and the next one of that plan goes on:
+
+    with GGUFWriter("model.gguf", plan="what decides the tensors' bytes") as writer:
+        ...  # describe
+        kept = writer.start()
+        ...  # write the tensors that are not in `kept`
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import hashlib
 import os
-import re
-import struct
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Callable, Iterable
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oxillama.core._core import tensor_types
-from oxillama.errors import InvalidParameterError
+from oxillama.errors import InvalidParameterError, OxillamaError
+from oxillama.gguf import disk
 from oxillama.gguf.encode import MAX_KEY_BYTES, MAX_NAME_BYTES, encode_key, encode_value, infer_type
+from oxillama.gguf.journal import Journal
+from oxillama.gguf.layout import TYPES, Shard, Tensor, lay_out
+from oxillama.gguf.output import Output, remove_partials
 from oxillama.gguf.tensor_bytes import tensor_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from io import FileIO
     from types import TracebackType
 
     from typing_extensions import Buffer
 
     from oxillama.gguf.tensor_bytes import TensorData
 
-_TYPES = {name: (number, block, size) for number, (name, block, size) in tensor_types().items()}
-_VERSION = 3
-ORPHAN_S = 60.0
-"""Seconds without a write after which a temporary file that nobody has locked counts as left behind."""
-
-
-@dataclass(slots=True)
-class _Tensor:
-    name: str
-    type_name: str
-    shape: tuple[int, ...]
-    n_bytes: int
-    shard: int = 0
-    offset: int = 0  # from the start of its shard's data
-    written: bool = False
-
-
-@dataclass(slots=True)
-class _Shard:
-    path: Path
-    tensors: list[_Tensor] = field(default_factory=list)
-    data_bytes: int = 0
-    data_start: int = 0
-    temporary: Path | None = None
-    stream: FileIO | None = None
+COMMIT_S = 1.0
+"""After so many seconds a whole tensor, and those before it, are synced and noted: a killed writer loses no more."""
+_CHECK_BYTES = 4 << 20
 
 
 class GGUFWriter:
     """Writes one model: a single file, or shards of at most `shard_bytes` of tensor data each (a larger tensor gets a
     shard of its own) named NAME-00001-of-0000N.gguf. Shapes are as in the file: shape[0] is the contiguous dimension.
 
+    `plan`: a text for all that decides the tensors' bytes and is not in the description; with one, whatever ends the
+    block but an OxillamaError (which would come again) leaves what is done for the next writer of the same plan and
+    description. `restart`: begin anew all the same.
+
     Raises InvalidParameterError for whatever a reader would refuse, and OSError.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, alignment: int = 32, shard_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        alignment: int = 32,
+        shard_bytes: int | None = None,
+        plan: str | None = None,
+        restart: bool = False,
+    ) -> None:
         if alignment < 8 or alignment > 2**20 or alignment & (alignment - 1):
             raise InvalidParameterError(f"alignment: {alignment} is not a power of two from 8 to {2**20}")
         if shard_bytes is not None and shard_bytes < 1:
@@ -86,9 +82,16 @@ class GGUFWriter:
         self._alignment = alignment
         self._shard_bytes = shard_bytes
         self._metadata: dict[str, bytes] = {}
-        self._tensors: dict[str, _Tensor] = {}
+        self._plan = plan
+        self._restart = restart
+        self._tensors: dict[str, Tensor] = {}
         self._pending: dict[str, TensorData] = {}
-        self._shards: list[_Shard] = []
+        self._shards: list[Shard] = []
+        self._outputs: list[Output] = []
+        self._journal: Journal | None = None
+        self._unnoted: list[tuple[Tensor, int]] = []  # whole, but not in the journal yet; with their CRC-32
+        self._noted_at = 0.0
+        self.suspended = False  # left something to go on with
         if alignment != 32:
             self.add("general.alignment", alignment, "u32")
 
@@ -117,9 +120,9 @@ class GGUFWriter:
         encode_key(name, MAX_NAME_BYTES, "tensor")
         if name in self._tensors:
             raise InvalidParameterError(f"tensor '{name}': was declared already")
-        if type_name not in _TYPES:
+        if type_name not in TYPES:
             raise InvalidParameterError(f"tensor '{name}': unknown type '{type_name}'")
-        _, block, block_bytes = _TYPES[type_name]
+        _, block, block_bytes = TYPES[type_name]
         dims = tuple(int(n) for n in shape)
         if not 1 <= len(dims) <= 4 or min(dims) < 1:
             raise InvalidParameterError(f"tensor '{name}': {list(dims)} is not a shape of 1 to 4 dimensions above 0")
@@ -127,7 +130,7 @@ class GGUFWriter:
             raise InvalidParameterError(
                 f"tensor '{name}': rows of {dims[0]} elements are no multiple of {type_name}'s block of {block}"
             )
-        self._tensors[name] = _Tensor(name, type_name, dims, prod(dims) // block * block_bytes)
+        self._tensors[name] = Tensor(len(self._tensors), name, type_name, dims, prod(dims) // block * block_bytes)
 
     def add_tensor(self, name: str, array: np.ndarray[Any, Any], type_name: str = "F32") -> None:
         """A tensor with its values, which are kept until the file is written. The array's last dimension is the
@@ -141,41 +144,112 @@ class GGUFWriter:
 
     # ---------------------------------------------------------------------------------------------------- writing
 
+    def start(self, found: Callable[[str], None] | None = None) -> frozenset[str]:
+        """Begin to write, if that has not begun: from here on only tensors' bytes are missing. Returns the names of the
+        tensors that an interrupted writer left whole, and tells each to `found` as soon as its bytes are checked."""
+        if not self._shards:
+            self._shards = lay_out(
+                self.path, list(self._tensors.values()), self._metadata, self._alignment, self._shard_bytes
+            )
+            try:
+                self._open(found)
+            except BaseException as error:
+                self._end(error)
+                raise
+        return frozenset(name for name, tensor in self._tensors.items() if tensor.written)
+
+    def _open(self, found: Callable[[str], None] | None) -> None:
+        sums: dict[int, int] = {}
+        if self._plan is not None:
+            self._journal = Journal(self.path)
+            sums = self._begin_or_go_on(self._journal)
+        for shard in self._shards:
+            output = Output(shard.path, resumable=self._journal is not None)
+            self._outputs.append(output)
+            output.write(shard.header, 0)
+            # The padding after the last tensor, and holes that are not yet written, read as zeros.
+            disk.truncate(output.stream, shard.file_bytes)
+        if self._journal is not None:
+            disk.fsync_dir(self.path.parent)
+        for tensor in self._tensors.values():
+            if tensor.number in sums and self._checksum(tensor) == sums[tensor.number]:
+                tensor.written = True
+                if found is not None:
+                    found(tensor.name)
+        self._noted_at = time.monotonic()
+
+    def _begin_or_go_on(self, journal: Journal) -> dict[int, int]:
+        digest = hashlib.sha256(str(self._plan).encode("utf-8", "surrogateescape"))
+        for shard in self._shards:
+            digest.update(shard.header)
+        sums = None if self._restart else journal.read(digest.hexdigest())
+        if sums is None:
+            journal.begin(digest.hexdigest())
+            remove_partials(self.path)
+        return sums or {}
+
+    def _checksum(self, tensor: Tensor) -> int:
+        """CRC-32 of the bytes that are in a tensor's place."""
+        at, end = self._place(tensor)
+        crc, stream = 0, self._outputs[tensor.shard].stream
+        while at < end and (piece := os.pread(stream.fileno(), min(_CHECK_BYTES, end - at), at)):
+            crc = zlib.crc32(piece, crc)
+            at += len(piece)
+        return crc
+
+    def _place(self, tensor: Tensor) -> tuple[int, int]:
+        at = self._shards[tensor.shard].data_start + tensor.offset
+        return at, at + tensor.n_bytes
+
     def write_tensor(self, name: str, data: TensorData | Iterable[Buffer]) -> None:
         """A declared tensor's content: its exact bytes (whole, or in pieces), or a numpy array of its values, which are
         converted to the tensor's type."""
         tensor = self._tensors.get(name)
         if tensor is None:
             raise InvalidParameterError(f"tensor '{name}': was not declared")
+        self.start()
         if tensor.written:
             raise InvalidParameterError(f"tensor '{name}': was written already")
-        if not self._shards:
-            self._start()
-        shard = self._shards[tensor.shard]
         pieces: Iterable[Buffer] = (
             [tensor_bytes(name, tensor.type_name, tensor.shape, data)]
             if isinstance(data, bytes | bytearray | memoryview | np.ndarray)
             else data
         )
-        at = shard.data_start + tensor.offset
-        end = at + tensor.n_bytes
+        output, crc = self._outputs[tensor.shard], 0
+        at, end = self._place(tensor)
         for piece in pieces:
             view = memoryview(piece).cast("B")
             if len(view) > end - at:
                 raise InvalidParameterError(f"tensor '{name}': more than its {tensor.n_bytes} bytes were given")
-            _write_all(shard, view, at)
+            output.write(view, at)
             at += len(view)
+            if self._journal is not None:
+                crc = zlib.crc32(view, crc)
         if at != end:
             raise InvalidParameterError(
                 f"tensor '{name}': {at - end + tensor.n_bytes} of its {tensor.n_bytes} bytes were given"
             )
         tensor.written = True
+        if self._journal is not None:
+            self._unnoted.append((tensor, crc))
+            if time.monotonic() - self._noted_at >= COMMIT_S:
+                self._note()
+
+    def _note(self) -> None:
+        """Put the tensors written last on the disk, and only then say so in the journal."""
+        if self._journal is None or not self._unnoted:
+            return
+        # After an fsync that failed nobody knows what is on the disk: these are never noted then.
+        noted, self._unnoted = self._unnoted, []
+        for shard in {tensor.shard for tensor, _ in noted}:
+            disk.fsync(self._outputs[shard].stream)
+        self._journal.add({tensor.number: crc for tensor, crc in noted})
+        self._noted_at = time.monotonic()
 
     def close(self) -> None:
         """Write what `add_tensor` kept, check that nothing is missing, and put the files under their names."""
         try:
-            if not self._shards:
-                self._start()
+            self.start()
             for name, array in self._pending.items():
                 if not self._tensors[name].written:
                     self.write_tensor(name, array)
@@ -184,26 +258,44 @@ class GGUFWriter:
                 raise InvalidParameterError(
                     f"tensor '{missing[0]}': was declared but not written ({len(missing)} such)"
                 )
-            for shard in self._shards:
-                os.fsync(_stream(shard).fileno())
-                _stream(shard).close()
+            self._note()
+            for output in self._outputs:
+                disk.fsync(output.stream)
             # The first shard last: whoever finds it finds its siblings.
-            for shard in reversed(self._shards):
-                assert shard.temporary is not None
-                os.replace(shard.temporary, shard.path)
-                shard.temporary = None
-        finally:
+            for output in reversed(self._outputs):
+                output.publish()
+            if self._journal is not None:
+                disk.fsync_dir(self.path.parent)
+        except BaseException as error:
+            self._end(error)
+            raise
+        self.discard()
+
+    def _end(self, error: BaseException) -> None:
+        """Leave what another writer can go on with, if anything."""
+        if self._journal is None or isinstance(error, OxillamaError):
             self.discard()
+            return
+        with contextlib.suppress(OSError):  # what was noted before still holds, and `error` says more
+            self._note()
+        if self._journal.lines == 0 or all(output.published for output in self._outputs):
+            self.discard()
+            return
+        self.suspended = True
+        for output in self._outputs:
+            output.stream.close()
+        self._journal.close()
+        self._outputs, self._journal = [], None
+        self._pending.clear()
 
     def discard(self) -> None:
         """Remove what has not been put under its name."""
-        for shard in self._shards:
-            if shard.stream is not None:
-                shard.stream.close()
-            if shard.temporary is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    shard.temporary.unlink()
-                shard.temporary = None
+        for output in self._outputs:
+            output.discard()
+        self._outputs = []
+        if self._journal is not None:
+            self._journal.remove()
+            self._journal = None
         self._pending.clear()
 
     def __enter__(self) -> GGUFWriter:
@@ -212,105 +304,7 @@ class GGUFWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
+        if error is None:
             self.close()
         else:
-            self.discard()
-
-    # ------------------------------------------------------------------------------------------------------ layout
-
-    def _padded(self, n: int) -> int:
-        return -(-n // self._alignment) * self._alignment
-
-    def _assign(self) -> list[_Shard]:
-        """Tensors to shards in the order they were declared, with their offsets."""
-        groups = [_Shard(self.path)]
-        for tensor in self._tensors.values():
-            shard = groups[-1]
-            size = self._padded(tensor.n_bytes)
-            if self._shard_bytes is not None and shard.tensors and shard.data_bytes + size > self._shard_bytes:
-                shard = _Shard(self.path)
-                groups.append(shard)
-            tensor.shard = len(groups) - 1
-            tensor.offset = shard.data_bytes
-            shard.tensors.append(tensor)
-            shard.data_bytes += size
-        if self._shard_bytes is not None:
-            if len(groups) > 65535:
-                raise InvalidParameterError(f"shard_bytes: {self._shard_bytes} would make {len(groups)} shards")
-            for i, shard in enumerate(groups):
-                shard.path = self.path.with_name(f"{self.path.stem}-{i + 1:05d}-of-{len(groups):05d}.gguf")
-        return groups
-
-    def _start(self) -> None:
-        """Write every shard's header; from here on only tensors' bytes are missing."""
-        self._shards = self._assign()
-        try:
-            for i, shard in enumerate(self._shards):
-                shard.temporary, shard.stream = _create_beside(shard.path)
-                header = self._header(i, shard)
-                shard.data_start = self._padded(len(header))
-                _write_all(shard, memoryview(header), 0)
-                # The padding after the last tensor, and holes that are not yet written, read as zeros.
-                os.ftruncate(
-                    shard.stream.fileno(), shard.data_start + shard.data_bytes if shard.tensors else len(header)
-                )
-        except BaseException:
-            self.discard()
-            raise
-
-    def _header(self, index: int, shard: _Shard) -> bytes:
-        metadata = list(self._metadata.values()) if index == 0 else []
-        if index > 0 and "general.alignment" in self._metadata:
-            metadata = [self._metadata["general.alignment"]]
-        if self._shard_bytes is not None:
-            for key, value, kind in (
-                ("split.no", index, "u16"),
-                ("split.count", len(self._shards), "u16"),
-                ("split.tensors.count", len(self._tensors), "i32"),
-            ):
-                metadata.append(encode_key(key, MAX_KEY_BYTES, "key") + encode_value(key, value, kind))
-        parts = [b"GGUF", struct.pack("<IQQ", _VERSION, len(shard.tensors), len(metadata)), *metadata]
-        for tensor in shard.tensors:
-            parts.append(encode_key(tensor.name, MAX_NAME_BYTES, "tensor"))
-            parts.append(struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape))
-            parts.append(struct.pack("<IQ", _TYPES[tensor.type_name][0], tensor.offset))
-        return b"".join(parts)
-
-
-def _create_beside(path: Path) -> tuple[Path, FileIO]:
-    """A new file in the same directory, so that it can be renamed; its name hides it from patterns like *.gguf."""
-    _remove_orphans(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    return temporary, _locked(open(temporary, "xb", buffering=0))
-
-
-def _locked(stream: FileIO) -> FileIO:
-    with contextlib.suppress(OSError):  # a file system without locks
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return stream
-
-
-def _remove_orphans(path: Path) -> None:
-    """Remove what writers of the same file left behind when they were killed: a living one holds a lock on its own."""
-    left = re.compile(re.escape(f".{path.name}.") + r"\d+-[0-9a-f]{8}\.tmp")
-    for name in os.listdir(path.parent):
-        orphan = path.with_name(name)
-        with contextlib.suppress(OSError):  # locked, gone already, or not ours
-            # One just made may not be locked yet.
-            if left.fullmatch(name) and time.time() - orphan.stat().st_mtime > ORPHAN_S:
-                with orphan.open("rb") as stream:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    orphan.unlink()
-
-
-def _stream(shard: _Shard) -> FileIO:
-    assert shard.stream is not None
-    return shard.stream
-
-
-def _write_all(shard: _Shard, view: memoryview, at: int) -> None:
-    while view:
-        n = os.pwrite(_stream(shard).fileno(), view, at)
-        view = view[n:]
-        at += n
+            self._end(error)

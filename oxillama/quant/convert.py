@@ -17,6 +17,7 @@ import numpy.typing as npt
 from oxillama.core._core import Quantizer, dequantize, tensor_types
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile, GGUFWriter
+from oxillama.quant.fingerprint import fingerprint
 from oxillama.quant.mixes import (
     ALIASES,
     BASE,
@@ -47,13 +48,14 @@ _DROPPED = ("split.", "quantize.imatrix.", "general.file_type", "general.quantiz
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`pure`: every matrix gets the base type; `output` and `embedding`: types of these two matrices, None: as the mix
-    has it; `requantize`: allow what is quantised already."""
+    has it; `requantize`: allow what is quantised already; `restart`: do not go on with what an interrupted run left."""
 
     threads: int
     pure: bool = False
     output: str | None = None
     embedding: str | None = None
     requantize: bool = False
+    restart: bool = False
 
 
 @dataclass(slots=True)
@@ -182,32 +184,27 @@ def convert(
     options: Options,
     importance: Importance | None = None,
     progress: Callable[[int], None] | None = None,
+    notice: Callable[[str], None] | None = None,
 ) -> Summary:
-    """Write the planned file; it appears under its name when it is whole. `progress` is told the bytes read so far.
+    """Write the planned file; it appears under its name when it is whole. `progress` is told the bytes read so far,
+    `notice` where an interrupted run goes on, and where this one was interrupted.
 
-    Raises InvalidParameterError for weights that a type cannot hold, naming the tensor, and OSError.
+    Raises InvalidParameterError for weights that a type cannot hold, naming the tensor, and while another process
+    writes the same file; OSError.
     """
-    quantizers = {name: Quantizer(_TYPES[name][0]) for name in set(plan.types.values()) if name in QUANTIZABLE}
-    done = 0
-    with (
-        ThreadPoolExecutor(options.threads, "quantize") as workers,
-        GGUFWriter(out, alignment=file.get_int("general.alignment", 32)) as writer,
-    ):
-        _add_metadata(file, writer, plan.mix, importance)
-        for name, info in file.tensors.items():
-            writer.add_tensor_info(name, plan.types[name], info.shape)
-        for name, info in file.tensors.items():
-            type_name = plan.types[name]
-            if type_name == info.type_name:
-                pieces = _copied(file, name)
-            else:
-                columns = importance.of(name, info.shape) if importance is not None else None
-                pieces = _rounded(file, info, quantizers[type_name], columns, workers, options.threads)
-            writer.write_tensor(name, _counted(pieces, info, type_name, done, progress))
-            file.core.release(name)  # read once: else the whole model would be resident in the end
-            done += info.n_bytes
-            if progress is not None:
-                progress(done)
+    writer = GGUFWriter(
+        out,
+        alignment=file.get_int("general.alignment", 32),
+        plan=fingerprint(file, importance),
+        restart=options.restart,
+    )
+    try:
+        with ThreadPoolExecutor(options.threads, "quantize") as workers, writer:
+            _write(file, writer, plan, options, importance, workers, progress or _nobody, notice or _nobody)
+    except BaseException:
+        if writer.suspended and notice is not None:
+            notice("stopped: the same command goes on from here, or begins anew with --restart")
+        raise
     return Summary(
         mix=plan.mix,
         bytes_before=sum(info.n_bytes for info in file.tensors.values()),
@@ -215,6 +212,51 @@ def convert(
         weights=sum(info.n_elements for info in file.tensors.values()),
         types=dict(sorted(Counter(plan.types.values()).items())),
     )
+
+
+def _nobody(told: object) -> None:
+    """For whom nobody waits."""
+
+
+def _write(
+    file: GGUFFile,
+    writer: GGUFWriter,
+    plan: Plan,
+    options: Options,
+    importance: Importance | None,
+    workers: ThreadPoolExecutor,
+    progress: Callable[[int], None],
+    notice: Callable[[str], None],
+) -> None:
+    """All but what is there already."""
+    quantizers = {name: Quantizer(_TYPES[name][0]) for name in set(plan.types.values()) if name in QUANTIZABLE}
+    _add_metadata(file, writer, plan.mix, importance)
+    for name, info in file.tensors.items():
+        writer.add_tensor_info(name, plan.types[name], info.shape)
+    done = 0
+
+    def advance(name: str) -> None:
+        nonlocal done
+        done += file.tensors[name].n_bytes
+        progress(done)
+
+    kept = writer.start(advance)
+    missing = [i for i, name in enumerate(file.tensors) if name not in kept]
+    if kept:
+        n = len(file.tensors)
+        notice(f"going on from tensor {missing[0] + 1} of {n}" if missing else f"all {n} tensors are written already")
+    for name, info in file.tensors.items():
+        if name in kept:
+            continue
+        type_name = plan.types[name]
+        if type_name == info.type_name:
+            pieces = _copied(file, name)
+        else:
+            columns = importance.of(name, info.shape) if importance is not None else None
+            pieces = _rounded(file, info, quantizers[type_name], columns, workers, options.threads)
+        writer.write_tensor(name, _counted(pieces, info, type_name, done, progress))
+        file.core.release(name)  # read once: else the whole model would be resident in the end
+        advance(name)
 
 
 def _bytes(type_name: str, n: int) -> int:
@@ -289,12 +331,11 @@ def _counted(
     info: TensorInfo,
     type_name: str,
     done: int,
-    progress: Callable[[int], None] | None,
+    progress: Callable[[int], None],
 ) -> Iterator[memoryview]:
     """The pieces, and how many of the bytes read they stand for."""
     written, total = 0, _bytes(type_name, info.n_elements)
     for piece in pieces:
         yield piece
         written += piece.nbytes
-        if progress is not None:
-            progress(done + info.n_bytes * written // total)
+        progress(done + info.n_bytes * written // total)

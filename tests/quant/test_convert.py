@@ -207,20 +207,6 @@ def test_a_weight_that_cannot_be_held_names_its_tensor_and_leaves_no_file(tmp_pa
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.gguf", "out.gguf"]
 
 
-def test_an_interruption_leaves_no_file(tmp_path: Path) -> None:
-    file = GGUFFile(wide_model().write(tmp_path / "in.gguf"))
-    options = Options(threads=2)
-
-    def interrupt(done: int) -> None:
-        if done > file.file_bytes // 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        convert.convert(file, tmp_path / "out.gguf", plan(file, "Q4_0", options), options, None, interrupt)
-
-    assert [p.name for p in tmp_path.iterdir()] == ["in.gguf"]
-
-
 def test_progress_never_goes_back_and_ends_at_all_bytes(tmp_path: Path) -> None:
     file = GGUFFile(wide_model().write(tmp_path / "in.gguf"))
     options, seen = Options(threads=2), [0]
