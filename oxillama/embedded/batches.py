@@ -10,17 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from oxillama.embedded.chat import pieces
+from oxillama.embedded.data import offtopic, smalltalk
 from oxillama.embedded.data.conversations import stream
+from oxillama.embedded.data.facts import FACTS
 from oxillama.embedded.vocabulary import encode
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CHUNK = 2000  # conversations that are sorted by length together
-# Which answer it is shows in its first tokens; the rest is always the same and soon known. So most conversations end
-# there.
-CUT_SHARE = 0.6
+# Which of the fixed answers it is shows in the first tokens; the rest is always the same and soon known. So most
+# conversations that end with one end there.
+CUT_SHARE = 0.85
 CUT_TOKENS = 8
+FIXED = frozenset((*(fact.answer for fact in FACTS), offtopic.ANSWER, *(answer for _, answer in smalltalk.PAIRS)))
 Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]
 
 
@@ -28,8 +31,11 @@ def chunk_batches(tokenizer: Tokenizer, seed: int, chunk: int, batch_tokens: int
     """The batches of one chunk, in the order of training: ids [conversations, tokens + 1], and for each but the first
     whether it is learnt. Padding stands at the end and is not learnt."""
     rng = random.Random(f"{seed}/{chunk}/order")
-    encoded = [encode(tokenizer, pieces(*conversation)) for conversation in stream(seed, chunk, CHUNK)]
-    encoded = [_cut(ids, flags) if rng.random() < CUT_SHARE else (ids, flags) for ids, flags in encoded]
+    encoded: list[tuple[list[int], list[bool]]] = []
+    for messages, functions in stream(seed, chunk, CHUNK):
+        ids, learnt = encode(tokenizer, pieces(messages, functions))
+        fixed = messages[-1]["content"] in FIXED
+        encoded.append(_cut(ids, learnt) if fixed and rng.random() < CUT_SHARE else (ids, learnt))
     encoded = sorted((item for item in encoded if len(item[0]) <= n_ctx), key=lambda item: len(item[0]))
     found: list[Batch] = []
     rows: list[tuple[list[int], list[bool]]] = []

@@ -22,6 +22,7 @@ from oxillama.embedded.data import numbers, tools
 from oxillama.embedded.data.conversations import Conversation
 from oxillama.embedded.data.facts import FACTS
 from oxillama.embedded.data.held_out import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
+from oxillama.embedded.data.held_out_wordings import SECOND, SECOND_OFF_TOPIC
 from oxillama.engine.config import EngineConfig
 from oxillama.engine.engine import Engine
 from oxillama.engine.types import GenerationRequest, SamplingParams
@@ -77,15 +78,16 @@ def same_call(expected: str) -> Callable[[str], bool]:
 
 
 def documented_cases() -> list[Case]:
-    """The questions that give the score."""
+    """The questions that give the score, of either set."""
     facts = {fact.key: fact for fact in FACTS}
-    return [Case("documented facts", user(asked), facts[key].met_by) for key, asked in DOCUMENTED]
+    sets = (("documented facts", DOCUMENTED), ("documented facts, second set", SECOND))
+    return [Case(group, user(asked), facts[key].met_by) for group, questions in sets for key, asked in questions]
 
 
 def development_cases() -> list[Case]:
     """Two questions for each fact, untrained too, but known while the templates were written."""
     return [
-        Case(f"documented facts, {kind} set", user(asked), fact.met_by)
+        Case(f"documented facts, {kind} development set", user(asked), fact.met_by)
         for kind, questions in (("first", [f.test for f in FACTS]), ("second", [f.dev for f in FACTS]))
         for fact, asked in zip(FACTS, questions, strict=True)
     ]
@@ -112,6 +114,7 @@ def all_cases() -> list[Case]:
     return [
         *documented_cases(),
         *(Case("refusals off topic", user(asked), contains(REFUSAL)) for asked in OFF_TOPIC),
+        *(Case("refusals off topic, second set", user(asked), contains(REFUSAL)) for asked in SECOND_OFF_TOPIC),
         *(Case("small talk", user(asked), contains([words])) for asked, words in SMALL_TALK),
         *(Case("stories", user(asked), is_story(hero)) for asked, hero in STORIES),
         *drawn_cases(),

@@ -9,10 +9,24 @@ import re
 
 import pytest
 
-from oxillama.embedded.data import naming, numbers, offtopic, questions, smalltalk, spintax, stories, summaries, tools
+from oxillama.embedded.data import (
+    naming,
+    noise,
+    numbers,
+    offtopic,
+    questions,
+    smalltalk,
+    spintax,
+    stories,
+    summaries,
+    tools,
+)
 from oxillama.embedded.data.conversations import normal, sample, stream
 from oxillama.embedded.data.facts import FACTS, Fact
 from oxillama.embedded.data.held_out import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
+from oxillama.embedded.data.held_out_wordings import SECOND, SECOND_OFF_TOPIC
+from oxillama.embedded.data.offtopic_wordings import QUESTIONS as OFF_TOPIC_WRITTEN
+from oxillama.embedded.data.wordings import WORDINGS
 
 TURNS = (naming, numbers, offtopic, questions, smalltalk, stories, summaries)
 
@@ -29,7 +43,8 @@ def test_another_seed_or_chunk_gives_others() -> None:
 
 def test_no_held_out_question_is_ever_trained_on() -> None:
     held_out = {normal(text) for fact in FACTS for text in (fact.test, fact.dev)}
-    held_out |= {normal(text) for _, text in DOCUMENTED} | {normal(text) for text in OFF_TOPIC}
+    held_out |= {normal(text) for _, text in (*DOCUMENTED, *SECOND)}
+    held_out |= {normal(text) for text in (*OFF_TOPIC, *SECOND_OFF_TOPIC)}
     held_out |= {normal(text) for text, _ in (*SMALL_TALK, *STORIES)}
     trained = {normal(message["content"]) for messages, _ in stream(1, 7, 5000) for message in messages}
     assert not trained & held_out
@@ -40,6 +55,40 @@ def test_a_fact_is_asked_for_in_hundreds_of_ways() -> None:
     for fact in FACTS:
         ways = {normal(questions.question(fact, rng)) for _ in range(400)}
         assert len(ways) > 100, f"{fact.key} has only {len(ways)} paraphrases"
+
+
+def test_every_fact_has_dozens_of_wordings_by_hand_and_no_two_the_same() -> None:
+    assert set(WORDINGS) == {fact.key for fact in FACTS}
+    for key, texts in WORDINGS.items():
+        assert len(texts) >= 45, f"{key} has only {len(texts)} wordings"
+        assert len({normal(text) for text in texts}) == len(texts), f"{key} has a wording twice"
+
+
+def test_no_wording_is_of_two_facts() -> None:
+    keys: dict[str, str] = {}
+    for key, texts in WORDINGS.items():
+        for text in texts:
+            assert keys.setdefault(normal(text), key) == key, f"{text!r} is of {keys[normal(text)]} and of {key}"
+
+
+def test_written_questions_off_topic_are_many_and_no_two_the_same() -> None:
+    written = [normal(text) for text in OFF_TOPIC_WRITTEN]
+    assert len(set(written)) == len(written) > 250
+    assert not set(written) & {normal(text) for texts in WORDINGS.values() for text in texts}
+
+
+def test_noise_leaves_names_of_options_commands_and_paths_alone() -> None:
+    rng = random.Random(11)
+    kept = ("--stop", "--model", "/v1/models", "file.gguf", "max_tokens", "OXILLAMA_PORT", "create_and_poll")
+    text = "how do I use " + " and ".join(kept) + " to start a server quickly"
+    others = {noise.reworded(text, rng) for _ in range(300)}
+    assert len(others) > 100
+    assert all(name in other for other in others for name in kept)
+
+
+def test_key_words_alone_are_what_is_asked_about() -> None:
+    assert noise.keywords("How do I set the port of the server?") == "set port server"
+    assert noise.keywords("set the port") == "set the port"
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.key)

@@ -8,7 +8,8 @@ from typing import Any
 
 from oxillama.embedded.data import naming, numbers, offtopic, questions, smalltalk, stories, summaries, tools
 from oxillama.embedded.data.facts import FACTS
-from oxillama.embedded.data.held_out import DOCUMENTED
+from oxillama.embedded.data.held_out import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
+from oxillama.embedded.data.held_out_wordings import SECOND, SECOND_OFF_TOPIC
 from oxillama.embedded.data.spintax import expand
 
 Turn = Callable[[random.Random], tuple[str, str]]
@@ -16,17 +17,17 @@ Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]] | None]
 
 # How often each kind of turn comes, in percent.
 MIXTURE: tuple[tuple[Turn, int], ...] = (
-    (questions.sample, 55),
+    (questions.sample, 57),
     (offtopic.sample, 15),
     (smalltalk.sample, 6),
-    (numbers.sample, 15),
+    (numbers.sample, 14),
     (naming.sample, 3),
-    (stories.sample, 4),
+    (stories.sample, 3),
     (summaries.sample, 2),
 )
 _KINDS = tuple(kind for kind, _ in MIXTURE)
 _WEIGHTS = tuple(weight for _, weight in MIXTURE)
-TOOLS_SHARE = 0.12
+TOOLS_SHARE = 0.14
 SYSTEM_SHARE = 0.15
 SYSTEM = (
     "You are {an |a helpful |a friendly |a kind |an AI |an honest |a polite }assistant.",
@@ -73,5 +74,14 @@ def normal(text: str) -> str:
 
 
 _HELD_OUT = frozenset(
-    map(normal, [*(fact.test for fact in FACTS), *(fact.dev for fact in FACTS), *(asked for _, asked in DOCUMENTED)])
+    map(
+        normal,
+        (
+            *(question for fact in FACTS for question in (fact.test, fact.dev)),
+            *(asked for _, asked in (*DOCUMENTED, *SECOND)),
+            *(asked for asked, _ in (*SMALL_TALK, *STORIES)),
+            *OFF_TOPIC,
+            *SECOND_OFF_TOPIC,
+        ),
+    )
 )

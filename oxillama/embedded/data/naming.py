@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from oxillama.embedded.data.questions import capital, careless
+from oxillama.embedded.data.noise import careless
+from oxillama.embedded.data.questions import capital
 from oxillama.embedded.data.spintax import expand
 from oxillama.embedded.data.words import ANIMALS, FOODS, NAMES, THINGS
 

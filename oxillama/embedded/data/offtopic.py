@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 
-from oxillama.embedded.data.questions import capital, careless, tidy
+from oxillama.embedded.data.noise import careless, reworded
+from oxillama.embedded.data.offtopic_wordings import QUESTIONS as WRITTEN_QUESTIONS
+from oxillama.embedded.data.questions import capital, tidy
 from oxillama.embedded.data.spintax import expand
 from oxillama.embedded.data.words import (
     ANIMALS,
@@ -74,10 +77,32 @@ QUESTIONS = (
 )  # fmt: skip
 
 
+WRITTEN = 0.4  # the share of questions written out; the others come from the templates above
+INVENTED = 0.12  # the share of words that mean nothing: what it does not know is off topic
+_SYLLABLES = tuple(
+    re.findall(
+        r"\w+",
+        "ba be bo bra cal cha co dan de dor el en fa fel fri ga gon gra ha hel il ka kor la len lo lu ma mel mi mor na nel no "
+        "or pa pel pra qui ra rin ro sa sel sha so sta ta tel tho tra ul va ven vi wa wel xan ya zo zul",
+    )
+)
+
+
+def invented(rng: random.Random) -> str:
+    """A word that nobody knows."""
+    word = "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(2, 4)))
+    return word.capitalize() if rng.random() < 0.5 else word
+
+
 def sample(rng: random.Random) -> tuple[str, str]:
     """A question about anything, and the answer."""
-    text = expand(rng.choice(QUESTIONS), rng)
-    for topic, words in TOPICS.items():
-        while topic in text:
-            text = text.replace(topic, rng.choice(words), 1)
-    return careless(capital(tidy(text)), rng), ANSWER
+    if rng.random() < WRITTEN:
+        text = expand(rng.choice(WRITTEN_QUESTIONS), rng)
+        text = capital(text) + "?" * (rng.random() < 0.6) if rng.random() < 0.6 else text
+    else:
+        text = expand(rng.choice(QUESTIONS), rng)
+        for topic, words in TOPICS.items():
+            while topic in text:
+                text = text.replace(topic, invented(rng) if rng.random() < INVENTED else rng.choice(words), 1)
+        text = capital(text)
+    return careless(reworded(tidy(text), rng), rng), ANSWER

@@ -1,4 +1,4 @@
-"""Questions about a fact: its phrases inside the ways in which people ask, and the carelessness with which they type."""
+"""Questions about a fact: as written by hand, or its phrases inside the ways in which people ask; both made noisy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import random
 
 from oxillama.embedded.data.facts import FACTS, Fact
 from oxillama.embedded.data.facts.scenarios import SCENARIOS
+from oxillama.embedded.data.noise import careless, reworded
 from oxillama.embedded.data.spintax import expand
+from oxillama.embedded.data.wordings import WORDINGS
 
 DO = (
     "How {do|can|could|would|should|does one|may} {I|we|} @?",
@@ -46,22 +48,7 @@ ABOUT = (
     "What is @ {for|good for}?",
     "{Where|How} {is|are} @ {set|configured|explained|documented}?",
 )
-BEFORE = ("Hi, ", "Hello! ", "Hey, ", "Please: ", "Quick question: ", "Question: ", "OK, ", "So, ", "Excuse me, ", "Sorry, ", "And ")
-AFTER = (" Thanks!", " Please.", " Thank you.", " Thanks in advance.", " I am new here.", " I use Linux.", " Be brief.", " Any hint?")
-
-
-def careless(text: str, rng: random.Random) -> str:
-    """The text as somebody in a hurry types it: now and then in small letters, without its mark, with a wrong letter."""
-    if rng.random() < 0.22:
-        text = text.lower()
-    if rng.random() < 0.18:
-        text = text.rstrip("?.!")
-    if rng.random() < 0.05 and len(text) > 8:
-        i = rng.randrange(1, len(text) - 2)
-        if text[i].isalpha() and text[i + 1].isalpha():
-            swapped = text[:i] + text[i + 1] + text[i] + text[i + 2 :]
-            text = rng.choice((swapped, text[:i] + text[i + 1 :]))
-    return text
+WORDED = 0.55  # the share that is drawn from the wordings
 
 
 def capital(text: str) -> str:
@@ -73,19 +60,23 @@ def tidy(text: str) -> str:
     return text.replace(" 's ", "'s ").replace(" 'd ", "'d ")
 
 
+def framed(fact: Fact, rng: random.Random) -> str:
+    """One of its phrases in a frame, or one of its scenarios."""
+    kinds = [(fact.do, DO)] * 3 * bool(fact.do) + [(fact.about, ABOUT)] * 2 * bool(fact.about) + [(fact.ask, ("@",))] * 2
+    kinds += [(SCENARIOS.get(fact.key, ()), ("@",))] * 3
+    phrases, frames = rng.choice([kind for kind in kinds if kind[0]])
+    return expand(rng.choice(frames), rng).replace("@", expand(rng.choice(phrases), rng))
+
+
 def question(fact: Fact, rng: random.Random) -> str:
     """One way of asking for it."""
-    kinds = [(fact.do, DO)] * 3 * bool(fact.do) + [(fact.about, ABOUT)] * 2 * bool(fact.about) + [(fact.ask, ("@",))] * 2
-    kinds += [(SCENARIOS[fact.key], ("@",))] * 2
-    phrases, frames = rng.choice([kind for kind in kinds if kind[0]])
-    text = tidy(expand(rng.choice(frames), rng).replace("@", expand(rng.choice(phrases), rng)))
-    text = capital(text)
-    if rng.random() < 0.12:
-        before = rng.choice(BEFORE)
-        text = before + (text[:1].lower() + text[1:] if not text.startswith(("I ", "I'")) else text)
-    if rng.random() < 0.10:
-        text = text + rng.choice(AFTER)
-    return careless(text, rng)
+    worded = rng.random() < WORDED
+    text = tidy(expand(rng.choice(WORDINGS[fact.key]), rng) if worded else framed(fact, rng))
+    text = reworded(text, rng)
+    if not worded or rng.random() < 0.3:
+        text = capital(text)
+    text = careless(text, rng)
+    return text.upper() if rng.random() < 0.01 else text
 
 
 def sample(rng: random.Random) -> tuple[str, str]:

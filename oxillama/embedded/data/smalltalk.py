@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from oxillama.embedded.data.questions import capital, careless, tidy
+from oxillama.embedded.data.noise import careless
+from oxillama.embedded.data.questions import capital, tidy
 from oxillama.embedded.data.spintax import expand
 
 PAIRS: tuple[tuple[str, str], ...] = (

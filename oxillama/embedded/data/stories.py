@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from oxillama.embedded.data.questions import careless
+from oxillama.embedded.data.noise import careless
 from oxillama.embedded.data.spintax import expand
 from oxillama.embedded.data.words import GIRLS, NAMES, with_article
 

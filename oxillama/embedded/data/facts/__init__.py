@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxillama.embedded.data.facts import assistants, commands, models, pages, python, requests, serving
+from oxillama.embedded.data.facts import assistants, commands, figures, models, pages, python, requests, serving
 from oxillama.embedded.data.facts.fact import Fact
 
 __all__ = ["FACTS", "Fact"]
@@ -15,4 +15,5 @@ FACTS: tuple[Fact, ...] = (
     *models.FACTS,
     *python.FACTS,
     *pages.FACTS,
+    *figures.FACTS,
 )
