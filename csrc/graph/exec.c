@@ -142,6 +142,7 @@ void oxi_step_run(void *runner, int thread, int n_threads)
         const oxi_op *op = &r->program->ops[i];
         const int64_t rows = op->rows == OXI_ROWS_TOKENS ? r->n_tokens : r->n_outputs;
         if (!rows) continue;
+        if (op->kind == OXI_OP_ATTENTION) oxi_fetch_attention(&s, &op->as.attention);
         if (!(by_rows && shared_by == op->rows && starts_by_rows(op, rows)) && i && !oxi_step_barrier(&s)) return;
         switch (op->kind) {
         case OXI_OP_LINEAR: if (!oxi_run_linear(&s, &op->as.linear, i, rows)) return; break;

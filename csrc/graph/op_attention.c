@@ -1,5 +1,7 @@
 /* Attention over the pages of the cache. Work is cut by (run of queries, key head) and, in decode with
- * few of those, by blocks of keys. It is handed out, so that late, longer blocks of a prefill do not wait for one thread.
+ * few of those, by blocks of keys. It is handed out, so that late, longer blocks of a prefill do not wait for one thread;
+ * a thread takes its next piece before it computes one, so that decode can fetch the keys of the one while it does the
+ * other. A thread's first piece is the one of its own number: its keys are fetched while others are still busy before.
  */
 #include "graph/runner.h"
 
@@ -17,14 +19,84 @@ typedef struct piece {
     const oxi_run *run;
     int32_t first, n, head, first_key, n_keys;
     float *parts; /* [n * group][oxi_attend_part] or NULL */
+    int32_t unit, n_parts; /* with parts: which run and head it belongs to, and how many pieces these have */
 } piece;
+
+/* Where a thread is in the pieces of an op, whose numbers it gets in rising order. */
+typedef struct cursor {
+    oxi_runner *r;
+    const oxi_op_attention *op;
+    int32_t group;
+    bool decode, split;
+    int32_t run, before; /* pieces of runs before `run` */
+} cursor;
 
 static int32_t oldest_key(const oxi_op_attention *op, int32_t position)
 {
     return op->window && position >= op->window ? position - op->window + 1 : 0;
 }
 
-static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const piece *w)
+static cursor begin(const oxi_step *s, const oxi_op_attention *op)
+{
+    oxi_runner *r = s->r;
+    const int32_t n_head = r->program->caches[op->layer].n_head;
+    const bool decode = r->n_runs == r->n_tokens;
+    return (cursor){.r = r, .op = op, .group = op->n_head / n_head, .decode = decode,
+                    .split = decode && r->n_runs <= OXI_SPLIT_RUNS && s->n_threads > 1 && r->n_runs * n_head < 8 * s->n_threads};
+}
+
+/* Blocks of keys that a run's pieces are cut into, or blocks of its queries. */
+static int32_t n_blocks_of(const cursor *c, const oxi_run *run, int32_t block)
+{
+    if (c->split) return run->position / OXI_ATTEND_KEYS + 1 - oldest_key(c->op, run->position) / OXI_ATTEND_KEYS;
+    return (run->count + block - 1) / block;
+}
+
+/* Piece `number`; false: there are not so many. */
+static bool find_piece(cursor *c, int32_t number, piece *out)
+{
+    const oxi_runner *r = c->r;
+    const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, c->op->layer);
+    const int32_t block = c->group < OXI_ATTEND_ROWS ? OXI_ATTEND_ROWS / c->group : 1;
+    for (; c->run < r->n_runs; c->run++) {
+        const oxi_run *run = &r->runs[c->run];
+        const int32_t n_blocks = n_blocks_of(c, run, block), at = number - c->before;
+        if (at >= n_blocks * l->n_head) {
+            c->before += n_blocks * l->n_head;
+            continue;
+        }
+        if (c->split) {
+            const int32_t b = at % n_blocks, unit = c->run * l->n_head + at / n_blocks;
+            const int32_t key = (oldest_key(c->op, run->position) / OXI_ATTEND_KEYS + b) * OXI_ATTEND_KEYS;
+            const int32_t end = key + OXI_ATTEND_KEYS, n_keys = run->position + 1, part = oxi_attend_part(l->value_pad);
+            *out = (piece){.run = run, .n = 1, .head = at / n_blocks, .first_key = key, .n_keys = end < n_keys ? end : n_keys,
+                           .parts = r->parts + ((int64_t)unit * r->part_blocks + b) * c->group * part,
+                           .unit = unit, .n_parts = n_blocks};
+            return true;
+        }
+        /* The longest first: the last blocks see the most keys. */
+        const int32_t first = (n_blocks - 1 - at / l->n_head) * block, left = run->count - first;
+        const int32_t n = left < block ? left : block;
+        *out = (piece){.run = run, .first = first, .n = n, .head = at % l->n_head, .n_keys = run->position + first + n};
+        return true;
+    }
+    return false;
+}
+
+/* The pages of keys that a piece begins with, [returned] of them. */
+static int32_t first_pages(const cursor *c, const piece *w, const uint8_t **pages)
+{
+    const oxi_cache_layer *l = oxi_cache_layer_of(c->r->cache, c->op->layer);
+    const int32_t oldest = oldest_key(c->op, w->run->position + w->first), from = oldest > w->first_key ? oldest : w->first_key;
+    const int32_t key = from / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS, end = key + OXI_ATTEND_KEYS;
+    const int32_t n = ((end < w->n_keys ? end : w->n_keys) - key + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS;
+    for (int32_t p = 0; p < n; p++)
+        pages[p] = oxi_cache_page(c->r->cache, w->run->pages[key / OXI_PAGE_TOKENS + p]) + l->keys + l->key_bytes * (size_t)w->head;
+    return n;
+}
+
+static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const piece *w, const uint8_t *const *next_keys,
+                         int32_t n_next)
 {
     const oxi_runner *r = s->r;
     const oxi_run *run = w->run;
@@ -60,73 +132,53 @@ static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const pi
             .sinks = all_sinks ? sinks : NULL, .out = out,
             .parts = w->parts ? w->parts + (int64_t)done * oxi_attend_part(l->value_pad) : NULL, .softcap = op->softcap,
             .window = op->window, .first_key = w->first_key, .n_keys = w->n_keys, .type = oxi_cache_type_of(r->cache),
-            .keys = s->scratch->keys, .values = s->scratch->values, .scratch = s->scratch->attend,
+            .keys = s->scratch->keys, .values = s->scratch->values, .next_keys = next_keys, .n_next = n_next,
+            .scratch = s->scratch->attend,
         };
         r->vec->attend(&call);
     }
 }
 
-/* Every run is one token, and there are too few of them to keep the threads evenly busy: each block of keys is a piece of
- * its own. Who finishes the last block of a run and head adds them up, in order, to the same bits as one thread alone. */
-static void attend_split(oxi_step *s, const oxi_op_attention *op, int32_t index)
+/* Who has done the last block of a run and head adds all of them up, in order, to the same bits as one thread alone. */
+static void join(const cursor *c, const piece *w)
 {
-    oxi_runner *r = s->r;
+    oxi_runner *r = c->r;
+    const oxi_op_attention *op = c->op;
     const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, op->layer);
-    const int32_t group = op->n_head / l->n_head, pad = oxi_attend_part(l->value_pad);
+    const int32_t group = c->group, part = oxi_attend_part(l->value_pad);
+    if (atomic_fetch_add(&r->joined[w->unit], 1) + 1 < w->n_parts) return;
     const float *sinks = oxi_vector_data(r, op->sinks);
-    int32_t taken = atomic_fetch_add(&r->next[index], 1), number = 0;
-    for (int32_t i = 0; i < r->n_runs; i++) {
-        const oxi_run *run = &r->runs[i];
-        const int32_t first = oldest_key(op, run->position) / OXI_ATTEND_KEYS;
-        const int32_t n_blocks = run->position / OXI_ATTEND_KEYS + 1 - first;
-        for (int32_t head = 0; head < l->n_head; head++) {
-            const int32_t unit = i * l->n_head + head;
-            float *parts = r->parts + (int64_t)unit * r->part_blocks * group * pad;
-            for (int32_t b = 0; b < n_blocks; b++, number++) {
-                if (number != taken) continue;
-                const int32_t key = (first + b) * OXI_ATTEND_KEYS, end = key + OXI_ATTEND_KEYS;
-                attend_piece(s, op,
-                             &(piece){.run = run, .n = 1, .head = head, .first_key = key,
-                                      .n_keys = end < run->position + 1 ? end : run->position + 1,
-                                      .parts = parts + (int64_t)b * group * pad});
-                if (atomic_fetch_add(&r->joined[unit], 1) + 1 == n_blocks) {
-                    for (int32_t g = 0; g < group; g++) {
-                        const int32_t h = head * group + g;
-                        r->vec->attend_join(parts + (int64_t)g * pad, (int64_t)group * pad, n_blocks, sinks ? &sinks[h] : NULL,
-                                            l->value_dim, oxi_view_row(r, op->out, run->first) + (int64_t)h * l->value_dim);
-                    }
-                    atomic_store(&r->joined[unit], 0);
-                }
-                taken = atomic_fetch_add(&r->next[index], 1);
-            }
-        }
+    float *parts = r->parts + (int64_t)w->unit * r->part_blocks * group * part;
+    for (int32_t g = 0; g < group; g++) {
+        const int32_t h = w->head * group + g;
+        r->vec->attend_join(parts + (int64_t)g * part, (int64_t)group * part, w->n_parts, sinks ? &sinks[h] : NULL, l->value_dim,
+                            oxi_view_row(r, op->out, w->run->first) + (int64_t)h * l->value_dim);
     }
+    atomic_store(&r->joined[w->unit], 0);
+}
+
+void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op)
+{
+    cursor c = begin(s, op);
+    const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
+    piece first;
+    if (!c.decode || !find_piece(&c, s->thread, &first)) return;
+    const size_t bytes = oxi_cache_layer_of(s->r->cache, op->layer)->key_bytes;
+    const int32_t n = first_pages(&c, &first, pages);
+    for (int32_t p = 0; p < n; p++)
+        for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(pages[p] + i);
 }
 
 void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index)
 {
     oxi_runner *r = s->r;
-    const int32_t n_head = r->program->caches[op->layer].n_head, group = op->n_head / n_head;
-    const bool decode = r->n_runs == r->n_tokens && r->n_runs <= OXI_SPLIT_RUNS;
-    if (decode && s->n_threads > 1 && r->n_runs * n_head < 8 * s->n_threads) {
-        attend_split(s, op, index);
-        return;
-    }
-    const int32_t block = group < OXI_ATTEND_ROWS ? OXI_ATTEND_ROWS / group : 1;
-    int32_t taken = atomic_fetch_add(&r->next[index], 1), number = 0;
-    for (int32_t i = 0; i < r->n_runs; i++) {
-        const oxi_run *run = &r->runs[i];
-        const int32_t n_blocks = (run->count + block - 1) / block;
-        /* The longest first: the last blocks see the most keys. */
-        for (int32_t b = n_blocks - 1; b >= 0; b--) {
-            for (int32_t head = 0; head < n_head; head++, number++) {
-                if (number != taken) continue;
-                const int32_t first = b * block, left = run->count - first, n = left < block ? left : block;
-                attend_piece(s, op,
-                             &(piece){.run = run, .first = first, .n = n, .head = head,
-                                      .n_keys = run->position + first + n});
-                taken = atomic_fetch_add(&r->next[index], 1);
-            }
-        }
+    cursor c = begin(s, op);
+    piece now, next = {0};
+    bool more;
+    for (bool any = find_piece(&c, s->thread, &now); any; any = more, now = next) {
+        const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
+        more = find_piece(&c, s->n_threads + atomic_fetch_add(&r->next[index], 1), &next);
+        attend_piece(s, op, &now, pages, more && c.decode ? first_pages(&c, &next, pages) : 0);
+        if (c.split) join(&c, &now);
     }
 }

@@ -114,6 +114,8 @@ bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t
 bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows);
 void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op);
 void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index);
+/* Fetch what this thread's part of the op begins with, on the way to the barrier before it. */
+void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op);
 /* The step as one thread walks it: an oxi_job whose argument is the runner. */
 void oxi_step_run(void *runner, int thread, int n_threads);
 

@@ -25,22 +25,24 @@ typedef struct oxi_attend {
     oxi_cache_type type;
     const uint8_t *const *keys;   /* page pointers by position / OXI_PAGE_TOKENS, at the head */
     const uint8_t *const *values;
+    const uint8_t *const *next_keys; /* [n_next] pages whose keys this thread reads after the call, fetched during it */
+    int32_t n_next;
     void *scratch; /* oxi_attend_scratch bytes, 64-byte aligned */
 } oxi_attend;
 
 /* Floats of a row's unfinished sums: the largest score, the sum of e^(score - largest), 14 unused, the sum of values. */
 static inline int32_t oxi_attend_part(int32_t value_pad) { return 16 + value_pad; }
 
-/* Bytes of scratch a call needs: scores, sums of one block and of all, pages of keys or values as float32 or 16-bit codes;
- * for the types with codes also those of the queries, and a block's scales of values. */
+/* Bytes of scratch a call needs: scores, sums of one block and of all, pages of keys or values as float32; for the types
+ * with codes those of the queries, a block's scales of values, and a few rows' probabilities as codes, with their scales. */
 static inline size_t oxi_attend_scratch(int32_t key_dim, int32_t value_pad)
 {
     const size_t values = 4 * (size_t)value_pad, widest = (size_t)key_dim > values ? (size_t)key_dim : values;
     const size_t queries = OXI_ATTEND_ROWS * (size_t)(oxi_pad16(key_dim) / 2 + 1); /* and a scale */
-    const size_t scales = OXI_ATTEND_KEYS * (size_t)(1 + oxi_groups(value_pad, 32));
+    const size_t shares = (size_t)oxi_groups(value_pad, 32) * (OXI_ATTEND_KEYS + 8 * (OXI_CODE_RUN / 2 + 1));
     return sizeof(float) * (OXI_ATTEND_ROWS * (size_t)(OXI_ATTEND_KEYS + 16)
                             + OXI_ATTEND_ROWS * 2 * (size_t)oxi_attend_part(value_pad) + OXI_PAGE_TOKENS * widest
-                            + queries + scales);
+                            + queries + shares);
 }
 
 typedef struct oxi_vec {

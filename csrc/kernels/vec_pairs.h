@@ -67,21 +67,4 @@ INLINE vi load_bytes(const int8_t *p)
 #endif
 }
 
-INLINE vi shift_pairs(vi x, int by) { return (vi)((vs)x << by); }
-
-/* x * factor / 32768, rounded, for each integer of the pairs. */
-INLINE vi scale_pairs(vi x, vi factor)
-{
-#if defined(__AVX512BW__)
-    return (vi)_mm512_mulhrs_epi16((__m512i)x, (__m512i)factor);
-#elif defined(__AVX2__)
-    return (vi)_mm256_mulhrs_epi16((__m256i)x, (__m256i)factor);
-#elif defined(__aarch64__)
-    return (vi)vqrdmulhq_s16((int16x8_t)x, (int16x8_t)factor);
-#else
-    const vi high = (x >> 16) * (factor >> 16), low = ((vi)((vu)x << 16) >> 16) * ((vi)((vu)factor << 16) >> 16);
-    return (vi)((vu)((high + 0x4000) >> 15) << 16) | (((low + 0x4000) >> 15) & 0xffff);
-#endif
-}
-
 #endif
