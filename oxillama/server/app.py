@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from quart import Request, Response, current_app, request
 from quart_trio import QuartTrio
+from werkzeug.exceptions import MethodNotAllowed
 
 from oxillama.errors import EngineBusyError, StoreError
 from oxillama.server import transport
@@ -139,12 +140,22 @@ def _check_lengths(request: Request) -> None:
         raise APIError(400, message, headers={"Connection": "close"})
 
 
+def _endpoint(app: Application, request: Request) -> str | None:
+    """What the path leads to, even if by another method; None: nothing."""
+    refused = request.routing_exception
+    adapter = app.create_url_adapter(request)
+    if not isinstance(refused, MethodNotAllowed) or not refused.valid_methods or adapter is None:
+        return request.endpoint
+    endpoint, _ = adapter.match(method=next(iter(refused.valid_methods)))
+    return str(endpoint)
+
+
 async def _before() -> ResponseReturnValue | None:
     app = _current()
     _check_lengths(request)
     if request.method == "OPTIONS":
         return Response("", 204, headers=app.cors.headers(request.headers, preflight=True), content_type=None)
-    if request.endpoint not in OPEN_ENDPOINTS:
+    if _endpoint(app, request) not in OPEN_ENDPOINTS:
         app.keyring.check(request.headers.get("Authorization"))
     return None
 

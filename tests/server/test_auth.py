@@ -46,6 +46,23 @@ async def test_health_is_open_and_unknown_routes_are_not(make_app: Callable[...,
     assert (await client.get("/v1/none")).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("DELETE", "/health", 405),
+        ("POST", "/openapi.json", 405),
+        ("PUT", "/", 405),
+        ("POST", "/ui/main.js", 405),
+        ("DELETE", "/v1/models", 401),
+    ],
+)
+async def test_a_wrong_method_is_named_where_no_key_is_needed(
+    make_app: Callable[..., Application], method: str, path: str, status: int
+) -> None:
+    client = ASGIClient(make_app(api_keys=KEYS))
+    assert (await client.request(method, path)).status_code == status
+
+
 def test_every_key_is_compared_even_after_a_match(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
     real = hmac.compare_digest
