@@ -63,7 +63,8 @@ def chat(
             talk.screen = open_screen(talk, remember=not no_history)
             if talk.screen.interactive:
                 talk.screen.notice(f"{engine.model_name}, {engine.n_ctx} tokens of context; /help lists commands")
-            await talk.run()
+            with talk.screen.held():
+                await talk.run()
         return talk
 
     talk = trio.run(main)

@@ -66,6 +66,10 @@ class Chat:
             except ContextLengthError:
                 n_ctx = self.engine.n_ctx
                 raise OxillamaError(f"this does not fit the context of {n_ctx} tokens any more: {MORE_ROOM}") from None
+            except BaseException:
+                if done.text:
+                    self.screen.end_answer()  # what came of it is shown, and the error has a line of its own
+                raise
             finally:
                 self._answering = None
         self.screen.end_answer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 import trio
 
@@ -24,6 +25,9 @@ class PlainScreen:
         self._reading = trio.CancelScope()
         self._safe = visible if sys.stdout.isatty() else str
         self._line_open = False
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def read(self) -> str | None:
         lines: list[str] = []

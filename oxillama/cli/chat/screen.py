@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 QUOTES = '"""'
@@ -12,6 +13,9 @@ class Screen(Protocol):
 
     interactive: bool
     """Somebody types: Ctrl-C stops an answer, not the program, and an error does not make the exit status."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Around a whole conversation: the terminal is as the screen needs it, and afterwards as it was."""
 
     async def read(self) -> str | None:
         """The next message; None at the end of the input. Raises KeyboardInterrupt for Ctrl-C."""

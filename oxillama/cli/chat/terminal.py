@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import os
 import sys
-from collections.abc import Callable, Iterable
+import termios
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import trio
@@ -61,6 +64,20 @@ class TerminalScreen:
         self._interrupted = False
         self._errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
         self._line_open = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        fd = sys.stdin.fileno()
+        before = termios.tcgetattr(fd)
+        during = termios.tcgetattr(fd)
+        # Between two prompts the terminal gathers lines. What is typed then waits for the next prompt; but for Ctrl-D,
+        # which ends such a line and is no character of it, as long as it is a key of the terminal's own.
+        during[6][termios.VEOF] = bytes([os.fpathconf(fd, "PC_VDISABLE") & 0xFF])
+        termios.tcsetattr(fd, termios.TCSANOW, during)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(fd, termios.TCSANOW, before)
 
     async def read(self) -> str | None:
         # prompt-toolkit wants an event loop of its own, which a thread can give it.

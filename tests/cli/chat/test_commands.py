@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ class Notes:
         self._messages = list(messages)
         self.answers = ""
         self.told: list[tuple[str, str]] = []
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def read(self) -> str | None:
         return self._messages.pop(0) if self._messages else None
@@ -264,6 +268,7 @@ async def test_an_answer_that_fills_the_context_says_so() -> None:
 async def test_a_generation_that_fails_is_one_line_and_the_chat_goes_on() -> None:
     chat, notes, _ = await talk("hi", "/help", engine=FakeEngine(fail_at=1))
 
+    assert notes.answers == "H|"  # the error begins a line
     assert notes.told[0] == ("error", "the scripted failure")
     assert len(notes.told) == 2
     assert chat.session.messages == []

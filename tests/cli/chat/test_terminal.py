@@ -48,6 +48,22 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_session(state: Path, kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_what_is_typed_during_an_answer_waits_for_its_end(state: Path, kind: str) -> None:
+    with chatting(state, "--max-tokens", "400", TERM=kind) as terminal:
+        terminal.type(b"long" + ENTER)
+        terminal.expect(b"abcdefghij")
+        terminal.type(b"hello\n")
+        terminal.expect(b"2 messages, the last: hello")
+        terminal.expect(b"> ")
+        terminal.type(b"long" + ENTER)
+        terminal.expect(b"abcdefghij")
+        terminal.type(CTRL_D)
+
+        assert terminal.end() == 0
+        assert termios.tcgetattr(terminal._fd)[6][termios.VEOF] == CTRL_D
+
+
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
 def test_ctrl_c_at_the_prompt_leaves(state: Path, kind: str) -> None:
     with chatting(state, TERM=kind) as terminal:
         terminal.type(CTRL_C)
