@@ -104,6 +104,67 @@ def test_enter_that_ends_an_input_method_sends_nothing(open_chat: Any) -> None:
     assert page.locator("#prompt").input_value() == "にほ"
 
 
+@pytest.mark.parametrize("event", ["{key: 'Enter', keyCode: 229}", "{key: 'Escape', isComposing: true}"])
+def test_keys_of_an_input_method_neither_send_nor_stop(open_chat: Any, event: str) -> None:
+    """Safari tells the Enter that ends a composition by its code alone."""
+    chat = open_chat(reply="word " * 100, delay_s=0.02)
+    page = chat.visit()
+    say(page, "Go")
+    page.locator(".prose", has_text="word").wait_for()
+    page.locator("#prompt").fill("にほ")
+
+    page.locator("#prompt").evaluate(f"""(box) => {{
+      const event = new KeyboardEvent('keydown', {{...{event}, bubbles: true, cancelable: true}});
+      box.dispatchEvent(event);
+      if (event.key === 'Enter' && event.defaultPrevented) box.value = 'taken';
+    }}""")
+    page.wait_for_timeout(200)
+
+    assert page.locator("#prompt").input_value() == "にほ"
+    assert page.locator("#stop").is_visible()
+
+
+def test_deleting_a_conversation_leaves_the_focus_in_the_list(open_chat: Any) -> None:
+    page = open_chat().visit()
+    for text in ("A", "B"):
+        say(page, text)
+        answered(page)
+        page.get_by_role("button", name="New chat").first.click()
+    page.get_by_role("button", name="Delete “A”").focus()
+
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    page.wait_for_function("document.querySelectorAll('.threads .open').length === 1")
+    page.wait_for_function("document.activeElement.id === 'new-chat'")
+
+
+def test_settings_are_kept_however_their_dialog_is_left(open_chat: Any) -> None:
+    page = open_chat().visit()
+    page.get_by_role("button", name="Settings").click()
+    box = page.get_by_label("System prompt")
+    box.fill("Be brief.")
+    # Text is selected with the mouse, which is let go beside the dialog.
+    box.hover()
+    page.mouse.down()
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    assert page.locator("#settings").is_visible()
+
+    page.keyboard.press("Escape")
+
+    page.locator("#settings").wait_for(state="hidden")
+    page.reload()
+    page.get_by_role("button", name="Settings").click()
+    assert page.get_by_label("System prompt").input_value() == "Be brief."
+    page.get_by_label("Temperature", exact=True).fill("3")
+    page.keyboard.press("Escape")
+    page.get_by_text("Temperature goes from 0 to 2.").wait_for()
+    page.get_by_role("button", name="Defaults").click()
+    assert page.get_by_label("Temperature", exact=True).get_attribute("aria-invalid") is None
+
+
 def test_a_screen_reader_hears_the_answer_once_it_is_whole(open_chat: Any) -> None:
     page = open_chat(reply="Fine, thank you.").visit()
 
@@ -157,7 +218,10 @@ def test_on_a_narrow_screen_nothing_is_cut_off_and_the_list_is_a_drawer(open_cha
 
     page.get_by_role("button", name="Conversations").click()
     assert page.locator("#side").get_by_role("button", name="New chat").is_visible()
-    assert page.evaluate("document.getElementById('side').contains(document.activeElement)")
+    for _ in range(8):  # what lies behind cannot be reached
+        assert not page.evaluate("document.querySelector('main').contains(document.activeElement)")
+        page.keyboard.press("Tab")
+    page.locator("#new-chat").focus()
     page.keyboard.press("Escape")
 
     page.locator("#scrim").wait_for(state="hidden")

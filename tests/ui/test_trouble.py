@@ -91,6 +91,28 @@ def test_an_answer_that_fails_midway_keeps_what_came(open_chat: Any) -> None:
     page.get_by_text("This answer is not complete.").wait_for()
 
 
+def test_another_kind_of_server_is_told_from_ours(open_chat: Any) -> None:
+    chat = open_chat()
+    page = chat.visit("/docs")
+    page.route("**/v1/models", lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Welcome"))
+    page.goto(chat.url)
+
+    page.get_by_text("What answers at this address is no oxillama server.").wait_for()
+
+
+def test_a_stream_of_something_else_is_no_answer(open_chat: Any) -> None:
+    chat = open_chat()
+    page = chat.visit()
+    page.locator("#model:enabled").wait_for()
+    stream = {"content_type": "text/event-stream", "body": "data: {broken\n\ndata: [DONE]\n\n"}
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(status=200, **stream))
+
+    say(page, "Hi")
+
+    page.get_by_text("The connection was lost before the answer was complete.").wait_for()
+    page.get_by_role("button", name="Answer this message").wait_for()
+
+
 def test_a_stream_that_is_cut_off_is_not_taken_for_an_end(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit()

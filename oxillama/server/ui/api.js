@@ -20,7 +20,9 @@ const at = (path) => new URL(path, document.baseURI);
 /** The served models: [{id, context_length}]. */
 export async function models() {
   const response = await call("v1/models");
-  return (await response.json()).data;
+  const body = await response.json().catch(() => null);
+  if (!Array.isArray(body?.data)) throw new ApiError("other", "What answers at this address is no oxillama server.");
+  return body.data;
 }
 
 /** The pieces of one answer. @yields {{text: string, reason?: string, usage?: object, timings?: object}} */

@@ -30,12 +30,18 @@ export function writing(conversation) {
   return variant?.state === "writing" ? variant : null;
 }
 
-/** The conversation as the API takes it, up to and without message `end`. */
+/**
+ * The conversation as the API takes it, up to and without message `end`.
+ *
+ * Messages that got no answer become one with the next: many models' templates refuse two in a row.
+ */
 function wire(conversation, end) {
-  const messages = conversation.messages.slice(0, end).map((message) => ({
-    role: message.role,
-    content: message.role === "user" ? message.text : shownVariant(message).text,
-  }));
+  const messages = [];
+  for (const { role, ...message } of conversation.messages.slice(0, end)) {
+    const content = role === "user" ? message.text : shownVariant(message).text;
+    if (role === "user" && messages.at(-1)?.role === "user") messages.at(-1).content += `\n\n${content}`;
+    else messages.push({ role, content });
+  }
   const system = settings.get("system").trim();
   return system ? [{ role: "system", content: system }, ...messages] : messages;
 }
@@ -51,10 +57,9 @@ export function stop(id) {
   running.get(id)?.controller.abort();
 }
 
-export async function addUserMessage(conversation, text, at = conversation.messages.length) {
+function addUserMessage(conversation, { text, at }) {
   conversation.messages.splice(at, Infinity, { role: "user", text });
   if (at === 0) conversation.title = titleOf(text);
-  await save(conversation);
 }
 
 function titleOf(text) {
@@ -63,13 +68,16 @@ function titleOf(text) {
 }
 
 /**
- * Have the last user message answered, beside the answers it has already.
+ * Have the last user message answered, beside the answers it has already; or `said`: {text, at}, a message that takes
+ * the place of what the conversation has from there on.
  *
- * `on.begin()` once the answer has its place, `on.text()` after every piece of it, `on.wait(error, seconds)` before
- * each new attempt on a busy server. Throws ApiError, with what had come of the answer kept, and StaleError when the
- * conversation was changed elsewhere.
+ * `on.begin()` once the answer has its place, `on.kept()` once what was said is kept, `on.text()` after every piece of
+ * the answer, `on.wait(error, seconds)` before each new attempt on a busy server. Throws ApiError, with what had come of
+ * the answer kept, StaleError when the conversation was changed elsewhere, and NotKeptError once the answer is complete.
+ * The conversation counts as running from the call until its last change is kept.
  */
-export async function answer(conversation, model, on) {
+export async function answer(conversation, model, on, said = null) {
+  if (said) addUserMessage(conversation, said);
   const controller = new AbortController();
   const { message, variant, at } = beginVariant(conversation, model);
   running.set(conversation.id, { conversation, controller });
@@ -77,6 +85,7 @@ export async function answer(conversation, model, on) {
   try {
     on.begin();
     await keep.now();
+    on.kept();
     const body = { model, messages: wire(conversation, at), ...settings.sampling() };
     await patiently(controller.signal, on.wait, () => read(body, controller.signal, variant, () => {
       keep.soon();
@@ -87,9 +96,9 @@ export async function answer(conversation, model, on) {
     variant.state = controller.signal.aborted ? "stopped" : "cut";
     if (!controller.signal.aborted) throw error;
   } finally {
-    running.delete(conversation.id);
     if (!variant.text && variant.state !== "done") dropVariant(conversation, message, variant);
     await keep.last();
+    running.delete(conversation.id);
   }
   if (keep.failure) throw keep.failure;
 }
@@ -161,22 +170,24 @@ function pause(ms, signal) {
   });
 }
 
-/** Saves a conversation while it grows, one save at a time. */
+/** Saves a conversation while it grows. */
 class Keeper {
   constructor(conversation, controller) {
     this.conversation = conversation;
     this.controller = controller;
     this.failure = null;
     this.timer = null;
-    this.saving = Promise.resolve();
   }
 
-  now() {
-    this.saving = this.saving.then(() => save(this.conversation)).catch((error) => {
-      this.failure ??= error;
+  /** Never throws. */
+  async now() {
+    try {
+      await save(this.conversation);
+      this.failure = null; // of an earlier one, which this has made good
+    } catch (error) {
+      this.failure = error;
       if (error instanceof StaleError) this.controller.abort(); // deleted or changed elsewhere: nothing to write to
-    });
-    return this.saving;
+    }
   }
 
   soon() {

@@ -32,8 +32,9 @@ export function startComposer(on) {
     on.change();
   });
   box.addEventListener("keydown", (event) => {
-    // Enter that ends the choice of a character in an input method is not for us.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    // Enter that ends the choice of a character in an input method is not for us. Safari sends it when the choice is
+    // over already, and tells it by its code alone.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     on.send();
   });

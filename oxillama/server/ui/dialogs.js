@@ -9,7 +9,10 @@ const input = (name) => byId(`set-${name}`);
 const slider = (name) => byId(`slide-${name}`);
 
 function fill(values) {
-  for (const name of FIELDS) input(name).value = values(name);
+  for (const name of FIELDS) {
+    input(name).value = values(name);
+    input(name).removeAttribute("aria-invalid");
+  }
   for (const name of ["temperature", "top_p"]) slider(name).value = input(name).value || 1;
   byId("set-theme").value = globalThis.theme.choice;
   show("");
@@ -50,6 +53,7 @@ export function startSettings(askForKey) {
     if (take()) dialog.close();
   });
   byId("settings-close").addEventListener("click", () => take() && dialog.close());
+  dialog.addEventListener("cancel", (event) => take() || event.preventDefault()); // Escape loses nothing either
   byId("settings-reset").addEventListener("click", () => fill((name) => DEFAULTS[name]));
   byId("set-theme").addEventListener("change", (event) => globalThis.theme.choose(event.target.value));
   byId("key-change").addEventListener("click", () => {
@@ -121,6 +125,9 @@ export function confirmDeletion(title) {
   });
 }
 
+/** Close on a click beside the dialog; not on one that begins inside, as when text is selected, and ends there. */
 function closeOutside(dialog, close) {
-  dialog.addEventListener("click", (event) => event.target === dialog && close());
+  let beganOutside = false;
+  dialog.addEventListener("pointerdown", (event) => (beganOutside = event.target === dialog));
+  dialog.addEventListener("click", (event) => event.target === dialog && beganOutside && close());
 }

@@ -8,15 +8,20 @@ import { byId } from "./dom.js";
 import { saveAsFile, startExamples, startThemeButton } from "./furniture.js";
 import { awaitModels, chosenModel, haveModels, loadModels } from "./models.js";
 import { announce, hideNotice, notice } from "./notice.js";
+import { paced } from "./pace.js";
 import { drawer, showList, startDrawer } from "./sidebar.js";
 import * as store from "./store.js";
 import { View } from "./view.js";
 
 const CURRENT = "oxillama.current"; // of this tab: another one may have another conversation open
+const LOOK_AGAIN = 3000; // ms between two looks for the other tab that writes in the open conversation
 
 let conversation = chats.newConversation();
-let elsewhere = false; // another tab is writing in this conversation
+let openings = 0; // how often a conversation was opened: one that is slow to come must not follow a later one
+let elsewhere = false; // another tab is writing in this conversation, or was and may have gone
+let looking = 0; // timer of the next look for that tab
 let editing = null; // index of the user message that is being changed
+let draft = ""; // what stood in the message box before that
 
 const view = new View(byId("log"), byId("scroll"), {
   regenerate: () => answer(),
@@ -54,12 +59,14 @@ function showAll() {
 // --- which conversation is open ---
 
 function startNew() {
+  openings += 1;
   conversation = chats.newConversation();
   opened();
 }
 
 function opened() {
   elsewhere = false;
+  clearTimeout(looking);
   cancelEdit();
   hideNotice();
   remember(conversation.id);
@@ -71,15 +78,35 @@ function opened() {
 }
 
 async function openConversation(id) {
+  const opening = (openings += 1);
   const found = chats.runningConversation(id) ?? (await store.get(id));
+  if (opening !== openings) return;
   if (!found) return startNew();
-  conversation = found;
+  conversation = chats.runningConversation(id) ?? found;
   opened();
-  if (!chats.writing(found) || chats.isRunning(id)) return;
-  elsewhere = await store.writtenElsewhere(id);
-  if (id !== conversation.id) return; // another one was opened meanwhile
-  if (elsewhere) notice("This conversation is being answered in another tab.", { calm: true });
-  else conversation = (await chats.settle(id)) ?? conversation;
+  if (chats.writing(conversation) && !chats.isRunning(id)) await lookElsewhere();
+}
+
+/** The open conversation ends with an unfinished answer: another tab is writing it, or it is left as it is. */
+async function lookElsewhere() {
+  const { id } = conversation;
+  const isNew = !elsewhere;
+  elsewhere = true;
+  if (isNew) showAll();
+  // Asked twice, since a tab may be slow to answer, and would lose what it writes.
+  const isWritten = (await store.writtenElsewhere(id)) || (await store.writtenElsewhere(id));
+  if (id !== conversation.id || !elsewhere) return; // another one was opened, or the answer has ended
+  if (isWritten) {
+    if (isNew) notice("This conversation is being answered in another tab.", { calm: true });
+    clearTimeout(looking);
+    looking = setTimeout(lookElsewhere, LOOK_AGAIN);
+    return;
+  }
+  const settled = await chats.settle(id);
+  if (id !== conversation.id || !elsewhere) return;
+  conversation = settled ?? conversation;
+  elsewhere = false;
+  if (!isNew) hideNotice();
   showAll();
 }
 
@@ -87,8 +114,9 @@ async function removeConversation({ id, title }) {
   if (!(await confirmDeletion(title))) return;
   chats.stop(id);
   await store.remove(id);
-  if (id === conversation.id) startNew();
-  else await showConversations();
+  if (id === conversation.id) return startNew();
+  await showConversations();
+  if (document.activeElement === document.body) byId("new-chat").focus(); // what had the focus is gone
 }
 
 /** Another tab has changed a conversation: show it as it is now, unless this tab is the one that writes in it. */
@@ -103,10 +131,19 @@ async function changedElsewhere(id) {
     notice("This conversation was deleted in another tab.", { calm: true });
     return;
   }
-  const wasElsewhere = elsewhere;
   conversation = found;
-  elsewhere = chats.writing(found) !== null;
-  if (wasElsewhere && !elsewhere) hideNotice();
+  if (editing !== null) {
+    editing = null; // it may be another message now; what was written stays in the box
+    hideNotice();
+  }
+  if (chats.writing(found)) {
+    if (elsewhere) showAll();
+    else await lookElsewhere();
+    return;
+  }
+  if (elsewhere) hideNotice();
+  elsewhere = false;
+  clearTimeout(looking);
   showAll();
 }
 
@@ -132,37 +169,23 @@ const canSend = () => Boolean(composer.text) && !isBusy() && haveModels();
 
 async function send() {
   if (!canSend()) return;
-  const text = composer.text;
-  const at = editing ?? conversation.messages.length;
+  const said = { text: composer.text, at: editing ?? conversation.messages.length };
+  composer.text = editing === null ? "" : draft;
   editing = null;
-  composer.text = "";
-  hideNotice();
   view.following = true;
-  try {
-    await chats.addUserMessage(conversation, text, at);
-  } catch (error) {
-    composer.text = text;
-    await explain(conversation, error);
-    return;
-  }
   remember(conversation.id);
-  await answer();
+  await answer(said);
 }
 
-async function answer() {
+/** Have the last message answered, or `said` (see chats.answer). */
+async function answer(said = null) {
   const answered = conversation;
-  if (isBusy() || !answered.messages.length) return;
+  if (isBusy() || !(said || answered.messages.length)) return;
   const isShown = () => answered.id === conversation.id;
-  let frame = 0; // the next one, while it is asked for
-  const grow = () => {
-    frame ||= requestAnimationFrame(() => {
-      frame = 0;
-      if (isShown()) view.grow();
-    });
-  };
   const on = {
-    begin: () => isShown() && showAll(),
-    text: () => isShown() && grow(),
+    begin: showAll,
+    kept: showConversations,
+    text: paced(() => isShown() && view.grow()),
     wait(error, seconds) {
       const text = `${error.message} Asking again in ${Math.ceil(seconds)} s.`;
       if (isShown()) notice(text, { calm: true, action: ["Stop", () => chats.stop(answered.id)] });
@@ -172,15 +195,14 @@ async function answer() {
   announce("Answering");
   let failure = null;
   try {
-    await chats.answer(answered, chosenModel(), on);
+    await chats.answer(answered, chosenModel(), on, said);
   } catch (error) {
     failure = error;
   }
-  cancelAnimationFrame(frame);
   if (isShown()) {
     hideNotice();
     ended(answered);
-    if (failure) await explain(answered, failure);
+    if (failure) await explain(answered, failure, said);
   }
   await showConversations();
 }
@@ -194,14 +216,22 @@ function ended(answered) {
   announce(byId("log").lastElementChild.querySelector(".prose").textContent);
 }
 
-/** Say what went wrong with `answered`, and offer what helps. */
-async function explain(answered, error) {
+/** Say what went wrong with `answered`, and offer what helps; `said`: the message that was to be answered, if new. */
+async function explain(answered, error, said = null) {
   const again = ["Try again", () => answer()];
   if (error instanceof store.StaleError) {
     const isThere = await store.get(answered.id);
     await openConversation(answered.id);
     const what = isThere ? "was changed in another tab; here it is as it is now" : "was deleted in another tab";
     notice(`This conversation ${what}.`, { calm: true });
+    const isLost = said && !conversation.messages.some(({ text }) => text === said.text);
+    if (isLost && !composer.text) {
+      composer.text = said.text;
+      showState();
+    }
+  } else if (error instanceof store.NotKeptError) {
+    const text = `The browser keeps no more of this conversation (${error.message}): the rest lasts as long as this tab.`;
+    notice(`${text} Deleting other conversations may make room.`, { calm: true });
   } else if (!(error instanceof ApiError)) {
     console.error(error);
     notice(`The browser could not do this: ${error.message}`, { action: again });
@@ -235,13 +265,15 @@ async function showVariant(at, shown) {
     await store.save(changed);
   } catch (error) {
     await explain(changed, error);
-    return;
+    if (error instanceof store.StaleError) return;
   }
+  if (changed !== conversation) return; // another one was opened meanwhile
   showAll();
   byId("log").children[at]?.querySelector(".variants button:enabled")?.focus();
 }
 
 function beginEdit(at) {
+  if (editing === null) draft = composer.text;
   editing = at;
   composer.text = conversation.messages[at].text;
   showState();
@@ -253,7 +285,7 @@ function beginEdit(at) {
 function cancelEdit() {
   if (editing === null) return;
   editing = null;
-  composer.text = "";
+  composer.text = draft;
   hideNotice();
   showState();
 }
@@ -263,7 +295,7 @@ function cancelEdit() {
 function startKeys() {
   byId("stop").addEventListener("click", () => chats.stop(conversation.id));
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+    if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
     if (chats.isRunning(conversation.id)) chats.stop(conversation.id);
     else cancelEdit();
   });
@@ -286,14 +318,18 @@ async function start() {
   byId("new-chat").addEventListener("click", startNew);
   byId("export").addEventListener("click", () => saveAsFile(conversation.title, chats.asMarkdown(conversation)));
   showState();
+  await restore().catch((error) => notice(`Conversations could not be read: ${error.message}`));
+  await awaitModels().catch(() => withKey("", showState));
+  showState();
+}
+
+/** Show what this browser has kept. */
+async function restore() {
   const last = remembered();
   if (last && (await store.get(last))) await openConversation(last);
   await showConversations();
-  if (!(await store.lasts())) {
-    notice("This browser keeps nothing for this page: conversations end with it.", { calm: true });
-  }
-  await awaitModels().catch(() => withKey("", showState));
-  showState();
+  if (await store.lasts()) return;
+  notice("This browser keeps nothing for this page: conversations end with it.", { calm: true });
 }
 
 start();

@@ -61,6 +61,17 @@ export class Prose {
   }
 
   update(text) {
+    try {
+      this.renew(text);
+    } catch (error) {
+      // Thousands of levels of quotes or lists, as a model that repeats itself writes them, are too deep for the parser.
+      if (!(error instanceof RangeError)) throw error;
+      this.clear();
+      this.element.append(el("p", { className: "plain" }, text));
+    }
+  }
+
+  renew(text) {
     const tokens = marked.lexer(text);
     const links = JSON.stringify(tokens.links); // `[name]: address` changes blocks elsewhere
     const blocks = tokens.filter((token) => token.type !== "space" && token.type !== "def");
@@ -79,7 +90,7 @@ export class Prose {
   }
 
   made(block) {
-    const holder = el("div");
+    const holder = el("div", { dir: "auto" });
     holder.append(purifier.sanitize(marked.parser([block]), KEPT));
     for (const table of holder.querySelectorAll("table")) {
       const scroller = el("div", { className: "scroller", tabIndex: 0, role: "region", "aria-label": "Table" });

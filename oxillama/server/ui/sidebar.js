@@ -15,7 +15,9 @@ function period(time) {
 /** Show `conversations` (newest first); `actions`: open(id) and remove(conversation). */
 export function showList(conversations, current, actions) {
   const holder = byId("threads");
-  const focused = holder.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.id : null;
+  const active = document.activeElement;
+  const focused = holder.contains(active) ? active.closest("li")?.dataset.id : null;
+  const button = active?.matches(".drop") ? ".drop" : ".open";
   const groups = Map.groupBy ? Map.groupBy(conversations, (one) => period(one.updated)) : grouped(conversations);
   holder.replaceChildren();
   if (!conversations.length) holder.append(el("p", { className: "none" }, "Conversations are kept in this browser."));
@@ -23,7 +25,7 @@ export function showList(conversations, current, actions) {
     const items = members.map((one) => item(one, one.id === current, actions));
     holder.append(el("h2", {}, name), el("ul", {}, ...items));
   }
-  if (focused) holder.querySelector(`[data-id="${focused}"] .open`)?.focus();
+  if (focused) holder.querySelector(`[data-id="${focused}"] ${button}`)?.focus();
 }
 
 function grouped(conversations) {
@@ -49,6 +51,7 @@ export function drawer(open) {
   if (side.classList.contains("open") === open) return;
   side.classList.toggle("open", open);
   byId("scrim").hidden = !open;
+  document.querySelector("main").inert = open; // it lies behind
   byId("side-open").setAttribute("aria-expanded", String(open));
   (open ? byId("new-chat") : byId("side-open")).focus();
 }
@@ -57,6 +60,7 @@ export function startDrawer() {
   byId("side-open").addEventListener("click", () => drawer(true));
   byId("side-close").addEventListener("click", () => drawer(false));
   byId("scrim").addEventListener("click", () => drawer(false));
+  matchMedia("(max-width: 48rem)").addEventListener("change", () => drawer(false));
   byId("side").addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !byId("side").classList.contains("open")) return;
     event.stopPropagation();

@@ -55,7 +55,7 @@ export class View {
   user(message, at) {
     const foot = el("footer", {}, copyButton("Copy this message", () => message.text, this.actions.announce));
     if (!this.actions.busy()) foot.append(iconButton("edit", "Change this message", () => this.actions.edit(at)));
-    const body = el("div", { className: "body" }, message.text);
+    const body = el("div", { className: "body", dir: "auto" }, message.text);
     return el("article", { className: "message user", "aria-label": "You" }, body, foot);
   }
 
