@@ -41,6 +41,22 @@ def test_growing_text_takes_a_part_of_the_time_only_however_long_it_is(open_chat
     assert 1 <= done <= 6
 
 
+def test_a_computer_that_slept_in_the_middle_of_it_is_not_made_up_for(open_chat: Any) -> None:
+    page = open_chat().visit()
+
+    done = page.evaluate("""async () => {
+      const { paced } = await import('/ui/pace.js');
+      let past = 0;
+      performance.now = () => past; // sleeps for an hour as soon as the work begins
+      let done = () => {};
+      const ask = paced(() => { past += 3_600_000; done(true); });
+      const once = () => new Promise((then) => { done = then; ask(); });
+      return [await once(), await once()];
+    }""")
+
+    assert done == [True, True]
+
+
 def test_a_long_answer_is_shown_to_its_end(open_chat: Any) -> None:
     lines = "".join(f"- item {i} with **bold** and `code`\n" for i in range(300))
     chat = open_chat(reply=lines, n_ctx=100_000)
