@@ -177,7 +177,7 @@ void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index)
     bool more;
     for (bool any = find_piece(&c, s->thread, &now); any; any = more, now = next) {
         const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
-        more = find_piece(&c, s->n_threads + atomic_fetch_add(&r->next[index], 1), &next);
+        more = find_piece(&c, s->n_threads + atomic_fetch_add(&r->next[(int64_t)index * s->n_threads], 1), &next);
         attend_piece(s, op, &now, pages, more && c.decode ? first_pages(&c, &next, pages) : 0);
         if (c.split) join(&c, &now);
     }

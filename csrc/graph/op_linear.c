@@ -1,12 +1,12 @@
 /* Several matrices times one input: the rows are prepared once, then all panels of all matrices are one range of work.
- * For few rows it is cut by bytes, so that every thread streams the same share of the weights in every step. For many,
- * where arithmetic is the limit, threads take the next piece when they are done with one: a core that another program
- * slows down does not keep the others waiting.
+ * It is cut by bytes, so that every thread streams the same share of the weights in every step. Where arithmetic is the
+ * limit, a thread that is done with its share takes pieces of the others': a core that another program slows down does
+ * not keep the others waiting.
  */
 #include "graph/runner.h"
 
-/* Pieces are what the many-token kernels unpack together, so that smaller ones would only unpack less at a time. */
-enum { HANDED_OUT_ROWS = 128, PIECE_PANELS = 4 };
+/* From how many rows on shares are handed out in pieces. What the many-token kernels unpack together stays together. */
+enum { HANDED_OUT_ROWS = 9, MANY_ROWS = 128, TOGETHER = 4 };
 
 /* The row as the products see it: as it is, or computed into `row`. */
 static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int64_t t, float *row)
@@ -22,8 +22,8 @@ static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int6
     }
 }
 
-/* Which rows [p0, returned) of the panels of part `index` are this thread's. */
-static int64_t panels_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t *p0)
+/* Which panels [p0, returned) of part `index` are the share of `thread`; shares begin at multiples of `together`. */
+static int64_t panels_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int thread, int64_t together, int64_t *p0)
 {
     int64_t total = 0, before = 0;
     for (int32_t i = 0; i < op->n_parts; i++) {
@@ -35,9 +35,8 @@ static int64_t panels_of(const oxi_step *s, const oxi_op_linear *op, int32_t ind
     const int64_t bytes = (int64_t)m->panel_bytes;
     int64_t bounds[2];
     for (int side = 0; side < 2; side++) {
-        const int64_t at = (total / s->n_threads * (s->thread + side) + total % s->n_threads * (s->thread + side) / s->n_threads)
-                         - before;
-        const int64_t panel = at <= 0 ? 0 : (at + bytes - 1) / bytes;
+        const int64_t at = (total / s->n_threads * (thread + side) + total % s->n_threads * (thread + side) / s->n_threads) - before;
+        const int64_t panel = at <= 0 ? 0 : (at + bytes * together - 1) / (bytes * together) * together;
         bounds[side] = panel < m->n_panels ? panel : m->n_panels;
     }
     *p0 = bounds[0];
@@ -62,17 +61,19 @@ static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int6
                        out + t * stride + c0);
 }
 
-/* Pieces of all parts, for as long as there are any. */
-static void run_pieces(const oxi_step *s, const oxi_op_linear *op, int32_t index, const void *act, int64_t rows)
+/* The next pieces of one thread's share, for as long as there are any. */
+static void run_share(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, const void *act, int64_t rows)
 {
+    const int64_t in_piece = rows < MANY_ROWS ? 2 * TOGETHER : TOGETHER;
     for (;;) {
-        int64_t piece = atomic_fetch_add_explicit(&s->r->next[index], 1, memory_order_relaxed);
+        int64_t piece = atomic_fetch_add_explicit(&s->r->next[(int64_t)index * s->n_threads + owner], 1, memory_order_relaxed);
         for (int32_t i = 0;; i++) {
             if (i == op->n_parts) return;
-            const int64_t n_panels = s->r->program->weights[op->part[i].matrix].matrix.n_panels;
-            const int64_t n_pieces = (n_panels + PIECE_PANELS - 1) / PIECE_PANELS, p0 = piece * PIECE_PANELS;
+            int64_t p0;
+            const int64_t p1 = panels_of(s, op, i, owner, TOGETHER, &p0), n_pieces = (p1 - p0 + in_piece - 1) / in_piece;
             if (piece < n_pieces) {
-                run_part(s, &op->part[i], p0, p0 + PIECE_PANELS < n_panels ? p0 + PIECE_PANELS : n_panels, act, rows);
+                p0 += piece * in_piece;
+                run_part(s, &op->part[i], p0, p0 + in_piece < p1 ? p0 + in_piece : p1, act, rows);
                 break;
             }
             piece -= n_pieces;
@@ -127,13 +128,13 @@ bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t
         }
         if (rows > 1 && !oxi_step_barrier(s)) return false;
         if (rows >= HANDED_OUT_ROWS && is_alike(r, op)) {
-            run_pieces(s, op, index, act, rows);
+            for (int i = 0; i < s->n_threads; i++) run_share(s, op, index, (s->thread + i) % s->n_threads, act, rows);
             return true;
         }
         for (int32_t i = 0; i < op->n_parts; i++) {
             if ((int)r->program->weights[op->part[i].matrix].matrix.act != kind) continue;
             int64_t p0;
-            const int64_t p1 = panels_of(s, op, i, &p0);
+            const int64_t p1 = panels_of(s, op, i, s->thread, 1, &p0);
             if (p0 < p1) run_part(s, &op->part[i], p0, p1, act, rows);
         }
     }

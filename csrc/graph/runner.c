@@ -114,7 +114,7 @@ static bool get_memory(oxi_runner *r)
     const size_t split = OXI_SPLIT_RUNS * (size_t)r->part_blocks;
     return get_experts(&r->experts, &z) && get_slots(r) && get(&r->parts, split, z.part * sizeof(float))
         && get(&r->joined, OXI_SPLIT_RUNS * z.key_heads, sizeof *r->joined) && get(&r->activations, z.act_batch, 1)
-        && get(&r->next, (size_t)r->program->n_ops + 1, sizeof *r->next) && get(&r->positions, n, sizeof(int32_t))
+        && get(&r->next, ((size_t)r->program->n_ops + 1) * (size_t)n_threads, sizeof *r->next) && get(&r->positions, n, sizeof(int32_t))
         && get(&r->output_rows, n, sizeof(int32_t)) && get(&r->page_counts, n, sizeof(int32_t))
         && get(&r->runs, n, sizeof *r->runs);
 }
@@ -255,7 +255,7 @@ static void lay_out_step(oxi_runner *r, const oxi_batch *b)
             if (b->outputs[t]) r->output_rows[r->n_outputs++] = t;
         }
     }
-    memset((void *)r->next, 0, (size_t)r->program->n_ops * sizeof *r->next);
+    memset((void *)r->next, 0, (size_t)r->program->n_ops * (size_t)oxi_pool_size(r->pool) * sizeof *r->next);
     atomic_store(&r->stop_at, 0);
 }
 

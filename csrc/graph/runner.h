@@ -51,7 +51,7 @@ struct oxi_runner {
     void *activations; /* a whole batch, prepared */
     oxi_thread_scratch *threads;
     oxi_expert_scratch experts;
-    _Atomic int32_t *next; /* [n_ops] the next piece of work of an op that hands it out */
+    _Atomic int32_t *next; /* [n_ops][threads] the next piece of work of an op that hands it out; [..][0] if of one heap */
     float *parts;            /* [runs * key heads][part_blocks][group][oxi_attend_part]: attention cut by blocks of keys */
     int32_t part_blocks;     /* of a whole context */
     _Atomic int32_t *joined; /* [runs * key heads] blocks done */
