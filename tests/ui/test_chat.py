@@ -68,6 +68,25 @@ def test_asking_again_adds_an_answer_beside_the_first(open_chat: Any) -> None:
     assert prompts == ["<user>Hi</user><assistant>"] * 2
 
 
+def test_asking_again_in_vain_changes_nothing(open_chat: Any) -> None:
+    answers = iter(["first", "second", "never"])
+    chat = open_chat(reply=lambda request: next(answers))
+    page = chat.visit()
+    say(page, "A")
+    answered(page)
+    page.get_by_role("button", name="Answer again").click()
+    page.get_by_text("2 / 2").wait_for()
+    page.get_by_role("button", name="Earlier answer").click()
+    page.get_by_text("1 / 2").wait_for()
+    chat.engine.fail_at = 0
+
+    page.get_by_role("button", name="Answer again").click()
+    page.get_by_text("the scripted failure").wait_for()
+
+    assert page.locator(".variants span").inner_text() == "1 / 2"
+    assert answered(page) == "first"
+
+
 def test_the_whole_conversation_is_sent_as_it_is_shown(open_chat: Any) -> None:
     answers = iter(["first", "second", "third"])
     chat = open_chat(reply=lambda request: next(answers))

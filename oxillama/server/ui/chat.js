@@ -79,7 +79,7 @@ function titleOf(text) {
 export async function answer(conversation, model, on, said = null) {
   if (said) addUserMessage(conversation, said);
   const controller = new AbortController();
-  const { message, variant, at } = beginVariant(conversation, model);
+  const { message, variant, before, at } = beginVariant(conversation, model);
   running.set(conversation.id, { conversation, controller });
   const keep = new Keeper(conversation, controller);
   try {
@@ -96,7 +96,7 @@ export async function answer(conversation, model, on, said = null) {
     variant.state = controller.signal.aborted ? "stopped" : "cut";
     if (!controller.signal.aborted) throw error;
   } finally {
-    if (!variant.text && variant.state !== "done") dropVariant(conversation, message, variant);
+    if (!variant.text && variant.state !== "done") dropVariant(conversation, message, variant, before);
     await keep.last();
     running.delete(conversation.id);
   }
@@ -110,13 +110,15 @@ function beginVariant(conversation, model) {
     conversation.messages.push(message);
   }
   const variant = { text: "", state: "writing", reason: null, model, stats: null };
+  const before = message.shown;
   message.shown = message.variants.push(variant) - 1;
-  return { message, variant, at: conversation.messages.length - 1 };
+  return { message, variant, before, at: conversation.messages.length - 1 };
 }
 
-function dropVariant(conversation, message, variant) {
+/** Take back a variant that has come to nothing; `shown`: the one that is shown instead. */
+function dropVariant(conversation, message, variant, shown) {
   message.variants = message.variants.filter((other) => other !== variant);
-  message.shown = Math.max(0, message.variants.length - 1);
+  message.shown = shown;
   if (!message.variants.length) conversation.messages = conversation.messages.filter((other) => other !== message);
 }
 
@@ -210,7 +212,7 @@ export async function settle(id) {
   if (!variant) return conversation;
   variant.state = "cut";
   const message = conversation.messages.at(-1);
-  if (!variant.text) dropVariant(conversation, message, variant);
+  if (!variant.text) dropVariant(conversation, message, variant, Math.max(0, message.variants.length - 2));
   await save(conversation).catch(() => {});
   return conversation;
 }
