@@ -136,8 +136,8 @@ def test_deleting_a_conversation_leaves_the_focus_in_the_list(open_chat: Any) ->
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
 
-    page.wait_for_function("document.querySelectorAll('.threads .open').length === 1")
-    page.wait_for_function("document.activeElement.id === 'new-chat'")
+    page.locator(".threads .open").nth(1).wait_for(state="detached")
+    page.locator("#new-chat:focus").wait_for()
 
 
 def test_settings_are_kept_however_their_dialog_is_left(open_chat: Any) -> None:

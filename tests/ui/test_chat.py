@@ -44,7 +44,7 @@ def test_stopping_keeps_what_was_written_and_ends_the_generation(open_chat: Any)
 
     assert "one two" in answered(page)
     page.get_by_text("Stopped.").wait_for()
-    page.wait_for_function("document.activeElement.id === 'prompt'")
+    page.locator("#prompt:focus").wait_for()
     page.wait_for_timeout(300)
     assert chat.engine.active == 0
     assert chat.engine.tokens < len(LONG)
