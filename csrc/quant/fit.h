@@ -4,8 +4,9 @@
  * is the optimum, so each fit tries a grid of scales around the one that just reaches the largest weight, takes the
  * best, and then alternates the two steps until nothing changes.
  *
- * All loops run over whole lanes (n is a multiple of 8) and keep one sum per lane: they vectorise without reordering
- * anything, so that every build gives the same bytes.
+ * All loops run over whole lanes (n is a multiple of 8, at most OXI_FIT_MOST) and keep one sum per lane, so that every
+ * build gives the same bytes. Levels are found in loops of their own, which compilers vectorise; sums are spelt as vectors,
+ * because what compilers make of eight sums in an array is scalar.
  */
 #ifndef OXI_FIT_H
 #define OXI_FIT_H
@@ -19,7 +20,11 @@
 
 #define OXI_INLINE static inline __attribute__((always_inline))
 
-enum { OXI_LANES = 8, OXI_REFINEMENTS = 6 };
+enum { OXI_LANES = 8, OXI_REFINEMENTS = 6, OXI_FIT_MOST = 256, OXI_FIT_STEPS = 12 };
+
+/* One sum per lane. Vectors are never passed or returned: how that is done depends on the instruction set. */
+typedef float oxi_lanes __attribute__((vector_size(4 * OXI_LANES)));
+typedef float oxi_half_lanes __attribute__((vector_size(2 * OXI_LANES)));
 
 /* Below this a group counts as zero: no half can hold its scale, and squares must not underflow. */
 #define OXI_FIT_LEAST 1e-14f
@@ -61,28 +66,58 @@ OXI_INLINE float oxi_level(oxi_levels levels, float t)
     return levels.table ? levels.table->level[(int)((t + 128.0f) * 2.0f)] : oxi_round(t);
 }
 
+/* Keeps a compiler from seeing a constant: it would make branches of a clamp's cases, and selections of these. */
+#define OXI_OPAQUE(v) __asm__("" : "+m"(v))
+
+/* The levels nearest to x[i] * inverse. */
+OXI_INLINE void oxi_nearest_levels(const float *x, int n, oxi_levels levels, float inverse, float *q)
+{
+    OXI_OPAQUE(levels.low);
+    OXI_OPAQUE(levels.high);
+    if (levels.table)
+        for (int i = 0; i < n; i++) q[i] = oxi_level(levels, x[i] * inverse);
+    else
+        for (int i = 0; i < n; i++) q[i] = oxi_round(oxi_clamp(x[i] * inverse, levels.low, levels.high));
+}
+
+#define OXI_LOAD(lanes, from) memcpy(&(lanes), (from), sizeof(oxi_lanes))
+
 OXI_INLINE float oxi_sum_lanes(const float a[OXI_LANES])
 {
     return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
+}
+
+OXI_INLINE float oxi_sum_vector(const oxi_lanes *lanes)
+{
+    oxi_half_lanes low, high;
+    memcpy(&low, lanes, sizeof low);
+    memcpy(&high, (const char *)lanes + sizeof low, sizeof high);
+    low += high;
+    return (low[0] + low[2]) + (low[1] + low[3]);
 }
 
 /* What the closed form needs for levels q of x / scale. */
 OXI_INLINE void oxi_scale_sums(const float *x, const float *w, int n, oxi_levels levels, float inverse, float *xq,
                                float *qq)
 {
-    float a[OXI_LANES] = {0}, b[OXI_LANES] = {0};
-    for (int i = 0; i < n; i += OXI_LANES)
-        for (int l = 0; l < OXI_LANES; l++) {
-            const float q = oxi_level(levels, x[i + l] * inverse), wq = w[i + l] * q;
-            a[l] += wq * x[i + l];
-            b[l] += wq * q;
-        }
-    *xq = oxi_sum_lanes(a);
-    *qq = oxi_sum_lanes(b);
+    float levels_of_x[OXI_FIT_MOST];
+    oxi_lanes a = {0}, b = {0}, xs, ws, q;
+    oxi_nearest_levels(x, n, levels, inverse, levels_of_x);
+    for (int i = 0; i < n; i += OXI_LANES) {
+        OXI_LOAD(xs, x + i);
+        OXI_LOAD(ws, w + i);
+        OXI_LOAD(q, levels_of_x + i);
+        const oxi_lanes wq = ws * q;
+        a += wq * xs;
+        b += wq * q;
+    }
+    *xq = oxi_sum_vector(&a);
+    *qq = oxi_sum_vector(&b);
 }
 
 /* The scale, of either sign, for x[i] ~ scale * level; 0 for a group that is zero. `spread`: how far the grid goes beyond
- * the scale that just reaches the largest weight, in levels; `steps` of them on either side and for either sign. */
+ * the scale that just reaches the largest weight, in levels; `steps` (at most OXI_FIT_STEPS) of them on either side and for
+ * either sign. */
 OXI_INLINE float oxi_fit_scale(const float *x, const float *w, int n, oxi_levels levels, float spread, int steps)
 {
     float extreme = 0.0f;
@@ -93,14 +128,17 @@ OXI_INLINE float oxi_fit_scale(const float *x, const float *w, int n, oxi_levels
     for (int side = 0; side < 2; side++) {
         const float end = side ? levels.high : levels.low;
         if (end == 0.0f) continue;
+        float xqs[2 * OXI_FIT_STEPS + 1], qqs[2 * OXI_FIT_STEPS + 1];
         for (int k = -steps; k <= steps; k++) {
             const float inverse = (end + copysignf(spread, end) * (float)k / (float)steps) / extreme;
-            oxi_scale_sums(x, w, n, levels, inverse, &xq, &qq);
-            if (qq > 0.0f && xq * xq > gain * qq) {
-                gain = xq * xq / qq;
-                best = xq / qq;
-            }
+            oxi_scale_sums(x, w, n, levels, inverse, &xqs[k + steps], &qqs[k + steps]);
         }
+        /* Apart from the sums, so that a branch nobody can foresee does not throw away those under way. */
+        for (int k = 0; k <= 2 * steps; k++)
+            if (qqs[k] > 0.0f && xqs[k] * xqs[k] > gain * qqs[k]) {
+                gain = xqs[k] * xqs[k] / qqs[k];
+                best = xqs[k] / qqs[k];
+            }
     }
     for (int k = 0; k < OXI_REFINEMENTS && best != 0.0f; k++) {
         oxi_scale_sums(x, w, n, levels, 1.0f / best, &xq, &qq);
@@ -115,13 +153,17 @@ OXI_INLINE float oxi_fit_scale(const float *x, const float *w, int n, oxi_levels
 OXI_INLINE float oxi_scale_loss(const float *x, const float *w, int n, oxi_levels levels, float scale)
 {
     const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-    float a[OXI_LANES] = {0};
-    for (int i = 0; i < n; i += OXI_LANES)
-        for (int l = 0; l < OXI_LANES; l++) {
-            const float e = x[i + l] - scale * oxi_level(levels, x[i + l] * inverse);
-            a[l] += w[i + l] * e * e;
-        }
-    return oxi_sum_lanes(a);
+    float levels_of_x[OXI_FIT_MOST];
+    oxi_lanes a = {0}, xs, ws, q;
+    oxi_nearest_levels(x, n, levels, inverse, levels_of_x);
+    for (int i = 0; i < n; i += OXI_LANES) {
+        OXI_LOAD(xs, x + i);
+        OXI_LOAD(ws, w + i);
+        OXI_LOAD(q, levels_of_x + i);
+        const oxi_lanes e = xs - scale * q;
+        a += ws * e * e;
+    }
+    return oxi_sum_vector(&a);
 }
 
 /* Scale and minimum of x[i] ~ scale * q - minimum with q from 0 to `top`. */
@@ -136,15 +178,24 @@ typedef struct oxi_moments {
 
 OXI_INLINE oxi_moments oxi_moments_of(const float *x, const float *w, int n)
 {
-    float a[OXI_LANES] = {0}, b[OXI_LANES] = {0}, c[OXI_LANES] = {0};
-    for (int i = 0; i < n; i += OXI_LANES)
-        for (int l = 0; l < OXI_LANES; l++) {
-            const float wx = w[i + l] * x[i + l];
-            a[l] += w[i + l];
-            b[l] += wx;
-            c[l] += wx * x[i + l];
-        }
-    return (oxi_moments){oxi_sum_lanes(a), oxi_sum_lanes(b), oxi_sum_lanes(c)};
+    oxi_lanes a = {0}, b = {0}, c = {0}, xs, ws;
+    for (int i = 0; i < n; i += OXI_LANES) {
+        OXI_LOAD(xs, x + i);
+        OXI_LOAD(ws, w + i);
+        const oxi_lanes wx = ws * xs;
+        a += ws;
+        b += wx;
+        c += wx * xs;
+    }
+    return (oxi_moments){oxi_sum_vector(&a), oxi_sum_vector(&b), oxi_sum_vector(&c)};
+}
+
+OXI_INLINE void oxi_line_codes(const float *x, int n, float top, float inverse, float minimum, float *q)
+{
+    float least = 0.0f;
+    OXI_OPAQUE(least);
+    OXI_OPAQUE(top);
+    for (int i = 0; i < n; i++) q[i] = oxi_round(oxi_clamp((x[i] + minimum) * inverse, least, top));
 }
 
 /* Rounds x to the line's codes, then solves for the line that suits these codes best; gives its loss. With `positive`
@@ -152,15 +203,19 @@ OXI_INLINE oxi_moments oxi_moments_of(const float *x, const float *w, int n)
 OXI_INLINE float oxi_line_step(const float *x, const float *w, int n, float top, bool positive, const oxi_moments *m,
                                float inverse, float minimum, oxi_line *out)
 {
-    float a[OXI_LANES] = {0}, b[OXI_LANES] = {0}, c[OXI_LANES] = {0};
-    for (int i = 0; i < n; i += OXI_LANES)
-        for (int l = 0; l < OXI_LANES; l++) {
-            const float q = oxi_round(oxi_clamp((x[i + l] + minimum) * inverse, 0.0f, top)), wq = w[i + l] * q;
-            a[l] += wq;
-            b[l] += wq * q;
-            c[l] += wq * x[i + l];
-        }
-    const double sw = m->w, sx = m->x, sq = oxi_sum_lanes(a), sqq = oxi_sum_lanes(b), sxq = oxi_sum_lanes(c);
+    float codes[OXI_FIT_MOST];
+    oxi_lanes a = {0}, b = {0}, c = {0}, xs, ws, q;
+    oxi_line_codes(x, n, top, inverse, minimum, codes);
+    for (int i = 0; i < n; i += OXI_LANES) {
+        OXI_LOAD(xs, x + i);
+        OXI_LOAD(ws, w + i);
+        OXI_LOAD(q, codes + i);
+        const oxi_lanes wq = ws * q;
+        a += wq;
+        b += wq * q;
+        c += wq * xs;
+    }
+    const double sw = m->w, sx = m->x, sq = oxi_sum_vector(&a), sqq = oxi_sum_vector(&b), sxq = oxi_sum_vector(&c);
     const double det = sw * sqq - sq * sq;
     double scale = 0.0, offset;
     if (det > 1e-9 * sw * sqq) {
@@ -213,14 +268,17 @@ OXI_INLINE oxi_line oxi_fit_line(const float *x, const float *w, int n, float to
 OXI_INLINE float oxi_line_loss(const float *x, const float *w, int n, float top, float scale, float minimum)
 {
     const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-    float a[OXI_LANES] = {0};
-    for (int i = 0; i < n; i += OXI_LANES)
-        for (int l = 0; l < OXI_LANES; l++) {
-            const float q = oxi_round(oxi_clamp((x[i + l] + minimum) * inverse, 0.0f, top));
-            const float e = x[i + l] - (scale * q - minimum);
-            a[l] += w[i + l] * e * e;
-        }
-    return oxi_sum_lanes(a);
+    float codes[OXI_FIT_MOST];
+    oxi_lanes a = {0}, xs, ws, q;
+    oxi_line_codes(x, n, top, inverse, minimum, codes);
+    for (int i = 0; i < n; i += OXI_LANES) {
+        OXI_LOAD(xs, x + i);
+        OXI_LOAD(ws, w + i);
+        OXI_LOAD(q, codes + i);
+        const oxi_lanes e = xs - (scale * q - minimum);
+        a += ws * e * e;
+    }
+    return oxi_sum_vector(&a);
 }
 
 #endif

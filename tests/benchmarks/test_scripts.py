@@ -40,6 +40,26 @@ def test_decode_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     assert made["machine"]["threads"] == 1
 
 
+def test_quantize_measures_our_side_without_a_peer(tmp_path: Path) -> None:
+    made = result(script("quantize.py", *TINY, "--types", "Q4_0,Q8_0", "--no-peer", "--models", tmp_path))
+
+    assert [row["type"] for row in made["rows"]] == ["Q4_0", "Q8_0"]
+    assert all(row["seconds"] > 0 and int(row["peak MiB"]) > 0 and row["llama.cpp"] is None for row in made["rows"])
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny-F16.gguf"]
+
+
+def test_quantize_tells_what_a_side_said_when_it_failed(tmp_path: Path) -> None:
+    peer = tmp_path / "llama-quantize"
+    peer.write_text("#!/bin/sh\necho no such thing >&2\nexit 3\n")
+    peer.chmod(0o755)
+
+    done = script("quantize.py", *TINY, "--types", "Q8_0", "--models", tmp_path, LLAMA_CPP_BIN=str(tmp_path))
+
+    assert done.returncode == 1
+    assert "llama-quantize" in done.stderr
+    assert done.stderr.endswith("no such thing\n")
+
+
 def test_kernels_are_held_against_the_probes() -> None:
     sizes = ("--cold", "1", "--tokens", "4", "--reps", "1", "--threads", "1", "--types", "F16,IQ2_XXS", "--json")
 
