@@ -27,6 +27,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--new", type=int, default=24)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--reps", type=int, default=3)
+    parser.add_argument(
+        "--kv-type", default="auto", help="of our cache; llama.cpp's is q8_0 or f32 if this is, else f16"
+    )
     parser.add_argument("--no-peer", action="store_true", help="measure our side alone")
     parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER)
     report.add_options(parser)
@@ -37,10 +40,15 @@ def measure(model: Path, args: argparse.Namespace, *, prompt: int, depth: int, w
     """Medians of our and their speed over alternating runs; `what` is "prefill" or "decode"."""
     mine, theirs = [], []
     for _ in range(args.reps):
-        run = ours.bench(model, threads=args.threads, prompt=prompt, new=args.new, depth=depth, reps=1)
+        run = ours.bench(
+            model, threads=args.threads, prompt=prompt, new=args.new, depth=depth, reps=1, kv_type=args.kv_type
+        )
         mine.append(run[f"{what}_tok_s"])
         if not args.no_peer:
-            run = peer.llama_bench(model, threads=args.threads, prompt=prompt, new=args.new, depth=depth)
+            kv_type = args.kv_type if args.kv_type in ("q8_0", "f32") else "f16"
+            run = peer.llama_bench(
+                model, threads=args.threads, prompt=prompt, new=args.new, depth=depth, kv_type=kv_type
+            )
             theirs.append(run[what])
     return statistics.median(mine), statistics.median(theirs) if theirs else None
 
@@ -66,7 +74,9 @@ def main() -> None:
                 "ratio": mine / theirs if theirs else None,
             }
         )
-    report.emit(args, rows, model=f"{args.shape} {args.type}", threads=args.threads, reps=args.reps)
+    report.emit(
+        args, rows, model=f"{args.shape} {args.type}", threads=args.threads, reps=args.reps, kv_type=args.kv_type
+    )
 
 
 if __name__ == "__main__":

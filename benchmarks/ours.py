@@ -22,9 +22,9 @@ def environment(isa: str | None = None) -> dict[str, str]:
     return env
 
 
-def bench(model: Path, isa: str | None = None, **options: int) -> dict[str, Any]:
+def bench(model: Path, isa: str | None = None, **options: int | str) -> dict[str, Any]:
     """`oxillama bench --json` with the options given, as a dict."""
-    flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    flags = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", "oxillama", "bench", "--model", str(model), "--json", *flags]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(isa))
     if done.returncode:

@@ -21,13 +21,16 @@ def program(name: str) -> Path:
 
 
 def llama_bench(
-    model: Path, *, threads: int, prompt: int, new: int, depth: int = 0, reps: int = 1
+    model: Path, *, threads: int, prompt: int, new: int, depth: int = 0, reps: int = 1, kv_type: str = "f16"
 ) -> dict[str, float]:
-    """Tokens per second of llama-bench: {"prefill": …, "decode": …}."""
+    """Tokens per second of llama-bench: {"prefill": …, "decode": …}. Flash attention is on when the cache is not of f16:
+    other types of values need it."""
     command = [
         str(program("llama-bench")), "-m", str(model), "-t", str(threads), "-p", str(prompt), "-n", str(new),
         "-d", str(depth), "-r", str(reps), "-o", "json",
     ]  # fmt: skip
+    if kv_type != "f16":
+        command += ["-ctk", kv_type, "-ctv", kv_type, "-fa", "1"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     rates = {}
     for row in json.loads(done.stdout):

@@ -129,13 +129,21 @@ static void page_values(const float *probabilities, int32_t n_rows, int32_t n_ke
     else values_of(probabilities, n_rows, n_keys, (page_data){pages.pages, NULL, false}, pad, out, ldo, accumulate);
 }
 
+/* The keys of a block of n from `first` on that a row sees: [*start, returned), which may be empty or the wrong way round. */
+static int32_t seen_by(const oxi_attend *a, int32_t row, int32_t first, int32_t n, int32_t *start)
+{
+    const int32_t position = a->positions[row], end = position + 1 - first;
+    *start = a->window && position - a->window + 1 > first ? position - a->window + 1 - first : 0;
+    return end < n ? end : n;
+}
+
 /* One row's softmax over keys [first, first + n), as far as the row sees them: scores become probabilities relative to
  * the largest, which goes to sums[0], and their sum to sums[1]. `n` is padded to whole pages. */
 static void softmax_block(const oxi_attend *a, int32_t row, int32_t first, int32_t n, float *scores, float *sums)
 {
     const int32_t position = a->positions[row];
-    const int32_t end = position + 1 - first < n ? position + 1 - first : n; /* may be negative: nothing seen yet */
-    const int32_t start = a->window && position - a->window + 1 > first ? position - a->window + 1 - first : 0;
+    int32_t start;
+    const int32_t end = seen_by(a, row, first, n, &start);
     if (start >= end) {
         memset(scores, 0, (size_t)n * sizeof *scores);
         sums[0] = -INFINITY;
@@ -155,13 +163,14 @@ static void softmax_block(const oxi_attend *a, int32_t row, int32_t first, int32
     }
     sums[0] = largest(max_(one, two));
     sums[1] = exp_and_sum(scores, n, sums[0]);
+    if (sums[0] == -INFINITY) sums[1] = NAN; /* what was seen was no number: the largest of nothing else */
 }
 
 /* A row's sums over one block: its largest score, the sum of its probabilities and their sum of values. */
 static void join(float *sums, const float *block, int32_t pad)
 {
-    if (block[0] == -INFINITY) return; /* saw nothing */
-    if (sums[0] == -INFINITY) {
+    if (block[0] == -INFINITY && block[1] == 0) return; /* saw nothing */
+    if (sums[0] == -INFINITY && sums[1] == 0) {
         memcpy(sums, block, (size_t)oxi_attend_part(pad) * sizeof *sums);
         return;
     }
@@ -229,6 +238,39 @@ static bool reads_halves(const oxi_attend *a)
     return a->type == OXI_CACHE_F16 && VW >= 8 && a->n_rows <= TILE_ROWS;
 }
 
+/* Do keys that some row does not see have values that are no numbers? Probabilities of 0 would not hide them. */
+static bool hides_poison(const oxi_attend *a, int32_t first, int32_t n)
+{
+    int32_t from = 0, to = n; /* what every row sees */
+    for (int32_t r = 0; r < a->n_rows; r++) {
+        int32_t start;
+        const int32_t end = seen_by(a, r, first, n, &start);
+        from = start > from ? start : from;
+        to = end < to ? end : to;
+    }
+    vf poison = {0};
+    for (int32_t k = 0; k < n; k++) {
+        if (k == from && from < to) k = to;
+        for (int32_t d = 0; k < n && d < a->value_pad; d += VW)
+            poison += 0.0f * load_page(a->values[(first + k) / OXI_PAGE_TOKENS], a->type == OXI_CACHE_F16,
+                                       k % OXI_PAGE_TOKENS * a->value_pad + d);
+    }
+    return sum(poison) != 0;
+}
+
+/* One row's sum of values of the keys it sees and of no others: the bits of page_values, where no number is missing. */
+static void seen_values(const oxi_attend *a, int32_t row, int32_t first, int32_t n, const float *probabilities, float *out)
+{
+    int32_t start;
+    const int32_t end = seen_by(a, row, first, n, &start);
+    memset(out, 0, (size_t)a->value_pad * sizeof *out);
+    for (int32_t k = start; k < end; k++)
+        for (int32_t d = 0; d < a->value_pad; d += VW)
+            store(out + d, fma_(splat(probabilities[k]),
+                                load_page(a->values[(first + k) / OXI_PAGE_TOKENS], a->type == OXI_CACHE_F16,
+                                          k % OXI_PAGE_TOKENS * a->value_pad + d), load(out + d)));
+}
+
 /* The keys [first, first + n) of one block for all rows; a row's sums go to sums[row]. */
 static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *scores, uint8_t *buffer, float *sums)
 {
@@ -254,6 +296,11 @@ static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *sc
         softmax_block(a, r, first, n_pages * OXI_PAGE_TOKENS, scores + (int64_t)r * SCORES, sums + r * stride);
     }
 
+    if (hides_poison(a, first, n)) {
+        for (int32_t r = 0; r < a->n_rows; r++)
+            seen_values(a, r, first, n, scores + (int64_t)r * SCORES, sums + r * stride + 16);
+        return;
+    }
     const uint8_t *ahead[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
     for (int32_t p = 0; p < n_pages; p++) ahead[p] = fetch_beside(&next, p, n_pages);
     const int32_t at_once = convert ? VALUE_PAGES : n_pages;

@@ -247,8 +247,8 @@ static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32
                           float *sums)
 {
     const int32_t position = a->positions[row], padded = (n + OXI_CODE_RUN - 1) / OXI_CODE_RUN * OXI_CODE_RUN;
-    const int32_t end = position + 1 - first < n ? position + 1 - first : n; /* may be negative: nothing seen yet */
-    const int32_t start = a->window && position - a->window + 1 > first ? position - a->window + 1 - first : 0;
+    int32_t start;
+    const int32_t end = seen_by(a, row, first, n, &start);
     float scale = w->query_scales[row];
     if (start >= end) {
         memset(scores, 0, (size_t)padded * sizeof *scores);

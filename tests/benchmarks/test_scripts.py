@@ -89,6 +89,31 @@ def test_context_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("kv_type", "theirs"),
+    [("q8_0", "-ctk q8_0 -ctv q8_0 -fa 1"), ("f32", "-ctk f32 -ctv f32 -fa 1"), ("i16", ""), ("auto", "")],
+)
+def test_both_sides_of_context_cache_the_same_type_where_they_can(tmp_path: Path, kv_type: str, theirs: str) -> None:
+    peer = tmp_path / "llama-bench"
+    rows = json.dumps([{"n_prompt": 8, "avg_ts": 1.0}, {"n_prompt": 0, "avg_ts": 1.0}])
+    peer.write_text(f"#!/bin/sh\necho \"$@\" >> '{tmp_path}/asked'\necho '{rows}'\n")
+    peer.chmod(0o755)
+    sizes = ("--depths", "4", "--prompts", "8", "--new", "4", "--type", "Q4_0", "--kv-type", kv_type)
+
+    made = result(script("context.py", *TINY, *sizes, "--models", tmp_path, LLAMA_CPP_BIN=str(tmp_path)))
+
+    assert made["machine"]["kv_type"] == kv_type
+    asked = [line.partition(" -o json")[2].strip() for line in (tmp_path / "asked").read_text().splitlines()]
+    assert asked == [theirs, theirs]
+
+
+def test_context_asks_our_side_for_the_type(tmp_path: Path) -> None:
+    done = script("context.py", *TINY, "--type", "Q4_0", "--kv-type", "q2", "--no-peer", "--models", tmp_path)
+
+    assert done.returncode != 0
+    assert "kv-type" in done.stderr
+
+
 def test_the_kernels_cost_a_trained_model_no_quality() -> None:
     model = shared("models/stories260K.gguf")
 

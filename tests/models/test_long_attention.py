@@ -103,13 +103,18 @@ def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path, n_seqs):
     assert all(np.array_equal(row, alone[0]) for row in together)
 
 
-@pytest.mark.parametrize("cache_type", ["i16", "q8_0"])
-def test_what_is_no_number_reaches_those_who_see_it_and_nobody_else(tmp_path, cache_type):
-    op = Attention(tmp_path / "a.gguf", BLOCK + 40)
+@pytest.mark.parametrize("window", [0, 70])
+@pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
+def test_what_is_no_number_reaches_those_who_see_it_and_nobody_else(tmp_path, cache_type, window):
+    op = Attention(tmp_path / "a.gguf", BLOCK + 140, window=window)
     at, op.poison = BLOCK + 20, 7
     op.tokens[op.tokens == op.poison] = 8
     clean = op.run([], cache_type=cache_type)[0]
     op.tokens[at] = op.poison
-    got = op.run([], cache_type=cache_type)[0]
-    assert np.array_equal(got[:at], clean[:at])
-    assert np.isnan(got[at:]).all()
+    seen = np.zeros(len(clean), bool)
+    seen[at : at + window if window else None] = True
+    whole = op.run([], cache_type=cache_type)[0]
+    assert np.array_equal(whole[~seen], clean[~seen])
+    assert np.isnan(whole[seen]).all()
+    cut = op.run([at - 1, at + 1, at + 2], cache_type=cache_type)[0]
+    assert np.array_equal(cut, whole, equal_nan=True)
