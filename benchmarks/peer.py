@@ -23,8 +23,8 @@ def program(name: str) -> Path:
 def llama_bench(
     model: Path, *, threads: int, prompt: int, new: int, depth: int = 0, reps: int = 1, kv_type: str = "f16"
 ) -> dict[str, float]:
-    """Tokens per second of llama-bench: {"prefill": …, "decode": …}. With a cache of another type than f16, flash attention
-    is on: its values need it.
+    """Tokens per second of llama-bench: {"prefill": …, "decode": …}. With a cache of another type than f16, flash
+    attention is on: its values need it.
     """
     command = [
         str(program("llama-bench")), "-m", str(model), "-t", str(threads), "-p", str(prompt), "-n", str(new),
