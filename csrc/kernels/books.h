@@ -1,6 +1,6 @@
-/* Codebook matrices, small in memory: a chunk holds entry numbers and signs, and is expanded into a chunk of the pack
- * that its codes make (layout.h), in the first cache, each time it is read. That pays where a row looks entries up as
- * fast as memory delivers their numbers; elsewhere matrices are expanded once, when they are packed.
+/* Codebook matrices, small in memory: a chunk holds entry numbers and signs. A row that looks entries up as fast as memory
+ * delivers their numbers makes them codes in registers each time it reads them; elsewhere matrices are expanded once, when
+ * they are packed, into the pack that the codes make (layout.h). An expander does that for one chunk.
  *
  * A chunk of 256 columns and 16 rows, none is shorter:
  *     low     the low 8 bits of the entry numbers. Books of eight columns: 64 bytes per group of 32 columns, with

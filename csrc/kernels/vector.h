@@ -20,6 +20,12 @@
  *     v_i32 widen_u8(v_lanes v), widen_i8(v_lanes v)     a byte per lane
  *     v_i16 widen_pairs(v_half v)                        two unsigned bytes per lane
  *     v_u8 lookup(v_u8 table, v_u8 index)                table repeats 16 bytes, index is below 16
+ * A row whose permutations take 64 bytes of table defines WIDE_LOOKUP 1, the PACKS that profit, and
+ *     v_u8 lookup_wide(v_u8 table, v_u8 index)           by the index's lower six bits
+ *     v_u8 choose(v_u8 mask, v_u8 a, v_u8 b)             mask ? a : b, bit by bit
+ *     v_u8 low_turns, high_turns(v_u8 a, v_u8 b)         bytes of both in turns, eight of each from every sixteen
+ *     v_u8 bytes_of_mask(const uint8_t *p)               a byte of ones for each bit that is set
+ *     void book_entries(const uint8_t *tables, int n, const uint8_t *low, const uint8_t *high, v_u8 out[2])
  * A row that only betters the many-token kernels of another defines FEW_TOKENS, that row's table, and none of DIRECT_*
  * but DIRECT_LIMIT; it has the matrices of floats from there. One that multiplies two rows by two tokens defines
  * PAIRED_DOTS 1 and
@@ -29,21 +35,49 @@
  * then includes this file and fills a table with TABLE(name, needs). The rooms below build on one another, in this order.
  */
 #include "books.h"
+#ifndef PACKS
 #include "prepare.h"
+#endif
 #include "rows.h"
 
 #include "vector_shape.h"
+#include "vector_book.h"
 #include "vector_unpack.h"
 #include "vector_dot.h"
-#include "vector_book.h"
 #ifndef FEW_TOKENS
 #include "vector_decode.h"
 #endif
 #include "vector_prefill.h"
-#ifndef FEW_TOKENS
+#if !defined(FEW_TOKENS) && !defined(PACKS)
 #include "vector_float.h"
 #endif
+#ifndef PACKS
 #include "vector_probe.h"
+#endif
+
+INLINE void multiply(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, int64_t p0, int64_t p1,
+                     const oxi_act_record *act, int64_t n_tokens, float *out, int64_t ldo, void *scratch)
+{
+    book_scratch *const b = scratch;
+    begin(pack, book, m, b);
+#ifndef FEW_TOKENS
+    if (n_tokens <= direct_limit(pack, book)) {
+        direct_panels(pack, book, m, p0, p1, act, (int)n_tokens, out, ldo, b);
+        return;
+    }
+#endif
+    tiled(pack, book, m, p0, p1, act, n_tokens, out, ldo, b, (round_scratch *)(b + 1));
+}
+
+#if WIDE_LOOKUP
+/* A kernel for each shape of a pack's codebooks. */
+#define BOOK(entries, cols, one)                                                                                       \
+    if (m->book->n == entries) {                                                                                       \
+        static const oxi_codebook book = {.n = entries, .columns = cols, .one_sign = one};                             \
+        multiply(pack, &book, m, p0, p1, act, n_tokens, out, ldo, scratch);                                            \
+        return;                                                                                                        \
+    }
+#endif
 
 INLINE void matmul(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *act, int64_t n_tokens,
                    float *out, int64_t ldo, void *scratch)
@@ -54,15 +88,24 @@ INLINE void matmul(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, c
         return;
     }
 #endif
-    book_scratch *const b = scratch;
-    if (with_book(pack, m)) m->expander->begin(m->book, b->tables);
-#ifndef FEW_TOKENS
-    if (n_tokens <= direct_limit(pack, m)) {
-        direct_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo, b);
-        return;
+#if WIDE_LOOKUP
+    if (m->book) {
+        if (pack == OXI_PACK_T4_256) {
+            BOOK(256, 4, false)
+            BOOK(512, 4, false)
+        } else if (pack == OXI_PACK_T3_256) {
+            BOOK(256, 8, false)
+            BOOK(2048, 8, true)
+        } else if (pack == OXI_PACK_T3_256_16) {
+            BOOK(512, 8, false)
+            BOOK(1024, 8, false)
+            BOOK(2048, 8, true)
+        }
     }
+    multiply(pack, NULL, m, p0, p1, act, n_tokens, out, ldo, scratch);
+#else
+    multiply(pack, m->book, m, p0, p1, act, n_tokens, out, ldo, scratch);
 #endif
-    tiled(pack, m, p0, p1, act, n_tokens, out, ldo, b, (round_scratch *)(b + 1));
 }
 
 #define MATMUL(pack)                                                                                                   \
@@ -72,11 +115,13 @@ INLINE void matmul(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, c
         matmul(OXI_PACK_##pack, m, p0, p1, act, n_tokens, out, ldo, scratch);                                          \
     }
 
-#define QUANTISED(F)                                                                                                   \
+#ifndef PACKS
+#define PACKS(F)                                                                                                       \
     F(Q4_32) F(Q8_32) F(Q4_256) F(Q5_256) F(Q6_256) F(Q5_32) F(Q4_32_MIN) F(Q5_32_MIN) F(T4_32) F(T4_E8M0) F(T4_E4M3)  \
     F(T4_256) F(T3_256) F(T3_256_16) F(Q2_256_16) F(Q2_64) F(Q1_128) F(Q8_256)
+#endif
 
-QUANTISED(MATMUL)
+PACKS(MATMUL)
 
 #define ENTRY(pack) [OXI_PACK_##pack] = matmul_##pack,
 
@@ -90,5 +135,5 @@ QUANTISED(MATMUL)
     {                                                                                                                  \
         .name = row_name, .needs = row_needs, .prepare = OXI_PREPARE_TABLE,                                            \
         .probe_dot = probe_dot, .probe_read = probe_read,                                                              \
-        .matmul = {FLOATS QUANTISED(ENTRY)},                                                                           \
+        .matmul = {FLOATS PACKS(ENTRY)},                                                                           \
     }

@@ -20,12 +20,47 @@ typedef struct chunk {
     const open_chunk *open; /* NULL: read the others */
 } chunk;
 
+/* The chunk at `src`, whose columns are n_groups groups; it may be expanded into the place of `panel` in the scratch. */
+INLINE chunk chunk_at(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, const uint8_t *src,
+                      const uint8_t *ahead, int n_groups, book_scratch *b, int panel)
+{
+    chunk w = {.packed = src, .tail = src + (size_t)n_groups * oxi_group_bytes(pack), .ahead = ahead};
+    if (!with_book(pack, book)) return w;
+#if WIDE_LOOKUP
+    (void)m;
+    w.tail = b->tail[panel];
+    expand_tail(pack, book, src, b->tail[panel]);
+#else
+    w.packed = b->flat[panel];
+    w.tail = b->flat[panel] + (size_t)n_groups * oxi_group_bytes(pack);
+    m->expander->expand(book, group_of(pack), b->tables, src, b->flat[panel]);
+#endif
+    return w;
+}
+
 /* Far enough that memory answers in time, near enough to stay in the first two caches. */
 #define AHEAD 8192
 
 INLINE void fetch(const uint8_t *p, size_t bytes)
 {
     UNROLL for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at);
+}
+
+/* Ask memory for what is ahead, when group g of n_groups is read; with the last one for the rest of the chunk. */
+INLINE void fetch_group(oxi_pack pack, const oxi_codebook *book, const uint8_t *ahead, int g)
+{
+    const size_t bytes = with_book(pack, book) ? chunk_step(pack, book, 0) / OXI_CHUNK_GROUPS & ~(size_t)63 : oxi_group_bytes(pack);
+    fetch(ahead + (size_t)g * bytes, bytes);
+}
+
+INLINE void fetch_rest(oxi_pack pack, const oxi_codebook *book, const uint8_t *ahead, int n_groups)
+{
+    if (with_book(pack, book)) {
+        const size_t all = chunk_step(pack, book, 0), fetched = (all / OXI_CHUNK_GROUPS & ~(size_t)63) * OXI_CHUNK_GROUPS;
+        fetch(ahead + fetched, all - fetched);
+    } else {
+        fetch(ahead + (size_t)n_groups * oxi_group_bytes(pack), oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
+    }
 }
 
 /* The place AHEAD of byte `at` of a panel, when `together` panels are read side by side and the next ones follow them. */
@@ -79,8 +114,9 @@ INLINE void dot_pairs(int vectors, int tokens, const chunk *w, const oxi_act_rec
 #endif
 
 /* dot[v][t] += the products of code registers [first, first + n) of a group; v runs over the strips of the panels. */
-INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group,
-                      int first, int n, v_i32 dot[TILE_VECTORS][MAX_TOKENS])
+INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
+                      const registers *packed, const oxi_act_record *x, int group, int first, int n,
+                      v_i32 dot[TILE_VECTORS][MAX_TOKENS])
 {
 #if PAIRED_DOTS
     if (open) {
@@ -88,7 +124,6 @@ INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors,
         return;
     }
 #endif
-    const size_t at = (size_t)group * oxi_group_bytes(pack);
     const int step = WIDE_SUMS || dots_per_widen(pack) > n ? n : dots_per_widen(pack);
     UNROLL for (int i0 = first; i0 < first + n; i0 += step) {
         v_i32 sum[TILE_VECTORS][MAX_TOKENS];
@@ -98,7 +133,7 @@ INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors,
             v_u8 c[TILE_VECTORS];
             UNROLL for (int v = 0; v < vectors; v++)
                 c[v] = open ? load_u8(w[v / STRIPS].open->code[8 * group + i] + VB * (v % STRIPS))
-                            : read_codes(pack, k, w[v / STRIPS].packed + at, v % STRIPS, i);
+                            : read_codes(pack, k, packed + v, i);
             UNROLL for (int t = 0; t < tokens; t++) {
                 const v_i32 xt = every_lane(x[t].q + OXI_GROUP * group + 4 * i);
                 UNROLL for (int v = 0; v < vectors; v++) sum[v][t] = dot4(sum[v][t], c[v], xt, bits_of(pack));
@@ -109,11 +144,18 @@ INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors,
     }
 }
 
+/* One or two tokens leave registers for planes, and need the loads for codes that come from memory. */
+INLINE bool holds_planes(int tokens) { return STRIPS == 1 && tokens <= 2; }
+
 /* One group of 32 columns into `sum`: the result itself where groups have whole scales, else the chunk's part. */
 INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group,
                       const v_f32 d[TILE_VECTORS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     const int per = OXI_GROUP / group_of(pack), n = 8 / per;
+    registers packed[TILE_VECTORS];
+    if (!open)
+        UNROLL for (int v = 0; v < vectors; v++)
+            packed[v] = read_group(pack, constant, holds_planes(tokens), w[v / STRIPS].packed, group, v % STRIPS);
     UNROLL for (int k = 0; k < per; k++) {
         const int sg = group * per + k; /* scale group */
         v_i32 dot[TILE_VECTORS][MAX_TOKENS];
@@ -121,7 +163,7 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
             const v_i32 start = start_of(pack, open, x + t, sg);
             UNROLL for (int v = 0; v < vectors; v++) dot[v][t] = start;
         }
-        dot_codes(pack, constant, open, vectors, tokens, w, x, group, n * k, n, dot);
+        dot_codes(pack, constant, open, vectors, tokens, w, packed, x, group, n * k, n, dot);
         UNROLL for (int v = 0; v < vectors; v++) {
             const v_f32 scale = open ? load_f32(w[v / STRIPS].open->scale[sg] + LANES * (v % STRIPS))
                                      : read_scale(pack, w[v / STRIPS].tail, sg, v % STRIPS, d[v]);
@@ -171,18 +213,17 @@ INLINE void close_chunk(oxi_pack pack, bool open, int vectors, int tokens, const
 INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
                        const oxi_act_record *x, int n_groups, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
-    const size_t group_bytes = oxi_group_bytes(pack);
     v_f32 d[TILE_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) d[v] = open ? (v_f32){0} : read_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
     for (int g = 0; g < n_groups; g++) {
         if (!open)
             UNROLL for (int i = 0; i < vectors / STRIPS; i++)
-                fetch(w[i].ahead + (size_t)g * group_bytes, group_bytes);
+                fetch_group(pack, k->book, w[i].ahead, g);
         add_group(pack, k, open, vectors, tokens, w, x, g, d, sum);
     }
     if (!open)
         UNROLL for (int i = 0; i < vectors / STRIPS; i++)
-                fetch(w[i].ahead + (size_t)n_groups * group_bytes, oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
+                fetch_rest(pack, k->book, w[i].ahead, n_groups);
 }
 
 INLINE void zero(int vectors, int tokens, v_f32 sum[TILE_VECTORS][MAX_TOKENS])

@@ -14,10 +14,10 @@ typedef struct round_scratch {
 _Static_assert(sizeof(book_scratch) + sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
 
 /* Code registers i and i + 1 of a group, opened; side by side for each pair of rows where those are multiplied so. */
-INLINE void open_codes(oxi_pack pack, const constants *k, const uint8_t *group, int strip, int i, uint8_t (*out)[64])
+INLINE void open_codes(oxi_pack pack, const constants *k, const registers *group, int strip, int i, uint8_t (*out)[64])
 {
-    v_u8 a = read_codes(pack, k, group, strip, i) + (uint8_t)opening_shift(pack);
-    v_u8 b = read_codes(pack, k, group, strip, i + 1) + (uint8_t)opening_shift(pack);
+    v_u8 a = read_codes(pack, k, group, i) + (uint8_t)opening_shift(pack);
+    v_u8 b = read_codes(pack, k, group, i + 1) + (uint8_t)opening_shift(pack);
 #if PAIRED_DOTS
     const v_i32 x = (v_i32)a, y = (v_i32)b;
     a = (v_u8)pairs_low(x, y);
@@ -27,16 +27,17 @@ INLINE void open_codes(oxi_pack pack, const constants *k, const uint8_t *group, 
     memcpy(out[1] + VB * strip, &b, VB);
 }
 
-INLINE void open_panel(oxi_pack pack, const constants *k, const uint8_t *src, const uint8_t *ahead, int n_groups, open_chunk *out)
+INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_groups, open_chunk *out)
 {
-    const size_t group_bytes = oxi_group_bytes(pack);
-    const uint8_t *tail = src + (size_t)n_groups * group_bytes;
+    const uint8_t *tail = w->tail;
     for (int g = 0; g < n_groups; g++) {
-        fetch(ahead + (size_t)g * group_bytes, group_bytes);
-        UNROLL for (int i = 0; i < 8; i += 2) UNROLL for (int v = 0; v < STRIPS; v++)
-            open_codes(pack, k, src + (size_t)g * group_bytes, v, i, out->code + 8 * g + i);
+        fetch_group(pack, k->book, w->ahead, g);
+        UNROLL for (int v = 0; v < STRIPS; v++) {
+            const registers r = read_group(pack, k, false, w->packed, g, v);
+            UNROLL for (int i = 0; i < 8; i += 2) open_codes(pack, k, &r, v, i, out->code + 8 * g + i);
+        }
     }
-    fetch(ahead + (size_t)n_groups * group_bytes, oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
+    fetch_rest(pack, k->book, w->ahead, n_groups);
     UNROLL for (int v = 0; v < STRIPS; v++) {
         const v_f32 d = read_d(pack, k, tail, v);
         for (int g = 0; g < n_groups * OXI_GROUP / group_of(pack); g++)
@@ -143,10 +144,10 @@ static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const flo
     }
 }
 
-INLINE void tiled(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *act, int64_t n_tokens,
+INLINE void tiled(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *act, int64_t n_tokens,
                   float *out, int64_t ldo, book_scratch *b, round_scratch *r)
 {
-    const constants k = constants_of(pack, m);
+    const constants k = constants_of(pack, book, m, b);
     for (int64_t p = p0; p < p1; p += ROUND_PANELS) {
         const int n_panels = (int)(p1 - p < ROUND_PANELS ? p1 - p : ROUND_PANELS);
         const int n_tiles = (n_panels + TILE_PANELS - 1) / TILE_PANELS;
@@ -159,11 +160,12 @@ INLINE void tiled(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, co
                 const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
                 for (int i = 0; i < n_panels; i++) {
                     const uint8_t *panel = m->data + (size_t)(p + i) * m->panel_bytes;
-                    open_panel(pack, &k, flat_chunk(pack, m, panel + at, b, 0), ahead_of(m, panel, at, ROUND_PANELS), n_groups,
-                               &r->open[i]);
+                    const uint8_t *ahead = ahead_of(m, panel, at, ROUND_PANELS);
+                    const chunk w = chunk_at(pack, book, m, panel + at, ahead, n_groups, b, 0);
+                    open_panel(pack, &k, &w, n_groups, &r->open[i]);
                 }
                 tile_opened(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups);
-                at += chunk_step(pack, m, n_groups);
+                at += chunk_step(pack, book, n_groups);
             }
             store_round(m, p, n_panels, &r->sum[0][0][0], t0, n, out, ldo);
         }

@@ -6,6 +6,10 @@
 #define TILE_ROWS (TILE_PANELS * OXI_PANEL)
 #define MAX_TOKENS 8
 
+#ifndef WIDE_LOOKUP
+#define WIDE_LOOKUP 0
+#endif
+
 INLINE int group_of(oxi_pack pack) { return oxi_traits[pack].group; }
 INLINE oxi_tail tail_of(oxi_pack pack) { return oxi_traits[pack].tail; }
 INLINE bool has_table(oxi_pack pack) { return oxi_traits[pack].table; }

@@ -20,6 +20,15 @@ typedef uint16_t v_lanes_u16 __attribute__((vector_size(LANES)));
 typedef uint8_t v_half __attribute__((vector_size(VB / 2))); /* two bytes per lane */
 typedef uint16_t v_half_u16 __attribute__((vector_size(VB / 2)));
 
+/* Keep a vector in a register: the compiler would rather read memory again. */
+#if defined(__AVX512F__)
+#define HOLD(v) __asm__("" : "+v"(v))
+#elif defined(__x86_64__)
+#define HOLD(v) __asm__("" : "+x"(v))
+#else
+#define HOLD(v) __asm__("" : "+w"(v))
+#endif
+
 INLINE v_u8 load_u8(const void *p)
 {
     v_u8 v;

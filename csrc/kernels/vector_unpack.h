@@ -4,41 +4,87 @@
 typedef struct constants {
     v_u8 table; /* as read_codes gives its values */
     v_f32 unit;
+    const oxi_codebook *book;
+#if WIDE_LOOKUP
+    v_u8 of_pair[2];
+    const uint8_t *tables;
+#endif
 } constants;
 
-INLINE constants constants_of(oxi_pack pack, const oxi_matrix *m)
+/* `book`: m's, or none, or in rows with WIDE_LOOKUP one of its shape that the compiler knows. */
+INLINE constants constants_of(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, const book_scratch *b)
 {
-    constants k = {.unit = every_f32(m->unit)};
+    (void)b;
+    constants k = {.unit = every_f32(m->unit), .book = book};
     if (!has_table(pack)) return k;
     int8_t table[VB];
     for (int i = 0; i < VB; i++) table[i] = m->table[i % 16];
     k.table = SIGNED_BYTES ? load_u8(table) : load_u8(table) ^ 0x80;
+#if WIDE_LOOKUP
+    k.tables = b->tables;
+    UNROLL for (int i = 0; i < 2; i++) k.of_pair[i] = load_u8(b->of_pair[i]);
+#endif
     return k;
 }
 
-/* Code register i's bits in a plane of 1 or 2 bits, moved up by `to`. */
-INLINE v_u8 read_plane(int bits, const uint8_t *plane, int i, int to)
+/* A group's registers as they are in memory, one strip of their lanes: planes, or the codes themselves. */
+typedef struct registers {
+    v_u8 r[8];
+} registers;
+
+/* Group g of the chunk at `src`. `held`: planes stay in registers; else the compiler may read them again for each code
+ * register. */
+INLINE registers read_group(oxi_pack pack, const constants *k, bool held, const uint8_t *src, int g, int strip)
 {
-    const v_u16 h = (v_u16)load_u8(plane + 64 * (i * bits / 8));
+    registers p;
+    (void)k;
+#if WIDE_LOOKUP
+    if (with_book(pack, k->book)) {
+        look_entries_up(pack, k->book, k->tables, k->of_pair, src, g, p.r);
+        return p;
+    }
+#endif
+    UNROLL for (int j = 0; j < oxi_traits[pack].bits; j++) {
+        p.r[j] = load_u8(src + (size_t)g * oxi_group_bytes(pack) + 64 * j + VB * strip);
+        if (held && oxi_traits[pack].bits < 8) HOLD(p.r[j]);
+    }
+#if WIDE_LOOKUP
+    if (in_pairs(pack, NULL)) {
+        v_u8 sign[4], code[8];
+        UNROLL for (int j = 0; j < 4; j++) sign[j] = signs_of_pair(p.r[2], j, 4);
+        look_threes_up(k->of_pair, p.r, sign, code);
+        UNROLL for (int i = 0; i < 8; i++) p.r[i] = code[i];
+    }
+#endif
+    return p;
+}
+
+/* Code register i's bits in planes of 1 or 2 bits, moved up by `to`. */
+INLINE v_u8 read_bits(int bits, const v_u8 *plane, int i, int to)
+{
+    const v_u16 h = (v_u16)plane[i * bits / 8];
     const int from = i * bits % 8, mask = ((1 << bits) - 1) << to;
     return (v_u8)(from < to ? h << (to - from) : h >> (from - to)) & (uint8_t)mask;
 }
 
-/* Code register i of a group (layout.h), one strip of its lanes. */
-INLINE v_u8 read_codes(oxi_pack pack, const constants *k, const uint8_t *group, int strip, int i)
+/* Code register i of a group (layout.h). */
+INLINE v_u8 read_codes(oxi_pack pack, const constants *k, const registers *group, int i)
 {
-    const uint8_t *p = group + VB * strip;
+    const v_u8 *const r = group->r;
     const int bits = oxi_traits[pack].bits;
     v_u8 code;
-    if (bits == 8) return SIGNED_BYTES ? load_u8(p + 64 * i) ^ 0x80 : load_u8(p + 64 * i);
-    if (bits == 1) return read_plane(1, p, i, 1);
+    if (bits == 8) return SIGNED_BYTES ? r[i] ^ 0x80 : r[i];
+    if (bits == 1) return read_bits(1, r, i, 1);
+#if WIDE_LOOKUP
+    if (in_pairs(pack, k->book)) return r[i];
+    if (has_table(pack)) return lookup_wide(k->table, i < 4 ? r[i] : (v_u8)((v_u16)r[i % 4] >> 4));
+#endif
     if (bits < 4) {
-        code = read_plane(2, p, i, 0);
-        if (bits == 3) code |= read_plane(1, p + 128, i, 2);
+        code = read_bits(2, r, i, 0);
+        if (bits == 3) code |= read_bits(1, r + 2, i, 2);
     } else {
-        const v_u8 n = load_u8(p + 64 * (i % 4));
-        code = i < 4 ? n & 0x0f : (v_u8)((v_u16)n >> 4) & 0x0f;
-        if (bits > 4) code |= read_plane(bits - 4, p + 256, i, 4);
+        code = i < 4 ? r[i] & 0x0f : (v_u8)((v_u16)r[i % 4] >> 4) & 0x0f;
+        if (bits > 4) code |= read_bits(bits - 4, r + 4, i, 4);
     }
     return has_table(pack) ? lookup(k->table, code) : code;
 }

@@ -1,0 +1,23 @@
+/* What AVX-512 rows with VNNI share: four products of bytes and their sum in one instruction. 32 rows by 6 tokens fill the
+ * 32 registers: 12 integer sums, 12 float sums, two registers of codes, the rest for scales. */
+#define TILE_PANELS 2
+#define TILE_TOKENS 6
+#define TILE_TOKENS_256 6
+#define DIRECT_TOKENS 8
+#define DIRECT_TOKENS_256 4
+#define DIRECT_LIMIT 64
+#define DIRECT_PAIRS 3
+#define SIGNED_BYTES 0
+#define WIDE_SUMS 1
+#include "x86_512.h"
+
+static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
+{
+    (void)bits;
+    return (v_i32)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);
+}
+
+static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
+{
+    return (v_i32)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+}
