@@ -7,6 +7,7 @@ typedef struct book_scratch {
 #if WIDE_LOOKUP
     _Alignas(64) uint8_t of_pair[2][64];
     _Alignas(64) uint8_t tail[TILE_PANELS][(OXI_CHUNK / 16 + 4) * OXI_PANEL];
+    _Alignas(64) uint8_t codes[OXI_CHUNK / 4][64]; /* of a chunk, for many tokens */
 #else
     _Alignas(64) uint8_t flat[TILE_PANELS][OXI_FLAT_BYTES];
 #endif
@@ -102,6 +103,18 @@ INLINE void look_entries_up(oxi_pack pack, const oxi_codebook *book, const uint8
             code[4 * half + 2 * j] = lookup_wide(of_pair[0], choose((v_u8){0} + 0x38, entry[j], s));
             code[4 * half + 2 * j + 1] = lookup_wide(of_pair[1], choose((v_u8){0} + 0x07, entry[j], s));
         }
+    }
+}
+
+/* More tokens' sums and the tables do not fit the registers together: then codes go by way of the first cache. */
+enum { MOST_BESIDE_TABLES = 4 };
+
+INLINE void set_codes_down(oxi_pack pack, const oxi_codebook *book, const v_u8 of_pair[2], const uint8_t *src, book_scratch *b)
+{
+    for (int g = 0; g < OXI_CHUNK_GROUPS; g++) {
+        v_u8 code[8];
+        look_entries_up(pack, book, b->tables, of_pair, src, g, code);
+        UNROLL for (int i = 0; i < 8; i++) memcpy(b->codes[8 * g + i], &code[i], VB);
     }
 }
 

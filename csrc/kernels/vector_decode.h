@@ -26,7 +26,10 @@ INLINE void direct(oxi_pack pack, const oxi_codebook *book, int panels, int toke
     v_f32 sum[TILE_VECTORS][MAX_TOKENS];
     zero(panels * STRIPS, tokens, sum);
     const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
-    const constants k = constants_of(pack, book, m, b);
+    constants k = constants_of(pack, book, m, b);
+#if WIDE_LOOKUP
+    if (with_book(pack, book) && tokens > MOST_BESIDE_TABLES) k.codes = (const uint8_t(*)[64])b->codes;
+#endif
     size_t at = 0;
     for (int64_t cols = m->n_cols; cols > 0; cols -= OXI_CHUNK, x += stride) {
         const int n_groups = cols < OXI_CHUNK ? (int)cols / OXI_GROUP : OXI_CHUNK_GROUPS;
@@ -35,6 +38,9 @@ INLINE void direct(oxi_pack pack, const oxi_codebook *book, int panels, int toke
             /* A panel that is not there is the first one again. */
             const uint8_t *panel = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
             w[i] = chunk_at(pack, book, m, panel + at, ahead_of(m, panel, at, panels), n_groups, b, i);
+#if WIDE_LOOKUP
+            if (with_book(pack, book) && tokens > MOST_BESIDE_TABLES) set_codes_down(pack, book, k.of_pair, panel + at, b);
+#endif
         }
         v_f32 part[TILE_VECTORS][MAX_TOKENS];
         zero(panels * STRIPS, tokens, part);

@@ -8,6 +8,7 @@ typedef struct constants {
 #if WIDE_LOOKUP
     v_u8 of_pair[2];
     const uint8_t *tables;
+    const uint8_t (*codes)[64]; /* NULL: entries are looked up group by group. Else those of the chunk */
 #endif
 } constants;
 
@@ -40,7 +41,8 @@ INLINE registers read_group(oxi_pack pack, const constants *k, bool held, const 
     (void)k;
 #if WIDE_LOOKUP
     if (with_book(pack, k->book)) {
-        look_entries_up(pack, k->book, k->tables, k->of_pair, src, g, p.r);
+        if (!k->codes) look_entries_up(pack, k->book, k->tables, k->of_pair, src, g, p.r);
+        else UNROLL for (int i = 0; i < 8; i++) p.r[i] = load_u8(k->codes[8 * g + i]);
         return p;
     }
 #endif
