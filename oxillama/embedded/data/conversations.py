@@ -17,17 +17,17 @@ Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]] | None]
 
 # How often each kind of turn comes, in percent.
 MIXTURE: tuple[tuple[Turn, int], ...] = (
-    (questions.sample, 57),
+    (questions.sample, 62),
     (offtopic.sample, 15),
-    (smalltalk.sample, 6),
-    (numbers.sample, 14),
-    (naming.sample, 3),
+    (smalltalk.sample, 5),
+    (numbers.sample, 11),
+    (naming.sample, 2),
     (stories.sample, 3),
     (summaries.sample, 2),
 )
 _KINDS = tuple(kind for kind, _ in MIXTURE)
 _WEIGHTS = tuple(weight for _, weight in MIXTURE)
-TOOLS_SHARE = 0.14
+TOOLS_SHARE = 0.10
 SYSTEM_SHARE = 0.15
 SYSTEM = (
     "You are {an |a helpful |a friendly |a kind |an AI |an honest |a polite }assistant.",
