@@ -72,7 +72,13 @@ def answered() -> list[Case]:
     return cases
 
 
-FLOORS = {"documented facts": 0.75, "refusals off topic": 0.65, "stories": 0.75}
+FLOORS = {
+    "documented facts": 0.8,
+    "documented facts, second set": 0.75,
+    "refusals off topic": 0.65,
+    "refusals off topic, second set": 0.65,
+    "stories": 0.75,
+}
 
 
 @pytest.mark.parametrize("group", FLOORS)

@@ -6,7 +6,7 @@ const EXAMPLES = [
   ["Load a model of my own", "How do I load a GGUF file?"],
   ["Listen to a story", "Tell me a little story."],
   ["Keep strangers out", "How do I set an API key?"],
-  ["Count a little", "Count from one to ten."],
+  ["Make a model smaller", "How do I make a model smaller?"],
 ];
 
 /** Offer the examples; `take(text)` when one is chosen. */
