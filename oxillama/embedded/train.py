@@ -41,7 +41,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     out = Path(__file__).with_name(f"{MODEL_NAME}.gguf")
     parser.add_argument("--out", type=Path, default=out, help="the GGUF file")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=6800)
     parser.add_argument("--decay", type=float, default=0.25, help="share of the steps in which the rate falls")
     parser.add_argument("--batch-tokens", type=int, default=1536)
     parser.add_argument("--lr", type=float, default=4e-3)
