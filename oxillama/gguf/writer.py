@@ -147,16 +147,20 @@ class GGUFWriter:
     def start(self, found: Callable[[str], None] | None = None) -> frozenset[str]:
         """Begin to write, if that has not begun: from here on only tensors' bytes are missing. Returns the names of the
         tensors that an interrupted writer left whole, and tells each to `found` as soon as its bytes are checked."""
-        if not self._shards:
-            self._shards = lay_out(
-                self.path, list(self._tensors.values()), self._metadata, self._alignment, self._shard_bytes
-            )
-            try:
-                self._open(found)
-            except BaseException as error:
-                self._end(error)
-                raise
+        self._begin(found)
         return frozenset(name for name, tensor in self._tensors.items() if tensor.written)
+
+    def _begin(self, found: Callable[[str], None] | None = None) -> None:
+        if self._shards:
+            return
+        self._shards = lay_out(
+            self.path, list(self._tensors.values()), self._metadata, self._alignment, self._shard_bytes
+        )
+        try:
+            self._open(found)
+        except BaseException as error:
+            self._end(error)
+            raise
 
     def _open(self, found: Callable[[str], None] | None) -> None:
         sums: dict[int, int] = {}
@@ -207,7 +211,7 @@ class GGUFWriter:
         tensor = self._tensors.get(name)
         if tensor is None:
             raise InvalidParameterError(f"tensor '{name}': was not declared")
-        self.start()
+        self._begin()
         if tensor.written:
             raise InvalidParameterError(f"tensor '{name}': was written already")
         pieces: Iterable[Buffer] = (
@@ -249,7 +253,7 @@ class GGUFWriter:
     def close(self) -> None:
         """Write what `add_tensor` kept, check that nothing is missing, and put the files under their names."""
         try:
-            self.start()
+            self._begin()
             for name, array in self._pending.items():
                 if not self._tensors[name].written:
                     self.write_tensor(name, array)
