@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -60,15 +61,22 @@ async def test_requests_that_fill_a_small_cache_take_turns_and_lose_nothing(path
     with oxillama.Model(path, n_ctx=512) as model:
         alone = [[e.token_id for e in model.events(p, s)] for p, s in zip(prompts, settings, strict=True)]
     together: list[list[int | None]] = [[] for _ in prompts]
-    config = EngineConfig(parallel=6, n_ctx=512, kv_pages=32, n_prefill_shared=32)
-    async with oxillama.Engine.open(path, config) as engine, trio.open_nursery() as nursery:
+    parts = load_parts(path, EngineConfig(parallel=6, n_ctx=512, kv_pages=32, n_prefill_shared=32))
+    recorder = Recorder(parts.runner)  # nobody gets ahead before all have come
+    async with Engine.serve(dataclasses.replace(parts, runner=cast(Any, recorder))) as engine:
 
-        async def one(i: int) -> None:
-            async with engine.generate(GenerationRequest(prompt_ids=prompts[i], sampling=settings[i])) as stream:
-                together[i] = [e.token_id async for e in stream]
+        async def one(i: int, stream: Any) -> None:
+            together[i] = [e.token_id async for e in stream]
 
-        for i in range(len(prompts)):
-            nursery.start_soon(one, i)
+        async with contextlib.AsyncExitStack() as stack:
+            streams = [
+                await stack.enter_async_context(engine.generate(GenerationRequest(prompt_ids=p, sampling=s)))
+                for p, s in zip(prompts, settings, strict=True)
+            ]
+            recorder.gate.release(100_000)
+            async with trio.open_nursery() as readers:
+                for i, stream in enumerate(streams):
+                    readers.start_soon(one, i, stream)
         while engine.statistics().requests_total < len(prompts):
             await trio.sleep(0.01)
         assert engine.statistics().pauses_total > 0
