@@ -12,7 +12,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    # A shell starts background jobs with SIGINT ignored, which their children inherit: Ctrl-C could not be tested in them.
+    # A shell starts background jobs with SIGINT ignored, which their children inherit: Ctrl-C would do nothing there.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
