@@ -1,12 +1,13 @@
 /* Several matrices times one input: the rows are prepared once, then all panels of all matrices are one range of work.
- * It is cut by bytes, so that every thread streams the same share of the weights in every step. Where arithmetic is the
- * limit, a thread that is done with its share takes pieces of the others': a core that another program slows down does
- * not keep the others waiting.
+ * It is cut by bytes, so that every thread streams the same share of the weights in every step. A thread that is done with
+ * its share takes pieces of the others': a core that another program slows down does not keep the others waiting.
  */
 #include "graph/runner.h"
 
-/* From how many rows on shares are handed out in pieces. What the many-token kernels unpack together stays together. */
-enum { HANDED_OUT_ROWS = 9, MANY_ROWS = 128, TOGETHER = 4 };
+/* Panels of a piece: what the kernels read in turns or unpack together stays together. */
+enum { FEW_ROWS = 8, MANY_ROWS = 128, TOGETHER = 4 };
+
+static int64_t panels_in_piece(int64_t rows) { return rows < MANY_ROWS ? 2 * TOGETHER : TOGETHER; }
 
 /* The row as the products see it: as it is, or computed into `row`. */
 static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int64_t t, float *row)
@@ -64,13 +65,13 @@ static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int6
 /* The next pieces of one thread's share, for as long as there are any. */
 static void run_share(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, const void *act, int64_t rows)
 {
-    const int64_t in_piece = rows < MANY_ROWS ? 2 * TOGETHER : TOGETHER;
+    const int64_t in_piece = panels_in_piece(rows), together = rows > FEW_ROWS ? TOGETHER : 1;
     for (;;) {
         int64_t piece = atomic_fetch_add_explicit(&s->r->next[(int64_t)index * s->n_threads + owner], 1, memory_order_relaxed);
         for (int32_t i = 0;; i++) {
             if (i == op->n_parts) return;
             int64_t p0;
-            const int64_t p1 = panels_of(s, op, i, owner, TOGETHER, &p0), n_pieces = (p1 - p0 + in_piece - 1) / in_piece;
+            const int64_t p1 = panels_of(s, op, i, owner, together, &p0), n_pieces = (p1 - p0 + in_piece - 1) / in_piece;
             if (piece < n_pieces) {
                 p0 += piece * in_piece;
                 run_part(s, &op->part[i], p0, p0 + in_piece < p1 ? p0 + in_piece : p1, act, rows);
@@ -127,7 +128,7 @@ bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t
                 r->kernels->prepare[kind](input_row(r, op, t, s->scratch->row), 0, t, t + 1, rows, n_cols, act);
         }
         if (rows > 1 && !oxi_step_barrier(s)) return false;
-        if (rows >= HANDED_OUT_ROWS && is_alike(r, op)) {
+        if (is_alike(r, op)) {
             for (int i = 0; i < s->n_threads; i++) run_share(s, op, index, (s->thread + i) % s->n_threads, act, rows);
             return true;
         }

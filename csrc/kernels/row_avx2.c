@@ -2,7 +2,6 @@
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 4
 #define DIRECT_TOKENS 4
-#define DIRECT_TOKENS_256 4
 #define SIGNED_BYTES 1
 #define WIDE_SUMS 0
 #include "x86_256.h"

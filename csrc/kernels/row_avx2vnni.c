@@ -2,7 +2,6 @@
 #define TILE_TOKENS 6
 #define TILE_TOKENS_256 2
 #define DIRECT_TOKENS 6
-#define DIRECT_TOKENS_256 4
 #define SIGNED_BYTES 0
 #define WIDE_SUMS 1
 #include "x86_256.h"

@@ -3,8 +3,8 @@
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 2
 #define DIRECT_TOKENS 4
-#define DIRECT_TOKENS_256 4
 #define DIRECT_LIMIT 16
+#define DIRECT_LIMIT_UNPACKED 16
 #define DIRECT_PAIRS 1
 #include "arm_128.h"
 

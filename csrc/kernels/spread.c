@@ -53,7 +53,7 @@ static void run_probe(void *arg, int thread, int n_threads)
         p->row->probe_dot(p->rounds, &sink);
         return;
     }
-    const size_t share = p->n_bytes / (size_t)n_threads / 512 * 512;
+    const size_t share = p->n_bytes / (size_t)n_threads / 64 * 64;
     p->row->probe_read(p->bytes + share * (size_t)thread, share, &sink);
 }
 

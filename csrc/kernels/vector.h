@@ -5,9 +5,8 @@
  *     TILE_PANELS    panels a tile of the many-token kernel covers
  *     TILE_TOKENS    tokens it covers: 2, 4, 6 or 8, for formats of 32 columns and floats
  *     TILE_TOKENS_256    and for formats of 256, which keep another sum for each
- *     DIRECT_TOKENS, DIRECT_TOKENS_256  tokens passed at a time where weights go from memory straight to the multiplier:
- *                    formats with parts and Q8_0 by one panel, and all others (or several panels together)
- *     DIRECT_LIMIT   up to how many tokens that is done
+ *     DIRECT_TOKENS  tokens passed at a time where weights go from memory straight to the multiplier
+ *     DIRECT_LIMIT, DIRECT_LIMIT_UNPACKED  up to how many tokens that is done: 8-bit codes and floats, and the others
  *     DIRECT_PAIRS   from how many tokens on it takes TILE_PANELS panels at a time
  *     SIGNED_BYTES   1: 8-bit codes are multiplied as signed bytes (zero point 0), 0: as unsigned ones (zero point 128)
  *     WIDE_SUMS      1: `dot4` adds to 32-bit sums, 0: to 16-bit ones that `widen` must empty every so often
@@ -62,7 +61,7 @@ INLINE void multiply(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *
     begin(pack, book, m, b);
 #ifndef FEW_TOKENS
     if (n_tokens <= direct_limit(pack, book)) {
-        direct_panels(pack, book, m, p0, p1, act, (int)n_tokens, out, ldo, b);
+        direct_panels(pack, book, m, p0, p1, act, (int)n_tokens, out, ldo, b, (direct_scratch *)(b + 1));
         return;
     }
 #endif

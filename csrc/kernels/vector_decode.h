@@ -1,83 +1,166 @@
-/* Few tokens: one pass over the weights, which go from memory to the multiplier. Memory is the limit. */
+/* Few tokens: one pass over the weights, which go from memory to the multiplier. Memory is the limit.
+ *
+ * A processor fetches ahead of a reader within a page, and begins anew at the next. Several panels read in turns keep more
+ * such runs going at a time: that gave one core a quarter more bytes a second than one panel after the other (Ice Lake).
+ * Sums lie in the first cache between two turns of a panel.
+ */
 
-/* Formats with parts and Q8_0 have kernels for more tokens; the others are content with fewer, which is less to compile. */
-INLINE int direct_tokens(oxi_pack pack)
-{
-    return has_parts(pack) || pack == OXI_PACK_Q8_32 ? DIRECT_TOKENS : DIRECT_TOKENS_256;
-}
+typedef struct direct_scratch {
+    float sum[STREAMS][DIRECT_LIMIT + MAX_TOKENS][OXI_PANEL];
+    float part[STREAMS][MAX_TOKENS][OXI_PANEL];
+} direct_scratch;
 
-/* Up to how many tokens weights go from memory to the multiplier. Each pass over them would expand them again. */
+_Static_assert(STREAMS % TILE_PANELS == 0, "turns are whole");
+_Static_assert(sizeof(book_scratch) + sizeof(direct_scratch) <= OXI_MATMUL_SCRATCH, "a pass fits the scratch");
+
+/* Up to how many tokens weights go from memory to the multiplier: every share of them unpacks the codes anew. */
 INLINE int64_t direct_limit(oxi_pack pack, const oxi_codebook *book)
 {
-    return with_book(pack, book) ? direct_tokens(pack) : DIRECT_LIMIT;
+    if (with_book(pack, book)) return DIRECT_TOKENS;
+    return oxi_traits[pack].bits == 8 ? DIRECT_LIMIT : DIRECT_LIMIT_UNPACKED;
 }
 
-/* Panels that so many tokens pass together. Parts of two panels would not fit the registers beside many tokens' sums. */
+/* Panels that so many tokens pass together. */
 INLINE int direct_panels_of(oxi_pack pack, const oxi_codebook *book, int tokens)
 {
     if (WIDE_LOOKUP && with_book(pack, book)) return 1; /* the tables need the registers */
-    return tokens < DIRECT_PAIRS || (has_parts(pack) && tokens > DIRECT_TOKENS_256) ? 1 : TILE_PANELS;
+    return tokens < DIRECT_PAIRS ? 1 : TILE_PANELS;
 }
 
-/* Panels [p, p + n_panels), n_panels <= panels, times records x[0 .. n_tokens), n_tokens <= tokens. */
-INLINE void direct(oxi_pack pack, const oxi_codebook *book, int panels, int tokens, const oxi_matrix *m, int64_t p, int n_panels,
-                   const oxi_act_record *x, int64_t stride, int n_tokens, float *out, int64_t ldo, book_scratch *b)
+/* Groups of a panel's turn: about 512 bytes of codes; more tokens are better off with their sums in registers. */
+INLINE int turn_groups(oxi_pack pack, const oxi_codebook *book, int tokens)
 {
-    v_f32 sum[TILE_VECTORS][MAX_TOKENS];
-    zero(panels * STRIPS, tokens, sum);
-    const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
-    constants k = constants_of(pack, book, m, b);
-#if WIDE_LOOKUP
-    if (with_book(pack, book) && tokens > MOST_BESIDE_TABLES) k.codes = (const uint8_t(*)[64])b->codes;
-#endif
-    size_t at = 0;
-    for (int64_t cols = m->n_cols; cols > 0; cols -= OXI_CHUNK, x += stride) {
-        const int n_groups = cols < OXI_CHUNK ? (int)cols / OXI_GROUP : OXI_CHUNK_GROUPS;
-        chunk w[TILE_PANELS];
-        UNROLL for (int i = 0; i < panels; i++) {
-            /* A panel that is not there is the first one again. */
-            const uint8_t *panel = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
-            w[i] = chunk_at(pack, book, m, panel + at, ahead_of(m, panel, at, panels), n_groups, b, i);
-#if WIDE_LOOKUP
-            if (with_book(pack, book) && tokens > MOST_BESIDE_TABLES) set_codes_down(pack, book, k.of_pair, panel + at, b);
-#endif
-        }
-        v_f32 part[TILE_VECTORS][MAX_TOKENS];
-        zero(panels * STRIPS, tokens, part);
-        add_groups(pack, &k, false, panels * STRIPS, tokens, w, x, n_groups, has_parts(pack) ? part : sum);
-        if (has_parts(pack)) close_chunk(pack, false, panels * STRIPS, tokens, w, x, part, sum);
-        at += chunk_step(pack, book, n_groups);
+    const int bits = oxi_traits[pack].bits;
+    if (tokens > 2 || with_book(pack, book)) return OXI_CHUNK_GROUPS;
+    return bits > 4 ? 1 : bits > 2 ? 2 : bits > 1 ? 4 : 8;
+}
+
+/* Rows of the scratch, `stride` floats from one panel to the next. */
+INLINE void load_sums(int vectors, int tokens, const float *from, int stride, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+{
+    UNROLL for (int v = 0; v < vectors; v++)
+        UNROLL for (int t = 0; t < tokens; t++)
+            sum[v][t] = load_f32(from + v / STRIPS * stride + t * OXI_PANEL + LANES * (v % STRIPS));
+}
+
+INLINE void store_sums(int vectors, int tokens, const v_f32 sum[TILE_VECTORS][MAX_TOKENS], float *to, int stride)
+{
+    UNROLL for (int v = 0; v < vectors; v++)
+        UNROLL for (int t = 0; t < tokens; t++)
+            store_f32(to + v / STRIPS * stride + t * OXI_PANEL + LANES * (v % STRIPS), sum[v][t]);
+}
+
+/* The kernel for n tokens that are left over of many, which must read as many panels as the kernel for the others. */
+INLINE int kernel_beside(oxi_pack pack, const oxi_codebook *book, int n, int together)
+{
+    while (direct_panels_of(pack, book, n) != together) n += n < 2 ? 1 : 2;
+    return n;
+}
+
+/* A turn: groups [g0, g1) of a chunk of `panels` panels, from `panel` on, times the `tokens` records from x[t] on, added to
+ * the sums. Of formats with parts, the scratch holds the chunk's from one turn to the next. */
+INLINE void direct(oxi_pack pack, const constants *k, int panels, int tokens, const chunk *w, const oxi_act_record *x,
+                   int g0, int g1, int n_groups, direct_scratch *s, int panel, int t)
+{
+    enum { SUM_STRIDE = sizeof s->sum[0] / sizeof(float), PART_STRIDE = sizeof s->part[0] / sizeof(float) };
+    const int vectors = panels * STRIPS;
+    float *const sums = s->sum[panel][t], *const parts = s->part[panel][0];
+    v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
+    if (!has_parts(pack)) {
+        load_sums(vectors, tokens, sums, SUM_STRIDE, sum);
+        add_groups(pack, k, false, vectors, tokens, w, x + t, g0, g1, n_groups, sum);
+        store_sums(vectors, tokens, sum, sums, SUM_STRIDE);
+        return;
     }
-    float rows[MAX_TOKENS][TILE_ROWS];
-    UNROLL for (int v = 0; v < panels * STRIPS; v++)
-        UNROLL for (int t = 0; t < tokens; t++) store_f32(rows[t] + LANES * v, sum[v][t]);
-    for (int i = 0; i < n_panels; i++)
-        for (int t = 0; t < n_tokens; t++)
-            store_panel(out + t * ldo + (p + i) * OXI_PANEL, rows[t] + OXI_PANEL * i, rows_of(m, p + i));
+    if (g0) load_sums(vectors, tokens, parts, PART_STRIDE, part);
+    else zero(vectors, tokens, part);
+    add_groups(pack, k, false, vectors, tokens, w, x + t, g0, g1, n_groups, part);
+    if (g1 < n_groups) {
+        store_sums(vectors, tokens, part, parts, PART_STRIDE);
+        return;
+    }
+    load_sums(vectors, tokens, sums, SUM_STRIDE, sum);
+    close_chunk(pack, false, vectors, tokens, w, x + t, part, sum);
+    store_sums(vectors, tokens, sum, sums, SUM_STRIDE);
 }
 
 #define DIRECT_CASE(n)                                                                                                 \
     case n:                                                                                                            \
-        if (n <= direct_tokens(pack))                                                                                  \
-            direct(pack, book, direct_panels_of(pack, book, n), n <= direct_tokens(pack) ? n : 1, m, p, n_panels, xt, n_tokens,    \
-                   n_left, ot, ldo, b);                                                                                \
+        if (n <= DIRECT_TOKENS)                                                                                        \
+            direct(pack, &k, direct_panels_of(pack, book, n), n <= DIRECT_TOKENS ? n : 1, w + panel, x,                \
+                   n > 2 ? 0 : g0, n > 2 ? n_groups : g1, n_groups, s, panel, t);                                      \
         break;
 
-INLINE void direct_panels(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *x, int n_tokens,
-                          float *out, int64_t ldo, book_scratch *b)
+/* Panels [p, p + n_panels), at most STREAMS, times all tokens. */
+INLINE void direct_streams(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, int64_t p, int n_panels,
+                           const oxi_act_record *x, int n_tokens, book_scratch *b, direct_scratch *s)
 {
-    const int share = even_share(n_tokens, direct_tokens(pack)), together = direct_panels_of(pack, book, share);
-    for (int64_t p = p0; p < p1; p += together) {
-        const int n_panels = (int)(p1 - p < together ? p1 - p : together);
-        for (int t = 0; t < n_tokens; t += share) {
-            const oxi_act_record *xt = x + t;
-            float *ot = out + t * ldo;
-            const int n_left = n_tokens - t < share ? n_tokens - t : share;
-            const int n = kernel_tokens(n_left, share);
-            /* One or two tokens left over of many run in the smallest kernel for TILE_PANELS. */
-            switch (together > 1 && n < DIRECT_PAIRS ? (DIRECT_PAIRS + 1) & ~1 : n) {
-                DIRECT_CASE(1) DIRECT_CASE(2) DIRECT_CASE(4) DIRECT_CASE(6) DIRECT_CASE(8)
+    const int share = even_share(n_tokens, DIRECT_TOKENS), together = direct_panels_of(pack, book, share);
+    const int last = (n_tokens - 1) / share * share; /* where the last share begins */
+    const int last_kernel = kernel_beside(pack, book, kernel_tokens(n_tokens - last, share), together);
+    const int turn = turn_groups(pack, book, n_tokens);
+    const size_t lead = chunk_step(pack, book, OXI_CHUNK_GROUPS); /* the next chunk, when this one is read */
+    const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
+    constants k = constants_of(pack, book, m, b);
+#if WIDE_LOOKUP
+    const bool set_down = with_book(pack, book) && share > MOST_BESIDE_TABLES;
+    if (set_down) k.codes = (const uint8_t(*)[64])b->codes;
+#endif
+    size_t at = 0;
+    for (int64_t cols = m->n_cols; cols > 0; cols -= OXI_CHUNK, x += n_tokens) {
+        const int n_groups = cols < OXI_CHUNK ? (int)cols / OXI_GROUP : OXI_CHUNK_GROUPS;
+        chunk w[STREAMS];
+        for (int i = 0; i < n_panels || i % TILE_PANELS; i++) {
+            /* A panel that is not there is the first one again. */
+            const uint8_t *src = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
+            w[i] = chunk_at(pack, book, m, src + at, ahead_of(m, src, at, lead, n_panels), n_groups, b, i);
+        }
+        for (int g0 = 0; g0 < n_groups; g0 += turn) {
+            const int g1 = g0 + turn < n_groups ? g0 + turn : n_groups;
+            for (int panel = 0; panel < n_panels; panel += together) {
+#if WIDE_LOOKUP
+                if (set_down) set_codes_down(pack, book, k.of_pair, w[panel].packed, b);
+#endif
+                for (int t = 0; t < n_tokens; t += share)
+                    switch (t < last ? share : last_kernel) {
+                        DIRECT_CASE(1) DIRECT_CASE(2) DIRECT_CASE(4) DIRECT_CASE(6) DIRECT_CASE(8)
+                    }
             }
         }
+        at += chunk_step(pack, book, n_groups);
+    }
+}
+
+/* Of n_left panels, how many take turns next: about as many each time, in multiples of `together`. */
+INLINE int streams_of(int64_t n_left, int together)
+{
+    const int64_t times = (n_left + STREAMS - 1) / STREAMS, even = (n_left + times - 1) / times;
+    const int64_t up = (even + together - 1) / together * together;
+    return (int)(up < n_left ? up : n_left);
+}
+
+INLINE void begin_streams(int n_panels, int n_tokens, direct_scratch *s)
+{
+    for (int i = 0; i < n_panels; i++) memset(s->sum[i], 0, (size_t)n_tokens * sizeof s->sum[i][0]);
+}
+
+INLINE void end_streams(const oxi_matrix *m, int64_t p, int n_panels, int n_tokens, float *out, int64_t ldo,
+                        const direct_scratch *s)
+{
+    for (int t = 0; t < n_tokens; t++)
+        for (int i = 0; i < n_panels; i++)
+            store_panel(out + t * ldo + (p + i) * OXI_PANEL, s->sum[i][t], rows_of(m, p + i));
+}
+
+INLINE void direct_panels(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, int64_t p0, int64_t p1,
+                          const oxi_act_record *x, int n_tokens, float *out, int64_t ldo, book_scratch *b, direct_scratch *s)
+{
+    const int together = direct_panels_of(pack, book, even_share(n_tokens, DIRECT_TOKENS));
+    for (int64_t p = p0; p < p1;) {
+        const int n_panels = streams_of(p1 - p, together);
+        begin_streams(n_panels, n_tokens, s);
+        direct_streams(pack, book, m, p, n_panels, x, n_tokens, b, s);
+        end_streams(m, p, n_panels, n_tokens, out, ldo, s);
+        p += n_panels;
     }
 }

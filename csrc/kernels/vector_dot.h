@@ -16,7 +16,8 @@ typedef struct open_chunk {
 
 typedef struct chunk {
     const uint8_t *packed, *tail;
-    const uint8_t *ahead;   /* what to ask memory for while this chunk is read */
+    const uint8_t *ahead;   /* what to ask memory for while this chunk is read: as much of another, or */
+    int lines;              /* if it is opened, so many cache lines a group, where `ahead` is not NULL */
     const open_chunk *open; /* NULL: read the others */
 } chunk;
 
@@ -37,9 +38,6 @@ INLINE chunk chunk_at(oxi_pack pack, const oxi_codebook *book, const oxi_matrix 
 #endif
     return w;
 }
-
-/* Far enough that memory answers in time, near enough to stay in the first two caches. */
-#define AHEAD 8192
 
 INLINE void fetch(const uint8_t *p, size_t bytes)
 {
@@ -63,11 +61,12 @@ INLINE void fetch_rest(oxi_pack pack, const oxi_codebook *book, const uint8_t *a
     }
 }
 
-/* The place AHEAD of byte `at` of a panel, when `together` panels are read side by side and the next ones follow them. */
-INLINE const uint8_t *ahead_of(const oxi_matrix *m, const uint8_t *panel, size_t at, int together)
+/* The place `lead` bytes ahead of byte `at` of a panel, when `together` panels are read side by side and the next ones
+ * follow them. */
+INLINE const uint8_t *ahead_of(const oxi_matrix *m, const uint8_t *panel, size_t at, size_t lead, int together)
 {
-    const uint8_t *ahead = panel + at + AHEAD;
-    return at + AHEAD < m->panel_bytes ? ahead : ahead + (size_t)(together - 1) * m->panel_bytes;
+    const uint8_t *ahead = panel + at + lead;
+    return at + lead < m->panel_bytes ? ahead : ahead + (size_t)(together - 1) * m->panel_bytes;
 }
 
 /* Minus OXI_ACT_ZERO times the activations' sum over a scale group. */
@@ -208,20 +207,22 @@ INLINE void close_chunk(oxi_pack pack, bool open, int vectors, int tokens, const
     }
 }
 
-/* All groups of a chunk of `vectors` strips of rows times `tokens` records, added to `sum`: the result itself where
- * groups have whole scales, else the chunk's part, which close_chunk adds to the result. */
+/* Groups [g0, g1) of the n_groups of a chunk of `vectors` strips of rows times `tokens` records, added to `sum`: the result
+ * itself where groups have whole scales, else the chunk's part, which close_chunk adds to the result. */
 INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
-                       const oxi_act_record *x, int n_groups, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+                       const oxi_act_record *x, int g0, int g1, int n_groups, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     v_f32 d[TILE_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) d[v] = open ? (v_f32){0} : read_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
-    for (int g = 0; g < n_groups; g++) {
+    for (int g = g0; g < g1; g++) {
+        if (open && w->ahead)
+            for (int i = 0; i < w->lines; i++) fetch(w->ahead + 64 * (g * w->lines + i), 64);
         if (!open)
             UNROLL for (int i = 0; i < vectors / STRIPS; i++)
                 fetch_group(pack, k->book, w[i].ahead, g);
         add_group(pack, k, open, vectors, tokens, w, x, g, d, sum);
     }
-    if (!open)
+    if (!open && g1 == n_groups)
         UNROLL for (int i = 0; i < vectors / STRIPS; i++)
                 fetch_rest(pack, k->book, w[i].ahead, n_groups);
 }

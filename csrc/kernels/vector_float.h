@@ -26,39 +26,31 @@ INLINE v_f32 read_last(oxi_pack pack, const uint8_t *panel, int64_t pair, int st
     return (v_f32)((v_i32)load_u8(panel + 64 * pair + VB * strip) << 16);
 }
 
-INLINE void direct_float(oxi_pack pack, int tokens, const oxi_matrix *m, int64_t p, const float *x, int64_t stride,
-                         int n_tokens, float *out, int64_t ldo)
+INLINE size_t pair_bytes(oxi_pack pack) { return pack == OXI_PACK_F32 ? 128 : 64; }
+
+/* A turn (vector_decode.h): `cols` columns at `w` of a panel times `tokens` records of x, added to `sums`. */
+INLINE void direct_float(oxi_pack pack, int tokens, const uint8_t *w, const uint8_t *ahead, const float *x, int cols,
+                         float (*sums)[OXI_PANEL])
 {
-    v_f32 sum[STRIPS][MAX_TOKENS], w[2];
-    UNROLL for (int v = 0; v < STRIPS; v++) UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32){0};
-    const uint8_t *panel = m->data + (size_t)p * m->panel_bytes;
-    int64_t cols = m->n_cols;
-    for (const float *xc = x; cols > 0; cols -= OXI_CHUNK, xc += stride) {
-        const int n = cols < OXI_CHUNK ? (int)cols : OXI_CHUNK;
-        for (int pair = 0; pair < n / 2; pair++) {
-            const size_t bytes = pack == OXI_PACK_F32 ? 128 : 64;
-            fetch(panel + AHEAD + bytes * (size_t)pair, bytes);
-            UNROLL for (int v = 0; v < STRIPS; v++) {
-                read_pair(pack, panel, pair, v, w);
-                UNROLL for (int t = 0; t < tokens; t++) {
-                    sum[v][t] = multiply_add(w[0], every_f32(xc[OXI_CHUNK * t + 2 * pair]), sum[v][t]);
-                    sum[v][t] = multiply_add(w[1], every_f32(xc[OXI_CHUNK * t + 2 * pair + 1]), sum[v][t]);
-                }
+    v_f32 sum[TILE_VECTORS][MAX_TOKENS], c[2];
+    load_sums(STRIPS, tokens, sums[0], 0, sum);
+    for (int pair = 0; pair < cols / 2; pair++) {
+        fetch(ahead + pair_bytes(pack) * (size_t)pair, pair_bytes(pack));
+        UNROLL for (int v = 0; v < STRIPS; v++) {
+            read_pair(pack, w, pair, v, c);
+            UNROLL for (int t = 0; t < tokens; t++) {
+                sum[v][t] = multiply_add(c[0], every_f32(x[OXI_CHUNK * t + 2 * pair]), sum[v][t]);
+                sum[v][t] = multiply_add(c[1], every_f32(x[OXI_CHUNK * t + 2 * pair + 1]), sum[v][t]);
             }
         }
-        if (n % 2)
-            UNROLL for (int v = 0; v < STRIPS; v++) {
-                w[0] = read_last(pack, panel, n / 2, v);
-                UNROLL for (int t = 0; t < tokens; t++)
-                    sum[v][t] = multiply_add(w[0], every_f32(xc[OXI_CHUNK * t + n - 1]), sum[v][t]);
-            }
-        panel += (size_t)OXI_CHUNK * OXI_PANEL * (pack == OXI_PACK_F32 ? 4 : 2);
     }
-    float rows[MAX_TOKENS][OXI_PANEL];
-    UNROLL for (int v = 0; v < STRIPS; v++)
-        UNROLL for (int t = 0; t < tokens; t++) store_f32(rows[t] + LANES * v, sum[v][t]);
-    for (int t = 0; t < n_tokens; t++)
-        memcpy(out + t * ldo + p * OXI_PANEL, rows[t], (size_t)rows_of(m, p) * sizeof(float));
+    if (cols % 2)
+        UNROLL for (int v = 0; v < STRIPS; v++) {
+            c[0] = read_last(pack, w, cols / 2, v);
+            UNROLL for (int t = 0; t < tokens; t++)
+                sum[v][t] = multiply_add(c[0], every_f32(x[OXI_CHUNK * t + cols - 1]), sum[v][t]);
+        }
+    store_sums(STRIPS, tokens, sum, sums[0], 0);
 }
 
 /* A round of floats takes one tile's panels: their chunk alone fills the first cache. */
@@ -135,30 +127,54 @@ INLINE void tiled_float(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t 
     }
 }
 
+enum { FLOAT_TURN = 16, FLOAT_LEAD = 2048 }; /* columns of a turn of few tokens; bytes of a panel to ask for ahead */
+
 #define DIRECT_FLOAT_CASE(n)                                                                                           \
     case n:                                                                                                            \
         if (n <= DIRECT_TOKENS)                                                                                        \
-            direct_float(pack, n <= DIRECT_TOKENS ? n : 1, m, p, x + t * OXI_CHUNK, n_tokens * OXI_CHUNK, n_left,      \
-                         out + t * ldo, ldo);                                                                          \
+            direct_float(pack, n <= DIRECT_TOKENS ? n : 1, w + at, ahead, x + t * OXI_CHUNK + from, n_cols,            \
+                         s->sum[i] + t);                                                                               \
         break;
 
-INLINE void direct_float_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const float *x, int n_tokens,
-                                float *out, int64_t ldo)
+/* Panels [p, p + n_panels), at most STREAMS, times all tokens. */
+INLINE void direct_float_streams(oxi_pack pack, const oxi_matrix *m, int64_t p, int n_panels, const float *x, int n_tokens,
+                                 direct_scratch *s)
 {
-    for (int64_t p = p0; p < p1; p++)
-        for (int t = 0; t < n_tokens; t += DIRECT_TOKENS) {
-            const int n_left = n_tokens - t < DIRECT_TOKENS ? n_tokens - t : DIRECT_TOKENS;
-            switch (kernel_tokens(n_left, DIRECT_TOKENS)) {
-                DIRECT_FLOAT_CASE(1) DIRECT_FLOAT_CASE(2) DIRECT_FLOAT_CASE(4) DIRECT_FLOAT_CASE(6) DIRECT_FLOAT_CASE(8)
+    const int turn = n_tokens > 2 ? OXI_CHUNK : FLOAT_TURN;
+    size_t at = 0;
+    for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++, x += n_tokens * OXI_CHUNK) {
+        const int cols = oxi_chunk_cols(m->n_cols, c);
+        for (int from = 0; from < cols; from += turn, at += pair_bytes(pack) * (size_t)turn / 2) {
+            const int n_cols = cols - from < turn ? cols - from : turn;
+            for (int i = 0; i < n_panels; i++) {
+                const uint8_t *w = m->data + (size_t)(p + i) * m->panel_bytes, *ahead = ahead_of(m, w, at, FLOAT_LEAD, n_panels);
+                for (int t = 0; t < n_tokens; t += DIRECT_TOKENS) {
+                    switch (kernel_tokens(n_tokens - t < DIRECT_TOKENS ? n_tokens - t : DIRECT_TOKENS, DIRECT_TOKENS)) {
+                        DIRECT_FLOAT_CASE(1) DIRECT_FLOAT_CASE(2) DIRECT_FLOAT_CASE(4) DIRECT_FLOAT_CASE(6) DIRECT_FLOAT_CASE(8)
+                    }
+                }
             }
         }
+    }
+}
+
+INLINE void direct_float_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const float *x, int n_tokens,
+                                float *out, int64_t ldo, direct_scratch *s)
+{
+    for (int64_t p = p0; p < p1;) {
+        const int n_panels = streams_of(p1 - p, 1);
+        begin_streams(n_panels, n_tokens, s);
+        direct_float_streams(pack, m, p, n_panels, x, n_tokens, s);
+        end_streams(m, p, n_panels, n_tokens, out, ldo, s);
+        p += n_panels;
+    }
 }
 
 #define MATMUL_FLOAT(name, pack)                                                                                       \
     static void name(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens, float *out,       \
                      int64_t ldo, void *scratch)                                                                       \
     {                                                                                                                  \
-        if (n_tokens <= DIRECT_LIMIT) direct_float_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo);              \
+        if (n_tokens <= DIRECT_LIMIT) direct_float_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo, scratch);     \
         else tiled_float(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);                                           \
     }
 

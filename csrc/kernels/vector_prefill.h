@@ -1,4 +1,5 @@
-/* Many tokens: weights are unpacked once and multiplied in tiles. Arithmetic is the limit. */
+/* Many tokens: weights are unpacked once and multiplied in tiles. Arithmetic is the limit, and memory works meanwhile: the
+ * tiles of one chunk ask for the next. */
 
 /* Panels unpacked together, tokens between two unpackings of the same weights. Their partial sums and the unpacked chunk
  * share the scratch; the chunk stays in the first cache while all tokens pass by. */
@@ -30,14 +31,11 @@ INLINE void open_codes(oxi_pack pack, const constants *k, const registers *group
 INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_groups, open_chunk *out)
 {
     const uint8_t *tail = w->tail;
-    for (int g = 0; g < n_groups; g++) {
-        fetch_group(pack, k->book, w->ahead, g);
+    for (int g = 0; g < n_groups; g++)
         UNROLL for (int v = 0; v < STRIPS; v++) {
             const registers r = read_group(pack, k, false, w->packed, g, v);
             UNROLL for (int i = 0; i < 8; i += 2) open_codes(pack, k, &r, v, i, out->code + 8 * g + i);
         }
-    }
-    fetch_rest(pack, k->book, w->ahead, n_groups);
     UNROLL for (int v = 0; v < STRIPS; v++) {
         const v_f32 d = read_d(pack, k, tail, v);
         for (int g = 0; g < n_groups * OXI_GROUP / group_of(pack); g++)
@@ -54,38 +52,68 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
     }
 }
 
+/* What the tiles of one chunk ask memory for: so many bytes of each of n_panels panels. A call of `tile` fetches `lines`
+ * cache lines with each group, a panel's bytes take `calls` of them. */
+typedef struct wishes {
+    const uint8_t *first;
+    size_t stride;
+    int n_panels, lines, calls;
+} wishes;
+
+/* As few lines with each group as get all that is wished for into n_calls. */
+INLINE wishes spread_wishes(const uint8_t *first, size_t stride, size_t bytes, int n_panels, int n_calls)
+{
+    wishes a = {.first = first, .stride = stride, .n_panels = n_panels};
+    do {
+        const size_t call = 64 * OXI_CHUNK_GROUPS * (size_t)++a.lines;
+        a.calls = (int)((bytes + call - 1) / call);
+    } while (n_panels * a.calls > n_calls && a.calls > 1);
+    return a;
+}
+
+/* From where call number `i` fetches; NULL: there is nothing left to fetch. */
+INLINE const uint8_t *wish_of(const wishes *a, int i)
+{
+    if (i >= a->n_panels * a->calls) return NULL;
+    return a->first + (size_t)(i / a->calls) * a->stride + (size_t)(64 * OXI_CHUNK_GROUPS * a->lines * (i % a->calls));
+}
+
 INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const oxi_act_record *x, int n_groups,
-                 float sums[][TILE_ROWS])
+                 const uint8_t *from, int lines, float sums[][TILE_ROWS])
 {
     chunk w[TILE_PANELS];
-    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i};
+    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i, .ahead = from, .lines = lines};
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
     /* The sums so far are read when the part is complete: both and the integer sums do not fit the registers. */
     if (has_parts(pack)) {
         zero(TILE_VECTORS, tokens, part);
-        add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, n_groups, part);
+        add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, 0, n_groups, n_groups, part);
     }
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = load_f32(sums[t] + LANES * v);
     if (has_parts(pack)) close_chunk(pack, true, TILE_VECTORS, tokens, w, x, part, sum);
-    else add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, n_groups, sum);
+    else add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, 0, n_groups, n_groups, sum);
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) store_f32(sums[t] + LANES * v, sum[v][t]);
 }
 
 #define TILE_CASE(n)                                                                                                   \
     case n:                                                                                                            \
-        if (n <= tile_tokens(pack)) tile(pack, n <= tile_tokens(pack) ? n : 2, w, x, n_groups, sums);                  \
+        if (n <= tile_tokens(pack)) tile(pack, n <= tile_tokens(pack) ? n : 2, w, x, n_groups, from, a->lines, sums);   \
         break;
 
 /* One chunk times all tokens of a round. */
-INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups)
+INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups,
+                       const wishes *a)
 {
-    for (int t0 = 0; t0 < n_tokens; t0 += tile_tokens(pack)) {
-        const int n = n_tokens - t0 < tile_tokens(pack) ? n_tokens - t0 : tile_tokens(pack);
+    const int share = even_share(n_tokens, tile_tokens(pack));
+    int call = 0;
+    for (int t0 = 0; t0 < n_tokens; t0 += share) {
+        const int n = n_tokens - t0 < share ? n_tokens - t0 : share;
         for (int i = 0; i < n_tiles; i++) {
             const open_chunk *w = r->open + i * TILE_PANELS;
             const oxi_act_record *x = x0 + t0;
+            const uint8_t *from = wish_of(a, call++);
             float(*sums)[TILE_ROWS] = r->sum[i] + t0;
             switch (kernel_tokens(n + n % 2, tile_tokens(pack))) {
                 TILE_CASE(2) TILE_CASE(4) TILE_CASE(6) TILE_CASE(8)
@@ -96,9 +124,9 @@ INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_a
 
 #define TILED(pack)                                                                                                    \
     static __attribute__((noinline)) void tile_chunk_##pack(round_scratch *r, int n_tiles, const oxi_act_record *x0,   \
-                                                            int n_tokens, int n_groups)                                \
+                                                            int n_tokens, int n_groups, const wishes *a)                \
     {                                                                                                                  \
-        tile_chunk(OXI_PACK_##pack, r, n_tiles, x0, n_tokens, n_groups);                                               \
+        tile_chunk(OXI_PACK_##pack, r, n_tiles, x0, n_tokens, n_groups, a);                                            \
     }
 
 TILED(Q4_32)
@@ -112,19 +140,20 @@ TILED(T3_256_16)
 TILED(Q8_256)
 TILED(T4_E4M3)
 
-INLINE void tile_opened(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups)
+INLINE void tile_opened(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups,
+                        const wishes *a)
 {
     switch (opened_as(pack)) {
-    case OXI_PACK_Q4_32: tile_chunk_Q4_32(r, n_tiles, x0, n_tokens, n_groups); break;
-    case OXI_PACK_Q8_32: tile_chunk_Q8_32(r, n_tiles, x0, n_tokens, n_groups); break;
-    case OXI_PACK_Q4_256: tile_chunk_Q4_256(r, n_tiles, x0, n_tokens, n_groups); break;
-    case OXI_PACK_Q5_256: tile_chunk_Q5_256(r, n_tiles, x0, n_tokens, n_groups); break;
-    case OXI_PACK_Q6_256: tile_chunk_Q6_256(r, n_tiles, x0, n_tokens, n_groups); break;
-    case OXI_PACK_Q5_32_MIN: tile_chunk_Q5_32_MIN(r, n_tiles, x0, n_tokens, n_groups); break;
-    case OXI_PACK_Q2_256_16: tile_chunk_Q2_256_16(r, n_tiles, x0, n_tokens, n_groups); break;
-    case OXI_PACK_T3_256_16: tile_chunk_T3_256_16(r, n_tiles, x0, n_tokens, n_groups); break;
-    case OXI_PACK_Q8_256: tile_chunk_Q8_256(r, n_tiles, x0, n_tokens, n_groups); break;
-    default: tile_chunk_T4_E4M3(r, n_tiles, x0, n_tokens, n_groups); break;
+    case OXI_PACK_Q4_32: tile_chunk_Q4_32(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_Q8_32: tile_chunk_Q8_32(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_Q4_256: tile_chunk_Q4_256(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_Q5_256: tile_chunk_Q5_256(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_Q6_256: tile_chunk_Q6_256(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_Q5_32_MIN: tile_chunk_Q5_32_MIN(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_Q2_256_16: tile_chunk_Q2_256_16(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_T3_256_16: tile_chunk_T3_256_16(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_Q8_256: tile_chunk_Q8_256(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    default: tile_chunk_T4_E4M3(r, n_tiles, x0, n_tokens, n_groups, a); break;
     }
 }
 
@@ -151,21 +180,23 @@ INLINE void tiled(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, 
     for (int64_t p = p0; p < p1; p += ROUND_PANELS) {
         const int n_panels = (int)(p1 - p < ROUND_PANELS ? p1 - p : ROUND_PANELS);
         const int n_tiles = (n_panels + TILE_PANELS - 1) / TILE_PANELS;
+        const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
         if (n_panels % TILE_PANELS) memset(&r->open[n_panels], 0, sizeof r->open[0]);
         for (int64_t t0 = 0; t0 < n_tokens; t0 += ROUND_TOKENS) {
             const int n = (int)(n_tokens - t0 < ROUND_TOKENS ? n_tokens - t0 : ROUND_TOKENS);
+            const int share = even_share(n, tile_tokens(pack)), n_calls = (n + share - 1) / share * n_tiles;
             for (int i = 0; i < n_tiles; i++) memset(r->sum[i], 0, (size_t)n * sizeof r->sum[i][0]);
             size_t at = 0;
             for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
                 const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
                 for (int i = 0; i < n_panels; i++) {
-                    const uint8_t *panel = m->data + (size_t)(p + i) * m->panel_bytes;
-                    const uint8_t *ahead = ahead_of(m, panel, at, ROUND_PANELS);
-                    const chunk w = chunk_at(pack, book, m, panel + at, ahead, n_groups, b, 0);
+                    const chunk w = chunk_at(pack, book, m, first + (size_t)i * m->panel_bytes + at, NULL, n_groups, b, 0);
                     open_panel(pack, &k, &w, n_groups, &r->open[i]);
                 }
-                tile_opened(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups);
-                at += chunk_step(pack, book, n_groups);
+                const size_t step = chunk_step(pack, book, n_groups);
+                const wishes a = spread_wishes(ahead_of(m, first, at, step, ROUND_PANELS), m->panel_bytes, step, n_panels, n_calls);
+                tile_opened(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups, &a);
+                at += step;
             }
             store_round(m, p, n_panels, &r->sum[0][0][0], t0, n, out, ldo);
         }

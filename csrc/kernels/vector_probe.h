@@ -32,13 +32,21 @@ static double probe_dot(int64_t rounds, float *sink)
     return PROBE_OPERATIONS * PROBE_SUMS * (double)rounds;
 }
 
-/* Read `bytes` (a multiple of 512) as the few-token kernels do. */
+/* Read `bytes`, but for less than PROBE_BLOCK of them, as the few-token kernels do: STREAMS runs in turns. */
+enum { PROBE_TURN = 256, PROBE_LEAD = 2304, PROBE_RUN = 72 * PROBE_TURN, PROBE_BLOCK = STREAMS * PROBE_RUN };
+
 static void probe_read(const uint8_t *p, size_t bytes, float *sink)
 {
     v_u8 sum[4] = {{0}};
-    for (size_t at = 0; at < bytes; at += 256) {
-        fetch(p + AHEAD + at, 256);
-        UNROLL for (int k = 0; k < 256 / VB; k++) sum[k % 4] ^= load_u8(p + at + k * VB);
-    }
+    for (const uint8_t *const end = p + bytes; end - p >= PROBE_BLOCK; p += PROBE_BLOCK)
+        for (size_t at = 0; at < PROBE_RUN; at += PROBE_TURN) {
+            const size_t lead = PROBE_LEAD + (at + PROBE_LEAD < PROBE_RUN ? 0 : PROBE_BLOCK - PROBE_RUN);
+            for (const uint8_t *run = p + at; run < p + PROBE_BLOCK; run += PROBE_RUN) {
+                UNROLL for (int k = 0; k < PROBE_TURN / VB; k++) {
+                    if (k * VB % 64 == 0) fetch(run + lead + k * VB, 64);
+                    sum[k % 4] ^= load_u8(run + k * VB);
+                }
+            }
+        }
     *sink = (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3])[0];
 }

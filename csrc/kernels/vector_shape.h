@@ -5,6 +5,8 @@
 #define TILE_VECTORS (TILE_PANELS * STRIPS)
 #define TILE_ROWS (TILE_PANELS * OXI_PANEL)
 #define MAX_TOKENS 8
+/* Panels that take turns where memory is the limit. */
+#define STREAMS 8
 
 #ifndef WIDE_LOOKUP
 #define WIDE_LOOKUP 0
@@ -81,9 +83,7 @@ INLINE void store_panel(float *out, const float *rows, int n_rows)
 _Static_assert(TILE_TOKENS % 2 == 0 && TILE_TOKENS <= MAX_TOKENS && TILE_TOKENS_256 % 2 == 0 && TILE_TOKENS_256 <= MAX_TOKENS,
                "tiles have kernels");
 #ifndef FEW_TOKENS
-_Static_assert(DIRECT_TOKENS <= MAX_TOKENS && DIRECT_TOKENS_256 <= MAX_TOKENS &&
-                   (TILE_PANELS == 1 || ((DIRECT_PAIRS + 1) / 2 * 2 <= DIRECT_TOKENS_256 &&
-                                         (DIRECT_PAIRS + 1) / 2 * 2 <= DIRECT_TOKENS)),
+_Static_assert(DIRECT_TOKENS <= MAX_TOKENS && (TILE_PANELS == 1 || DIRECT_PAIRS < DIRECT_TOKENS),
                "what is left over has a kernel");
 #endif
 

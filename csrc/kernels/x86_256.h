@@ -4,6 +4,7 @@
 #define VB 32
 #define TILE_PANELS 1
 #define DIRECT_LIMIT 16
+#define DIRECT_LIMIT_UNPACKED 16
 #define DIRECT_PAIRS 1
 #include "vector_types.h"
 
