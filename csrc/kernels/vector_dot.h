@@ -14,10 +14,11 @@ typedef struct open_chunk {
     };
 } open_chunk;
 
+enum { FETCHED_LINES = 6 };
+
 typedef struct chunk {
     const uint8_t *packed, *tail;
-    const uint8_t *ahead;   /* what to ask memory for while this chunk is read: as much of another, or */
-    int lines;              /* if it is opened, so many cache lines a group, where `ahead` is not NULL */
+    const uint8_t *ahead;   /* what to ask memory for while this chunk is read; opened: NULL, or FETCHED_LINES a group */
     const open_chunk *open; /* NULL: read the others */
 } chunk;
 
@@ -215,8 +216,7 @@ INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors
     v_f32 d[TILE_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) d[v] = open ? (v_f32){0} : read_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
     for (int g = g0; g < g1; g++) {
-        if (open && w->ahead)
-            for (int i = 0; i < w->lines; i++) fetch(w->ahead + 64 * (g * w->lines + i), 64);
+        if (open && w->ahead) fetch(w->ahead + 64 * FETCHED_LINES * g, 64 * FETCHED_LINES);
         if (!open)
             UNROLL for (int i = 0; i < vectors / STRIPS; i++)
                 fetch_group(pack, k->book, w[i].ahead, g);

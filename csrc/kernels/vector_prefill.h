@@ -52,37 +52,28 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
     }
 }
 
-/* What the tiles of one chunk ask memory for: so many bytes of each of n_panels panels. A call of `tile` fetches `lines`
- * cache lines with each group, a panel's bytes take `calls` of them. */
+/* What the tiles of one chunk ask memory for: so many bytes of each of n_panels panels, as much as one tile asks for at a
+ * time. */
 typedef struct wishes {
     const uint8_t *first;
-    size_t stride;
-    int n_panels, lines, calls;
+    size_t stride, bytes;
+    int n_panels;
 } wishes;
 
-/* As few lines with each group as get all that is wished for into n_calls. */
-INLINE wishes spread_wishes(const uint8_t *first, size_t stride, size_t bytes, int n_panels, int n_calls)
-{
-    wishes a = {.first = first, .stride = stride, .n_panels = n_panels};
-    do {
-        const size_t call = 64 * OXI_CHUNK_GROUPS * (size_t)++a.lines;
-        a.calls = (int)((bytes + call - 1) / call);
-    } while (n_panels * a.calls > n_calls && a.calls > 1);
-    return a;
-}
+enum { WISH = FETCHED_LINES * 64 * OXI_CHUNK_GROUPS };
 
-/* From where call number `i` fetches; NULL: there is nothing left to fetch. */
+/* From where tile number `i` fetches; NULL: there is nothing left. */
 INLINE const uint8_t *wish_of(const wishes *a, int i)
 {
-    if (i >= a->n_panels * a->calls) return NULL;
-    return a->first + (size_t)(i / a->calls) * a->stride + (size_t)(64 * OXI_CHUNK_GROUPS * a->lines * (i % a->calls));
+    const int times = (int)((a->bytes + WISH - 1) / WISH);
+    return i < a->n_panels * times ? a->first + (size_t)(i / times) * a->stride + (size_t)(i % times * WISH) : NULL;
 }
 
-INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const oxi_act_record *x, int n_groups,
-                 const uint8_t *from, int lines, float sums[][TILE_ROWS])
+INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const uint8_t *ahead, const oxi_act_record *x,
+                 int n_groups, float sums[][TILE_ROWS])
 {
     chunk w[TILE_PANELS];
-    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i, .ahead = from, .lines = lines};
+    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i, .ahead = ahead};
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
     /* The sums so far are read when the part is complete: both and the integer sums do not fit the registers. */
     if (has_parts(pack)) {
@@ -99,7 +90,7 @@ INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const oxi_ac
 
 #define TILE_CASE(n)                                                                                                   \
     case n:                                                                                                            \
-        if (n <= tile_tokens(pack)) tile(pack, n <= tile_tokens(pack) ? n : 2, w, x, n_groups, from, a->lines, sums);   \
+        if (n <= tile_tokens(pack)) tile(pack, n <= tile_tokens(pack) ? n : 2, w, ahead, x, n_groups, sums);           \
         break;
 
 /* One chunk times all tokens of a round. */
@@ -113,7 +104,7 @@ INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_a
         for (int i = 0; i < n_tiles; i++) {
             const open_chunk *w = r->open + i * TILE_PANELS;
             const oxi_act_record *x = x0 + t0;
-            const uint8_t *from = wish_of(a, call++);
+            const uint8_t *ahead = wish_of(a, call++);
             float(*sums)[TILE_ROWS] = r->sum[i] + t0;
             switch (kernel_tokens(n + n % 2, tile_tokens(pack))) {
                 TILE_CASE(2) TILE_CASE(4) TILE_CASE(6) TILE_CASE(8)
@@ -184,7 +175,6 @@ INLINE void tiled(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, 
         if (n_panels % TILE_PANELS) memset(&r->open[n_panels], 0, sizeof r->open[0]);
         for (int64_t t0 = 0; t0 < n_tokens; t0 += ROUND_TOKENS) {
             const int n = (int)(n_tokens - t0 < ROUND_TOKENS ? n_tokens - t0 : ROUND_TOKENS);
-            const int share = even_share(n, tile_tokens(pack)), n_calls = (n + share - 1) / share * n_tiles;
             for (int i = 0; i < n_tiles; i++) memset(r->sum[i], 0, (size_t)n * sizeof r->sum[i][0]);
             size_t at = 0;
             for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
@@ -194,7 +184,7 @@ INLINE void tiled(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, 
                     open_panel(pack, &k, &w, n_groups, &r->open[i]);
                 }
                 const size_t step = chunk_step(pack, book, n_groups);
-                const wishes a = spread_wishes(ahead_of(m, first, at, step, ROUND_PANELS), m->panel_bytes, step, n_panels, n_calls);
+                const wishes a = {ahead_of(m, first, at, step, ROUND_PANELS), m->panel_bytes, step, n_panels};
                 tile_opened(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups, &a);
                 at += step;
             }
