@@ -32,8 +32,9 @@ static double probe_dot(int64_t rounds, float *sink)
     return PROBE_OPERATIONS * PROBE_SUMS * (double)rounds;
 }
 
-/* Read `bytes`, but for less than PROBE_BLOCK of them, as the few-token kernels do: STREAMS runs in turns. */
-enum { PROBE_TURN = 256, PROBE_LEAD = 2304, PROBE_RUN = 72 * PROBE_TURN, PROBE_BLOCK = STREAMS * PROBE_RUN };
+/* Read `bytes`, but for less than PROBE_BLOCK of them, as the few-token kernels do: runs in turns, and of all numbers of
+ * runs and lengths of turns that were tried the quickest. */
+enum { PROBE_RUNS = 16, PROBE_TURN = 256, PROBE_LEAD = 1024, PROBE_RUN = 65536, PROBE_BLOCK = PROBE_RUNS * PROBE_RUN };
 
 static void probe_read(const uint8_t *p, size_t bytes, float *sink)
 {

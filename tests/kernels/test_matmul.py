@@ -290,7 +290,7 @@ def test_the_smallest_and_largest_powers_of_two_are_kept(row: str, n_tokens: int
 
 def test_probes_measure_every_row_but_generic() -> None:
     for name in _core.available_isas()[1:]:
-        read, operations = _core._probe(name, n_threads=2, repeats=1, read_bytes=1 << 20)
+        read, operations = _core._probe(name, n_threads=2, repeats=1, read_bytes=4 << 20)
         assert read > 0
         assert operations > 0
     with pytest.raises(InvalidParameterError, match="generic"):
