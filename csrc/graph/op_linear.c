@@ -1,13 +1,19 @@
 /* Several matrices times one input: the rows are prepared once, then all panels of all matrices are one range of work.
  * It is cut by bytes, so that every thread streams the same share of the weights in every step. A thread that is done with
- * its share takes pieces of the others': a core that another program slows down does not keep the others waiting.
+ * its share takes pieces of the others' (unless matrices want different kinds of activations): a core that another program
+ * slows down does not keep the others waiting.
  */
 #include "graph/runner.h"
 
-/* Panels of a piece: what the kernels read in turns or unpack together stays together. */
+/* Rows of a step: up to FEW_ROWS products read weights once, from MANY_ROWS on a piece is worth its while at TOGETHER panels. */
 enum { FEW_ROWS = 8, MANY_ROWS = 128, TOGETHER = 4 };
 
-static int64_t panels_in_piece(int64_t rows) { return rows < MANY_ROWS ? 2 * TOGETHER : TOGETHER; }
+/* Panels of a piece: what products read in turns or unpack together stays together, and tables of a codebook, which each
+ * product makes anew, are used for longer. */
+static int64_t panels_in_piece(const oxi_matrix *m, int64_t rows)
+{
+    return rows >= MANY_ROWS ? TOGETHER : m->book ? 8 * TOGETHER : 2 * TOGETHER;
+}
 
 /* The row as the products see it: as it is, or computed into `row`. */
 static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int64_t t, float *row)
@@ -62,22 +68,32 @@ static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int6
                        out + t * stride + c0);
 }
 
+/* Pieces of part `index` in the share of `owner`, which begins at panel p0 and ends before p1. */
+static int64_t pieces_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int64_t rows, int64_t *in_piece,
+                         int64_t *p0, int64_t *p1)
+{
+    *in_piece = panels_in_piece(&s->r->program->weights[op->part[index].matrix].matrix, rows);
+    *p1 = panels_of(s, op, index, owner, rows > FEW_ROWS ? TOGETHER : 1, p0);
+    return (*p1 - *p0 + *in_piece - 1) / *in_piece;
+}
+
 /* The next pieces of one thread's share, for as long as there are any. */
 static void run_share(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, const void *act, int64_t rows)
 {
-    const int64_t in_piece = panels_in_piece(rows), together = rows > FEW_ROWS ? TOGETHER : 1;
-    for (;;) {
-        int64_t piece = atomic_fetch_add_explicit(&s->r->next[(int64_t)index * s->n_threads + owner], 1, memory_order_relaxed);
-        for (int32_t i = 0;; i++) {
-            if (i == op->n_parts) return;
-            int64_t p0;
-            const int64_t p1 = panels_of(s, op, i, owner, together, &p0), n_pieces = (p1 - p0 + in_piece - 1) / in_piece;
-            if (piece < n_pieces) {
+    _Atomic int32_t *const next = &s->r->next[(int64_t)index * s->n_threads + owner];
+    int64_t in_piece, p0, p1, all = 0;
+    for (int32_t i = 0; i < op->n_parts; i++) all += pieces_of(s, op, i, owner, rows, &in_piece, &p0, &p1);
+    /* Looking first keeps threads that are done from passing the counter around. */
+    while (atomic_load_explicit(next, memory_order_relaxed) < all) {
+        int64_t piece = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+        for (int32_t i = 0; i < op->n_parts; i++) {
+            const int64_t n = pieces_of(s, op, i, owner, rows, &in_piece, &p0, &p1);
+            if (piece < n) {
                 p0 += piece * in_piece;
                 run_part(s, &op->part[i], p0, p0 + in_piece < p1 ? p0 + in_piece : p1, act, rows);
                 break;
             }
-            piece -= n_pieces;
+            piece -= n;
         }
     }
 }

@@ -117,7 +117,7 @@ typedef struct oxi_kernels {
     const oxi_expander *expander;
 
     /* For benchmarks: what this row's instructions reach with nothing else to do. Multiply on registers, returning the
-     * operations done; read `bytes` of memory. NULL in generic. */
+     * operations done; read `bytes` (a multiple of 64) of memory. NULL in generic. */
     double (*probe_dot)(int64_t rounds, float *sink);
     void (*probe_read)(const uint8_t *p, size_t bytes, float *sink);
 } oxi_kernels;

@@ -7,6 +7,7 @@
  *     TILE_TOKENS_256    and for formats of 256, which keep another sum for each
  *     DIRECT_TOKENS  tokens passed at a time where weights go from memory straight to the multiplier
  *     DIRECT_LIMIT, DIRECT_LIMIT_UNPACKED  up to how many tokens that is done: 8-bit codes and floats, and the others
+ *                    (but for codebooks: DIRECT_TOKENS)
  *     DIRECT_PAIRS   from how many tokens on it takes TILE_PANELS panels at a time
  *     SIGNED_BYTES   1: 8-bit codes are multiplied as signed bytes (zero point 0), 0: as unsigned ones (zero point 128)
  *     WIDE_SUMS      1: `dot4` adds to 32-bit sums, 0: to 16-bit ones that `widen` must empty every so often

@@ -1,7 +1,7 @@
 /* Matrices that keep a codebook's entry numbers (books.h). A row with WIDE_LOOKUP makes them codes in registers; in others
  * chunks are expanded on the way to the kernel of the pack. */
 
-/* Of one thread, at the beginning of its scratch. A few panels are read side by side. */
+/* Of one thread, at the beginning of its scratch. Panels are read in turns. */
 typedef struct book_scratch {
     _Alignas(64) uint8_t tables[OXI_BOOK_TABLE_BYTES];
 #if WIDE_LOOKUP
@@ -45,8 +45,9 @@ INLINE void begin(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, 
             b->of_pair[second][i] = (uint8_t)(m->table[code] + 128);
         }
     if (!with_book(pack, book)) return;
+    const uint16_t *const entries = m->book->entries;
     for (int i = 0; i < book->n; i++) {
-        unsigned e = m->book->entries[i];
+        unsigned e = entries[i];
         if (book->columns == 4) e = (e >> 4 & 0x0707) | (e & 0x0707) << 3;
         b->tables[i] = (uint8_t)e;
         b->tables[book->n + i] = (uint8_t)(e >> 8);

@@ -11,6 +11,7 @@ typedef struct direct_scratch {
 } direct_scratch;
 
 _Static_assert(STREAMS % TILE_PANELS == 0, "turns are whole");
+_Static_assert(DIRECT_LIMIT_UNPACKED <= DIRECT_LIMIT && DIRECT_TOKENS <= DIRECT_LIMIT, "a pass has places for all tokens");
 _Static_assert(sizeof(book_scratch) + sizeof(direct_scratch) <= OXI_MATMUL_SCRATCH, "a pass fits the scratch");
 
 /* Up to how many tokens weights go from memory to the multiplier: every share of them unpacks the codes anew. */
@@ -27,7 +28,8 @@ INLINE int direct_panels_of(oxi_pack pack, const oxi_codebook *book, int tokens)
     return tokens < DIRECT_PAIRS ? 1 : TILE_PANELS;
 }
 
-/* Groups of a panel's turn: about 512 bytes of codes; more tokens are better off with their sums in registers. */
+/* Groups of a panel's turn: about 512 bytes of codes. More tokens are better off with their sums in registers for a whole
+ * chunk. */
 INLINE int turn_groups(oxi_pack pack, const oxi_codebook *book, int tokens)
 {
     const int bits = oxi_traits[pack].bits;
@@ -59,12 +61,18 @@ INLINE int kernel_beside(oxi_pack pack, const oxi_codebook *book, int n, int tog
 
 /* A turn: groups [g0, g1) of a chunk of `panels` panels, from `panel` on, times the `tokens` records from x[t] on, added to
  * the sums. Of formats with parts, the scratch holds the chunk's from one turn to the next. */
-INLINE void direct(oxi_pack pack, const constants *k, int panels, int tokens, const chunk *w, const oxi_act_record *x,
-                   int g0, int g1, int n_groups, direct_scratch *s, int panel, int t)
+INLINE void direct(oxi_pack pack, const oxi_codebook *book, const constants *shared, int panels, int tokens, const chunk *w,
+                   const oxi_act_record *x, int g0, int g1, int n_groups, const book_scratch *b, direct_scratch *s, int panel, int t)
 {
     enum { SUM_STRIDE = sizeof s->sum[0] / sizeof(float), PART_STRIDE = sizeof s->part[0] / sizeof(float) };
     const int vectors = panels * STRIPS;
     float *const sums = s->sum[panel][t], *const parts = s->part[panel][0];
+    constants own = *shared;
+    const constants *const k = &own;
+#if WIDE_LOOKUP
+    if (with_book(pack, book) && tokens > MOST_BESIDE_TABLES) own.codes = (const uint8_t(*)[64])b->codes;
+#endif
+    (void)book, (void)b;
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
     if (!has_parts(pack)) {
         load_sums(vectors, tokens, sums, SUM_STRIDE, sum);
@@ -87,8 +95,8 @@ INLINE void direct(oxi_pack pack, const constants *k, int panels, int tokens, co
 #define DIRECT_CASE(n)                                                                                                 \
     case n:                                                                                                            \
         if (n <= DIRECT_TOKENS)                                                                                        \
-            direct(pack, &k, direct_panels_of(pack, book, n), n <= DIRECT_TOKENS ? n : 1, w + panel, x,                \
-                   n > 2 ? 0 : g0, n > 2 ? n_groups : g1, n_groups, s, panel, t);                                      \
+            direct(pack, book, &k, direct_panels_of(pack, book, n), n <= DIRECT_TOKENS ? n : 1, w + panel, x,          \
+                   n > 2 ? 0 : g0, n > 2 ? n_groups : g1, n_groups, b, s, panel, t);                                   \
         break;
 
 /* Panels [p, p + n_panels), at most STREAMS, times all tokens. */
@@ -99,27 +107,23 @@ INLINE void direct_streams(oxi_pack pack, const oxi_codebook *book, const oxi_ma
     const int last = (n_tokens - 1) / share * share; /* where the last share begins */
     const int last_kernel = kernel_beside(pack, book, kernel_tokens(n_tokens - last, share), together);
     const int turn = turn_groups(pack, book, n_tokens);
-    const size_t lead = chunk_step(pack, book, OXI_CHUNK_GROUPS); /* the next chunk, when this one is read */
     const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
-    constants k = constants_of(pack, book, m, b);
-#if WIDE_LOOKUP
-    const bool set_down = with_book(pack, book) && share > MOST_BESIDE_TABLES;
-    if (set_down) k.codes = (const uint8_t(*)[64])b->codes;
-#endif
+    const constants k = constants_of(pack, book, m, b);
     size_t at = 0;
     for (int64_t cols = m->n_cols; cols > 0; cols -= OXI_CHUNK, x += n_tokens) {
         const int n_groups = cols < OXI_CHUNK ? (int)cols / OXI_GROUP : OXI_CHUNK_GROUPS;
+        const size_t step = chunk_step(pack, book, n_groups);
         chunk w[STREAMS];
-        for (int i = 0; i < n_panels || i % TILE_PANELS; i++) {
+        for (int i = 0; i < n_panels || i % together; i++) {
             /* A panel that is not there is the first one again. */
             const uint8_t *src = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
-            w[i] = chunk_at(pack, book, m, src + at, ahead_of(m, src, at, lead, n_panels), n_groups, b, i);
+            w[i] = chunk_at(pack, book, m, src + at, ahead_of(m, src, at, step, n_panels), n_groups, b, i);
         }
         for (int g0 = 0; g0 < n_groups; g0 += turn) {
             const int g1 = g0 + turn < n_groups ? g0 + turn : n_groups;
             for (int panel = 0; panel < n_panels; panel += together) {
 #if WIDE_LOOKUP
-                if (set_down) set_codes_down(pack, book, k.of_pair, w[panel].packed, b);
+                if (with_book(pack, book) && share > MOST_BESIDE_TABLES) set_codes_down(pack, book, k.of_pair, w[panel].packed, b);
 #endif
                 for (int t = 0; t < n_tokens; t += share)
                     switch (t < last ? share : last_kernel) {
@@ -127,7 +131,7 @@ INLINE void direct_streams(oxi_pack pack, const oxi_codebook *book, const oxi_ma
                     }
             }
         }
-        at += chunk_step(pack, book, n_groups);
+        at += step;
     }
 }
 

@@ -18,7 +18,7 @@ enum { FETCHED_LINES = 6 };
 
 typedef struct chunk {
     const uint8_t *packed, *tail;
-    const uint8_t *ahead;   /* what to ask memory for while this chunk is read; opened: NULL, or FETCHED_LINES a group */
+    const uint8_t *ahead;   /* ask memory for this meanwhile. Packed: as much as is read; opened: FETCHED_LINES a group, or NULL */
     const open_chunk *open; /* NULL: read the others */
 } chunk;
 

@@ -52,21 +52,20 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
     }
 }
 
-/* What the tiles of one chunk ask memory for: so many bytes of each of n_panels panels, as much as one tile asks for at a
- * time. */
+/* What the tiles of one chunk ask memory for: `bytes` at `first`, and as many in each of the n_panels panels from there on. */
 typedef struct wishes {
     const uint8_t *first;
     size_t stride, bytes;
     int n_panels;
 } wishes;
 
-enum { WISH = FETCHED_LINES * 64 * OXI_CHUNK_GROUPS };
+enum { WISH = FETCHED_LINES * 64 * OXI_CHUNK_GROUPS }; /* bytes that one tile asks for */
 
-/* From where tile number `i` fetches; NULL: there is nothing left. */
+/* From where tile number `i` fetches, the beginnings of all panels first; NULL: there is nothing left. */
 INLINE const uint8_t *wish_of(const wishes *a, int i)
 {
-    const int times = (int)((a->bytes + WISH - 1) / WISH);
-    return i < a->n_panels * times ? a->first + (size_t)(i / times) * a->stride + (size_t)(i % times * WISH) : NULL;
+    const size_t at = (size_t)(i / a->n_panels) * WISH;
+    return at < a->bytes ? a->first + (size_t)(i % a->n_panels) * a->stride + at : NULL;
 }
 
 INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const uint8_t *ahead, const oxi_act_record *x,

@@ -32,14 +32,15 @@ static double probe_dot(int64_t rounds, float *sink)
     return PROBE_OPERATIONS * PROBE_SUMS * (double)rounds;
 }
 
-/* Read `bytes`, but for less than PROBE_BLOCK of them, as the few-token kernels do: runs in turns, and of all numbers of
- * runs and lengths of turns that were tried the quickest. */
+/* Read `bytes` (a multiple of 64) as the few-token kernels do: runs in turns, and of all numbers of runs and lengths of turns
+ * that were tried the quickest. */
 enum { PROBE_RUNS = 16, PROBE_TURN = 256, PROBE_LEAD = 1024, PROBE_RUN = 65536, PROBE_BLOCK = PROBE_RUNS * PROBE_RUN };
 
 static void probe_read(const uint8_t *p, size_t bytes, float *sink)
 {
+    const uint8_t *const end = p + bytes;
     v_u8 sum[4] = {{0}};
-    for (const uint8_t *const end = p + bytes; end - p >= PROBE_BLOCK; p += PROBE_BLOCK)
+    for (; end - p >= PROBE_BLOCK; p += PROBE_BLOCK)
         for (size_t at = 0; at < PROBE_RUN; at += PROBE_TURN) {
             const size_t lead = PROBE_LEAD + (at + PROBE_LEAD < PROBE_RUN ? 0 : PROBE_BLOCK - PROBE_RUN);
             for (const uint8_t *run = p + at; run < p + PROBE_BLOCK; run += PROBE_RUN) {
@@ -49,5 +50,6 @@ static void probe_read(const uint8_t *p, size_t bytes, float *sink)
                 }
             }
         }
+    for (; p < end; p += VB) sum[0] ^= load_u8(p);
     *sink = (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3])[0];
 }

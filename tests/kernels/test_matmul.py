@@ -159,10 +159,10 @@ def test_a_tokens_result_does_not_depend_on_its_company(kind: str, row: str) -> 
 
 @every_type
 def test_threads_do_not_change_a_bit(kind: str, row: str) -> None:
-    n_rows, n_cols = 150, columns(kind, 2)
+    n_rows, n_cols = 270, columns(kind, 2)  # 17 panels: turns of an even and of an odd number of them
     raw, _ = matrix(kind, n_rows, n_cols)
     packed = _core._PackedMatrix(NUMBERS[kind], raw, n_rows, n_cols)
-    for n_tokens in (1, 9, 67):
+    for n_tokens in (1, 2, 5, 9, 67):
         x = np.random.default_rng(2).standard_normal((n_tokens, n_cols)).astype(np.float32)
 
         results = [packed.run(x, row, n_threads)[0] for n_threads in (1, 2, 5)]
