@@ -14,6 +14,7 @@ typedef struct open_chunk {
     };
 } open_chunk;
 
+/* With each group of an opened chunk: four tiles then ask for a chunk of 4-bit codes of four panels, in time for 9 tokens. */
 enum { FETCHED_LINES = 6 };
 
 typedef struct chunk {
