@@ -9,8 +9,8 @@
 typedef struct plain_chunk {
     int value[OXI_CHUNK][OXI_PANEL];
     float scale[16][OXI_PANEL];   /* per group of 32 or 16 columns */
-    float minimum[16][OXI_PANEL]; /* the same; 6-bit ones before dmin */
-    float dmin[OXI_PANEL];
+    float minimum[16][OXI_PANEL]; /* the same; those of integers before dmin */
+    float d[OXI_PANEL], dmin[OXI_PANEL]; /* what sums of the chunk are multiplied by: d of whole sums, else 1 */
 } plain_chunk;
 
 static float half_at(const uint8_t *p, int row) { return oxi_half_float(oxi_read_u16(p + 2 * row)); }
@@ -40,7 +40,18 @@ static int value_at(const oxi_matrix *m, const uint8_t *group, int col, int row)
     return t->zero_shift < 0 ? code : code - (1 << t->zero_shift);
 }
 
-/* Scale and minimum of group g of row r. */
+static float d_at(const oxi_matrix *m, const uint8_t *tail, int r)
+{
+    switch (oxi_traits[m->pack].tail) {
+    case OXI_TAIL_INT8: return half_at(tail + oxi_int8_d(m->pack), r) * m->unit;
+    case OXI_TAIL_SIX_BIT: return half_at(tail + OXI_SIX_D, r);
+    case OXI_TAIL_FOUR_BIT: return half_at(tail + OXI_FOUR_D, r);
+    case OXI_TAIL_FLOAT: return float_at(tail, r);
+    default: return 1.0f;
+    }
+}
+
+/* Scale of group g of row r, without d. */
 static float scale_at(const oxi_matrix *m, const uint8_t *tail, int g, int r)
 {
     const oxi_pack_traits *t = &oxi_traits[m->pack];
@@ -50,39 +61,42 @@ static float scale_at(const oxi_matrix *m, const uint8_t *tail, int g, int r)
     case OXI_TAIL_HALF_MIN: return half_at(tail + 64 * g, r);
     case OXI_TAIL_E8M0: return oxi_bits_float(tail[at] < 2 ? 0x00200000u << tail[at] : (tail[at] - 1u) << 23);
     case OXI_TAIL_E4M3: return oxi_bits_float((uint32_t)tail[at] << 20) * 0x1p119f;
-    case OXI_TAIL_INT8: return half_at(tail + oxi_int8_d(m->pack), r) * m->unit * (float)(int8_t)tail[at];
-    case OXI_TAIL_SIX_BIT:
-        return half_at(tail + OXI_SIX_D, r) *
-               (float)((tail[at] & 15) | (tail[OXI_SIX_HIGH + at % 64] >> 4 * (at / 64) & 3) << 4);
-    case OXI_TAIL_FOUR_BIT: return half_at(tail + OXI_FOUR_D, r) * (float)(tail[at] & 15);
-    case OXI_TAIL_FLOAT: return float_at(tail, r);
+    case OXI_TAIL_INT8: return (float)(int8_t)tail[at];
+    case OXI_TAIL_SIX_BIT: return (float)((tail[at] & 15) | (tail[OXI_SIX_HIGH + at % 64] >> 4 * (at / 64) & 3) << 4);
+    case OXI_TAIL_FOUR_BIT: return (float)(tail[at] & 15);
+    case OXI_TAIL_FLOAT: break;
     }
-    return 0.0f;
+    return 1.0f;
 }
 
 static float minimum_at(const oxi_matrix *m, const uint8_t *tail, int g, int r)
 {
-    const int at = g / 2 * 32 + 2 * r + g % 2; /* of 6-bit ones */
+    const int at = g / 2 * 32 + 2 * r + g % 2;
     switch (oxi_traits[m->pack].tail) {
     case OXI_TAIL_HALF_MIN: return half_at(tail + 64 * g + 32, r);
     case OXI_TAIL_SIX_BIT: return (float)(tail[at] >> 4 | (tail[OXI_SIX_HIGH + at % 64] >> (4 * (at / 64) + 2) & 3) << 4);
-    case OXI_TAIL_FOUR_BIT: return half_at(tail + OXI_FOUR_DMIN, r) * (float)(tail[OXI_PANEL * g + r] >> 4);
+    case OXI_TAIL_FOUR_BIT: return (float)(tail[at] >> 4);
     default: return 0.0f;
     }
 }
 
 static void read_chunk(const oxi_matrix *m, const uint8_t *src, int n_groups, plain_chunk *out)
 {
-    const int cols = n_groups * OXI_GROUP, group = oxi_traits[m->pack].group;
+    const oxi_pack_traits *t = &oxi_traits[m->pack];
+    const int cols = n_groups * OXI_GROUP, group = t->group;
     const uint8_t *tail = src + (size_t)n_groups * oxi_group_bytes(m->pack);
     for (int r = 0; r < OXI_PANEL; r++) {
         for (int col = 0; col < cols; col++)
             out->value[col][r] = value_at(m, src + (size_t)(col / OXI_GROUP) * oxi_group_bytes(m->pack), col % OXI_GROUP, r);
+        const float d = d_at(m, tail, r);
         for (int g = 0; g < cols / group; g++) {
-            out->scale[g][r] = scale_at(m, tail, g, r);
+            out->scale[g][r] = (t->whole ? 1.0f : d) * scale_at(m, tail, g, r);
             out->minimum[g][r] = minimum_at(m, tail, g, r);
         }
-        out->dmin[r] = oxi_traits[m->pack].tail == OXI_TAIL_SIX_BIT ? half_at(tail + OXI_SIX_DMIN, r) : 0.0f;
+        out->d[r] = t->whole ? d : 1.0f;
+        out->dmin[r] = t->tail == OXI_TAIL_SIX_BIT    ? half_at(tail + OXI_SIX_DMIN, r)
+                       : t->tail == OXI_TAIL_FOUR_BIT ? half_at(tail + OXI_FOUR_DMIN, r)
+                                                      : 0.0f;
     }
 }
 
@@ -108,9 +122,8 @@ static void add_chunk(oxi_pack pack, const plain_chunk *w, int n_groups, const o
     if (own_scale) return;
     for (int r = 0; r < OXI_PANEL; r++) {
         float minima = 0.0f;
-        if (traits->tail == OXI_TAIL_SIX_BIT)
-            for (int g = 0; g < 8; g++) minima += w->minimum[g][r] * (float)x->sum32[g];
-        sum[r] += (part[r] - minima * w->dmin[r]) * x->d[0];
+        for (int g = 0; g < n; g++) minima += w->minimum[g][r] * (float)(group == 16 ? x->sum16 : x->sum32)[g];
+        sum[r] += (part[r] * w->d[r] - minima * w->dmin[r]) * x->d[0];
     }
 }
 

@@ -43,7 +43,8 @@ typedef enum oxi_pack {
     OXI_PACK_T4_E4M3,   /* NVFP4: a byte float per 16 */
     OXI_PACK_T4_256,    /* IQ4_XS, IQ3_XXS, IQ3_S: int8 scale per 32, f16 per 256 */
     OXI_PACK_T3_256,    /* IQ1_S, IQ2_XXS */
-    OXI_PACK_T3_256_16, /* Q3_K, IQ1_M, IQ2_XS, IQ2_S: int8 scale per 16 */
+    OXI_PACK_T3_256_16, /* IQ1_M, IQ2_XS, IQ2_S: int8 scale per 16 */
+    OXI_PACK_Q3_256_16, /* Q3_K: 6-bit scale per 16 */
     OXI_PACK_Q2_256_16, /* Q2_K: 4-bit scale and minimum per 16 */
     OXI_PACK_Q2_64,     /* TQ1_0, TQ2_0, Q2_0: f16 scale per 64 */
     OXI_PACK_Q1_128,    /* Q1_0 */

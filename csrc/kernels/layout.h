@@ -26,7 +26,7 @@
  *                    low[128]   S low nibble | M low nibble << 4
  *                    high[64]   S[k] >> 4 | (M[k] >> 4) << 2 | (S[64+k] >> 4) << 4 | (M[64+k] >> 4) << 6
  *                  half d, half dmin
- *     FOUR_BIT     per 16 columns a byte: scale | minimum << 4; then half d, half dmin
+ *     FOUR_BIT     4-bit scales and minima per 16: S[256] | M[256] << 4, in the orders of SIX_BIT; half d, half dmin
  *     FLOAT        float d, for the whole chunk
  *
  * Prepared activations are records of one chunk of one token, ordered [chunk][token]. OXI_ACT_F32: 256 floats, zeros past
@@ -46,20 +46,23 @@
 typedef struct oxi_act_record {
     int8_t q[OXI_CHUNK];    /* -127..127; in the order of code registers */
     int32_t start16[16];    /* minus OXI_ACT_ZERO times the sum of q per 16 columns: from where integer sums start */
-    int32_t start32[8];     /* and per 32 */
+    int32_t start32[8];     /* per 32 */
     union {
         float d[8];         /* Q8_32: one per group of 32. Q8_256: d[0]. NaN where the input was not finite. */
-        struct {
+        struct {            /* of Q8_256 alone: */
             float d_all;
-            int16_t sum32[8]; /* of Q8_256 alone: the sum of q per 32 columns */
+            int32_t start256;
+            int16_t sum32[8]; /* the sum of q per 32 columns */
         };
     };
+    int16_t sum16[16];      /* of Q8_256 alone: and per 16 */
+    uint8_t unused[32];
 } oxi_act_record;
 
 /* The code that stands for zero in the widest codes; of others it is this, shifted. */
 enum { OXI_ACT_ZERO_SHIFT = 7, OXI_ACT_ZERO = 1 << OXI_ACT_ZERO_SHIFT };
 
-_Static_assert(sizeof(oxi_act_record) == 384, "records are whole cache lines");
+_Static_assert(sizeof(oxi_act_record) == 448, "records are whole cache lines");
 
 typedef enum oxi_tail {
     OXI_TAIL_HALF, OXI_TAIL_HALF_MIN, OXI_TAIL_E8M0, OXI_TAIL_E4M3, OXI_TAIL_INT8, OXI_TAIL_SIX_BIT, OXI_TAIL_FOUR_BIT,
@@ -75,6 +78,8 @@ typedef struct oxi_pack_traits {
     bool table;         /* codes are looked up; what comes out is a value plus 128 */
     oxi_tail tail;
     oxi_act act;
+    bool whole;         /* scales are small whole numbers, or 1: so is a chunk's sum, until d is multiplied in. It is below
+                           2^24, where floats and integers, in any order, give the same */
 } oxi_pack_traits;
 
 /* 1-bit codes are read as 0 and 2, so that the zero between them is a whole number. */
@@ -94,10 +99,11 @@ static const oxi_pack_traits oxi_traits[OXI_PACK_COUNT] = {
     [OXI_PACK_T4_256] = {4, 32, 32, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_256},
     [OXI_PACK_T3_256] = {3, 32, 32, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_256},
     [OXI_PACK_T3_256_16] = {3, 16, 16, 7, true, OXI_TAIL_INT8, OXI_ACT_Q8_256},
-    [OXI_PACK_Q2_256_16] = {2, 16, 16, -1, false, OXI_TAIL_FOUR_BIT, OXI_ACT_Q8_32},
+    [OXI_PACK_Q3_256_16] = {3, 16, 16, 2, false, OXI_TAIL_INT8, OXI_ACT_Q8_256, .whole = true},
+    [OXI_PACK_Q2_256_16] = {2, 16, 16, -1, false, OXI_TAIL_FOUR_BIT, OXI_ACT_Q8_256, .whole = true},
     [OXI_PACK_Q2_64] = {2, 32, 64, 0, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
     [OXI_PACK_Q1_128] = {1, 32, 128, 0, false, OXI_TAIL_HALF, OXI_ACT_Q8_32},
-    [OXI_PACK_Q8_256] = {8, 32, 32, 7, false, OXI_TAIL_FLOAT, OXI_ACT_Q8_256},
+    [OXI_PACK_Q8_256] = {8, 32, 32, 7, false, OXI_TAIL_FLOAT, OXI_ACT_Q8_256, .whole = true},
 };
 
 /* Places in the tails of a whole chunk. */

@@ -16,7 +16,7 @@ bool oxi_pack_for(uint32_t type, oxi_pack *pack)
         {OXI_TYPE_F32, OXI_PACK_F32},          {OXI_TYPE_F16, OXI_PACK_F16},          {OXI_TYPE_BF16, OXI_PACK_BF16},
         {OXI_TYPE_Q4_0, OXI_PACK_Q4_32},       {OXI_TYPE_Q4_1, OXI_PACK_Q4_32_MIN},   {OXI_TYPE_Q5_0, OXI_PACK_Q5_32},
         {OXI_TYPE_Q5_1, OXI_PACK_Q5_32_MIN},   {OXI_TYPE_Q8_0, OXI_PACK_Q8_32},       {OXI_TYPE_Q8_1, OXI_PACK_Q8_32},
-        {OXI_TYPE_Q2_K, OXI_PACK_Q2_256_16},   {OXI_TYPE_Q3_K, OXI_PACK_T3_256_16},   {OXI_TYPE_Q4_K, OXI_PACK_Q4_256},
+        {OXI_TYPE_Q2_K, OXI_PACK_Q2_256_16},   {OXI_TYPE_Q3_K, OXI_PACK_Q3_256_16},   {OXI_TYPE_Q4_K, OXI_PACK_Q4_256},
         {OXI_TYPE_Q5_K, OXI_PACK_Q5_256},      {OXI_TYPE_Q6_K, OXI_PACK_Q6_256},      {OXI_TYPE_Q8_K, OXI_PACK_Q8_256},
         {OXI_TYPE_IQ4_NL, OXI_PACK_T4_32},     {OXI_TYPE_IQ4_XS, OXI_PACK_T4_256},    {OXI_TYPE_MXFP4, OXI_PACK_T4_E8M0},
         {OXI_TYPE_NVFP4, OXI_PACK_T4_E4M3},    {OXI_TYPE_IQ1_S, OXI_PACK_T3_256},     {OXI_TYPE_IQ1_M, OXI_PACK_T3_256_16},
@@ -198,14 +198,20 @@ static void interleave_group(oxi_pack pack, const chunk_rows *rows, int g, uint8
     if (bits > low) put_plane(code, low, bits - low, dst);
 }
 
-static void put_six_bit(const chunk_rows *rows, uint8_t *dst)
+/* Scales as [group][row], minima in pairs: [group / 2][row][group % 2]. */
+static void order_scales(const chunk_rows *rows, int n_groups, uint8_t *s, uint8_t *m)
 {
-    uint8_t s[128], m[128];
-    for (int g = 0; g < 8; g++)
+    for (int g = 0; g < n_groups; g++)
         for (int r = 0; r < OXI_PANEL; r++) {
             s[g * OXI_PANEL + r] = (uint8_t)rows->scale[g][r];
             m[g / 2 * 2 * OXI_PANEL + 2 * r + g % 2] = rows->minimum[g][r];
         }
+}
+
+static void put_six_bit(const chunk_rows *rows, uint8_t *dst)
+{
+    uint8_t s[128], m[128];
+    order_scales(rows, 8, s, m);
     for (int k = 0; k < 128; k++) dst[k] = (uint8_t)((s[k] & 15) | m[k] << 4);
     for (int k = 0; k < 64; k++)
         dst[OXI_SIX_HIGH + k] = (uint8_t)(s[k] >> 4 | m[k] >> 4 << 2 | s[64 + k] >> 4 << 4 | m[64 + k] >> 4 << 6);
@@ -221,6 +227,15 @@ static uint8_t e8m0_byte(float half)
 }
 
 static uint8_t e4m3_byte(float half) { return (uint8_t)(oxi_float_bits(half * 0x1p-119f) >> 20); }
+
+static void put_four_bit(const chunk_rows *rows, uint8_t *dst)
+{
+    uint8_t s[256], m[256];
+    order_scales(rows, 16, s, m);
+    for (int k = 0; k < 256; k++) dst[k] = (uint8_t)(s[k] | m[k] << 4);
+    memcpy(dst + OXI_FOUR_D, rows->d[0], sizeof rows->d[0]);
+    memcpy(dst + OXI_FOUR_DMIN, rows->dmin[0], sizeof rows->dmin[0]);
+}
 
 static void put_tail(oxi_pack pack, const oxi_format *f, const chunk_rows *rows, int n_groups, uint8_t *dst)
 {
@@ -246,13 +261,7 @@ static void put_tail(oxi_pack pack, const oxi_format *f, const chunk_rows *rows,
         memcpy(dst + oxi_int8_d(pack), rows->d[0], HALVES);
         break;
     case OXI_TAIL_SIX_BIT: put_six_bit(rows, dst); break;
-    case OXI_TAIL_FOUR_BIT:
-        for (int g = 0; g < 16; g++)
-            for (int r = 0; r < OXI_PANEL; r++)
-                dst[g * OXI_PANEL + r] = (uint8_t)(rows->scale[g][r] | rows->minimum[g][r] << 4);
-        memcpy(dst + OXI_FOUR_D, rows->d[0], HALVES);
-        memcpy(dst + OXI_FOUR_DMIN, rows->dmin[0], HALVES);
-        break;
+    case OXI_TAIL_FOUR_BIT: put_four_bit(rows, dst); break;
     case OXI_TAIL_FLOAT: memcpy(dst, rows->wide[0], sizeof rows->wide[0]); break;
     }
 }

@@ -54,14 +54,20 @@ static inline void prepare_record(const float *x, int cols, bool per_group, oxi_
     if (cols < OXI_CHUNK) memset(r, 0, sizeof *r);
     if (per_group)
         for (int g = 0; g < cols / OXI_GROUP; g++) r->d[g] = quantise_span(x + g * 32, 32, r->q + g * 32);
-    else
+    else {
         r->d[0] = quantise_span(x, (unsigned)cols, r->q);
+        r->start256 = 0;
+    }
     for (int g = 0; g < cols / OXI_GROUP; g++) {
         const int a = sum_of(r->q + 32 * g, 16), b = sum_of(r->q + 32 * g + 16, 16);
         r->start16[2 * g] = -OXI_ACT_ZERO * a;
         r->start16[2 * g + 1] = -OXI_ACT_ZERO * b;
         r->start32[g] = -OXI_ACT_ZERO * (a + b);
-        if (!per_group) r->sum32[g] = (int16_t)(a + b);
+        if (per_group) continue;
+        r->start256 += r->start32[g];
+        r->sum32[g] = (int16_t)(a + b);
+        r->sum16[2 * g] = (int16_t)a;
+        r->sum16[2 * g + 1] = (int16_t)b;
     }
     for (int at = 0; at < cols; at += 16) order_columns(r->q + at);
 }

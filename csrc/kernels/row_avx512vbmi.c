@@ -1,6 +1,6 @@
 /* AVX-512 with VNNI and VBMI, whose permutations of bytes look 64 indices of six bits up at a time, whatever the other two
- * bits are: packs with a table need less unpacking, and entries of codebooks become codes in registers. */
-#define PACKS(F) F(T4_256) F(T3_256) F(T3_256_16)
+ * bits are: packs with a table or of three bits need less unpacking, and entries of codebooks become codes in registers. */
+#define PACKS(F) F(T4_256) F(T3_256) F(T3_256_16) F(Q3_256_16)
 #define WIDE_LOOKUP 1
 #include "x86_512_vnni.h"
 

@@ -5,6 +5,7 @@
  *     TILE_PANELS    panels a tile of the many-token kernel covers
  *     TILE_TOKENS    tokens it covers: 2, 4, 6 or 8, for formats of 32 columns and floats
  *     TILE_TOKENS_256    and for formats of 256, which keep another sum for each
+ *     TILE_TOKENS_SCALED and for those whose opened codes have their scales in them, if not TILE_TOKENS
  *     DIRECT_TOKENS  tokens passed at a time where weights go from memory straight to the multiplier
  *     DIRECT_LIMIT, DIRECT_LIMIT_UNPACKED  up to how many tokens that is done: 8-bit codes and floats, and the others
  *                    (but for codebooks: DIRECT_TOKENS)
@@ -118,7 +119,7 @@ INLINE void matmul(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, c
 #ifndef PACKS
 #define PACKS(F)                                                                                                       \
     F(Q4_32) F(Q8_32) F(Q4_256) F(Q5_256) F(Q6_256) F(Q5_32) F(Q4_32_MIN) F(Q5_32_MIN) F(T4_32) F(T4_E8M0) F(T4_E4M3)  \
-    F(T4_256) F(T3_256) F(T3_256_16) F(Q2_256_16) F(Q2_64) F(Q1_128) F(Q8_256)
+    F(T4_256) F(T3_256) F(T3_256_16) F(Q3_256_16) F(Q2_256_16) F(Q2_64) F(Q1_128) F(Q8_256)
 #endif
 
 PACKS(MATMUL)

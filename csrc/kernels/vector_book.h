@@ -27,7 +27,7 @@ INLINE size_t chunk_step(oxi_pack pack, const oxi_codebook *book, int n_groups)
 
 #if WIDE_LOOKUP
 
-/* Packs whose codes are looked up in pairs: two codes and their signs are an index of six bits.
+/* Packs whose codes are looked up in pairs: two codes and their signs (or third bits) are an index of six bits.
  *     three bits               from the lowest bit on: code, code, sign, sign
  *     entries of four columns  three bits of the second code, three of the first; the sign takes the other code's place */
 INLINE bool in_pairs(oxi_pack pack, const oxi_codebook *book) { return oxi_traits[pack].bits == 3 || with_book(pack, book); }
@@ -42,7 +42,7 @@ INLINE void begin(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, 
             int code;
             if (oxi_traits[pack].bits == 3) code = (i >> 2 * second & 3) | (i >> (4 + second) & 1) << 2;
             else code = second ? i & 15 : i >> 3 | (i & 4) << 1;
-            b->of_pair[second][i] = (uint8_t)(m->table[code] + 128);
+            b->of_pair[second][i] = (uint8_t)(has_table(pack) ? m->table[code] + 128 : code);
         }
     if (!with_book(pack, book)) return;
     const uint16_t *const entries = m->book->entries;

@@ -88,7 +88,7 @@ INLINE void direct(oxi_pack pack, const oxi_codebook *book, const constants *sha
         return;
     }
     load_sums(vectors, tokens, sums, SUM_STRIDE, sum);
-    close_chunk(pack, false, vectors, tokens, w, x + t, part, sum);
+    close_chunk(pack, k, false, vectors, tokens, w, x + t, part, sum);
     store_sums(vectors, tokens, sum, sums, SUM_STRIDE);
 }
 

@@ -4,11 +4,12 @@
 /* A chunk of one panel: packed as it lies in memory, or opened for many tokens. */
 typedef struct open_chunk {
     uint8_t code[OXI_CHUNK / 4][64];
-    float scale[OXI_CHUNK / 16][OXI_PANEL]; /* per scale group */
+    float d[OXI_PANEL];                     /* of whole parts */
+    float scale[OXI_CHUNK / 16][OXI_PANEL]; /* per scale group, unless codes have theirs in them */
     union {
         float least[OXI_CHUNK / 16][OXI_PANEL]; /* per scale group */
         struct {
-            int16_t minimum[4][2 * OXI_PANEL]; /* [pair of groups][row][group % 2] */
+            int16_t minimum[8][2 * OXI_PANEL]; /* [pair of groups][row][group % 2] */
             float dmin[OXI_PANEL];
         };
     };
@@ -174,34 +175,37 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
             }
             if (!has_group_minima(pack)) continue;
             const v_f32 least = open ? load_f32(w[v / STRIPS].open->least[sg] + LANES * (v % STRIPS))
-                                     : read_minimum(pack, w[v / STRIPS].tail, sg, v % STRIPS);
+                                     : read_minimum(w[v / STRIPS].tail, sg, v % STRIPS);
             UNROLL for (int t = 0; t < tokens; t++)
                 sum[v][t] = multiply_add(least, every_f32((float)*start_at(pack, x + t, sg) * (x[t].d[group] / OXI_ACT_ZERO)), sum[v][t]);
         }
     }
 }
 
-/* The chunk's end for formats of 256: sum + (part - minima * dmin) * d. */
-INLINE void close_chunk(oxi_pack pack, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x,
-                        const v_f32 part[TILE_VECTORS][MAX_TOKENS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+/* The chunk's end for formats of 256: sum + (part - minima * dmin) * d; a whole part takes the weights' d first. */
+INLINE void close_chunk(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
+                        const oxi_act_record *x, const v_f32 part[TILE_VECTORS][MAX_TOKENS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     UNROLL for (int v = 0; v < vectors; v++) {
         const chunk *from = w + v / STRIPS;
         const int strip = v % STRIPS;
-        v_i16 minima[4];
-        v_f32 dmin = {0};
+        v_i16 minima[8];
+        v_f32 d = {0}, dmin = {0};
+        if (has_whole_parts(pack))
+            d = open ? load_f32(from->open->d + LANES * strip) : read_d(pack, k, from->tail, strip);
         if (has_minima(pack)) {
-            UNROLL for (int p = 0; p < 4; p++)
+            UNROLL for (int p = 0; p < pairs_of_minima(pack); p++)
                 minima[p] = open ? (v_i16)load_u8(from->open->minimum[p] + 2 * LANES * strip)
-                                 : read_minima(from->tail, p, strip);
-            dmin = open ? load_f32(from->open->dmin + LANES * strip)
-                        : load_half(from->tail + OXI_SIX_DMIN + 2 * LANES * strip);
+                                 : read_minima(pack, from->tail, p, strip);
+            dmin = open ? load_f32(from->open->dmin + LANES * strip) : read_dmin(pack, from->tail, strip);
         }
         UNROLL for (int t = 0; t < tokens; t++) {
-            v_f32 whole = part[v][t];
+            v_f32 whole = has_whole_parts(pack) ? part[v][t] * d : part[v][t];
             if (has_minima(pack)) {
+                const int16_t *const sums = group_of(pack) == 16 ? x[t].sum16 : x[t].sum32;
                 v_i32 dot = {0};
-                UNROLL for (int p = 0; p < 4; p++) dot = dot2(dot, minima[p], (v_i16)every_lane(x[t].sum32 + 2 * p));
+                UNROLL for (int p = 0; p < pairs_of_minima(pack); p++)
+                    dot = dot2(dot, minima[p], (v_i16)every_lane(sums + 2 * p));
                 whole = multiply_add(to_float(dot), -dmin, whole);
             }
             sum[v][t] = multiply_add(whole, every_f32(x[t].d[0]), sum[v][t]);
@@ -215,7 +219,7 @@ INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors
                        const oxi_act_record *x, int g0, int g1, int n_groups, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     v_f32 d[TILE_VECTORS];
-    UNROLL for (int v = 0; v < vectors; v++) d[v] = open ? (v_f32){0} : read_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
+    UNROLL for (int v = 0; v < vectors; v++) d[v] = open ? (v_f32){0} : group_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
     for (int g = g0; g < g1; g++) {
         if (open && w->ahead) fetch(w->ahead + 64 * FETCHED_LINES * g, 64 * FETCHED_LINES);
         if (!open)
@@ -226,6 +230,23 @@ INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors
     if (!open && g1 == n_groups)
         UNROLL for (int i = 0; i < vectors / STRIPS; i++)
                 fetch_rest(pack, k->book, w[i].ahead, n_groups);
+}
+
+/* The same for all groups of an opened chunk whose codes have their scales in them. */
+INLINE void add_scaled(oxi_pack pack, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int n_groups,
+                       v_f32 part[TILE_VECTORS][MAX_TOKENS])
+{
+    v_i32 dot[TILE_VECTORS][MAX_TOKENS];
+    UNROLL for (int t = 0; t < tokens; t++) {
+        const v_i32 start = zero_shift_of(pack, true) < 0 ? (v_i32){0} : every_lane(&x[t].start256);
+        UNROLL for (int v = 0; v < vectors; v++) dot[v][t] = start;
+    }
+    for (int g = 0; g < n_groups; g++) {
+        if (w->ahead) fetch(w->ahead + 64 * FETCHED_LINES * g, 64 * FETCHED_LINES);
+        dot_codes(pack, NULL, true, vectors, tokens, w, NULL, x, g, 0, 8, dot);
+    }
+    UNROLL for (int v = 0; v < vectors; v++)
+        UNROLL for (int t = 0; t < tokens; t++) part[v][t] = to_float(dot[v][t]);
 }
 
 INLINE void zero(int vectors, int tokens, v_f32 sum[TILE_VECTORS][MAX_TOKENS])

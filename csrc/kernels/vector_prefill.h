@@ -14,11 +14,32 @@ typedef struct round_scratch {
 
 _Static_assert(sizeof(book_scratch) + sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
 
-/* Code registers i and i + 1 of a group, opened; side by side for each pair of rows where those are multiplied so. */
-INLINE void open_codes(oxi_pack pack, const constants *k, const registers *group, int strip, int i, uint8_t (*out)[64])
+/* What opened codes are times, and what is added to them. */
+typedef struct opening {
+    v_u8 factor, shift;
+} opening;
+
+INLINE opening opening_of(oxi_pack pack, const uint8_t *tail, int scale_group, int strip)
 {
-    v_u8 a = read_codes(pack, k, group, i) + (uint8_t)opening_shift(pack);
-    v_u8 b = read_codes(pack, k, group, i + 1) + (uint8_t)opening_shift(pack);
+    if (!multiplied_when_opened(pack)) return (opening){.shift = (v_u8){0} + (uint8_t)opening_shift(pack)};
+    const v_u8 scale = (v_u8)read_scale_bytes(pack, tail, scale_group, strip);
+    const int zero = oxi_traits[pack].zero_shift;
+    if (zero < 0) return (opening){.factor = scale};
+    /* -scale * (code - zero) + zero of opened ones */
+    return (opening){.factor = -scale, .shift = (scale << zero) + (uint8_t)(SIGNED_BYTES ? 0 : OXI_ACT_ZERO)};
+}
+
+/* Code registers i and i + 1 of a group, opened; side by side for each pair of rows where those are multiplied so. */
+INLINE void open_codes(oxi_pack pack, const constants *k, const registers *group, const opening *how, int strip, int i,
+                       uint8_t (*out)[64])
+{
+    v_u8 a = read_codes(pack, k, group, i), b = read_codes(pack, k, group, i + 1);
+    if (multiplied_when_opened(pack)) {
+        a *= how->factor;
+        b *= how->factor;
+    }
+    a += how->shift;
+    b += how->shift;
 #if PAIRED_DOTS
     const v_i32 x = (v_i32)a, y = (v_i32)b;
     a = (v_u8)pairs_low(x, y);
@@ -31,24 +52,33 @@ INLINE void open_codes(oxi_pack pack, const constants *k, const registers *group
 INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_groups, open_chunk *out)
 {
     const uint8_t *tail = w->tail;
+    const int per = OXI_GROUP / group_of(pack);
     for (int g = 0; g < n_groups; g++)
         UNROLL for (int v = 0; v < STRIPS; v++) {
             const registers r = read_group(pack, k, false, w->packed, g, v);
-            UNROLL for (int i = 0; i < 8; i += 2) open_codes(pack, k, &r, v, i, out->code + 8 * g + i);
+            UNROLL for (int j = 0; j < per; j++) {
+                const opening how = opening_of(pack, tail, g * per + j, v);
+                UNROLL for (int i = 8 / per * j; i < 8 / per * (j + 1); i += 2)
+                    open_codes(pack, k, &r, &how, v, i, out->code + 8 * g + i);
+            }
         }
     UNROLL for (int v = 0; v < STRIPS; v++) {
-        const v_f32 d = read_d(pack, k, tail, v);
-        for (int g = 0; g < n_groups * OXI_GROUP / group_of(pack); g++)
+        if (has_whole_parts(pack)) {
+            const v_f32 d = read_d(pack, k, tail, v);
+            store_f32(out->d + LANES * v, negated_when_opened(pack) ? -d : d);
+        }
+        const v_f32 d = group_d(pack, k, tail, v);
+        for (int g = 0; !scaled_when_opened(pack) && g < n_groups * OXI_GROUP / group_of(pack); g++)
             store_f32(out->scale[g] + LANES * v, read_scale(pack, tail, g, v, d));
         if (has_group_minima(pack))
             for (int g = 0; g < n_groups * OXI_GROUP / group_of(pack); g++)
-                store_f32(out->least[g] + LANES * v, read_minimum(pack, tail, g, v));
+                store_f32(out->least[g] + LANES * v, read_minimum(tail, g, v));
         if (!has_minima(pack)) continue;
-        UNROLL for (int p = 0; p < 4; p++) {
-            const v_i16 m = read_minima(tail, p, v);
+        UNROLL for (int p = 0; p < pairs_of_minima(pack); p++) {
+            const v_i16 m = read_minima(pack, tail, p, v);
             memcpy(out->minimum[p] + 2 * LANES * v, &m, VB);
         }
-        store_f32(out->dmin + LANES * v, load_half(tail + OXI_SIX_DMIN + 2 * LANES * v));
+        store_f32(out->dmin + LANES * v, read_dmin(pack, tail, v));
     }
 }
 
@@ -75,13 +105,15 @@ INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const uint8_
     UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i, .ahead = ahead};
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
     /* The sums so far are read when the part is complete: both and the integer sums do not fit the registers. */
-    if (has_parts(pack)) {
+    if (scaled_when_opened(pack)) {
+        add_scaled(pack, TILE_VECTORS, tokens, w, x, n_groups, part);
+    } else if (has_parts(pack)) {
         zero(TILE_VECTORS, tokens, part);
         add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, 0, n_groups, n_groups, part);
     }
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = load_f32(sums[t] + LANES * v);
-    if (has_parts(pack)) close_chunk(pack, true, TILE_VECTORS, tokens, w, x, part, sum);
+    if (has_parts(pack)) close_chunk(pack, NULL, true, TILE_VECTORS, tokens, w, x, part, sum);
     else add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, 0, n_groups, n_groups, sum);
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) store_f32(sums[t] + LANES * v, sum[v][t]);
@@ -126,7 +158,9 @@ TILED(Q5_256)
 TILED(Q6_256)
 TILED(Q5_32_MIN)
 TILED(Q2_256_16)
+TILED(T4_256)
 TILED(T3_256_16)
+TILED(Q3_256_16)
 TILED(Q8_256)
 TILED(T4_E4M3)
 
@@ -141,6 +175,8 @@ INLINE void tile_opened(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_
     case OXI_PACK_Q6_256: tile_chunk_Q6_256(r, n_tiles, x0, n_tokens, n_groups, a); break;
     case OXI_PACK_Q5_32_MIN: tile_chunk_Q5_32_MIN(r, n_tiles, x0, n_tokens, n_groups, a); break;
     case OXI_PACK_Q2_256_16: tile_chunk_Q2_256_16(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_T4_256: tile_chunk_T4_256(r, n_tiles, x0, n_tokens, n_groups, a); break;
+    case OXI_PACK_Q3_256_16: tile_chunk_Q3_256_16(r, n_tiles, x0, n_tokens, n_groups, a); break;
     case OXI_PACK_T3_256_16: tile_chunk_T3_256_16(r, n_tiles, x0, n_tokens, n_groups, a); break;
     case OXI_PACK_Q8_256: tile_chunk_Q8_256(r, n_tiles, x0, n_tokens, n_groups, a); break;
     default: tile_chunk_T4_E4M3(r, n_tiles, x0, n_tokens, n_groups, a); break;

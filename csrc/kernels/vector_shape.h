@@ -18,18 +18,26 @@ INLINE bool has_table(oxi_pack pack) { return oxi_traits[pack].table; }
 /* Each group's activations have a scale of their own; else scales are summed up per chunk in parts. */
 INLINE bool scale_per_group(oxi_pack pack) { return oxi_traits[pack].act == OXI_ACT_Q8_32; }
 INLINE bool has_parts(oxi_pack pack) { return !scale_per_group(pack); }
+/* Parts are whole numbers, which d multiplies in the end. */
+INLINE bool has_whole_parts(oxi_pack pack) { return oxi_traits[pack].whole; }
 /* Minima: summed up as integers over a chunk, or subtracted group by group. */
-INLINE bool has_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_SIX_BIT; }
-INLINE bool has_group_minima(oxi_pack pack)
-{
-    return tail_of(pack) == OXI_TAIL_HALF_MIN || tail_of(pack) == OXI_TAIL_FOUR_BIT;
-}
+INLINE bool has_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_SIX_BIT || tail_of(pack) == OXI_TAIL_FOUR_BIT; }
+INLINE bool has_group_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_HALF_MIN; }
+/* Of minima summed up over a chunk. */
+INLINE int pairs_of_minima(oxi_pack pack) { return OXI_CHUNK / group_of(pack) / 2; }
+
+/* Opened codes are multiplied by their scales: a chunk is then one sum of integers. Two bits by 4-bit scales are at most
+ * 45; three bits by 6-bit ones are -124 to 128, and with the sign changed a signed byte. 16-bit sums would overflow. */
+INLINE bool scaled_when_opened(oxi_pack pack) { return WIDE_SUMS && has_whole_parts(pack); }
+INLINE bool multiplied_when_opened(oxi_pack pack) { return scaled_when_opened(pack) && tail_of(pack) != OXI_TAIL_FLOAT; }
+INLINE bool negated_when_opened(oxi_pack pack) { return multiplied_when_opened(pack) && oxi_traits[pack].zero_shift >= 0; }
 
 /* The pack whose kernel multiplies an opened chunk. Many share one, to which their codes are moved when opened. */
 INLINE oxi_pack opened_as(oxi_pack pack)
 {
-    if (has_group_minima(pack)) return group_of(pack) == 16 ? OXI_PACK_Q2_256_16 : OXI_PACK_Q5_32_MIN;
-    if (has_parts(pack)) return has_table(pack) && group_of(pack) == 32 ? OXI_PACK_Q8_256 : pack;
+    if (has_group_minima(pack)) return OXI_PACK_Q5_32_MIN;
+    if (scaled_when_opened(pack)) return has_minima(pack) ? pack : OXI_PACK_Q8_256;
+    if (has_parts(pack)) return has_table(pack) && group_of(pack) == 32 ? OXI_PACK_T4_256 : pack;
     return group_of(pack) == 16 ? OXI_PACK_T4_E4M3 : OXI_PACK_Q8_32;
 }
 
@@ -80,7 +88,12 @@ INLINE void store_panel(float *out, const float *rows, int n_rows)
     else memcpy(out, rows, (size_t)n_rows * sizeof(float));
 }
 
-_Static_assert(TILE_TOKENS % 2 == 0 && TILE_TOKENS <= MAX_TOKENS && TILE_TOKENS_256 % 2 == 0 && TILE_TOKENS_256 <= MAX_TOKENS,
+#ifndef TILE_TOKENS_SCALED
+#define TILE_TOKENS_SCALED TILE_TOKENS
+#endif
+
+_Static_assert(TILE_TOKENS % 2 == 0 && TILE_TOKENS <= MAX_TOKENS && TILE_TOKENS_256 % 2 == 0 && TILE_TOKENS_256 <= MAX_TOKENS &&
+                   TILE_TOKENS_SCALED % 2 == 0 && TILE_TOKENS_SCALED <= MAX_TOKENS,
                "tiles have kernels");
 #ifndef FEW_TOKENS
 _Static_assert(DIRECT_TOKENS <= MAX_TOKENS && (TILE_PANELS == 1 || DIRECT_PAIRS < DIRECT_TOKENS),
@@ -95,7 +108,10 @@ INLINE int kernel_tokens(int n, int most)
     return up < most ? up : most;
 }
 
-INLINE int tile_tokens(oxi_pack pack) { return has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS; }
+INLINE int tile_tokens(oxi_pack pack)
+{
+    return scaled_when_opened(pack) ? TILE_TOKENS_SCALED : has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS;
+}
 
 /* Tokens to take at a time, at most `most`: 8 of at most 6 are better two fours than a six and a two. */
 INLINE int even_share(int n, int most)

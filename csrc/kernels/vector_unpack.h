@@ -17,14 +17,14 @@ INLINE constants constants_of(oxi_pack pack, const oxi_codebook *book, const oxi
 {
     (void)b;
     constants k = {.unit = every_f32(m->unit), .book = book};
+#if WIDE_LOOKUP
+    k.tables = b->tables;
+    if (in_pairs(pack, book)) UNROLL for (int i = 0; i < 2; i++) k.of_pair[i] = load_u8(b->of_pair[i]);
+#endif
     if (!has_table(pack)) return k;
     int8_t table[VB];
     for (int i = 0; i < VB; i++) table[i] = m->table[i % 16];
     k.table = SIGNED_BYTES ? load_u8(table) : load_u8(table) ^ 0x80;
-#if WIDE_LOOKUP
-    k.tables = b->tables;
-    UNROLL for (int i = 0; i < 2; i++) k.of_pair[i] = load_u8(b->of_pair[i]);
-#endif
     return k;
 }
 
@@ -98,7 +98,7 @@ INLINE int opening_shift(oxi_pack pack)
     return (SIGNED_BYTES ? 0 : OXI_ACT_ZERO) - (1 << oxi_traits[pack].zero_shift);
 }
 
-/* The scale of all scale groups, 1 where each has a whole scale of its own. */
+/* The scale of a chunk, 1 where each scale group's needs no other. */
 INLINE v_f32 read_d(oxi_pack pack, const constants *k, const uint8_t *tail, int strip)
 {
     const int at = 2 * LANES * strip;
@@ -108,6 +108,12 @@ INLINE v_f32 read_d(oxi_pack pack, const constants *k, const uint8_t *tail, int 
     if (tail_of(pack) != OXI_TAIL_INT8) return every_f32(1.0f);
     const v_f32 d = load_half(tail + oxi_int8_d(pack) + at);
     return has_table(pack) ? d * k->unit : d;
+}
+
+/* What of it goes into the scales of groups. */
+INLINE v_f32 group_d(oxi_pack pack, const constants *k, const uint8_t *tail, int strip)
+{
+    return has_whole_parts(pack) ? every_f32(1.0f) : read_d(pack, k, tail, strip);
 }
 
 /* Powers of two from their E8M0 bytes, halved; the two smallest are subnormal. */
@@ -135,19 +141,31 @@ INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *tail, int group, int strip
     return d * to_float(widen_u8((low & 0x0f) | (shifted & 0x30)));
 }
 
-/* 6-bit minima of a pair of groups, side by side for each row. */
-INLINE v_i16 read_minima(const uint8_t *tail, int pair, int strip)
+/* Integer scales, of each row in all four bytes of its lane. */
+INLINE v_i32 read_scale_bytes(oxi_pack pack, const uint8_t *tail, int group, int strip)
+{
+    const v_lanes byte = load_lanes(tail + OXI_PANEL * group + LANES * strip);
+    const v_i32 one = widen_u8(tail_of(pack) == OXI_TAIL_FOUR_BIT ? byte & 0x0f : byte), two = one | one << 8;
+    return two | two << 16;
+}
+
+/* Minima of a pair of groups, side by side for each row. */
+INLINE v_i16 read_minima(oxi_pack pack, const uint8_t *tail, int pair, int strip)
 {
     const int at = 2 * OXI_PANEL * pair + VB / 2 * strip;
-    const v_half low = load_halves(tail + at), high = load_halves(tail + OXI_SIX_HIGH + at % 64);
-    const v_half shifted = (v_half)(pair < 2 ? (v_half_u16)high << 2 : (v_half_u16)high >> 2);
-    return widen_pairs(((v_half)((v_half_u16)low >> 4) & 0x0f) | (shifted & 0x30));
+    const v_half low = (v_half)((v_half_u16)load_halves(tail + at) >> 4) & 0x0f;
+    if (tail_of(pack) == OXI_TAIL_FOUR_BIT) return widen_pairs(low);
+    const v_half_u16 high = (v_half_u16)load_halves(tail + OXI_SIX_HIGH + at % 64);
+    return widen_pairs(low | ((v_half)(pair < 2 ? high << 2 : high >> 2) & 0x30));
+}
+
+INLINE v_f32 read_dmin(oxi_pack pack, const uint8_t *tail, int strip)
+{
+    return load_half(tail + (tail_of(pack) == OXI_TAIL_FOUR_BIT ? OXI_FOUR_DMIN : OXI_SIX_DMIN) + 2 * LANES * strip);
 }
 
 /* What is subtracted group by group. */
-INLINE v_f32 read_minimum(oxi_pack pack, const uint8_t *tail, int group, int strip)
+INLINE v_f32 read_minimum(const uint8_t *tail, int group, int strip)
 {
-    if (tail_of(pack) == OXI_TAIL_HALF_MIN) return load_half(tail + 64 * group + 32 + 2 * LANES * strip);
-    const v_lanes both = load_lanes(tail + OXI_PANEL * group + LANES * strip);
-    return load_half(tail + OXI_FOUR_DMIN + 2 * LANES * strip) * to_float(widen_u8((v_lanes)((v_lanes_u16)both >> 4) & 0x0f));
+    return load_half(tail + 64 * group + 32 + 2 * LANES * strip);
 }

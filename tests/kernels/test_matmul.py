@@ -26,7 +26,7 @@ TYPES = [*FLOAT_TYPES, *BLOCK_TYPES]
 ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-vbmi", "avx512-bf16"]
 ROWS += ["neon-dot", "neon-i8mm"]
 # Of rows that have the others from the row below.
-OWN_KINDS = {"avx512-vbmi": list(BOOK_TYPES), "avx512-bf16": ["BF16"], "neon-i8mm": list(BLOCK_TYPES)}
+OWN_KINDS = {"avx512-vbmi": ["Q3_K", "IQ4_XS", *BOOK_TYPES], "avx512-bf16": ["BF16"], "neon-i8mm": list(BLOCK_TYPES)}
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40, 65, 67, 70]  # few read packed weights in place, many open them
 COMMON = ["Q4_0", "Q8_0", "Q4_K", *FLOAT_TYPES]  # their kernels are the others' too: these meet every number of tokens
