@@ -13,17 +13,17 @@ static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
         s = _mm256_sign_epi8(s, u);
         u = _mm256_abs_epi8(u);
     }
-    return (v_i32)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16(u, s));
+    return in_turn((v_i32)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16(u, s)));
 }
 
 static inline v_i32 widen(v_i32 sum, v_i32 narrow)
 {
-    return (v_i32)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)narrow, _mm256_set1_epi16(1)));
+    return in_turn((v_i32)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)narrow, _mm256_set1_epi16(1))));
 }
 
 static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 {
-    return (v_i32)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)a, (__m256i)b));
+    return in_turn((v_i32)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)a, (__m256i)b)));
 }
 
 #include "vector.h"

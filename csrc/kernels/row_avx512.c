@@ -17,17 +17,17 @@ static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
         s = _mm512_mask_sub_epi8(s, _mm512_movepi8_mask(u), _mm512_setzero_si512(), s);
         u = _mm512_abs_epi8(u);
     }
-    return (v_i32)_mm512_add_epi16((__m512i)sum, _mm512_maddubs_epi16(u, s));
+    return in_turn((v_i32)_mm512_add_epi16((__m512i)sum, _mm512_maddubs_epi16(u, s)));
 }
 
 static inline v_i32 widen(v_i32 sum, v_i32 narrow)
 {
-    return (v_i32)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)narrow, _mm512_set1_epi16(1)));
+    return in_turn((v_i32)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)narrow, _mm512_set1_epi16(1))));
 }
 
 static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 {
-    return (v_i32)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)a, (__m512i)b));
+    return in_turn((v_i32)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)a, (__m512i)b)));
 }
 
 #include "vector.h"

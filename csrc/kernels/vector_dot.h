@@ -5,7 +5,10 @@
 typedef struct open_chunk {
     uint8_t code[OXI_CHUNK / 4][64];
     float d[OXI_PANEL];                     /* of whole parts */
-    float scale[OXI_CHUNK / 16][OXI_PANEL]; /* per scale group, unless codes have theirs in them */
+    union { /* per scale group, unless codes have theirs in them */
+        float scale[OXI_CHUNK / 16][OXI_PANEL];
+        int16_t whole_scale[OXI_CHUNK / 16][2 * OXI_PANEL]; /* each twice */
+    };
     union {
         float least[OXI_CHUNK / 16][OXI_PANEL]; /* per scale group */
         struct {
@@ -115,9 +118,10 @@ INLINE void dot_pairs(int vectors, int tokens, const chunk *w, const oxi_act_rec
 }
 #endif
 
-/* dot[v][t] += the products of code registers [first, first + n) of a group; v runs over the strips of the panels. */
+/* dot[v][t] += the products of code registers [first, first + n) of a group, times `scale`, if that is not NULL; v runs over
+ * the strips of the panels. */
 INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
-                      const registers *packed, const oxi_act_record *x, int group, int first, int n,
+                      const registers *packed, const oxi_act_record *x, int group, int first, int n, const v_i16 *scale,
                       v_i32 dot[TILE_VECTORS][MAX_TOKENS])
 {
 #if PAIRED_DOTS
@@ -142,14 +146,16 @@ INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors,
             }
         }
         UNROLL for (int v = 0; v < vectors; v++)
-            UNROLL for (int t = 0; t < tokens; t++) dot[v][t] = WIDE_SUMS ? sum[v][t] : widen(dot[v][t], sum[v][t]);
+            UNROLL for (int t = 0; t < tokens; t++)
+                dot[v][t] = WIDE_SUMS ? sum[v][t] : scale ? dot2(dot[v][t], (v_i16)sum[v][t], scale[v]) : widen(dot[v][t], sum[v][t]);
     }
 }
 
 /* One or two tokens leave registers for planes, and need the loads for codes that come from memory. */
 INLINE bool holds_planes(int tokens) { return STRIPS == 1 && tokens <= 2; }
 
-/* One group of 32 columns into `sum`: the result itself where groups have whole scales, else the chunk's part. */
+/* One group of 32 columns into `sum`: the result itself where groups have scales of their own, else the chunk's part, which
+ * is integers of 32 bits if scaled_when_widened. */
 INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group,
                       const v_f32 d[TILE_VECTORS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
@@ -161,11 +167,23 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
     UNROLL for (int k = 0; k < per; k++) {
         const int sg = group * per + k; /* scale group */
         v_i32 dot[TILE_VECTORS][MAX_TOKENS];
+        if (scaled_when_widened(pack)) {
+            v_i16 scale[TILE_VECTORS];
+            UNROLL for (int v = 0; v < vectors; v++) {
+                scale[v] = open ? (v_i16)load_u8(w[v / STRIPS].open->whole_scale[sg] + 2 * LANES * (v % STRIPS))
+                                : read_scale_i16(pack, w[v / STRIPS].tail, sg, v % STRIPS);
+                UNROLL for (int t = 0; t < tokens; t++) dot[v][t] = (v_i32)sum[v][t];
+            }
+            dot_codes(pack, constant, open, vectors, tokens, w, packed, x, group, n * k, n, scale, dot);
+            UNROLL for (int v = 0; v < vectors; v++)
+                UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32)dot[v][t];
+            continue;
+        }
         UNROLL for (int t = 0; t < tokens; t++) {
             const v_i32 start = start_of(pack, open, x + t, sg);
             UNROLL for (int v = 0; v < vectors; v++) dot[v][t] = start;
         }
-        dot_codes(pack, constant, open, vectors, tokens, w, packed, x, group, n * k, n, dot);
+        dot_codes(pack, constant, open, vectors, tokens, w, packed, x, group, n * k, n, NULL, dot);
         UNROLL for (int v = 0; v < vectors; v++) {
             const v_f32 scale = open ? load_f32(w[v / STRIPS].open->scale[sg] + LANES * (v % STRIPS))
                                      : read_scale(pack, w[v / STRIPS].tail, sg, v % STRIPS, d[v]);
@@ -200,7 +218,8 @@ INLINE void close_chunk(oxi_pack pack, const constants *k, bool open, int vector
             dmin = open ? load_f32(from->open->dmin + LANES * strip) : read_dmin(pack, from->tail, strip);
         }
         UNROLL for (int t = 0; t < tokens; t++) {
-            v_f32 whole = has_whole_parts(pack) ? part[v][t] * d : part[v][t];
+            v_f32 whole = scaled_when_widened(pack) ? to_float((v_i32)part[v][t]) : part[v][t];
+            if (has_whole_parts(pack)) whole *= d;
             if (has_minima(pack)) {
                 const int16_t *const sums = group_of(pack) == 16 ? x[t].sum16 : x[t].sum32;
                 v_i32 dot = {0};
@@ -243,7 +262,7 @@ INLINE void add_scaled(oxi_pack pack, int vectors, int tokens, const chunk *w, c
     }
     for (int g = 0; g < n_groups; g++) {
         if (w->ahead) fetch(w->ahead + 64 * FETCHED_LINES * g, 64 * FETCHED_LINES);
-        dot_codes(pack, NULL, true, vectors, tokens, w, NULL, x, g, 0, 8, dot);
+        dot_codes(pack, NULL, true, vectors, tokens, w, NULL, x, g, 0, 8, NULL, dot);
     }
     UNROLL for (int v = 0; v < vectors; v++)
         UNROLL for (int t = 0; t < tokens; t++) part[v][t] = to_float(dot[v][t]);

@@ -22,7 +22,7 @@ typedef struct opening {
 INLINE opening opening_of(oxi_pack pack, const uint8_t *tail, int scale_group, int strip)
 {
     if (!multiplied_when_opened(pack)) return (opening){.shift = (v_u8){0} + (uint8_t)opening_shift(pack)};
-    const v_u8 scale = (v_u8)read_scale_bytes(pack, tail, scale_group, strip);
+    const v_u8 scale = read_scale_u8(pack, tail, scale_group, strip);
     const int zero = oxi_traits[pack].zero_shift;
     if (zero < 0) return (opening){.factor = scale};
     /* -scale * (code - zero) + zero of opened ones */
@@ -68,11 +68,14 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
             store_f32(out->d + LANES * v, negated_when_opened(pack) ? -d : d);
         }
         const v_f32 d = group_d(pack, k, tail, v);
-        for (int g = 0; !scaled_when_opened(pack) && g < n_groups * OXI_GROUP / group_of(pack); g++)
-            store_f32(out->scale[g] + LANES * v, read_scale(pack, tail, g, v, d));
-        if (has_group_minima(pack))
-            for (int g = 0; g < n_groups * OXI_GROUP / group_of(pack); g++)
-                store_f32(out->least[g] + LANES * v, read_minimum(tail, g, v));
+        for (int g = 0; g < n_groups * per; g++) {
+            if (scaled_when_widened(pack)) {
+                const v_i16 scale = read_scale_i16(pack, tail, g, v);
+                memcpy(out->whole_scale[g] + 2 * LANES * v, &scale, VB);
+            } else if (!scaled_when_opened(pack))
+                store_f32(out->scale[g] + LANES * v, read_scale(pack, tail, g, v, d));
+            if (has_group_minima(pack)) store_f32(out->least[g] + LANES * v, read_minimum(tail, g, v));
+        }
         if (!has_minima(pack)) continue;
         UNROLL for (int p = 0; p < pairs_of_minima(pack); p++) {
             const v_i16 m = read_minima(pack, tail, p, v);

@@ -18,13 +18,16 @@ INLINE bool has_table(oxi_pack pack) { return oxi_traits[pack].table; }
 /* Each group's activations have a scale of their own; else scales are summed up per chunk in parts. */
 INLINE bool scale_per_group(oxi_pack pack) { return oxi_traits[pack].act == OXI_ACT_Q8_32; }
 INLINE bool has_parts(oxi_pack pack) { return !scale_per_group(pack); }
-/* Parts are whole numbers, which d multiplies in the end. */
-INLINE bool has_whole_parts(oxi_pack pack) { return oxi_traits[pack].whole; }
 /* Minima: summed up as integers over a chunk, or subtracted group by group. */
 INLINE bool has_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_SIX_BIT || tail_of(pack) == OXI_TAIL_FOUR_BIT; }
 INLINE bool has_group_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_HALF_MIN; }
 /* Of minima summed up over a chunk. */
 INLINE int pairs_of_minima(oxi_pack pack) { return OXI_CHUNK / group_of(pack) / 2; }
+/* 16-bit sums are widened by a multiplication: by the scale, where that is an integer and code 0 stands for zero. Parts
+ * are 32-bit integers then. */
+INLINE bool scaled_when_widened(oxi_pack pack) { return !WIDE_SUMS && has_minima(pack); }
+/* Parts are whole numbers, which d multiplies in the end. */
+INLINE bool has_whole_parts(oxi_pack pack) { return oxi_traits[pack].whole || scaled_when_widened(pack); }
 
 /* Opened codes are multiplied by their scales: a chunk is then one sum of integers. Two bits by 4-bit scales are at most
  * 45; three bits by 6-bit ones are -124 to 128, and with the sign changed a signed byte. 16-bit sums would overflow. */

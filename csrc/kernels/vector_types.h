@@ -65,6 +65,13 @@ INLINE v_i32 every_int(int32_t x) { return x - (v_i32){0}; }
 INLINE v_f32 every_f32(float x) { return x - (v_f32){0}; }
 INLINE v_f32 to_float(v_i32 v) { return __builtin_convertvector(v, v_f32); }
 
+/* A sum in the order that it is written in: the compiler would add integers as it likes, and keep all products for it. */
+INLINE v_i32 in_turn(v_i32 sum)
+{
+    HOLD(sum);
+    return sum;
+}
+
 #if WIDE_SUMS
 INLINE v_i32 widen(v_i32 sum, v_i32 narrow) { return sum + narrow; }
 #endif

@@ -123,6 +123,17 @@ INLINE v_f32 power_of_two(v_i32 e)
     return (v_f32)((((e - 1) << 23) & ~small) | (((e + 1) << 21) & small));
 }
 
+/* Scales that are integers, a byte for each row. */
+INLINE v_lanes scale_bytes(oxi_pack pack, const uint8_t *tail, int group, int strip)
+{
+    const int at = OXI_PANEL * group + LANES * strip;
+    const v_lanes low = load_lanes(tail + at);
+    if (tail_of(pack) == OXI_TAIL_INT8) return low;
+    if (tail_of(pack) == OXI_TAIL_FOUR_BIT) return low & 0x0f;
+    const v_lanes high = load_lanes(tail + OXI_SIX_HIGH + at % 64);
+    return (low & 0x0f) | ((group < 4 ? (v_lanes)((v_lanes_u16)high << 4) : high) & 0x30);
+}
+
 INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *tail, int group, int strip, v_f32 d)
 {
     const int at = OXI_PANEL * group + LANES * strip;
@@ -131,22 +142,24 @@ INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *tail, int group, int strip
     case OXI_TAIL_HALF_MIN: return load_half(tail + 64 * group + 2 * LANES * strip);
     case OXI_TAIL_E8M0: return power_of_two(widen_u8(load_lanes(tail + at)));
     case OXI_TAIL_E4M3: return (v_f32)(widen_u8(load_lanes(tail + at)) << 20) * every_f32(0x1p119f);
-    case OXI_TAIL_INT8: return d * to_float(widen_i8(load_lanes(tail + at)));
-    case OXI_TAIL_FOUR_BIT: return d * to_float(widen_u8(load_lanes(tail + at) & 0x0f));
-    case OXI_TAIL_FLOAT: return d;
-    case OXI_TAIL_SIX_BIT: break;
+    case OXI_TAIL_INT8: return d * to_float(widen_i8(scale_bytes(pack, tail, group, strip)));
+    case OXI_TAIL_FOUR_BIT: case OXI_TAIL_SIX_BIT: return d * to_float(widen_u8(scale_bytes(pack, tail, group, strip)));
+    case OXI_TAIL_FLOAT: break;
     }
-    const v_lanes low = load_lanes(tail + at), high = load_lanes(tail + OXI_SIX_HIGH + at % 64);
-    const v_lanes shifted = group < 4 ? (v_lanes)((v_lanes_u16)high << 4) : high;
-    return d * to_float(widen_u8((low & 0x0f) | (shifted & 0x30)));
+    return d;
 }
 
-/* Integer scales, of each row in all four bytes of its lane. */
-INLINE v_i32 read_scale_bytes(oxi_pack pack, const uint8_t *tail, int group, int strip)
+/* Integer scales as bytes, of each row in all four of its lane; and as 16 bits, in both halves. */
+INLINE v_u8 read_scale_u8(oxi_pack pack, const uint8_t *tail, int group, int strip)
 {
-    const v_lanes byte = load_lanes(tail + OXI_PANEL * group + LANES * strip);
-    const v_i32 one = widen_u8(tail_of(pack) == OXI_TAIL_FOUR_BIT ? byte & 0x0f : byte), two = one | one << 8;
-    return two | two << 16;
+    const v_i32 one = widen_u8(scale_bytes(pack, tail, group, strip)), two = one | one << 8;
+    return (v_u8)(two | two << 16);
+}
+
+INLINE v_i16 read_scale_i16(oxi_pack pack, const uint8_t *tail, int group, int strip)
+{
+    const v_i32 one = widen_u8(scale_bytes(pack, tail, group, strip));
+    return (v_i16)(one | one << 16);
 }
 
 /* Minima of a pair of groups, side by side for each row. */
