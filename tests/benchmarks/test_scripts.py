@@ -40,6 +40,19 @@ def test_decode_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     assert made["machine"]["threads"] == 1
 
 
+def test_threads_are_held_against_what_the_machine_gives_them(tmp_path: Path) -> None:
+    flags = ("--shape", "tiny", "--type", "Q4_0", "--threads", "1,2", "--reps", "1", "--prompt", "16", "--new", "4")
+
+    made = result(script("threads.py", *flags, "--json", "--models", tmp_path))
+
+    assert [row["threads"] for row in made["rows"]] == [1, 2]
+    one, two = made["rows"]
+    for what, times in [("prefill tok/s", "x"), ("multiply Top/s", "x "), ("decode tok/s", "x  "), ("read GB/s", "x   ")]:
+        assert one[what] > 0
+        assert one[times] == 1
+        assert two[times] == pytest.approx(two[what] / one[what])
+
+
 def test_quantize_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     made = result(script("quantize.py", *TINY, "--types", "Q4_0,Q8_0", "--no-peer", "--models", tmp_path))
 
@@ -184,7 +197,8 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     assert b"has no section 'three'" in unknown.stderr
 
 
-SECTIONS = ["decode", "decode-avx2", "context", "batched", "startup", "kernels", "instructions", "quality"]
+SECTIONS = ["decode", "decode-avx2", "context", "threads", "batched", "startup", "kernels", "instructions", "quality"]
+SECTIONS += ["quantize"]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
