@@ -52,9 +52,9 @@ static void store_coded_key(const oxi_vec *vec, oxi_cache_type type, const float
 static void store_coded_value(const oxi_vec *vec, oxi_cache_type type, const float *v, const oxi_cache_layer *l,
                               int32_t slot, uint8_t *page, int16_t *codes)
 {
-    const int32_t dim = l->value_dim, pair = slot / 2 * l->value_pad;
+    const int32_t dim = l->value_dim, pair = slot % 16 * l->value_pad;
     encode(vec, type, v, dim, oxi_value_group(type, dim), slot, page, codes);
-    for (int32_t d = 0; d < dim; d++) put(type, page + oxi_value_codes(type, dim), (pair + d) * 2 + slot % 2, codes[d]);
+    for (int32_t d = 0; d < dim; d++) put(type, page + oxi_value_codes(type, dim), (pair + d) * 2 + slot / 16, codes[d]);
 }
 
 void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op)

@@ -3,7 +3,7 @@
  * f32, f16:  keys [2][dim][16], values [32][pad], pad: value_dim up to a multiple of 16.
  * i16, q8_0: codes, integers that a scale (f16) belongs to:
  *     keys   scales [groups][32], codes [2][dims / 2][16][2]: two dimensions of a position side by side
- *     values scales [groups][32], codes [16][pad][2]: two positions of a dimension side by side
+ *     values scales [groups][32], codes [16][pad][2]: positions i and i + 16 of a dimension side by side
  * A 32-bit lane then holds what an instruction that multiplies and adds pairs of integers takes. A group is as many
  * values of one position as share a scale; the last may be shorter. i16 codes have 13 bits and a sign: 64 products of two
  * of them, one of at most OXI_CODE_MOST / 2, fit 32 bits.

@@ -325,7 +325,7 @@ static void attend(const oxi_attend *a)
     uint8_t *buffer = (uint8_t *)(sums + OXI_ATTEND_ROWS * stride);
     if (a->parts) sums = a->parts;
     const bool coded = oxi_cache_coded(a->type);
-    code_work codes = coded ? begin_codes(a, buffer) : (code_work){0};
+    code_work codes = coded ? begin_codes(a, buffer, (int16_t *)scores) : (code_work){0};
 
     int32_t lowest = a->positions[0], highest = lowest;
     for (int32_t r = 0; r < a->n_rows; r++) {

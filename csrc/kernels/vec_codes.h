@@ -68,25 +68,25 @@ INLINE void code_tile(int n_rows, int n_vec, bool bytes, const int16_t *a, int64
 
 /* What a call computes with, in its scratch. */
 typedef struct code_work {
-    int16_t *queries;     /* [rows][query_pad] */
-    int32_t query_pad;    /* even */
+    int16_t *queries;     /* [key groups][OXI_ATTEND_ROWS][dimensions of a group] */
     int32_t value_groups; /* how many scales a position's values have */
     float *query_scales;  /* [rows] */
     float *value_scales;  /* [value_groups][OXI_ATTEND_KEYS] of a block */
-    int16_t *shares;      /* [TILE_ROWS][value_groups][OXI_CODE_RUN] probabilities times scales, as codes */
-    float *share_scales;  /* [TILE_ROWS][value_groups] */
+    int16_t *shares;      /* [value_groups][TILE_ROWS][OXI_CODE_RUN] probabilities times scales, as codes in values' order */
+    float *share_scales;  /* [value_groups][TILE_ROWS] */
     bool poisoned;        /* some values are NaN, in scales that are taken for 0 */
 } code_work;
 
-/* scores[r][0..32) of one page, without the queries' scales; `group` pairs of dimensions share a scale */
-INLINE void code_scores(int rows, bool bytes, const int16_t *q, int64_t ldq, int32_t pairs, int32_t group,
-                        const uint16_t *scales, const void *codes, const uint8_t *ahead, float *scores)
+/* scores[r][0..32) of one page, without the queries' scales. */
+INLINE void code_scores(int rows, bool bytes, const int16_t *q, int32_t pairs, const uint16_t *scales, const void *codes,
+                        const uint8_t *ahead, float *scores)
 {
+    const int32_t group = oxi_key_group(bytes ? OXI_CACHE_Q8_0 : OXI_CACHE_I16) / 2; /* pairs of dimensions */
     for (int32_t key = 0; key < OXI_PAGE_TOKENS; key += 2 * VW) {
         for (int32_t g = 0; g * group < pairs; g++) {
             const int32_t k = g * group, n = pairs - k < group ? pairs - k : group;
             vi sums[TILE_ROWS][2] = {0};
-            code_tile(rows, 2, bytes, q + 2 * k, ldq, codes, (int64_t)(key / 16 * pairs + k) * 32 + key % 16 * 2, 32,
+            code_tile(rows, 2, bytes, q + 2 * k * OXI_ATTEND_ROWS, 2 * group, codes, (int64_t)(key / 16 * pairs + k) * 32 + key % 16 * 2, 32,
                       VW == 16 ? (int64_t)pairs * 32 : 2 * VW,
                       ahead ? ahead + (int64_t)(key * pairs + k * 2 * VW) * (bytes ? 2 : 4) : NULL, n, sums);
 #pragma GCC unroll 2
@@ -109,20 +109,20 @@ INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int
                         int64_t ldo, bool accumulate)
 {
     vi sums[TILE_ROWS][2] = {0};
-    const int16_t *shares = w->shares + group * OXI_CODE_RUN;
+    const int16_t *shares = w->shares + group * TILE_ROWS * OXI_CODE_RUN;
     for (int32_t key = 0; key < n_keys; key += OXI_PAGE_TOKENS) {
         const int32_t n = n_keys - key < OXI_PAGE_TOKENS ? n_keys - key : OXI_PAGE_TOKENS;
         const uint8_t *beside = ahead[key / OXI_PAGE_TOKENS];
-        code_tile(rows, n_vec, bytes, shares + key, (int64_t)w->value_groups * OXI_CODE_RUN, codes[key / OXI_PAGE_TOKENS],
-                  2 * column, 2 * pad, 2 * VW, beside ? beside + (int64_t)column * OXI_PAGE_TOKENS * (bytes ? 1 : 2) : NULL,
-                  (n + 1) / 2, sums);
+        code_tile(rows, n_vec, bytes, shares + key, OXI_CODE_RUN, codes[key / OXI_PAGE_TOKENS], 2 * column, 2 * pad, 2 * VW,
+                  beside ? beside + (int64_t)column * OXI_PAGE_TOKENS * (bytes ? 1 : 2) : NULL,
+                  n < OXI_PAGE_TOKENS / 2 ? n : OXI_PAGE_TOKENS / 2, sums);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
         for (int v = 0; v < n_vec; v++) {
             float *at = out + r * ldo + column + v * VW;
-            const vf s = to_float(sums[r][v]), scale = splat(w->share_scales[r * w->value_groups + group]);
+            const vf s = to_float(sums[r][v]), scale = splat(w->share_scales[group * TILE_ROWS + r]);
             store(at, accumulate ? fma_(s, scale, load(at)) : s * scale);
         }
 }
@@ -141,18 +141,19 @@ INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int
         LAST_CASES(call)                                                                                                   \
     }
 
+/* `ahead` is fetched with the first tile: the others find the page in the first cache. */
 static void page_code_scores(const oxi_attend *a, const code_work *w, const uint8_t *page, const uint8_t *ahead,
                              float *scores)
 {
-    const int32_t pairs = w->query_pad / 2, group = oxi_key_group(a->type) / 2;
+    const int32_t pairs = (a->key_dim + 1) / 2;
     const uint16_t *scales = (const void *)page;
     const void *codes = page + oxi_key_codes(a->type, a->key_dim);
-    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS) {
-        const int16_t *q = w->queries + (int64_t)r * w->query_pad;
+    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = NULL) {
+        const int16_t *q = w->queries + r * oxi_key_group(a->type);
         const int32_t rows = a->n_rows - r < TILE_ROWS ? a->n_rows - r : TILE_ROWS;
         float *to = scores + (int64_t)r * SCORES;
-#define CALL(n) code_scores(n, false, q, w->query_pad, pairs, group, scales, codes, ahead, to)
-#define CALL_BYTES(n) code_scores(n, true, q, w->query_pad, pairs, group, scales, codes, ahead, to)
+#define CALL(n) code_scores(n, false, q, pairs, scales, codes, ahead, to)
+#define CALL_BYTES(n) code_scores(n, true, q, pairs, scales, codes, ahead, to)
         if (a->type == OXI_CACHE_Q8_0) ROW_CASES(rows, CALL_BYTES)
         else ROW_CASES(rows, CALL)
 #undef CALL
@@ -160,16 +161,17 @@ static void page_code_scores(const oxi_attend *a, const code_work *w, const uint
     }
 }
 
-/* A tile's probabilities [rows][SCORES] times scales of values, over one run of keys from `key` on. */
+/* A tile's probabilities [rows][SCORES] times scales of values, over one run of keys from `key` on. A lane has positions i
+ * and i + 16 of a page. */
 static void encode_shares(const code_work *w, int32_t rows, const float *probabilities, int32_t key)
 {
     const float *const scales = w->value_scales + key;
-    const int32_t groups = w->value_groups;
-    int16_t *to = w->shares;
-    float *share_scales = w->share_scales;
+    enum { HALF = OXI_PAGE_TOKENS / 2 / VW }; /* vectors in half a page */
+    const vf magic = splat(12582912.0f); /* 1.5 * 2^23: adding it leaves the rounded number in the low bits */
     for (int32_t r = 0; r < rows; r++) {
         const float *p = probabilities + (int64_t)r * SCORES + key;
-        for (int32_t g = 0; g < groups; g++, to += OXI_CODE_RUN) {
+        for (int32_t g = 0; g < w->value_groups; g++) {
+            int16_t *to = w->shares + (g * TILE_ROWS + r) * OXI_CODE_RUN;
             vf e[OXI_CODE_RUN / VW], top = {0};
 #pragma GCC unroll 16
             for (int v = 0; v < OXI_CODE_RUN / VW; v++) {
@@ -178,9 +180,12 @@ static void encode_shares(const code_work *w, int32_t rows, const float *probabi
             }
             const float most = largest(top);
             const vf inverse = splat(most > 1e-30f ? OXI_CODE_MOST / most : 0);
-            *share_scales++ = most * (1.0f / OXI_CODE_MOST);
+            w->share_scales[g * TILE_ROWS + r] = most * (1.0f / OXI_CODE_MOST);
 #pragma GCC unroll 16
-            for (int v = 0; v < OXI_CODE_RUN / VW; v++) store_codes(to + v * VW, round_(e[v] * inverse));
+            for (int v = 0; v < OXI_CODE_RUN / VW; v++) e[v] = fma_(e[v], inverse, magic);
+#pragma GCC unroll 16
+            for (int v = 0; v < OXI_CODE_RUN / VW; v += v % (2 * HALF) == HALF - 1 ? HALF + 1 : 1, to += 2 * VW)
+                store_pairs(to, ((vi)e[v] & 0xffff) | (vi)((vu)e[v + HALF] << 16));
         }
     }
 }
@@ -190,7 +195,8 @@ static void run_code_values(const oxi_attend *a, const code_work *w, const float
                             const void *const *codes, const uint8_t *const *ahead, float *out, int64_t ldo)
 {
     const int32_t pad = a->value_pad, group = oxi_value_group(a->type, pad);
-    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS) {
+    static const uint8_t *const nothing[OXI_CODE_RUN / OXI_PAGE_TOKENS];
+    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = nothing) {
         const int32_t rows = a->n_rows - r < TILE_ROWS ? a->n_rows - r : TILE_ROWS;
         float *to = out + r * ldo;
         encode_shares(w, rows, probabilities + (int64_t)r * SCORES, key);
@@ -290,11 +296,15 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
     const int32_t n_pages = (n + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS, first_page = first / OXI_PAGE_TOKENS;
     const size_t key_at = oxi_key_codes(a->type, a->key_dim), value_at = oxi_value_codes(a->type, a->value_dim);
 
+    const bool few = a->n_rows <= TILE_ROWS;
     for (int32_t p = 0; p < n_pages; p++) {
+        /* Few rows read keys so fast that memory is the limit: all values are asked for meanwhile. */
         const uint8_t *ahead = NULL;
-        if (a->n_rows <= TILE_ROWS) {
+        if (few) {
             fetch(a->values[first_page + p], value_at);
             ahead = a->values[first_page + p] + value_at;
+        } else if (p + 1 < n_pages) {
+            ahead = a->keys[first_page + p + 1] + key_at;
         }
         page_code_scores(a, w, a->keys[first_page + p], ahead, scores + p * OXI_PAGE_TOKENS);
     }
@@ -311,6 +321,7 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
         const uint8_t *ahead[RUN_PAGES] = {0};
         for (int32_t i = 0; i < RUN_PAGES && p + i < n_pages; i++) {
             codes[i] = a->values[first_page + p + i] + value_at;
+            if (!few && p + i + RUN_PAGES < n_pages) ahead[i] = a->values[first_page + p + i + RUN_PAGES] + value_at;
             const uint8_t *beside = next.n ? fetch_beside(&next, p + i, n_pages) : NULL;
             if (!beside) continue;
             fetch(beside, key_at);
@@ -321,11 +332,12 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
     }
 }
 
-/* Divide up the scratch behind the buffer that floats use, and turn the queries into codes. */
-static code_work begin_codes(const oxi_attend *a, uint8_t *buffer)
+/* Divide up the scratch behind the buffer that floats use, and turn the queries into codes, one after the other in `row`. */
+static code_work begin_codes(const oxi_attend *a, uint8_t *buffer, int16_t *row)
 {
+    const int32_t group = oxi_key_group(a->type);
     const size_t values = 4 * (size_t)a->value_pad, widest = (size_t)a->key_dim > values ? (size_t)a->key_dim : values;
-    code_work w = {.query_pad = (a->key_dim + 1) / 2 * 2};
+    code_work w;
     w.value_groups = oxi_groups(a->value_dim, oxi_value_group(a->type, a->value_dim));
     const size_t groups = (size_t)oxi_groups(a->value_pad, 32); /* at least as many */
     w.value_scales = (float *)(void *)buffer + OXI_PAGE_TOKENS * widest;
@@ -334,9 +346,13 @@ static code_work begin_codes(const oxi_attend *a, uint8_t *buffer)
     w.shares = (int16_t *)(w.share_scales + TILE_ROWS * groups);
     w.queries = w.shares + TILE_ROWS * groups * OXI_CODE_RUN;
     for (int32_t r = 0; r < a->n_rows; r++) {
-        int16_t *codes = w.queries + (int64_t)r * w.query_pad;
-        codes[w.query_pad - 1] = 0;
-        const float scale = encode(a->q + (int64_t)r * a->key_dim, a->key_dim, OXI_CODE_MOST, NULL, codes);
+        const float scale = encode(a->q + (int64_t)r * a->key_dim, a->key_dim, OXI_CODE_MOST, NULL, row);
+        row[a->key_dim] = 0; /* the last pair may have one dimension */
+        for (int32_t d = 0; d < a->key_dim; d += group) {
+            const int32_t left = (a->key_dim + 1) / 2 * 2 - d;
+            memcpy(w.queries + ((int64_t)d * OXI_ATTEND_ROWS + r * group), row + d,
+                   (size_t)(left < group ? left : group) * sizeof *row);
+        }
         w.query_scales[r] = scale == 0 ? 1.0f : scale;
     }
     return w;

@@ -33,7 +33,7 @@ static void put_codes(const oxi_vec *vec, oxi_cache_type type, float *x, int dim
     }
     uint8_t *to = page + (key ? oxi_key_codes(type, dim) : oxi_value_codes(type, dim));
     for (int d = 0; d < dim; d++) {
-        const int at = key ? (slot / 16 * (dim / 2) + d / 2) * 32 + slot % 16 * 2 + d % 2 : (slot / 2 * PAD + d) * 2 + slot % 2;
+        const int at = key ? (slot / 16 * (dim / 2) + d / 2) * 32 + slot % 16 * 2 + d % 2 : (slot % 16 * PAD + d) * 2 + slot / 16;
         if (type == OXI_CACHE_Q8_0) ((int8_t *)to)[at] = (int8_t)codes[d];
         else ((int16_t *)(void *)to)[at] = codes[d];
     }
