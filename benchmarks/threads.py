@@ -2,9 +2,10 @@
 
     python benchmarks/threads.py --threads 1,2,4 --type Q4_K_M
 
-Numbers of threads take turns, each in a fresh process; right after each come two bare loops, one of the kernels' multiply
-instruction and one that reads memory. Figures are medians; "x": times the first number of threads, the median of what
-each turn gave. Cores that share a cache, memory or a power budget bring less than their number, to loops as to models.
+Numbers of threads take turns, each in a fresh process; right after each come two bare loops, one of the kernels'
+multiply instruction and one that reads memory. Figures are medians; "x": times the first number of threads, the median
+of what each turn gave. Cores that share a cache, memory or a power budget bring less than their number, to loops as to
+models.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from tests.support.cc import ROOT, compile_c
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a linker that can wrap functions")
+@pytest.mark.slow
 def test_every_allocation_of_a_model_may_fail(tmp_path: Path) -> None:
     csrc = ROOT / "csrc"
     sources = [
