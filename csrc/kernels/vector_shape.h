@@ -24,7 +24,7 @@ INLINE bool has_group_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_H
 /* Of minima summed up over a chunk. */
 INLINE int pairs_of_minima(oxi_pack pack) { return OXI_CHUNK / group_of(pack) / 2; }
 /* 16-bit sums are widened by a multiplication: by the scale, where that is an integer and code 0 stands for zero. Parts
- * are 32-bit integers then. */
+ * are 32-bit integers then: 256 products of 31, 127 and 63 at most, far below 2^31. */
 INLINE bool scaled_when_widened(oxi_pack pack) { return !WIDE_SUMS && has_minima(pack); }
 /* Parts are whole numbers, which d multiplies in the end. */
 INLINE bool has_whole_parts(oxi_pack pack) { return oxi_traits[pack].whole || scaled_when_widened(pack); }
