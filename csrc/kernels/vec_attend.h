@@ -12,6 +12,8 @@
 #define TILE_ROWS 6
 #endif
 
+#include "kernels/vec_fetch.h"
+
 #define SCORES (OXI_ATTEND_KEYS + 16) /* floats between rows of scores: no power of two, which would share cache sets */
 #define VALUE_PAGES 4                 /* whose values are converted together */
 
@@ -198,40 +200,6 @@ static void attend_join(float *parts, int64_t apart, int32_t n_parts, const floa
     finish(parts, sink, value_dim, out);
 }
 
-/* What few rows fetch while they compute, since they read memory faster than the processor guesses (pages of a head lie
- * far apart): reading keys, the values of the same tokens; then the keys that come next, some pages of them during the
- * softmax, one for each row, and the others while reading values. */
-typedef struct fetching {
-    const uint8_t *const *keys; /* [n], n = 0: nothing */
-    int32_t n, early;           /* pages fetched during the softmax */
-} fetching;
-
-static void fetch(const uint8_t *from, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
-}
-
-/* The keys that follow those of the block at `first`: of the next block, or of the next call. */
-static fetching fetch_after(const oxi_attend *a, int32_t first)
-{
-    if (a->n_rows > TILE_ROWS) return (fetching){0};
-    const int32_t next = first + OXI_ATTEND_KEYS, left = a->n_keys - next;
-    fetching f = {a->next_keys, a->n_next, 0};
-    if (left > 0) {
-        f.keys = a->keys + next / OXI_PAGE_TOKENS;
-        f.n = ((left < OXI_ATTEND_KEYS ? left : OXI_ATTEND_KEYS) + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS;
-    }
-    f.early = a->n_rows < f.n / 2 ? a->n_rows : f.n / 2;
-    return f;
-}
-
-/* Spread over n_pages of values, the keys to fetch while reading those of page p, or NULL. */
-static const uint8_t *fetch_beside(const fetching *f, int32_t p, int32_t n_pages)
-{
-    const int32_t late = f->n - f->early, at = p * late / n_pages;
-    return (p + 1) * late / n_pages > at ? f->keys[f->early + at] : NULL;
-}
-
 /* Do products read halves as they are? With several tiles of rows they are converted once for all of them. */
 static bool reads_halves(const oxi_attend *a)
 {
@@ -289,20 +257,20 @@ static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *sc
                     (page_data){convert ? &key_buffer : page, few ? a->values + first_page + p : NULL, half},
                     scores + p * OXI_PAGE_TOKENS);
     }
-    const fetching next = fetch_after(a, first);
-    const size_t key_bytes = oxi_key_bytes(a->type, a->key_dim);
-    for (int32_t r = 0; r < a->n_rows; r++) {
-        if (r < next.early) fetch(next.keys[r], key_bytes);
+    for (int32_t r = 0; r < a->n_rows; r++)
         softmax_block(a, r, first, n_pages * OXI_PAGE_TOKENS, scores + (int64_t)r * SCORES, sums + r * stride);
-    }
 
     if (hides_poison(a, first, n)) {
         for (int32_t r = 0; r < a->n_rows; r++)
             seen_values(a, r, first, n, scores + (int64_t)r * SCORES, sums + r * stride + 16);
         return;
     }
+    const page_list next = keys_after(a, first);
     const uint8_t *ahead[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
-    for (int32_t p = 0; p < n_pages; p++) ahead[p] = fetch_beside(&next, p, n_pages);
+    for (int32_t p = 0; p < n_pages; p++) {
+        const int32_t beside = part_beside(next.n, p, n_pages);
+        ahead[p] = beside < 0 ? NULL : next.pages[beside];
+    }
     const int32_t at_once = convert ? VALUE_PAGES : n_pages;
     for (int32_t p = 0; p < n_pages; p += at_once) {
         const int32_t left = n - p * OXI_PAGE_TOKENS, most = at_once * OXI_PAGE_TOKENS;

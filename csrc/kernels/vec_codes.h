@@ -7,6 +7,8 @@
  * call. Included by vec_attend.h.
  */
 
+enum { RUN_PAGES = OXI_CODE_RUN / OXI_PAGE_TOKENS };
+
 static float encode(const float *x, int64_t n, float most, uint16_t *half, int16_t *codes)
 {
     vf top = {0}, poison = {0}; /* 0 times a NaN or an infinity is no number */
@@ -35,35 +37,17 @@ static float encode(const float *x, int64_t n, float most, uint16_t *half, int16
     return scale;
 }
 
-/* Codes of one vector at element `at`, those of q8_0 as 16-bit ones. */
-INLINE vi load_pairs(const void *codes, bool bytes, int64_t at)
+/* Codes of one vector, those of q8_0 as 16-bit ones. */
+INLINE vi load_pairs(const uint8_t *codes, bool bytes)
 {
-    return bytes ? load_bytes((const int8_t *)codes + at) : load_codes((const int16_t *)codes + at);
+    return bytes ? load_bytes((const int8_t *)codes) : load_codes((const int16_t *)(const void *)codes);
 }
 
-/* sums[r][v] += sum over pairs k of a[r][k] * pairs at b + k * ldb + v * apart, which like `lda` count codes. `ahead`, or
- * NULL, is fetched as it is read from b. */
-INLINE void code_tile(int n_rows, int n_vec, bool bytes, const int16_t *a, int64_t lda, const void *b, int64_t at,
-                      int64_t ldb, int64_t apart, const uint8_t *ahead, int64_t n_k, vi sums[TILE_ROWS][2])
+INLINE vi both(const int16_t *pair)
 {
-    const int64_t step = (bytes ? 2 : 4) * n_vec * VW;
-    for (int64_t k = 0; k < n_k; k++) {
-        if (ahead) {
-            __builtin_prefetch(ahead + k * step);
-            if (step > 64) __builtin_prefetch(ahead + k * step + 64);
-        }
-        vi columns[2];
-#pragma GCC unroll 2
-        for (int v = 0; v < n_vec; v++) columns[v] = load_pairs(b, bytes, at + k * ldb + v * apart);
-#pragma GCC unroll 8
-        for (int r = 0; r < n_rows; r++) {
-            int32_t pair;
-            memcpy(&pair, a + r * lda + 2 * k, sizeof pair);
-            const vi x = pair + (vi){0};
-#pragma GCC unroll 2
-            for (int v = 0; v < n_vec; v++) sums[r][v] = dot_pairs(sums[r][v], columns[v], x);
-        }
-    }
+    int32_t x;
+    memcpy(&x, pair, sizeof x);
+    return x + (vi){0};
 }
 
 /* What a call computes with, in its scratch. */
@@ -77,24 +61,44 @@ typedef struct code_work {
     bool poisoned;        /* some values are NaN, in scales that are taken for 0 */
 } code_work;
 
-/* scores[r][0..32) of one page, without the queries' scales. */
-INLINE void code_scores(int rows, bool bytes, const int16_t *q, int32_t pairs, const uint16_t *scales, const void *codes,
-                        const uint8_t *ahead, float *scores)
+/* scores[r][..] of one or two pages, without the queries' scales. Two are read in turns, a vector of keys of each. */
+INLINE void code_scores(int rows, bool bytes, int32_t n_pages, const int16_t *q, int32_t pairs, size_t codes_at,
+                        const uint8_t *const *pages, const four_places *ahead, float *scores)
 {
     const int32_t group = oxi_key_group(bytes ? OXI_CACHE_Q8_0 : OXI_CACHE_I16) / 2; /* pairs of dimensions */
-    for (int32_t key = 0; key < OXI_PAGE_TOKENS; key += 2 * VW) {
-        for (int32_t g = 0; g * group < pairs; g++) {
-            const int32_t k = g * group, n = pairs - k < group ? pairs - k : group;
-            vi sums[TILE_ROWS][2] = {0};
-            code_tile(rows, 2, bytes, q + 2 * k * OXI_ATTEND_ROWS, 2 * group, codes, (int64_t)(key / 16 * pairs + k) * 32 + key % 16 * 2, 32,
-                      VW == 16 ? (int64_t)pairs * 32 : 2 * VW,
-                      ahead ? ahead + (int64_t)(key * pairs + k * 2 * VW) * (bytes ? 2 : 4) : NULL, n, sums);
+    const int32_t size = bytes ? 2 : 4; /* of a pair */
+    for (int32_t i = 0; i < n_pages * OXI_PAGE_TOKENS / (2 * VW); i++) {
+        const int32_t keys[2] = {n_pages == 2 ? i * VW : 2 * i * VW,
+                                 n_pages == 2 ? OXI_PAGE_TOKENS + i * VW : (2 * i + 1) * VW};
+        const uint8_t *from[2];
 #pragma GCC unroll 2
-            for (int v = 0; v < 2; v++) {
-                const vf scale = load_half(scales + g * OXI_PAGE_TOKENS + key + v * VW);
+        for (int v = 0; v < 2; v++) {
+            const int32_t page = keys[v] / OXI_PAGE_TOKENS, key = keys[v] % OXI_PAGE_TOKENS;
+            from[v] = pages[page] + codes_at + (key / 16 * pairs * 16 + key % 16) * size;
+        }
+        for (int32_t g = 0; g * group < pairs; g++) {
+            const int32_t first = g * group, n = pairs - first < group ? pairs - first : group;
+            const int16_t *codes = q + 2 * first * OXI_ATTEND_ROWS;
+            const four_places beside = further(ahead, (i * pairs + first) * 2 * VW * size);
+            const uint8_t *const one = from[0] + first * 16 * size, *const two = from[1] + first * 16 * size;
+            vi sums[TILE_ROWS][2] = {0};
+            for (int64_t k = 0; k < n; k++) {
+                fetch_beside(&beside, k * 2 * VW * size);
+                const vi columns[2] = {load_pairs(one + k * 16 * size, bytes), load_pairs(two + k * 16 * size, bytes)};
 #pragma GCC unroll 8
                 for (int r = 0; r < rows; r++) {
-                    float *at = scores + r * SCORES + key + v * VW;
+                    const vi x = both(codes + (r * group + k) * 2);
+#pragma GCC unroll 2
+                    for (int v = 0; v < 2; v++) sums[r][v] = dot_pairs(sums[r][v], columns[v], x);
+                }
+            }
+#pragma GCC unroll 2
+            for (int v = 0; v < 2; v++) {
+                const uint16_t *scales = (const uint16_t *)(const void *)pages[keys[v] / OXI_PAGE_TOKENS];
+                const vf scale = load_half(scales + g * OXI_PAGE_TOKENS + keys[v] % OXI_PAGE_TOKENS);
+#pragma GCC unroll 8
+                for (int r = 0; r < rows; r++) {
+                    float *at = scores + r * SCORES + keys[v];
                     const vf s = to_float(sums[r][v]);
                     store(at, g ? fma_(s, scale, load(at)) : s * scale);
                 }
@@ -103,19 +107,32 @@ INLINE void code_scores(int rows, bool bytes, const int16_t *q, int32_t pairs, c
     }
 }
 
-/* out[r][column ..] (+)= shares[r] . values of up to two pages; `group`: which of the shares go with these columns */
-INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int32_t group, int32_t n_keys,
-                        const void *const *codes, int32_t pad, int32_t column, const uint8_t *const *ahead, float *out,
-                        int64_t ldo, bool accumulate)
+/* out[r][column ..] (+)= shares[r] . values of a run of two pages, read in turns; `group`: which of the shares go with these
+ * columns. Where there are no more keys the shares are 0. */
+INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int32_t group, const uint8_t *const *codes,
+                        int32_t pad, int32_t column, const four_places *ahead, float *out, int64_t ldo, bool accumulate)
 {
     vi sums[TILE_ROWS][2] = {0};
     const int16_t *shares = w->shares + group * TILE_ROWS * OXI_CODE_RUN;
-    for (int32_t key = 0; key < n_keys; key += OXI_PAGE_TOKENS) {
-        const int32_t n = n_keys - key < OXI_PAGE_TOKENS ? n_keys - key : OXI_PAGE_TOKENS;
-        const uint8_t *beside = ahead[key / OXI_PAGE_TOKENS];
-        code_tile(rows, n_vec, bytes, shares + key, OXI_CODE_RUN, codes[key / OXI_PAGE_TOKENS], 2 * column, 2 * pad, 2 * VW,
-                  beside ? beside + (int64_t)column * OXI_PAGE_TOKENS * (bytes ? 1 : 2) : NULL,
-                  n < OXI_PAGE_TOKENS / 2 ? n : OXI_PAGE_TOKENS / 2, sums);
+    const int32_t size = bytes ? 2 : 4; /* of a pair */
+    const four_places beside = further(ahead, column * OXI_PAGE_TOKENS * size);
+    const uint8_t *from[RUN_PAGES];
+#pragma GCC unroll 2
+    for (int p = 0; p < RUN_PAGES; p++) from[p] = codes[p] + column * size;
+    for (int64_t k = 0; k < OXI_PAGE_TOKENS / 2; k++) {
+        fetch_beside(&beside, k * RUN_PAGES * n_vec * VW * size);
+#pragma GCC unroll 2
+        for (int p = 0; p < RUN_PAGES; p++) {
+            vi columns[2];
+#pragma GCC unroll 2
+            for (int v = 0; v < n_vec; v++) columns[v] = load_pairs(from[p] + (k * pad + v * VW) * size, bytes);
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++) {
+                const vi x = both(shares + r * OXI_CODE_RUN + p * OXI_PAGE_TOKENS + 2 * k);
+#pragma GCC unroll 2
+                for (int v = 0; v < n_vec; v++) sums[r][v] = dot_pairs(sums[r][v], columns[v], x);
+            }
+        }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
@@ -127,33 +144,33 @@ INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int
         }
 }
 
-/* The number of rows as a constant for the compiler. */
+/* Constants for the compiler: the number of rows, and for a full tile that it fetches nothing. */
 #define ROW_CASE(n, call) \
-    case n: call(n); break;
+    case n: call(n, ahead); break;
 #if TILE_ROWS == 8
 #define LAST_CASES(call) ROW_CASE(7, call) ROW_CASE(8, call)
 #else
 #define LAST_CASES(call)
 #endif
 #define ROW_CASES(rows, call)                                                                                              \
-    switch (rows) {                                                                                                        \
+    switch (rows == TILE_ROWS && !ahead->any ? 0 : rows) {                                                                 \
+        case 0: call(TILE_ROWS, &nowhere); break;                                                                          \
         ROW_CASE(1, call) ROW_CASE(2, call) ROW_CASE(3, call) ROW_CASE(4, call) ROW_CASE(5, call) ROW_CASE(6, call)        \
         LAST_CASES(call)                                                                                                   \
     }
 
-/* `ahead` is fetched with the first tile: the others find the page in the first cache. */
-static void page_code_scores(const oxi_attend *a, const code_work *w, const uint8_t *page, const uint8_t *ahead,
-                             float *scores)
+/* `ahead` is fetched with the first tile: the others find the pages in the first cache. */
+static void run_code_scores(const oxi_attend *a, const code_work *w, int32_t n_pages, const uint8_t *const *pages,
+                             const four_places *ahead, float *scores)
 {
     const int32_t pairs = (a->key_dim + 1) / 2;
-    const uint16_t *scales = (const void *)page;
-    const void *codes = page + oxi_key_codes(a->type, a->key_dim);
-    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = NULL) {
+    const size_t at = oxi_key_codes(a->type, a->key_dim);
+    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = &nowhere) {
         const int16_t *q = w->queries + r * oxi_key_group(a->type);
         const int32_t rows = a->n_rows - r < TILE_ROWS ? a->n_rows - r : TILE_ROWS;
         float *to = scores + (int64_t)r * SCORES;
-#define CALL(n) code_scores(n, false, q, pairs, scales, codes, ahead, to)
-#define CALL_BYTES(n) code_scores(n, true, q, pairs, scales, codes, ahead, to)
+#define CALL(n, f) code_scores(n, false, n_pages, q, pairs, at, pages, f, to)
+#define CALL_BYTES(n, f) code_scores(n, true, n_pages, q, pairs, at, pages, f, to)
         if (a->type == OXI_CACHE_Q8_0) ROW_CASES(rows, CALL_BYTES)
         else ROW_CASES(rows, CALL)
 #undef CALL
@@ -190,21 +207,20 @@ static void encode_shares(const code_work *w, int32_t rows, const float *probabi
     }
 }
 
-/* Up to OXI_CODE_RUN keys from `key` of the block on, whose values begin at `codes`. */
-static void run_code_values(const oxi_attend *a, const code_work *w, const float *probabilities, int32_t key, int32_t n_keys,
-                            const void *const *codes, const uint8_t *const *ahead, float *out, int64_t ldo)
+/* A run of keys from `key` of the block on, whose values begin at `codes`. */
+static void run_code_values(const oxi_attend *a, const code_work *w, const float *probabilities, int32_t key,
+                            const uint8_t *const *codes, const four_places *ahead, float *out, int64_t ldo)
 {
     const int32_t pad = a->value_pad, group = oxi_value_group(a->type, pad);
-    static const uint8_t *const nothing[OXI_CODE_RUN / OXI_PAGE_TOKENS];
-    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = nothing) {
+    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = &nowhere) {
         const int32_t rows = a->n_rows - r < TILE_ROWS ? a->n_rows - r : TILE_ROWS;
         float *to = out + r * ldo;
         encode_shares(w, rows, probabilities + (int64_t)r * SCORES, key);
         for (int32_t column = 0; column < pad; column += 2 * VW) {
-#define CALL(n) code_values(n, 2, false, w, 0, n_keys, codes, pad, column, ahead, to, ldo, key > 0)
-#define CALL_BYTES(n) code_values(n, 2, true, w, column / group, n_keys, codes, pad, column, ahead, to, ldo, key > 0)
-#define LAST(n) code_values(n, 1, false, w, 0, n_keys, codes, pad, column, ahead, to, ldo, key > 0)
-#define LAST_BYTES(n) code_values(n, 1, true, w, column / group, n_keys, codes, pad, column, ahead, to, ldo, key > 0)
+#define CALL(n, f) code_values(n, 2, false, w, 0, codes, pad, column, f, to, ldo, key > 0)
+#define CALL_BYTES(n, f) code_values(n, 2, true, w, column / group, codes, pad, column, f, to, ldo, key > 0)
+#define LAST(n, f) code_values(n, 1, false, w, 0, codes, pad, column, f, to, ldo, key > 0)
+#define LAST_BYTES(n, f) code_values(n, 1, true, w, column / group, codes, pad, column, f, to, ldo, key > 0)
             if (column + 2 * VW <= pad) {
                 if (a->type == OXI_CACHE_Q8_0) ROW_CASES(rows, CALL_BYTES)
                 else ROW_CASES(rows, CALL)
@@ -250,7 +266,7 @@ static bool sees_poison(const oxi_attend *a, const code_work *w, int32_t from, i
 /* One row's softmax over keys [first, first + n), as far as the row sees them, like softmax_block; up to the end of the
  * last run of keys probabilities are 0. */
 static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32_t n, const code_work *w, float *scores,
-                          float *sums)
+                          page_list *beside, int32_t n_lines, float *sums)
 {
     const int32_t position = a->positions[row], padded = (n + OXI_CODE_RUN - 1) / OXI_CODE_RUN * OXI_CODE_RUN;
     int32_t start;
@@ -280,10 +296,13 @@ static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32
     const float m = largest(max_(one, two)), slope = scale * 1.44269504f;
     const vf by = splat(slope), from = splat(-m * slope);
     vf total = {0};
-    for (int32_t i = 0; i < padded; i += VW) {
-        const vf e = exp2_below(fma_(load(scores + i), by, from));
+    for (int32_t i = 0; i < padded; i += 2 * VW) {
+        if (n_lines > 0) fetch_lines(beside, 2 * n_lines);
+        const vf e = exp2_below(fma_(load(scores + i), by, from)), f = exp2_below(fma_(load(scores + i + VW), by, from));
         store(scores + i, e);
+        store(scores + i + VW, f);
         total += e;
+        total += f;
     }
     sums[0] = m * scale;
     sums[1] = w->poisoned && sees_poison(a, w, first + start, first + end) ? NAN : sum(total);
@@ -294,41 +313,35 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
 {
     const int64_t stride = oxi_attend_part(a->value_pad);
     const int32_t n_pages = (n + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS, first_page = first / OXI_PAGE_TOKENS;
-    const size_t key_at = oxi_key_codes(a->type, a->key_dim), value_at = oxi_value_codes(a->type, a->value_dim);
-
+    const int32_t n_runs = (n_pages + RUN_PAGES - 1) / RUN_PAGES, n_keys = n_pages * OXI_PAGE_TOKENS;
+    const size_t key_at = oxi_key_codes(a->type, a->key_dim), key_bytes = oxi_key_bytes(a->type, a->key_dim);
+    const size_t value_at = oxi_value_codes(a->type, a->value_dim), value_bytes = oxi_value_bytes(a->type, a->value_dim);
+    const uint8_t *const *keys = a->keys + first_page, *const *values = a->values + first_page;
     const bool few = a->n_rows <= TILE_ROWS;
-    for (int32_t p = 0; p < n_pages; p++) {
-        /* Few rows read keys so fast that memory is the limit: all values are asked for meanwhile. */
-        const uint8_t *ahead = NULL;
-        if (few) {
-            fetch(a->values[first_page + p], value_at);
-            ahead = a->values[first_page + p] + value_at;
-        } else if (p + 1 < n_pages) {
-            ahead = a->keys[first_page + p + 1] + key_at;
-        }
-        page_code_scores(a, w, a->keys[first_page + p], ahead, scores + p * OXI_PAGE_TOKENS);
-    }
-    scales_of_values(a, first_page, n_pages * OXI_PAGE_TOKENS, w);
-    const fetching next = fetch_after(a, first);
-    for (int32_t r = 0; r < a->n_rows; r++) {
-        if (r < next.early) fetch(next.keys[r], oxi_key_bytes(a->type, a->key_dim));
-        softmax_codes(a, r, first, n_pages * OXI_PAGE_TOKENS, w, scores + (int64_t)r * SCORES, sums + r * stride);
+
+    const int32_t with_keys = fetched_with_keys(n_pages);
+    for (int32_t run = 0, p = 0; run < n_runs; run++, p += RUN_PAGES) {
+        const four_places ahead = few ? halves_beside(values, with_keys, run, n_runs, value_at, value_bytes)
+                                      : pages_beside(keys, n_pages, p + RUN_PAGES, key_at, key_bytes);
+        run_code_scores(a, w, n_pages - p < RUN_PAGES ? n_pages - p : RUN_PAGES, keys + p, &ahead, scores + p * OXI_PAGE_TOKENS);
     }
 
-    enum { RUN_PAGES = OXI_CODE_RUN / OXI_PAGE_TOKENS };
-    for (int32_t p = 0; p < n_pages; p += RUN_PAGES) {
-        const void *codes[RUN_PAGES];
-        const uint8_t *ahead[RUN_PAGES] = {0};
-        for (int32_t i = 0; i < RUN_PAGES && p + i < n_pages; i++) {
-            codes[i] = a->values[first_page + p + i] + value_at;
-            if (!few && p + i + RUN_PAGES < n_pages) ahead[i] = a->values[first_page + p + i + RUN_PAGES] + value_at;
-            const uint8_t *beside = next.n ? fetch_beside(&next, p + i, n_pages) : NULL;
-            if (!beside) continue;
-            fetch(beside, key_at);
-            ahead[i] = beside + key_at;
-        }
-        const int32_t key = p * OXI_PAGE_TOKENS, left = n - key;
-        run_code_values(a, w, scores, key, left < OXI_CODE_RUN ? left : OXI_CODE_RUN, codes, ahead, sums + 16, stride);
+    page_list rest = {.pages = values + with_keys, .n = few ? n_pages - with_keys : 0, .at = value_at};
+    for (int32_t p = 0; p < rest.n; p++) fetch(rest.pages[p], value_at);
+    if (rest.n > 0) rest.end = value_bytes;
+    const int32_t lines = rest.n * (int32_t)((value_bytes - value_at) / 64), steps = a->n_rows * n_keys / VW;
+    scales_of_values(a, first_page, n_keys, w);
+    for (int32_t r = 0; r < a->n_rows; r++)
+        softmax_codes(a, r, first, n_keys, w, scores + (int64_t)r * SCORES, &rest, (lines + steps - 1) / steps, sums + r * stride);
+
+    const page_list next = keys_after(a, first);
+    for (int32_t run = 0, p = 0; run < n_runs; run++, p += RUN_PAGES) {
+        const uint8_t *codes[RUN_PAGES];
+        for (int32_t i = 0; i < RUN_PAGES; i++) /* a page that there is not has shares of 0 */
+            codes[i] = values[p + i < n_pages ? p + i : p] + value_at;
+        const four_places ahead = few ? halves_beside(next.pages, next.n, run, n_runs, key_at, key_bytes)
+                                      : pages_beside(values, n_pages, p + RUN_PAGES, value_at, value_bytes);
+        run_code_values(a, w, scores, p * OXI_PAGE_TOKENS, codes, &ahead, sums + 16, stride);
     }
 }
 
