@@ -18,13 +18,20 @@ typedef struct open_chunk {
     };
 } open_chunk;
 
-/* With each group of an opened chunk: four tiles then ask for a chunk of 4-bit codes of four panels, in time for 9 tokens. */
-enum { FETCHED_LINES = 6 };
+#define ROUND_PANELS 4 /* opened together */
+
+/* What is asked of memory beside an opened chunk: with each group `step` lines of each of the panels to open next, in turns.
+ * A burst of requests would wait for the few that can be under way. */
+typedef struct wish {
+    const uint8_t *at[ROUND_PANELS];
+    int step;
+} wish;
 
 typedef struct chunk {
     const uint8_t *packed, *tail;
-    const uint8_t *ahead;   /* ask memory for this meanwhile. Packed: as much as is read; opened: FETCHED_LINES a group, or NULL */
+    const uint8_t *ahead;   /* packed: ask memory for as much as is read, from here */
     const open_chunk *open; /* NULL: read the others */
+    const wish *wish;       /* opened: or NULL */
 } chunk;
 
 /* The chunk at `src`, whose columns are n_groups groups; it may be expanded into the place of `panel` in the scratch. */
@@ -65,6 +72,13 @@ INLINE void fetch_rest(oxi_pack pack, const oxi_codebook *book, const uint8_t *a
     } else {
         fetch(ahead + (size_t)n_groups * oxi_group_bytes(pack), oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
     }
+}
+
+INLINE void fetch_wish(const wish *wish, int group)
+{
+    if (!wish) return;
+    for (int i = wish->step * group; i < wish->step * (group + 1); i++)
+        UNROLL for (int p = 0; p < ROUND_PANELS; p++) __builtin_prefetch(wish->at[p] + 64 * i);
 }
 
 /* The place `lead` bytes ahead of byte `at` of a panel, when `together` panels are read side by side and the next ones
@@ -240,7 +254,7 @@ INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors
     v_f32 d[TILE_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) d[v] = open ? (v_f32){0} : group_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
     for (int g = g0; g < g1; g++) {
-        if (open && w->ahead) fetch(w->ahead + 64 * FETCHED_LINES * g, 64 * FETCHED_LINES);
+        if (open) fetch_wish(w->wish, g);
         if (!open)
             UNROLL for (int i = 0; i < vectors / STRIPS; i++)
                 fetch_group(pack, k->book, w[i].ahead, g);
@@ -261,7 +275,7 @@ INLINE void add_scaled(oxi_pack pack, int vectors, int tokens, const chunk *w, c
         UNROLL for (int v = 0; v < vectors; v++) dot[v][t] = start;
     }
     for (int g = 0; g < n_groups; g++) {
-        if (w->ahead) fetch(w->ahead + 64 * FETCHED_LINES * g, 64 * FETCHED_LINES);
+        fetch_wish(w->wish, g);
         dot_codes(pack, NULL, true, vectors, tokens, w, NULL, x, g, 0, 8, NULL, dot);
     }
     UNROLL for (int v = 0; v < vectors; v++)

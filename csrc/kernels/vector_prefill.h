@@ -3,7 +3,6 @@
 
 /* Panels unpacked together, tokens between two unpackings of the same weights. Their partial sums and the unpacked chunk
  * share the scratch; the chunk stays in the first cache while all tokens pass by. */
-#define ROUND_PANELS 4
 #define ROUND_TOKENS 512
 #define ROUND_TILES (ROUND_PANELS / TILE_PANELS)
 
@@ -85,27 +84,28 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
     }
 }
 
-/* What the tiles of one chunk ask memory for: `bytes` at `first`, and as many in each of the n_panels panels from there on. */
+/* What the tiles of one chunk ask memory for, all of them alike: `bytes` at `first`, and as many in each of the n_panels panels from there on. */
 typedef struct wishes {
     const uint8_t *first;
     size_t stride, bytes;
     int n_panels;
 } wishes;
 
-enum { WISH = FETCHED_LINES * 64 * OXI_CHUNK_GROUPS }; /* bytes that one tile asks for */
-
-/* From where tile number `i` fetches, the beginnings of all panels first; NULL: there is nothing left. */
-INLINE const uint8_t *wish_of(const wishes *a, int i)
+/* What tile number `call` of n_calls asks for, in `out`, evenly; NULL: nothing is left. */
+INLINE const wish *wish_of(const wishes *a, int call, int n_calls, wish *out)
 {
-    const size_t at = (size_t)(i / a->n_panels) * WISH;
-    return at < a->bytes ? a->first + (size_t)(i % a->n_panels) * a->stride + at : NULL;
+    const int lines = (int)(a->bytes + 63) / 64, steps = n_calls * OXI_CHUNK_GROUPS;
+    out->step = (lines + steps - 1) / steps;
+    const size_t at = (size_t)(call * OXI_CHUNK_GROUPS * out->step) * 64;
+    for (int i = 0; i < ROUND_PANELS; i++) out->at[i] = a->first + (size_t)(i % a->n_panels) * a->stride + at;
+    return at < a->bytes ? out : NULL;
 }
 
-INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const uint8_t *ahead, const oxi_act_record *x,
+INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const wish *ahead, const oxi_act_record *x,
                  int n_groups, float sums[][TILE_ROWS])
 {
     chunk w[TILE_PANELS];
-    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i, .ahead = ahead};
+    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i, .wish = ahead};
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
     /* The sums so far are read when the part is complete: both and the integer sums do not fit the registers. */
     if (scaled_when_opened(pack)) {
@@ -132,13 +132,15 @@ INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_a
                        const wishes *a)
 {
     const int share = even_share(n_tokens, tile_tokens(pack));
+    const int n_calls = (n_tokens + share - 1) / share * n_tiles;
     int call = 0;
     for (int t0 = 0; t0 < n_tokens; t0 += share) {
         const int n = n_tokens - t0 < share ? n_tokens - t0 : share;
         for (int i = 0; i < n_tiles; i++) {
             const open_chunk *w = r->open + i * TILE_PANELS;
             const oxi_act_record *x = x0 + t0;
-            const uint8_t *ahead = wish_of(a, call++);
+            wish place;
+            const wish *ahead = wish_of(a, call++, n_calls, &place);
             float(*sums)[TILE_ROWS] = r->sum[i] + t0;
             switch (kernel_tokens(n + n % 2, tile_tokens(pack))) {
                 TILE_CASE(2) TILE_CASE(4) TILE_CASE(6) TILE_CASE(8)
