@@ -378,6 +378,7 @@ def other_rows() -> list[str]:
     return [name for family, name in found.items() if family != isa().split("-")[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("OXILLAMA_OPS_ONCE" in os.environ, reason="this is the run for another row")
 @pytest.mark.parametrize("row", other_rows())
 def test_all_of_the_above_on_other_instruction_sets(row):
