@@ -25,12 +25,7 @@ static inline v_f32 multiply_add(v_f32 a, v_f32 b, v_f32 c)
     return (v_f32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
 
-static inline v_f32 load_half(const uint8_t *p)
-{
-    uint16x4_t bits;
-    __builtin_memcpy(&bits, p, 8);
-    return (v_f32)vcvt_f32_f16(vreinterpret_f16_u16(bits));
-}
+static inline v_f32 from_halves(v_half_u16 v) { return (v_f32)vcvt_f32_f16(vreinterpret_f16_u16((uint16x4_t)v)); }
 
 static inline uint8x8_t low_bytes(v_lanes v)
 {

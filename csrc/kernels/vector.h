@@ -17,7 +17,7 @@
  *     v_i32 widen(v_i32 sum, v_i32 narrow)               sum + narrow's pairs; only where WIDE_SUMS is 0
  *     v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)            2 products per lane
  *     v_f32 multiply_add(v_f32 a, v_f32 b, v_f32 c)      a * b + c, rounded once
- *     v_f32 load_half(const uint8_t *p)                  LANES halves
+ *     v_f32 from_halves(v_half_u16 v)                    LANES halves
  *     v_i32 widen_u8(v_lanes v), widen_i8(v_lanes v)     a byte per lane
  *     v_i16 widen_pairs(v_half v)                        two unsigned bytes per lane
  *     v_u8 lookup(v_u8 table, v_u8 index)                table repeats 16 bytes, index is below 16

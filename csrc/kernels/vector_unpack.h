@@ -12,6 +12,8 @@ typedef struct constants {
 #endif
 } constants;
 
+INLINE v_f32 load_half(const uint8_t *p) { return from_halves((v_half_u16)load_halves(p)); }
+
 /* `book`: m's, or none, or in rows with WIDE_LOOKUP one of its shape that the compiler knows. */
 INLINE constants constants_of(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, const book_scratch *b)
 {
@@ -141,7 +143,9 @@ INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *tail, int group, int strip
     case OXI_TAIL_HALF: return load_half(tail + 2 * (OXI_PANEL * (group * OXI_GROUP / oxi_traits[pack].span) + LANES * strip));
     case OXI_TAIL_HALF_MIN: return load_half(tail + 64 * group + 2 * LANES * strip);
     case OXI_TAIL_E8M0: return power_of_two(widen_u8(load_lanes(tail + at)));
-    case OXI_TAIL_E4M3: return (v_f32)(widen_u8(load_lanes(tail + at)) << 20) * every_f32(0x1p119f);
+    /* Halves with the exponent's lower four bits: small ones have no full mantissa, which only halves convert at no cost. */
+    case OXI_TAIL_E4M3:
+        return from_halves(__builtin_convertvector(load_lanes(tail + at), v_half_u16) << 7) * every_f32(0x1p7f);
     case OXI_TAIL_INT8: return d * to_float(widen_i8(scale_bytes(pack, tail, group, strip)));
     case OXI_TAIL_FOUR_BIT: case OXI_TAIL_SIX_BIT: return d * to_float(widen_u8(scale_bytes(pack, tail, group, strip)));
     case OXI_TAIL_FLOAT: break;

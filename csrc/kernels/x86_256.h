@@ -13,10 +13,7 @@ static inline v_f32 multiply_add(v_f32 a, v_f32 b, v_f32 c)
     return (v_f32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 
-static inline v_f32 load_half(const uint8_t *p)
-{
-    return (v_f32)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
-}
+static inline v_f32 from_halves(v_half_u16 v) { return (v_f32)_mm256_cvtph_ps((__m128i)v); }
 
 static inline __m128i low_bytes(v_lanes v)
 {

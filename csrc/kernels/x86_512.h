@@ -9,10 +9,7 @@ static inline v_f32 multiply_add(v_f32 a, v_f32 b, v_f32 c)
     return (v_f32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
 
-static inline v_f32 load_half(const uint8_t *p)
-{
-    return (v_f32)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
-}
+static inline v_f32 from_halves(v_half_u16 v) { return (v_f32)_mm512_cvtph_ps((__m256i)v); }
 
 static inline v_i32 widen_u8(v_lanes v) { return (v_i32)_mm512_cvtepu8_epi32((__m128i)v); }
 static inline v_i32 widen_i8(v_lanes v) { return (v_i32)_mm512_cvtepi8_epi32((__m128i)v); }
