@@ -12,9 +12,11 @@ void oxi_book_put(const oxi_codebook *book, int group, const uint16_t (*entry)[O
     for (int r = 0; r < OXI_PANEL; r++) {
         for (int c = 0; c < OXI_CHUNK; c += book->columns) {
             const int place = c / 32 * group_bytes + oxi_book_place(book, r, c % 32), bit = place % 8;
-            const unsigned number = entry[r][c / book->columns];
+            const bool whole = oxi_book_kept_whole(book);
+            const unsigned at = entry[r][c / book->columns], number = whole ? book->entries[at] : at;
             dst[place] = (uint8_t)number;
-            for (int h = 0; h < p.high_bits; h++)
+            if (whole) dst[p.high + (size_t)place] = (uint8_t)(number >> 8);
+            for (int h = 0; h < p.high_bits && !whole; h++)
                 dst[p.high + (size_t)(place / 64 * p.high_bits + h) * 8 + (size_t)(place % 64 / 8)] |=
                     (uint8_t)((number >> (8 + h) & 1) << bit);
             if (book->one_sign) dst[p.signs + (size_t)place / 8] |= (uint8_t)(code[r][c] >> 3 << bit);
@@ -34,7 +36,24 @@ void oxi_book_put(const oxi_codebook *book, int group, const uint16_t (*entry)[O
     memcpy(dst + p.d, d, 2 * OXI_PANEL);
 }
 
-static void begin(const oxi_codebook *book, uint8_t *tables) { memcpy(tables, book->entries, 2 * book->n); }
+static void begin(const oxi_codebook *book, uint8_t *tables)
+{
+    if (!oxi_book_kept_whole(book)) memcpy(tables, book->entries, 2 * book->n);
+}
+
+/* The entry at byte `place` of `low`. */
+static unsigned entry_at(const oxi_codebook *book, const oxi_book_places *p, const uint8_t *tables, const uint8_t *src,
+                         int place)
+{
+    unsigned number = src[place];
+    if (oxi_book_kept_whole(book)) return number | (unsigned)src[p->high + (size_t)place] << 8;
+    for (int h = 0; h < p->high_bits; h++)
+        number |= (src[p->high + (size_t)(place / 64 * p->high_bits + h) * 8 + (size_t)(place % 64 / 8)] >> place % 8 & 1u)
+                  << (8 + h);
+    uint16_t entry;
+    memcpy(&entry, tables + 2 * number, sizeof entry);
+    return entry;
+}
 
 /* The specification: what other expanders must make of a chunk, to the bit. */
 static void expand(const oxi_codebook *book, int group, const uint8_t *tables, const uint8_t *src, uint8_t *flat)
@@ -48,12 +67,7 @@ static void expand(const oxi_codebook *book, int group, const uint8_t *tables, c
             for (int c = 0; c < OXI_GROUP; c++) {
                 const int place = g * group_bytes + oxi_book_place(book, r, c), half = c / 16, k = c % 4;
                 const size_t lane = (size_t)(4 * r + c / 4 % 4);
-                unsigned number = src[place];
-                for (int h = 0; h < p.high_bits; h++)
-                    number |= (src[p.high + (size_t)(place / 64 * p.high_bits + h) * 8 + (size_t)(place % 64 / 8)] >>
-                                   place % 8 & 1u) << (8 + h);
-                uint16_t entry;
-                memcpy(&entry, tables + 2 * number, sizeof entry);
+                const unsigned entry = entry_at(book, &p, tables, src, place);
                 const unsigned sign = book->one_sign ? src[p.signs + (size_t)place / 8] >> place % 8 & 1u
                                                      : src[p.signs + 64 * (size_t)g + lane] >> (4 * half + k) & 1u;
                 if (book->columns == 8) {

@@ -8,7 +8,9 @@
  *             columns: 128 bytes per group, [half][row][entry of the half].
  *     signs   64 bytes per group: a plane of one bit (layout.h). Where an entry's codes have one sign: 8 bytes per group,
  *             whose bit l is the sign of entry l in `low`.
- *     high    bits 8, 9, 10 of the numbers, for each 64 bytes of `low` one after the other: 8 bytes, bit l for byte l
+ *     high    bits 8 and 9 of the numbers, for each 64 bytes of `low` one after the other: 8 bytes, bit l for byte l.
+ *             Or, as in `low`, the high bytes: of a book that is as quickly read from memory as looked up in registers
+ *             (2048 entries: 16 bits instead of 11) the entries are kept, not their numbers
  *     scales  a scale is 2 s + 1: the first half of all s in low nibbles, the second half in high ones, rows side by side
  *     d       half d
  */
@@ -19,8 +21,10 @@
 
 #include "quant/quant.h"
 
-#define OXI_BOOK_TABLE_BYTES 4096 /* both bytes of 2048 entries */
+#define OXI_BOOK_TABLE_BYTES 2048 /* both bytes of 1024 entries */
 #define OXI_FLAT_BYTES 2304       /* the largest chunk expanded, in whole cache lines */
+
+static inline bool oxi_book_kept_whole(const oxi_codebook *book) { return book->n > 1024; }
 
 typedef struct oxi_book_places {
     int high_bits;
@@ -30,7 +34,7 @@ typedef struct oxi_book_places {
 static inline oxi_book_places oxi_book_places_of(const oxi_codebook *book, int group)
 {
     const size_t registers = book->columns == 8 ? OXI_CHUNK_GROUPS : 2 * OXI_CHUNK_GROUPS;
-    oxi_book_places p = {.high_bits = book->n == 256 ? 0 : book->n == 512 ? 1 : book->n == 1024 ? 2 : 3};
+    oxi_book_places p = {.high_bits = book->n == 256 ? 0 : book->n == 512 ? 1 : book->n == 1024 ? 2 : 8};
     p.signs = 64 * registers;
     p.high = p.signs + (book->one_sign ? 8 : 64) * OXI_CHUNK_GROUPS;
     p.scales = p.high + 8 * (size_t)p.high_bits * registers;

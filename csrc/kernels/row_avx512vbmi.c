@@ -19,13 +19,13 @@ INLINE __mmask64 load_mask(const uint8_t *p)
     return (__mmask64)bits;
 }
 
-/* One byte of the entries whose numbers have bits 0..7 in `low`; bits 7, 8, 9, 10 in `bit` choose between tables of 128. */
-INLINE __m512i look_up(const uint8_t *table, int n, __m512i low, const __mmask64 bit[4])
+/* One byte of the entries whose numbers have bits 0..7 in `low`; bits 7, 8, 9 in `bit` choose between tables of 128. */
+INLINE __m512i look_up(const uint8_t *table, int n, __m512i low, const __mmask64 bit[3])
 {
-    __m512i found[16];
+    __m512i found[8];
     UNROLL for (int i = 0; i < n / 128; i++)
         found[i] = _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128 * i), low, _mm512_loadu_si512(table + 128 * i + 64));
-    UNROLL for (int b = 0; b < 4; b++)
+    UNROLL for (int b = 0; b < 3; b++)
         UNROLL for (int i = 0; i < n / 128 >> (b + 1); i++)
             found[i] = _mm512_mask_blend_epi8(bit[b], found[2 * i], found[2 * i + 1]);
     return found[0];
@@ -35,7 +35,7 @@ INLINE __m512i look_up(const uint8_t *table, int n, __m512i low, const __mmask64
 INLINE void book_entries(const uint8_t *tables, int n, const uint8_t *low, const uint8_t *high, v_u8 out[2])
 {
     const __m512i number = _mm512_loadu_si512(low);
-    __mmask64 bit[4] = {_mm512_movepi8_mask(number)};
+    __mmask64 bit[3] = {_mm512_movepi8_mask(number)};
     UNROLL for (int b = 1; 128 << b < n; b++) bit[b] = load_mask(high + 8 * (b - 1));
     out[0] = (v_u8)look_up(tables, n, number, bit);
     out[1] = (v_u8)look_up(tables + n, n, number, bit);

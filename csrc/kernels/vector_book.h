@@ -44,7 +44,7 @@ INLINE void begin(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, 
             else code = second ? i & 15 : i >> 3 | (i & 4) << 1;
             b->of_pair[second][i] = (uint8_t)(has_table(pack) ? m->table[code] + 128 : code);
         }
-    if (!with_book(pack, book)) return;
+    if (!with_book(pack, book) || oxi_book_kept_whole(book)) return;
     const uint16_t *const entries = m->book->entries;
     for (int i = 0; i < book->n; i++) {
         unsigned e = entries[i];
@@ -81,7 +81,12 @@ INLINE void look_entries_up(oxi_pack pack, const oxi_codebook *book, const uint8
     v_u8 entry[2], sign[4];
     if (book->columns == 8) {
         v_u8 low[2];
-        book_entries(tables, book->n, src + 64 * g, src + p.high + 8 * p.high_bits * g, entry);
+        if (oxi_book_kept_whole(book)) {
+            entry[0] = load_u8(src + 64 * g);
+            entry[1] = load_u8(src + p.high + 64 * g);
+        } else {
+            book_entries(tables, book->n, src + 64 * g, src + p.high + 8 * p.high_bits * g, entry);
+        }
         low[0] = low_turns(entry[0], entry[1]);
         low[1] = high_turns(entry[0], entry[1]);
         if (book->one_sign) {

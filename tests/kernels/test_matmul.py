@@ -20,7 +20,7 @@ BLOCK_TYPES = {
     **{"IQ2_XS": 114, "IQ2_S": 114, "IQ3_XXS": 138, "IQ3_S": 138, "TQ1_0": 72, "TQ2_0": 72, "Q1_0": None, "Q2_0": None},
 }
 # The same where entry numbers of codebooks are kept, as rows like it that look them up quickly.
-BOOK_TYPES = {"IQ1_S": 54, "IQ1_M": 58, "IQ2_XXS": 70, "IQ2_XS": 78, "IQ2_S": 82, "IQ3_XXS": 102, "IQ3_S": 110}
+BOOK_TYPES = {"IQ1_S": 74, "IQ1_M": 78, "IQ2_XXS": 70, "IQ2_XS": 78, "IQ2_S": 82, "IQ3_XXS": 102, "IQ3_S": 110}
 TYPES = [*FLOAT_TYPES, *BLOCK_TYPES]
 # What a build for this processor family holds; a row the machine at hand cannot execute is a skip that says so.
 ROWS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-vbmi", "avx512-bf16"]
