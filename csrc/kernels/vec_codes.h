@@ -161,7 +161,7 @@ INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int
 
 /* `ahead` is fetched with the first tile: the others find the pages in the first cache. */
 static void run_code_scores(const oxi_attend *a, const code_work *w, int32_t n_pages, const uint8_t *const *pages,
-                             const four_places *ahead, float *scores)
+                            const four_places *ahead, float *scores)
 {
     const int32_t pairs = (a->key_dim + 1) / 2;
     const size_t at = oxi_key_codes(a->type, a->key_dim);
