@@ -8,11 +8,11 @@ void oxi_book_put(const oxi_codebook *book, int group, const uint16_t (*entry)[O
 {
     const oxi_book_places p = oxi_book_places_of(book, group);
     const int n_scales = OXI_CHUNK / group * OXI_PANEL, group_bytes = 16 * 32 / book->columns;
+    const bool whole = oxi_book_kept_whole(book);
     memset(dst, 0, p.bytes);
     for (int r = 0; r < OXI_PANEL; r++) {
         for (int c = 0; c < OXI_CHUNK; c += book->columns) {
             const int place = c / 32 * group_bytes + oxi_book_place(book, r, c % 32), bit = place % 8;
-            const bool whole = oxi_book_kept_whole(book);
             const unsigned at = entry[r][c / book->columns], number = whole ? book->entries[at] : at;
             dst[place] = (uint8_t)number;
             if (whole) dst[p.high + (size_t)place] = (uint8_t)(number >> 8);

@@ -9,8 +9,8 @@
  *     signs   64 bytes per group: a plane of one bit (layout.h). Where an entry's codes have one sign: 8 bytes per group,
  *             whose bit l is the sign of entry l in `low`.
  *     high    bits 8 and 9 of the numbers, for each 64 bytes of `low` one after the other: 8 bytes, bit l for byte l.
- *             Or, as in `low`, the high bytes: of a book that is as quickly read from memory as looked up in registers
- *             (2048 entries: 16 bits instead of 11) the entries are kept, not their numbers
+ *             Of a book of 2048 the entries themselves are kept, 16 bits instead of 11: their high bytes, laid out like
+ *             `low`. Looking so many up in registers takes four times as long as reading them
  *     scales  a scale is 2 s + 1: the first half of all s in low nibbles, the second half in high ones, rows side by side
  *     d       half d
  */

@@ -84,21 +84,29 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
     }
 }
 
-/* What the tiles of one chunk ask memory for, all of them alike: `bytes` at `first`, and as many in each of the n_panels panels from there on. */
+/* What the tiles of one chunk ask memory for, all of them alike: `bytes` at `first`, and as many in each of the n_panels
+ * panels from there on. */
 typedef struct wishes {
     const uint8_t *first;
     size_t stride, bytes;
     int n_panels;
 } wishes;
 
-/* What tile number `call` of n_calls asks for, in `out`, evenly; NULL: nothing is left. */
-INLINE const wish *wish_of(const wishes *a, int call, int n_calls, wish *out)
+/* Lines of each panel with each group, when n_calls tiles share them out. */
+INLINE int step_of(const wishes *a, int n_calls)
 {
-    const int lines = (int)(a->bytes + 63) / 64, steps = n_calls * OXI_CHUNK_GROUPS;
-    out->step = (lines + steps - 1) / steps;
-    const size_t at = (size_t)(call * OXI_CHUNK_GROUPS * out->step) * 64;
-    for (int i = 0; i < ROUND_PANELS; i++) out->at[i] = a->first + (size_t)(i % a->n_panels) * a->stride + at;
-    return at < a->bytes ? out : NULL;
+    const int lines = (int)(a->bytes + 63) / 64, groups = n_calls * OXI_CHUNK_GROUPS;
+    return (lines + groups - 1) / groups;
+}
+
+/* What tile number `call` asks for, in `out`; NULL: nothing is left. */
+INLINE const wish *wish_of(const wishes *a, int call, int step, wish *out)
+{
+    const size_t at = (size_t)(call * OXI_CHUNK_GROUPS * step) * 64;
+    if (at >= a->bytes) return NULL;
+    out->step = step;
+    for (int i = 0; i < ROUND_PANELS; i++) out->at[i] = a->first + (size_t)(i < a->n_panels ? i : a->n_panels - 1) * a->stride + at;
+    return out;
 }
 
 INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const wish *ahead, const oxi_act_record *x,
@@ -132,7 +140,7 @@ INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_a
                        const wishes *a)
 {
     const int share = even_share(n_tokens, tile_tokens(pack));
-    const int n_calls = (n_tokens + share - 1) / share * n_tiles;
+    const int step = step_of(a, (n_tokens + share - 1) / share * n_tiles);
     int call = 0;
     for (int t0 = 0; t0 < n_tokens; t0 += share) {
         const int n = n_tokens - t0 < share ? n_tokens - t0 : share;
@@ -140,7 +148,7 @@ INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_a
             const open_chunk *w = r->open + i * TILE_PANELS;
             const oxi_act_record *x = x0 + t0;
             wish place;
-            const wish *ahead = wish_of(a, call++, n_calls, &place);
+            const wish *ahead = wish_of(a, call++, step, &place);
             float(*sums)[TILE_ROWS] = r->sum[i] + t0;
             switch (kernel_tokens(n + n % 2, tile_tokens(pack))) {
                 TILE_CASE(2) TILE_CASE(4) TILE_CASE(6) TILE_CASE(8)

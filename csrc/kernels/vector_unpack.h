@@ -1,5 +1,7 @@
 /* Packed bytes into registers: codes, scales and minima as layout.h draws them. */
 
+INLINE v_f32 load_half(const uint8_t *p) { return from_halves((v_half_u16)load_halves(p)); }
+
 /* What all chunks of a matrix share. */
 typedef struct constants {
     v_u8 table; /* as read_codes gives its values */
@@ -11,8 +13,6 @@ typedef struct constants {
     const uint8_t (*codes)[64]; /* NULL: entries are looked up group by group. Else those of the chunk */
 #endif
 } constants;
-
-INLINE v_f32 load_half(const uint8_t *p) { return from_halves((v_half_u16)load_halves(p)); }
 
 /* `book`: m's, or none, or in rows with WIDE_LOOKUP one of its shape that the compiler knows. */
 INLINE constants constants_of(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, const book_scratch *b)

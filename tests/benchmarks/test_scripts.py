@@ -207,6 +207,7 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
 
 
 SECTIONS = ["decode", "decode-avx2", "context", "threads", "batched", "startup", "kernels", "instructions", "quality"]
+SECTIONS += ["quantize"]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
