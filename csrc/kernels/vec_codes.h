@@ -43,6 +43,7 @@ INLINE vi load_pairs(const uint8_t *codes, bool bytes)
     return bytes ? load_bytes((const int8_t *)codes) : load_codes((const int16_t *)(const void *)codes);
 }
 
+/* A pair of codes in every lane. */
 INLINE vi both(const int16_t *pair)
 {
     int32_t x;
