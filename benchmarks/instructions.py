@@ -2,9 +2,10 @@
 
     LLAMA_CPP_BIN=…/bin python benchmarks/instructions.py --type Q4_K_M
 
-Each side runs on one thread, once for a few tokens and once for more; the difference per token is what a step costs,
-whatever loading takes. valgrind executes AVX2 and no AVX-512, so both sides show their AVX2 code: give a peer that was
-built for it. Takes several minutes.
+Each side runs on one thread, once for two tokens and once for more; the difference per token is what a step costs,
+whatever loading takes. A small model needs many tokens to be seen above what Python's start varies by (`--tokens`).
+valgrind executes AVX2 and no AVX-512, so both sides show their AVX2 code: give a peer that was built for it. Takes
+several minutes.
 """
 
 from __future__ import annotations
@@ -22,45 +23,54 @@ import peer
 import report
 from make_model import DEFAULT_FOLDER, made
 
-FEW, MORE = 2, 6
+FEW = 2
+# What differs from one start of Python to the next: the order of sets, and NumPy's BLAS threads, which spin until they
+# find no work (up to 30 M instructions where there are two of them).
+STEADY = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--shape", default="tinyllama-1.1b")
     parser.add_argument("--type", default="Q4_K_M")
+    parser.add_argument("--tokens", type=int, default=4, help="how many tokens more the longer run makes")
     parser.add_argument("--no-peer", action="store_true", help="count our side alone")
     parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER)
     report.add_options(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.tokens < 1:
+        parser.error(f"--tokens {args.tokens}: at least 1 is needed to see what one costs")
+    return args
 
 
 def instructions(command: list[str]) -> int:
     """Instructions a command executes in user mode."""
     with tempfile.NamedTemporaryFile() as profile:
         valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile.name}"]
-        done = subprocess.run([*valgrind, *command], capture_output=True, text=True, env=ours.environment())
+        env = ours.environment() | STEADY
+        subprocess.run(command, capture_output=True, env=env)  # uncounted: compiles the modules that never were
+        done = subprocess.run([*valgrind, *command], capture_output=True, text=True, env=env)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not found:
         raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()[-400:]}")
     return int(found[1])
 
 
-def per_token(command: list[str], count: str) -> float:
-    """The cost of one more token; `count` is the option that says how many."""
-    few, more = (instructions([*command, count, str(n)]) for n in (FEW, MORE))
-    return (more - few) / (MORE - FEW)
+def per_token(command: list[str], count: str, tokens: int) -> float:
+    """The cost of one more token, from a run of `tokens` more; `count` is the option that says how many a run makes."""
+    few, more = (instructions([*command, count, str(n)]) for n in (FEW, FEW + tokens))
+    return (more - few) / tokens
 
 
 def main() -> None:
     args = arguments()
     model = str(made(args.shape, args.type, args.models))
     run = [sys.executable, "-m", "oxillama", "run", "--model", model, "--threads", "1", "--temp", "0"]
-    mine = per_token([*run, "--prompt-ids", "1"], "--max-tokens")
+    mine = per_token([*run, "--prompt-ids", "1"], "--max-tokens", args.tokens)
     theirs = None
     if not args.no_peer:
         bench = str(peer.program("llama-bench"))
-        theirs = per_token([bench, "-m", model, "-t", "1", "-r", "1", "-p", "0", "--no-warmup"], "-n")
+        theirs = per_token([bench, "-m", model, "-t", "1", "-r", "1", "-p", "0", "--no-warmup"], "-n", args.tokens)
     row: dict[str, Any] = {
         "model": f"{args.shape} {args.type}",
         "oxillama, M per token": mine / 1e6,

@@ -147,7 +147,7 @@ def test_the_kernels_cost_a_trained_model_no_quality() -> None:
 def test_instructions_are_counted_where_valgrind_is(tmp_path: Path) -> None:
     if shutil.which("valgrind") is None:
         pytest.skip("needs valgrind")
-    sizes = ("--shape", "tiny", "--type", "Q4_0", "--json")
+    sizes = ("--shape", "tiny", "--type", "Q4_0", "--tokens", "64", "--json")
 
     made = result(script("instructions.py", *sizes, "--no-peer", "--models", tmp_path))
 
