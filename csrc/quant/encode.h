@@ -29,10 +29,11 @@ oxi_prepare oxi_prepare_iq1, oxi_prepare_iq2_xxs, oxi_prepare_iq2_xs, oxi_prepar
     oxi_prepare_iq3_s; /* encode_codebooks.c */
 oxi_prepare oxi_prepare_nl, oxi_prepare_e2m1;                                                     /* encode_tables.c */
 
-/* The search for scales is compiled once more for wider registers where the loader can choose between the copies. No
- * copy fuses or reorders operations, so that all give the same bytes. */
+/* The search for scales is compiled once more for wider registers where the loader can choose between the copies: by what
+ * the processor can do, since arch= would ask for that very model. No copy fuses or reorders operations, so that all give
+ * the same bytes. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define OXI_ENCODER __attribute__((target_clones("arch=haswell", "default")))
+#define OXI_ENCODER __attribute__((target_clones("avx2", "default")))
 #else
 #define OXI_ENCODER
 #endif
