@@ -34,7 +34,7 @@ OXI_INLINE void symmetric(const float *x, const float *w, int levels_below, floa
 /* d, the smallest weight, and codes from 0 to top. */
 OXI_INLINE void affine(const float *x, const float *w, float top, uint8_t *d, uint8_t code[32])
 {
-    const oxi_line line = oxi_fit_line(x, w, 32, top, false, -1.0f, 1.5f, 20);
+    const oxi_line line = oxi_fit_line(x, w, 32, top, false, -1.0f, 2.5f, 16);
     put_half(d, line.scale);
     const float scale = oxi_half_float(oxi_read_u16(d)), inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
     put_half(d + 2, -line.minimum);
@@ -47,7 +47,7 @@ OXI_ENCODER void oxi_encode_q4_0(const void *prepared, const float *x, const flo
 {
     uint8_t code[32];
     (void)prepared;
-    symmetric(x, w, 8, 1.25f, 8, dst, code);
+    symmetric(x, w, 8, 1.75f, 5, dst, code);
     put_nibbles(code, dst + 2);
 }
 
@@ -55,7 +55,7 @@ OXI_ENCODER void oxi_encode_q5_0(const void *prepared, const float *x, const flo
 {
     uint8_t code[32];
     (void)prepared;
-    symmetric(x, w, 16, 1.25f, 8, dst, code);
+    symmetric(x, w, 16, 2.5f, 6, dst, code);
     put_fifth_bits(code, dst + 2);
     put_nibbles(code, dst + 6);
 }

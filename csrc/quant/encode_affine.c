@@ -154,7 +154,7 @@ OXI_ENCODER void oxi_encode_q4_k(const void *prepared, const float *x, const flo
 {
     block b;
     (void)prepared;
-    fit(x, w, 8, 15.0f, 63, -1.0f, 1.5f, 16, &b);
+    fit(x, w, 8, 15.0f, 63, -1.0f, 2.5f, 16, &b);
     put_head(&b, dst);
     put_nibbles(b.code, dst + 16);
 }
@@ -164,7 +164,7 @@ OXI_ENCODER void oxi_encode_q5_k(const void *prepared, const float *x, const flo
     block b;
     uint8_t *qh = dst + 16;
     (void)prepared;
-    fit(x, w, 8, 31.0f, 63, -1.0f, 1.5f, 16, &b);
+    fit(x, w, 8, 31.0f, 63, -1.0f, 2.5f, 16, &b);
     put_head(&b, dst);
     memset(qh, 0, 32);
     for (int i = 0; i < 256; i++) qh[i % 32] |= (uint8_t)((b.code[i] >> 4) << i / 32);

@@ -11,7 +11,7 @@ OXI_ENCODER void oxi_encode_q3_k(const void *prepared, const float *x, const flo
     uint8_t code[256];
     (void)prepared;
     const oxi_levels levels = {-4.0f, 3.0f, NULL};
-    oxi_fit_scaled(x, w, 16, levels, 1.0f, 8, -32, 31, &d, scale);
+    oxi_fit_scaled(x, w, 16, levels, 1.25f, 3, -32, 31, &d, scale);
     for (int g = 0; g < 16; g++) oxi_scaled_codes(x + 16 * g, 16, levels, d, scale[g], code + 16 * g);
     uint8_t *high = dst, *qs = dst + 32, *scales = dst + 96;
     memset(dst, 0, 108);
@@ -34,7 +34,7 @@ OXI_ENCODER void oxi_encode_q6_k(const void *prepared, const float *x, const flo
     uint8_t code[256];
     (void)prepared;
     const oxi_levels levels = {-32.0f, 31.0f, NULL};
-    oxi_fit_scaled(x, w, 16, levels, 1.25f, 5, -128, 127, &d, scale);
+    oxi_fit_scaled(x, w, 16, levels, 4.0f, 4, -128, 127, &d, scale);
     for (int g = 0; g < 16; g++) oxi_scaled_codes(x + 16 * g, 16, levels, d, scale[g], code + 16 * g);
     for (int half = 0; half < 2; half++) {
         const uint8_t *c = code + 128 * half;

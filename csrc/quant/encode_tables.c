@@ -28,8 +28,8 @@ void *oxi_prepare_nl(void) { return nearest(oxi_values_nl); }
 void *oxi_prepare_e2m1(void) { return nearest(oxi_values_e2m1); }
 
 /* How far beyond the scale that just reaches the largest weight it pays to look, of 127. */
-#define NL_SPREAD 24.0f
-#define NL_STEPS 9
+#define NL_SPREAD 28.0f
+#define NL_STEPS 4
 
 static void put_nibbles(const uint8_t *code, int half, uint8_t *qs)
 {
