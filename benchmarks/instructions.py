@@ -24,9 +24,7 @@ import report
 from make_model import DEFAULT_FOLDER, made
 
 FEW = 2
-# What differs from one start of Python to the next: the order of sets, and NumPy's BLAS threads, which spin until they
-# find no work (up to 30 M instructions where there are two of them).
-STEADY = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+STEADY = {"PYTHONHASHSEED": "0"}  # or sets would have another order in every process
 
 
 def arguments() -> argparse.Namespace:

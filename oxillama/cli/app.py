@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import typer
@@ -36,6 +37,8 @@ for command in (run, chat, serve, info, tokenize, bench, quantize, imatrix, perp
 
 def main() -> None:
     """Entry point of the console script."""
+    # NumPy's BLAS would start a thread per core, which spins a while for work that never comes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows ?, not a traceback

@@ -95,6 +95,24 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "HEAVY"
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="counts threads in /proc")
+def test_numpy_starts_no_threads_that_nobody_needs() -> None:
+    script = """
+import contextlib, os, sys
+from oxillama.cli import main
+sys.argv = ["oxillama", "version"]
+with contextlib.suppress(SystemExit):
+    main()
+import numpy
+print("THREADS", len(os.listdir("/proc/self/task")))
+"""
+    env = {name: value for name, value in environment().items() if name != "OPENBLAS_NUM_THREADS"}
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
+
+    assert done.stdout.splitlines()[-1] == "THREADS 1"
+
+
 def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
     script = """
 import typer
