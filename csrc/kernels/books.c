@@ -15,10 +15,12 @@ void oxi_book_put(const oxi_codebook *book, int group, const uint16_t (*entry)[O
             const int place = c / 32 * group_bytes + oxi_book_place(book, r, c % 32), bit = place % 8;
             const unsigned at = entry[r][c / book->columns], number = whole ? book->entries[at] : at;
             dst[place] = (uint8_t)number;
-            if (whole) dst[p.high + (size_t)place] = (uint8_t)(number >> 8);
-            for (int h = 0; h < p.high_bits && !whole; h++)
-                dst[p.high + (size_t)(place / 64 * p.high_bits + h) * 8 + (size_t)(place % 64 / 8)] |=
-                    (uint8_t)((number >> (8 + h) & 1) << bit);
+            if (whole)
+                dst[p.high + (size_t)place] = (uint8_t)(number >> 8);
+            else
+                for (int h = 0; h < p.high_bits; h++)
+                    dst[p.high + (size_t)(place / 64 * p.high_bits + h) * 8 + (size_t)(place % 64 / 8)] |=
+                        (uint8_t)((number >> (8 + h) & 1) << bit);
             if (book->one_sign) dst[p.signs + (size_t)place / 8] |= (uint8_t)(code[r][c] >> 3 << bit);
         }
         for (int c = 0; c < OXI_CHUNK && !book->one_sign; c += 4) {

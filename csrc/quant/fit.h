@@ -2,7 +2,7 @@
  *
  * For fixed codes the best scale has a closed form; for a fixed scale the best codes are the nearest ones. Neither alone
  * is the optimum, so each fit tries a grid of scales around the one that just reaches the largest weight, takes the
- * best, and then alternates the two steps until nothing changes. Grids are wide, by up to a tenth of the levels: where
+ * best, and then alternates the two steps until nothing changes. Grids are wide, by up to a sixth of the levels: where
  * columns differ in importance it pays to clip a large weight, and finer steps find little that alternating does not.
  *
  * All loops run over whole lanes (n is a multiple of 8, at most OXI_FIT_MOST) and keep one sum per lane, so that every

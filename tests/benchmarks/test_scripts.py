@@ -206,8 +206,10 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     assert b"has no section 'three'" in unknown.stderr
 
 
-SECTIONS = ["decode", "decode-avx2", "context", "threads", "batched", "startup", "kernels", "instructions", "quality"]
-SECTIONS += ["quantize"]
+SECTIONS = [
+    *("decode", "decode-avx2", "decode-others", "context", "threads", "batched", "startup", "quantize", "latency"),
+    *("kernels", "instructions", "quality"),
+]
 
 
 @pytest.mark.parametrize("section", SECTIONS)

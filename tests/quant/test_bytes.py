@@ -6,6 +6,7 @@ changes a quantiser takes the digests anew: `python -m tests.quant.test_bytes` p
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
@@ -52,6 +53,7 @@ def whole_numbers(shape: tuple[int, int], seed: int) -> np.ndarray:
     return np.array(numbers, np.int64).reshape(shape)
 
 
+@functools.cache
 def weights() -> Floats:
     """Eight rows of 512, bell-shaped with some weights far out, exact in single precision."""
     total = sum(whole_numbers((8, 512), seed) - 32768 for seed in range(4))
