@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oxillama.core._core import packed_bytes, tensor_types
 from oxillama.errors import ModelUnsupportedError
-from oxillama.models.registry import architectures
+from oxillama.models.index import architectures
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "README.md"

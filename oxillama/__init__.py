@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from oxillama._version import __version__
 
 if TYPE_CHECKING:
-    from oxillama.engine.config import EngineConfig
+    from oxillama.engine.api.config import EngineConfig
+    from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams, TokenEvent, TokenLogprob, Usage
     from oxillama.engine.engine import Engine
     from oxillama.engine.model import Model
-    from oxillama.engine.types import GenerationRequest, Priority, SamplingParams, TokenEvent, TokenLogprob, Usage
     from oxillama.errors import (
         ContextLengthError,
         EngineBusyError,
@@ -46,16 +46,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Engine": "oxillama.engine.engine",
-    "EngineConfig": "oxillama.engine.config",
+    "EngineConfig": "oxillama.engine.api.config",
     "GGUFFile": "oxillama.gguf",
-    "GenerationRequest": "oxillama.engine.types",
+    "GenerationRequest": "oxillama.engine.api.types",
     "Model": "oxillama.engine.model",
-    "Priority": "oxillama.engine.types",
-    "SamplingParams": "oxillama.engine.types",
-    "TokenEvent": "oxillama.engine.types",
-    "TokenLogprob": "oxillama.engine.types",
+    "Priority": "oxillama.engine.api.types",
+    "SamplingParams": "oxillama.engine.api.types",
+    "TokenEvent": "oxillama.engine.api.types",
+    "TokenLogprob": "oxillama.engine.api.types",
     "Tokenizer": "oxillama.text",
-    "Usage": "oxillama.engine.types",
+    "Usage": "oxillama.engine.api.types",
 }
 
 __all__ = [

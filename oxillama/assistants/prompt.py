@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oxillama.assistants.types import Run, ThreadMessage
-from oxillama.engine.prompts import MOST_USUAL_CHARACTERS, context_exceeded, rendered_ids
-from oxillama.engine.protocol import EngineLike
+from oxillama.assistants.records.types import Run, ThreadMessage
+from oxillama.engine.api.protocol import EngineLike
+from oxillama.engine.requests.prompts import MOST_USUAL_CHARACTERS, context_exceeded, rendered_ids
 from oxillama.errors import TemplateError
-from oxillama.text.builtin_template import format_prompt
+from oxillama.text.templates.builtin import format_prompt
 
 # Of the context, what a prompt made to fit leaves for the answer, unless the run says how long that may be.
 ANSWER_SHARE = 4

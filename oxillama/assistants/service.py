@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import trio
 
-from oxillama.assistants.definitions import AssistantStore
-from oxillama.assistants.events import Cancelling, Created, Queued, Subscription
-from oxillama.assistants.live import LiveRun, LiveRuns
 from oxillama.assistants.offload import Offload
-from oxillama.assistants.queue import RunQueueSender, RunWorkItem, new_run_queue
-from oxillama.assistants.store import ThreadStore
-from oxillama.assistants.types import Run, Thread, ThreadMessage
-from oxillama.assistants.worker import RunContext, run_worker
-from oxillama.engine.protocol import EngineLike
+from oxillama.assistants.records.types import Run, Thread, ThreadMessage
+from oxillama.assistants.run.events import Cancelling, Created, Queued, Subscription
+from oxillama.assistants.run.live import LiveRun, LiveRuns
+from oxillama.assistants.run.queue import RunQueueSender, RunWorkItem, new_run_queue
+from oxillama.assistants.run.worker import RunContext, run_worker
+from oxillama.assistants.store.definitions import AssistantStore
+from oxillama.assistants.store.store import ThreadStore
+from oxillama.engine.api.protocol import EngineLike
 from oxillama.errors import StoreError
 from oxillama.storage.durable import Durable
 from oxillama.storage.lock import DirectoryLock

@@ -8,17 +8,17 @@ import sys
 
 import typer
 
-from oxillama.cli.bench import bench
 from oxillama.cli.chat.command import chat
-from oxillama.cli.guard import guarded
-from oxillama.cli.imatrix import imatrix
-from oxillama.cli.info import info
-from oxillama.cli.perplexity import perplexity
-from oxillama.cli.quantize import quantize
-from oxillama.cli.run import run
-from oxillama.cli.serve import serve
-from oxillama.cli.tokenize import tokenize
-from oxillama.cli.version import version
+from oxillama.cli.commands.bench import bench
+from oxillama.cli.commands.imatrix import imatrix
+from oxillama.cli.commands.info import info
+from oxillama.cli.commands.perplexity import perplexity
+from oxillama.cli.commands.quantize import quantize
+from oxillama.cli.commands.run import run
+from oxillama.cli.commands.serve import serve
+from oxillama.cli.commands.tokenize import tokenize
+from oxillama.cli.commands.version import version
+from oxillama.cli.shared.guard import guarded
 
 # Rich would draw prettier help for a multiple of the start-up time, and boxes around errors that scripts read.
 app = typer.Typer(

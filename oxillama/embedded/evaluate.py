@@ -23,9 +23,9 @@ from oxillama.embedded.data.conversations import Conversation
 from oxillama.embedded.data.facts import FACTS
 from oxillama.embedded.data.held_out import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
 from oxillama.embedded.data.held_out_wordings import SECOND, SECOND_OFF_TOPIC
-from oxillama.engine.config import EngineConfig
+from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.types import GenerationRequest, SamplingParams
 from oxillama.engine.engine import Engine
-from oxillama.engine.types import GenerationRequest, SamplingParams
 
 SEED = "held out"
 REFUSAL = ("small demonstration model", "oxillama serve --model")

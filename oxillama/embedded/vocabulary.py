@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oxillama.embedded.chat import CALL, CALL_END, END, START, TEXT_END
-from oxillama.text.pretokenizers import BY_NAME
+from oxillama.text.tokenizers.algorithms.pretokenizers import BY_NAME
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from oxillama.engine.config import EngineConfig
-from oxillama.engine.door import check_request
-from oxillama.engine.generation import Generation
-from oxillama.engine.stepper import Outcome, Stepper
-from oxillama.engine.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
+from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
+from oxillama.engine.batching.stepper import Outcome, Stepper
+from oxillama.engine.decoding.generation import Generation
+from oxillama.engine.requests.check import check_request
 from oxillama.errors import EngineBusyError, EngineClosedError, OxillamaError
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from oxillama.engine.parts import ModelParts, Progress
-    from oxillama.engine.protocol import TokenizerLike
+    from oxillama.engine.api.protocol import TokenizerLike
+    from oxillama.engine.loading import ModelParts, Progress
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Engine:
 
         Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config.
         """
-        from oxillama.engine.parts import load_parts
+        from oxillama.engine.loading import load_parts
 
         config = config or EngineConfig()
         parts = await trio.to_thread.run_sync(lambda: load_parts(path, config, progress=progress))

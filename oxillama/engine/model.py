@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from oxillama.engine.config import EngineConfig
-from oxillama.engine.door import check_ids, check_request
-from oxillama.engine.generation import Generation
-from oxillama.engine.parts import ModelParts, load_parts
-from oxillama.engine.stepper import Stepper
-from oxillama.engine.types import GenerationRequest, SamplingParams, TokenEvent
+from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.types import GenerationRequest, SamplingParams, TokenEvent
+from oxillama.engine.batching.stepper import Stepper
+from oxillama.engine.decoding.generation import Generation
+from oxillama.engine.loading import ModelParts, load_parts
+from oxillama.engine.requests.check import check_ids, check_request
 from oxillama.errors import ContextLengthError, EngineClosedError, GenerationError, InvalidParameterError, OxillamaError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from oxillama.engine.parts import Progress
-    from oxillama.engine.protocol import TokenizerLike
+    from oxillama.engine.api.protocol import TokenizerLike
+    from oxillama.engine.loading import Progress
     from oxillama.models import ModelDescription
 
 Pooling = Literal["mean", "last", "cls", "none"]

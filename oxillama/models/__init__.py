@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oxillama.models.description import ModelDescription, describe_model
-    from oxillama.models.hparams import HParams
-    from oxillama.models.loader import LoadedModel, load_model
-    from oxillama.models.registry import architectures
+    from oxillama.models.describe import ModelDescription, describe_model
+    from oxillama.models.index import architectures
+    from oxillama.models.load import LoadedModel, load_model
+    from oxillama.models.params.hparams import HParams
 
 _HOMES = {
-    "HParams": "hparams",
-    "LoadedModel": "loader",
-    "ModelDescription": "description",
-    "architectures": "registry",
-    "describe_model": "description",
-    "load_model": "loader",
+    "HParams": "params.hparams",
+    "LoadedModel": "load",
+    "ModelDescription": "describe",
+    "architectures": "index",
+    "describe_model": "describe",
+    "load_model": "load",
 }
 
 __all__ = ["HParams", "LoadedModel", "ModelDescription", "architectures", "describe_model", "load_model"]

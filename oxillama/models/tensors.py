@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from oxillama.core._core import dequantize, packed_bytes
 from oxillama.errors import ModelFormatError, ModelUnsupportedError
-from oxillama.models.ops import Float32, Matrix, Vector
+from oxillama.models.graph.ops import Float32, Matrix, Vector
 
 if TYPE_CHECKING:
     from oxillama.core._core import TensorInfo

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from oxillama.core._core import quantizable_types, tensor_types
-from oxillama.models.description import FILE_TYPES
+from oxillama.models.describe import FILE_TYPES
 
 # Mixes whose name is not that of their base type.
 BASE = {

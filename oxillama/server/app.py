@@ -10,23 +10,24 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import MethodNotAllowed
 
 from oxillama.errors import EngineBusyError, StoreError
-from oxillama.server import transport
-from oxillama.server.asgi import HTTPConnection, ServerRequest
-from oxillama.server.auth import OPEN_ENDPOINTS, Keyring
+from oxillama.server.access.auth import OPEN_ENDPOINTS, Keyring
+from oxillama.server.access.cors import CORS
+from oxillama.server.apis import BLUEPRINTS
 from oxillama.server.config import ServerConfig, load_config
-from oxillama.server.cors import CORS
-from oxillama.server.errors import APIError, api_error, server_fault
-from oxillama.server.lifespan import EngineLifespan
-from oxillama.server.log import make_logger
-from oxillama.server.responses import error_response
-from oxillama.server.routes import BLUEPRINTS, pages
+from oxillama.server.http import transport
+from oxillama.server.http.asgi import HTTPConnection, ServerRequest
+from oxillama.server.http.lifespan import EngineLifespan
+from oxillama.server.observe.log import make_logger
+from oxillama.server.site import routes as pages
 from oxillama.server.state import Phase, ServerState
+from oxillama.server.wire.errors import APIError, api_error, server_fault
+from oxillama.server.wire.json import error_response
 
 if TYPE_CHECKING:
     from quart.typing import ResponseReturnValue
 
-    from oxillama.engine.protocol import EngineLike
-    from oxillama.server.pages import Page
+    from oxillama.engine.api.protocol import EngineLike
+    from oxillama.server.site.pages import Page
 
 
 QUIET_PATHS = frozenset({"/health", "/metrics"})

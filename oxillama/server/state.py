@@ -11,14 +11,14 @@ from quart import current_app
 
 from oxillama._version import __version__
 from oxillama.errors import EngineClosedError
-from oxillama.server.admission import Admission
-from oxillama.server.errors import APIError, not_found, unavailable
+from oxillama.server.access.admission import Admission
+from oxillama.server.wire.errors import APIError, not_found, unavailable
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from oxillama.assistants.service import Assistants
-    from oxillama.engine.protocol import EngineLike
+    from oxillama.engine.api.protocol import EngineLike
     from oxillama.server.app import Application
     from oxillama.server.config import ServerConfig
 

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from oxillama.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
-from oxillama.storage.disk import Disk, SystemDisk
+from oxillama.storage.system import Disk, SystemDisk
 
 T = TypeVar("T")
 

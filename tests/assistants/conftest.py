@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from oxillama.assistants.events import RunEvent, Subscription
-    from oxillama.assistants.live import LiveRun
-    from oxillama.assistants.types import Run
+    from oxillama.assistants.records.types import Run
+    from oxillama.assistants.run.events import RunEvent, Subscription
+    from oxillama.assistants.run.live import LiveRun
 
 
 class Desk:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oxillama.assistants.definitions import AssistantStore
-from oxillama.assistants.types import Assistant
+from oxillama.assistants.records.types import Assistant
+from oxillama.assistants.store.definitions import AssistantStore
 from oxillama.errors import ObjectNotFoundError, StoreDamagedError
 from oxillama.storage.durable import Durable
 from oxillama.storage.ids import new_id

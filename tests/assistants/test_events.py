@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from oxillama.assistants.events import Broadcast, Completed, InProgress, MessageDelta, Subscription, maybe_broadcast
-from oxillama.assistants.queue import RunWorkItem, new_run_queue
+from oxillama.assistants.run.events import Broadcast, Completed, InProgress, MessageDelta, Subscription, maybe_broadcast
+from oxillama.assistants.run.queue import RunWorkItem, new_run_queue
 from oxillama.errors import EngineBusyError
 from tests.assistants.fixtures import a_run
 

@@ -10,17 +10,17 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 
-from oxillama.assistants.store import ThreadStore
-from oxillama.assistants.transitions import MAX_ATTEMPTS, end_message
-from oxillama.assistants.types import RunStatus, RunStepStatus, ThreadMessage, TokenUsage
-from oxillama.storage.disk import SystemDisk
+from oxillama.assistants.records.types import RunStatus, RunStepStatus, ThreadMessage, TokenUsage
+from oxillama.assistants.run.transitions import MAX_ATTEMPTS, end_message
+from oxillama.assistants.store.store import ThreadStore
 from oxillama.storage.durable import Durable
+from oxillama.storage.system import SystemDisk
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oxillama.assistants.types import Run
+    from oxillama.assistants.records.types import Run
 
 USAGE = TokenUsage(3, 4, 7)
 

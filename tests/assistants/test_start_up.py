@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxillama.assistants.store import ThreadStore
+from oxillama.assistants.store.store import ThreadStore
 from oxillama.storage.durable import Durable
 from tests.assistants.fixtures import NOW, a_message, a_run, a_thread
 from tests.support.simulated_disk import SimulatedDisk

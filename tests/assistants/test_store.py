@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from oxillama.assistants.store import ThreadStore
-from oxillama.assistants.types import RunStatus, RunStepStatus
+from oxillama.assistants.records.types import RunStatus, RunStepStatus
+from oxillama.assistants.store.store import ThreadStore
 from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreDamagedError
 from oxillama.storage.ids import is_id, new_id
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oxillama.assistants.store import ThreadStore
-from oxillama.assistants.types import RunStatus
+from oxillama.assistants.records.types import RunStatus
+from oxillama.assistants.store.store import ThreadStore
 from oxillama.errors import ObjectNotFoundError
 from tests.assistants.fixtures import NOW, a_message
 from tests.support.cli import ROOT, environment

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from oxillama.assistants.store import ThreadStore
+from oxillama.assistants.store.store import ThreadStore
 from oxillama.errors import ObjectNotFoundError, StoreError, StoreFullError, StoreReadOnlyError
 from oxillama.storage.durable import Durable
 from tests.assistants.fixtures import NOW, a_message, a_run, a_thread

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from oxillama.assistants.store import ThreadStore
-from oxillama.assistants.transitions import settle
-from oxillama.assistants.types import Run, RunStatus, ThreadMessage
+from oxillama.assistants.records.types import Run, RunStatus, ThreadMessage
+from oxillama.assistants.run.transitions import settle
+from oxillama.assistants.store.store import ThreadStore
 from oxillama.errors import ObjectNotFoundError, StateConflictError
 from oxillama.storage.durable import Durable
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread

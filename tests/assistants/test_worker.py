@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from oxillama.assistants import events as ev
-from oxillama.assistants.types import RunStatus, RunStepStatus
+from oxillama.assistants.records.types import RunStatus, RunStepStatus
+from oxillama.assistants.run import events as ev
 from oxillama.errors import EngineBusyError, StateConflictError
-from oxillama.storage.disk import SystemDisk
 from oxillama.storage.durable import Durable
+from oxillama.storage.system import SystemDisk
 from tests.assistants.fixtures import a_message
 from tests.support.fake_engine import FakeChatTemplate, FakeEngine
 

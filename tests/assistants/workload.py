@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oxillama.assistants.store import ThreadStore
-from oxillama.assistants.transitions import end_message
-from oxillama.assistants.types import RunStatus, RunStepStatus, ThreadMessage
+from oxillama.assistants.records.types import RunStatus, RunStepStatus, ThreadMessage
+from oxillama.assistants.run.transitions import end_message
+from oxillama.assistants.store.store import ThreadStore
 from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreError
 from oxillama.storage.durable import Durable
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
@@ -14,7 +14,7 @@ from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oxillama.assistants.types import Record
+    from oxillama.assistants.records.types import Record
     from tests.support.simulated_disk import SimulatedDisk
 
 

@@ -7,9 +7,9 @@ import os
 import random
 import sys
 
-from oxillama.assistants.store import ThreadStore
-from oxillama.assistants.transitions import end_message
-from oxillama.assistants.types import RunStatus, ThreadMessage
+from oxillama.assistants.records.types import RunStatus, ThreadMessage
+from oxillama.assistants.run.transitions import end_message
+from oxillama.assistants.store.store import ThreadStore
 from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
 
 

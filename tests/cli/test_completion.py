@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from oxillama.cli.completion import Completion, complete
-from oxillama.engine.types import SamplingParams
+from oxillama.cli.shared.completion import Completion, complete
+from oxillama.engine.api.types import SamplingParams
 from tests.support.fake_engine import BOS, EOS, FIRST_BYTE, FakeEngine
 
 

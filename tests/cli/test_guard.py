@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 
-from oxillama.cli.guard import describe, guarded, one_line, status_of
+from oxillama.cli.shared.guard import describe, guarded, one_line, status_of
 from oxillama.errors import ModelFormatError
 from tests.support.cli import environment, oxillama
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from oxillama.cli.bench import curves, numbers, usual
-from oxillama.cli.measure import Point, star
-from oxillama.cli.plot import check_plot, save, types_figure
+from oxillama.cli.commands.bench import curves, numbers, usual
+from oxillama.cli.shared.measure import Point, star
+from oxillama.cli.shared.plot import check_plot, save, types_figure
 from oxillama.gguf import GGUFFile
 from tests.support.cli import environment, oxillama
 from tests.support.tiny_models import TinyModel

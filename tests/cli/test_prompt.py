@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from oxillama.cli.prompt import argument_text, parse_ids, read_text
+from oxillama.cli.shared.prompt import argument_text, parse_ids, read_text
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1 2 3", " 1, 2 ,3 "])

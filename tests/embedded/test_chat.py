@@ -11,7 +11,7 @@ import pytest
 from oxillama.embedded.chat import TEMPLATE, pieces, render
 from oxillama.embedded.data import tools
 from oxillama.embedded.data.conversations import sample
-from oxillama.text.chat_template import ChatTemplate
+from oxillama.text.templates.template import ChatTemplate
 
 TOOL = {
     "type": "function",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oxillama import embedded
-from oxillama.cli.guard import describe
+from oxillama.cli.shared.guard import describe
 
 
 def test_a_missing_model_is_one_line_that_names_the_file_and_both_ways_out(

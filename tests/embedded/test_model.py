@@ -9,9 +9,9 @@ from oxillama.embedded import MODEL_NAME, model_path
 from oxillama.embedded.chat import CALL, END, START, TEMPLATE
 from oxillama.embedded.evaluate import Case, all_cases, answer_all, table
 from oxillama.gguf import GGUFFile
-from oxillama.models.description import describe_model
-from oxillama.text.chat_template import ChatTemplate
-from oxillama.text.tokenizer import Tokenizer
+from oxillama.models.describe import describe_model
+from oxillama.text.templates.template import ChatTemplate
+from oxillama.text.tokenizers.tokenizer import Tokenizer
 
 BUDGET = 8_000_000  # bytes
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from oxillama.engine.generation import Generation
-from oxillama.engine.stepper import Stepper
-from oxillama.engine.types import GenerationRequest, Priority, SamplingParams, TokenEvent
+from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams, TokenEvent
+from oxillama.engine.batching.stepper import Stepper
+from oxillama.engine.decoding.generation import Generation
 from tests.support.fake_runner import FakeRunner, parts
 
 

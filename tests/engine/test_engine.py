@@ -12,9 +12,9 @@ import pytest
 import trio
 import trio.testing
 
-from oxillama.engine.config import EngineConfig
+from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.types import GenerationRequest, TokenEvent
 from oxillama.engine.engine import Engine
-from oxillama.engine.types import GenerationRequest, TokenEvent
 from oxillama.errors import (
     ContextLengthError,
     EngineBusyError,

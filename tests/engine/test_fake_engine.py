@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from oxillama.engine.types import GenerationRequest, SamplingParams, TokenEvent
+from oxillama.engine.api.types import GenerationRequest, SamplingParams, TokenEvent
 from oxillama.errors import (
     ContextLengthError,
     EngineBusyError,
@@ -18,7 +18,7 @@ from oxillama.errors import (
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
-    from oxillama.engine.protocol import EngineLike
+    from oxillama.engine.api.protocol import EngineLike
 
 
 def request(**sampling: Any) -> GenerationRequest:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oxillama.engine.types import TokenEvent
+from oxillama.engine.api.types import TokenEvent
 from tests.engine.harness import Bench, request
 from tests.support.fake_engine import BOS, EOS, FakeTokenizer
 from tests.support.fake_runner import FakeRunner, parrot

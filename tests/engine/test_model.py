@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oxillama.engine.api.types import SamplingParams
 from oxillama.engine.model import Model
-from oxillama.engine.types import SamplingParams
 from oxillama.errors import (
     ContextLengthError,
     EngineClosedError,

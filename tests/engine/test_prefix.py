@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oxillama.engine.config import EngineConfig
+from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.types import SamplingParams, Usage
 from oxillama.engine.engine import Engine
 from oxillama.engine.model import Model
-from oxillama.engine.types import SamplingParams, Usage
 from tests.engine.harness import Bench, request
 from tests.support.fake_runner import FakeRunner
 from tests.support.tiny_models import tiny_model

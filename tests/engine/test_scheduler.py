@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from oxillama.engine.scheduler import PATIENCE, YIELDS, Scheduler, Slice, Ticket, TicketState
-from oxillama.engine.types import Priority
+from oxillama.engine.api.types import Priority
+from oxillama.engine.batching.scheduler import PATIENCE, YIELDS, Scheduler, Slice, Ticket, TicketState
 
 
 def scheduler(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oxillama.engine.scheduler import Scheduler, Slice, Ticket, TicketState
-from oxillama.engine.types import Priority
+from oxillama.engine.api.types import Priority
+from oxillama.engine.batching.scheduler import Scheduler, Slice, Ticket, TicketState
 
 PAGE, CONTEXT = 4, 40
 

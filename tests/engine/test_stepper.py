@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oxillama.engine.types import GenerationRequest, Priority, Usage
+from oxillama.engine.api.types import GenerationRequest, Priority, Usage
 from oxillama.errors import GenerationError
 from tests.engine.harness import Bench, request
 from tests.support.fake_runner import FakeRunner, hashed, parrot

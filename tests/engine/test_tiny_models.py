@@ -16,7 +16,7 @@ import trio
 import oxillama
 from oxillama import EngineConfig, GenerationRequest, SamplingParams
 from oxillama.engine.engine import Engine
-from oxillama.engine.parts import load_parts
+from oxillama.engine.loading import load_parts
 from tests.support.tiny_models import tiny_model
 
 SETTINGS = [

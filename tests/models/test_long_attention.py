@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oxillama.models import ops
+from oxillama.models.graph import ops
 from tests.models.test_ops import TOLERANCE, attention, close, stored
 from tests.support.graphs import N_VOCAB, OpBench, vector
 

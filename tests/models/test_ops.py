@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from oxillama.core._core import available_isas, isa
-from oxillama.models import ops
+from oxillama.models.graph import ops
 from tests.support.graphs import N_VOCAB, OpBench, vector
 
 TOKENS = list(range(37))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from oxillama.models import load_model
-from oxillama.models.rope import RopeScaling, frequencies, magnitude
+from oxillama.models.params.rope import RopeScaling, frequencies, magnitude
 from tests.support.oracles import nmse
 from tests.support.tiny_models import TinyModel
 

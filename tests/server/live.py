@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.serving import run_app
+from oxillama.server.http.serving import run_app
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import trio
 
 from oxillama.errors import StoreError
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.services import attached, default_data_dir
-from oxillama.storage.disk import SystemDisk
+from oxillama.server.resources import attached, default_data_dir
+from oxillama.storage.system import SystemDisk
 from tests.server.assistants_support import Api, api_over
 from tests.support.asgi_client import ASGIClient
 from tests.support.fake_engine import FakeEngine

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 
-from oxillama.server.bodies import MAX_CONTAINERS, MAX_DEPTH, check_nesting, parse
-from oxillama.server.errors import APIError
+from oxillama.server.wire.bodies import MAX_CONTAINERS, MAX_DEPTH, check_nesting, parse
+from oxillama.server.wire.errors import APIError
 
 
 class Part(msgspec.Struct):

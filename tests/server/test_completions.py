@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from oxillama.engine.types import TokenLogprob
-from oxillama.server.generations import Generated
-from oxillama.server.routes.completions import mean_logprob
+from oxillama.engine.api.types import TokenLogprob
+from oxillama.server.apis.completions.routes import mean_logprob
+from oxillama.server.apis.generations import Generated
 from tests.server.test_app import error_of
 from tests.server.test_chat import events
 from tests.support.asgi_client import ASGIClient, Response
@@ -73,7 +73,7 @@ async def test_best_of_returns_the_likeliest_and_counts_all(
     engine.reply = lambda request: str(request.sampling.seed)
     likelihood = {10: -3.0, 11: -1.0, 12: -2.0}
     monkeypatch.setattr(
-        "oxillama.server.routes.completions.mean_logprob", lambda generated: likelihood[int(generated.text)]
+        "oxillama.server.apis.completions.routes.mean_logprob", lambda generated: likelihood[int(generated.text)]
     )
     response = await complete(client, n=2, best_of=3, seed=10)
     assert texts(response) == ["11", "12"]

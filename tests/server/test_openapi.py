@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.describe import operation_of
-from oxillama.server.openapi import operations
+from oxillama.server.apis.openapi.document import operations
+from oxillama.server.operation import operation_of
 from oxillama.server.wire import answers
 from tests.server.test_chat import chat, events
 from tests.support.asgi_client import ASGIClient

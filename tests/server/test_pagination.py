@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from quart import Quart
 
-from oxillama.server.errors import APIError
-from oxillama.server.pagination import ListQuery, list_object, page, read_list_query
+from oxillama.server.wire.errors import APIError
+from oxillama.server.wire.pagination import ListQuery, list_object, page, read_list_query
 
 if TYPE_CHECKING:
-    from oxillama.server.pagination import Order
+    from oxillama.server.wire.pagination import Order
 
 ITEMS = [f"item_{n:03}" for n in range(250)]
 

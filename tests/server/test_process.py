@@ -17,7 +17,7 @@ import trio
 
 from oxillama.errors import EngineClosedError
 from oxillama.server import ServerConfig, create_app, serve
-from oxillama.server.serving import run_app
+from oxillama.server.http.serving import run_app
 from tests.server.live import PATIENCE, RawClient, get, post
 from tests.support.tiny_models import tiny_model
 
@@ -135,9 +135,9 @@ async def test_while_the_model_loads_the_socket_answers_503(
         raise ValueError("the file is no model")
         yield
 
-    monkeypatch.setattr("oxillama.server.services.open_engine", slowly)
+    monkeypatch.setattr("oxillama.server.resources.open_engine", slowly)
     ports: list[int] = []
-    monkeypatch.setattr("oxillama.server.serving.listen", _noting_the_port(ports))
+    monkeypatch.setattr("oxillama.server.http.serving.listen", _noting_the_port(ports))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_use_while_loading, loading, ports, stop)
         with pytest.raises(ValueError, match="the file is no model"):
@@ -160,7 +160,7 @@ async def _use_while_loading(loading: trio.Event, ports: list[int], stop: trio.E
 
 
 def _noting_the_port(ports: list[int]) -> Any:
-    from oxillama.server.serving import listen
+    from oxillama.server.http.serving import listen
 
     def noting(*args: Any) -> Any:
         sockets = listen(*args)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import trio
 
-from oxillama.engine.config import EngineConfig
+from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.engine import Engine
 from oxillama.server.config import ServerConfig
-from oxillama.server.services import open_engine
+from oxillama.server.resources import open_engine
 from tests.server.live import Live, chat, live_server, post
 from tests.server.test_hostile import CASES, COMPLETIONS, fault
 from tests.support.tiny_models import tiny_model

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator
 import pytest
 import trio
 
-from oxillama.server import sse
 from oxillama.server.config import ServerConfig
-from oxillama.server.errors import APIError, bad_request
-from oxillama.server.log import make_logger
+from oxillama.server.http import sse
+from oxillama.server.observe.log import make_logger
+from oxillama.server.wire.errors import APIError, bad_request
 
 LOG = make_logger(ServerConfig(log_level="error"))
 

@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.serving import run_app
+from oxillama.server.http.serving import run_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page

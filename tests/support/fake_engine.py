@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from oxillama.engine.door import check_request
-from oxillama.engine.types import (
+from oxillama.engine.api.types import (
     EngineStatistics,
     FinishReason,
     GenerationRequest,
@@ -26,6 +25,7 @@ from oxillama.engine.types import (
     TokenLogprob,
     Usage,
 )
+from oxillama.engine.requests.check import check_request
 from oxillama.errors import (
     EngineBusyError,
     EngineClosedError,

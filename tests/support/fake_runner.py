@@ -159,8 +159,8 @@ def parrot(reply: Sequence[int], n_prompt: int) -> Callable[[Sequence[int], int]
 
 def parts(runner: FakeRunner, *, n_ctx: int = 64, n_slots: int = 4, tokenizer: Any = None, text: bool = True) -> Any:
     """What `Engine.serve` and `Model` are made of, around a fake runner; without `text`, for want of a vocabulary."""
-    from oxillama.engine.parts import ModelParts
-    from oxillama.engine.vocabulary import Vocabulary
+    from oxillama.engine.decoding.vocabulary import Vocabulary
+    from oxillama.engine.loading import ModelParts
     from tests.support.fake_engine import FakeChatTemplate, FakeTokenizer
 
     tokenizer = tokenizer or FakeTokenizer() if text else None

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from oxillama.engine.config import EngineConfig
+from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.types import GenerationRequest
 from oxillama.engine.engine import Engine
-from oxillama.engine.types import GenerationRequest
 from tests.support.fake_engine import FakeEngine
 
 ESCAPES = "\x1b]0;owned\x07\x1b[31mred\x9b5m\rover"

@@ -1,4 +1,4 @@
-"""A disk in memory that can lose power, run out of space and fail: the seam of `oxillama.storage.disk`.
+"""A disk in memory that can lose power, run out of space and fail: the seam of `oxillama.storage.system`.
 
 It keeps what the system would show (all that was done) apart from what is certain to survive (what was synced). A
 directory's entries and a file's bytes are synced separately, as POSIX has it: `fsync` of a file does not keep its name.

@@ -47,7 +47,7 @@ def spm_vocabulary() -> dict[str, Any]:
 
 def bpe_vocabulary() -> dict[str, Any]:
     """Byte-level BPE: the bytes, a few merges, and the control tokens of the ChatML dialect."""
-    from oxillama.text.pieces import byte_alphabet
+    from oxillama.text.tokenizers.pieces import byte_alphabet
 
     merges = ["t h", "th e", "a n", "an d", "o n", "h e", "l l", "Ġ t"]
     control = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

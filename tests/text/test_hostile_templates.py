@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oxillama.errors import TemplateError
-from oxillama.text import ChatTemplate, template_process
+from oxillama.text import ChatTemplate
+from oxillama.text.templates import process as template_process
 from tests.text.conversations import USER
 from tests.text.hostile_templates import BOMBS, COMMAND, ESCAPES
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oxillama.errors import InvalidParameterError, ModelUnsupportedError
-from oxillama.text import Tokenizer, pipeline
-from oxillama.text.pretokenizers import BY_NAME
+from oxillama.text import Tokenizer
+from oxillama.text.tokenizers.algorithms import pipeline
+from oxillama.text.tokenizers.algorithms.pretokenizers import BY_NAME
 from tests.text.vocabularies import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, bpe_metadata, spm_metadata
 
 SPM = Tokenizer(spm_metadata({"▁": -1.0, "a": -2.0, "b": -3.0, "▁a": -4.0, "ab": -5.0, "▁ab": -6.0}))

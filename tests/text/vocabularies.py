@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from oxillama.text import Tokenizer
-from oxillama.text.pieces import byte_alphabet
+from oxillama.text.tokenizers.pieces import byte_alphabet
 from tests.support.shared import shared
 
 REAL = (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oxillama.cli import options
-from oxillama.cli.prompt import argument_text
+from oxillama.cli.shared import options
+from oxillama.cli.shared.prompt import argument_text
 
 if TYPE_CHECKING:
     from oxillama.cli.chat.loop import Chat
@@ -53,8 +53,8 @@ def chat(
     import trio
 
     from oxillama.cli.chat.loop import Chat
-    from oxillama.cli.guard import EXIT_FAILED
-    from oxillama.cli.opened import opened
+    from oxillama.cli.shared.guard import EXIT_FAILED
+    from oxillama.cli.shared.opened import opened
 
     async def main() -> Chat:
         async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type) as engine:

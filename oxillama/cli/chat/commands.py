@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from oxillama.cli.chat import saved
-from oxillama.cli.completion import rate
-from oxillama.engine.prompts import rendered_ids
+from oxillama.cli.shared.completion import rate
+from oxillama.engine.requests.prompts import rendered_ids
 from oxillama.errors import OxillamaError
 
 if TYPE_CHECKING:

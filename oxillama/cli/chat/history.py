@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oxillama.cli.guard import describe
+from oxillama.cli.shared.guard import describe
 
 if TYPE_CHECKING:
     from prompt_toolkit.history import History

@@ -11,10 +11,10 @@ import trio
 from oxillama.cli.chat.plain import PlainScreen
 from oxillama.cli.chat.screen import Screen
 from oxillama.cli.chat.session import Message, Session
-from oxillama.cli.completion import Completion, complete, rate
-from oxillama.cli.guard import describe
-from oxillama.engine.prompts import chat_prompt
-from oxillama.engine.protocol import EngineLike
+from oxillama.cli.shared.completion import Completion, complete, rate
+from oxillama.cli.shared.guard import describe
+from oxillama.engine.api.protocol import EngineLike
+from oxillama.engine.requests.prompts import chat_prompt
 from oxillama.errors import ContextLengthError, EngineClosedError, OxillamaError
 
 MORE_ROOM = "/reset starts anew, oxillama chat --ctx-size N gives more room"

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 import trio
 
 from oxillama.cli.chat.screen import is_open, unquoted
-from oxillama.cli.guard import one_line
-from oxillama.cli.visible import visible
+from oxillama.cli.shared.guard import one_line
+from oxillama.cli.shared.visible import visible
 from oxillama.errors import OxillamaError
 
 

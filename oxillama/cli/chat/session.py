@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from oxillama.engine.types import SamplingParams
+from oxillama.engine.api.types import SamplingParams
 from oxillama.errors import InvalidParameterError
 
 

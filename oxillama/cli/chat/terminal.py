@@ -21,8 +21,8 @@ from prompt_toolkit.styles import Style
 from rich.console import Console
 
 from oxillama.cli.chat.screen import is_open, unquoted
-from oxillama.cli.guard import one_line
-from oxillama.cli.visible import visible
+from oxillama.cli.shared.guard import one_line
+from oxillama.cli.shared.visible import visible
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from oxillama.engine.types import SamplingParams
-from oxillama.server.errors import APIError, bad_request
-from oxillama.server.invalid import invalid_type, invalid_value, out_of_range
+from oxillama.engine.api.types import SamplingParams
+from oxillama.server.wire.errors import APIError, bad_request
+from oxillama.server.wire.invalid import invalid_type, invalid_value, out_of_range
 
 MAX_CHOICES = 128
 

@@ -12,7 +12,7 @@ import pytest
 from oxillama.cli.chat.commands import COMMANDS
 from oxillama.cli.chat.loop import Chat
 from oxillama.cli.chat.session import Message, Session, Settings
-from oxillama.engine.config import EngineConfig
+from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.engine import Engine
 from oxillama.errors import EngineClosedError, InvalidParameterError
 from tests.support.fake_engine import FakeEngine

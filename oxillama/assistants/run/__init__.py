@@ -1,0 +1,1 @@
+"""How runs are queued, worked on, watched and ended."""

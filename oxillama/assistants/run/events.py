@@ -1,0 +1,201 @@
+"""What happens to a run, for whoever watches, and a broadcast that no watcher can hold up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import trio
+
+from oxillama.assistants.records.types import Run, RunStatus, RunStep, ThreadMessage
+
+
+@dataclass(frozen=True, slots=True)
+class _OfRun:
+    run: Run
+
+
+class Created(_OfRun):
+    """The run is stored."""
+
+
+class Queued(_OfRun):
+    """It waits for a worker."""
+
+
+class InProgress(_OfRun):
+    """A worker has begun."""
+
+
+class Cancelling(_OfRun):
+    """Somebody asked to cancel it."""
+
+
+class Completed(_OfRun):
+    """Ended well."""
+
+
+class Incomplete(_OfRun):
+    """Ended because a token budget was used up."""
+
+
+class Failed(_OfRun):
+    """Ended by an error: `run.last_error`."""
+
+
+class Cancelled(_OfRun):
+    """Ended on request."""
+
+
+class Expired(_OfRun):
+    """Ended because its time was over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OfStep:
+    step: RunStep
+
+
+class StepCreated(_OfStep):
+    """A step has begun; it names the message it will write."""
+
+
+class StepInProgress(_OfStep):
+    """Follows StepCreated."""
+
+
+class StepEnded(_OfStep):
+    """A step has ended: `step.status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OfMessage:
+    message: ThreadMessage
+
+
+class MessageCreated(_OfMessage):
+    """A message has begun, still empty. It is stored when it ends."""
+
+
+class MessageInProgress(_OfMessage):
+    """Follows MessageCreated."""
+
+
+class MessageEnded(_OfMessage):
+    """A message is stored, complete or not: `message.status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelta:
+    """A piece of a message's text, as it was generated. `first`: none came before."""
+
+    message_id: str
+    text: str
+    first: bool
+
+
+RunEvent = (
+    Created
+    | Queued
+    | InProgress
+    | Cancelling
+    | Completed
+    | Incomplete
+    | Failed
+    | Cancelled
+    | Expired
+    | StepCreated
+    | StepInProgress
+    | StepEnded
+    | MessageCreated
+    | MessageInProgress
+    | MessageEnded
+    | MessageDelta
+)
+
+_ENDS: dict[RunStatus, Callable[[Run], RunEvent]] = {
+    RunStatus.COMPLETED: Completed,
+    RunStatus.INCOMPLETE: Incomplete,
+    RunStatus.FAILED: Failed,
+    RunStatus.CANCELLED: Cancelled,
+    RunStatus.EXPIRED: Expired,
+}
+
+
+def ended(run: Run) -> RunEvent:
+    """The event of a run's end."""
+    return _ENDS[run.status](run)
+
+
+class Subscription(trio.abc.ReceiveChannel["RunEvent"]):
+    """One watcher's events, in order. Iterating ends when the run has ended or its worker is gone.
+
+    A watcher that reads slowly is not waited for: beyond `LIMIT` events, pieces of text are joined. Other events are
+    few, so what is kept is bounded by the text itself.
+    """
+
+    LIMIT: ClassVar[int] = 256
+
+    def __init__(self) -> None:
+        self._events: deque[RunEvent] = deque()
+        self._news = trio.Event()
+        self._closed = False
+
+    def push(self, event: RunEvent) -> None:
+        last = self._events[-1] if len(self._events) >= self.LIMIT else None
+        if isinstance(event, MessageDelta) and isinstance(last, MessageDelta) and last.message_id == event.message_id:
+            self._events[-1] = MessageDelta(last.message_id, last.text + event.text, last.first)
+        else:
+            self._events.append(event)
+        self._news.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._news.set()
+
+    async def receive(self) -> RunEvent:
+        """The next event. Raises EndOfChannel after the last one; cancelling loses none."""
+        await trio.lowlevel.checkpoint()
+        while not self._events:
+            if self._closed:
+                raise trio.EndOfChannel
+            self._news = trio.Event()
+            await self._news.wait()
+        return self._events.popleft()
+
+    async def aclose(self) -> None:
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+
+class Broadcast:
+    """Hands the events of one run to everybody who subscribed to it."""
+
+    def __init__(self) -> None:
+        self._subscriptions: list[Subscription] = []
+
+    def subscribe(self) -> Subscription:
+        subscription = Subscription()
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+
+    def send(self, event: RunEvent) -> None:
+        for subscription in self._subscriptions:
+            subscription.push(event)
+
+    def close(self) -> None:
+        """No more events will come."""
+        for subscription in self._subscriptions:
+            subscription.close()
+
+
+def maybe_broadcast(broadcast: Broadcast | None, event: RunEvent) -> None:
+    """Announce an event if anybody may be listening; never waits, never fails."""
+    if broadcast is not None:
+        broadcast.send(event)

@@ -1,0 +1,121 @@
+"""How runs, steps and messages end, and what a restart makes of a run it finds unfinished: decisions without I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from oxillama.assistants.records.types import (
+    IncompleteDetails,
+    Run,
+    RunError,
+    RunStatus,
+    RunStep,
+    RunStepStatus,
+    TextContent,
+    TextValue,
+    ThreadMessage,
+    TokenUsage,
+)
+
+MAX_ATTEMPTS = 3  # a run that was begun this often and never ended may be what ends the server
+
+INTERRUPTED = RunError("server_error", "The run was interrupted by a restart of the server.")
+EXPIRED = RunError("server_error", "The run did not finish before it expired.")
+
+# How a run that left an unfinished message ended: by the message's reason.
+_BY_MESSAGE_REASON = {
+    "max_tokens": RunStatus.INCOMPLETE,
+    "run_cancelled": RunStatus.CANCELLED,
+    "run_expired": RunStatus.EXPIRED,
+    "run_failed": RunStatus.FAILED,
+}
+_MESSAGE_REASON = {status: reason for reason, status in _BY_MESSAGE_REASON.items()}
+
+_STEP_STATUS = {
+    RunStatus.COMPLETED: RunStepStatus.COMPLETED,
+    RunStatus.INCOMPLETE: RunStepStatus.COMPLETED,
+    RunStatus.CANCELLED: RunStepStatus.CANCELLED,
+    RunStatus.EXPIRED: RunStepStatus.EXPIRED,
+    RunStatus.FAILED: RunStepStatus.FAILED,
+}
+
+_RUN_TIMES = {
+    RunStatus.IN_PROGRESS: "started_at",
+    RunStatus.COMPLETED: "completed_at",
+    RunStatus.INCOMPLETE: "completed_at",
+    RunStatus.CANCELLED: "cancelled_at",
+    RunStatus.FAILED: "failed_at",
+}
+
+
+def move_run(run: Run, status: RunStatus, now: int, **changes: Any) -> Run:
+    """The run in another status, with the times that go with it."""
+    time = _RUN_TIMES.get(status)
+    if time is not None and getattr(run, time) is None:
+        changes[time] = now
+    if status.is_terminal:
+        changes["expires_at"] = None
+    if status is RunStatus.EXPIRED:
+        changes.setdefault("last_error", EXPIRED)
+    return msgspec.structs.replace(run, status=status, **changes)
+
+
+def move_step(step: RunStep, status: RunStepStatus, now: int, **changes: Any) -> RunStep:
+    """The step in another status, with the time that goes with it."""
+    if status.is_terminal:
+        changes[f"{status.value}_at"] = now
+        changes["expires_at"] = None
+    return msgspec.structs.replace(step, status=status, **changes)
+
+
+def step_status(run_status: RunStatus) -> RunStepStatus:
+    """How the step in progress ends when its run ends like this."""
+    return _STEP_STATUS[run_status]
+
+
+def end_message(
+    message: ThreadMessage, text: str, run_status: RunStatus, now: int, usage: TokenUsage | None
+) -> ThreadMessage:
+    """The message as it is stored: with what was generated, complete or (by how the run ended) not."""
+    content = [TextContent(TextValue(text))]
+    if run_status is RunStatus.COMPLETED:
+        return msgspec.structs.replace(message, content=content, status="completed", completed_at=now, usage=usage)
+    details = IncompleteDetails(_MESSAGE_REASON[run_status])
+    return msgspec.structs.replace(
+        message, content=content, status="incomplete", incomplete_details=details, incomplete_at=now, usage=usage
+    )
+
+
+def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: int) -> Run:
+    """What becomes of an unfinished run whose worker is gone: a run that has ended, or one to be queued again.
+
+    message: the assistant message of this run, if one was stored: it decides. Without one nothing of the run was
+    acknowledged, so it is done again from the start; not if a client has read a part of the other answer as it was
+    streamed, and not for ever.
+    """
+    if message is not None:
+        return _settle_by_message(run, message, now)
+    if run.status is RunStatus.CANCELLING:
+        return move_run(run, RunStatus.CANCELLED, now)
+    if run.expires_at is not None and run.expires_at <= now:
+        return move_run(run, RunStatus.EXPIRED, now)
+    if run.status is not RunStatus.IN_PROGRESS:
+        return run
+    if run.attempts >= MAX_ATTEMPTS or (run.streamed and step is not None):
+        return move_run(run, RunStatus.FAILED, now, last_error=INTERRUPTED)
+    return move_run(run, RunStatus.QUEUED, now)
+
+
+def _settle_by_message(run: Run, message: ThreadMessage, now: int) -> Run:
+    if message.status == "completed":
+        return move_run(run, RunStatus.COMPLETED, now, usage=message.usage)
+    reason = message.incomplete_details.reason if message.incomplete_details else "run_failed"
+    status = _BY_MESSAGE_REASON.get(reason, RunStatus.FAILED)
+    changes: dict[str, Any] = {"usage": message.usage}
+    if status is RunStatus.FAILED:
+        changes["last_error"] = INTERRUPTED
+    if status is RunStatus.INCOMPLETE:
+        changes["incomplete_details"] = IncompleteDetails("max_completion_tokens")
+    return move_run(run, status, now, **changes)

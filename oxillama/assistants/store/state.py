@@ -1,0 +1,71 @@
+"""What the store keeps of a thread in memory, and for how many threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from oxillama.assistants.records.types import Run, Thread, ThreadMessage
+from oxillama.storage.jsonl import JsonlFile
+
+
+@dataclass(slots=True)
+class ThreadState:
+    """One thread as it is on disk. Used under the thread's lock.
+
+    messages: by id, oldest first; None until somebody asks. runs: by id, oldest first, without the damaged ones.
+    """
+
+    thread: Thread
+    log: JsonlFile[ThreadMessage]
+    messages: dict[str, ThreadMessage] | None = None
+    runs: dict[str, Run] = field(default_factory=dict)
+    last_created_at: int = 0
+
+    @property
+    def active_run(self) -> Run | None:
+        """The run that has not ended: there is at most one, and it locks the thread. It is among the newest."""
+        return next((run for run in reversed(self.runs.values()) if not run.status.is_terminal), None)
+
+    @property
+    def weight(self) -> int:
+        """Roughly its bytes in memory."""
+        return 4096 + 3 * self.log.size + sum(2048 + len(run.instructions) for run in self.runs.values())
+
+
+class StateCache:
+    """The threads used most recently, up to a weight. Threads may share it."""
+
+    def __init__(self, max_weight: int) -> None:
+        self._max_weight = max_weight
+        self._states: OrderedDict[str, tuple[ThreadState, int]] = OrderedDict()
+        self._weight = 0
+        self._lock = threading.Lock()
+
+    def get(self, thread_id: str) -> ThreadState | None:
+        with self._lock:
+            entry = self._states.get(thread_id)
+            if entry is None:
+                return None
+            self._states.move_to_end(thread_id)
+            return entry[0]
+
+    def put(self, thread_id: str, state: ThreadState) -> None:
+        """Keep it (again, with its present weight); others that were not used for long make room."""
+        weight = state.weight
+        with self._lock:
+            self._discard(thread_id)
+            self._states[thread_id] = state, weight
+            self._weight += weight
+            while self._weight > self._max_weight and len(self._states) > 1:
+                self._discard(next(iter(self._states)))
+
+    def discard(self, thread_id: str) -> None:
+        with self._lock:
+            self._discard(thread_id)
+
+    def _discard(self, thread_id: str) -> None:
+        entry = self._states.pop(thread_id, None)
+        if entry is not None:
+            self._weight -= entry[1]

@@ -1,0 +1,54 @@
+"""oxillama imatrix: which columns of a model's matrices matter, so that quantize spares them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oxillama.cli.shared import options
+from oxillama.cli.shared.chunked import Chunks, ChunkSize, TextFile, chunks_of
+
+
+def imatrix(
+    file: TextFile,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The importance matrix to write.")],
+    model: options.Model = None,
+    ctx: ChunkSize = 512,
+    chunks: Chunks = None,
+    threads: options.Threads = None,
+    json: options.Json = False,
+) -> None:
+    """Read a text in chunks and write how large each column of every matrix's input was, for quantize --imatrix.
+
+    The text should be of the kind that the model is for.
+    """
+    path = options.require_model(model)
+
+    from oxillama.cli.shared.output import print_json
+    from oxillama.cli.shared.progress import steps_progress
+    from oxillama.quant.importance import write_importance
+    from oxillama.quant.observe import observe
+
+    with (
+        chunks_of(file, path, ctx=ctx, most=chunks, threads=threads) as (runner, pieces),
+        steps_progress("chunks", len(pieces)) as advance,
+    ):
+        sums, counts = observe(runner, pieces, advance)
+    write_importance(out, sums, counts, dataset=file.name, n_chunks=len(pieces), chunk_size=ctx)
+    unseen = sum(int((seen == 0).sum()) for seen in counts.values() if len(seen) > 1)
+    if json:
+        print_json(
+            {
+                "file": str(out),
+                "matrices": len(sums),
+                "chunks": len(pieces),
+                "tokens": len(pieces) * ctx,
+                "unseen_experts": unseen,
+            }
+        )
+        return
+    print(f"{out.name}: {len(sums)} matrices, {len(pieces)} chunks of {ctx} tokens")
+    if unseen:
+        print(f"{unseen} times an expert saw no token: a longer text would know more of them")

@@ -1,0 +1,87 @@
+"""oxillama quantize: a model file in fewer bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oxillama.cli.shared import options
+
+
+def quantize(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The model, in one file or in shards.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="A type or a mix: Q4_K_M, Q8_0, IQ4_XS, …")],  # noqa: A002  (as the help names it)
+    imatrix: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An importance matrix, from oxillama imatrix or llama.cpp.")
+    ] = None,
+    threads: options.Threads = None,
+    output_tensor_type: Annotated[str | None, typer.Option(metavar="T", help="The output matrix's type.")] = None,
+    token_embedding_type: Annotated[str | None, typer.Option(metavar="T", help="The token embedding's type.")] = None,
+    pure: Annotated[bool, typer.Option("--pure", help="No mix: the same type for every matrix.")] = False,
+    allow_requantize: Annotated[
+        bool, typer.Option("--allow-requantize", help="Take a model that is quantised already, at a loss.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew where an interrupted run would go on.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Write a model in fewer bits. OUT appears when it is whole; an interrupted run goes on when it is given again."""
+    import os
+    import sys
+    import time
+
+    from oxillama.cli.shared.guard import one_line, usage_error
+    from oxillama.cli.shared.progress import bytes_progress
+    from oxillama.gguf import GGUFFile
+    from oxillama.quant import convert
+    from oxillama.quant.importance import read_importance
+
+    if target.exists() and source.exists() and os.path.samefile(source, target):
+        usage_error(f"{target}: is the file that would be read")
+    mix = convert.mix_named(type)
+    chosen = convert.Options(
+        threads=threads or os.cpu_count() or 1,
+        pure=pure,
+        output=convert.type_named(output_tensor_type) if output_tensor_type else None,
+        embedding=convert.type_named(token_embedding_type) if token_embedding_type else None,
+        requantize=allow_requantize,
+        restart=restart,
+    )
+    file = GGUFFile(source)
+    importance = read_importance(imatrix) if imatrix else None
+    plan = convert.plan(file, mix, chosen, importance)
+    for warning in plan.warnings:
+        print(f"oxillama: warning: {one_line(warning)}", file=sys.stderr)
+
+    def notice(line: str) -> None:
+        print(f"oxillama: {one_line(line)}", file=sys.stderr, flush=True)
+
+    start = time.perf_counter()
+    total = sum(info.n_bytes for info in file.tensors.values())
+    with bytes_progress(f"quantising {source.name}", total) as progress:
+        done = convert.convert(file, target, plan, chosen, importance, progress, notice)
+    seconds = time.perf_counter() - start
+    if json:
+        from oxillama.cli.shared.output import print_json
+
+        print_json(
+            {
+                "file": str(target),
+                "type": mix,
+                "bytes": target.stat().st_size,
+                "tensor_bytes": done.bytes_after,
+                "source_tensor_bytes": done.bytes_before,
+                "bits_per_weight": done.bits_per_weight,
+                "tensor_types": done.types,
+                "seconds": seconds,
+            }
+        )
+        return
+    before = 8 * done.bytes_before / done.weights
+    print(f"{one_line(source.name)}: {done.bytes_before / 2**20:,.1f} MiB, {before:.2f} bits per weight")
+    after = f"{done.bytes_after / 2**20:,.1f} MiB, {done.bits_per_weight:.2f} bits per weight"
+    print(f"{one_line(target.name)}: {mix}, {after}, in {seconds:.1f} s")

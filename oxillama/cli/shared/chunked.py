@@ -1,0 +1,36 @@
+"""What commands share that read a text in chunks through a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oxillama.cli.shared.progress import load_progress
+
+if TYPE_CHECKING:
+    from oxillama.core._core import Runner
+    from oxillama.quant.chunks import Tokens
+
+TextFile = Annotated[Path, typer.Option("--file", "-f", metavar="TEXT", help="The text to read, UTF-8.")]
+ChunkSize = Annotated[int, typer.Option("--ctx", "-c", min=4, help="Tokens in a chunk.")]
+Chunks = Annotated[int | None, typer.Option(min=1, show_default="all", help="How many chunks to read.")]
+
+
+@contextmanager
+def chunks_of(
+    file: Path, model: Path, *, ctx: int, most: int | None, threads: int | None, kv_type: str = "auto"
+) -> Iterator[tuple[Runner, list[Tokens]]]:
+    """The loaded model, closed when the block is left, and the text in chunks of `ctx` tokens, at most so many."""
+    from oxillama.quant.chunks import open_for_chunks, read_chunks
+
+    text = file.read_bytes().decode("utf-8", "replace")
+    with load_progress(model) as progress:
+        loaded, tokenizer = open_for_chunks(model, ctx, threads, progress, kv_type=kv_type)
+    try:
+        yield loaded.runner, read_chunks(tokenizer, text, ctx, most)
+    finally:
+        loaded.close()

@@ -1,0 +1,1 @@
+"""What the layers above may import: requests, events, settings, and the engine as a protocol."""

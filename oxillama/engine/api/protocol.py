@@ -1,0 +1,96 @@
+"""The engine as the layers above see it, so that they can be typed, and tested, without a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
+
+
+class TokenizerLike(Protocol):
+    """The part of `oxillama.text.Tokenizer` that callers of the engine use."""
+
+    @property
+    def n_vocab(self) -> int: ...
+    @property
+    def bos_id(self) -> int | None: ...
+    @property
+    def eos_id(self) -> int | None: ...
+    @property
+    def eog_ids(self) -> frozenset[int]: ...
+    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]: ...
+    def decode(self, ids: Sequence[int]) -> bytes: ...
+    def token_bytes(self, token_id: int, /) -> bytes: ...
+    def is_control(self, token_id: int, /) -> bool: ...
+    def token_text(self, token_id: int, /) -> str: ...
+    def find(self, text: str, /) -> int | None: ...
+
+
+class GenerationStream(Protocol):
+    """The events of one generation, for one reader.
+
+    Iterating raises GenerationError when this request failed and EngineClosedError when the engine did. Otherwise the
+    last event, and only that one, has a finish_reason. A reader may be as slow as it likes: events wait for it, and
+    there are never more of them than tokens.
+    """
+
+    def __aiter__(self) -> AsyncIterator[TokenEvent]: ...
+    async def __anext__(self) -> TokenEvent: ...
+    @property
+    def usage(self) -> Usage:
+        """Tokens so far; final once the stream has ended."""
+
+    @property
+    def timings(self) -> Timings:
+        """Seconds so far; final once the stream has ended."""
+
+    @property
+    def prompt_logprobs(self) -> tuple[TokenLogprob | None, ...]:
+        """If asked for: one per prompt token (None for the first), complete from the first event on."""
+
+
+class EngineLike(Protocol):
+    """What a server or a run worker may ask of an engine; `Engine` and the tests' double both are one."""
+
+    @property
+    def tokenizer(self) -> TokenizerLike: ...
+    @property
+    def chat_template(self) -> Any:
+        """`oxillama.text.ChatTemplate`, or what quacks like it."""
+
+    @property
+    def n_ctx(self) -> int:
+        """The largest prompt + completion of one request, in tokens."""
+
+    @property
+    def n_slots(self) -> int:
+        """How many requests run at once."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether requests are taken: false once it drains, has stopped or failed."""
+
+    @property
+    def model_name(self) -> str: ...
+    @property
+    def model_created(self) -> int:
+        """Unix seconds."""
+
+    def generate(self, request: GenerationRequest) -> AbstractAsyncContextManager[GenerationStream]:
+        """Queue the request. Entering never waits for a slot: reading does. Leaving, however, ends the generation.
+
+        Entering raises EngineBusyError (queue full), EngineClosedError (draining, stopped or failed),
+        ContextLengthError or InvalidParameterError (a request that cannot run).
+        """
+
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
+        """The prompt text of a conversation. Raises TemplateError."""
+
+    async def encode(self, text: str, *, add_special: bool = True, parse_special: bool = False) -> list[int]: ...
+    def statistics(self) -> EngineStatistics: ...
+    async def drain(self, deadline_s: float | None = None) -> None:
+        """Refuse new requests (EngineClosedError), wait for those under way, end what is left at the deadline."""

@@ -1,0 +1,267 @@
+"""Who runs in the next step: pure decisions, without clock, channel, thread or model.
+
+Three verbs move a ticket: `add` queues it, `plan` admits it and cuts the next step, `commit` records that the step was
+evaluated. `drop` ends it from any state and frees what it held. `admit` is the first half of `plan`, for whoever can
+say of those just admitted that some of their tokens are computed already.
+
+Pages. Most requests may grow to the whole context and few do, so pages are not set aside for what a ticket may hold at
+the most. It is admitted with pages for the tokens it has and ALLOWANCE more, if a page for each of those that run and
+may still grow stays free; beyond that it takes a page whenever it needs one. When none is left, the last in rank is
+paused: its pages are free, its tokens stay known, and it waits at the head of its queue until it is admitted again and
+evaluates them anew. Nothing of that can be seen in its text, since a token's logits do not depend on how its sequence
+was cut into steps.
+
+Rank is the order of arrival, behind which stand background tickets that were paused fewer than YIELDS times. A page is
+only ever taken from who ranks lower, and one ticket alone always fits: so the first in rank runs to its end whatever
+else happens, and by induction everybody does.
+
+Order. Interactive tickets go first, each class in order of arrival. Whose turn it is is never overtaken for lack of
+pages, so large requests do not starve; nor does background work: a ticket passed over PATIENCE times takes the next
+turn. Background tickets hold at most all slots but one, where there is more than one.
+
+Steps. Every decoding ticket takes one token; the rest of the budget goes to prefill, shared evenly among those that
+wait for it, so that a short prompt is not stuck behind a long one. While anyone decodes, prefill gets at most
+`n_prefill_shared` tokens a step, because everyone waits for the whole step.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections import deque
+from dataclasses import dataclass, field
+
+from oxillama.engine.api.types import Priority
+
+PATIENCE = 16
+"""How many interactive tickets may pass the first background ticket that waits."""
+
+ALLOWANCE = 256
+"""Tokens beyond those it has for which a ticket gets pages when it is admitted: what pausing it costs should have
+bought something."""
+
+YIELDS = 2
+"""How often a background ticket gives way to younger interactive ones."""
+
+BACKGROUND_SHARE = 8
+"""One part in so many of a step's prefill is left to background tickets while interactive ones want it all."""
+
+
+class TicketState(enum.Enum):
+    WAITING = enum.auto()
+    ACTIVE = enum.auto()
+    ENDED = enum.auto()
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One request as the scheduler sees it.
+
+    n_prompt: its prompt, at least one token. n_limit: the most tokens it may ever hold, completion included.
+    max_slice: the most of its tokens in one step. The rest belongs to the scheduler: n_known tokens exist, n_computed
+    of them are in the cache, where it holds `pages`; n_reached: the most that ever were, before it was paused.
+    """
+
+    n_prompt: int
+    n_limit: int
+    priority: Priority = Priority.INTERACTIVE
+    max_slice: int = 2**31 - 1
+    state: TicketState = TicketState.WAITING
+    n_known: int = field(init=False)
+    n_computed: int = 0
+    n_reached: int = 0
+    pages: int = 0
+    arrival: int = -1
+    passed_over: int = 0
+    paused: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_prompt <= self.n_limit:
+            raise ValueError(f"a ticket of {self.n_prompt} prompt tokens and at most {self.n_limit} in all")
+        self.n_known = self.n_prompt
+
+    @property
+    def pending(self) -> int:
+        """Tokens that exist and are not in the cache."""
+        return self.n_known - self.n_computed
+
+    @property
+    def decoding(self) -> bool:
+        return self.n_computed >= self.n_prompt and self.pending == 1
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Smaller is better."""
+        return self.priority is Priority.BACKGROUND and self.paused < YIELDS, self.arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Tokens [start, start + count) of a ticket, all in one step. `completes`: the last is its last known one."""
+
+    ticket: Ticket
+    start: int
+    count: int
+    completes: bool
+
+
+class Scheduler:
+    """Decides; see the module. Not thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        n_slots: int,
+        n_pages: int,
+        page_size: int,
+        n_batch: int,
+        n_prefill_shared: int | None = None,
+        allowance: int = ALLOWANCE,
+    ) -> None:
+        if not 1 <= n_slots <= n_batch:
+            raise ValueError(f"{n_slots} slots do not fit a batch of {n_batch} tokens")
+        self.n_slots = n_slots
+        self.n_pages = n_pages
+        self.page_size = page_size
+        self.n_batch = n_batch
+        self.n_prefill_shared = n_batch if n_prefill_shared is None else max(1, n_prefill_shared)
+        self.allowance = allowance
+        self.free_pages = n_pages
+        self.paused: list[Ticket] = []  # by the last `admit`: what they have in the cache must be freed before the step
+        self.n_paused = 0
+        self._arrivals = itertools.count()
+        self._waiting: dict[Priority, deque[Ticket]] = {priority: deque() for priority in Priority}
+        self._active: list[Ticket] = []  # in order of admission
+
+    @property
+    def n_active(self) -> int:
+        return len(self._active)
+
+    @property
+    def n_waiting(self) -> int:
+        return sum(len(queue) for queue in self._waiting.values())
+
+    def pages_for(self, n_tokens: int) -> int:
+        return -(-n_tokens // self.page_size)
+
+    def add(self, ticket: Ticket) -> None:
+        """Queue it. Raises ValueError if it could never be admitted."""
+        most = self.pages_for(ticket.n_limit)
+        if most > self.n_pages:
+            raise ValueError(f"{ticket.n_limit} tokens need {most} pages of {self.n_pages}")
+        ticket.arrival = next(self._arrivals)
+        self._waiting[ticket.priority].append(ticket)
+
+    def plan(self) -> list[Slice]:
+        """Pause whom there is no room for, admit whom there is, cut the next step; empty only if nothing is to do."""
+        self.admit()
+        decoding = [t for t in self._active if t.decoding]
+        prefill = [t for t in self._active if not t.decoding]
+        slices = [Slice(t, t.n_computed, 1, True) for t in decoding]
+        budget = self.n_batch - len(decoding)
+        if decoding:
+            budget = min(budget, self.n_prefill_shared)
+        first = [t for t in prefill if t.priority is Priority.INTERACTIVE]
+        later = [t for t in prefill if t.priority is not Priority.INTERACTIVE]
+        kept = max(1, budget // BACKGROUND_SHARE) if first and later and budget > 1 else 0
+        cut = _cut(first, budget - kept)
+        return slices + cut + _cut(later, budget - sum(s.count for s in cut))
+
+    def commit(self, slices: list[Slice]) -> None:
+        """The slices have been evaluated: who completed one has a further token to evaluate, unless it is dropped."""
+        for piece in slices:
+            ticket = piece.ticket
+            if ticket.state is not TicketState.ACTIVE:
+                continue
+            ticket.n_computed += piece.count
+            ticket.n_reached = max(ticket.n_reached, ticket.n_computed)
+            if piece.completes:
+                ticket.n_known += 1
+
+    def drop(self, ticket: Ticket) -> None:
+        """End it, whatever its state; its slot and pages are free for the next plan. Dropping twice is harmless."""
+        if ticket.state is TicketState.WAITING:
+            self._waiting[ticket.priority].remove(ticket)
+        elif ticket.state is TicketState.ACTIVE:
+            self._vacate(ticket)
+        ticket.state = TicketState.ENDED
+
+    def admit(self) -> list[Ticket]:
+        """The first half of `plan`: pause whom there is no room for, admit whom there is; who was admitted, in order.
+
+        Who is in `paused` afterwards has lost its place in the cache and may already be admitted to a new one. Until
+        `plan`, which does nothing of this again, one may say of an admitted ticket how much of it is computed.
+        """
+        self.paused.clear()
+        self._grow()
+        return self._admit()
+
+    def _grow(self) -> None:
+        """A page for everyone whose next token needs one, the first in rank first."""
+        for ticket in sorted(self._active, key=lambda t: t.rank):
+            if ticket.state is not TicketState.ACTIVE or ticket.n_known <= ticket.pages * self.page_size:
+                continue
+            while self.free_pages == 0 and ticket.state is TicketState.ACTIVE:
+                self._pause(max(self._active, key=lambda t: t.rank))
+            if ticket.state is TicketState.ACTIVE:
+                ticket.pages += 1
+                self.free_pages -= 1
+
+    def _pause(self, ticket: Ticket) -> None:
+        self._vacate(ticket)
+        ticket.state = TicketState.WAITING
+        ticket.n_computed = 0
+        ticket.paused += 1
+        self.n_paused += 1
+        self.paused.append(ticket)
+        queue = self._waiting[ticket.priority]
+        queue.insert(sum(t.arrival < ticket.arrival for t in queue), ticket)
+
+    def _vacate(self, ticket: Ticket) -> None:
+        self._active.remove(ticket)
+        self.free_pages += ticket.pages
+        ticket.pages = 0
+
+    def _admit(self) -> list[Ticket]:
+        admitted: list[Ticket] = []
+        growing = sum(t.pages < self.pages_for(t.n_limit) for t in self._active)
+        while len(self._active) < self.n_slots:
+            queue = self._turn()
+            if queue is None:
+                break
+            needed = self.pages_for(min(queue[0].n_limit, queue[0].n_known + self.allowance))
+            if needed + growing > self.free_pages:
+                break
+            ticket = queue.popleft()
+            background = self._waiting[Priority.BACKGROUND]
+            if ticket.priority is Priority.INTERACTIVE and background:
+                background[0].passed_over += 1
+            ticket.state = TicketState.ACTIVE
+            ticket.pages = needed
+            self.free_pages -= needed
+            growing += needed < self.pages_for(ticket.n_limit)
+            self._active.append(ticket)
+            admitted.append(ticket)
+        return admitted
+
+    def _turn(self) -> deque[Ticket] | None:
+        """The queue whose first ticket is next."""
+        interactive, background = self._waiting[Priority.INTERACTIVE], self._waiting[Priority.BACKGROUND]
+        held = sum(t.priority is Priority.BACKGROUND for t in self._active)
+        may_take = bool(background) and held < max(1, self.n_slots - 1)
+        if may_take and (not interactive or background[0].passed_over >= PATIENCE):
+            return background
+        return interactive or None
+
+
+def _cut(tickets: list[Ticket], budget: int) -> list[Slice]:
+    """Share `budget` tokens of prefill evenly; what a short prompt leaves goes to the others."""
+    wanted = {t: min(t.pending, t.max_slice) for t in tickets}
+    given: dict[Ticket, int] = {}
+    left = len(tickets)
+    for ticket in sorted(tickets, key=lambda t: wanted[t]):  # stable: equal wants in order of admission
+        # Round up, so that a budget below one token each still serves somebody: the first of those admitted.
+        given[ticket] = min(wanted[ticket], -(-budget // left))
+        budget -= given[ticket]
+        left -= 1
+    return [Slice(t, t.n_computed, given[t], given[t] == t.pending) for t in tickets if given[t] > 0]

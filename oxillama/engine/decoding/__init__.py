@@ -1,0 +1,1 @@
+"""One request under way: its sampler, its text, its output."""

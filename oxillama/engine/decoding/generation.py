@@ -1,0 +1,197 @@
+"""One request while it runs, on the side that computes: from its rows of logits to its events."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from oxillama.core._core import Sampler, log_softmax_top
+from oxillama.engine.api.types import Timings, TokenEvent, TokenLogprob, Usage
+from oxillama.engine.batching.scheduler import Ticket
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from oxillama.engine.api.types import FinishReason, GenerationRequest
+    from oxillama.engine.batching.scheduler import Slice
+    from oxillama.engine.decoding.vocabulary import Vocabulary
+
+LEAST_LOGPROB = -9999.0
+"""What a probability of zero is reported as: minus infinity is not JSON."""
+
+ROWS_PER_STEP = 64
+"""Most prompt positions per step that yield logits, when log-probabilities of the prompt are asked for."""
+
+
+class Generation:
+    """A request with its sampler and its text. Reading `usage` and `timings` is safe from any thread."""
+
+    def __init__(self, request: GenerationRequest, vocabulary: Vocabulary, *, n_ctx: int, now: float, limit_s: float):
+        """`request` has been checked (engine/door.py); `now` and the times below are seconds of one monotonic clock."""
+        self.request = request
+        self.prompt = np.array(request.prompt_ids, np.int32)
+        room = n_ctx - len(self.prompt)
+        wanted = request.sampling.max_tokens
+        self.n_max = room if wanted is None else min(wanted, room)
+        self.ticket = Ticket(
+            n_prompt=len(self.prompt),
+            n_limit=len(self.prompt) + self.n_max,
+            priority=request.priority,
+            max_slice=ROWS_PER_STEP if request.prompt_logprobs is not None else 2**31 - 1,
+        )
+        self.seq: int | None = None
+        self.completion: list[int] = []
+        self.dropped = False
+        self.n_cached = 0  # tokens of the prompt that were not computed, because an earlier request had
+        self.prompt_logprobs: list[TokenLogprob | None] = []
+        self.limit_s = min(limit_s, request.deadline_s if request.deadline_s is not None else limit_s)
+        self.ended: float | None = None
+        self._vocabulary = vocabulary
+        self._ends = (
+            request.sampling.stop_token_ids
+            if request.sampling.ignore_eos
+            else request.sampling.stop_token_ids | vocabulary.eog_ids
+        )
+        self._output = vocabulary.text_output(request)
+        self._sampler: Sampler | None = None
+        self._added = now
+        self._admitted = self._first = self._last = -1.0
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(len(self.prompt), len(self.completion), self.n_cached)
+
+    @property
+    def may_reuse(self) -> bool:
+        """Whether what others have computed for the same tokens will do: every position's logits are not wanted."""
+        return self.request.cache_prompt and self.request.prompt_logprobs is None
+
+    def known_tokens(self) -> npt.NDArray[np.int32]:
+        """Prompt and completion so far."""
+        return np.concatenate([self.prompt, np.array(self.completion, np.int32)])
+
+    def timings(self, now: float) -> Timings:
+        """Up to `now` while it runs, and to its end after that."""
+        now = self.ended if self.ended is not None else now
+        admitted = self._admitted if self._admitted >= 0 else now
+        first = self._first if self._first >= 0 else now
+        last = self._last if self._last >= 0 else now
+        return Timings(admitted - self._added, max(0.0, first - admitted), max(0.0, last - first))
+
+    @property
+    def deadline(self) -> float:
+        return self._added + self.limit_s
+
+    def begin(self, now: float) -> None:
+        """It takes part in its first step, or in another after a pause, when there is nothing left to do here.
+
+        Raises MemoryError, and may then be called again.
+        """
+        if self._sampler is None:
+            self._sampler = self._new_sampler()
+            self._admitted = now
+
+    def release(self, now: float) -> None:
+        """It has ended: the sampler's memory goes now, whoever still holds the stream."""
+        self.dropped = True
+        self.ended = now
+        self._sampler = None
+
+    def wants_rows(self, piece: Slice) -> int:
+        """How many of the slice's positions, counted from its end, must yield logits."""
+        return piece.count if self._scores(piece) else int(piece.completes)
+
+    def _scores(self, piece: Slice) -> bool:
+        """Whether log-probabilities of the prompt come from this slice; after the first token they are complete."""
+        return self.request.prompt_logprobs is not None and not self.completion and piece.start < len(self.prompt)
+
+    def tokens(self, piece: Slice) -> npt.NDArray[np.int32] | int:
+        """The slice's token ids."""
+        start, end, n_prompt = piece.start, piece.start + piece.count, len(self.prompt)
+        if end <= n_prompt:
+            return self.prompt[start:end]
+        if piece.count == 1:
+            return self.completion[start - n_prompt]
+        later = np.array(self.completion[max(0, start - n_prompt) : end - n_prompt], np.int32)
+        return np.concatenate((self.prompt[start:], later))
+
+    def take(self, rows: npt.NDArray[np.float32], piece: Slice, now: float) -> TokenEvent | None:
+        """The slice has been evaluated: choose the next token if it completes what is known.
+
+        rows: [wants_rows(piece), n_vocab]. Returns None while the prompt is being read. The event with a finish_reason
+        is the last one. Raises GenerationError when the logits are no numbers.
+        """
+        if self._scores(piece):
+            self._score_prompt(rows, piece.start, self.request.prompt_logprobs or 0)
+        if not piece.completes:
+            return None
+        if self._first < 0:
+            self._first = now
+        self._last = now
+        if self.n_max == 0:
+            return TokenEvent(None, "", (), "length")
+        return self._next(rows[-1])
+
+    def _next(self, row: npt.NDArray[np.float32]) -> TokenEvent:
+        sampling, sampler = self.request.sampling, self._sampler
+        assert sampler is not None
+        early = len(self.completion) < sampling.min_tokens
+        token = sampler.sample(row, tuple(self._ends) if early else ())
+        sampler.accept(token)
+        self.completion.append(token)
+        if token in self._ends:
+            return self._end(token, "stop")
+        logprob = self._logprob(row, token, sampling.logprobs) if sampling.logprobs is not None else None
+        text, logprobs, matched = self._output.push(token, logprob, heed_stops=not early)
+        if matched:
+            return TokenEvent(token, text, logprobs, "stop")
+        if len(self.completion) >= self.n_max:
+            return self._end(token, "length", text, logprobs)
+        return TokenEvent(token, text, logprobs)
+
+    def _end(
+        self, token: int, reason: FinishReason, text: str = "", logprobs: tuple[TokenLogprob, ...] = ()
+    ) -> TokenEvent:
+        rest, more = self._output.end()
+        return TokenEvent(token, text + rest, logprobs + more, reason)
+
+    def _new_sampler(self) -> Sampler:
+        p = self.request.sampling
+        sampler = Sampler(
+            self._vocabulary.n_vocab,
+            temperature=p.temperature,
+            top_k=p.top_k,
+            top_p=p.top_p,
+            min_p=p.min_p,
+            repeat_penalty=p.repeat_penalty,
+            repeat_last_n=p.repeat_last_n,
+            frequency_penalty=p.frequency_penalty,
+            presence_penalty=p.presence_penalty,
+            logit_bias=dict(p.logit_bias),
+            seed=p.seed if p.seed is not None else secrets.randbits(64),
+        )
+        if p.repeat_last_n and (p.repeat_penalty != 1 or p.frequency_penalty or p.presence_penalty):
+            seen = self.request.prompt_ids if p.repeat_last_n < 0 else self.request.prompt_ids[-p.repeat_last_n :]
+            for token in seen:
+                sampler.accept(token)
+        return sampler
+
+    def _logprob(self, row: npt.NDArray[np.float32], token: int, n_top: int) -> TokenLogprob:
+        piece = self._vocabulary.token_bytes
+        logprob, top = log_softmax_top(row, token, n_top)
+        return TokenLogprob(
+            token,
+            piece(token),
+            max(logprob, LEAST_LOGPROB),
+            tuple((i, piece(i), max(p, LEAST_LOGPROB)) for i, p in top),
+        )
+
+    def _score_prompt(self, rows: npt.NDArray[np.float32], start: int, n_top: int) -> None:
+        """Each row is the distribution of the token after its own."""
+        if start == 0:
+            self.prompt_logprobs = [None]
+        for position, row in enumerate(rows, start + 1):
+            if position < len(self.prompt):
+                self.prompt_logprobs.append(self._logprob(row, int(self.prompt[position]), n_top))

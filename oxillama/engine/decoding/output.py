@@ -1,0 +1,77 @@
+"""From tokens to the text that may be shown, with the log-probabilities that belong to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.types import TokenLogprob
+
+
+class Detokenizer(Protocol):
+    """`oxillama.text.StreamDetokenizer`: whole characters only."""
+
+    def push(self, token_id: int, /) -> str: ...
+    def flush(self) -> str: ...
+
+
+class Stops(Protocol):
+    """`oxillama.text.StopMatcher`: (text that is no part of a stop string, whether one was found)."""
+
+    def push(self, text: str, /) -> tuple[str, bool]: ...
+    def flush(self) -> str: ...
+
+
+class TextOutput:
+    """The text side of one generation.
+
+    Text lags behind tokens twice: until a character is whole, and while it could be the start of a stop string. The
+    log-probabilities of a token are held back until some of its text is released, or the text is over; those of tokens
+    that lie wholly inside a stop string are never released.
+    """
+
+    def __init__(self, detokenizer: Detokenizer | None, stops: Stops | None, *, drop_space: bool = False) -> None:
+        """detokenizer None: there is no text. drop_space: one space at the very start is no part of the text."""
+        self._detokenizer = detokenizer
+        self._stops = stops
+        self._drop_space = drop_space
+        self._pushed = 0  # characters that have come out of the detokenizer
+        self._released = 0  # characters that have been shown
+        self._held: deque[tuple[int, TokenLogprob]] = deque()  # with the character each token starts at
+
+    def push(
+        self, token_id: int, logprob: TokenLogprob | None, *, heed_stops: bool = True
+    ) -> tuple[str, tuple[TokenLogprob, ...], bool]:
+        """(text released, log-probabilities released, whether a stop string was found) by one more token."""
+        if logprob is not None:
+            self._held.append((self._pushed, logprob))
+        if self._detokenizer is None:
+            return "", self._take_all(), False
+        text, matched = self._detokenizer.push(token_id), False
+        if self._drop_space and text:
+            text, self._drop_space = text.removeprefix(" "), False
+        self._pushed += len(text)
+        if self._stops is not None and heed_stops:
+            text, matched = self._stops.push(text)
+        self._released += len(text)
+        return text, self._take_started(), matched
+
+    def end(self) -> tuple[str, tuple[TokenLogprob, ...]]:
+        """What was still held back, when the text ends for another reason than a stop string."""
+        text = self._detokenizer.flush() if self._detokenizer is not None else ""
+        if self._stops is not None:
+            text, matched = self._stops.push(text)
+            text += "" if matched else self._stops.flush()
+        return text, self._take_all()
+
+    def _take_started(self) -> tuple[TokenLogprob, ...]:
+        taken = []
+        while self._held and self._held[0][0] < self._released:
+            taken.append(self._held.popleft()[1])
+        return tuple(taken)
+
+    def _take_all(self) -> tuple[TokenLogprob, ...]:
+        taken = tuple(logprob for _, logprob in self._held)
+        self._held.clear()
+        return taken

@@ -1,0 +1,55 @@
+"""What generating needs of a vocabulary, also for a model that has none."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from oxillama.engine.decoding.output import TextOutput
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.protocol import TokenizerLike
+    from oxillama.engine.api.types import GenerationRequest
+    from oxillama.text import Tokenizer
+
+
+class Vocabulary:
+    """A model's `n_vocab` logits and, where the file has one, the tokenizer that gives them texts.
+
+    A model may have more logits than its tokenizer has tokens (padding): such ids have no text.
+    """
+
+    def __init__(self, tokenizer: TokenizerLike | None, n_vocab: int) -> None:
+        self.tokenizer = tokenizer
+        self.n_vocab = n_vocab
+        self.n_named = min(n_vocab, tokenizer.n_vocab) if tokenizer is not None else 0
+        self.eog_ids = frozenset(i for i in tokenizer.eog_ids if i < n_vocab) if tokenizer is not None else frozenset()
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The token's text in bytes; empty where it has none."""
+        if self.tokenizer is None or token_id >= self.n_named:
+            return b""
+        return self.tokenizer.token_bytes(token_id)
+
+    def text_output(self, request: GenerationRequest) -> TextOutput:
+        """The text side of a new generation."""
+        if self.tokenizer is None:
+            return TextOutput(None, None)
+        from oxillama.text import StopMatcher, StreamDetokenizer
+
+        stops = StopMatcher(request.sampling.stop) if request.sampling.stop else None
+        detokenizer = StreamDetokenizer(cast("Tokenizer", self))  # it asks for token_bytes alone
+        return TextOutput(detokenizer, stops, drop_space=self._begins_a_text(request.prompt_ids))
+
+    def _begins_a_text(self, prompt: tuple[int, ...]) -> bool:
+        """Whether the first token has the space that a vocabulary like SentencePiece's puts before every text: nothing
+        but control tokens stands before it."""
+        tokenizer = self.tokenizer
+        if tokenizer is None or not self._puts_space_first:
+            return False
+        return all(i < self.n_named and tokenizer.is_control(i) for i in prompt)
+
+    @cached_property
+    def _puts_space_first(self) -> bool:
+        ids = self.tokenizer.encode("x", False) if self.tokenizer is not None else []
+        return bool(ids) and self.token_bytes(ids[0]).startswith(b" ")

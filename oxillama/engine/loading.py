@@ -1,0 +1,127 @@
+"""A model file turned into the parts an engine or a `Model` is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oxillama.engine.api.config import DEFAULT_N_CTX, FULL_CONTEXTS, EngineConfig
+from oxillama.engine.batching.scheduler import Scheduler
+from oxillama.engine.decoding.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from oxillama.core._core import Runner
+    from oxillama.engine.api.protocol import TokenizerLike
+    from oxillama.gguf import GGUFFile
+    from oxillama.text import Tokenizer
+
+Progress = Callable[[float], None]
+"""Called with the share of the weights that is ready, 0 to 1, from the thread that loads."""
+
+
+N_KEPT = 64
+"""How many ended requests may leave their keys and values for later ones that begin alike, in pages nobody needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParts:
+    """A loaded model and what belongs to it. `tokenizer` and `chat_template` are None for a file without vocabulary."""
+
+    runner: Runner
+    tokenizer: TokenizerLike | None
+    chat_template: Any
+    n_ctx: int
+    n_slots: int
+    n_prefill_shared: int
+    name: str
+    created: int
+    vocabulary: Vocabulary
+    gguf: GGUFFile | None = None
+    spare_pages: int = 0  # of the runner's, kept out of the scheduler's ledger
+    n_kept: int = 0  # sequences of the runner's for prompts that begin as earlier ones did
+
+    def new_scheduler(self) -> Scheduler:
+        return Scheduler(
+            n_slots=self.n_slots,
+            n_pages=self.runner.n_pages - self.spare_pages,
+            page_size=self.runner.page_size,
+            n_batch=self.runner.n_batch,
+            n_prefill_shared=self.n_prefill_shared,
+        )
+
+    def close(self) -> None:
+        """Free the weights and the cache, and end the template's process."""
+        self.runner.close()
+        close = getattr(self.chat_template, "close", None)
+        if close is not None:
+            close()
+
+
+def load_parts(
+    path: str | PathLike[str], config: EngineConfig, *, spare: bool = False, progress: Progress | None = None
+) -> ModelParts:
+    """Load a GGUF file. Blocking, and long for a large file.
+
+    spare: with a sequence's worth of cache beyond what the scheduler gives out, for evaluations beside it.
+    progress: called with the share of the weights that is ready, 0 to 1.
+
+    Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config.
+    """
+    from oxillama.core._core import PAGE_TOKENS
+    from oxillama.gguf import GGUFFile
+    from oxillama.models import load_model
+    from oxillama.text import ChatTemplate
+
+    gguf = GGUFFile(path)
+    tokenizer = load_tokenizer(gguf)
+    n_ctx = config.n_ctx or min(trained_context(gguf), DEFAULT_N_CTX)
+    if config.kv_pages is not None:
+        n_ctx = min(n_ctx, config.kv_pages * PAGE_TOKENS)
+    pages_each = -(-n_ctx // PAGE_TOKENS)
+    spare_pages = pages_each if spare else 0
+    loaded = load_model(
+        gguf,
+        n_threads=config.n_threads,
+        n_ctx=n_ctx,
+        n_seqs=config.parallel + spare + N_KEPT,
+        kv_pages=(config.kv_pages or pages_each * min(config.parallel, FULL_CONTEXTS)) + spare_pages,
+        n_batch=config.n_batch,
+        kv_type=config.kv_type,
+        progress=progress,
+    )
+    try:
+        return ModelParts(
+            runner=loaded.runner,
+            tokenizer=tokenizer,
+            chat_template=ChatTemplate.from_gguf(gguf, tokenizer) if tokenizer is not None else None,
+            n_ctx=n_ctx,
+            n_slots=config.parallel,
+            n_prefill_shared=config.n_prefill_shared,
+            name=gguf.get_str("general.name", "") or Path(path).stem,
+            created=int(Path(path).stat().st_mtime),
+            vocabulary=Vocabulary(tokenizer, loaded.runner.n_vocab),
+            gguf=gguf,
+            spare_pages=spare_pages,
+            n_kept=N_KEPT,
+        )
+    except BaseException:
+        loaded.close()
+        raise
+
+
+def load_tokenizer(gguf: GGUFFile) -> Tokenizer | None:
+    """The file's tokenizer; None for a file that says it has none. Raises ModelError."""
+    from oxillama.text import Tokenizer
+
+    if gguf.get_str("tokenizer.ggml.model", "none") in ("none", "no_vocab"):
+        return None
+    return Tokenizer.from_gguf(gguf)
+
+
+def trained_context(gguf: GGUFFile) -> int:
+    """Tokens the model was trained on at once."""
+    return gguf.get_int(f"{gguf.get_str('general.architecture', '')}.context_length", DEFAULT_N_CTX)

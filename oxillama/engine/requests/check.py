@@ -1,0 +1,49 @@
+"""The one place where a request is checked before it may run: nothing beyond it doubts a token id again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from oxillama.errors import ContextLengthError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.types import GenerationRequest
+
+
+def check_ids(ids: Iterable[int], n_vocab: int, param: str) -> None:
+    """Raises InvalidParameterError unless every id is an int of the vocabulary."""
+    for token in ids:
+        if type(token) is not int or not 0 <= token < n_vocab:
+            raise InvalidParameterError(
+                f"Invalid '{param}': token id {str(token)[:40]} is not between 0 and {n_vocab - 1}.",
+                param=param,
+                code="invalid_token_id",
+            )
+
+
+def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_text: bool) -> None:
+    """Raises ContextLengthError or InvalidParameterError, with `param`, for a request that cannot run."""
+    prompt, sampling = request.prompt_ids, request.sampling
+    if not prompt:
+        raise InvalidParameterError("Invalid 'prompt': it has no tokens.", param="prompt", code="empty_prompt")
+    # Before the ids are looked at: a prompt far too long costs nothing.
+    least = 0 if sampling.max_tokens == 0 else 1
+    if len(prompt) + least > n_ctx:
+        raise ContextLengthError(
+            f"This model's maximum context length is {n_ctx} tokens. However, your messages resulted in "
+            f"{len(prompt)} tokens. Please reduce the length of the messages.",
+            param="messages",
+            code="context_length_exceeded",
+        )
+    check_ids(prompt, n_vocab, "prompt")
+    check_ids(sampling.logit_bias, n_vocab, "logit_bias")
+    check_ids(sampling.stop_token_ids, n_vocab, "stop_token_ids")
+    if sampling.stop and not has_text:
+        raise InvalidParameterError("Invalid 'stop': this model has no vocabulary to find it in.", param="stop")
+    if request.prompt_logprobs is not None and not 0 <= request.prompt_logprobs <= 20:
+        raise InvalidParameterError(
+            f"Invalid 'logprobs': {request.prompt_logprobs} is not between 0 and 20.", param="logprobs"
+        )
+    if request.deadline_s is not None and not request.deadline_s > 0:
+        raise InvalidParameterError(f"Invalid 'deadline_s': {request.deadline_s} is not positive.", param="deadline_s")

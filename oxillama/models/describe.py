@@ -1,0 +1,135 @@
+"""What a model file holds, checked as a whole without touching its weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oxillama.core._core import CACHE_TYPES
+from oxillama.models.graph.builder import Builder
+from oxillama.models.index import find_architecture
+from oxillama.models.params.hparams import HParams, read_architecture
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDescription:
+    """A summary for people and machines. Sizes are in bytes; `tensor_types` counts tensors by type,
+    `kv_bytes_per_token` is what a token of context takes in a key/value cache of each type."""
+
+    architecture: str
+    name: str | None
+    parameters: int
+    quantization: str
+    file_bytes: int
+    packed_bytes: int
+    context_length: int
+    layers: int
+    embedding_length: int
+    feed_forward_length: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    experts: int
+    experts_used: int
+    kv_bytes_per_token: dict[str, int]
+    rope_base: float
+    rope_scaling: str
+    rope_factor: float
+    vocabulary: int
+    tokenizer: str | None
+    chat_template: bool
+    tensors: int
+    tensor_types: dict[str, int]
+
+
+def build_graph(gguf: GGUFFile, n_ctx: int | None = None) -> Builder:
+    """Read, check and describe the model: everything that can be wrong with the file is found here.
+
+    n_ctx None: the context the model was trained with. Raises ModelFormatError or ModelUnsupportedError.
+    """
+    name = read_architecture(gguf)
+    architecture = find_architecture(gguf, name)
+    hparams = architecture.hparams(gguf, name)
+    builder = Builder(gguf, hparams, n_ctx or hparams.n_ctx_train)
+    architecture.build(builder)
+    builder.tensors.refuse_unused(name)
+    return builder
+
+
+def check_vocabulary(gguf: GGUFFile) -> None:
+    """A model may have no tokenizer; one that it has must work."""
+    if gguf.get_str("tokenizer.ggml.model", "none") not in ("none", "no_vocab"):
+        from oxillama.text import Tokenizer
+
+        Tokenizer.from_gguf(gguf)
+
+
+def describe_model(gguf: GGUFFile) -> ModelDescription:
+    """Check the whole model (hyper-parameters, tensors, vocabulary) without touching weights, and summarise it.
+
+    What this accepts, load_model loads. Raises ModelFormatError or ModelUnsupportedError naming the file and the key or
+    tensor.
+    """
+    builder = build_graph(gguf)
+    check_vocabulary(gguf)
+    hp = builder.hparams
+    types = Counter(info.type_name for info in gguf.tensors.values())
+    return ModelDescription(
+        architecture=hp.architecture,
+        name=gguf.get_str("general.name"),
+        parameters=sum(info.n_elements for info in gguf.tensors.values()),
+        quantization=_quantization(gguf),
+        file_bytes=gguf.file_bytes,
+        packed_bytes=builder.tensors.packed_bytes,
+        context_length=hp.n_ctx_train,
+        layers=hp.n_layer,
+        embedding_length=hp.n_embd,
+        feed_forward_length=max(hp.n_ff),
+        heads=max(hp.n_head),
+        kv_heads=max(hp.n_head_kv),
+        head_dim=hp.head_dim_k,
+        experts=hp.n_expert,
+        experts_used=hp.n_expert_used,
+        kv_bytes_per_token={name: hp.cache_bytes_per_token(name) for name in CACHE_TYPES},
+        rope_base=hp.rope.base,
+        rope_scaling=hp.rope.kind,
+        rope_factor=hp.rope.factor,
+        vocabulary=hp.n_vocab,
+        tokenizer=gguf.get_str("tokenizer.ggml.model"),
+        chat_template=gguf.get_str("tokenizer.chat_template") is not None,
+        tensors=len(gguf.tensors),
+        tensor_types=dict(sorted(types.items())),
+    )
+
+
+# What general.file_type means: the mixes of types that quantisers make.
+FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
+    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
+    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
+    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE",
+    39: "NVFP4", 40: "Q1_0", 41: "Q2_0",
+}  # fmt: skip
+
+
+def _quantization(gguf: GGUFFile) -> str:
+    """What the file says it is, or the type that holds most of the weights' bytes."""
+    stated = gguf.get_int("general.file_type")
+    if stated in FILE_TYPES:
+        return FILE_TYPES[stated]
+    sizes: Counter[str] = Counter()
+    for info in gguf.tensors.values():
+        sizes[info.type_name] += info.n_bytes
+    return sizes.most_common(1)[0][0] if sizes else "none"
+
+
+def weights_are_f32(gguf: GGUFFile) -> bool:
+    """Whether all matrices are F32: such a model is run for exactness, and gets an F32 cache."""
+    return all(info.type_name == "F32" for info in gguf.tensors.values() if len(info.shape) > 1)
+
+
+__all__ = ["HParams", "ModelDescription", "build_graph", "describe_model", "weights_are_f32"]

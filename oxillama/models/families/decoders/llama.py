@@ -1,0 +1,66 @@
+"""The llama family: llama 1 to 3, mistral, mixtral and what uses the same network under its own name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oxillama.models.params.hparams import HParams, Keys, read_hparams, require_whole_heads
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
+    from oxillama.models.graph.builder import Builder
+    from oxillama.models.graph.ops import Vector
+
+
+class Llama:
+    """Pre-norm blocks of grouped-query attention and a gated SiLU network, or a mixture of such networks."""
+
+    def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
+        hparams = read_hparams(gguf, architecture)
+        require_whole_heads(gguf, hparams)
+        return hparams
+
+    def temperature(self, b: Builder) -> tuple[float, int]:
+        """How much queries sharpen for every so many positions; (0, 0): not at all."""
+        return 0.0, 0
+
+    def build(self, b: Builder) -> None:
+        hp = b.hparams
+        scale, floor = self.temperature(b)
+        x = b.embed()
+        table = b.rope_table(rope_factors(b))
+        for i in range(hp.n_layer):
+            prefix = f"blk.{i}."
+            h = b.norm(x, prefix + "attn_norm")
+            q, k, v = b.qkv(h, prefix, hp.n_head[i], hp.n_head_kv[i])
+            b.rope(q, k, table, "pairs")
+            a = b.attention(q, k, v, hp.n_head[i], hp.n_head_kv[i], temperature_scale=scale, temperature_floor=floor)
+            if i == hp.n_layer - 1:
+                x, a = b.select(x, a)
+            x = b.add(b.linear(a, prefix + "attn_output", hp.n_embd), x)
+            h = b.norm(x, prefix + "ffn_norm")
+            x = b.add(b.moe(h, prefix, hp.n_ff[i]) if hp.n_expert else b.ffn(h, prefix, hp.n_ff[i]), x)
+        b.output(b.norm(x, "output_norm"))
+
+
+class Mistral3(Llama):
+    """Llama with YaRN's fine tuning from the file, and queries that sharpen with their position."""
+
+    def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
+        hparams = read_hparams(gguf, architecture, yarn_keys=True)
+        require_whole_heads(gguf, hparams)
+        return hparams
+
+    def temperature(self, b: Builder) -> tuple[float, int]:
+        scale = Keys(b.gguf, b.hparams.architecture).number("attention.temperature_scale", 0.0, low=-1e3, high=1e3)
+        return (scale, b.hparams.rope.original_ctx) if scale else (0.0, 0)
+
+
+def rope_factors(b: Builder) -> Vector | None:
+    """The file's own divisors of the rope frequencies: llama 3's, or longrope's for a short or a long context."""
+    half = b.hparams.n_rot // 2
+    if b.hparams.rope.kind != "longrope":
+        return b.tensors.optional_vector("rope_freqs.weight", half)
+    long = b.tensors.optional_vector("rope_factors_long.weight", half)
+    short = b.tensors.optional_vector("rope_factors_short.weight", half)
+    return long if b.n_ctx > b.hparams.rope.original_ctx else short

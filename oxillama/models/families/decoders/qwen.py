@@ -1,0 +1,56 @@
+"""Qwen 2 and 3: llama's block with another layout of the rotated pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oxillama.models.params.hparams import HParams, read_hparams, require_whole_heads
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
+    from oxillama.models.graph.builder import Builder
+    from oxillama.models.graph.ops import View
+
+
+class Qwen2:
+    """Biases on queries, keys and values; a scale beside a matrix of the feed-forward network has no part in it."""
+
+    ffn_scaled = False
+
+    def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
+        hparams = read_hparams(gguf, architecture)
+        require_whole_heads(gguf, hparams)
+        return hparams
+
+    def norm_heads(self, b: Builder, q: View, k: View, prefix: str) -> None:
+        """Before the rotation, in place."""
+
+    def build(self, b: Builder) -> None:
+        hp = b.hparams
+        x = b.embed()
+        table = b.rope_table()
+        for i in range(hp.n_layer):
+            prefix = f"blk.{i}."
+            h = b.norm(x, prefix + "attn_norm")
+            q, k, v = b.qkv(h, prefix, hp.n_head[i], hp.n_head_kv[i])
+            self.norm_heads(b, q, k, prefix)
+            b.rope(q, k, table, "halves")
+            a = b.attention(q, k, v, hp.n_head[i], hp.n_head_kv[i])
+            if i == hp.n_layer - 1:
+                x, a = b.select(x, a)
+            x = b.add(b.linear(a, prefix + "attn_output", hp.n_embd), x)
+            h = b.norm(x, prefix + "ffn_norm")
+            x = b.add(b.ffn(h, prefix, hp.n_ff[i], scaled=self.ffn_scaled, biased=False), x)
+        b.output(b.norm(x, "output_norm"))
+
+
+class Qwen3(Qwen2):
+    """Each head of queries and keys is RMS-normed before it is rotated."""
+
+    ffn_scaled = True
+
+    def norm_heads(self, b: Builder, q: View, k: View, prefix: str) -> None:
+        group = b.hparams.head_dim_k
+        b.norm(q, prefix + "attn_q_norm", group=group, in_place=True)
+        b.norm(k, prefix + "attn_k_norm", group=group, in_place=True)
+        b.tensors.ignore("cls.output.weight")  # a reranker's head

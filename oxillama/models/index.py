@@ -1,0 +1,35 @@
+"""Which class describes which architecture, as data: a family's module is imported when a file asks for it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from oxillama.errors import ModelUnsupportedError
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
+    from oxillama.models.architecture import Architecture
+
+FAMILIES = {
+    "llama": "decoders.llama:Llama",
+    "mistral3": "decoders.llama:Mistral3",
+    "qwen2": "decoders.qwen:Qwen2",
+    "qwen3": "decoders.qwen:Qwen3",
+}
+"""`general.architecture` -> module below `families`, and the class in it."""
+
+
+def architectures() -> list[str]:
+    """Names of all architectures that can run, sorted."""
+    return sorted(FAMILIES)
+
+
+def find_architecture(gguf: GGUFFile, name: str) -> Architecture:
+    """A new instance of the class that describes `name`. Raises ModelUnsupportedError when there is none."""
+    if name not in FAMILIES:
+        raise ModelUnsupportedError(
+            f"{gguf.path}: architecture {name[:60]!r} is not supported; these are: {', '.join(architectures())}"
+        )
+    module, _, cls = FAMILIES[name].partition(":")
+    return cast("Architecture", getattr(import_module(f"oxillama.models.families.{module}"), cls)())

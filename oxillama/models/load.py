@@ -1,0 +1,122 @@
+"""From a path to a model that can step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+
+from oxillama.core._core import (
+    CACHE_TYPES,
+    PAGE_TOKENS,
+    Program,
+    Runner,
+    ThreadPool,
+    quick_cache_type,
+)
+from oxillama.errors import InvalidParameterError
+from oxillama.gguf import GGUFFile
+from oxillama.models.describe import build_graph, weights_are_f32
+from oxillama.models.graph.program import Lowering, fuse
+from oxillama.models.params.hparams import HParams
+
+DEFAULT_SEQUENCES = 256
+# Without an n_ctx the whole trained context is offered, as far as its cache takes at most this part of memory.
+CACHE_SHARE_OF_MEMORY = 4
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in memory. The runner keeps the file open: embedding rows are read from it."""
+
+    hparams: HParams
+    runner: Runner
+    gguf: GGUFFile
+
+    def close(self) -> None:
+        self.runner.close()
+
+
+def load_model(
+    path: str | PathLike[str] | GGUFFile,
+    *,
+    n_threads: int | None = None,
+    n_ctx: int | None = None,
+    kv_pages: int | None = None,
+    n_batch: int = 512,
+    n_seqs: int = DEFAULT_SEQUENCES,
+    kv_type: str = "auto",
+    progress: Progress | None = None,
+) -> LoadedModel:
+    """Check, pack and make ready to step.
+
+    n_threads: None for one per processor this process may use. n_ctx: most tokens in a sequence; None for the model's
+    own context, as far as memory reasonably allows. kv_pages: pages of 32 tokens, all sequences together; None for one
+    sequence of n_ctx. n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: what keys and values
+    are kept as: "f32", "f16", "i16" (14-bit integers with a scale per position and head: as exact as f16), "q8_0"
+    (8-bit integers with a scale per 32 values) or "auto": f32 for a model with F32 weights, else i16 or f16, whichever
+    this processor is quicker with. progress: called with the share of the weights that is ready, 0 to 1.
+
+    Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, MemoryError.
+    """
+    gguf = path if isinstance(path, GGUFFile) else GGUFFile(path)
+    if kv_type not in ("auto", *CACHE_TYPES):
+        known = ", ".join(CACHE_TYPES)
+        raise InvalidParameterError(f"Invalid 'kv_type': {kv_type!r} is not one of auto, {known}.", param="kv_type")
+    cache_type = kv_type if kv_type != "auto" else "f32" if weights_are_f32(gguf) else quick_cache_type()
+    counts = {"n_threads": n_threads, "n_ctx": n_ctx, "kv_pages": kv_pages, "n_batch": n_batch, "n_seqs": n_seqs}
+    for name, value in counts.items():
+        if value is not None and not 1 <= value < 2**31:
+            raise InvalidParameterError(f"Invalid '{name}': {value} is not a positive 32-bit number.", param=name)
+
+    hparams = build_graph(gguf).hparams
+    if n_ctx is None:
+        n_ctx = default_context(hparams, cache_type)
+    builder = build_graph(gguf, n_ctx)
+    fuse(builder.graph)
+    program = Program(gguf.core)
+    lowering = Lowering(builder.graph, program)
+    lowering.run()
+    pool = ThreadPool(n_threads or usable_processors())
+    _pack(program, pool, progress)
+    runner = Runner(
+        program,
+        pool,
+        n_vocab=hparams.n_vocab,
+        n_embd=hparams.n_embd,
+        n_batch=n_batch,
+        n_ctx=n_ctx,
+        n_pages=kv_pages or -(-n_ctx // PAGE_TOKENS),
+        n_seqs=n_seqs,
+        cache_type=cache_type,
+    )
+    return LoadedModel(hparams, runner, gguf)
+
+
+def _pack(program: Program, pool: ThreadPool, progress: Progress | None) -> None:
+    sizes = program.matrix_bytes
+    total, done = sum(sizes), 0
+    program.reserve()
+    for matrix, size in enumerate(sizes):
+        program.pack(matrix, pool)
+        done += size
+        if progress is not None:
+            progress(done / total)
+
+
+def usable_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def default_context(hparams: HParams, cache_type: str) -> int:
+    """The trained context, or less where its cache would take too much of the machine's memory."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # not every system says
+        memory = 8 << 30
+    affordable = memory // CACHE_SHARE_OF_MEMORY // hparams.cache_bytes_per_token(cache_type)
+    return max(PAGE_TOKENS, min(hparams.n_ctx_train, affordable))

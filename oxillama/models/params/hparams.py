@@ -1,0 +1,210 @@
+"""Hyper-parameters as GGUF names them, read and checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oxillama.core._core import PAGE_TOKENS, cache_head_bytes
+from oxillama.errors import ModelFormatError, ModelUnsupportedError
+from oxillama.models.params.rope import SCALINGS, RopeScaling
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
+
+# Limits far above every known model: past them a number is a mistake or an attack, not a model.
+MAX_LAYERS = 1024
+MAX_HEADS = 4096
+MAX_WIDTH = 1 << 20
+MAX_FF = 1 << 22
+MAX_VOCAB = 1 << 24
+MAX_CONTEXT = 1 << 30
+MAX_EXPERTS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HParams:
+    """Sizes of a model; per-layer ones are tuples of n_layer. Counts of heads and columns, not bytes."""
+
+    architecture: str
+    n_vocab: int
+    n_ctx_train: int
+    n_embd: int
+    n_layer: int
+    n_ff: tuple[int, ...]
+    n_head: tuple[int, ...]
+    n_head_kv: tuple[int, ...]
+    head_dim_k: int
+    head_dim_v: int
+    n_rot: int
+    rope: RopeScaling
+    norm_eps: float
+    n_expert: int = 0
+    n_expert_used: int = 0
+
+    def cache_bytes_per_token(self, cache_type: str) -> int:
+        """Bytes of key/value cache that one token takes in all layers."""
+        return cache_head_bytes(cache_type, self.head_dim_k, self.head_dim_v) * sum(self.n_head_kv) // PAGE_TOKENS
+
+
+class Keys:
+    """Reads a file's keys under its architecture's name."""
+
+    def __init__(self, gguf: GGUFFile, architecture: str) -> None:
+        self.gguf = gguf
+        self.architecture = architecture
+
+    def name(self, key: str) -> str:
+        return f"{self.architecture}.{key}"
+
+    def whole(self, key: str, default: int | None = None, *, low: int, high: int) -> int:
+        """A whole number in [low, high]; without a default it is required."""
+        if default is None:
+            return self.gguf.require_int(self.name(key), low=low, high=high)
+        return self.gguf.get_int(self.name(key), default, low=low, high=high)
+
+    def number(self, key: str, default: float | None = None, *, low: float, high: float) -> float:
+        if default is None:
+            return self.gguf.require_float(self.name(key), low=low, high=high)
+        return self.gguf.get_float(self.name(key), default, low=low, high=high)
+
+    def per_layer(
+        self, key: str, n_layer: int, default: tuple[int, ...] | None = None, *, low: int, high: int
+    ) -> tuple[int, ...]:
+        """One number for all layers, or an array of one for each."""
+        name = self.name(key)
+        if not self.gguf.metadata_types.get(name, "").startswith("arr"):
+            if default is not None and name not in self.gguf.metadata_types:
+                return default
+            return (self.whole(key, low=low, high=high),) * n_layer
+        values = self.gguf.require_array(name, kind="integer", length=n_layer)
+        for value in values:
+            if not low <= value <= high:
+                self.gguf.fail(name, f"holds {value}, which is not between {low} and {high}")
+        return tuple(int(value) for value in values)
+
+
+def read_architecture(gguf: GGUFFile) -> str:
+    return gguf.require_str("general.architecture")
+
+
+def read_vocab_size(gguf: GGUFFile, keys: Keys) -> int:
+    """The token list's length, or what the file says where it has none; they may not contradict each other."""
+    tokens = gguf.get_strs("tokenizer.ggml.tokens")
+    stated = gguf.get_int(keys.name("vocab_size"), low=1, high=MAX_VOCAB)
+    if tokens is None:
+        if stated is None:
+            gguf.fail("tokenizer.ggml.tokens", f"is missing, and so is '{keys.name('vocab_size')}'")
+        return stated
+    if not 1 <= len(tokens) <= MAX_VOCAB:
+        gguf.fail("tokenizer.ggml.tokens", f"has {len(tokens)} tokens")
+    if stated is not None and stated != len(tokens):
+        gguf.fail(keys.name("vocab_size"), f"is {stated}, and there are {len(tokens)} tokens")
+    return len(tokens)
+
+
+def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeScaling:
+    """yarn_keys: whether the architecture reads YaRN's fine tuning from the file."""
+    gguf = keys.gguf
+    kind = gguf.get_str(keys.name("rope.scaling.type"), "linear")
+    if kind not in SCALINGS:
+        raise ModelUnsupportedError(
+            f"{gguf.path}: key '{keys.name('rope.scaling.type')}': {kind[:40]!r} is not one of {', '.join(SCALINGS)}"
+        )
+    factor = keys.number("rope.scaling.factor", 0.0, low=0.0, high=1e6)
+    factor = factor or keys.number("rope.scale_linear", 0.0, low=0.0, high=1e6)  # the older name
+    options = {}
+    if yarn_keys:
+        options = {
+            "beta_fast": keys.number("rope.scaling.yarn_beta_fast", 32.0, low=1e-3, high=1e6),
+            "beta_slow": keys.number("rope.scaling.yarn_beta_slow", 1.0, low=1e-3, high=1e6),
+            "log_multiplier": keys.number("rope.scaling.yarn_log_multiplier", 0.0, low=-100.0, high=100.0),
+        }
+    return RopeScaling(
+        # The frequencies are a falling series: a base of 1 or less has none.
+        base=keys.number("rope.freq_base", 10000.0, low=1.001, high=1e30),
+        kind=kind,
+        factor=factor or 1.0,
+        original_ctx=keys.whole("rope.scaling.original_context_length", n_ctx_train, low=1, high=MAX_CONTEXT),
+        attention_factor=keys.number("rope.scaling.attn_factor", 1.0, low=1e-6, high=1e6),
+        **options,
+    )
+
+
+def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False) -> HParams:
+    """What every decoder-only transformer has. Raises ModelFormatError or ModelUnsupportedError naming file and key."""
+    keys = Keys(gguf, architecture)
+    if gguf.get_bool(keys.name("attention.causal"), True) is False:
+        raise ModelUnsupportedError(f"{gguf.path}: key '{keys.name('attention.causal')}': false is not supported")
+    n_layer = keys.whole("block_count", low=1, high=MAX_LAYERS)
+    n_embd = keys.whole("embedding_length", low=1, high=MAX_WIDTH)
+    n_ctx_train = keys.whole("context_length", low=1, high=MAX_CONTEXT)
+    n_head = keys.per_layer("attention.head_count", n_layer, low=1, high=MAX_HEADS)
+    n_head_kv = keys.per_layer("attention.head_count_kv", n_layer, n_head, low=1, high=MAX_HEADS)
+    for heads, heads_kv in zip(n_head, n_head_kv, strict=True):
+        if heads % heads_kv:
+            gguf.fail(keys.name("attention.head_count_kv"), f"{heads_kv} key heads do not divide {heads} heads")
+    if keys.name("attention.key_length") not in gguf.metadata_types and n_embd % n_head[0]:
+        gguf.fail(keys.name("attention.head_count"), f"{n_head[0]} does not divide the embedding length {n_embd}")
+    head_dim = max(1, n_embd // n_head[0])
+    head_dim_k = keys.whole("attention.key_length", head_dim, low=1, high=MAX_WIDTH)
+    head_dim_v = keys.whole("attention.value_length", head_dim, low=1, high=MAX_WIDTH)
+    n_rot = keys.whole("rope.dimension_count", head_dim_k, low=2, high=head_dim_k)
+    if n_rot % 2:
+        gguf.fail(keys.name("rope.dimension_count"), f"{n_rot} is odd: dimensions are rotated in pairs")
+    for heads in {*n_head, *n_head_kv}:
+        if heads * max(head_dim_k, head_dim_v) > MAX_WIDTH:
+            gguf.fail(keys.name("attention.head_count"), f"{heads} heads of {max(head_dim_k, head_dim_v)} are too many")
+    n_expert, n_expert_used = read_experts(keys)
+    return HParams(
+        architecture=architecture,
+        n_vocab=read_vocab_size(gguf, keys),
+        n_ctx_train=n_ctx_train,
+        n_embd=n_embd,
+        n_layer=n_layer,
+        n_ff=keys.per_layer("feed_forward_length", n_layer, low=1, high=MAX_FF),
+        n_head=n_head,
+        n_head_kv=n_head_kv,
+        head_dim_k=head_dim_k,
+        head_dim_v=head_dim_v,
+        n_rot=n_rot,
+        rope=read_rope(keys, n_ctx_train, yarn_keys=yarn_keys),
+        norm_eps=read_epsilon(keys),
+        n_expert=n_expert,
+        n_expert_used=n_expert_used,
+    )
+
+
+def read_epsilon(keys: Keys) -> float:
+    name = keys.name("attention.layer_norm_rms_epsilon")
+    value = keys.gguf.require_float(name)
+    if not 0 < value <= 1:
+        keys.gguf.fail(name, f"{value:g} is not above 0 and at most 1")
+    return value
+
+
+def read_experts(keys: Keys) -> tuple[int, int]:
+    """(experts, experts used per token); (0, 0) for a dense model."""
+    n_expert = keys.whole("expert_count", 0, low=0, high=MAX_EXPERTS)
+    n_used = keys.whole("expert_used_count", 0, low=0, high=MAX_EXPERTS)
+    if n_expert == 0 and n_used == 0:
+        return 0, 0
+    if not 1 <= n_used <= n_expert:
+        keys.gguf.fail(
+            keys.name("expert_used_count"), f"{n_used} is not between 1 and the {n_expert} experts there are"
+        )
+    return n_expert, n_used
+
+
+def require_whole_heads(gguf: GGUFFile, hparams: HParams) -> None:
+    """For architectures that rotate whole heads, and whose keys and values are equally long."""
+    if hparams.n_rot != hparams.head_dim_k:
+        raise ModelFormatError(
+            f"{gguf.path}: key '{hparams.architecture}.rope.dimension_count': {hparams.n_rot} is not the head's"
+            f" {hparams.head_dim_k} dimensions"
+        )
+    if hparams.head_dim_k != hparams.head_dim_v:
+        raise ModelFormatError(
+            f"{gguf.path}: key '{hparams.architecture}.attention.value_length': {hparams.head_dim_v} is not the key"
+            f" length {hparams.head_dim_k}"
+        )

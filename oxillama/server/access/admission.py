@@ -1,0 +1,54 @@
+"""How much work is let in: refused at once when the queue is full, prepared a few at a time when it is not."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from oxillama.errors import EngineBusyError
+from oxillama.server.wire.invalid import out_of_range
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from oxillama.engine.api.protocol import EngineLike
+
+PREPARED_AT_ONCE = 4
+
+
+class Admission:
+    """Counts the requests between their arrival and the engine's queue, where their prompts are made.
+
+    A burst of requests that all make their prompts at once would hold up the event loop for every one of them; and
+    those that the engine would refuse afterwards are better refused before.
+    """
+
+    def __init__(self) -> None:
+        self._turns = trio.CapacityLimiter(PREPARED_AT_ONCE)
+        self._preparing = 0
+
+    def check_room(self, engine: EngineLike, choices: int = 1) -> None:
+        """Raises EngineBusyError (429) when there is no room for so many generations; what `preparing` raises."""
+        now = engine.statistics()
+        room = now.n_slots + now.max_waiting
+        if choices > room:
+            raise out_of_range("n", "int", "<=", room, choices)
+        if now.active + now.waiting + self._preparing + choices > room:
+            raise EngineBusyError("Too many requests are waiting; please try again shortly.")
+
+    @asynccontextmanager
+    async def preparing(self, engine: EngineLike, choices: int = 1) -> AsyncIterator[None]:
+        """Make the prompt for so many generations inside the block, and open them right after it, before any `await`.
+
+        Raises EngineBusyError (429) at once when there is no room for them. More than the engine could ever take are an
+        APIError 400 instead, for waiting would not help.
+        """
+        self.check_room(engine, choices)
+        self._preparing += choices
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._preparing -= choices

@@ -1,0 +1,56 @@
+"""Bearer keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+from oxillama.server.wire.errors import APIError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Endpoints, of which nothing is secret: whether the server is well, the pages' own files, what the API looks like.
+OPEN_ENDPOINTS = frozenset(
+    {"health.health", "openapi.document", "pages.chat_page", "pages.docs_page", "pages.page_file"}
+)
+
+
+class Keyring:
+    """The keys that open the API; an empty one is always open."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        # Digests have one length, so that comparing tells nothing about a key's.
+        self._digests = [_digest(key) for key in keys]
+
+    def check(self, authorization: str | None) -> None:
+        """Raise the 401 unless the header carries one of the keys. Every key is compared, and each in constant time."""
+        if not self._digests:
+            return
+        scheme, _, token = (authorization or "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise _unauthorized(
+                "You didn't provide an API key. You need to provide your API key in an Authorization header using "
+                "Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
+            )
+        given = _digest(token)
+        if not sum([hmac.compare_digest(given, known) for known in self._digests]):
+            raise _unauthorized(f"Incorrect API key provided: {_masked(token)}.")
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _masked(token: str) -> str:
+    """Enough to recognise one's own key by, and no more."""
+    if len(token) < 12:
+        return "*" * len(token)
+    shown = token if token.isascii() and token.isprintable() else "?" * len(token)
+    return f"{shown[:3]}***{shown[-4:]}"
+
+
+def _unauthorized(message: str) -> APIError:
+    return APIError(401, message, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,1 @@
+"""The socket, ASGI and server-sent events."""

@@ -1,0 +1,71 @@
+"""The files of the pages for browsers: read once from the package, and never from a path that a request names."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from importlib.resources.abc import Traversable
+
+# Only these endings are served: licences and whatever else lies in the folder stay there.
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# What a page may do: load our own files, call our own API, and nothing else. A model's answer can name any address and
+# hold any markup, so no inline code runs, nothing is fetched from elsewhere, and HTML is only made by the sanitizer.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+    "require-trusted-types-for 'script'; trusted-types dompurify"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # Kept, and asked for again each time: a new version of the package is a new page at once.
+    "Cache-Control": "no-cache",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file as it is answered; `etag` is a quoted tag of its bytes."""
+
+    body: bytes
+    content_type: str
+    etag: str
+
+    @classmethod
+    def of(cls, body: bytes, content_type: str) -> Page:
+        return cls(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
+
+
+@cache
+def pages() -> Mapping[str, Page]:
+    """Every file, by its path below `ui/`, with forward slashes."""
+    found: dict[str, Page] = {}
+    _collect(resources.files("oxillama.server.site") / "ui", "", found)
+    return found
+
+
+def _collect(folder: Traversable, prefix: str, found: dict[str, Page]) -> None:
+    for entry in folder.iterdir():
+        name = prefix + entry.name
+        if entry.is_dir():
+            _collect(entry, f"{name}/", found)
+            continue
+        content_type = TYPES.get(name[name.rfind(".") :])
+        if content_type is not None:
+            found[name] = Page.of(entry.read_bytes(), content_type)

@@ -1,0 +1,48 @@
+"""The pages for browsers: the chat at `/`, the API's description at `/docs`, and their files under `/ui/`.
+
+They are open without a key, since they hold nothing but the page itself: what it shows comes from the API, with the
+key that its user types in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Blueprint, Response, request
+
+from oxillama.server.site.pages import HEADERS, Page, pages
+from oxillama.server.wire.errors import not_found
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.get("/")
+async def chat_page() -> Response:
+    """The chat page."""
+    return page_response(pages()["index.html"])
+
+
+@blueprint.get("/docs", strict_slashes=True)
+async def docs_page() -> Response:
+    """The page that shows the API's description."""
+    return page_response(pages()["docs.html"])
+
+
+@blueprint.get("/ui/<path:name>")
+async def page_file(name: str) -> Response:
+    """A file of the pages; 404 for any name that is not one."""
+    page = pages().get(name)
+    if page is None:
+        raise not_found(f"Invalid URL (GET /ui/{name[:200]})")
+    return page_response(page)
+
+
+def page_response(page: Page, headers: Mapping[str, str] = HEADERS) -> Response:
+    """The file, or 304 if the browser has it."""
+    sent = {**headers, "ETag": page.etag}
+    if page.etag in (tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")):
+        return Response(b"", 304, headers=sent, content_type=None)
+    return Response(page.body, 200, headers=sent, content_type=page.content_type)

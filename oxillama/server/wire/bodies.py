@@ -1,0 +1,101 @@
+"""A request's JSON body, from bytes to a typed struct.
+
+The order is what makes it safe: size cap (Quart's, by Content-Length and by count), content type, nesting scan, strict
+UTF-8, strict JSON (no NaN, no lone surrogates, nothing after the value), then one typed decode. An absent body is `{}`,
+because official clients send a JSON content type with nothing after it; of duplicate keys the last one counts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar, cast
+
+import msgspec
+import trio
+from quart import request
+
+from oxillama.server.wire.errors import APIError, bad_request
+from oxillama.server.wire.invalid import explain
+
+T = TypeVar("T")
+
+MAX_DEPTH = 128
+MAX_CONTAINERS = 200_000
+LARGE = 64 * 1024  # bytes; larger bodies are read in a worker thread so that the event loop stays free
+
+# Everything up to the next brackets (strings whole, so that brackets in them do not count), then a run of them.
+_BRACKETS = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"?)*+([\[{]++|[\]}]++)', re.DOTALL)
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+
+
+async def read_body(kind: type[T]) -> T:
+    """The current request's body as `kind`. Raises APIError (400, 413, 415) or RequestTimeout (408)."""
+    body = cast("bytes", await request.get_data())
+    if not body.strip():
+        body = b"{}"
+    else:
+        _check_content_type()
+    if len(body) > LARGE:
+        return await trio.to_thread.run_sync(parse, body, kind)
+    return parse(body, kind)
+
+
+def parse(body: bytes, kind: type[T]) -> T:
+    """`body` as `kind`; blocking. Raises APIError with `param` and `code`."""
+    check_nesting(body)
+    try:
+        body.decode("utf-8")  # also in the parts the typed decode skips
+        return _decoder(kind).decode(body)
+    except msgspec.ValidationError as error:
+        raise explain(str(error), body, kind) from None
+    except UnicodeDecodeError as error:
+        raise _malformed(f"it is not UTF-8 at byte {error.start}") from None
+    except msgspec.DecodeError as error:
+        raise _malformed(str(error)) from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def check_nesting(body: bytes, limit: int = MAX_DEPTH) -> None:
+    """Raise APIError 400 when arrays and objects are nested deeper than `limit`, or there are far too many."""
+    opens = body.count(b"[") + body.count(b"{")
+    if opens <= limit:
+        return
+    depth = seen = 0
+    for match in _BRACKETS.finditer(body):
+        run = match.group(1)
+        if run[:1] in b"[{":
+            depth += len(run)
+            seen += len(run)
+            if depth > limit:
+                raise _too_deep()
+            if seen > MAX_CONTAINERS:
+                raise bad_request("The JSON body of your request holds too many arrays and objects.")
+        else:
+            depth -= len(run)
+
+
+def _too_deep() -> APIError:
+    return bad_request(f"The JSON body of your request is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _malformed(detail: str) -> APIError:
+    return bad_request(f"We could not parse the JSON body of your request. (HINT: {detail}.)")
+
+
+def _check_content_type() -> None:
+    """JSON, or nothing said. Anything else is what a page from elsewhere can send without being asked first."""
+    mimetype = request.mimetype.lower()
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    is_json = not mimetype or mimetype == "application/json" or mimetype.endswith("+json")
+    if not is_json or charset not in ("utf-8", "utf8", "us-ascii"):
+        shown = request.headers.get("Content-Type", "")[:100]
+        message = f"Unsupported content type: '{shown}'. This API takes 'application/json' (UTF-8)."
+        raise APIError(415, message)
+
+
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    return decoder

@@ -1,0 +1,44 @@
+"""JSON answers, and the ids and times in them."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from quart import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from oxillama.server.wire.errors import APIError
+
+_ALPHANUMERIC = string.ascii_letters + string.digits
+_encode = msgspec.json.Encoder().encode
+
+
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`body` as JSON: anything msgspec can encode."""
+    return Response(_encode(body), status, headers=dict(headers or {}), content_type="application/json")
+
+
+def error_response(error: APIError) -> Response:
+    """The envelope under its status."""
+    return json_response(error.envelope(), error.status, error.headers)
+
+
+def new_id(prefix: str, length: int = 24) -> str:
+    """`prefix` and so many random letters and digits: 24 are 142 bits."""
+    return prefix + "".join(secrets.choice(_ALPHANUMERIC) for _ in range(length))
+
+
+def now() -> int:
+    """Unix seconds."""
+    return int(time.time())
+
+
+def new_request_id() -> str:
+    """The value of `x-request-id`."""
+    return "req_" + secrets.token_hex(16)

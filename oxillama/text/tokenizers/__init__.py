@@ -1,0 +1,1 @@
+"""The vocabularies of GGUF files: text to token ids and back."""

@@ -1,0 +1,1 @@
+"""One module per tokenizer algorithm, and the steps that several of them share."""

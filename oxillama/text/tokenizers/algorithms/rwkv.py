@@ -1,0 +1,61 @@
+"""RWKV's tokenizer (`rwkv`): at each place the longest token; tokens are bytes, written with backslash escapes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from oxillama.text.tokenizers.partition import SpecialSplitter
+
+if TYPE_CHECKING:
+    from oxillama.text.tokenizers.vocab import Vocab
+
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_NAMED = {b"t": b"\t", b"n": b"\n", b"r": b"\r"}
+
+
+def _plain(match: re.Match[bytes]) -> bytes:
+    if match[1]:
+        return bytes([int(match[1], 16)])
+    return _NAMED.get(match[2], match[2])
+
+
+def unescape(token: str) -> bytes:
+    return _ESCAPE.sub(_plain, token.encode("utf-8", "surrogateescape"))
+
+
+class RwkvEncoder:
+    def __init__(self, vocab: Vocab) -> None:
+        self._ids = {unescape(token): i for i, token in enumerate(vocab.tokens)}
+        self._unknown = vocab.special.get("unknown")
+        self._splitter = SpecialSplitter(vocab)
+        lengths: dict[bytes, set[int]] = {}
+        for token in self._ids:
+            lengths.setdefault(token[:2], set()).add(len(token))
+        # By the first two bytes: the lengths of the tokens that begin so, longest first.
+        self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
+
+    def encode(self, text: str, parse_special: bool) -> list[int]:
+        out: list[int] = []
+        for piece in self._splitter.split(text, parse_special):
+            if isinstance(piece, int):
+                out.append(piece)
+            else:
+                self._encode_bytes(piece.encode(), out)
+        return out
+
+    def _encode_bytes(self, data: bytes, out: list[int]) -> None:
+        ids, lengths = self._ids, self._lengths
+        at = 0
+        while at < len(data):
+            for length in lengths.get(data[at : at + 2], ()):
+                token = ids.get(data[at : at + length])
+                if token is not None:
+                    out.append(token)
+                    at += length
+                    break
+            else:
+                token = ids.get(data[at : at + 1], self._unknown)
+                if token is not None:
+                    out.append(token)
+                at += 1

@@ -1,0 +1,51 @@
+"""SentencePiece BPE (`llama`): neighbours merge, best score first, into tokens; what is no token becomes bytes.
+
+The library's BPE ranks pairs, SentencePiece ranks results and, among equals, the leftmost; so the merging is our own,
+in C.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from oxillama.core._core import SpmVocab
+from oxillama.text.tokenizers.algorithms.pipeline import encodable
+from oxillama.text.tokenizers.partition import SpecialSplitter
+
+if TYPE_CHECKING:
+    from oxillama.text.tokenizers.vocab import Vocab
+
+SPACE = "\u2581"
+
+
+class SpmEncoder:
+    def __init__(self, vocab: Vocab) -> None:
+        pieces = [token.encode() if encodable(token) else b"" for token in vocab.tokens]
+        self._merger = SpmVocab(pieces, vocab.scores, secrets.randbits(64))
+        self._space_prefix = vocab.add_space_prefix is not False
+        self._byte_ids = vocab.byte_ids
+        self._unknown = vocab.special.get("unknown")
+        self._splitter = SpecialSplitter(vocab)
+
+    def encode(self, text: str, parse_special: bool) -> list[int]:
+        ids: list[int] = []
+        after_special = True
+        for piece in self._splitter.split(text, parse_special):
+            if isinstance(piece, int):
+                ids.append(piece)
+                after_special = True
+                continue
+            if after_special and self._space_prefix:
+                piece = " " + piece
+            ids += self._encode_text(piece.replace(" ", SPACE))
+            after_special = False
+        return ids
+
+    def _encode_text(self, text: str) -> list[int]:
+        found = self._merger.encode(text.encode())
+        ids: list[int] = found.tolist()
+        if (found >= 0).all():
+            return ids
+        spelled = (i if i >= 0 else self._byte_ids.get(-1 - i, self._unknown) for i in ids)
+        return [i for i in spelled if i is not None]

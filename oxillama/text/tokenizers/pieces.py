@@ -1,0 +1,63 @@
+"""What each token adds to a text, as bytes."""
+
+from __future__ import annotations
+
+import functools
+
+from oxillama.text.tokenizers.algorithms.rwkv import unescape
+from oxillama.text.tokenizers.vocab import BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED, Vocab, byte_value
+
+_SPACE = "\u2581"
+
+
+@functools.cache
+def byte_alphabet() -> dict[str, int]:
+    """GPT-2's alphabet: the printable characters of Latin-1 stand for themselves, the other bytes for U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table = {chr(b): b for b in printable}
+    others = (b for b in range(256) if chr(b) not in table)
+    return table | {chr(0x100 + i): b for i, b in enumerate(others)}
+
+
+class Pieces:
+    """`visible(id)` is what a reader of the output sees, `piece(id)` also spells out control tokens."""
+
+    def __init__(self, vocab: Vocab, *, byte_level: bool) -> None:
+        self._vocab = vocab
+        self._byte_level = byte_level
+        self._cache: dict[int, bytes] = {}
+
+    def piece(self, i: int) -> bytes:
+        """The token's text with control tokens spelled out."""
+        known = self._cache.get(i)
+        if known is None:
+            known = self._cache[i] = self._make(i)
+        return known
+
+    def visible(self, i: int) -> bytes:
+        return b"" if self._vocab.attrs[i] & (CONTROL | UNKNOWN) else self.piece(i)
+
+    def _make(self, i: int) -> bytes:
+        token, attr = self._vocab.tokens[i], self._vocab.attrs[i]
+        if self._vocab.model == "rwkv":
+            return unescape(token)
+        if attr & (CONTROL | UNKNOWN | USER_DEFINED):
+            return _encode(token)
+        if attr & NORMAL:
+            return self._from_alphabet(token) if self._byte_level else _encode(token.replace(_SPACE, " "))
+        if attr & BYTE:
+            value = byte_value(token)
+            return b"" if value is None else bytes([value])
+        return b""
+
+    def _from_alphabet(self, token: str) -> bytes:
+        table = byte_alphabet()
+        try:
+            return bytes([table[c] for c in token])
+        except KeyError:
+            # Added tokens may be spelled in plain text.
+            return b"".join(bytes([table[c]]) if c in table else _encode(c) for c in token)
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

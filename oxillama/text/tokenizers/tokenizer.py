@@ -1,0 +1,206 @@
+"""Text to token ids and back, by the vocabulary in a GGUF file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from oxillama.errors import InvalidParameterError, ModelFormatError, ModelUnsupportedError
+from oxillama.text.tokenizers.algorithms.pipeline import valid_unicode
+from oxillama.text.tokenizers.pieces import Pieces
+from oxillama.text.tokenizers.vocab import CONTROL, UNKNOWN, load_vocab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from oxillama.gguf import GGUFFile
+    from oxillama.text.tokenizers.metadata import Metadata
+
+
+class Encoder(Protocol):
+    """Ids of a text without the tokens that stand at its ends."""
+
+    def encode(self, text: str, parse_special: bool) -> list[int]: ...
+
+
+class Tokenizer:
+    """The tokenizer of one model. Threads may share it.
+
+    bos_id, eos_id: None where the vocabulary has no such token. eog_ids: every token that ends a generation.
+    """
+
+    def __init__(self, metadata: Metadata) -> None:
+        """From GGUF metadata (key → value). Raises ModelFormatError or ModelUnsupportedError naming the key."""
+        vocab = load_vocab(metadata)
+        make = _MODELS.get(vocab.model)
+        if make is None:
+            known = ", ".join(_MODELS)
+            raise ModelUnsupportedError(f"tokenizer.ggml.model {vocab.model[:60]!r} is not one of {known}.")
+        self._vocab = vocab
+        self.model = vocab.model
+        self.n_vocab = len(vocab)
+        self.bos_id: int | None = vocab.special.get("bos")
+        self.eos_id: int | None = vocab.special.get("eos")
+        self.eog_ids = vocab.eog_ids
+        self._prefix: list[int] = []
+        self._suffix: list[int] = []
+        self._strips_space = False
+        byte_level = make(self)
+        self._pieces = Pieces(vocab, byte_level=byte_level)
+
+    @classmethod
+    def from_gguf(cls, source: str | os.PathLike[str] | GGUFFile) -> Tokenizer:
+        """The tokenizer of a GGUF file, given by its path or opened; the file may have no tensors.
+
+        Raises OSError for a file that cannot be read, ModelFormatError for a damaged one, ModelUnsupportedError for a
+        kind of vocabulary this version does not know.
+        """
+        if isinstance(source, (str, os.PathLike)):
+            from oxillama.gguf import GGUFFile
+
+            source = GGUFFile(source)
+        try:
+            return cls(source.metadata)
+        except (ModelFormatError, ModelUnsupportedError) as error:
+            raise type(error)(f"{source.path}: {error}") from None
+
+    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        """Token ids of a text. Lone surrogates count as U+FFFD.
+
+        add_special: with the tokens the model wants at the ends (BOS, EOS, CLS, SEP). parse_special: texts of control
+        tokens become those tokens; user-defined tokens are always found.
+        """
+        ids = self._encoder.encode(valid_unicode(text), parse_special) if text else []
+        if add_special:
+            return [*self._prefix, *ids, *self._suffix]
+        return ids
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """Ids of a rendered chat: control tokens count, and BOS or EOS that the template wrote are not added again."""
+        ids = self.encode(prompt, add_special=False, parse_special=True)
+        prefix, suffix = self._prefix, self._suffix
+        if prefix and ids[: len(prefix)] == prefix:
+            prefix = []
+        # A prompt asks for more: the token that ends a text does not belong at its end.
+        return [*prefix, *ids] if suffix == [self.eos_id] else [*prefix, *ids, *suffix]
+
+    def decode(self, ids: Iterable[int], *, special: bool = False) -> bytes:
+        """The text of whole tokens: not always valid UTF-8. A space that encoding put in front is taken off again.
+
+        special: spell out control tokens, which are left out otherwise. Raises InvalidParameterError for an id outside
+        the vocabulary.
+        """
+        checked = [self._check(i) for i in ids]
+        if self._strips_space:
+            start = 0
+            while start < len(checked) and self.is_control(checked[start]):
+                start += 1
+            head, checked = checked[:start], checked[start:]
+        else:
+            head = []
+        piece = self._pieces.piece if special else self._pieces.visible
+        body = b"".join(map(piece, checked))
+        if self._strips_space and body.startswith(b" "):
+            body = body[1:]
+        return b"".join(map(piece, head)) + body
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """What the token adds to a text; nothing for a control token. Raises InvalidParameterError out of range."""
+        return self._pieces.visible(self._check(token_id))
+
+    def token_text(self, token_id: int) -> str:
+        """The token as the vocabulary spells it. Raises InvalidParameterError out of range."""
+        return self._vocab.tokens[self._check(token_id)].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+    def is_control(self, token_id: int) -> bool:
+        """Whether the token has a meaning but no text. Raises InvalidParameterError out of range."""
+        return bool(self._vocab.attrs[self._check(token_id)] & (CONTROL | UNKNOWN))
+
+    @property
+    def special_texts(self) -> dict[str, str]:
+        """Texts of the special tokens by the names that chat templates use: bos_token, eos_token, …"""
+        named = {
+            "bos_token": self.bos_id,
+            "eos_token": self.eos_id,
+            "unk_token": self._vocab.special.get("unknown"),
+            "pad_token": self._vocab.special.get("padding"),
+            "sep_token": self._vocab.special.get("seperator"),
+            "mask_token": self._vocab.special.get("mask"),
+        }
+        return {name: self.token_text(i) for name, i in named.items() if i is not None}
+
+    def find(self, text: str) -> int | None:
+        """The id of the token that the vocabulary spells so, such as "<|im_end|>"."""
+        return self._vocab.ids.get(text)
+
+    def _check(self, token_id: int) -> int:
+        try:
+            inside = 0 <= token_id < self.n_vocab and token_id == int(token_id)
+        except (TypeError, ValueError):
+            inside = False
+        if not inside:
+            raise InvalidParameterError(
+                f"Token id {str(token_id)[:40]} is outside the vocabulary of {self.n_vocab} tokens."
+            )
+        return int(token_id)
+
+    def _set_ends(self, *, bos: bool, eos: bool) -> None:
+        vocab = self._vocab
+        add_bos = vocab.add_bos if vocab.add_bos is not None else bos
+        add_eos = vocab.add_eos if vocab.add_eos is not None else eos
+        self._prefix = [self.bos_id] if add_bos and self.bos_id is not None else []
+        self._suffix = [self.eos_id] if add_eos and self.eos_id is not None else []
+
+    # Each sets the encoder and the tokens at the ends, and says whether tokens are spelled in GPT-2's alphabet.
+
+    def _make_spm(self) -> bool:
+        from oxillama.text.tokenizers.algorithms.spm import SpmEncoder
+
+        self._encoder: Encoder = SpmEncoder(self._vocab)
+        self._strips_space = self._vocab.add_space_prefix is not False
+        self._set_ends(bos=True, eos=False)
+        return False
+
+    def _make_bpe(self) -> bool:
+        from oxillama.text.tokenizers.algorithms.bpe import bpe_encoder
+
+        self._encoder, pre = bpe_encoder(self._vocab)
+        if not pre.has_bos and self._vocab.special.get("bos") is None:
+            self.bos_id = None
+        self._set_ends(bos=pre.add_bos, eos=False)
+        return pre.byte_level
+
+    def _make_wordpiece(self) -> bool:
+        from oxillama.text.tokenizers.algorithms.wordpiece import wordpiece_encoder
+
+        self._encoder = wordpiece_encoder(self._vocab)
+        self._strips_space = True
+        ends: Sequence[tuple[str, list[int]]] = (("bos", self._prefix), ("seperator", self._suffix))
+        for name, where in ends:
+            if name in self._vocab.special:
+                where.append(self._vocab.special[name])
+        return False
+
+    def _make_unigram(self) -> bool:
+        from oxillama.text.tokenizers.algorithms.unigram import UnigramEncoder
+
+        self._encoder = UnigramEncoder(self._vocab)
+        self._strips_space = self._vocab.add_space_prefix is not False
+        self._set_ends(bos=False, eos=True)
+        return False
+
+    def _make_rwkv(self) -> bool:
+        from oxillama.text.tokenizers.algorithms.rwkv import RwkvEncoder
+
+        self._encoder = RwkvEncoder(self._vocab)
+        return False
+
+
+_MODELS: dict[str, Callable[[Tokenizer], bool]] = {
+    "llama": Tokenizer._make_spm,
+    "gpt2": Tokenizer._make_bpe,
+    "gemma4": Tokenizer._make_bpe,
+    "bert": Tokenizer._make_wordpiece,
+    "t5": Tokenizer._make_unigram,
+    "rwkv": Tokenizer._make_rwkv,
+}
