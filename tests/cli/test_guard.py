@@ -116,7 +116,7 @@ print("THREADS", len(os.listdir("/proc/self/task")))
 def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
     script = """
 import typer
-from oxillama.cli.guard import guarded
+from oxillama.cli.shared.guard import guarded
 app = typer.Typer()
 app.command()(guarded(lambda: print("x" * 100_000)))
 app()
