@@ -1,0 +1,181 @@
+"""The package's walls: arrows between layers point down, modules form no circle, folders and files stay small."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from oxillama.models.index import FAMILIES
+from tests.support.modules import Edge, cycles, import_edges, imports, modules
+
+ROOT = Path(__file__).resolve().parents[1]
+
+BASE = {"errors", "version"}
+LAYERS: dict[str, set[str]] = {
+    "version": set(),
+    "errors": set(),
+    "concurrency": BASE,
+    "demonstration": BASE,  # where the demonstration model's file lies; what makes it is `embedded`
+    "core": BASE,
+    "gguf": BASE | {"core"},
+    "text": BASE | {"core", "gguf"},
+    "models": BASE | {"core", "gguf", "text"},  # describing a model checks its vocabulary
+    "quant": BASE | {"core", "gguf", "text", "models"},
+    "engine": BASE | {"concurrency", "demonstration", "core", "gguf", "text", "models"},
+    "chat": BASE | {"concurrency", "text", "engine"},
+    "storage": BASE | {"concurrency"},
+    "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
+    "server": BASE | {"concurrency", "storage", "engine", "chat", "assistants"},
+}
+LAYERS["facade"] = {"gguf", "text", "models", "engine", "chat", *BASE}
+"""What each layer may import beside itself. What is not here (cli, embedded's makers) may import all below it."""
+
+SPECIAL = {
+    "oxillama": "facade",
+    "oxillama._version": "version",
+    "oxillama.errors": "errors",
+    "oxillama.embedded": "demonstration",
+}
+
+ENGINE_DOORS = ("oxillama.engine.api", "oxillama.engine.requests", "oxillama.engine.engine", "oxillama.engine.model",
+                "oxillama.engine.pool")  # fmt: skip
+"""The parts of the engine that layers above may import."""
+
+MOST_FILES = 12
+MOST_LINES = 400
+SOURCES = (".py", ".pyi", ".pyx", ".pxi", ".pxd", ".c", ".h", ".js", ".css", ".html")
+"""What counts as a source file: what people write and read. Data, texts, pictures and vendored code do not."""
+
+# What is still wrong, and is being mended. Nothing may be added.
+UPWARD: set[Edge] = {
+    ("oxillama.assistants.prompt", "oxillama.text.templates.builtin"),
+    ("oxillama.cli.commands.bench", "oxillama.engine.loading"),
+    ("oxillama.server.http.serving", "oxillama.engine.loading"),
+    ("oxillama.server.resources", "oxillama.core._core"),
+    ("oxillama.server.resources", "oxillama.engine.loading"),
+}
+CIRCULAR: set[Edge] = {
+    ("oxillama.cli.chat.loop", "oxillama.cli.chat.commands"),
+    ("oxillama.server.apis.openapi.routes", "oxillama.server.app"),
+    ("oxillama.server.http.asgi", "oxillama.server.app"),
+    ("oxillama.server.http.lifespan", "oxillama.server.app"),
+    ("oxillama.server.state", "oxillama.server.app"),
+}
+FULL_FOLDERS = {"oxillama/embedded/data", "oxillama/embedded/data/wordings", "oxillama/server/site/ui"}
+LONG_FILES = {
+    "csrc/oxillama.h",
+    "oxillama/assistants/store/store.py",
+    "oxillama/core/model.pxi",
+    "tests/models/test_ops.py",
+    "tests/server/test_chat.py",
+}
+
+
+def layer(module: str) -> str:
+    """The layer that a module belongs to: its package directly below `oxillama`, but for a few."""
+    if module in SPECIAL:
+        return SPECIAL[module]
+    return module.split(".")[1]
+
+
+def is_upward(edge: Edge) -> bool:
+    source, target = map(layer, edge)
+    if source == target:
+        return False
+    if source in LAYERS:
+        return target not in LAYERS[source]
+    return target in ("cli", "embedded") and source != "__main__"
+
+
+def all_edges() -> set[Edge]:
+    """The imports in the source, and those that the index of families makes by name."""
+    families = {f"oxillama.models.families.{place.partition(':')[0]}" for place in FAMILIES.values()}
+    return import_edges() | {("oxillama.models.index", family) for family in families}
+
+
+def drawn(edges: set[Edge]) -> str:
+    return "\n".join(f"{source} -> {target}" for source, target in sorted(edges))
+
+
+def source_files(*folders: str) -> list[Path]:
+    found = []
+    for folder in folders:
+        for file in sorted((ROOT / folder).rglob("*")):
+            generated = file.name == "_core.c"
+            if file.suffix in SOURCES and not generated and "vendor" not in file.parts:
+                found.append(file)
+    return found
+
+
+def test_no_layer_imports_one_above_it() -> None:
+    upward = {edge for edge in all_edges() if is_upward(edge)}
+    assert drawn(upward - UPWARD) == ""
+
+
+def test_the_engine_is_entered_by_its_doors() -> None:
+    inner = {
+        (source, target)
+        for source, target in all_edges()
+        if layer(target) == "engine"
+        and layer(source) not in ("engine", "facade")
+        and not target.startswith(ENGINE_DOORS)
+    }
+    assert drawn(inner - UPWARD) == ""
+
+
+def test_modules_form_no_circle() -> None:
+    edges = all_edges() - CIRCULAR
+    circles = [drawn({(a, b) for a, b in edges if {a, b} <= set(group)}) for group in cycles(edges)]
+    assert "\n\n".join(circles) == ""
+
+
+def test_no_folder_of_the_package_is_crowded() -> None:
+    counts = Counter(str(file.parent.relative_to(ROOT)) for file in source_files("oxillama"))
+    assert {folder: n for folder, n in counts.items() if n > MOST_FILES and folder not in FULL_FOLDERS} == {}
+
+
+def test_no_source_file_is_long() -> None:
+    data = ROOT / "oxillama/embedded/data"
+    long = {
+        str(file.relative_to(ROOT)): n
+        for file in source_files("csrc", "oxillama", "tests", "benchmarks", "docs")
+        if data not in file.parents and (n := file.read_text(encoding="utf-8").count("\n")) > MOST_LINES
+    }
+    assert {file: n for file, n in long.items() if file not in LONG_FILES} == {}
+
+
+def test_every_layer_is_known() -> None:
+    found = {layer(module) for module in modules()}
+    assert found - set(LAYERS) == {"__main__", "cli", "embedded"}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import oxillama.a", ["oxillama.a"]),
+        ("from oxillama import a, nothing", ["oxillama.a", "oxillama"]),
+        ("from oxillama.a import name", ["oxillama.a"]),
+        ("def f():\n    from oxillama.a import name", ["oxillama.a"]),
+        ("if TYPE_CHECKING:\n    from oxillama.a import name", ["oxillama.a"]),
+        ("from . import a", ["oxillama.a"]),
+        ("from .b import c", ["oxillama.b.c"]),
+        ("import trio, oxillama_other", []),
+    ],
+)
+def test_every_kind_of_import_counts(source: str, expected: list[str]) -> None:
+    known = ["oxillama", "oxillama.a", "oxillama.b", "oxillama.b.c"]
+    assert list(imports("oxillama.x", source, known)) == expected
+
+
+def test_a_circle_is_found() -> None:
+    edges = {("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("e", "a")}
+    assert cycles(edges) == [["a", "b", "c"]]
+
+
+def test_the_index_names_modules_that_exist() -> None:
+    for place in FAMILIES.values():
+        module, _, cls = place.partition(":")
+        assert hasattr(import_module(f"oxillama.models.families.{module}"), cls)
