@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from oxillama.gguf import GGUFWriter
 
-NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
 N_VOCAB = 128  # of a model without a tokenizer
 WORDS = ("the", "and", "you", "once", "upon", "time", "little", "girl", "day", "was", "sun", "big", "red", "dog", "cat")
 
@@ -81,6 +81,8 @@ class TinyModel:
 
     metadata: key → value; a value may be a (value, GGUF type name) pair. tensors: name → array, rows first.
     types: tensor name → GGUF type name, where it is not F32. encoded: tensor name → bytes written in the array's place.
+
+    vocab: "spm", "bpe" or None; `vocabulary` is metadata to use in its place.
     """
 
     def __init__(
@@ -99,12 +101,13 @@ class TinyModel:
         n_expert_used: int = 0,
         type_name: str = "F32",
         vocab: str | None = None,
+        vocabulary: dict[str, Any] | None = None,
         tied: bool = False,
         chat_template: str | None = None,
         seed: int = 0,
     ) -> None:
         self._rng = np.random.default_rng(seed)
-        words = _vocabulary(vocab, n_vocab)
+        words = _vocabulary(vocab, n_vocab) if vocabulary is None else vocabulary
         n_vocab = len(words.get("tokenizer.ggml.tokens", range(n_vocab)))
         self.metadata: dict[str, Any] = {
             "general.architecture": arch,
