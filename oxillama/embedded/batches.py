@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from oxillama.embedded.chat import pieces
-from oxillama.embedded.data import offtopic, smalltalk
 from oxillama.embedded.data.conversations import stream
 from oxillama.embedded.data.facts import FACTS
+from oxillama.embedded.data.turns import offtopic, smalltalk
 from oxillama.embedded.vocabulary import encode
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ import trio
 
 from oxillama.embedded import model_path
 from oxillama.embedded.chat import CALL, CALL_END
-from oxillama.embedded.data import numbers, tools
 from oxillama.embedded.data.conversations import Conversation
 from oxillama.embedded.data.facts import FACTS
-from oxillama.embedded.data.held_out import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
-from oxillama.embedded.data.held_out_wordings import SECOND, SECOND_OFF_TOPIC
+from oxillama.embedded.data.held_out.first import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
+from oxillama.embedded.data.held_out.second import SECOND, SECOND_OFF_TOPIC
+from oxillama.embedded.data.turns import numbers, tools
 from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.api.types import GenerationRequest, SamplingParams
 from oxillama.engine.engine import Engine

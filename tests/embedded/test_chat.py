@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from oxillama.embedded.chat import TEMPLATE, pieces, render
-from oxillama.embedded.data import tools
 from oxillama.embedded.data.conversations import sample
+from oxillama.embedded.data.turns import tools
 from oxillama.text.templates.template import ChatTemplate
 
 TOOL = {

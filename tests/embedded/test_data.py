@@ -9,23 +9,13 @@ import re
 
 import pytest
 
-from oxillama.embedded.data import (
-    naming,
-    noise,
-    numbers,
-    offtopic,
-    questions,
-    smalltalk,
-    spintax,
-    stories,
-    summaries,
-    tools,
-)
 from oxillama.embedded.data.conversations import normal, sample, stream
 from oxillama.embedded.data.facts import FACTS, Fact
-from oxillama.embedded.data.held_out import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
-from oxillama.embedded.data.held_out_wordings import SECOND, SECOND_OFF_TOPIC
-from oxillama.embedded.data.offtopic_wordings import QUESTIONS as OFF_TOPIC_WRITTEN
+from oxillama.embedded.data.held_out.first import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
+from oxillama.embedded.data.held_out.second import SECOND, SECOND_OFF_TOPIC
+from oxillama.embedded.data.text import noise, spintax
+from oxillama.embedded.data.turns import naming, numbers, offtopic, questions, smalltalk, stories, summaries, tools
+from oxillama.embedded.data.turns.offtopic_wordings import QUESTIONS as OFF_TOPIC_WRITTEN
 from oxillama.embedded.data.wordings import WORDINGS
 
 TURNS = (naming, numbers, offtopic, questions, smalltalk, stories, summaries)

@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from oxillama.embedded.data import naming, numbers, offtopic, questions, smalltalk, stories, summaries, tools
 from oxillama.embedded.data.facts import FACTS
-from oxillama.embedded.data.held_out import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
-from oxillama.embedded.data.held_out_wordings import SECOND, SECOND_OFF_TOPIC
-from oxillama.embedded.data.spintax import expand
+from oxillama.embedded.data.held_out.first import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
+from oxillama.embedded.data.held_out.second import SECOND, SECOND_OFF_TOPIC
+from oxillama.embedded.data.text.spintax import expand
+from oxillama.embedded.data.turns import naming, numbers, offtopic, questions, smalltalk, stories, summaries, tools
 
 Turn = Callable[[random.Random], tuple[str, str]]
 Conversation = tuple[list[dict[str, Any]], list[dict[str, Any]] | None]

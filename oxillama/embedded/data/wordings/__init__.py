@@ -7,12 +7,14 @@ import pkgutil
 
 
 def _merged() -> dict[str, tuple[str, ...]]:
-    """The wordings of every module here. Raises ValueError when two word the same fact."""
+    """The wordings of every module here and in the folders below. Raises ValueError when two word the same fact."""
     found: dict[str, tuple[str, ...]] = {}
-    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
-        for key, texts in importlib.import_module(f"{__name__}.{name}").WORDINGS.items():
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        if module.ispkg:
+            continue
+        for key, texts in importlib.import_module(module.name).WORDINGS.items():
             if key in found:
-                raise ValueError(f"{name} words {key!r}, which another module has worded")
+                raise ValueError(f"{module.name} words {key!r}, which another module has worded")
             found[key] = texts
     return found
 

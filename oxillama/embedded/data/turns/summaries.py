@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from oxillama.embedded.data.spintax import expand
-from oxillama.embedded.data.words import CITIES, JOBS, NAMES, with_article
+from oxillama.embedded.data.text.spintax import expand
+from oxillama.embedded.data.text.words import CITIES, JOBS, NAMES, with_article
 
 REQUESTS = ("{Summarise|Summarize|Sum up} {this|this text|the text|the following|this note}{| in one sentence| briefly| for me}: ",
             "{What is the gist of|Give me a summary of|Shorten} {this|this text|the following}: ",

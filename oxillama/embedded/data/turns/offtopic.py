@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 import re
 
-from oxillama.embedded.data.noise import careless, reworded
-from oxillama.embedded.data.offtopic_wordings import QUESTIONS as WRITTEN_QUESTIONS
-from oxillama.embedded.data.questions import capital, tidy
-from oxillama.embedded.data.spintax import expand
-from oxillama.embedded.data.words import (
+from oxillama.embedded.data.text.noise import careless, reworded
+from oxillama.embedded.data.text.spintax import expand
+from oxillama.embedded.data.text.words import (
     ANIMALS,
     CITIES,
     COUNTRIES,
@@ -21,6 +19,8 @@ from oxillama.embedded.data.words import (
     SUBJECTS,
     THINGS,
 )
+from oxillama.embedded.data.turns.offtopic_wordings import QUESTIONS as WRITTEN_QUESTIONS
+from oxillama.embedded.data.turns.questions import capital, tidy
 
 ANSWER = (
     "I am a small demonstration model: I know about oxillama and tell small stories. "

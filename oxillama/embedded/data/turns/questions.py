@@ -6,8 +6,8 @@ import random
 
 from oxillama.embedded.data.facts import FACTS, Fact
 from oxillama.embedded.data.facts.scenarios import SCENARIOS
-from oxillama.embedded.data.noise import careless, reworded
-from oxillama.embedded.data.spintax import expand
+from oxillama.embedded.data.text.noise import careless, reworded
+from oxillama.embedded.data.text.spintax import expand
 from oxillama.embedded.data.wordings import WORDINGS
 
 DO = (

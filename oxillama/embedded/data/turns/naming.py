@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from oxillama.embedded.data.noise import careless
-from oxillama.embedded.data.questions import capital
-from oxillama.embedded.data.spintax import expand
-from oxillama.embedded.data.words import ANIMALS, FOODS, NAMES, THINGS
+from oxillama.embedded.data.text.noise import careless
+from oxillama.embedded.data.text.spintax import expand
+from oxillama.embedded.data.text.words import ANIMALS, FOODS, NAMES, THINGS
+from oxillama.embedded.data.turns.questions import capital
 
 KINDS: dict[str, tuple[str, ...]] = {
     "animals": ANIMALS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from oxillama.embedded.data.noise import hasty
-from oxillama.embedded.data.spintax import expand
+from oxillama.embedded.data.text.noise import hasty
+from oxillama.embedded.data.text.spintax import expand
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 SUMS_TO, PRODUCTS = 20, 10  # the largest numbers that are added or multiplied: so many a model of this size can learn

@@ -7,10 +7,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from oxillama.embedded.data import questions
-from oxillama.embedded.data.noise import hasty
-from oxillama.embedded.data.spintax import expand
-from oxillama.embedded.data.words import ANIMALS, CITIES, FOODS, LANGUAGES, NAMES, SUBJECTS, THINGS
+from oxillama.embedded.data.text.noise import hasty
+from oxillama.embedded.data.text.spintax import expand
+from oxillama.embedded.data.text.words import ANIMALS, CITIES, FOODS, LANGUAGES, NAMES, SUBJECTS, THINGS
+from oxillama.embedded.data.turns import questions
 
 ROOMS = ("kitchen", "bedroom", "garden", "office", "hall", "bathroom", "garage", "attic", "cellar", "workshop", "library")
 SONGS = ("Yellow Moon", "The River", "Summer Rain", "Old Road", "Silver Bells", "Blue Train", "Winter Song", "Night Walk", "Green Hills", "First Light")

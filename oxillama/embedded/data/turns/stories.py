@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from oxillama.embedded.data.noise import careless
-from oxillama.embedded.data.spintax import expand
-from oxillama.embedded.data.words import GIRLS, NAMES, with_article
+from oxillama.embedded.data.text.noise import careless
+from oxillama.embedded.data.text.spintax import expand
+from oxillama.embedded.data.text.words import GIRLS, NAMES, with_article
 
 HEROES = ("fox", "owl", "mouse", "bear", "rabbit", "hedgehog", "frog", "cat", "dog", "crow", "snail", "otter", "robot", "dragon", "whale", "bee", "turtle", "goat", "sparrow", "squirrel")
 TRAITS = ("little", "old", "shy", "clever", "curious", "brave", "sleepy", "hungry", "patient", "clumsy", "proud", "quiet")

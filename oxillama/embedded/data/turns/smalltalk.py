@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from oxillama.embedded.data.noise import careless
-from oxillama.embedded.data.questions import capital, tidy
-from oxillama.embedded.data.spintax import expand
+from oxillama.embedded.data.text.noise import careless
+from oxillama.embedded.data.text.spintax import expand
+from oxillama.embedded.data.turns.questions import capital, tidy
 
 PAIRS: tuple[tuple[str, str], ...] = (
     ("{hi|hello|hey|hi there|hello there|good morning|good evening|good afternoon|greetings|hey there|howdy|hallo|moin}{|!|.|, friend!| oxillama!}", "Hello! I am the demonstration model of oxillama. Ask me how to use it, or for a little story."),

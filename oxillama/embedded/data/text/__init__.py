@@ -1,0 +1,1 @@
+"""Making many texts out of few: alternatives, word lists and typing errors."""

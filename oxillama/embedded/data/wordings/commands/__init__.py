@@ -1,0 +1,1 @@
+"""Wordings of questions on the commands."""

@@ -1,0 +1,1 @@
+"""Wordings of questions on models, their files and their speed."""

@@ -1,0 +1,1 @@
+"""Wordings of questions on requests, their errors and what the server stores."""

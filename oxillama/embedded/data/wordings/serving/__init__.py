@@ -1,0 +1,1 @@
+"""Wordings of questions on running the server."""
