@@ -19,7 +19,7 @@ WHEEL_MUST = (
     r"oxillama/server/site/ui/index\.html",
     r"oxillama/server/site/ui/docs\.html",
     r"oxillama/server/site/ui/main\.js",
-    r"oxillama/server/site/ui/base\.css",
+    r"oxillama/server/site/ui/style/base\.css",
     r"oxillama/server/site/ui/icon\.svg",
     r"oxillama/server/site/ui/vendor/marked/marked\.esm\.js",
     r"oxillama/server/site/ui/vendor/marked/LICENSE",

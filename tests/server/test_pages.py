@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -96,7 +98,15 @@ def test_the_pages_ask_only_for_files_that_there_are() -> None:
     for name in HTML:
         asked: list[Any] = re.findall(r'(?:src|href)="ui/([^"]+)"', pages()[name].body.decode())
         assert set(asked) <= set(pages()), name
-    for name in pages():
-        if name.endswith(".js"):
-            imported = re.findall(r'^import .*?from "\./([^"]+)";', pages()[name].body.decode(), re.M)
-            assert set(imported) <= set(pages()), name
+    modules = [name for name in pages() if name.endswith(".js")]
+    for name in modules:
+        imported = re.findall(r'^(?:import .*?|\} )from "([^"]+)";', pages()[name].body.decode(), re.M)
+        here = posixpath.dirname(name)
+        assert {posixpath.normpath(posixpath.join(here, path)) for path in imported} <= set(pages()), name
+
+
+def test_a_folder_of_the_pages_has_few_files() -> None:
+    folders = Counter(posixpath.dirname(name) for name in pages())
+
+    assert len(folders) > 5
+    assert max(folders.values()) <= 12

@@ -28,7 +28,7 @@ def test_growing_text_takes_a_part_of_the_time_only_however_long_it_is(open_chat
     page = open_chat().visit()
 
     done = page.evaluate("""async () => {
-      const { paced } = await import('/ui/pace.js');
+      const { paced } = await import('/ui/messages/pace.js');
       let done = 0;
       const ask = paced(() => { done += 1; for (const end = performance.now() + 50; performance.now() < end;); });
       for (const end = performance.now() + 1500; performance.now() < end;) {
@@ -45,7 +45,7 @@ def test_a_computer_that_slept_in_the_middle_of_it_is_not_made_up_for(open_chat:
     page = open_chat().visit()
 
     done = page.evaluate("""async () => {
-      const { paced } = await import('/ui/pace.js');
+      const { paced } = await import('/ui/messages/pace.js');
       let past = 0;
       performance.now = () => past; // sleeps for an hour as soon as the work begins
       let done = () => {};

@@ -34,7 +34,7 @@ def slow(chat: Any) -> Page:
 def stored(page: Page) -> list[list[str]]:
     """Who speaks in the conversations that the browser keeps."""
     found: list[list[str]] = page.evaluate("""async () => {
-      const store = await import('/ui/store.js');
+      const store = await import('/ui/chat/store.js');
       const all = await Promise.all((await store.list()).map(({id}) => store.get(id)));
       return all.map((one) => one.messages.map(({role}) => role));
     }""")
@@ -172,7 +172,7 @@ def test_a_message_to_a_conversation_that_another_tab_has_changed_is_not_lost(op
     say(page, "A")
     answered(page)
     page.evaluate("""async () => {
-      const store = await import('/ui/store.js');
+      const store = await import('/ui/chat/store.js');
       const [{ id }] = await store.list();
       await store.save(await store.get(id)); // as another tab would, which this one has not heard of
     }""")

@@ -1,7 +1,7 @@
 // The API's description as a page: every route, what it takes and answers, and a command that calls it.
 
-import { schemaOf, typeOf } from "./schema.js";
-import { el } from "./dom.js";
+import { schemaOf, typeOf } from "./api/schema.js";
+import { el } from "./lib/dom.js";
 
 const TITLES = { openapi: "This description", steps: "Run steps" };
 const title = (tag) => TITLES[tag] ?? tag[0].toUpperCase() + tag.slice(1);

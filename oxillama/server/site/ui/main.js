@@ -1,17 +1,17 @@
 // The page: which conversation is open, what its buttons do, what is said when something goes wrong.
 
-import { ApiError } from "./api.js";
-import * as chats from "./chat.js";
-import { composer, startComposer } from "./composer.js";
-import { askForKey, confirmDeletion, startSettings } from "./dialogs.js";
-import { byId } from "./dom.js";
-import { saveAsFile, startExamples, startThemeButton } from "./furniture.js";
-import { awaitModels, chosenModel, haveModels, loadModels } from "./models.js";
-import { announce, hideNotice, notice } from "./notice.js";
-import { paced } from "./pace.js";
-import { drawer, showList, startDrawer } from "./sidebar.js";
-import * as store from "./store.js";
-import { View } from "./view.js";
+import { ApiError } from "./api/client.js";
+import * as chats from "./chat/conversation.js";
+import { composer, startComposer } from "./controls/composer.js";
+import { askForKey, confirmDeletion, startSettings } from "./controls/dialogs.js";
+import { byId } from "./lib/dom.js";
+import { saveAsFile, startExamples, startThemeButton } from "./controls/furniture.js";
+import { awaitModels, chosenModel, haveModels, loadModels } from "./controls/models.js";
+import { announce, hideNotice, notice } from "./controls/notice.js";
+import { paced } from "./messages/pace.js";
+import { drawer, showList, startDrawer } from "./controls/sidebar.js";
+import * as store from "./chat/store.js";
+import { View } from "./messages/view.js";
 
 const CURRENT = "oxillama.current"; // of this tab: another one may have another conversation open
 const LOOK_AGAIN = 3000; // ms between two looks for the other tab that writes in the open conversation

@@ -5,9 +5,9 @@
 // somebody reads here). DOMPurify then keeps only the few tags and attributes that Markdown needs. And the page's
 // Content-Security-Policy lets no inline code run and nothing be fetched from elsewhere.
 
-import { Marked } from "./vendor/marked/marked.esm.js";
-import DOMPurify from "./vendor/dompurify/purify.es.mjs";
-import { copyButton, el } from "./dom.js";
+import { Marked } from "../vendor/marked/marked.esm.js";
+import DOMPurify from "../vendor/dompurify/purify.es.mjs";
+import { copyButton, el } from "../lib/dom.js";
 import { coloured } from "./highlight.js";
 
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };

@@ -3,7 +3,7 @@
 // An assistant's message has variants, one for each time it was asked for:
 // {text, state, reason, model, stats}; state is "writing", "done", "stopped" or "cut".
 
-import { ApiError, chat } from "./api.js";
+import { ApiError, chat } from "../api/client.js";
 import { settings } from "./settings.js";
 import { StaleError, get, save } from "./store.js";
 

@@ -1,6 +1,6 @@
 // What stands around the conversation: the examples, the switch between light and dark, the way out as a file.
 
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon } from "../lib/dom.js";
 
 const EXAMPLES = [
   ["Load a model of my own", "How do I load a GGUF file?"],

@@ -1,6 +1,6 @@
 // The list of conversations, and on narrow screens the drawer it lies in.
 
-import { byId, el, iconButton } from "./dom.js";
+import { byId, el, iconButton } from "../lib/dom.js";
 
 const DAY = 86_400_000;
 

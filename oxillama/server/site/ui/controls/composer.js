@@ -1,6 +1,6 @@
 // The box that messages are written in.
 
-import { byId } from "./dom.js";
+import { byId } from "../lib/dom.js";
 
 const box = byId("prompt");
 

@@ -1,8 +1,8 @@
 // The dialogs: settings, the API key, and the question before something is deleted.
 
-import { byId } from "./dom.js";
-import { key } from "./key.js";
-import { DEFAULTS, LIMITS, problemWith, settings } from "./settings.js";
+import { byId } from "../lib/dom.js";
+import { key } from "../api/key.js";
+import { DEFAULTS, LIMITS, problemWith, settings } from "../chat/settings.js";
 
 const FIELDS = Object.keys(DEFAULTS);
 const input = (name) => byId(`set-${name}`);

@@ -1,7 +1,7 @@
 // The messages of the open conversation, as elements.
 
-import { shownVariant } from "./chat.js";
-import { copyButton, el, icon, iconButton } from "./dom.js";
+import { shownVariant } from "../chat/conversation.js";
+import { copyButton, el, icon, iconButton } from "../lib/dom.js";
 import { Prose } from "./markdown.js";
 
 const NEAR = 80; // px from the end that still count as reading along

@@ -1,6 +1,6 @@
 // One line above the message box that says what is the matter, and a button that helps.
 
-import { byId, el, icon, iconButton } from "./dom.js";
+import { byId, el, icon, iconButton } from "../lib/dom.js";
 
 /** `action`: [label, function]; `calm`: no error, just something to know. */
 export function notice(text, { calm = false, action = null } = {}) {

@@ -1,9 +1,9 @@
 // Which models the server has, and which of them is asked.
 
-import { models } from "./api.js";
-import { byId, el } from "./dom.js";
+import { models } from "../api/client.js";
+import { byId, el } from "../lib/dom.js";
 import { hideNotice, notice } from "./notice.js";
-import { settings } from "./settings.js";
+import { settings } from "../chat/settings.js";
 
 const ASK_AGAIN = 2000; // ms between two looks for a server that is away
 
