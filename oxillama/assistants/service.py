@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import trio
 
-from oxillama.assistants.offload import Offload
 from oxillama.assistants.records.types import Run, Thread, ThreadMessage
 from oxillama.assistants.run.events import Cancelling, Created, Queued, Subscription
 from oxillama.assistants.run.live import LiveRun, LiveRuns
@@ -18,11 +17,13 @@ from oxillama.assistants.run.queue import RunQueueSender, RunWorkItem, new_run_q
 from oxillama.assistants.run.worker import RunContext, run_worker
 from oxillama.assistants.store.definitions import AssistantStore
 from oxillama.assistants.store.store import ThreadStore
+from oxillama.concurrency import Offload
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.errors import StoreError
 from oxillama.storage.durable import Durable
 from oxillama.storage.lock import DirectoryLock
 
+FILE_THREADS = 16  # file work waits for the disk, not for a processor
 MAX_RUNS = 1024  # queued and at work; the next one is told to come back later
 _log = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ async def open_assistants(
     durable.make_dir(root)
     sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
     with DirectoryLock(root):
-        in_thread = Offload()
+        in_thread = Offload(FILE_THREADS)
         store = await in_thread(lambda: ThreadStore(root, durable, clock=clock))
         definitions = await in_thread(AssistantStore, root, durable)
         context = RunContext(store, engine, LiveRuns(), in_thread)

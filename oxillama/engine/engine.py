@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from oxillama.concurrency import Offload, in_thread
 from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
 from oxillama.engine.batching.stepper import Outcome, Stepper
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ENCODING_THREADS = 4
 LONG_TEXT = 4096
 """Characters beyond which a text is tokenized in a worker thread: about a millisecond's work."""
 
@@ -101,7 +103,7 @@ class Engine:
         self._stopped = trio.Event()
         self._failure: str | None = None
         self._mean_s = 1.0  # how long generations have taken lately
-        self._encoding = trio.CapacityLimiter(4)
+        self._encode = Offload(ENCODING_THREADS)
         self._trio = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._compute, name="oxillama-compute", daemon=True)
 
@@ -119,7 +121,7 @@ class Engine:
         from oxillama.engine.loading import load_parts
 
         config = config or EngineConfig()
-        parts = await trio.to_thread.run_sync(lambda: load_parts(path, config, progress=progress))
+        parts = await in_thread(load_parts, path, config, progress=progress)
         async with cls.serve(parts, config) as engine:
             yield engine
 
@@ -185,7 +187,7 @@ class Engine:
 
     async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
         """The prompt text of a conversation. Raises TemplateError."""
-        return await trio.to_thread.run_sync(lambda: self.chat_template.render(messages, **kwargs))
+        return await in_thread(self.chat_template.render, messages, **kwargs)
 
     async def encode(self, text: str, *, add_special: bool = True, parse_special: bool = False) -> list[int]:
         """Token ids of a text; a long one is encoded in a worker thread."""
@@ -193,7 +195,7 @@ class Engine:
         if len(text) <= LONG_TEXT:
             await trio.lowlevel.checkpoint()
             return tokenizer.encode(text, add_special, parse_special)
-        return await trio.to_thread.run_sync(tokenizer.encode, text, add_special, parse_special, limiter=self._encoding)
+        return await self._encode(tokenizer.encode, text, add_special, parse_special)
 
     def statistics(self) -> EngineStatistics:
         """At most one step old."""
@@ -286,8 +288,8 @@ class Engine:
         self._commands.put(("stop", None))
         self._stepper.interrupt_if_unwanted()
         await self._stopped.wait()
-        await trio.to_thread.run_sync(self._thread.join)
-        await trio.to_thread.run_sync(self._parts.close)
+        await in_thread(self._thread.join)
+        await in_thread(self._parts.close)
 
     # ---------------------------------------------------------------------------------------- the compute thread
 

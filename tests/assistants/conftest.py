@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from oxillama.assistants.offload import Offload
 from oxillama.assistants.service import Assistants, open_assistants, watch
+from oxillama.concurrency import Offload
 from tests.assistants.fixtures import NOW, a_message, a_run, a_thread
 from tests.support.fake_engine import FakeEngine
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import trio
 
-from oxillama.assistants.offload import Offload
 from oxillama.assistants.prompt import PromptBudgetError, build_prompt
 from oxillama.assistants.records.types import (
     IncompleteDetails,
@@ -40,6 +39,7 @@ from oxillama.assistants.run.events import (
 from oxillama.assistants.run.live import LiveRun, LiveRuns
 from oxillama.assistants.run.queue import RunQueueReceiver, RunWorkItem
 from oxillama.assistants.store.store import ThreadStore
+from oxillama.concurrency import Offload, single
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.engine.api.types import GenerationRequest, SamplingParams
 from oxillama.errors import (
@@ -143,19 +143,12 @@ async def _worked(course: _Course, live: LiveRun, slots: trio.Semaphore) -> Outc
         except (ObjectNotFoundError, StateConflictError):  # the thread was deleted, or the run is being cancelled
             outcome = Outcome(RunStatus.CANCELLED) if course.run is not None else None
         except Exception as error:
-            outcome = Outcome.failed(_single(error))
+            outcome = Outcome.failed(single(error))
     if live.scope.cancelled_caught:
         if not live.begun and not live.cancel_requested:
             course.go_on()
         return Outcome(RunStatus.CANCELLED if live.cancel_requested else RunStatus.EXPIRED)
     return outcome
-
-
-def _single(error: Exception) -> BaseException:
-    """The one failure in a group of one."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 class _Course:

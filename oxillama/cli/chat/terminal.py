@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import trio
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
@@ -23,6 +22,7 @@ from rich.console import Console
 from oxillama.cli.chat.screen import is_open, unquoted
 from oxillama.cli.shared.guard import one_line
 from oxillama.cli.shared.visible import visible
+from oxillama.concurrency import in_thread
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent
@@ -81,7 +81,7 @@ class TerminalScreen:
 
     async def read(self) -> str | None:
         # prompt-toolkit wants an event loop of its own, which a thread can give it.
-        text = await trio.to_thread.run_sync(self._ask)
+        text = await in_thread(self._ask)
         if text is _Left.INTERRUPTED:
             raise KeyboardInterrupt
         return None if isinstance(text, _Left) else unquoted(text)

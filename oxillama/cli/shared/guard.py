@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
+from oxillama.concurrency import leaves
 from oxillama.errors import OxillamaError
 
 P = ParamSpec("P")
@@ -38,15 +39,6 @@ def describe(error: BaseException) -> str:
         name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         return f"{name}{error.strerror}"
     return str(error) or type(error).__name__
-
-
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors inside exception groups, which is how they leave a nursery."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from leaves(inner)
-    else:
-        yield error
 
 
 def status_of(error: BaseException) -> int | None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from quart import Response
 
-    from oxillama.assistants.offload import Offload
     from oxillama.assistants.records.types import Record
+    from oxillama.concurrency import Offload
 
 Given = ParamSpec("Given")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,6 +12,7 @@ from hypercorn.config import Config, Sockets
 from hypercorn.trio.run import worker_serve
 from hypercorn.utils import wrap_app
 
+from oxillama.concurrency import open_nursery
 from oxillama.server.app import Application, create_app
 from oxillama.server.config import ServerConfig, load_config
 from oxillama.server.http import transport
@@ -21,7 +21,7 @@ from oxillama.server.resources import running
 from oxillama.server.state import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from oxillama.engine.loading import Progress
 
@@ -46,7 +46,7 @@ async def serve(
     app = create_app(config, owns_engine=False)
     _allow_many_files()
     stop, hurry = trio.Event(), trio.Event()
-    async with plain_errors(), trio.open_nursery() as nursery:
+    async with open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, hurry)
         try:
             await run_app(app, stop=stop, hurry=hurry, on_ready=on_ready, progress=progress)
@@ -67,7 +67,7 @@ async def run_app(
     hyper = _hypercorn_config(app)
     sockets = listen(hyper, config)
     done = trio.Event()
-    async with plain_errors(), trio.open_nursery() as nursery:
+    async with open_nursery() as nursery:
         url: str = await nursery.start(_serve_http, app, hyper, sockets, stop, done)
         try:
             async with running(app.state, progress=_until(stop, progress)):
@@ -101,18 +101,6 @@ def _allow_many_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # some systems name a limit that they do not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-@asynccontextmanager
-async def plain_errors() -> AsyncIterator[None]:
-    """Take a single error out of the groups that nurseries wrap around it: callers wait for the error itself."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
 
 
 def listen(hyper: Config, config: ServerConfig) -> Sockets:

@@ -22,6 +22,7 @@ from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 
+from oxillama.concurrency import split_cancelled
 from oxillama.server.wire.errors import INVALID_REQUEST, SERVER_ERROR, APIError
 from oxillama.server.wire.json import new_request_id
 
@@ -69,8 +70,10 @@ class Connection(TCPServer):
                 await nursery.start(self._cut_writes_when_cancelled)
                 await super().run()
                 nursery.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            cancelled, failures = group.split(trio.Cancelled)
+        except BaseException as error:
+            cancelled, failures = split_cancelled(error)
+            if failures is not None and not isinstance(failures, Exception):
+                raise  # an interrupt is not the connection's own
             if failures is not None:
                 await self.config.log.exception("connection failed")
             if cancelled is not None:

@@ -11,9 +11,9 @@ import re
 from typing import Any, TypeVar, cast
 
 import msgspec
-import trio
 from quart import request
 
+from oxillama.concurrency import in_thread
 from oxillama.server.wire.errors import APIError, bad_request
 from oxillama.server.wire.invalid import explain
 
@@ -36,7 +36,7 @@ async def read_body(kind: type[T]) -> T:
     else:
         _check_content_type()
     if len(body) > LARGE:
-        return await trio.to_thread.run_sync(parse, body, kind)
+        return await in_thread(parse, body, kind)
     return parse(body, kind)
 
 

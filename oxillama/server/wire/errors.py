@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import trio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout
 
+from oxillama.concurrency import single
 from oxillama.errors import (
     ContextLengthError,
     EngineBusyError,
@@ -75,6 +75,7 @@ def unavailable(message: str, *, retry_after: float = 5.0) -> APIError:
 
 def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIError | None:
     """What the client is told about `error`; None for a fault of ours, which is logged and told as SERVER_FAULT."""
+    error = single(error)
     match error:
         case APIError():
             return error
@@ -100,22 +101,12 @@ def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIE
             return bad_request(str(error), param="messages", code="chat_template_error")
         case GenerationError():
             return APIError(500, str(error), type=SERVER_ERROR, headers=NO_RETRY)
-        case BaseExceptionGroup():
-            return _from_group(error, method, path)
     return None
 
 
 def server_fault() -> APIError:
     """500 for a bug: says nothing about the inside."""
     return APIError(500, SERVER_FAULT, type=SERVER_ERROR)
-
-
-def _from_group(group: BaseExceptionGroup[BaseException], method: str, path: str) -> APIError | None:
-    """A group counts as its one real failure: what was cancelled beside it says nothing."""
-    _, failures = group.split(trio.Cancelled)
-    if failures is not None and len(failures.exceptions) == 1:
-        return api_error(failures.exceptions[0], method=method, path=path)
-    return None
 
 
 def _from_http(error: HTTPException, method: str, path: str) -> APIError:
