@@ -10,7 +10,7 @@ A thread and a run are prepared under a name beginning with a dot and then renam
 markers in `active` are written before a run exists and removed after it has ended: a start looks at those runs only,
 however many threads there are.
 
-Everything here blocks; async callers come through `concurrency.Offload`. A method returns when its change is on disk. All
+Everything here blocks; async callers come through an `Offload`. A method returns when its change is on disk. All
 raise ObjectNotFoundError, StoreDamagedError (this object only), StoreFullError, StoreReadOnlyError or StoreError;
 StateConflictError where the state of the thread or run does not allow the change.
 """
