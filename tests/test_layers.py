@@ -21,13 +21,14 @@ LAYERS: dict[str, set[str]] = {
     "concurrency": BASE,
     "demonstration": BASE,  # where the demonstration model's file lies; what makes it is `embedded`
     "core": BASE,
-    "gguf": BASE | {"core"},
+    "system": set(),  # the one seam to the disk: it knows nothing of oxillama, so that the GGUF writer may use it too
+    "gguf": BASE | {"core", "system"},
     "text": BASE | {"core", "gguf"},
     "models": BASE | {"core", "gguf", "text"},  # describing a model checks its vocabulary
     "quant": BASE | {"core", "gguf", "text", "models"},
     "engine": BASE | {"concurrency", "demonstration", "core", "gguf", "text", "models"},
     "chat": BASE | {"concurrency", "text", "engine"},
-    "storage": BASE | {"concurrency"},
+    "storage": BASE | {"concurrency", "system"},
     "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
     "server": BASE | {"concurrency", "storage", "engine", "chat", "assistants"},
 }
@@ -39,6 +40,7 @@ SPECIAL = {
     "oxillama._version": "version",
     "oxillama.errors": "errors",
     "oxillama.embedded": "demonstration",
+    "oxillama.storage.system": "system",
 }
 
 ENGINE_DOORS = ("oxillama.engine.api", "oxillama.engine.requests", "oxillama.engine.engine", "oxillama.engine.model",

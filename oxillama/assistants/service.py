@@ -128,7 +128,7 @@ async def open_assistants(
     durable = durable or Durable()
     durable.make_dir(root)
     sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
-    with DirectoryLock(root):
+    with contextlib.closing(DirectoryLock(root, durable.disk)):
         in_thread = Offload(FILE_THREADS)
         store = await in_thread(lambda: ThreadStore(root, durable, clock=clock))
         definitions = await in_thread(AssistantStore, root, durable)

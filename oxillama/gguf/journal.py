@@ -8,17 +8,16 @@ Whoever goes on compares the bytes with the CRC: nothing is believed because it 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 from typing import TYPE_CHECKING
 
 from oxillama.errors import InvalidParameterError
-from oxillama.gguf import disk
+from oxillama.gguf.output import DISK, open_file
+from oxillama.storage.system import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from io import FileIO
     from pathlib import Path
 
 _LINE = re.compile(rb"(\d{1,7}) ([0-9a-f]{8})")
@@ -35,21 +34,20 @@ class Journal:
         self._end = 0
         self.lines = 0
         while True:
-            self._stream = _held(self._path, path)
+            self._fd = _held(self._path, path)
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(self._stream.fileno()), self._path.stat()):
+                if os.path.samestat(os.fstat(self._fd), self._path.stat()):
                     break
-            self._stream.close()  # its writer ended, and removed it, between our opening and our locking it
+            DISK.close(self._fd)  # its writer ended, and removed it, between our opening and our locking it
 
     def read(self, plan: str) -> dict[int, int] | None:
         """CRC-32 by tensor; None for a journal of another plan, or a new one."""
-        self._stream.seek(0)
-        whole, newline, _ = self._stream.readall().rpartition(b"\n")
+        whole, newline, _ = DISK.read(str(self._path)).rpartition(b"\n")
         head, *lines = whole.split(b"\n")
         if head + newline != _head(plan):
             return None
         self._end = len(whole) + 1
-        disk.truncate(self._stream, self._end)  # a line that was being written
+        DISK.truncate(self._fd, self._end)  # a line that was being written
         found = (_LINE.fullmatch(line) for line in lines)
         sums = {int(line[1]): int(line[2], 16) for line in found if line}
         self.lines = len(sums)
@@ -57,7 +55,7 @@ class Journal:
 
     def begin(self, plan: str) -> None:
         """Forget what is there, and note the plan."""
-        disk.truncate(self._stream, 0)
+        DISK.truncate(self._fd, 0)
         self._end = self.lines = 0
         self._append(_head(plan))
 
@@ -65,31 +63,33 @@ class Journal:
         """Note tensors whose bytes are on the disk, for good."""
         self._append(b"".join(b"%d %08x\n" % item for item in sums.items()))
         self.lines += len(sums)
-        disk.fsync(self._stream)
+        DISK.fsync(self._fd)
 
     def _append(self, text: bytes) -> None:
-        disk.write_all(self._stream, text, self._end)
+        write_all(DISK, self._fd, text, self._end)
         self._end += len(text)
 
     def close(self) -> None:
-        self._stream.close()
+        DISK.close(self._fd)
 
     def remove(self) -> None:
-        disk.unlink(self._path)
-        self._stream.close()
+        with contextlib.suppress(FileNotFoundError):
+            DISK.unlink(str(self._path))
+        DISK.close(self._fd)
 
 
 def _head(plan: str) -> bytes:
     return f"oxillama 1 {plan}\n".encode()
 
 
-def _held(journal: Path, path: Path) -> FileIO:
-    stream = disk.create(journal, keep=True)
+def _held(journal: Path, path: Path) -> int:
+    fd = open_file(journal, keep=True)
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        DISK.lock(fd)  # a file system without locks is trusted
     except BlockingIOError:
-        stream.close()
+        DISK.close(fd)
         raise InvalidParameterError(f"{path}: another process is writing it") from None
-    except OSError:  # a file system without locks
-        pass
-    return stream
+    except BaseException:
+        DISK.close(fd)
+        raise
+    return fd

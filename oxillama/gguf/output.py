@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import time
 from typing import TYPE_CHECKING
 
-from oxillama.gguf import disk
+from oxillama.storage.system import SystemDisk, write_all
 
 if TYPE_CHECKING:
-    from io import FileIO
     from pathlib import Path
 
     from typing_extensions import Buffer
+
+    from oxillama.storage.system import Disk
+
+DISK: Disk = SystemDisk()
+"""What the writer's calls go through. Tests fail each in turn and cut the power between any two."""
 
 ORPHAN_S = 60.0
 """Seconds without a write after which a temporary file that nobody has locked counts as left behind."""
@@ -32,27 +35,40 @@ class Output:
             self.temporary = path.with_name(f".{path.name}.partial")
         else:
             self.temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-        self.stream: FileIO = disk.create(self.temporary, keep=resumable)
+        self.fd = open_file(self.temporary, keep=resumable)
         if not resumable:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(OSError):  # it only tells others that the file is no orphan
+                DISK.lock(self.fd)
 
     def write(self, data: Buffer, at: int) -> None:
-        disk.write_all(self.stream, data, at)
+        write_all(DISK, self.fd, data, at)
 
     def publish(self) -> None:
         """Put the synced file under its name. Raises OSError when another process has put its own in our place, which
         only a file system without locks lets happen."""
-        if not os.path.samestat(os.fstat(self.stream.fileno()), self.temporary.stat()):
+        if not os.path.samestat(os.fstat(self.fd), self.temporary.stat()):
             raise OSError(f"{self.path}: another process is writing it too")
-        disk.replace(self.temporary, self.path)
+        DISK.rename(str(self.temporary), str(self.path))
         self.published = True
-        self.stream.close()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; once more does no harm."""
+        if self.fd >= 0:
+            DISK.close(self.fd)
+            self.fd = -1
 
     def discard(self) -> None:
-        self.stream.close()
+        self.close()
         if not self.published:
-            disk.unlink(self.temporary)
+            with contextlib.suppress(FileNotFoundError):
+                DISK.unlink(str(self.temporary))
+
+
+def open_file(path: Path, *, keep: bool) -> int:
+    """A file to read and write, new unless its content is to be kept. A link is never followed. Raises OSError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (0 if keep else os.O_EXCL)
+    return DISK.open(str(path), flags, 0o666)
 
 
 def remove_partials(path: Path) -> None:
@@ -61,7 +77,8 @@ def remove_partials(path: Path) -> None:
     left = re.compile(rf"\.({re.escape(path.name)}|{shard})\.partial")
     for name in os.listdir(path.parent):
         if left.fullmatch(name):
-            disk.unlink(path.with_name(name))
+            with contextlib.suppress(FileNotFoundError):
+                DISK.unlink(str(path.with_name(name)))
 
 
 def remove_orphans(path: Path) -> None:
@@ -72,6 +89,13 @@ def remove_orphans(path: Path) -> None:
         with contextlib.suppress(OSError):  # locked, gone already, or not ours
             # One just made may not be locked yet.
             if left.fullmatch(name) and time.time() - orphan.stat().st_mtime > ORPHAN_S:
-                with orphan.open("rb") as stream:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    orphan.unlink()
+                _remove_unlocked(str(orphan))
+
+
+def _remove_unlocked(path: str) -> None:
+    fd = DISK.open(path, os.O_RDWR | os.O_NOFOLLOW)  # to write: locks over NFS need that
+    try:
+        if DISK.lock(fd):
+            DISK.unlink(path)
+    finally:
+        DISK.close(fd)

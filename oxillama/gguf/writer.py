@@ -32,11 +32,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oxillama.errors import InvalidParameterError, OxillamaError
-from oxillama.gguf import disk
 from oxillama.gguf.encode import MAX_KEY_BYTES, MAX_NAME_BYTES, encode_key, encode_value, infer_type
 from oxillama.gguf.journal import Journal
 from oxillama.gguf.layout import TYPES, Shard, Tensor, lay_out
-from oxillama.gguf.output import Output, remove_partials
+from oxillama.gguf.output import DISK, Output, remove_partials
 from oxillama.gguf.tensor_bytes import tensor_bytes
 
 if TYPE_CHECKING:
@@ -172,9 +171,9 @@ class GGUFWriter:
             self._outputs.append(output)
             output.write(shard.header, 0)
             # The padding after the last tensor, and holes that are not yet written, read as zeros.
-            disk.truncate(output.stream, shard.file_bytes)
+            DISK.truncate(output.fd, shard.file_bytes)
         if self._journal is not None:
-            disk.fsync_dir(self.path.parent)
+            DISK.fsync_dir(str(self.path.parent))
         for tensor in self._tensors.values():
             if tensor.number in sums and self._checksum(tensor) == sums[tensor.number]:
                 tensor.written = True
@@ -195,8 +194,8 @@ class GGUFWriter:
     def _checksum(self, tensor: Tensor) -> int:
         """CRC-32 of the bytes that are in a tensor's place."""
         at, end = self._place(tensor)
-        crc, stream = 0, self._outputs[tensor.shard].stream
-        while at < end and (piece := os.pread(stream.fileno(), min(_CHECK_BYTES, end - at), at)):
+        crc, fd = 0, self._outputs[tensor.shard].fd
+        while at < end and (piece := os.pread(fd, min(_CHECK_BYTES, end - at), at)):
             crc = zlib.crc32(piece, crc)
             at += len(piece)
         return crc
@@ -246,7 +245,7 @@ class GGUFWriter:
         # After an fsync that failed nobody knows what is on the disk: these are never noted then.
         noted, self._unnoted = self._unnoted, []
         for shard in {tensor.shard for tensor, _ in noted}:
-            disk.fsync(self._outputs[shard].stream)
+            DISK.fsync(self._outputs[shard].fd)
         self._journal.add({tensor.number: crc for tensor, crc in noted})
         self._noted_at = time.monotonic()
 
@@ -264,12 +263,12 @@ class GGUFWriter:
                 )
             self._note()
             for output in self._outputs:
-                disk.fsync(output.stream)
+                DISK.fsync(output.fd)
             # The first shard last: whoever finds it finds its siblings.
             for output in reversed(self._outputs):
                 output.publish()
             if self._journal is not None:
-                disk.fsync_dir(self.path.parent)
+                DISK.fsync_dir(str(self.path.parent))
         except BaseException as error:
             self._end(error)
             raise
@@ -287,7 +286,7 @@ class GGUFWriter:
             return
         self.suspended = True
         for output in self._outputs:
-            output.stream.close()
+            output.close()
         self._journal.close()
         self._outputs, self._journal = [], None
         self._pending.clear()

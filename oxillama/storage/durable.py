@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from oxillama.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
-from oxillama.storage.system import Disk, SystemDisk
+from oxillama.storage.system import Disk, SystemDisk, write_all
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class Durable:
             fd = self.disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             with self.failures_named(named):
-                self.write_all(fd, data)
+                write_all(self.disk, fd, data)
             try:
                 self.disk.fsync(fd)
             except OSError as error:
@@ -178,15 +178,6 @@ class Durable:
             raise StoreDamagedError(f"{path} cannot be read: {error.strerror}") from error
 
     # -- the parts all of these share ------------------------------------------------------------------------------
-
-    def write_all(self, fd: int, data: bytes) -> None:
-        """Write every byte; a device that takes only some of them is asked again until it says why."""
-        view = memoryview(data)
-        while view:
-            written = self.disk.write(fd, bytes(view))
-            if written <= 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            view = view[written:]
 
     def sync_dir(self, path: str) -> None:
         """Make a directory's entries durable; a failure makes the store read-only."""

@@ -28,6 +28,7 @@ import msgspec
 
 from oxillama.errors import StoreDamagedError, StoreError
 from oxillama.storage.durable import Durable
+from oxillama.storage.system import write_all
 
 T = TypeVar("T")
 
@@ -177,7 +178,7 @@ class JsonlFile(Generic[T]):
     def _write(self, fd: int, data: bytes, start: int) -> None:
         try:
             with self._durable.failures_named(self.path):
-                self._durable.write_all(fd, data)
+                write_all(self._durable.disk, fd, data)
         except StoreError:
             self._end = None  # until the cut has worked; otherwise the next append reads the file again
             self._cut(fd, start)

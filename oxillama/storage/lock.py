@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import fcntl
+import logging
 import os
-from types import TracebackType
+import posixpath
 
 from oxillama.errors import StoreError
+from oxillama.storage.system import Disk, SystemDisk
+
+_log = logging.getLogger(__name__)
 
 
 class DirectoryLock:
     """Held from construction until `close`; the system lets go of it when the process ends, however it ends.
 
-    Raises StoreError while another process holds it.
+    On a file system without locks it is no more than a warning in the log. Raises StoreError while another process
+    holds it.
     """
 
-    def __init__(self, directory: str) -> None:
-        path = os.path.join(directory, "lock")
+    def __init__(self, directory: str, disk: Disk | None = None) -> None:
+        self._disk = SystemDisk() if disk is None else disk
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = self._disk.open(posixpath.join(directory, "lock"), os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise StoreError(f"{directory} cannot be used as data directory: {error.strerror}.") from error
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = self._disk.lock(self._fd)
+        except BlockingIOError as error:
+            self.close()
+            message = f"{directory} is in use by another oxillama server: stop that one or give another --data-dir."
+            raise StoreError(message) from error
         except OSError as error:
             self.close()
-            raise StoreError(
-                f"{directory} is in use by another oxillama server: stop that one or give another --data-dir."
-            ) from error
+            raise StoreError(f"{directory} cannot be locked: {error.strerror}. Give another --data-dir.") from error
+        if not locked:
+            _log.warning("no locks on this file system: let only one server use the data directory: path %s", directory)
 
     def close(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            self._disk.close(self._fd)
             self._fd = -1
-
-    def __enter__(self) -> DirectoryLock:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()

@@ -244,6 +244,7 @@ def test_whenever_it_ends_the_next_run_makes_the_same_file(
             try:
                 write(cut / "x.gguf", shards=shards)
             except PowerCut:
+                faulty.end_process()
                 if kind == "power":
                     faulty.lose_what_was_not_synced(rng)
             else:

@@ -24,19 +24,20 @@ from tests.support.tiny_models import TinyModel, tiny_model
 # The command, with a signal to itself before a given piece of a tensor is written, and every tensor noted.
 SIGNALLED = """
 import os, sys
-from oxillama.gguf import disk, writer
+from oxillama.gguf import writer
 from oxillama.quant import convert
-real, left, which = disk.pwrite, int(sys.argv.pop(1)), int(sys.argv.pop(1))
+from oxillama.storage.system import SystemDisk
+real, left, which = SystemDisk.pwrite, int(sys.argv.pop(1)), int(sys.argv.pop(1))
 writer.COMMIT_S, convert.PIECE_WEIGHTS = 0.0, 64 * 256
-def pwrite(stream, data, at):
+def pwrite(disk, fd, data, at):
     global left
     left -= at > 0 and len(data) > 64  # a header is written at 0, the journal's lines are short
     if left == 0:
-        half = real(stream, memoryview(data)[: len(data) // 2], at)
+        half = real(disk, fd, memoryview(data)[: len(data) // 2], at)
         os.kill(os.getpid(), which)
         return half
-    return real(stream, data, at)
-disk.pwrite = pwrite
+    return real(disk, fd, data, at)
+SystemDisk.pwrite = pwrite
 from oxillama.cli.app import main
 main()
 """

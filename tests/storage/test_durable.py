@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import random
 import stat
+import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from oxillama.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
+from oxillama.gguf import GGUFWriter
 from oxillama.storage.durable import Durable
 from oxillama.storage.lock import DirectoryLock
 from tests.support.simulated_disk import PowerCut, SimulatedDisk
@@ -136,7 +141,10 @@ def test_the_real_disk_does_what_the_simulated_one_does(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("code", "accepted"), [(errno.EINVAL, True), (errno.EIO, False)])
+NO_SUCH_CALL = [errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EISDIR, errno.EACCES]
+
+
+@pytest.mark.parametrize(("code", "accepted"), [*((code, True) for code in NO_SUCH_CALL), (errno.EIO, False)])
 def test_only_a_file_system_without_an_fsync_of_directories_is_excused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, accepted: bool
 ) -> None:
@@ -156,7 +164,71 @@ def test_only_a_file_system_without_an_fsync_of_directories_is_excused(
             durable.write_json(f"{tmp_path}/f.json", NEW)
 
 
+@pytest.mark.parametrize(("code", "accepted"), [(errno.EINVAL, True), (errno.ENOSYS, True), (errno.EIO, False)])
+def test_only_a_file_system_without_an_fsync_of_files_is_excused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, accepted: bool
+) -> None:
+    def fsync(fd: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    durable = Durable()
+    if accepted:
+        durable.write_json(f"{tmp_path}/f.json", NEW)
+        assert durable.read_json(f"{tmp_path}/f.json", dict[str, str]) == NEW
+    else:
+        with pytest.raises(StoreReadOnlyError):
+            durable.write_json(f"{tmp_path}/f.json", NEW)
+
+
+def test_on_macos_the_drive_is_told_to_write_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For both users of the seam: the store, and the GGUF writer."""
+    flushed: list[str] = []
+
+    def full_sync(fd: int, command: int) -> int:
+        assert command == fcntl.F_FULLFSYNC
+        flushed.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+        return 0
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", full_sync)
+    Durable().write_json(f"{tmp_path}/f.json", NEW)
+    assert flushed == [".f.json.tmp", tmp_path.name]
+    flushed.clear()
+    with GGUFWriter(tmp_path / "x.gguf") as writer:
+        writer.add_tensor("t", np.zeros(4, np.float32))
+    assert len(flushed) == 1
+    assert flushed[0].startswith(".x.gguf.")
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF])
+def test_a_file_system_without_locks_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    def flock(fd: int, how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    DirectoryLock(str(tmp_path)).close()
+    assert f"let only one server use the data directory: path {tmp_path}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.EACCES, "in use by another"), (errno.EIO, "cannot be locked: Input/output error")]
+)
+def test_a_lock_that_cannot_be_had_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    def flock(fd: int, how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StoreError, match=words):
+        DirectoryLock(str(tmp_path))
+
+
 def test_a_directory_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
-    with DirectoryLock(str(tmp_path)), pytest.raises(StoreError, match="in use by another"):
+    with closing(DirectoryLock(str(tmp_path))), pytest.raises(StoreError, match="in use by another"):
         DirectoryLock(str(tmp_path))
     DirectoryLock(str(tmp_path)).close()

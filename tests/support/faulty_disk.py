@@ -1,4 +1,7 @@
-"""A real folder whose changes go through a disk that fails and loses power: the seam `oxillama.gguf.disk`.
+"""A real folder whose changes go through a disk that fails and loses power: the seam `oxillama.storage.system`.
+
+For files that other code maps or opens by name, as the GGUF writer's; `simulated_disk` keeps everything in memory.
+
 
     faulty = FaultyDisk(folder)
     faulty.install(monkeypatch)
@@ -14,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oxillama.gguf import disk
+from oxillama.storage.system import SystemDisk
 
 if TYPE_CHECKING:
     import random
@@ -45,25 +48,38 @@ class FaultyDisk:
         self.power_fails_at: int | None = None
         self.fault: Callable[[str, int], OSError | None] = lambda call, index: None
         self._files: dict[int, _File] = {}
+        self._fds: set[int] = set()
         self._kept: list[FileIO] = []  # open, so that no inode is used twice
         self._names = {p.name: self._known(p) for p in folder.iterdir()}
         self._changes: list[dict[str, int | None]] = []  # of names, each at once, since the folder's last fsync
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("create", "pwrite", "truncate", "fsync", "replace", "unlink", "fsync_dir"):
-            monkeypatch.setattr(disk, name, self._wrapped(name, getattr(disk, name), getattr(self, f"_{name}")))
+        for name in ("open", "pwrite", "truncate", "fsync", "rename", "unlink", "fsync_dir"):
+            monkeypatch.setattr(SystemDisk, name, self._wrapped(name, getattr(SystemDisk, name)))
+        monkeypatch.setattr(SystemDisk, "close", lambda disk, fd: self._close(fd))
 
-    def _wrapped(self, name: str, real: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
-        def call(target: Path | FileIO, *args: Any, **options: Any) -> Any:
+    def end_process(self) -> None:
+        """The system closes, and thereby unlocks, what the process had open."""
+        while self._fds:
+            os.close(self._fds.pop())
+
+    def _close(self, fd: int) -> None:
+        self._fds.discard(fd)
+        os.close(fd)
+
+    def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        note: Callable[..., None] = getattr(self, f"_{name}")
+
+        def call(disk: SystemDisk, target: str | int, *args: Any) -> Any:
             if self.power_fails_at is not None and self.calls >= self.power_fails_at:
                 raise PowerCut
             self.calls += 1
-            path = target if isinstance(target, Path) else Path(os.readlink(f"/proc/self/fd/{target.fileno()}"))
+            path = Path(target if isinstance(target, str) else os.readlink(f"/proc/self/fd/{target}"))
             self.trace.append((name, path.name))
             if error := self.fault(name, self.calls):
                 raise error
             before = path.stat().st_ino if path.exists() else None
-            result = None if name.startswith("fsync") else real(target, *args, **options)  # the real one is slow
+            result = None if name.startswith("fsync") else real(disk, target, *args)  # the real one is slow
             note(path, before, result, *args)
             return result
 
@@ -78,7 +94,8 @@ class FaultyDisk:
 
     # -- what each call leaves undecided ------------------------------------------------------------------------------
 
-    def _create(self, path: Path, before: int | None, result: FileIO) -> None:
+    def _open(self, path: Path, before: int | None, result: int, *_: int) -> None:
+        self._fds.add(result)
         if before is None:
             self._changes.append({path.name: self._known(path)})
 
@@ -91,8 +108,8 @@ class FaultyDisk:
     def _fsync(self, path: Path, before: int, result: None) -> None:
         self._files[before] = _File(path.read_bytes())
 
-    def _replace(self, path: Path, before: int, result: None, target: Path) -> None:
-        self._changes.append({path.name: None, target.name: before})
+    def _rename(self, path: Path, before: int, result: None, target: str) -> None:
+        self._changes.append({path.name: None, Path(target).name: before})
 
     def _unlink(self, path: Path, before: int | None, result: None) -> None:
         self._changes.append({path.name: None})

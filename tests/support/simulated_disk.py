@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
+    from typing_extensions import Buffer
+
 SECTOR = 64  # small, so that short records are torn too
 
 
@@ -62,7 +64,7 @@ class SimulatedDisk:
 
     # -- the seam ------------------------------------------------------------------------------------------------------
 
-    def open(self, path: str, flags: int) -> int:
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
         self._step("open")
         parent, name = self._parent(path)
         node = parent.entries.get(name)
@@ -80,14 +82,20 @@ class SimulatedDisk:
         self._open[self._next_fd] = node, bool(flags & os.O_APPEND)
         return self._next_fd
 
-    def write(self, fd: int, data: bytes) -> int:
+    def write(self, fd: int, data: Buffer) -> int:
         taken = self._step("write")
         file, append = self._open[fd]
         assert append or not file.data, "the store only appends or writes new files"
-        data = data if taken is None else data[:taken]
+        data = bytes(memoryview(data)[:taken])
         file.pending.append((len(file.data), data))
         file.data += data
         return len(data)
+
+    def pwrite(self, fd: int, data: Buffer, at: int) -> int:
+        raise AssertionError("the store only appends or writes new files")
+
+    def lock(self, fd: int) -> bool:
+        return True
 
     def truncate(self, fd: int, length: int) -> None:
         self._step("truncate")
