@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -58,13 +59,13 @@ def rows_built() -> list[str]:
     return sorted(name for text in sources for name in re.findall(r'TABLE\("(neon[^"]*)"', text))
 
 
-def emulated(program: Path, *arguments: str, cpu: str = "max") -> subprocess.CompletedProcess[str]:
+def emulated(program: Path, *arguments: str, cpu: str  =  "max") -> subprocess.CompletedProcess[str]:
     command = [EMULATOR, "-cpu", cpu, str(program), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory):
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A function that compiles C files for arm64, each with the flags of its instruction set, into one program."""
     for tool in (COMPILER, EMULATOR):
         if shutil.which(tool) is None:
@@ -100,7 +101,7 @@ def test_what_only_emulators_run_still_compiles(source: Path, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def rows_check(build) -> Path:
+def rows_check(build: Callable[..., Path]) -> Path:
     sources = [p for p in sorted(CSRC.rglob("*.c")) if "fuzz" not in p.parts and "_avx" not in p.name]
     return build("rows_check", [*sources, CHECKS[0]])
 
@@ -117,7 +118,7 @@ def test_a_processor_gets_the_rows_it_can_execute_and_they_agree_with_generic(ro
 
 @pytest.mark.slow
 @pytest.mark.parametrize("park", ["", "-DOXI_PARK_PORTABLE"], ids=["futex", "condition variable"])
-def test_threads_meet_and_memory_is_whole(build, park: str) -> None:
+def test_threads_meet_and_memory_is_whole(build: Callable[..., Path], park: str) -> None:
     sources = [TESTS / "platform" / "pool_check.c", *sorted((CSRC / "platform").glob("*.c"))]
     program = build(f"pool_check{len(park)}", sources, *([park] if park else []))
 
@@ -127,7 +128,7 @@ def test_threads_meet_and_memory_is_whole(build, park: str) -> None:
 
 
 @pytest.mark.slow
-def test_mapping_keeps_its_promises(build, tmp_path: Path) -> None:
+def test_mapping_keeps_its_promises(build: Callable[..., Path], tmp_path: Path) -> None:
     sources = [TESTS / "platform" / "mapping_check.c", *sorted((CSRC / "platform").glob("*.c"))]
 
     done = emulated(build("mapping_check", sources), str(tmp_path / "scratch"))
@@ -136,7 +137,7 @@ def test_mapping_keeps_its_promises(build, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_formats_decode_and_encode_to_the_same_bits_as_here(build, tmp_path: Path) -> None:
+def test_formats_decode_and_encode_to_the_same_bits_as_here(build: Callable[..., Path], tmp_path: Path) -> None:
     sources = [CHECKS[1], *sorted((CSRC / "quant").glob("*.c")), *sorted((CSRC / "platform").glob("*.c"))]
     here = compile_c(sources, tmp_path / "formats_check", "-ffp-contract=off")
 
@@ -149,7 +150,7 @@ def test_formats_decode_and_encode_to_the_same_bits_as_here(build, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_attention_equals_its_formula_and_its_parts(build) -> None:
+def test_attention_equals_its_formula_and_its_parts(build: Callable[..., Path]) -> None:
     kernels = CSRC / "kernels"
 
     done = emulated(build("attend_check", [CHECKS[2], kernels / "vec_generic.c", kernels / "vec_neon.c"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 
@@ -20,7 +22,7 @@ def delta(text: str) -> MessageDelta:
 async def test_every_subscriber_hears_everything_in_order() -> None:
     broadcast = Broadcast()
     subscribers = [broadcast.subscribe() for _ in range(3)]
-    events = [InProgress(RUN), delta("a"), delta("b"), Completed(RUN)]
+    events: list[Any] = [InProgress(RUN), delta("a"), delta("b"), Completed(RUN)]
     for event in events:
         maybe_broadcast(broadcast, event)
     broadcast.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oxillama.assistants.records.types import RunStatus, RunStepStatus, ThreadMessage
@@ -35,7 +36,7 @@ class Workload:
         kept, gone = a_thread(), a_thread()
         for thread in (kept, gone):
             first = a_message("first")
-            self._change(thread.id, thread.id, lambda t=thread, m=first: store.create_thread(t, [m]))
+            self._change(thread.id, thread.id, partial(store.create_thread, thread, [first]))
             if self.acknowledged.get(thread.id) is not None:
                 self._note(thread.id, store.list_messages(thread.id)[0])
         for n in range(2):

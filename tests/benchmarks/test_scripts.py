@@ -17,7 +17,7 @@ from tests.support.shared import shared
 
 
 def script(name: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, ROOT / "benchmarks" / name, *map(str, arguments)]
+    command: list[str | Path] = [sys.executable, ROOT / "benchmarks" / name, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment(**env))
 
 
@@ -195,7 +195,7 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- begin one -->\nold\n<!-- end one -->\nb\n<!-- begin two -->\n<!-- end two -->\n")
     code = "import sys, pathlib, report; report.replace_section(pathlib.Path(sys.argv[1]), sys.argv[2], 'new \\\\1')"
-    command = [sys.executable, "-c", code, page]
+    command: list[str | Path] = [sys.executable, "-c", code, page]
 
     subprocess.run([*command, "one"], check=True, env=environment(), cwd=ROOT / "benchmarks")
     unknown = subprocess.run([*command, "three"], capture_output=True, env=environment(), cwd=ROOT / "benchmarks")

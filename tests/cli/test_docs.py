@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from oxillama.cli.app import app
@@ -12,7 +13,9 @@ from oxillama.server.config import ServerConfig
 from tests.support.cli import ROOT
 
 PAGE = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-COMMANDS = get_command(app).commands
+GROUP = get_command(app)
+assert isinstance(GROUP, TyperGroup)
+COMMANDS = GROUP.commands
 EVERYWHERE = {"--help", "--model", "--json"}
 
 

@@ -123,6 +123,7 @@ def test_a_stop_string_is_no_part_of_the_text() -> None:
 @contextmanager
 def endless(model: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A run that goes on for long; its first piece of text has been read."""
+    command: list[str | Path]
     command = [sys.executable, "-m", "oxillama", "run", "--model", model, "--prompt", "a", "--ignore-eos", *ONE]
     process = subprocess.Popen(
         [*command, "--ctx-size", "2048"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()

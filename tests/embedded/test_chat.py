@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,7 @@ def test_a_call_given_back_reads_as_the_model_wrote_it(template: ChatTemplate) -
     for arguments in ({"é": "1"}, json.dumps({"é": "1"}, ensure_ascii=False)):
         call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
         for content in (None, ""):
+            given: list[dict[str, Any]]
             given = [{"role": "user", "content": "u"}, {"role": "assistant", "content": content, "tool_calls": [call]}]
             written = [{"role": "user", "content": "u"}, {"role": "assistant", "content": wrote}]
             assert template.render(given, tools=[TOOL]) == render(written, [TOOL])
@@ -63,6 +65,7 @@ def test_a_call_given_back_reads_as_the_model_wrote_it(template: ChatTemplate) -
 
 def test_several_calls_stand_one_below_the_other(template: ChatTemplate) -> None:
     call = {"function": {"name": "f", "arguments": {}}}
+    messages: list[Any]
     messages = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "Both:", "tool_calls": [call, call]}]
     one = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
     assert f"assistant\nBoth:\n{one}\n{one}<|im_end|>" in template.render(messages, tools=[TOOL])

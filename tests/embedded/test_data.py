@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import re
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_no_two_facts_share_a_key() -> None:
 
 
 @pytest.mark.parametrize("topic", TURNS, ids=lambda topic: topic.__name__.rpartition(".")[2])
-def test_no_mark_of_a_template_is_left_in_a_text(topic: object) -> None:
+def test_no_mark_of_a_template_is_left_in_a_text(topic: Any) -> None:
     rng = random.Random(2)
     for _ in range(500):
         for text in topic.sample(rng):

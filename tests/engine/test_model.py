@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from typing import Any
+from collections.abc import Generator
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_an_iterator_left_in_the_middle_leaves_nothing_behind(how: str) -> None:
         next(events)
         assert len(runner.sequences) == 1
         if how == "close":
-            events.close()
+            cast("Generator[Any]", events).close()
         else:
             del events
             gc.collect()
@@ -130,7 +131,7 @@ def test_embeddings_are_pooled_as_asked() -> None:
         np.testing.assert_allclose(m.embed(ids, pooling="cls"), states[0])
         np.testing.assert_allclose(m.embed("ab", pooling="none"), m.embed([1, 100, 101], pooling="none"))
         with pytest.raises(InvalidParameterError, match="pooling"):
-            m.embed(ids, pooling="max")
+            m.embed(ids, pooling=cast("Any", "max"))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_bad_ids_are_refused_everywhere(ids: list[int], error: type[Exception]) 
 
 
 def test_numpy_ids_are_ids() -> None:
-    ids = np.array([5, 6, 7], np.int64)
+    ids: Any = np.array([5, 6, 7], np.int64)
     with model() as m:
         assert m.logits(ids).shape == (3, 259)
         assert len(list(m.events(ids, GREEDY))) == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -78,7 +79,7 @@ def test_a_request_that_is_left_leaves_what_it_has_computed() -> None:
 
 
 @pytest.mark.parametrize("asked", [{"cache_prompt": False}, {"prompt_logprobs": 0}], ids=str)
-def test_who_wants_everything_computed_has_it_computed(asked: dict[str, int]) -> None:
+def test_who_wants_everything_computed_has_it_computed(asked: dict[str, Any]) -> None:
     bench = Bench(n_kept=4)
     bench.run(request(FIRST, max_tokens=1))
 
@@ -165,7 +166,7 @@ async def test_a_real_model_says_the_same_with_and_without(tmp_path: Path) -> No
     model = tiny_model(tmp_path / "tiny.gguf", vocab="spm")
     turn = tuple(range(3, 90))  # no whole number of pages
 
-    async def ask(engine: Engine, prompt: tuple[int, ...], **options: bool) -> tuple[list[int | None], Usage]:
+    async def ask(engine: Engine, prompt: tuple[int, ...], **options: Any) -> tuple[list[int | None], Usage]:
         async with engine.generate(request(prompt, max_tokens=12, ignore_eos=True, **options)) as stream:
             return [event.token_id async for event in stream], stream.usage
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oxillama.engine.api.types import GenerationRequest, Priority, Usage
+from oxillama.engine.decoding.generation import Generation
 from oxillama.errors import GenerationError
 from tests.engine.harness import Bench, request
 from tests.support.fake_runner import FakeRunner, hashed, parrot
@@ -80,12 +83,14 @@ def test_a_cache_too_small_for_all_changes_nothing_in_what_they_say(
     """Nobody names a limit, so that everyone fills the context and the cache holds little more than one of them."""
 
     def ask(prompt: list[int], n: int) -> GenerationRequest:
+        options: dict[str, Any]
         options = {"temperature": 0.9, "repeat_penalty": 1.2, "repeat_last_n": -1, "seed": n, "logprobs": 1}
         priority = Priority.BACKGROUND if n % 3 == 2 else Priority.INTERACTIVE
         return request(tuple(prompt), priority=priority, prompt_logprobs=2 if scored else None, **options)
 
     bench = Bench(FakeRunner(n_pages=16 + spare_pages), n_slots=n_slots, allowance=allowance)
-    generations, gone, now = [], None, 0
+    generations: list[Generation] = []
+    gone, now = None, 0
 
     def step() -> None:
         nonlocal gone, now

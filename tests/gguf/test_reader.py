@@ -50,7 +50,9 @@ def test_every_value_type_is_read(small: GGUFFile) -> None:
     assert metadata["test.empty"] == []
     assert_array(metadata["test.numbers"], np.int32, [-1, 0, 1])
     assert_array(metadata["test.bools"], np.bool_, [False, True])
-    first, second = metadata["test.nested"]
+    nested = metadata["test.nested"]
+    assert isinstance(nested, list)
+    first, second = nested
     assert_array(first, np.uint16, [7, 8])
     assert second == ["deep"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from oxillama.core._core import Runner
 from oxillama.errors import InvalidParameterError, KVCacheFullError
 from oxillama.models import load_model
 from tests.support.tiny_models import tiny_model
@@ -23,49 +26,49 @@ N_SEQS = 5
 
 
 @pytest.fixture(scope="module")
-def model_path(tmp_path_factory):
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("kv") / "m.gguf", n_layer=1, n_embd=32, n_head=2, n_head_kv=1, n_ff=32)
 
 
-def load(path):
+def load(path: Path) -> Runner:
     return load_model(path, n_threads=1, n_ctx=N_CTX, kv_pages=N_PAGES, n_batch=256, n_seqs=N_SEQS).runner
 
 
 @pytest.fixture
-def runner(model_path):
+def runner(model_path: Path) -> Runner:
     return load(model_path)
 
 
-def feed(runner, seqs, tokens):
+def feed(runner: Runner, seqs: list[int], tokens: Any) -> Any:
     """Append tokens[i] to seqs[i] in one step; the last logits of each."""
     flags = np.concatenate([[False] * (len(t) - 1) + [True] for t in tokens])
     return runner.step(np.concatenate(tokens).astype(np.int32), seqs, [len(t) for t in tokens], flags).copy()
 
 
-def pages_for(n_tokens):
+def pages_for(n_tokens: int) -> int:
     return -(-n_tokens // PAGE)
 
 
 class Pages(RuleBasedStateMachine):
     """Random sequences of calls, beside a model that knows each sequence's tokens."""
 
-    path = None
+    path: Path
 
     @initialize()
-    def start(self):
+    def start(self) -> None:
         self.runner = load(self.path)
         self.reference = load(self.path)
         self.tokens: dict[int, list[int]] = {}
         self.reserved: dict[int, int] = {}
 
-    def held(self):
+    def held(self) -> dict[int, list[int]]:
         return {seq: self.runner.seq_pages(seq) for seq in self.tokens}
 
-    def pick(self, data):
+    def pick(self, data: st.DataObject) -> Any:
         return data.draw(st.sampled_from(sorted(self.tokens)))
 
     @rule()
-    def open_one(self):
+    def open_one(self) -> None:
         if len(self.tokens) == N_SEQS:
             with pytest.raises(KVCacheFullError):
                 self.runner.seq_open()
@@ -76,7 +79,7 @@ class Pages(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data())
-    def close_one(self, data):
+    def close_one(self, data: st.DataObject) -> None:
         seq = self.pick(data)
         self.runner.seq_close(seq)
         del self.tokens[seq]
@@ -85,7 +88,7 @@ class Pages(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), n=st.integers(1, 70))
-    def step_some(self, data, n):
+    def step_some(self, data: st.DataObject, n: int) -> None:
         seqs = data.draw(st.lists(st.sampled_from(sorted(self.tokens)), min_size=1, max_size=3, unique=True))
         new = [data.draw(st.lists(st.integers(0, 127), min_size=n, max_size=n)) for _ in seqs]
         before = (self.runner.free_pages, self.held())
@@ -108,7 +111,7 @@ class Pages(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), n=st.integers(0, 100))
-    def reserve(self, data, n):
+    def reserve(self, data: st.DataObject, n: int) -> None:
         seq = self.pick(data)
         before = (self.runner.free_pages, self.held())
         try:
@@ -120,7 +123,7 @@ class Pages(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), share=st.floats(0, 1))
-    def truncate(self, data, share):
+    def truncate(self, data: st.DataObject, share: float) -> None:
         seq = self.pick(data)
         n = int(len(self.tokens[seq]) * share)
         self.runner.seq_truncate(seq, n)
@@ -129,7 +132,7 @@ class Pages(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), share=st.floats(0, 1))
-    def fork(self, data, share):
+    def fork(self, data: st.DataObject, share: float) -> None:
         seq = self.pick(data)
         n = int(len(self.tokens[seq]) * share)
         free = self.runner.free_pages
@@ -143,7 +146,7 @@ class Pages(RuleBasedStateMachine):
         self.tokens[new] = self.tokens[seq][:n]
 
     @invariant()
-    def every_page_is_free_or_held(self):
+    def every_page_is_free_or_held(self) -> None:
         if not hasattr(self, "runner"):
             return
         held = self.held()
@@ -154,7 +157,7 @@ class Pages(RuleBasedStateMachine):
         assert len(distinct) + self.runner.free_pages == N_PAGES
 
     @invariant()
-    def a_shared_page_holds_the_same_tokens(self):
+    def a_shared_page_holds_the_same_tokens(self) -> None:
         if not hasattr(self, "runner"):
             return
         content: dict[int, dict[int, tuple[int, ...]]] = {}
@@ -165,14 +168,14 @@ class Pages(RuleBasedStateMachine):
             longest = max(owners.values(), key=len)
             assert all(longest[: len(tokens)] == tokens for tokens in owners.values())
 
-    def teardown(self):
+    def teardown(self) -> None:
         if hasattr(self, "runner"):
             for seq in list(self.tokens):
                 self.runner.seq_close(seq)
             assert self.runner.free_pages == N_PAGES
 
 
-def test_any_sequence_of_calls_keeps_the_pages_in_order(model_path):
+def test_any_sequence_of_calls_keeps_the_pages_in_order(model_path: Path) -> None:
     Pages.path = model_path
     quick = settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True)
     quick = settings(quick, suppress_health_check=list(HealthCheck))
@@ -181,7 +184,7 @@ def test_any_sequence_of_calls_keeps_the_pages_in_order(model_path):
     run_state_machine_as_test(Pages, settings=quick)
 
 
-def test_two_that_share_a_tail_copy_it_once(runner):
+def test_two_that_share_a_tail_copy_it_once(runner: Runner) -> None:
     first = runner.seq_open()
     feed(runner, [first], [list(range(40))])
     second = runner.seq_fork(first, 40)
@@ -193,7 +196,7 @@ def test_two_that_share_a_tail_copy_it_once(runner):
     assert one[1] != two[1]
 
 
-def test_a_full_cache_refuses_the_whole_step(runner):
+def test_a_full_cache_refuses_the_whole_step(runner: Runner) -> None:
     seqs = [runner.seq_open() for _ in range(3)]
     feed(runner, seqs[:2], [[1] * 160, [2] * 96])
     with pytest.raises(KVCacheFullError, match="full: 5 pages of 32 tokens needed, 4 free"):
@@ -202,7 +205,7 @@ def test_a_full_cache_refuses_the_whole_step(runner):
     assert runner.free_pages == 4
 
 
-def test_the_context_is_a_limit_of_its_own(runner):
+def test_the_context_is_a_limit_of_its_own(runner: Runner) -> None:
     seq = runner.seq_open()
     feed(runner, [seq], [[1] * N_CTX])
     with pytest.raises(InvalidParameterError, match="1 more do not fit the context of 200"):
@@ -210,7 +213,7 @@ def test_the_context_is_a_limit_of_its_own(runner):
 
 
 @pytest.mark.parametrize("call", ["seq_close", "seq_len", "seq_pages_of_none"])
-def test_a_closed_sequence_is_refused(runner, call):
+def test_a_closed_sequence_is_refused(runner: Runner, call: str) -> None:
     seq = runner.seq_open()
     runner.seq_close(seq)
     if call == "seq_pages_of_none":
@@ -221,13 +224,13 @@ def test_a_closed_sequence_is_refused(runner, call):
 
 
 @pytest.mark.parametrize("seq", [-1, 5, 2**31 - 1])
-def test_a_number_that_never_was_a_sequence_is_refused(runner, seq):
+def test_a_number_that_never_was_a_sequence_is_refused(runner: Runner, seq: Any) -> None:
     for call, *arguments in (("close",), ("len",), ("fork", 0), ("truncate", 0), ("reserve", 1)):
         with pytest.raises(InvalidParameterError, match="is not open"):
             getattr(runner, f"seq_{call}")(seq, *arguments)
 
 
-def test_truncating_and_forking_beyond_the_end_is_refused(runner):
+def test_truncating_and_forking_beyond_the_end_is_refused(runner: Runner) -> None:
     seq = runner.seq_open()
     feed(runner, [seq], [[1, 2, 3]])
     with pytest.raises(InvalidParameterError, match="keep 4 tokens"):
@@ -236,11 +239,11 @@ def test_truncating_and_forking_beyond_the_end_is_refused(runner):
         runner.seq_fork(seq, -1)
 
 
-def test_ten_thousand_generations_leak_nothing(runner):
+def test_ten_thousand_generations_leak_nothing(runner: Runner) -> None:
     prompt = np.arange(40, dtype=np.int32)
     flags = np.zeros(40, bool)
 
-    def cycle():
+    def cycle() -> None:
         seq = runner.seq_open()
         runner.seq_reserve(seq, 100)
         fork = runner.seq_fork(seq, 0)
@@ -258,7 +261,7 @@ def test_ten_thousand_generations_leak_nothing(runner):
     assert runner.free_pages == N_PAGES - 2
 
 
-def test_page_numbers_are_counted_across_sequences(runner):
+def test_page_numbers_are_counted_across_sequences(runner: Runner) -> None:
     seqs = [runner.seq_open() for _ in range(2)]
     feed(runner, seqs, [[1] * 33, [2] * 65])
     counts = Counter(page for seq in seqs for page in runner.seq_pages(seq))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +46,7 @@ KEYS = [
 CHANGES = st.tuples(st.sampled_from(KEYS), st.one_of(NUMBERS, SIGNED, REALS, ARRAYS, WORDS, st.booleans()))
 
 
-def description_or_refusal(path):
+def description_or_refusal(path: str | Path) -> Any:
     try:
         return describe_model(GGUFFile(path))
     except ModelError as error:
@@ -51,7 +55,9 @@ def description_or_refusal(path):
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(arch=st.sampled_from(["llama", "mistral3", "qwen2", "qwen3"]), changes=st.lists(CHANGES, min_size=1, max_size=3))
-def test_described_means_loadable(tmp_path_factory, arch, changes):
+def test_described_means_loadable(
+    tmp_path_factory: pytest.TempPathFactory, arch: str, changes: list[tuple[str, Any]]
+) -> None:
     model = TinyModel(arch, n_layer=1)
     for key, value in changes:
         model.metadata[f"{arch}.{key}"] = value

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,7 +17,7 @@ from tests.support.tiny_models import TinyModel, tiny_model
 NAN, INF = float("nan"), float("inf")
 
 
-def refused(model: TinyModel, path, culprit: str, kind: type[ModelError] = ModelError) -> None:
+def refused(model: TinyModel, path: Path, culprit: str, kind: type[ModelError] = ModelError) -> None:
     """Describing and loading both refuse it, in one line that names the file and the culprit."""
     file = model.write(path / "bad.gguf")
     for use in (lambda: describe_model(GGUFFile(file)), lambda: load_model(file, n_threads=1)):
@@ -25,7 +29,7 @@ def refused(model: TinyModel, path, culprit: str, kind: type[ModelError] = Model
         assert "\n" not in text
 
 
-def keys(arch: str = "llama") -> list[tuple[str, object]]:
+def keys(arch: str  =  "llama") -> list[tuple[str, object]]:
     """(key, a value it must not have)"""
     wrong: dict[str, list[object]] = {
         "block_count": [0, 1025, 2**32 - 1, (-1, "i32"), 2.0, "2", [2, 2], True],
@@ -52,7 +56,7 @@ def keys(arch: str = "llama") -> list[tuple[str, object]]:
 
 
 @pytest.mark.parametrize(("key", "value"), keys(), ids=lambda v: str(v)[:40])
-def test_a_hyper_parameter_out_of_range_is_refused(tmp_path, key, value):
+def test_a_hyper_parameter_out_of_range_is_refused(tmp_path: Path, key: str, value: Any) -> None:
     model = TinyModel()
     model.metadata[key] = value
     refused(model, tmp_path, CONTRADICTS.get((key, str(value)), key))
@@ -75,13 +79,13 @@ REQUIRED = "block_count embedding_length context_length feed_forward_length atte
 
 
 @pytest.mark.parametrize("key", [*REQUIRED.split(), "attention.layer_norm_rms_epsilon"])
-def test_a_missing_hyper_parameter_is_named(tmp_path, key):
+def test_a_missing_hyper_parameter_is_named(tmp_path: Path, key: str) -> None:
     model = TinyModel()
     del model.metadata[f"llama.{key}"]
     refused(model, tmp_path, f"llama.{key}", ModelFormatError)
 
 
-def test_a_model_without_architecture_or_with_an_unknown_one_is_refused(tmp_path):
+def test_a_model_without_architecture_or_with_an_unknown_one_is_refused(tmp_path: Path) -> None:
     model = TinyModel()
     model.metadata["general.architecture"] = "llama9000"
     refused(model, tmp_path, "'llama9000' is not supported", ModelUnsupportedError)
@@ -89,7 +93,7 @@ def test_a_model_without_architecture_or_with_an_unknown_one_is_refused(tmp_path
     refused(model, tmp_path, "general.architecture", ModelFormatError)
 
 
-def test_an_absurd_architecture_name_stays_one_short_line(tmp_path):
+def test_an_absurd_architecture_name_stays_one_short_line(tmp_path: Path) -> None:
     model = TinyModel()
     model.metadata["general.architecture"] = "a\nb" * 5000
     file = model.write(tmp_path / "bad.gguf")
@@ -99,23 +103,23 @@ def test_an_absurd_architecture_name_stays_one_short_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_more_experts_used_than_there_are_is_refused(tmp_path):
+def test_more_experts_used_than_there_are_is_refused(tmp_path: Path) -> None:
     refused(TinyModel(n_expert=4, n_expert_used=5), tmp_path, "expert_used_count", ModelFormatError)
 
 
-def test_a_mixture_that_uses_no_expert_is_refused(tmp_path):
+def test_a_mixture_that_uses_no_expert_is_refused(tmp_path: Path) -> None:
     refused(TinyModel(n_expert=4, n_expert_used=0), tmp_path, "expert_used_count", ModelFormatError)
 
 
 # Without an output matrix the embedding serves.
 @pytest.mark.parametrize("name", sorted(TinyModel().tensors.keys() - {"output.weight"}))
-def test_every_missing_tensor_is_named(tmp_path, name):
+def test_every_missing_tensor_is_named(tmp_path: Path, name: str) -> None:
     model = TinyModel()
     del model.tensors[name]
     refused(model, tmp_path, f"tensor '{name}' is missing", ModelFormatError)
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[Any], Any]] = {
     "wider": lambda array: np.concatenate([array, array]),
     "transposed": lambda array: np.ascontiguousarray(array.T),
     "flat": np.ravel,
@@ -132,14 +136,14 @@ CHANGES = {
         if apply(array).shape != array.shape
     ],
 )
-def test_every_misshapen_tensor_is_named(tmp_path, name, change):
+def test_every_misshapen_tensor_is_named(tmp_path: Path, name: str, change: str) -> None:
     model = TinyModel(n_layer=1)
     model.tensors[name] = CHANGES[change](model.tensors[name])
     refused(model, tmp_path, f"tensor '{name}' has shape", ModelFormatError)
 
 
 @pytest.mark.parametrize("name", ["blk.0.attn_q.weight", "token_embd.weight", "output.weight"])
-def test_a_matrix_of_a_type_that_cannot_be_one_is_refused(tmp_path, name):
+def test_a_matrix_of_a_type_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None:
     model = TinyModel()
     model.tensors[name] = model.tensors[name].astype(np.int32)
     model.types[name] = "I32"
@@ -147,20 +151,20 @@ def test_a_matrix_of_a_type_that_cannot_be_one_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["output_norm.weight", "blk.1.ffn_norm.weight"])
-def test_a_vector_of_an_odd_type_is_refused(tmp_path, name):
+def test_a_vector_of_an_odd_type_is_refused(tmp_path: Path, name: str) -> None:
     model = TinyModel()
     model.types[name] = "Q8_0"
     refused(model, tmp_path, f"tensor '{name}' has type Q8_0", ModelUnsupportedError)
 
 
 @pytest.mark.parametrize("name", ["blk.0.ffn_gate_exps.weight", "blk.7.attn_q.weight", "blk.0.attn_sinks.weight", "x"])
-def test_a_tensor_without_a_part_in_the_model_is_refused(tmp_path, name):
+def test_a_tensor_without_a_part_in_the_model_is_refused(tmp_path: Path, name: str) -> None:
     model = TinyModel()
     model.add_vector(name, 8)
     refused(model, tmp_path, f"tensor '{name}' has no part in", ModelUnsupportedError)
 
 
-def test_a_hundred_thousand_tensors_are_refused_at_once(tmp_path):
+def test_a_hundred_thousand_tensors_are_refused_at_once(tmp_path: Path) -> None:
     model = TinyModel()
     for i in range(100_000):
         model.tensors[f"junk.{i}"] = np.zeros(1, np.float32)
@@ -179,7 +183,7 @@ def test_a_hundred_thousand_tensors_are_refused_at_once(tmp_path):
     ],
     ids=str,
 )
-def test_a_vocabulary_that_does_not_work_is_refused(tmp_path, key, value):
+def test_a_vocabulary_that_does_not_work_is_refused(tmp_path: Path, key: str, value: Any) -> None:
     model = TinyModel(vocab="spm")
     model.metadata[key] = value
     file = model.write(tmp_path / "bad.gguf")
@@ -188,7 +192,7 @@ def test_a_vocabulary_that_does_not_work_is_refused(tmp_path, key, value):
     assert str(file) in str(caught.value)
 
 
-def test_describing_reads_no_weights(tmp_path):
+def test_describing_reads_no_weights(tmp_path: Path) -> None:
     """Damage in the weights themselves is not looked at: NaN everywhere changes nothing."""
     model = TinyModel()
     for array in model.tensors.values():
@@ -199,7 +203,7 @@ def test_describing_reads_no_weights(tmp_path):
 @pytest.mark.parametrize("arch", ["llama", "mistral3", "qwen2", "qwen3"])
 @pytest.mark.parametrize("vocab", [None, "spm", "bpe"])
 @pytest.mark.parametrize("type_name", ["F32", "Q8_0"])
-def test_what_is_described_can_be_loaded_and_run(tmp_path, arch, vocab, type_name):
+def test_what_is_described_can_be_loaded_and_run(tmp_path: Path, arch: str, vocab: str, type_name: str) -> None:
     file = tiny_model(tmp_path / "m.gguf", arch, vocab=vocab, type_name=type_name, n_ff=64)
     described = describe_model(GGUFFile(file))
     model = load_model(file, n_threads=2)
@@ -209,7 +213,7 @@ def test_what_is_described_can_be_loaded_and_run(tmp_path, arch, vocab, type_nam
     assert np.isfinite(logits).all()
 
 
-def test_a_description_holds_what_info_prints(tmp_path):
+def test_a_description_holds_what_info_prints(tmp_path: Path) -> None:
     file = tiny_model(tmp_path / "m.gguf", vocab="spm", type_name="Q8_0", n_ff=64, chat_template="{{ messages }}")
     described = describe_model(GGUFFile(file))
     assert (described.architecture, described.name, described.quantization) == ("llama", "tiny llama", "Q8_0")
@@ -221,7 +225,9 @@ def test_a_description_holds_what_info_prints(tmp_path):
 
 
 @pytest.mark.parametrize(("file_type", "name"), [(15, "Q4_K_M"), (7, "Q8_0"), (999, "F32"), (None, "F32")])
-def test_the_quantisation_is_what_the_file_says_or_what_most_of_it_is(tmp_path, file_type, name):
+def test_the_quantisation_is_what_the_file_says_or_what_most_of_it_is(
+    tmp_path: Path, file_type: int, name: str
+) -> None:
     model = TinyModel()
     if file_type is not None:
         model.metadata["general.file_type"] = file_type

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from oxillama.core._core import Runner
 from oxillama.models.graph import ops
-from tests.models.test_ops import TOLERANCE, attention, close, stored
+from tests.models.test_ops import TOLERANCE, Floats, attention, close, stored
 from tests.support.graphs import N_VOCAB, OpBench, vector
 
 BLOCK = 512  # keys whose scores are softmaxed together
@@ -17,19 +21,24 @@ ALL = {
     "slopes": np.array([0.01, 0.002, 0.0, 0.03]),
     "sinks": np.array([-1.0, 0.0, 3.0, -30.0]),
 }
-OPTIONS = {"plain": {}, "window": {"window": 70}, "wide window": {"window": BLOCK + 33}, "all": ALL}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "window": {"window": 70},
+    "wide window": {"window": BLOCK + 33},
+    "all": ALL,
+}
 LENGTHS = [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 70]
 
 
 class Attention:
     """One attention op over random tokens, evaluated in any cut of them."""
 
-    def __init__(self, path, n_tokens, n_kv=2, **options):
+    def __init__(self, path: Path, n_tokens: int, n_kv: int = 2, **options: Any) -> None:
         self.path, self.n_kv, self.options = path, n_kv, options
         self.tokens = np.random.default_rng(n_tokens).integers(0, N_VOCAB, n_tokens).astype(np.int32)
         self.poison: int | None = None  # a token whose embedding is NaN
 
-    def run(self, cuts, *, n_threads=2, n_seqs=1, cache_type="f16"):
+    def run(self, cuts: list[int], *, n_threads: int = 2, n_seqs: int = 1, cache_type: str = "f16") -> Floats:
         """Rows [n_seqs, n_tokens, width] of sequences that all hold the tokens, in steps that end at `cuts`."""
         bench = OpBench(self.path, spread=2.0)
         if self.poison is not None:
@@ -40,12 +49,13 @@ class Attention:
         q, k, v = (bench.linear(bench.x, name) for name in rows)
         cache, out = ops.CacheLayer(self.n_kv, KEY_DIM, VALUE_DIM), bench.value(N_HEAD * VALUE_DIM)
         bench.add(ops.KVStore(False, k, v, cache))
+        options: dict[str, Any]
         options = {name: vector(o) if name in ("slopes", "sinks") else o for name, o in self.options.items()}
         bench.add(ops.Attention(False, q, out, cache, N_HEAD, 0.4, **options))
         x = bench.embedding[self.tokens].astype(np.float64)
         self.dense = [x @ bench.model.tensors[f"{name}.weight"].T.astype(np.float64) for name in rows]
 
-        def steps(runner):
+        def steps(runner: Runner) -> Floats:
             seqs, parts = [runner.seq_open() for _ in range(n_seqs)], []
             for start, end in zip([0, *cuts], [*cuts, len(self.tokens)], strict=True):
                 part, n = self.tokens[start:end], end - start
@@ -54,9 +64,10 @@ class Attention:
             return np.concatenate(parts, axis=1)
 
         # The runner takes batches of as many tokens as are named here.
-        return bench.run(out, np.tile(self.tokens, n_seqs), steps=steps, n_threads=n_threads, cache_type=cache_type)
+        tokens = np.tile(self.tokens, n_seqs).tolist()
+        return bench.run(out, tokens, steps=steps, n_threads=n_threads, cache_type=cache_type)
 
-    def formula(self, cache_type="f32"):
+    def formula(self, cache_type: str = "f32") -> Floats:
         q, k, v = self.dense
         k, v = stored(k, self.n_kv, cache_type), stored(v, self.n_kv, cache_type, value=True)
         return attention(q, k, v, N_HEAD, self.n_kv, scale=0.4, **self.options)
@@ -64,7 +75,7 @@ class Attention:
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
-def test_several_blocks_of_keys_equal_the_formula(tmp_path, name, cache_type):
+def test_several_blocks_of_keys_equal_the_formula(tmp_path: Path, name: str, cache_type: str) -> None:
     op = Attention(tmp_path / "a.gguf", 2 * BLOCK + 70, **OPTIONS[name])
     decoded = [*range(2 * BLOCK - 2, 2 * BLOCK + 3), 2 * BLOCK + 69]
     got = op.run(decoded, cache_type=cache_type)[0]
@@ -75,7 +86,7 @@ def test_several_blocks_of_keys_equal_the_formula(tmp_path, name, cache_type):
     ("n_kv", "cache_type"), [(1, "f16"), (2, "f16"), (4, "f16"), (1, "i16"), (4, "i16"), (2, "q8_0")]
 )
 @pytest.mark.parametrize("n_tokens", LENGTHS)
-def test_cutting_a_long_context_changes_no_bit(tmp_path, n_tokens, n_kv, cache_type):
+def test_cutting_a_long_context_changes_no_bit(tmp_path: Path, n_tokens: int, n_kv: int, cache_type: str) -> None:
     op = Attention(tmp_path / "a.gguf", n_tokens, n_kv)
     whole = op.run([], cache_type=cache_type)
     chunks = op.run(list(range(100, n_tokens - 2, 100)), cache_type=cache_type)
@@ -86,7 +97,9 @@ def test_cutting_a_long_context_changes_no_bit(tmp_path, n_tokens, n_kv, cache_t
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize(("n_threads", "cache_type"), [(2, "f16"), (3, "i16"), (5, "f16"), (5, "q8_0")])
-def test_threads_that_share_a_long_row_change_no_bit(tmp_path, name, n_threads, cache_type):
+def test_threads_that_share_a_long_row_change_no_bit(
+    tmp_path: Path, name: str, n_threads: int, cache_type: str
+) -> None:
     """One thread takes all keys of a row, several take blocks of them and add up."""
     op = Attention(tmp_path / "a.gguf", 2 * BLOCK + 70, **OPTIONS[name])
     decoded = list(range(2 * BLOCK - 3, 2 * BLOCK + 3))
@@ -95,7 +108,7 @@ def test_threads_that_share_a_long_row_change_no_bit(tmp_path, name, n_threads, 
 
 
 @pytest.mark.parametrize("n_seqs", [2, 8, 9])
-def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path, n_seqs):
+def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path: Path, n_seqs: int) -> None:
     op = Attention(tmp_path / "a.gguf", BLOCK + 5, 1)
     cuts = [200, 400, *range(BLOCK - 2, BLOCK + 5)]
     alone = op.run(cuts)
@@ -105,7 +118,9 @@ def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path, n_seqs):
 
 @pytest.mark.parametrize("window", [0, 70])
 @pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
-def test_what_is_no_number_reaches_those_who_see_it_and_nobody_else(tmp_path, cache_type, window):
+def test_what_is_no_number_reaches_those_who_see_it_and_nobody_else(
+    tmp_path: Path, cache_type: str, window: int
+) -> None:
     op = Attention(tmp_path / "a.gguf", BLOCK + 140, window=window)
     at, op.poison = BLOCK + 20, 7
     op.tokens[op.tokens == op.poison] = 8

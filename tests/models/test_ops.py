@@ -6,32 +6,37 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from oxillama.core._core import available_isas, isa
+from oxillama.core._core import Runner, available_isas, isa
 from oxillama.models.graph import ops
 from tests.support.graphs import N_VOCAB, OpBench, vector
+
+Floats = npt.NDArray[Any]
 
 TOKENS = list(range(37))
 
 
-def close(got, want, tolerance=2e-6):
+def close(got: Any, want: Any, tolerance: float = 2e-6) -> None:
     np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * np.abs(want).max())
 
 
-def silu(x):
+def silu(x: Floats) -> Any:
     return x / (1 + np.exp(-x))
 
 
-def softmax(x, axis=-1):
+def softmax(x: Floats, axis: int = -1) -> Any:
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "none": lambda x: x,
     "silu": silu,
     "gelu": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
@@ -43,18 +48,18 @@ FUNCTIONS = {
 
 
 @pytest.fixture
-def bench(tmp_path):
+def bench(tmp_path: Path) -> OpBench:
     return OpBench(tmp_path / "ops.gguf")
 
 
 @pytest.fixture
-def x64(bench):
+def x64(bench: OpBench) -> Floats:
     return bench.embedding[TOKENS].astype(np.float64)
 
 
 @pytest.mark.parametrize("fn", FUNCTIONS)
 @pytest.mark.parametrize("spread", [1.0, 30.0])
-def test_activation_functions(tmp_path, fn, spread):
+def test_activation_functions(tmp_path: Path, fn: str, spread: float) -> None:
     bench = OpBench(tmp_path / "ops.gguf", 75, spread=spread)  # a width that no vector divides
     x = bench.embedding[TOKENS].astype(np.float64)
     out = bench.value(75)
@@ -63,7 +68,7 @@ def test_activation_functions(tmp_path, fn, spread):
         close(bench.run(out, TOKENS), FUNCTIONS[fn](x), 1e-6)
 
 
-def test_a_gated_activation_multiplies(bench, x64):
+def test_a_gated_activation_multiplies(bench: OpBench, x64: Floats) -> None:
     out = bench.value(48)
     bench.add(ops.Glu(False, bench.x.part(0, 48), bench.x.part(48, 48), out, "silu"))
     close(bench.run(out, TOKENS), silu(x64[:, :48]) * x64[:, 48:])
@@ -71,7 +76,7 @@ def test_a_gated_activation_multiplies(bench, x64):
 
 @pytest.mark.parametrize("kind", ["rms", "layer"])
 @pytest.mark.parametrize(("group", "own"), [(96, False), (24, False), (24, True)])
-def test_norms(bench, x64, kind, group, own):
+def test_norms(bench: OpBench, x64: Floats, kind: str, group: int, own: bool) -> None:
     n = 96 if own else group
     weight, bias = bench.rng.standard_normal((2, n))
     out = bench.value(96)
@@ -83,20 +88,20 @@ def test_norms(bench, x64, kind, group, own):
     close(bench.run(out, TOKENS), normed * np.tile(weight, repeats) + np.tile(bias, repeats))
 
 
-def test_a_norm_without_weight(bench, x64):
+def test_a_norm_without_weight(bench: OpBench, x64: Floats) -> None:
     out = bench.value(96)
     bench.add(ops.Norm(False, bench.x, out, "rms", 96, None, None, 1e-5))
     close(bench.run(out, TOKENS), x64 / np.sqrt((x64**2).mean(-1, keepdims=True) + 1e-5))
 
 
-def test_affine_scales_multiplies_and_adds(bench, x64):
+def test_affine_scales_multiplies_and_adds(bench: OpBench, x64: Floats) -> None:
     a, b, c = (bench.x.part(i * 32, 32) for i in range(3))
     out = bench.value(32)
     bench.add(ops.Affine(False, a, out, 0.5, b, c))
     close(bench.run(out, TOKENS), x64[:, :32] * 0.5 * x64[:, 32:64] + x64[:, 64:])
 
 
-def test_softcap(bench, x64):
+def test_softcap(bench: OpBench, x64: Floats) -> None:
     out = bench.value(96)
     bench.add(ops.Softcap(False, bench.x, out, 1.5))
     close(bench.run(out, TOKENS), 1.5 * np.tanh(x64 / 1.5))
@@ -104,7 +109,7 @@ def test_softcap(bench, x64):
 
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("n_tokens", [1, 2, 37])
-def test_norm_products_bias_scale_and_residual(bench, x64, fused, n_tokens):
+def test_norm_products_bias_scale_and_residual(bench: OpBench, x64: Floats, fused: Any, n_tokens: int) -> None:
     a, b = bench.matrix("a", 40, 96), bench.matrix("b", 96, 96)
     weight, bias = bench.rng.standard_normal(96), bench.rng.standard_normal(96)
     normed, first, second, total = bench.value(96), bench.value(40), bench.value(96), bench.value(96)
@@ -123,7 +128,9 @@ def test_norm_products_bias_scale_and_residual(bench, x64, fused, n_tokens):
     close(bench.run(both, TOKENS[:n_tokens], fused=fused), want, 1e-5)
 
 
-def rotated(x, positions, frequencies, head_dim, offset, kind, magnitude):
+def rotated(
+    x: Floats, positions: Any, frequencies: Any, head_dim: int, offset: int, kind: str, magnitude: float
+) -> Floats:
     x = x.reshape(len(positions), -1, head_dim).copy()
     half = len(frequencies)
     angle = positions[:, None] * frequencies
@@ -140,7 +147,7 @@ def rotated(x, positions, frequencies, head_dim, offset, kind, magnitude):
 
 @pytest.mark.parametrize("kind", ["pairs", "halves"])
 @pytest.mark.parametrize(("n_rot", "offset"), [(24, 0), (14, 0), (10, 8)])
-def test_rope_whole_partial_and_with_an_offset(bench, x64, kind, n_rot, offset):
+def test_rope_whole_partial_and_with_an_offset(bench: OpBench, x64: Floats, kind: str, n_rot: int, offset: int) -> None:
     frequencies = 10000.0 ** (-np.arange(n_rot // 2) / (n_rot // 2))
     table, out = bench.value(n_rot), bench.value(96)
     bench.add(ops.RopeTable(False, table, vector(frequencies), lambda: 1.25))
@@ -150,7 +157,7 @@ def test_rope_whole_partial_and_with_an_offset(bench, x64, kind, n_rot, offset):
     close(bench.run(out, TOKENS), want, 5e-6)
 
 
-def stored(x, n_head, cache_type, *, value=False):
+def stored(x: Floats, n_head: int, cache_type: str, *, value: Any = False) -> Floats:
     """What a cache of the type gives back for x [n, n_head * dim]: rounded as oxillama/csrc's page.h says."""
     if cache_type == "f32":
         return x
@@ -173,7 +180,20 @@ def stored(x, n_head, cache_type, *, value=False):
 TOLERANCE = {"f32": 1e-5, "f16": 2e-5, "i16": 1e-3, "q8_0": 1e-3}
 
 
-def attention(q, k, v, n_head, n_kv, *, scale, window=0, softcap=0.0, slopes=None, sinks=None, temperature=(0.0, 0)):
+def attention(
+    q: Floats,
+    k: Floats,
+    v: Floats,
+    n_head: int,
+    n_kv: int,
+    *,
+    scale: float,
+    window: int = 0,
+    softcap: float = 0.0,
+    slopes: Any = None,
+    sinks: Any = None,
+    temperature: tuple[float, int] = (0.0, 0),
+) -> Floats:
     """The formula of oxi_op_attention, dense."""
     n = len(q)
     q = q.reshape(n, n_head, -1).transpose(1, 0, 2)
@@ -195,10 +215,11 @@ def attention(q, k, v, n_head, n_kv, *, scale, window=0, softcap=0.0, slopes=Non
     if sinks is not None:
         s = np.concatenate([s, np.broadcast_to(sinks[:, None, None], (n_head, n, 1))], -1)
     p = softmax(s)[..., :n]
-    return (p @ v).transpose(1, 0, 2).reshape(n, -1)
+    out: Floats = (p @ v).transpose(1, 0, 2).reshape(n, -1)
+    return out
 
 
-ATTENTION = {
+ATTENTION: dict[str, dict[str, Any]] = {
     "plain": {},
     "window": {"window": 9},
     "wide window": {"window": 70},
@@ -219,7 +240,7 @@ ATTENTION = {
 @pytest.mark.parametrize("name", ATTENTION)
 @pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
 @pytest.mark.parametrize("chunk", [170, 41, 1])
-def test_attention(tmp_path, name, cache_type, chunk):
+def test_attention(tmp_path: Path, name: str, cache_type: str, chunk: int) -> None:
     options = ATTENTION[name]
     n = 170 if chunk > 1 else 60
     bench = OpBench(tmp_path / "ops.gguf")
@@ -249,7 +270,7 @@ def test_attention(tmp_path, name, cache_type, chunk):
     )
     tokens = bench.rng.integers(0, N_VOCAB, n)
 
-    def steps(runner):
+    def steps(runner: Runner) -> Floats:
         seq, rows = runner.seq_open(), []
         for at in range(0, n, chunk):
             part = tokens[at : at + chunk].astype(np.int32)
@@ -259,18 +280,18 @@ def test_attention(tmp_path, name, cache_type, chunk):
 
     x = bench.embedding[tokens].astype(np.float64)
     dense = [x @ bench.model.tensors[f"{m}.weight"].T.astype(np.float64) for m in "qkv"]
-    k, v = stored(dense[1], n_kv, cache_type), stored(dense[2], n_kv, cache_type, value=True)
-    want = attention(dense[0], k, v, n_head, n_kv, scale=0.4, **options)
-    got = bench.run(out, tokens, steps=steps, cache_type=cache_type)
+    keys, values = stored(dense[1], n_kv, cache_type), stored(dense[2], n_kv, cache_type, value=True)
+    want = attention(dense[0], keys, values, n_head, n_kv, scale=0.4, **options)
+    got = bench.run(out, tokens.tolist(), steps=steps, cache_type=cache_type)
     close(got, want, TOLERANCE[cache_type])
 
 
-def bench_matrix(bench, name, rows):
+def bench_matrix(bench: OpBench, name: str, rows: int) -> str:
     bench.matrix(name, rows, bench.x.width)
     return name
 
 
-EXPERTS = {
+EXPERTS: dict[str, dict[str, Any]] = {
     "softmax": {},
     "not normalised": {"normalize": False},
     "sigmoid with bias": {"gating": "sigmoid", "selection_bias": np.linspace(-0.5, 0.5, 8), "weight_scale": 2.5},
@@ -281,9 +302,25 @@ EXPERTS = {
 }
 
 
-def mixture(x, logits, gate, up, down, biases, scales, fn, n_used, **options):
+def mixture(
+    x: Floats,
+    logits: Floats,
+    gate: Any,
+    up: Any,
+    down: Any,
+    biases: Any,
+    scales: Any,
+    fn: str,
+    n_used: int,
+    **options: Any,
+) -> Floats:
     gating = options.get("gating", "softmax")
-    probabilities = {"softmax": softmax, "sigmoid": FUNCTIONS["sigmoid"], "softmax_chosen": lambda x: x}[gating](logits)
+    gatings: dict[str, Callable[[Any], Any]] = {
+        "softmax": softmax,
+        "sigmoid": FUNCTIONS["sigmoid"],
+        "softmax_chosen": lambda x: x,
+    }
+    probabilities = gatings[gating](logits)
     out = np.zeros((len(x), down.shape[1]))
     for t, p in enumerate(probabilities):
         scores = p + options.get("selection_bias", 0.0)
@@ -310,7 +347,7 @@ def mixture(x, logits, gate, up, down, biases, scales, fn, n_used, **options):
 @pytest.mark.parametrize("name", EXPERTS)
 @pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("n_tokens", [1, 37])
-def test_experts(bench, x64, name, gated, n_tokens):
+def test_experts(bench: OpBench, x64: Floats, name: str, gated: bool, n_tokens: int) -> None:
     options = {"n_used": 3} | EXPERTS[name]
     n, inner = 8, 40
     logits = bench.linear(bench.x, bench_matrix(bench, "router", n))
@@ -349,14 +386,16 @@ def test_experts(bench, x64, name, gated, n_tokens):
     close(bench.run(total, TOKENS[:n_tokens]), want, 1e-5)
 
 
-def test_embedding_rows_are_scaled(bench, x64):
-    bench.graph.ops[0].scale = 3.0
+def test_embedding_rows_are_scaled(bench: OpBench, x64: Floats) -> None:
+    embed = bench.graph.ops[0]
+    assert isinstance(embed, ops.Embed)
+    embed.scale = 3.0
     out = bench.value(96)
     bench.add(ops.Affine(False, bench.x, out))
     close(bench.run(out, TOKENS), 3 * x64)
 
 
-def test_what_is_changed_in_place_meanwhile_is_not_fused(bench, x64):
+def test_what_is_changed_in_place_meanwhile_is_not_fused(bench: OpBench, x64: Floats) -> None:
     a = bench.matrix("a", 96, 96).astype(np.float64)
     copy, normed, table = bench.value(96), bench.value(96), bench.value(24)
     frequencies = np.full(12, 0.3)
@@ -381,7 +420,7 @@ def other_rows() -> list[str]:
 @pytest.mark.slow
 @pytest.mark.skipif("OXILLAMA_OPS_ONCE" in os.environ, reason="this is the run for another row")
 @pytest.mark.parametrize("row", other_rows())
-def test_all_of_the_above_on_other_instruction_sets(row):
+def test_all_of_the_above_on_other_instruction_sets(row: str) -> None:
     long_attention = str(Path(__file__).with_name("test_long_attention.py"))
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, long_attention],
@@ -397,7 +436,7 @@ def test_all_of_the_above_on_other_instruction_sets(row):
 
 @pytest.mark.skipif("OXILLAMA_OPS_ONCE" in os.environ, reason="this is the run for another row")
 @pytest.mark.parametrize("row", [name for name in available_isas() if name.endswith("-base")])
-def test_integer_attention_without_its_instruction(row):
+def test_integer_attention_without_its_instruction(row: str) -> None:
     """Rows of one family share their float functions; products of pairs of integers differ."""
     chosen = ["-k", "formula and (i16 or q8_0)", str(Path(__file__).with_name("test_long_attention.py"))]
     run = subprocess.run(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,11 @@ from tests.support.shared import shared
 
 ARCHITECTURES = ["llama", "llama-moe", "mistral3", "qwen2", "qwen3"]
 BOUND = 1e-6
+Oracle = tuple[LoadedModel, Any, Any]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
-def oracle(request, tmp_path_factory):
+def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """(architecture, loaded model, tokens, expected logits)."""
     path = make_oracle(request.param, tmp_path_factory.mktemp("oracle") / "model.gguf")
     model = load_model(path, n_threads=2, n_ctx=256, kv_pages=64)
@@ -40,19 +43,19 @@ def evaluate(model: LoadedModel, tokens: np.ndarray, chunk: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("chunk", [48, 7, 1])
-def test_logits_equal_the_oracle_in_one_call_in_chunks_and_token_by_token(oracle, chunk):
+def test_logits_equal_the_oracle_in_one_call_in_chunks_and_token_by_token(oracle: Oracle, chunk: int) -> None:
     model, tokens, logits = oracle
     assert nmse(evaluate(model, tokens, chunk), logits) <= BOUND
 
 
-def test_how_a_sequence_is_cut_up_changes_no_bit(oracle):
+def test_how_a_sequence_is_cut_up_changes_no_bit(oracle: Oracle) -> None:
     model, tokens, _ = oracle
     whole = evaluate(model, tokens, 48)
     assert np.array_equal(whole, evaluate(model, tokens, 7))
     assert np.array_equal(whole, evaluate(model, tokens, 1))
 
 
-def test_other_sequences_in_the_batch_change_no_bit(oracle):
+def test_other_sequences_in_the_batch_change_no_bit(oracle: Oracle) -> None:
     model, tokens, logits = oracle
     alone = evaluate(model, tokens, 48)
     runner = model.runner
@@ -74,7 +77,7 @@ def test_other_sequences_in_the_batch_change_no_bit(oracle):
     assert np.array_equal(together, alone)
 
 
-def test_only_flagged_positions_come_back_and_they_are_the_same(oracle):
+def test_only_flagged_positions_come_back_and_they_are_the_same(oracle: Oracle) -> None:
     model, tokens, _ = oracle
     whole = evaluate(model, tokens, 48)
     flags = np.zeros(48, bool)
@@ -111,7 +114,7 @@ for name in sys.argv[3:]:
 
 
 @pytest.fixture(scope="module")
-def oracle_files(tmp_path_factory) -> Path:
+def oracle_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("oracles")
     for name in ARCHITECTURES:
         make_oracle(name, folder / f"{name}.gguf")
@@ -119,7 +122,7 @@ def oracle_files(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("isa", available_isas())
-def test_every_kernel_row_gives_the_oracle_logits(isa, oracle_files):
+def test_every_kernel_row_gives_the_oracle_logits(isa: str, oracle_files: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", CHECK, isa, str(oracle_files), *ARCHITECTURES],
         env=os.environ | {"OXILLAMA_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -132,7 +135,7 @@ def test_every_kernel_row_gives_the_oracle_logits(isa, oracle_files):
     assert run.returncode == 0, run.stderr
 
 
-def test_a_trained_model_gives_the_logits_of_another_engine():
+def test_a_trained_model_gives_the_logits_of_another_engine() -> None:
     with np.load(shared("models/stories260K.npz")) as data:
         tokens, logits = data["tokens"].astype(np.int32), data["logits"]
     model = load_model(shared("models/stories260K.gguf"), n_threads=2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,26 +19,26 @@ PLAIN = 10000.0 ** (-2 * np.arange(N_ROT // 2) / N_ROT)
 TOKENS = (np.arange(100) * 7 % 128).astype(np.int32)
 
 
-def scaled(**options) -> RopeScaling:
+def scaled(**options: Any) -> RopeScaling:
     return RopeScaling(**options)
 
 
-def test_without_scaling_the_frequencies_fall_geometrically():
+def test_without_scaling_the_frequencies_fall_geometrically() -> None:
     for scaling in (scaled(), scaled(kind="none", factor=4.0), scaled(kind="linear")):
         np.testing.assert_allclose(frequencies(scaling, N_ROT), PLAIN, rtol=1e-7)
         assert magnitude(scaling) == 1.0
 
 
-def test_linear_scaling_divides_them():
+def test_linear_scaling_divides_them() -> None:
     np.testing.assert_allclose(frequencies(scaled(kind="linear", factor=4.0), N_ROT), PLAIN / 4, rtol=1e-7)
 
 
-def test_the_files_own_factors_divide_them_one_by_one():
+def test_the_files_own_factors_divide_them_one_by_one() -> None:
     factors = np.linspace(1, 8, N_ROT // 2, dtype=np.float32)
     np.testing.assert_allclose(frequencies(scaled(), N_ROT, factors), PLAIN / factors, rtol=1e-6)
 
 
-def test_yarn_keeps_quick_pairs_and_divides_slow_ones():
+def test_yarn_keeps_quick_pairs_and_divides_slow_ones() -> None:
     scaling = scaled(kind="yarn", factor=4.0, original_ctx=64, beta_fast=4.0, beta_slow=0.5)
     turns = 64 * PLAIN / (2 * math.pi)
     got = frequencies(scaling, N_ROT) / PLAIN
@@ -46,7 +48,7 @@ def test_yarn_keeps_quick_pairs_and_divides_slow_ones():
     assert np.any((got > 0.26) & (got < 0.99))
 
 
-def test_yarn_sharpens_attention_with_the_factor():
+def test_yarn_sharpens_attention_with_the_factor() -> None:
     assert magnitude(scaled(kind="yarn", factor=4.0, original_ctx=64)) == pytest.approx(0.1 * math.log(4) + 1)
     assert magnitude(scaled(kind="yarn", factor=4.0, original_ctx=64, attention_factor=2.0)) == pytest.approx(
         2 * (0.1 * math.log(4) + 1)
@@ -55,7 +57,7 @@ def test_yarn_sharpens_attention_with_the_factor():
     assert magnitude(scaled(kind="yarn", factor=0.5, original_ctx=64)) == 1.0
 
 
-def logits(path, arch="llama", n_ctx=256, vectors=None, **keys):
+def logits(path: Path, arch: str = "llama", n_ctx: int = 256, vectors: Any = None, **keys: Any) -> Any:
     model = TinyModel(arch)
     for key, value in keys.items():
         model.metadata[f"{arch}.{key.replace('__', '.')}"] = value
@@ -66,7 +68,7 @@ def logits(path, arch="llama", n_ctx=256, vectors=None, **keys):
     return runner.step(TOKENS, [seq], [len(TOKENS)], np.ones(len(TOKENS), bool)).copy()
 
 
-def test_a_model_scales_its_positions_as_the_file_says(tmp_path):
+def test_a_model_scales_its_positions_as_the_file_says(tmp_path: Path) -> None:
     plain = logits(tmp_path)
     linear = logits(tmp_path, rope__scaling__type="linear", rope__scaling__factor=4.0)
     assert nmse(linear, plain) > 1e-3
@@ -74,22 +76,22 @@ def test_a_model_scales_its_positions_as_the_file_says(tmp_path):
     assert np.array_equal(logits(tmp_path, rope__scaling__type="none", rope__scaling__factor=4.0), plain)
     by_factors = logits(tmp_path, vectors={"rope_freqs.weight": np.full(N_ROT // 2, 4.0)})
     assert nmse(by_factors, linear) < 1e-10
-    yarn = {"rope__scaling__type": "yarn", "rope__scaling__original_context_length": 64}
+    yarn: dict[str, Any] = {"rope__scaling__type": "yarn", "rope__scaling__original_context_length": 64}
     assert np.array_equal(logits(tmp_path, **yarn), plain)
     assert nmse(logits(tmp_path, **yarn, rope__scaling__factor=4.0), plain) > 1e-3
 
 
-def test_longrope_has_factors_for_short_and_for_long_contexts(tmp_path):
+def test_longrope_has_factors_for_short_and_for_long_contexts(tmp_path: Path) -> None:
     long, short = np.linspace(2, 9, N_ROT // 2), np.linspace(1, 3, N_ROT // 2)
     vectors = {"rope_factors_long.weight": long, "rope_factors_short.weight": short}
-    keys = {"rope__scaling__type": "longrope", "rope__scaling__original_context_length": 128}
+    keys: dict[str, Any] = {"rope__scaling__type": "longrope", "rope__scaling__original_context_length": 128}
     for n_ctx, factors in ((128, short), (129, long)):
         got = logits(tmp_path, n_ctx=n_ctx, vectors=vectors, **keys)
         assert np.array_equal(got, logits(tmp_path, vectors={"rope_freqs.weight": factors}))
 
 
-def test_mistral3_sharpens_queries_beyond_the_original_context(tmp_path):
-    keys = {"rope__scaling__original_context_length": 32}
+def test_mistral3_sharpens_queries_beyond_the_original_context(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"rope__scaling__original_context_length": 32}
     plain = logits(tmp_path, "mistral3", **keys)
     sharp = logits(tmp_path, "mistral3", attention__temperature_scale=0.5, **keys)
     assert np.array_equal(plain[:32], sharp[:32])
@@ -97,8 +99,8 @@ def test_mistral3_sharpens_queries_beyond_the_original_context(tmp_path):
     assert np.array_equal(logits(tmp_path, "llama", attention__temperature_scale=0.5, **keys), plain)
 
 
-def test_mistral3_tunes_yarn_and_llama_does_not(tmp_path):
-    yarn = {
+def test_mistral3_tunes_yarn_and_llama_does_not(tmp_path: Path) -> None:
+    yarn: dict[str, Any] = {
         "rope__scaling__type": "yarn",
         "rope__scaling__factor": 4.0,
         "rope__scaling__original_context_length": 64,
@@ -108,10 +110,10 @@ def test_mistral3_tunes_yarn_and_llama_does_not(tmp_path):
     assert nmse(logits(tmp_path, "mistral3", **yarn), logits(tmp_path, "llama", **yarn)) > 1e-4
 
 
-def test_the_two_layouts_of_pairs_differ(tmp_path):
+def test_the_two_layouts_of_pairs_differ(tmp_path: Path) -> None:
     assert nmse(logits(tmp_path, "qwen2", vectors=no_biases()), logits(tmp_path)) > 1e-3
 
 
-def no_biases():
+def no_biases() -> Any:
     model = TinyModel("qwen2")
     return {name: np.zeros_like(array) for name, array in model.tensors.items() if name.endswith(".bias")}

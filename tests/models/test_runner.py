@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import gc
 import threading
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from oxillama.core._core import CACHE_TYPES, quick_cache_type
+from oxillama.core._core import CACHE_TYPES, Runner, quick_cache_type
 from oxillama.errors import GenerationError, InvalidParameterError
+from oxillama.gguf import GGUFFile
 from oxillama.models import load_model
 from tests.support.blocks import gaussian_matrix
 from tests.support.oracles import nmse
 from tests.support.tiny_models import TinyModel, tiny_model
 
 MIXTURE = {"n_expert": 4, "n_expert_used": 2}
-BLOCKS_OF_256 = {"n_embd": 256, "n_ff": 256, "head_dim": 64}
+BLOCKS_OF_256: dict[str, Any] = {"n_embd": 256, "n_ff": 256, "head_dim": 64}
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("runner") / "m.gguf")
 
 
 @pytest.fixture
-def runner(path):
+def runner(path: str | Path) -> Any:
     return load_model(path, n_threads=2, n_batch=64, kv_pages=16).runner
 
 
-def step(runner, tokens, seq=None, outputs=True):
+def step(runner: Runner, tokens: Any, seq: Any = None, outputs: bool = True) -> Any:
     """The logits of all tokens, copied: the next step overwrites the runner's own."""
     seq = runner.seq_open() if seq is None else seq
     return runner.step(np.asarray(tokens, np.int32), [seq], [len(tokens)], np.full(len(tokens), outputs)).copy()
@@ -49,7 +52,9 @@ def step(runner, tokens, seq=None, outputs=True):
         ([1, 2], [1, 1], 2, "1 sequences, but 2 counts"),
     ],
 )
-def test_a_step_that_makes_no_sense_is_refused_and_changes_nothing(runner, tokens, counts, flags, complaint):
+def test_a_step_that_makes_no_sense_is_refused_and_changes_nothing(
+    runner: Runner, tokens: Any, counts: Any, flags: Any, complaint: str
+) -> None:
     seq = runner.seq_open()
     free = runner.free_pages
     with pytest.raises(InvalidParameterError, match=complaint):
@@ -57,21 +62,21 @@ def test_a_step_that_makes_no_sense_is_refused_and_changes_nothing(runner, token
     assert (runner.seq_len(seq), runner.free_pages) == (0, free)
 
 
-def test_a_sequence_may_not_appear_twice(runner):
+def test_a_sequence_may_not_appear_twice(runner: Runner) -> None:
     seq = runner.seq_open()
     with pytest.raises(InvalidParameterError, match="appears twice"):
         runner.step(np.array([1, 2], np.int32), [seq, seq], [1, 1], np.ones(2, bool))
     assert runner.seq_len(seq) == 0
 
 
-def test_a_step_without_outputs_only_fills_the_cache(runner):
+def test_a_step_without_outputs_only_fills_the_cache(runner: Runner) -> None:
     seq = runner.seq_open()
     assert step(runner, [1, 2, 3], seq, outputs=False).shape == (0, 128)
     assert runner.seq_len(seq) == 3
     assert np.array_equal(step(runner, [4], seq)[0], step(runner, [1, 2, 3, 4])[3])
 
 
-def test_after_truncating_a_sequence_continues_as_if_the_rest_had_never_been(runner):
+def test_after_truncating_a_sequence_continues_as_if_the_rest_had_never_been(runner: Runner) -> None:
     seq = runner.seq_open()
     step(runner, list(range(50)), seq)
     runner.seq_truncate(seq, 33)
@@ -79,7 +84,7 @@ def test_after_truncating_a_sequence_continues_as_if_the_rest_had_never_been(run
     assert np.array_equal(again, step(runner, [*range(33), 99, 98])[-2:])
 
 
-def test_a_fork_and_its_origin_go_their_own_ways(runner):
+def test_a_fork_and_its_origin_go_their_own_ways(runner: Runner) -> None:
     seq = runner.seq_open()
     step(runner, list(range(40)), seq)
     fork = runner.seq_fork(seq, 37)
@@ -88,19 +93,19 @@ def test_a_fork_and_its_origin_go_their_own_ways(runner):
     assert np.array_equal(two[0], step(runner, [*range(37), 8])[-1])
 
 
-def step_until_cancelled(runner, seq):
+def step_until_cancelled(runner: Runner, seq: Any) -> None:
     for _ in range(50):  # a step may end before the other thread gets its turn
         step(runner, [5] * 512, seq)
         runner.seq_truncate(seq, 3)
 
 
-def test_cancelling_leaves_the_sequence_as_it_was(path):
+def test_cancelling_leaves_the_sequence_as_it_was(path: str | Path) -> None:
     runner = load_model(path, n_threads=2, n_batch=512, kv_pages=64, n_ctx=2048).runner
     seq = runner.seq_open()
     before = step(runner, [1, 2, 3], seq)
     free, done = runner.free_pages, threading.Event()
 
-    def cancel_until_done():
+    def cancel_until_done() -> None:
         while not done.is_set():
             runner.cancel()
 
@@ -117,12 +122,12 @@ def test_cancelling_leaves_the_sequence_as_it_was(path):
     assert np.array_equal(step(runner, [9], seq)[0], step(runner, [1, 2, 3, 9])[3])
 
 
-def test_a_cancel_between_steps_is_forgotten(runner):
+def test_a_cancel_between_steps_is_forgotten(runner: Runner) -> None:
     runner.cancel()
     assert step(runner, [1]).shape == (1, 128)
 
 
-def test_results_outlive_the_runner_and_cannot_be_written(path):
+def test_results_outlive_the_runner_and_cannot_be_written(path: str | Path) -> None:
     runner = load_model(path, n_threads=1).runner
     logits = runner.step(np.array([1, 2], np.int32), [runner.seq_open()], [2], np.ones(2, bool))
     kept = logits.copy()
@@ -134,14 +139,14 @@ def test_results_outlive_the_runner_and_cannot_be_written(path):
         logits[0, 0] = 1
 
 
-def test_a_closed_runner_says_so(runner):
+def test_a_closed_runner_says_so(runner: Runner) -> None:
     runner.close()
     with pytest.raises(InvalidParameterError, match="closed"):
         runner.seq_open()
     runner.close()
 
 
-def test_a_broken_weight_poisons_its_own_sequences_only(tmp_path):
+def test_a_broken_weight_poisons_its_own_sequences_only(tmp_path: Path) -> None:
     model = TinyModel()
     model.tensors["token_embd.weight"][5] = np.nan
     runner = load_model(model.write(tmp_path / "nan.gguf"), n_threads=2).runner
@@ -158,7 +163,7 @@ def test_a_broken_weight_poisons_its_own_sequences_only(tmp_path):
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
 @pytest.mark.parametrize("options", [{}, MIXTURE], ids=["dense", "mixture"])
-def test_the_number_of_threads_changes_no_bit(tmp_path, n_threads, options):
+def test_the_number_of_threads_changes_no_bit(tmp_path: Path, n_threads: int, options: Any) -> None:
     path = tiny_model(tmp_path / "m.gguf", type_name="Q8_0", n_ff=128, **options)
     tokens = np.arange(70) % 128
     one = load_model(path, n_threads=1).runner
@@ -170,7 +175,9 @@ def test_the_number_of_threads_changes_no_bit(tmp_path, n_threads, options):
     ("arch", "options"), [("llama", {}), ("llama", MIXTURE), ("qwen2", {}), ("qwen3", {})], ids=lambda v: str(v)[:12]
 )
 @pytest.mark.parametrize("type_name", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K"])
-def test_a_quantised_model_stays_near_its_dequantised_self(tmp_path, arch, type_name, options):
+def test_a_quantised_model_stays_near_its_dequantised_self(
+    tmp_path: Path, arch: str, type_name: str, options: Any
+) -> None:
     """The same weights, decoded to F32, give the same logits but for the rounding of activations."""
     model = TinyModel(arch, type_name=type_name, **BLOCKS_OF_256, **options)
     quantised = load_model(model.write(tmp_path / "q.gguf"), n_threads=2, kv_type="f32")
@@ -194,11 +201,12 @@ OTHER_TYPES = [
 
 
 @pytest.mark.parametrize("type_name", OTHER_TYPES)
-def test_a_model_of_any_type_stays_near_its_dequantised_self(tmp_path, type_name):
+def test_a_model_of_any_type_stays_near_its_dequantised_self(tmp_path: Path, type_name: str) -> None:
     model = TinyModel(type_name=type_name, **BLOCKS_OF_256)
     for i, (name, array) in enumerate(model.tensors.items()):
         if array.ndim == 2:
-            model.encoded[name] = gaussian_matrix(type_name, *array.shape, seed=i)
+            rows, columns = array.shape
+            model.encoded[name] = gaussian_matrix(type_name, rows, columns, seed=i)
     quantised = load_model(model.write(tmp_path / "q.gguf"), n_threads=2, kv_type="f32")
     decode = decoder(quantised.gguf)
     for name in model.encoded:
@@ -214,7 +222,7 @@ MIXED = {"attn_q": "F32", "attn_k": "Q8_0", "attn_v": "Q4_K", "ffn_gate": "Q8_0"
 
 
 @pytest.mark.parametrize("options", [{}, MIXTURE], ids=["dense", "mixture"])
-def test_matrices_of_one_op_may_want_different_activations(tmp_path, options):
+def test_matrices_of_one_op_may_want_different_activations(tmp_path: Path, options: Any) -> None:
     model = TinyModel(**BLOCKS_OF_256, **options)
     exact = step(load_model(model.write(tmp_path / "f.gguf"), n_threads=2).runner, range(40))
     for name in model.tensors:
@@ -226,24 +234,24 @@ def test_matrices_of_one_op_may_want_different_activations(tmp_path, options):
     assert np.array_equal(np.concatenate([step(mixed, [t], seq) for t in range(40)]), whole)
 
 
-def decoder(gguf):
+def decoder(gguf: GGUFFile) -> Any:
     from oxillama.core._core import dequantize
 
-    def decode(name):
+    def decode(name: str) -> Any:
         info = gguf.tensors[name]
         return dequantize(info.type, gguf.raw(name), info.n_elements)
 
     return decode
 
 
-def test_tied_embeddings_serve_as_the_output_matrix(tmp_path):
+def test_tied_embeddings_serve_as_the_output_matrix(tmp_path: Path) -> None:
     model = TinyModel(tied=True)
     tied = step(load_model(model.write(tmp_path / "tied.gguf"), n_threads=2).runner, [1, 2, 3])
     model.tensors["output.weight"] = model.tensors["token_embd.weight"]
     assert np.array_equal(tied, step(load_model(model.write(tmp_path / "own.gguf"), n_threads=2).runner, [1, 2, 3]))
 
 
-def test_one_tensor_may_hold_queries_keys_and_values(tmp_path):
+def test_one_tensor_may_hold_queries_keys_and_values(tmp_path: Path) -> None:
     model = TinyModel()
     apart = step(load_model(model.write(tmp_path / "apart.gguf"), n_threads=2).runner, [1, 2, 3])
     for i in range(2):
@@ -254,27 +262,27 @@ def test_one_tensor_may_hold_queries_keys_and_values(tmp_path):
 
 
 @pytest.mark.parametrize(("kv_type", "most"), [("f16", 1e-5), ("i16", 1e-5), ("q8_0", 1e-3)])
-def test_a_smaller_cache_is_nearly_exact(path, kv_type, most):
+def test_a_smaller_cache_is_nearly_exact(path: str | Path, kv_type: str, most: float) -> None:
     tokens = np.arange(100) % 128
     exact = step(load_model(path, n_threads=2, kv_type="f32").runner, tokens)
     smaller = step(load_model(path, n_threads=2, kv_type=kv_type).runner, tokens)
     assert 0 < nmse(smaller, exact) < most
 
 
-def test_the_cache_is_f32_for_exact_weights_and_of_the_quick_type_for_others(tmp_path, path):
+def test_the_cache_is_f32_for_exact_weights_and_of_the_quick_type_for_others(tmp_path: Path, path: str | Path) -> None:
     quantised = tiny_model(tmp_path / "q.gguf", type_name="Q8_0", n_ff=128)
     assert load_model(path, kv_pages=1).runner.cache_type == "f32"
     assert load_model(quantised, kv_pages=1).runner.cache_type == quick_cache_type()
 
 
 @pytest.mark.parametrize("kv_type", CACHE_TYPES)
-def test_a_cache_takes_what_is_said_of_a_token(path, kv_type):
+def test_a_cache_takes_what_is_said_of_a_token(path: str | Path, kv_type: str) -> None:
     model = load_model(path, n_ctx=96, kv_type=kv_type)
     assert model.runner.cache_bytes == 96 * model.hparams.cache_bytes_per_token(kv_type)
 
 
 @pytest.mark.parametrize("kv_type", CACHE_TYPES)
-def test_a_fork_in_the_middle_of_a_page_keeps_what_it_shared(path, kv_type):
+def test_a_fork_in_the_middle_of_a_page_keeps_what_it_shared(path: str | Path, kv_type: str) -> None:
     """The page is copied for the first who writes into it, whatever its type."""
     runner = load_model(path, n_threads=2, n_ctx=128, kv_pages=8, kv_type=kv_type).runner
     shared, alone = np.arange(37), runner.seq_open()
@@ -286,8 +294,8 @@ def test_a_fork_in_the_middle_of_a_page_keeps_what_it_shared(path, kv_type):
     assert np.array_equal(step(runner, [8], fork)[-1], want)
 
 
-def test_loading_reports_its_progress(path):
-    shares = []
+def test_loading_reports_its_progress(path: str | Path) -> None:
+    shares: list[float] = []
     load_model(path, progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -297,12 +305,12 @@ def test_loading_reports_its_progress(path):
     ("option", "value"),
     [("n_threads", 0), ("n_ctx", -1), ("kv_pages", 0), ("n_batch", 0), ("n_seqs", 0), ("kv_type", "q2")],
 )
-def test_an_option_out_of_range_is_refused_by_name(path, option, value):
+def test_an_option_out_of_range_is_refused_by_name(path: str | Path, option: str, value: Any) -> None:
     with pytest.raises(InvalidParameterError, match=f"Invalid '{option}'"):
         load_model(path, **{option: value})
 
 
-def test_a_decode_step_passes_few_barriers(path):
+def test_a_decode_step_passes_few_barriers(path: str | Path) -> None:
     """Six for a layer, and the head's."""
     runner = load_model(path, n_threads=2).runner
     seq = runner.seq_open()

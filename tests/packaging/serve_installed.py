@@ -25,7 +25,7 @@ COMMAND = Path(sys.executable).with_name("oxillama")
 def post(url: str, body: dict[str, Any]) -> bytes:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.read()
+        return bytes(answer.read())
 
 
 def talk(url: str) -> None:

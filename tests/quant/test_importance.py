@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def write(path: Path, kind: str = "imatrix", sums: float = 1.0, n_counts: int = 
         ({"counts": False}, "needs F32 tensors in_sum2 and counts"),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = write(tmp_path / "x.gguf", **changes)
 
     with pytest.raises(ModelFormatError, match=f"x.gguf: .*{message}"):

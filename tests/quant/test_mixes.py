@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ def model(n_layer: int = 20) -> dict[str, tuple[int, ...]]:
     return {"token_embd.weight": (256, 300), **layers, "output.weight": (256, 300)}
 
 
-def types(mix: str, *, importance: bool = False, tied: bool = False, **traits: int) -> dict[str, str]:
+def types(mix: str, *, importance: bool = False, tied: bool = False, **traits: Any) -> dict[str, str]:
     tensors = model()
     known = Traits(n_layer=20, tied=tied, layers=layers_of(tensors), **traits)
     return {name: choose(mix, name, shape, known, importance=importance) for name, shape in tensors.items()}

@@ -29,6 +29,7 @@ def by_numpy(path: Path, size: int) -> tuple[float, float, int]:
     """Perplexity, its standard error and the tokens it is of, from the logits of every position."""
     tokenizer = Tokenizer.from_gguf(path)
     ids = tokenizer.encode(TEXT)
+    assert tokenizer.bos_id is not None
     found: list[float] = []
     with Model(path, n_threads=1) as model:
         for start in range(0, len(ids) - size + 1, size):

@@ -54,7 +54,7 @@ async def test_create_and_poll_answers_in_the_thread(tmp_path: Path) -> None:
 async def test_the_stream_helper_sees_every_event_and_the_finished_objects(tmp_path: Path) -> None:
     calls: list[str] = []
 
-    class Handler(openai.AssistantEventHandler):
+    class Handler(openai.AssistantEventHandler):  # type: ignore[name-defined,misc]  # exported without a stub
         def on_text_created(self, text: Any) -> None:
             calls.append("created")
 

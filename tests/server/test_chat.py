@@ -47,7 +47,7 @@ async def test_a_plain_answer_has_every_field_of_the_wire(client: ASGIClient, en
     assert len(body["id"]) == len("chatcmpl-") + 29
     assert (body["object"], body["model"]) == ("chat.completion", "fake-model")
     assert body["system_fingerprint"].startswith("fp_")
-    message = {"role": "assistant", "content": "Hello, world!", "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": "Hello, world!", "refusal": None, "annotations": []}
     assert body["choices"] == [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
     prompt = len(engine.requests[0].prompt_ids)
     usage = body["usage"]

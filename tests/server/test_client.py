@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
@@ -97,13 +97,15 @@ def chat(**fields: Any) -> Call:
         (chat(), {"fail_at": 0, "error": ZeroDivisionError()}, openai.InternalServerError, None),
     ],
 )
-async def test_each_refusal_is_its_exception(call: Call, engine: dict[str, Any], error: type, code: str | None) -> None:
+async def test_each_refusal_is_its_exception(
+    call: Call, engine: dict[str, Any], error: type[openai.APIStatusError], code: str | None
+) -> None:
     async with live_server(FakeEngine(**engine), log_level="error") as live, client_of(live) as client:
         with pytest.raises(error) as caught:
             await call(client)
         assert caught.value.code == code
-        assert caught.value.request_id.startswith("req_")
-        assert set(caught.value.body) == {"message", "type", "param", "code"}
+        assert str(caught.value.request_id).startswith("req_")
+        assert set(cast("dict[str, Any]", caught.value.body)) == {"message", "type", "param", "code"}
 
 
 async def test_a_wrong_key_is_an_authentication_error() -> None:

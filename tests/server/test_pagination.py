@@ -47,7 +47,8 @@ def test_an_unknown_cursor_is_an_error_that_names_it_and_never_an_empty_page() -
 
 
 def test_an_empty_list_has_null_ids() -> None:
-    data, more = page([], ListQuery(), key=str)
+    none: list[str] = []
+    data, more = page(none, ListQuery(), key=str)
     listed = list_object(data, more, key=str)
     assert listed == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
 

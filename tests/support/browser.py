@@ -20,7 +20,7 @@ from oxillama.server import ServerConfig, create_app
 from oxillama.server.http.serving import run_app
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
 
 READY_S = 20.0
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -83,8 +83,16 @@ class Watched:
     def _watch(self, page: Page) -> None:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        page.on("console", lambda line: line.type in ("error", "warning") and self.complaints.append(line.text))
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("console", self._console)
+        page.on("dialog", self._dialog)
+
+    def _console(self, line: ConsoleMessage) -> None:
+        if line.type in ("error", "warning"):
+            self.complaints.append(line.text)
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def check(self, host: str, *, expected: str | None = None) -> None:
         """Nothing was asked of another host, and nothing complained of but what the pattern `expected` finds."""

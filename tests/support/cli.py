@@ -18,7 +18,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def oxillama(
-    *arguments: str | Path, stdin: bytes = b"", timeout: float = 60, **env: str
+    *arguments: str | Path | int | float, stdin: bytes = b"", timeout: float = 60, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
     """`oxillama ARGUMENTS…` to its end, output captured."""
     command = [sys.executable, "-m", "oxillama", *map(str, arguments)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -165,7 +165,7 @@ def parts(runner: FakeRunner, *, n_ctx: int = 64, n_slots: int = 4, tokenizer: A
 
     tokenizer = tokenizer or FakeTokenizer() if text else None
     return ModelParts(
-        runner=runner,
+        runner=cast("Any", runner),
         tokenizer=tokenizer,
         chat_template=FakeChatTemplate() if text else None,
         n_ctx=n_ctx,

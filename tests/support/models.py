@@ -11,8 +11,9 @@ from tests.support.cli import ROOT, environment
 
 def make_model(out: Path, *, shape: str = "tiny", mix: str = "Q4_K_M", vocab: Path | None = None) -> Path:
     """A model with random weights and its own vocabulary of 512 tokens (or a real one)."""
+    command: list[str | Path]
     command = [sys.executable, ROOT / "benchmarks/make_model.py", out, "--shape", shape, "--type", mix]
-    subprocess.run(
-        [*command, *(["--vocab", vocab] if vocab else [])], check=True, capture_output=True, env=environment()
-    )
+    if vocab:
+        command += ["--vocab", vocab]
+    subprocess.run(command, check=True, capture_output=True, env=environment())
     return out

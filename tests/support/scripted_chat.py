@@ -38,7 +38,7 @@ async def open_scripted(_path: object, config: EngineConfig, **_: Any) -> AsyncI
 
 
 if __name__ == "__main__":
-    Engine.open = open_scripted
+    Engine.open = open_scripted  # type: ignore[assignment]  # a double
     sys.argv[0] = "oxillama"
     sys.argv.insert(1, "chat")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def test_a_kind_of_vocabulary_nobody_knows_is_unsupported() -> None:
 
 
 @pytest.mark.parametrize("wrong", [-1, 10**6, 2**70, 1.5, None, "a"])
-def test_an_id_outside_the_vocabulary_is_refused(wrong: object) -> None:
+def test_an_id_outside_the_vocabulary_is_refused(wrong: Any) -> None:
     for ask in (SPM.token_bytes, SPM.token_text, SPM.is_control, lambda i: SPM.decode([i])):
         with pytest.raises(InvalidParameterError, match="outside the vocabulary of 265 tokens"):
             ask(wrong)

@@ -44,7 +44,7 @@ class Chat:
 
     def tab(self, path: str = "/") -> Page:
         """Another tab of the same browser."""
-        page = self.context.new_page()
+        page: Page = self.context.new_page()
         page.goto(self.url + path)
         return page
 
