@@ -201,7 +201,8 @@ async def test_a_call_that_has_begun_is_waited_for(call: Callable[..., object]) 
 
 
 async def test_a_call_that_waits_for_a_thread_is_not_begun_after_a_cancel() -> None:
-    offload, go_on, ran = Offload(1), threading.Event(), []
+    offload, go_on = Offload(1), threading.Event()
+    ran: list[int] = []
     begun = trio.Event()
     token = trio.lowlevel.current_trio_token()
 

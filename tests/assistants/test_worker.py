@@ -270,7 +270,7 @@ class Full(SystemDisk):
     full = False
     broken = False
 
-    def write(self, fd: int, data: bytes) -> int:
+    def write(self, fd: int, data: Any) -> int:
         if self.full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super().write(fd, data)

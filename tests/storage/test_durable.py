@@ -181,17 +181,20 @@ def test_only_a_file_system_without_an_fsync_of_files_is_excused(
             durable.write_json(f"{tmp_path}/f.json", NEW)
 
 
+F_FULLFSYNC = 51  # macOS's number for it
+
+
 def test_on_macos_the_drive_is_told_to_write_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For both users of the seam: the store, and the GGUF writer."""
     flushed: list[str] = []
 
     def full_sync(fd: int, command: int) -> int:
-        assert command == fcntl.F_FULLFSYNC
+        assert command == F_FULLFSYNC
         flushed.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
         return 0
 
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", F_FULLFSYNC, raising=False)
     monkeypatch.setattr(fcntl, "fcntl", full_sync)
     Durable().write_json(f"{tmp_path}/f.json", NEW)
     assert flushed == [".f.json.tmp", tmp_path.name]
