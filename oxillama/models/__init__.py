@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from oxillama.models.describe import ModelDescription, describe_model
     from oxillama.models.index import architectures
     from oxillama.models.load import LoadedModel, load_model
-    from oxillama.models.params.hparams import HParams
+    from oxillama.models.params.common import HParams
 
 _HOMES = {
-    "HParams": "params.hparams",
+    "HParams": "params.common",
     "LoadedModel": "load",
     "ModelDescription": "describe",
     "architectures": "index",

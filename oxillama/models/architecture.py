@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
     from oxillama.models.graph.builder import Builder
-    from oxillama.models.params.hparams import HParams
+    from oxillama.models.params.common import HParams
 
 
 class Architecture(Protocol):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from oxillama.core._core import CACHE_TYPES
 from oxillama.models.graph.builder import Builder
 from oxillama.models.index import find_architecture
-from oxillama.models.params.hparams import HParams, read_architecture
+from oxillama.models.params.common import HParams
+from oxillama.models.params.keys import read_architecture
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile

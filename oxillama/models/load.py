@@ -18,8 +18,9 @@ from oxillama.core._core import (
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile
 from oxillama.models.describe import build_graph, weights_are_f32
-from oxillama.models.graph.program import Lowering, fuse
-from oxillama.models.params.hparams import HParams
+from oxillama.models.graph.fuse import fuse
+from oxillama.models.graph.lower import Lowering
+from oxillama.models.params.common import HParams
 
 DEFAULT_SEQUENCES = 256
 # Without an n_ctx the whole trained context is offered, as far as its cache takes at most this part of memory.

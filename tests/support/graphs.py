@@ -11,8 +11,9 @@ import numpy.typing as npt
 from oxillama.core._core import Program, Runner, ThreadPool
 from oxillama.gguf import GGUFFile
 from oxillama.models.graph import ops
+from oxillama.models.graph.fuse import fuse
+from oxillama.models.graph.lower import Lowering
 from oxillama.models.graph.ops import Graph, Value, Vector, View
-from oxillama.models.graph.program import Lowering, fuse
 from tests.support.tiny_models import TinyModel
 
 N_VOCAB = 50

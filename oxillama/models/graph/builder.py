@@ -13,7 +13,7 @@ from oxillama.models.tensors import Tensors
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
-    from oxillama.models.params.hparams import HParams
+    from oxillama.models.params.common import HParams
 
 
 class Builder:

@@ -1,4 +1,4 @@
-"""Rotary position embedding: per-dimension frequencies and the magnitude of the rotation, for all ways of scaling it.
+"""Rotary position embedding: its parameters in the file, and from them frequencies and the rotation's magnitude.
 
 A token at position p rotates pair i of its rotated dimensions by p * frequency[i].
 """
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from oxillama.models.graph.ops import Float32
+from oxillama.errors import ModelUnsupportedError
+from oxillama.models.params.keys import MAX_CONTEXT, Keys
 
+Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 SCALINGS = ("none", "linear", "yarn", "longrope")
 
@@ -30,6 +32,34 @@ class RopeScaling:
     beta_fast: float = 32.0
     beta_slow: float = 1.0
     log_multiplier: float = 0.0
+
+
+def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeScaling:
+    """yarn_keys: whether the architecture reads YaRN's fine tuning from the file."""
+    gguf = keys.gguf
+    kind = gguf.get_str(keys.name("rope.scaling.type"), "linear")
+    if kind not in SCALINGS:
+        raise ModelUnsupportedError(
+            f"{gguf.path}: key '{keys.name('rope.scaling.type')}': {kind[:40]!r} is not one of {', '.join(SCALINGS)}"
+        )
+    factor = keys.number("rope.scaling.factor", 0.0, low=0.0, high=1e6)
+    factor = factor or keys.number("rope.scale_linear", 0.0, low=0.0, high=1e6)  # the older name
+    options = {}
+    if yarn_keys:
+        options = {
+            "beta_fast": keys.number("rope.scaling.yarn_beta_fast", 32.0, low=1e-3, high=1e6),
+            "beta_slow": keys.number("rope.scaling.yarn_beta_slow", 1.0, low=1e-3, high=1e6),
+            "log_multiplier": keys.number("rope.scaling.yarn_log_multiplier", 0.0, low=-100.0, high=100.0),
+        }
+    return RopeScaling(
+        # The frequencies are a falling series: a base of 1 or less has none.
+        base=keys.number("rope.freq_base", 10000.0, low=1.001, high=1e30),
+        kind=kind,
+        factor=factor or 1.0,
+        original_ctx=keys.whole("rope.scaling.original_context_length", n_ctx_train, low=1, high=MAX_CONTEXT),
+        attention_factor=keys.number("rope.scaling.attn_factor", 1.0, low=1e-6, high=1e6),
+        **options,
+    )
 
 
 def frequencies(scaling: RopeScaling, n_rot: int, factors: Float32 | None = None) -> Float32:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oxillama.models.params.hparams import HParams, Keys, read_hparams, require_whole_heads
+from oxillama.models.params.common import HParams, read_hparams, require_whole_heads
+from oxillama.models.params.keys import Keys
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile

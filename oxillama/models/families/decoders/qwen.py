@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oxillama.models.params.hparams import HParams, read_hparams, require_whole_heads
+from oxillama.models.params.common import HParams, read_hparams, require_whole_heads
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile

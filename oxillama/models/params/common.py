@@ -1,4 +1,4 @@
-"""Hyper-parameters as GGUF names them, read and checked once."""
+"""The hyper-parameters that decoder-only transformers share, read and checked once."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from oxillama.core._core import PAGE_TOKENS, cache_head_bytes
 from oxillama.errors import ModelFormatError, ModelUnsupportedError
-from oxillama.models.params.rope import SCALINGS, RopeScaling
+from oxillama.models.params.keys import (
+    MAX_CONTEXT,
+    MAX_EXPERTS,
+    MAX_FF,
+    MAX_HEADS,
+    MAX_LAYERS,
+    MAX_VOCAB,
+    MAX_WIDTH,
+    Keys,
+)
+from oxillama.models.params.rope import RopeScaling, read_rope
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
-
-# Limits far above every known model: past them a number is a mistake or an attack, not a model.
-MAX_LAYERS = 1024
-MAX_HEADS = 4096
-MAX_WIDTH = 1 << 20
-MAX_FF = 1 << 22
-MAX_VOCAB = 1 << 24
-MAX_CONTEXT = 1 << 30
-MAX_EXPERTS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,47 +48,6 @@ class HParams:
         return cache_head_bytes(cache_type, self.head_dim_k, self.head_dim_v) * sum(self.n_head_kv) // PAGE_TOKENS
 
 
-class Keys:
-    """Reads a file's keys under its architecture's name."""
-
-    def __init__(self, gguf: GGUFFile, architecture: str) -> None:
-        self.gguf = gguf
-        self.architecture = architecture
-
-    def name(self, key: str) -> str:
-        return f"{self.architecture}.{key}"
-
-    def whole(self, key: str, default: int | None = None, *, low: int, high: int) -> int:
-        """A whole number in [low, high]; without a default it is required."""
-        if default is None:
-            return self.gguf.require_int(self.name(key), low=low, high=high)
-        return self.gguf.get_int(self.name(key), default, low=low, high=high)
-
-    def number(self, key: str, default: float | None = None, *, low: float, high: float) -> float:
-        if default is None:
-            return self.gguf.require_float(self.name(key), low=low, high=high)
-        return self.gguf.get_float(self.name(key), default, low=low, high=high)
-
-    def per_layer(
-        self, key: str, n_layer: int, default: tuple[int, ...] | None = None, *, low: int, high: int
-    ) -> tuple[int, ...]:
-        """One number for all layers, or an array of one for each."""
-        name = self.name(key)
-        if not self.gguf.metadata_types.get(name, "").startswith("arr"):
-            if default is not None and name not in self.gguf.metadata_types:
-                return default
-            return (self.whole(key, low=low, high=high),) * n_layer
-        values = self.gguf.require_array(name, kind="integer", length=n_layer)
-        for value in values:
-            if not low <= value <= high:
-                self.gguf.fail(name, f"holds {value}, which is not between {low} and {high}")
-        return tuple(int(value) for value in values)
-
-
-def read_architecture(gguf: GGUFFile) -> str:
-    return gguf.require_str("general.architecture")
-
-
 def read_vocab_size(gguf: GGUFFile, keys: Keys) -> int:
     """The token list's length, or what the file says where it has none; they may not contradict each other."""
     tokens = gguf.get_strs("tokenizer.ggml.tokens")
@@ -101,34 +61,6 @@ def read_vocab_size(gguf: GGUFFile, keys: Keys) -> int:
     if stated is not None and stated != len(tokens):
         gguf.fail(keys.name("vocab_size"), f"is {stated}, and there are {len(tokens)} tokens")
     return len(tokens)
-
-
-def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeScaling:
-    """yarn_keys: whether the architecture reads YaRN's fine tuning from the file."""
-    gguf = keys.gguf
-    kind = gguf.get_str(keys.name("rope.scaling.type"), "linear")
-    if kind not in SCALINGS:
-        raise ModelUnsupportedError(
-            f"{gguf.path}: key '{keys.name('rope.scaling.type')}': {kind[:40]!r} is not one of {', '.join(SCALINGS)}"
-        )
-    factor = keys.number("rope.scaling.factor", 0.0, low=0.0, high=1e6)
-    factor = factor or keys.number("rope.scale_linear", 0.0, low=0.0, high=1e6)  # the older name
-    options = {}
-    if yarn_keys:
-        options = {
-            "beta_fast": keys.number("rope.scaling.yarn_beta_fast", 32.0, low=1e-3, high=1e6),
-            "beta_slow": keys.number("rope.scaling.yarn_beta_slow", 1.0, low=1e-3, high=1e6),
-            "log_multiplier": keys.number("rope.scaling.yarn_log_multiplier", 0.0, low=-100.0, high=100.0),
-        }
-    return RopeScaling(
-        # The frequencies are a falling series: a base of 1 or less has none.
-        base=keys.number("rope.freq_base", 10000.0, low=1.001, high=1e30),
-        kind=kind,
-        factor=factor or 1.0,
-        original_ctx=keys.whole("rope.scaling.original_context_length", n_ctx_train, low=1, high=MAX_CONTEXT),
-        attention_factor=keys.number("rope.scaling.attn_factor", 1.0, low=1e-6, high=1e6),
-        **options,
-    )
 
 
 def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False) -> HParams:

@@ -1,126 +1,13 @@
-"""From a Graph to the C core's program: ops that can share a pass are fused, values get slots of memory, names become
-indices."""
+"""From a Graph to the C core's program: values get slots of memory, names become indices."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from oxillama.core import _core
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Affine, Experts, Glu, Graph, Linear, Norm, Op, Value, Vector, View
-
-# After these every thread has passed a barrier, so that memory may change its owner and its row layout.
-_BARRIERS = (Linear, ops.Attention, Experts, ops.Select)
-
-
-def fuse(graph: Graph) -> None:
-    """Move norms and gated activations into the linear op that alone uses them, residual sums into their product."""
-    uses = Counter(view.value for op in graph.ops for view in op.reads())
-    for result in (graph.logits, graph.hidden):
-        if result is not None:
-            uses[result.value] += 1
-    _fuse_prologues(graph, uses)
-    _fuse_sums(graph, uses)
-
-
-def _fuse_prologues(graph: Graph, uses: Counter[Value]) -> None:
-    made_by = {id(op.out.value): op for op in graph.ops if isinstance(op, Norm | Glu)}
-    for op in graph.ops:
-        if not isinstance(op, Linear) or not op.x.whole or uses[op.x.value] != 1:
-            continue
-        maker = made_by.get(id(op.x.value))
-        if maker is None or maker.x.value is maker.out.value or maker.outputs != op.outputs:
-            continue
-        if any(_written_between(graph, view.value, maker, op) for view in maker.reads()):
-            continue
-        op.prologue, op.x = maker, maker.x
-        graph.ops.remove(maker)
-
-
-def _fuse_sums(graph: Graph, uses: Counter[Value]) -> None:
-    ready: dict[int, int] = {}  # value → index of the op that made it
-    for index, op in enumerate(list(graph.ops)):
-        if isinstance(op, Affine) and op.scale == 1.0 and op.times is None and op.addend is not None:
-            for x, other in ((op.x, op.addend), (op.addend, op.x)):
-                if _absorb_sum(graph, ready, uses, op, x, other):
-                    graph.ops.remove(op)
-                    break
-        for view in op.writes():
-            ready.setdefault(id(view.value), index)
-
-
-def _absorb_sum(graph: Graph, ready: dict[int, int], uses: Counter[Value], op: Affine, x: View, other: View) -> bool:
-    """Let the product that made x add `other` to it and write the sum where `op` would have."""
-    if not (x.whole and op.out.whole) or uses[x.value] != 1 or x.value is other.value:
-        return False
-    for maker in reversed(graph.ops):
-        target = _sum_target(maker, x)
-        if target is None:
-            continue
-        # What is added must have been there, as it is now, before the product ran.
-        if target.addend is not None or ready[id(other.value)] >= ready[id(x.value)] or maker.outputs != op.outputs:
-            return False
-        if _written_between(graph, other.value, maker, op) or _written_between(graph, x.value, maker, op):
-            return False
-        target.out, target.addend = op.out, other
-        ready[id(op.out.value)] = ready[id(x.value)]
-        return True
-    return False
-
-
-def _written_between(graph: Graph, value: Value, first: Op, last: Op) -> bool:
-    """Whether an op after `first` and before `last` changes the value in place."""
-    between = graph.ops[graph.ops.index(first) + 1 : graph.ops.index(last)]
-    return any(view.value is value for op in between for view in op.writes())
-
-
-def _sum_target(op: Op, x: View) -> ops.Part | Experts | None:
-    if isinstance(op, Experts) and op.out.value is x.value:
-        return op
-    if isinstance(op, Linear):
-        for part in op.parts:
-            if part.out.value is x.value:
-                return part
-    return None
-
-
-def assign_slots(graph: Graph) -> dict[Value, int]:
-    """A slot of memory for every value. Two values share one when the first is dead before the second is born, with a
-    barrier between: without one, a quick thread would write rows that a slow one has still to read."""
-    last_use: dict[Value, int] = {}
-    for index, op in enumerate(graph.ops):
-        for view in (*op.reads(), *op.writes()):
-            last_use[view.value] = index
-    for result in (graph.logits, graph.hidden):
-        if result is not None:
-            last_use[result.value] = len(graph.ops)
-
-    slots: dict[Value, int] = {}
-    widths: list[int] = []
-    free: list[int] = []
-    cooling: list[int] = []
-    for index, op in enumerate(graph.ops):
-        for view in op.writes():
-            if view.value not in slots:
-                slots[view.value] = _take_slot(view.value.width, widths, free)
-        if isinstance(op, _BARRIERS):
-            free += cooling
-            cooling = []
-        dead = [v for v in {view.value: None for view in (*op.reads(), *op.writes())} if last_use[v] == index]
-        cooling += [slots[value] for value in dead]
-    return slots
-
-
-def _take_slot(width: int, widths: list[int], free: list[int]) -> int:
-    """The free slot whose width fits best; a new one when there is none."""
-    if not free:
-        widths.append(width)
-        return len(widths) - 1
-    best = min(free, key=lambda slot: abs(widths[slot] - width))
-    free.remove(best)
-    widths[best] = max(widths[best], width)
-    return best
+from oxillama.models.graph.slots import assign_slots
 
 
 class Lowering:
@@ -140,11 +27,6 @@ class Lowering:
         assert self.graph.logits is not None
         assert self.graph.hidden is not None
         self.program.results(self._view(self.graph.logits), self._view(self.graph.hidden))
-
-    @property
-    def matrix_names(self) -> list[str]:
-        """Tensor names of the program's matrices, in its order."""
-        return list(self._matrices)
 
     def _view(self, view: View | None) -> dict[str, int]:
         if view is None:

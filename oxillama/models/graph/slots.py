@@ -1,0 +1,46 @@
+"""Memory for values: by liveness, two that never live at the same time share a slot."""
+
+from __future__ import annotations
+
+from oxillama.models.graph.ops import Attention, Experts, Graph, Linear, Select, Value
+
+# After these every thread has passed a barrier, so that memory may change its owner and its row layout.
+_BARRIERS = (Linear, Attention, Experts, Select)
+
+
+def assign_slots(graph: Graph) -> dict[Value, int]:
+    """A slot of memory for every value. Two values share one when the first is dead before the second is born, with a
+    barrier between: without one, a quick thread would write rows that a slow one has still to read."""
+    last_use: dict[Value, int] = {}
+    for index, op in enumerate(graph.ops):
+        for view in (*op.reads(), *op.writes()):
+            last_use[view.value] = index
+    for result in (graph.logits, graph.hidden):
+        if result is not None:
+            last_use[result.value] = len(graph.ops)
+
+    slots: dict[Value, int] = {}
+    widths: list[int] = []
+    free: list[int] = []
+    cooling: list[int] = []
+    for index, op in enumerate(graph.ops):
+        for view in op.writes():
+            if view.value not in slots:
+                slots[view.value] = _take_slot(view.value.width, widths, free)
+        if isinstance(op, _BARRIERS):
+            free += cooling
+            cooling = []
+        dead = [v for v in {view.value: None for view in (*op.reads(), *op.writes())} if last_use[v] == index]
+        cooling += [slots[value] for value in dead]
+    return slots
+
+
+def _take_slot(width: int, widths: list[int], free: list[int]) -> int:
+    """The free slot whose width fits best; a new one when there is none."""
+    if not free:
+        widths.append(width)
+        return len(widths) - 1
+    best = min(free, key=lambda slot: abs(widths[slot] - width))
+    free.remove(best)
+    widths[best] = max(widths[best], width)
+    return best
