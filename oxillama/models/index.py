@@ -16,6 +16,7 @@ FAMILIES = {
     "mistral3": "decoders.llama:Mistral3",
     "qwen2": "decoders.qwen:Qwen2",
     "qwen3": "decoders.qwen:Qwen3",
+    "smollm3": "decoders.smollm:SmolLM3",
 }
 """`general.architecture` -> module below `families`, and the class in it."""
 

@@ -17,7 +17,7 @@ from oxillama.models import LoadedModel, load_model
 from tests.support.oracles import expected, make_oracle, nmse
 from tests.support.shared import shared
 
-ARCHITECTURES = ["llama", "llama-moe", "mistral3", "qwen2", "qwen3"]
+ARCHITECTURES = ["llama", "llama-moe", "mistral3", "qwen2", "qwen3", "smollm3", "smollm3-real"]
 BOUND = 1e-6
 Oracle = tuple[LoadedModel, Any, Any]
 

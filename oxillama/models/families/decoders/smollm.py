@@ -1,0 +1,41 @@
+"""SmolLM3: llama's block, with every fourth layer without rotation ("Rope to Nope", Yang et al., 2025)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oxillama.models.params.common import HParams, read_hparams, require_whole_heads
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
+    from oxillama.models.graph.builder import Builder
+
+UNROTATED_EVERY = 4
+"""Files do not say so: it is a constant of the architecture."""
+
+
+class SmolLM3:
+    """Grouped-query attention and a gated SiLU network, in which a scale beside a matrix has no part."""
+
+    def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
+        hparams = read_hparams(gguf, architecture)
+        require_whole_heads(gguf, hparams)
+        return hparams
+
+    def build(self, b: Builder) -> None:
+        hp = b.hparams
+        x = b.embed()
+        table = b.rope_table()
+        for i in range(hp.n_layer):
+            prefix = f"blk.{i}."
+            h = b.norm(x, prefix + "attn_norm")
+            q, k, v = b.qkv(h, prefix, hp.n_head[i], hp.n_head_kv[i])
+            if (i + 1) % UNROTATED_EVERY:
+                b.rope(q, k, table, "pairs")
+            a = b.attention(q, k, v, hp.n_head[i], hp.n_head_kv[i])
+            if i == hp.n_layer - 1:
+                x, a = b.select(x, a)
+            x = b.add(b.linear(a, prefix + "attn_output", hp.n_embd), x)
+            h = b.norm(x, prefix + "ffn_norm")
+            x = b.add(b.ffn(h, prefix, hp.n_ff[i], scaled=False, biased=False), x)
+        b.output(b.norm(x, "output_norm"))
