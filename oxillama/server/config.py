@@ -110,8 +110,8 @@ def load_config(
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
+        # Editors on Windows begin a file with a byte order mark, which TOML does not know.
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidParameterError(f"{file}: not TOML: {error}") from None
 

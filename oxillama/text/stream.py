@@ -64,6 +64,9 @@ class StopMatcher:
 
     The stop string whose end comes first wins; among those that end together, the longest. Neither it nor anything
     after it is ever released.
+
+    Control tokens have a text that readers never see. It takes part in the search, so a stop string may name such a
+    token, but it is never released.
     """
 
     def __init__(self, stops: Iterable[str]) -> None:
@@ -71,30 +74,34 @@ class StopMatcher:
         if "" in unique:
             raise InvalidParameterError("Invalid 'stop': an empty string cannot end a text.", param="stop")
         self._automata = [_Automaton(stop) for stop in unique]
-        self._held = ""
+        self._held: list[str] = []  # a character each; "" for one of a control token's text
         self._done = False
 
-    def push(self, text: str) -> tuple[str, bool]:
-        """(released, matched). Once matched, everything further is swallowed and (“”, True) comes back."""
+    def push(self, text: str, *, hidden: bool = False) -> tuple[str, bool]:
+        """(released, matched). Once matched, everything further is swallowed and (“”, True) comes back.
+
+        hidden: the text is a control token's.
+        """
         if self._done:
             return "", True
         if not self._automata:
-            return text, False
-        text = self._held + text
-        for at in range(len(self._held), len(text)):
-            char = text[at]
+            return "" if hidden else text, False
+        held = self._held
+        for char in text:
+            held.append("" if hidden else char)
             longest = max((len(a.pattern) for a in self._automata if a.push(char)), default=0)
             if longest:
-                self._done, self._held = True, ""
-                return text[: at + 1 - longest], True
-        hold = max(a.matched for a in self._automata)
-        released = text[: len(text) - hold]
-        self._held = text[len(text) - hold :]
+                released = "".join(held[: len(held) - longest])
+                self._done, self._held = True, []
+                return released, True
+        free = len(held) - max(a.matched for a in self._automata)
+        released = "".join(held[:free])
+        self._held = held[free:]
         return released, False
 
     def flush(self) -> str:
         """The text still held when the generation ends without a stop string. The object is as new afterwards."""
-        held, self._held, self._done = self._held, "", False
+        held, self._held, self._done = "".join(self._held), [], False
         for automaton in self._automata:
             automaton.matched = 0
         return held

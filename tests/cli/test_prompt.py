@@ -31,6 +31,13 @@ def test_a_prompt_file_is_read_whole_with_its_last_newline(tmp_path: Path) -> No
     assert read_text(file) == "é\n"
 
 
+def test_a_byte_order_mark_is_no_part_of_a_prompt_file(tmp_path: Path) -> None:
+    file = tmp_path / "prompt.txt"
+    file.write_bytes(b"\xef\xbb\xbfHello \xef\xbb\xbf")
+
+    assert read_text(file) == "Hello \ufeff"
+
+
 def test_an_argument_is_utf_8_in_any_locale() -> None:
     kept_by_an_ascii_locale = "é".encode().decode("ascii", "surrogateescape")
 

@@ -28,6 +28,11 @@ def test_keywords_win_over_variables_and_these_over_the_file(tmp_path: Path) -> 
     assert (config.host, config.port, config.threads, config.alias) == ("file", 2, 3, "file")
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "oxillama.toml").write_bytes(b"\xef\xbb\xbfport = 1")
+    assert load_config(env={}).port == 1
+
+
 def test_a_file_may_be_named_by_argument_or_variable(tmp_path: Path) -> None:
     (tmp_path / "oxillama.toml").write_text("port = 1")
     (tmp_path / "other.toml").write_text("port = 2")

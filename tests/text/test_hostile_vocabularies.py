@@ -136,6 +136,15 @@ def test_a_padding_id_one_past_the_end_is_ignored() -> None:
     assert "pad_token" not in tokenizer.special_texts
 
 
+@pytest.mark.parametrize("name", ["bos", "eos", "eot", "eom", "unknown", "padding", "cls", "mask", "fim_pre", "prefix"])
+def test_the_largest_id_means_that_there_is_no_such_token(name: str) -> None:
+    tokenizer = Tokenizer(changed("spm", f"{name}_token_id", 2**32 - 1))
+    if name in ("bos", "eos"):
+        assert getattr(tokenizer, f"{name}_id") is None
+    assert f"{name}_token" not in tokenizer.special_texts
+    assert tokenizer.decode(tokenizer.encode("ab")) == b"ab"
+
+
 @pytest.mark.parametrize("charsmap", [b"\x01", b"\xff\xff\xff\xff", b"\0\0\0\0" * 9, bytes(range(256))])
 def test_a_damaged_charsmap_is_refused(charsmap: bytes) -> None:
     metadata = changed("spm", "model", "t5")

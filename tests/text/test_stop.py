@@ -60,3 +60,28 @@ def test_a_false_start_is_released_whole() -> None:
 def test_an_empty_stop_string_is_refused() -> None:
     with pytest.raises(InvalidParameterError, match="stop"):
         StopMatcher(["a", ""])
+
+
+def test_the_text_of_a_control_token_is_found_but_never_released() -> None:
+    def said(*stops: str) -> tuple[str, bool]:
+        matcher = StopMatcher(stops)
+        pieces = [matcher.push("Hel"), matcher.push("lo<"), matcher.push("<|turn|>", hidden=True), matcher.push("end")]
+        return "".join(text for text, _ in pieces), pieces[-1][1]
+
+    assert said("<|turn|>") == ("Hello<", True)
+    assert said("o<<|turn|>en") == ("Hell", True)
+    assert said("<|turn|>endless") == ("Hello<", False)
+    assert said("nothing") == ("Hello<end", False)
+
+
+@given(st.lists(st.tuples(letters, st.booleans()), max_size=8), stops)
+def test_hidden_text_is_searched_as_if_it_were_shown(pieces: list[tuple[str, bool]], stops: list[str]) -> None:
+    matcher, released, matched = StopMatcher(stops), "", False
+    for piece, hidden in pieces:
+        text, matched = matcher.push(piece, hidden=hidden)
+        released += text
+    released += "" if matched else matcher.flush()
+    shown, found = by_definition("".join(piece for piece, _ in pieces), stops)
+    assert matched == found
+    mask = "".join("h" * len(piece) if hidden else "s" * len(piece) for piece, hidden in pieces)
+    assert released == "".join(c for c, m in zip(shown, mask, strict=False) if m == "s")

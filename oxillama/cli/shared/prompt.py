@@ -26,6 +26,6 @@ def argument_text(argument: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A file's text, or standard input's when the path is "-"."""
+    """A file's text, or standard input's when the path is "-". A byte order mark at its beginning is no part of it."""
     data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    return data.decode("utf-8", "replace")
+    return data.decode("utf-8-sig", "replace")

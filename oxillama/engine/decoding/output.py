@@ -6,6 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oxillama.engine.api.types import TokenLogprob
 
 
@@ -19,7 +21,7 @@ class Detokenizer(Protocol):
 class Stops(Protocol):
     """`oxillama.text.StopMatcher`: (text that is no part of a stop string, whether one was found)."""
 
-    def push(self, text: str, /) -> tuple[str, bool]: ...
+    def push(self, text: str, /, *, hidden: bool = False) -> tuple[str, bool]: ...
     def flush(self) -> str: ...
 
 
@@ -31,10 +33,21 @@ class TextOutput:
     that lie wholly inside a stop string are never released.
     """
 
-    def __init__(self, detokenizer: Detokenizer | None, stops: Stops | None, *, drop_space: bool = False) -> None:
-        """detokenizer None: there is no text. drop_space: one space at the very start is no part of the text."""
+    def __init__(
+        self,
+        detokenizer: Detokenizer | None,
+        stops: Stops | None,
+        *,
+        drop_space: bool = False,
+        hidden_text: Callable[[int], str] = lambda _: "",
+    ) -> None:
+        """detokenizer None: there is no text. drop_space: one space at the very start is no part of the text.
+
+        hidden_text: how a control token is spelled, which stop strings may name; "" for tokens that are shown.
+        """
         self._detokenizer = detokenizer
         self._stops = stops
+        self._hidden_text = hidden_text
         self._drop_space = drop_space
         self._pushed = 0  # characters that have come out of the detokenizer
         self._released = 0  # characters that have been shown
@@ -54,6 +67,9 @@ class TextOutput:
         self._pushed += len(text)
         if self._stops is not None and heed_stops:
             text, matched = self._stops.push(text)
+            if not matched and (hidden := self._hidden_text(token_id)):
+                more, matched = self._stops.push(hidden, hidden=True)
+                text += more
         self._released += len(text)
         return text, self._take_started(), matched
 

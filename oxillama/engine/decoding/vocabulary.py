@@ -31,6 +31,13 @@ class Vocabulary:
             return b""
         return self.tokenizer.token_bytes(token_id)
 
+    def hidden_text(self, token_id: int) -> str:
+        """How the vocabulary spells a control token; "" for tokens that readers see."""
+        tokenizer = self.tokenizer
+        if tokenizer is None or token_id >= self.n_named or not tokenizer.is_control(token_id):
+            return ""
+        return tokenizer.token_text(token_id)
+
     def text_output(self, request: GenerationRequest) -> TextOutput:
         """The text side of a new generation."""
         if self.tokenizer is None:
@@ -39,7 +46,8 @@ class Vocabulary:
 
         stops = StopMatcher(request.sampling.stop) if request.sampling.stop else None
         detokenizer = StreamDetokenizer(cast("Tokenizer", self))  # it asks for token_bytes alone
-        return TextOutput(detokenizer, stops, drop_space=self._begins_a_text(request.prompt_ids))
+        drop_space = self._begins_a_text(request.prompt_ids)
+        return TextOutput(detokenizer, stops, drop_space=drop_space, hidden_text=self.hidden_text)
 
     def _begins_a_text(self, prompt: tuple[int, ...]) -> bool:
         """Whether the first token has the space that a vocabulary like SentencePiece's puts before every text: nothing

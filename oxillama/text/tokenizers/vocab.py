@@ -57,6 +57,8 @@ _DEFAULT_IDS: dict[str, dict[str, int]] = {
     "bert": {"bos": 101, "unknown": 100, "seperator": 102, "padding": 0, "mask": 103},
     "t5": {"eos": 1, "unknown": 2, "padding": 0},
 }
+# How converters write that there is no such token.
+_NO_TOKEN = 2**32 - 1
 _ID_NAMES = (
     "bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "cls", "mask",
     "fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep", "prefix", "suffix", "middle",
@@ -126,6 +128,8 @@ def _special_ids(metadata: Metadata, model: str, n: int) -> dict[str, int]:
             continue
         if 0 <= value < n:
             special[name] = value
+        elif value == _NO_TOKEN:
+            special.pop(name, None)
         elif name == "padding":
             # Old converters wrote one past the end here; nothing is ever padded, so it does no harm.
             logger.warning("%s %d is outside the vocabulary of %d tokens; ignored", key, value, n)
