@@ -66,7 +66,7 @@ def with_token(name: str, index: int, token: str, kind: int | None = None) -> di
         *(
             (f"{which}_token_id", value)
             for which in ("bos", "eos", "eot", "eom", "unknown", "seperator", "mask", "fim_pad", "fim_rep")
-            for value in (10**6, -1, 2**32 - 1, "1", 1.0, True)
+            for value in (10**6, -1, 2**32 - 2, "1", 1.0, True)
         ),
     ],
 )
