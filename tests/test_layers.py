@@ -72,7 +72,6 @@ LONG_FILES = {
     "csrc/oxillama.h",
     "oxillama/assistants/store/store.py",
     "oxillama/core/model.pxi",
-    "tests/models/test_ops.py",
     "tests/server/test_chat.py",
 }
 

@@ -29,7 +29,7 @@ def refused(model: TinyModel, path: Path, culprit: str, kind: type[ModelError] =
         assert "\n" not in text
 
 
-def keys(arch: str  =  "llama") -> list[tuple[str, object]]:
+def keys(arch: str = "llama") -> list[tuple[str, object]]:
     """(key, a value it must not have)"""
     wrong: dict[str, list[object]] = {
         "block_count": [0, 1025, 2**32 - 1, (-1, "i32"), 2.0, "2", [2, 2], True],

@@ -10,7 +10,7 @@ import pytest
 
 from oxillama.core._core import Runner
 from oxillama.models.graph import ops
-from tests.models.test_ops import TOLERANCE, Floats, attention, close, stored
+from tests.support.formulas import TOLERANCE, Floats, attention, close, stored
 from tests.support.graphs import N_VOCAB, OpBench, vector
 
 BLOCK = 512  # keys whose scores are softmaxed together

@@ -17,6 +17,8 @@ from oxillama.models.graph.ops import Graph, Value, Vector, View
 from tests.support.tiny_models import TinyModel
 
 N_VOCAB = 50
+TOKENS = list(range(37))
+"""What ops are given where nothing else is said."""
 Float32 = npt.NDArray[np.float32]
 
 

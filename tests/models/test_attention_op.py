@@ -1,0 +1,138 @@
+"""Attention and mixtures of experts against their formulas, on one instruction set of each kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oxillama.core._core import Runner
+from oxillama.models.graph import ops
+from tests.support.formulas import TOLERANCE, Floats, attention, close, mixture, stored
+from tests.support.graphs import N_VOCAB, TOKENS, OpBench, vector
+
+ATTENTION: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "window": {"window": 9},
+    "wide window": {"window": 70},
+    "softcap": {"softcap": 0.7},
+    "alibi": {"slopes": np.array([0.5, 0.25, 0.125, 0.0625, 0.03, 0.015])},
+    "sinks": {"sinks": np.array([-1.0, 0.0, 1.0, 2.0, 5.0, -30.0])},
+    "temperature": {"temperature": (0.3, 16)},
+    "all": {
+        "window": 33,
+        "softcap": 2.0,
+        "slopes": np.full(6, 0.1),
+        "sinks": np.zeros(6),
+        "temperature": (0.1, 8),
+    },
+}
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
+@pytest.mark.parametrize("chunk", [170, 41, 1])
+def test_attention(tmp_path: Path, name: str, cache_type: str, chunk: int) -> None:
+    options = ATTENTION[name]
+    n = 170 if chunk > 1 else 60
+    bench = OpBench(tmp_path / "ops.gguf")
+    n_head, n_kv, key_dim, value_dim = 6, 2, 10, 20
+    q, k, v = (
+        bench.linear(bench.x, bench_matrix(bench, m, rows))
+        for m, rows in (("q", n_head * key_dim), ("k", n_kv * key_dim), ("v", n_kv * value_dim))
+    )
+    cache, out = ops.CacheLayer(n_kv, key_dim, value_dim), bench.value(n_head * value_dim)
+    bench.add(ops.KVStore(False, k, v, cache))
+    temperature = options.get("temperature", (0.0, 0))
+    bench.add(
+        ops.Attention(
+            False,
+            q,
+            out,
+            cache,
+            n_head,
+            0.4,
+            window=options.get("window", 0),
+            softcap=options.get("softcap", 0.0),
+            slopes=vector(options["slopes"]) if "slopes" in options else None,
+            sinks=vector(options["sinks"]) if "sinks" in options else None,
+            temperature_scale=temperature[0],
+            temperature_floor=temperature[1],
+        )
+    )
+    tokens = bench.rng.integers(0, N_VOCAB, n)
+
+    def steps(runner: Runner) -> Floats:
+        seq, rows = runner.seq_open(), []
+        for at in range(0, n, chunk):
+            part = tokens[at : at + chunk].astype(np.int32)
+            runner.step(part, [seq], [len(part)], np.ones(len(part), bool))
+            rows.append(runner.embeddings().copy())
+        return np.concatenate(rows)
+
+    x = bench.embedding[tokens].astype(np.float64)
+    dense = [x @ bench.model.tensors[f"{m}.weight"].T.astype(np.float64) for m in "qkv"]
+    keys, values = stored(dense[1], n_kv, cache_type), stored(dense[2], n_kv, cache_type, value=True)
+    want = attention(dense[0], keys, values, n_head, n_kv, scale=0.4, **options)
+    got = bench.run(out, tokens.tolist(), steps=steps, cache_type=cache_type)
+    close(got, want, TOLERANCE[cache_type])
+
+
+def bench_matrix(bench: OpBench, name: str, rows: int) -> str:
+    bench.matrix(name, rows, bench.x.width)
+    return name
+
+
+EXPERTS: dict[str, dict[str, Any]] = {
+    "softmax": {},
+    "not normalised": {"normalize": False},
+    "sigmoid with bias": {"gating": "sigmoid", "selection_bias": np.linspace(-0.5, 0.5, 8), "weight_scale": 2.5},
+    "softmax of the chosen": {"gating": "softmax_chosen", "normalize": False},
+    "groups": {"gating": "sigmoid", "n_groups": 4, "n_groups_used": 2},
+    "one expert": {"n_used": 1},
+    "all experts": {"n_used": 8},
+}
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("n_tokens", [1, 37])
+def test_experts(bench: OpBench, x64: Floats, name: str, gated: bool, n_tokens: int) -> None:
+    options = {"n_used": 3} | EXPERTS[name]
+    n, inner = 8, 40
+    logits = bench.linear(bench.x, bench_matrix(bench, "router", n))
+    shapes = {"gate": (n, inner, 96), "up": (n, inner, 96), "down": (n, 96, inner)}
+    weights = {m: bench.matrix(m, *shape).astype(np.float64) for m, shape in shapes.items()}
+    biases = {m: bench.rng.standard_normal((n, shape[1])) for m, shape in shapes.items()}
+    scales = {m: bench.rng.uniform(0.5, 2, n) for m in shapes}
+    matrices = {
+        m: ops.ExpertMatrix(ops.Matrix(f"{m}.weight", s[1], s[2], n), vector(biases[m]), vector(scales[m]))
+        for m, s in shapes.items()
+    }
+    out, total = bench.value(96), bench.value(96)
+    plain = {key: value for key, value in options.items() if key not in ("selection_bias", "n_used")}
+    bias = options.get("selection_bias")
+    bench.add(
+        ops.Experts(
+            False,
+            bench.x,
+            logits,
+            out,
+            matrices["gate"] if gated else None,
+            matrices["up"],
+            matrices["down"],
+            n,
+            options["n_used"],
+            "silu",
+            selection_bias=None if bias is None else vector(bias),
+            **plain,
+        )
+    )
+    bench.add(ops.Affine(False, out, total, addend=bench.x))
+    x = x64[:n_tokens]
+    router = bench.model.tensors["router.weight"].astype(np.float64)
+    gate = weights["gate"] if gated else None
+    want = x + mixture(x, x @ router.T, gate, weights["up"], weights["down"], biases, scales, "silu", **options)
+    close(bench.run(total, TOKENS[:n_tokens]), want, 1e-5)
