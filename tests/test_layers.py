@@ -56,16 +56,10 @@ SOURCES = (".py", ".pyi", ".pyx", ".pxi", ".pxd", ".c", ".h", ".js", ".css", ".h
 UPWARD: set[Edge] = {
     ("oxillama.assistants.prompt", "oxillama.text.templates.builtin"),
     ("oxillama.cli.commands.bench", "oxillama.engine.loading"),
-    ("oxillama.server.http.serving", "oxillama.engine.loading"),
-    ("oxillama.server.resources", "oxillama.core._core"),
-    ("oxillama.server.resources", "oxillama.engine.loading"),
+    ("oxillama.server.backend", "oxillama.core._core"),
 }
 CIRCULAR: set[Edge] = {
     ("oxillama.cli.chat.loop", "oxillama.cli.chat.commands"),
-    ("oxillama.server.apis.openapi.routes", "oxillama.server.app"),
-    ("oxillama.server.http.asgi", "oxillama.server.app"),
-    ("oxillama.server.http.lifespan", "oxillama.server.app"),
-    ("oxillama.server.state", "oxillama.server.app"),
 }
 FULL_FOLDERS = {"oxillama/embedded/data", "oxillama/embedded/data/wordings", "oxillama/server/site/ui"}
 LONG_FILES = {

@@ -1,7 +1,8 @@
 """The OpenAI API over HTTP: `create_app` makes the application, `serve` runs one."""
 
-from oxillama.server.app import Application, create_app
+from oxillama.server.application import Application
 from oxillama.server.config import ServerConfig, load_config
-from oxillama.server.http.serving import serve
+from oxillama.server.create import create_app
+from oxillama.server.process import serve
 
 __all__ = ["Application", "ServerConfig", "create_app", "load_config", "serve"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from quart import current_app
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from oxillama.assistants.service import Assistants
     from oxillama.engine.api.protocol import EngineLike
-    from oxillama.server.app import Application
     from oxillama.server.config import ServerConfig
+    from oxillama.server.http.asgi import ServerRequest
 
 
 class Phase(enum.Enum):
@@ -34,7 +34,7 @@ class Phase(enum.Enum):
 
 @dataclass(slots=True)
 class ServerState:
-    """One per application. `services.running` attaches the engine and moves the phase; routes only read."""
+    """One per application. `backend.running` attaches the engine and moves the phase; routes only read."""
 
     config: ServerConfig
     log: FilteringBoundLogger
@@ -47,6 +47,8 @@ class ServerState:
     """Changes when what makes the tokens does."""
     assistants: Assistants | None = None
     """Threads and runs; opened with the engine."""
+    under_way: set[ServerRequest] = field(default_factory=set)
+    """The requests that have come and not ended."""
 
     def attach(self, engine: EngineLike) -> None:
         """Serve `engine` from now on."""
@@ -91,6 +93,10 @@ def model_not_found(name: str) -> APIError:
     return not_found(message, param="model", code="model_not_found")
 
 
+class _Stateful(Protocol):
+    state: ServerState
+
+
 def server_state() -> ServerState:
     """The state of the application that handles the current request."""
-    return cast("Application", current_app).state
+    return cast("_Stateful", current_app).state

@@ -1,7 +1,7 @@
 """Talk to a server that the installed package starts: run with the interpreter of an environment that holds only it.
 
 Makes a tiny model, starts the `oxillama` command beside the interpreter, asks for a chat over the socket, plain and
-streamed, and ends the server with SIGTERM.
+streamed, then for many of them at once, and ends the server with SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import oxillama
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("oxillama")
+MANY = 200  # requests
+AT_ONCE = 16
 
 
 def post(url: str, body: dict[str, Any]) -> bytes:
@@ -28,7 +31,8 @@ def post(url: str, body: dict[str, Any]) -> bytes:
         return bytes(answer.read())
 
 
-def talk(url: str) -> None:
+def talk(url: str) -> str:
+    """The things a first user does. Returns the model's name."""
     with urllib.request.urlopen(f"{url}/v1/models", timeout=10) as answer:
         model = json.load(answer)["data"][0]["id"]
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8, "temperature": 0}
@@ -45,6 +49,28 @@ def talk(url: str) -> None:
     for name in ("main.js", "vendor/marked/marked.esm.js", "vendor/dompurify/purify.es.mjs"):
         urllib.request.urlopen(f"{url}/ui/{name}", timeout=10).close()
     print(f"{model} answered {text!r}, plain and streamed")
+    return str(model)
+
+
+def talk_a_lot(url: str, model: str) -> None:
+    """Requests of several kinds at once: every one of them is answered whole."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4, "temperature": 0}
+    expected = json.loads(post(f"{url}/v1/chat/completions", body))["choices"][0]["message"]["content"]
+
+    def one(number: int) -> None:
+        if number % 4 == 0:
+            with urllib.request.urlopen(f"{url}/v1/models", timeout=60) as answer:
+                assert json.load(answer)["data"][0]["id"] == model
+            return
+        answer = post(f"{url}/v1/chat/completions", {**body, "stream": number % 2 == 0})
+        if number % 2:
+            assert json.loads(answer)["choices"][0]["message"]["content"] == expected, answer
+        else:
+            assert answer.endswith(b"data: [DONE]\n\n"), answer
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        answered = sum(1 for _ in threads.map(one, range(MANY)))
+    print(f"{answered} requests answered, {AT_ONCE} at once")
 
 
 def main() -> None:
@@ -72,7 +98,8 @@ def main() -> None:
         try:
             assert server.stdout is not None
             line = server.stdout.readline()
-            talk(next(word for word in line.split() if word.startswith("http")).rstrip("/"))
+            url = next(word for word in line.split() if word.startswith("http")).rstrip("/")
+            talk_a_lot(url, talk(url))
             server.send_signal(signal.SIGTERM)
             assert server.wait(30) == 0, "SIGTERM did not end the server cleanly"
         finally:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.resources import attached
+from oxillama.server.backend import attached
 from tests.support.asgi_client import ASGIClient, Response
 from tests.support.fake_engine import FakeEngine
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.http.serving import run_app
+from oxillama.server.process import run_app
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def live_server(engine: Any = None, **settings: Any) -> AsyncIterator[Live
     """A server over `engine` (a scripted one, by default), stopped when the block is left."""
     engine = engine or FakeEngine()
     defaults: dict[str, Any] = {"port": 0, "log_level": "error", "drain_timeout": 1.0}
-    app = create_app(ServerConfig(**(defaults | settings)), engine=engine, owns_engine=False)
+    app = create_app(ServerConfig(**(defaults | settings)), engine=engine, opens_backend=False)
     live = Live(0, engine, trio.Event(), trio.Event(), trio.Event())
     ready = trio.Event()
 

@@ -11,7 +11,7 @@ import trio
 
 from oxillama.errors import StoreError
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.resources import attached, default_data_dir
+from oxillama.server.backend import attached, default_data_dir
 from oxillama.storage.system import SystemDisk
 from tests.server.assistants_support import Api, api_over
 from tests.support.asgi_client import ASGIClient

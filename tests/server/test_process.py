@@ -17,7 +17,7 @@ import trio
 
 from oxillama.errors import EngineClosedError
 from oxillama.server import ServerConfig, create_app, serve
-from oxillama.server.http.serving import run_app
+from oxillama.server.process import run_app
 from tests.server.live import PATIENCE, RawClient, get, post
 from tests.support.tiny_models import tiny_model
 
@@ -125,7 +125,7 @@ async def test_the_hypercorn_command_serves_the_same_application(
 async def test_while_the_model_loads_the_socket_answers_503(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = create_app(ServerConfig(**settings), owns_engine=False)
+    app = create_app(ServerConfig(**settings), opens_backend=False)
     loading, stop = trio.Event(), trio.Event()
 
     @asynccontextmanager
@@ -136,9 +136,9 @@ async def test_while_the_model_loads_the_socket_answers_503(
             raise ValueError("the file is no model")
         yield
 
-    monkeypatch.setattr("oxillama.server.resources.open_engine", slowly)
+    monkeypatch.setattr("oxillama.server.backend.open_engine", slowly)
     ports: list[int] = []
-    monkeypatch.setattr("oxillama.server.http.serving.listen", _noting_the_port(ports))
+    monkeypatch.setattr("oxillama.server.process.listen", _noting_the_port(ports))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_use_while_loading, loading, ports, stop)
         with pytest.raises(ValueError, match="the file is no model"):
@@ -161,7 +161,7 @@ async def _use_while_loading(loading: trio.Event, ports: list[int], stop: trio.E
 
 
 def _noting_the_port(ports: list[int]) -> Any:
-    from oxillama.server.http.serving import listen
+    from oxillama.server.http.listen import listen
 
     def noting(*args: Any) -> Any:
         sockets = listen(*args)
@@ -179,14 +179,14 @@ async def test_a_stop_while_the_model_loads_ends_the_loading(settings: dict[str,
         shares.append(share)
         trio.from_thread.run_sync(stop.set)
 
-    app = create_app(ServerConfig(**settings), owns_engine=False)
+    app = create_app(ServerConfig(**settings), opens_backend=False)
     with trio.fail_after(PATIENCE):
         await run_app(app, stop=stop, on_ready=pytest.fail, progress=progress)
     assert len(shares) == 1
 
 
 async def test_a_failing_engine_ends_the_server_with_its_reason(settings: dict[str, Any]) -> None:
-    app = create_app(ServerConfig(**settings), owns_engine=False)
+    app = create_app(ServerConfig(**settings), opens_backend=False)
 
     def break_it(url: str) -> None:
         engine: Any = app.state.engine

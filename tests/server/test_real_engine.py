@@ -13,8 +13,8 @@ import trio
 
 from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.engine import Engine
+from oxillama.server.backend import open_engine
 from oxillama.server.config import ServerConfig
-from oxillama.server.resources import open_engine
 from tests.server.live import Live, chat, live_server, post
 from tests.server.test_hostile import CASES, COMPLETIONS, fault
 from tests.support.tiny_models import tiny_model

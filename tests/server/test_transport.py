@@ -56,6 +56,19 @@ async def test_connection_close_is_honoured_after_a_stream() -> None:
         assert await client.is_closed()
 
 
+@pytest.mark.parametrize("extra", [b"\r\n", get("/v1/models")])
+async def test_what_follows_the_last_request_does_not_cut_off_its_answer(extra: bytes) -> None:
+    async with live_server(FakeEngine(reply="word " * 20, delay_s=0.001)) as live, await live.connect() as client:
+        await client.send(chat(stream=True).replace(b"Host:", b"Connection: close\r\nHost:"))
+        head = await client.head()
+        await client.until(b'"content":"w"')
+        await client.send(extra)
+        assert head.status == 200
+        await client.until(b"data: [DONE]\n\n")
+        await client.until(b"0\r\n\r\n")
+        assert await client.is_closed()
+
+
 async def test_without_it_the_connection_is_kept_for_the_next_request() -> None:
     async with live_server() as live, await live.connect() as client:
         for _ in range(3):

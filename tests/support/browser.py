@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.http.serving import run_app
+from oxillama.server.process import run_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
@@ -50,7 +50,7 @@ def served(engine: Any, **settings: Any) -> Iterator[str]:
     async def main() -> None:
         found["stop"], found["token"] = trio.Event(), trio.lowlevel.current_trio_token()
         defaults: dict[str, Any] = {"port": 0, "log_level": "error", "drain_timeout": 0.2}
-        app = create_app(ServerConfig(**(defaults | settings)), engine=engine, owns_engine=False)
+        app = create_app(ServerConfig(**(defaults | settings)), engine=engine, opens_backend=False)
 
         def on_ready(url: str) -> None:
             found["url"] = url

@@ -1,88 +1,158 @@
-"""Quart-Trio's request handling, with an owner for everything a request opens, and without two of its traps."""
+"""One HTTP request from ASGI to the application and back, with an owner for everything that the request opens.
+
+Quart-Trio's own connection class is not used. It cancels hypercorn in the middle of closing a socket, so that
+"Connection: close" is never honoured; it cuts streams after RESPONSE_TIMEOUT; and its methods change with each version.
+Of Quart this file needs a Request's constructor, `handle_request` and a Response's body.
+"""
 
 from __future__ import annotations
 
-import time
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import trio
-from quart.asgi import ASGIHTTPConnection
-from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
+from werkzeug.datastructures import Headers
 
-from oxillama.server.wire.json import new_request_id
+from oxillama.server.http.body import RequestBody
+from oxillama.server.observe.record import RequestRecord
+from oxillama.server.wire.errors import server_fault
+from oxillama.server.wire.json import error_response, new_request_id
 
 if TYPE_CHECKING:
-    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope
-    from quart import Quart
+    from collections.abc import Awaitable, Callable
 
-    from oxillama.server.app import Application
+    from hypercorn.typing import HTTPScope
+    from quart import Response
+
+    Receive = Callable[[], Awaitable[Any]]
+    Send = Callable[[Any], Awaitable[None]]
 
 
 class ServerRequest(TrioRequest):
     """A request that owns what is opened for its answer.
 
     `stack` is closed when the last byte of the answer is sent, or the request is given up for whatever reason: there a
-    handler that returns a stream enters what the stream reads from.
+    handler that returns a stream enters what the stream reads from. `ended` is set after that.
     """
 
+    body_class = cast("Any", RequestBody)
     stack: AsyncExitStack
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.id = new_request_id()
-        self.began = time.perf_counter()
+        self.record = RequestRecord()
+        self.ended = trio.Event()
 
 
-class HTTPConnection(TrioASGIHTTPConnection):
-    """One request: a nursery with a task that hears of the client's leaving and one that answers.
+class Handler(Protocol):
+    """What a connection needs of the application."""
 
-    The base class cancels the answering task whenever the client is gone. hypercorn also says so after an answer is
-    complete, and is then cancelled itself in the middle of closing the socket, so that "Connection: close" is never
-    honoured. Here nothing is cancelled once the last part of the answer is on its way.
-    """
+    config: Any
 
-    def __init__(self, app: Quart, scope: HTTPScope) -> None:
-        path = _origin_path(scope["path"])
-        super().__init__(app, scope if path == scope["path"] else {**scope, "path": path})
+    def admit(self, request: ServerRequest) -> Response | None:
+        """Note that the request has come. Its answer, if that can be given before its body has arrived."""
+
+    async def handle_request(self, request: ServerRequest) -> Response:
+        """The answer."""
+
+    def release(self, request: ServerRequest) -> None:
+        """Note that the request has ended, in whatever way; called once for each."""
+
+    def log_fault(self, error: BaseException, request: ServerRequest) -> None:
+        """Log a fault of ours."""
+
+
+class HTTPConnection:
+    """One request: a nursery with a task that hears of the client's leaving and one that answers."""
+
+    def __init__(self, app: Any, scope: HTTPScope) -> None:
+        self._app: Handler = app
+        self._scope = scope
         self._ending = False
 
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request = cast("ServerRequest", self._create_request_from_scope(send))
-        refusal = cast("Application", self.app).early_refusal(request)
-        if refusal is not None:
-            await self._send_response(send, refusal)
-            return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.handle_messages, nursery, request, receive)
-            nursery.start_soon(self.handle_request, nursery, request, send)
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        request = self._request()
+        try:
+            refusal = self._app.admit(request)
+            if refusal is not None:
+                await self._answer(request, refusal, send)
+                return
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._hear, nursery, request, receive)
+                await self._serve(request, send)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._app.release(request)
+            request.ended.set()
 
-    async def handle_messages(  # type: ignore[override]  # as Quart-Trio itself overrides Quart
-        self, nursery: trio.Nursery, request: ServerRequest, receive: ASGIReceiveCallable
-    ) -> None:
-        await ASGIHTTPConnection.handle_messages(self, request, receive)
+    async def _hear(self, nursery: trio.Nursery, request: ServerRequest, receive: Receive) -> None:
+        """Take in the body and, after it, the client's leaving."""
+        body = cast("RequestBody", request.body)
+        while True:
+            message = await receive()
+            if message["type"] == "http.request":
+                body.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    body.set_complete()
+            elif message["type"] == "http.disconnect":
+                break
+        # hypercorn also says so after a complete answer, and closes the socket: that must not be cancelled.
         if not self._ending:
             nursery.cancel_scope.cancel()
 
-    async def handle_request(  # type: ignore[override]  # as above
-        self, nursery: trio.Nursery, request: ServerRequest, send: ASGISendCallable
-    ) -> None:
-        async def noting_the_end(message: ASGISendEvent) -> None:
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                self._ending = True
-            await send(message)
-
+    async def _serve(self, request: ServerRequest, send: Send) -> None:
         async with AsyncExitStack() as request.stack:
-            response = await self.app.handle_request(request)
-            # No RESPONSE_TIMEOUT here: it would cut a stream in silence. The transport bounds each write.
-            await self._send_response(noting_the_end, response)
-        nursery.cancel_scope.cancel()
+            try:
+                response = await self._app.handle_request(request)
+            except Exception as error:  # even the application's error handler failed
+                self._app.log_fault(error, request)
+                response = error_response(server_fault())
+            await self._answer(request, response, send)
+
+    async def _answer(self, request: ServerRequest, response: Response, send: Send) -> None:
+        """Send the whole answer. The transport bounds each write."""
+        status = request.record.status = response.status_code
+        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        async with response.response as parts:
+            async for data in parts:
+                body = data.encode() if isinstance(data, str) else data
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+        self._ending = True
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        request.record.is_whole = True
+
+    def _request(self) -> ServerRequest:
+        """The request that the scope describes."""
+        scope = self._scope
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+        client = scope.get("client")
+        headers["Remote-Addr"] = client[0] if client else "<local>"  # where werkzeug looks for `remote_addr`
+        root = scope.get("root_path", "")
+        return ServerRequest(
+            scope["method"],
+            scope["scheme"],
+            _origin_path(scope["path"]).removeprefix(root) or "/",
+            scope["query_string"],
+            headers,
+            root,
+            scope["http_version"],
+            max_content_length=self._app.config["MAX_CONTENT_LENGTH"],
+            body_timeout=self._app.config["BODY_TIMEOUT"],
+            send_push_promise=_no_push,
+            scope=scope,
+        )
+
+
+async def _no_push(path: str, headers: Headers) -> None:
+    """Server push is HTTP/2's, which is not spoken here."""
 
 
 def _origin_path(path: str) -> str:
-    """The path of whatever stands in a request line, where the base class would fail on an empty or broken one."""
+    """The path of whatever stands in a request line, also of an empty or broken one."""
     if path.startswith("/"):
         return path
     try:

@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
 
-import trio
-from quart_trio.asgi import TrioASGILifespan
-
-from oxillama.server.resources import running
+from oxillama.concurrency import open_nursery
+from oxillama.server.backend import running
 
 if TYPE_CHECKING:
-    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, LifespanStartupFailedEvent
+    from collections.abc import Awaitable, Callable
 
-    from oxillama.server.app import Application
+    import trio
+
+    from oxillama.server.state import ServerState
+
+    Receive = Callable[[], Awaitable[Any]]
+    Send = Callable[[Any], Awaitable[None]]
 
 
-class EngineLifespan(TrioASGILifespan):
-    """Opens the model at start-up and closes it at shutdown, unless the application's owner does.
+class Opener(Protocol):
+    """What the lifespan needs of the application."""
+
+    state: ServerState
+    opens_backend: bool
+    nursery: trio.Nursery
+
+    async def startup(self) -> None: ...
+    async def shutdown(self) -> None: ...
+
+
+class Lifespan:
+    """Opens the model and the data directory at start-up and closes them at shutdown, unless `serve` does.
 
     Both happen in this one task, so what is opened around the serving is a plain `async with`. Should the engine fail
     later, this task ends with its error and every request is answered with 503.
     """
 
-    app: Application
+    def __init__(self, app: Any, scope: Any) -> None:
+        self._app: Opener = app
 
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if not self.app.owns_engine:
-            await super().__call__(receive, send)
-            return
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        app = self._app
         started = False
         try:
-            async with trio.open_nursery() as self.app.nursery:
-                await receive()  # start-up
-                async with running(self.app.state):
-                    await self.app.startup()
-                    started = True
-                    await send({"type": "lifespan.startup.complete"})
-                    await receive()  # shutdown
-                    await self.app.shutdown()
+            await receive()  # start-up
+            backend = running(app.state) if app.opens_backend else nullcontext()
+            async with backend, open_nursery() as app.nursery:
+                await app.startup()
+                started = True
+                await send({"type": "lifespan.startup.complete"})
+                await receive()  # shutdown
+                await app.shutdown()
         except Exception as error:
             if started:
                 raise
-            self.app.state.log.error("cannot start", error=str(error))
-            failed: LifespanStartupFailedEvent = {"type": "lifespan.startup.failed", "message": str(error)}
-            await send(failed)
+            app.state.log.error("cannot start", error=str(error) or type(error).__name__)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
         else:
             await send({"type": "lifespan.shutdown.complete"})

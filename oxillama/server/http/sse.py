@@ -11,12 +11,15 @@ import msgspec
 import trio
 from quart import Response
 
+from oxillama.server.observe.record import current_record
 from oxillama.server.wire.errors import APIError, api_error, server_fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from structlog.typing import FilteringBoundLogger
+
+    from oxillama.server.observe.record import RequestRecord
 
 T = TypeVar("T")
 
@@ -69,10 +72,19 @@ async def with_pings(
             yield data
 
 
-async def ended_by_error(
+def ended_by_error(
     events: AsyncGenerator[bytes, None], log: FilteringBoundLogger, name: str | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """`events`, and if they fail, the failure as the last event: a cut-off never looks like an end."""
+    """`events`, and if they fail, the failure as the last event: a cut-off never looks like an end.
+
+    Called while the request is handled; the stream is read after that, when Quart's `request` is gone.
+    """
+    return _ended_by_error(events, log, name, current_record())
+
+
+async def _ended_by_error(
+    events: AsyncGenerator[bytes, None], log: FilteringBoundLogger, name: str | None, record: RequestRecord
+) -> AsyncGenerator[bytes, None]:
     try:
         async for data in events:
             yield data
@@ -80,7 +92,9 @@ async def ended_by_error(
         told = api_error(error)
         if told is None:
             log.exception("stream failed")
-        yield error_event(told or server_fault(), name)
+            told = server_fault()
+        record.failed(told.code, told.param)
+        yield error_event(told, name)
     finally:
         await events.aclose()
 

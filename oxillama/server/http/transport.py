@@ -108,8 +108,8 @@ class Connection(TCPServer):
             try:
                 for at in range(0, len(event.data), WRITE_SIZE):
                     await self._send(event.data[at : at + WRITE_SIZE])
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                await self.protocol.handle(Closed())
+            except (trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError):
+                await self.protocol.handle(Closed())  # busy: it is just being closed, by the reader
 
     async def _send(self, data: bytes) -> None:
         """Send all of `data`, or close the socket: half a write leaves nothing that could be continued."""
@@ -177,6 +177,14 @@ class Protocol(H11Protocol):
         self._owner = owner if isinstance(owner, Connection) else None
         if self._owner is not None:
             self.can_read = PausedReading(self._owner)
+        self.connection = LastRequestConnection(
+            h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
+        )
+
+    async def handle(self, event: Event) -> None:
+        if isinstance(event, RawData) and self.connection.their_state is h11.MUST_CLOSE:
+            return  # whatever follows the last request is not kept
+        await super().handle(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """No way from here to HTTP/2: without TLS no client needs it, and its windows can hold an answer for ever."""
@@ -215,6 +223,16 @@ class Protocol(H11Protocol):
             await self._send_h11_event(event)
 
 
+class LastRequestConnection(h11.Connection):
+    """h11's connection, where what follows the last request is ignored (RFC 9112, 9.6).
+
+    h11 takes it for an error of the client, for which hypercorn cuts off the answer to that request.
+    """
+
+    def next_event(self) -> Any:
+        return h11.NEED_DATA if self.their_state is h11.MUST_CLOSE else super().next_event()
+
+
 class PausedReading:
     """hypercorn's event "read on", for a connection whose client sent a request before the last one was answered.
 
@@ -243,15 +261,15 @@ class PausedReading:
                 await self._event.wait()
 
 
-class Limits(Config):
+class TransportConfig(Config):
     """hypercorn's configuration, and the limit it lacks."""
 
     write_timeout: float = WRITE_TIMEOUT
 
 
-def limits(*, keep_alive: float, write_timeout: float, grace: float) -> Limits:
+def configuration(*, keep_alive: float, write_timeout: float, grace: float) -> TransportConfig:
     """A configuration with what hypercorn leaves open. Times in seconds."""
-    config = Limits()
+    config = TransportConfig()
     config.keep_alive_timeout = keep_alive
     config.graceful_timeout = grace
     config.backlog = 1024

@@ -8,21 +8,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from oxillama.assistants.service import open_assistants
+from oxillama.concurrency import open_nursery
 from oxillama.errors import EngineClosedError, InvalidParameterError, StoreError
 from oxillama.server.state import Phase, ServerState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     from oxillama.assistants.service import Assistants
     from oxillama.engine.api.protocol import EngineLike
     from oxillama.engine.engine import Engine
-    from oxillama.engine.loading import Progress
     from oxillama.server.config import ServerConfig
+
+    Progress = Callable[[float], None]
+    """Called from another thread with the share loaded, 0 to 1."""
 
 
 @asynccontextmanager
@@ -38,7 +39,7 @@ async def running(state: ServerState, *, progress: Progress | None = None) -> As
                 await stack.enter_async_context(attached(state, state.engine))
             yield
         return
-    async with open_engine(state.config, progress=progress) as engine, trio.open_nursery() as nursery:
+    async with open_engine(state.config, progress=progress) as engine, open_nursery() as nursery:
         nursery.start_soon(_fail_with, engine)
         async with attached(state, engine):
             yield

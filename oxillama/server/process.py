@@ -1,4 +1,4 @@
-"""Running the application: the sockets, the HTTP server, the engine beside it, and the way down."""
+"""Running the application as a process: the HTTP server, the engine beside it, signals, and the way down."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ import signal
 from typing import TYPE_CHECKING
 
 import trio
-from hypercorn.config import Config, Sockets
 from hypercorn.trio.run import worker_serve
 from hypercorn.utils import wrap_app
 
 from oxillama.concurrency import open_nursery
-from oxillama.server.app import Application, create_app
+from oxillama.server.backend import running
 from oxillama.server.config import ServerConfig, load_config
+from oxillama.server.create import create_app
 from oxillama.server.http import transport
+from oxillama.server.http.listen import listen
 from oxillama.server.observe.log import hypercorn_logger
-from oxillama.server.resources import running
 from oxillama.server.state import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oxillama.engine.loading import Progress
+    from hypercorn.config import Config, Sockets
 
-ACCEPTS = 8  # clients taken in at once
+    from oxillama.server.application import Application
+    from oxillama.server.backend import Progress
+
 GRACE = 2.0  # seconds after the drain for error events to go out, before what is left is cut
 
 
@@ -43,7 +45,7 @@ async def serve(
     Raises OSError when the address cannot be bound, and what loading the model raises.
     """
     config = load_config() if config is None else config
-    app = create_app(config, owns_engine=False)
+    app = create_app(config, opens_backend=False)
     _allow_many_files()
     stop, hurry = trio.Event(), trio.Event()
     async with open_nursery() as nursery:
@@ -62,21 +64,29 @@ async def run_app(
     on_ready: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Serve `app` until `stop` is set, and drain; `hurry` ends the drain. For the rest see `serve`."""
+    """Serve `app` until `stop` is set, and drain; `hurry` ends the drain. For the rest see `serve`.
+
+    The sockets listen until the drain is over, so that clients that come during it are told to come back.
+    """
     config = app.state.config
-    hyper = _hypercorn_config(app)
-    sockets = listen(hyper, config)
-    done = trio.Event()
+    hyper = transport.configuration(
+        keep_alive=config.keep_alive_timeout, write_timeout=config.write_timeout, grace=GRACE
+    )
+    hyper.logger_class = hypercorn_logger(app.state.log)
+    sockets = listen(hyper, config.host, config.port)
+    drained, done = trio.Event(), trio.Event()
     async with open_nursery() as nursery:
-        url: str = await nursery.start(_serve_http, app, hyper, sockets, stop, done)
+        url: str = await nursery.start(_serve_http, app, hyper, sockets, drained, done)
         try:
             async with running(app.state, progress=_until(stop, progress)):
                 if not stop.is_set() and on_ready is not None:
                     on_ready(url)
                 await stop.wait()
                 await _drain(app, trio.Event() if hurry is None else hurry)
+                drained.set()
                 await done.wait()
         except LoadingStoppedError:
+            drained.set()
             await done.wait()
 
 
@@ -103,38 +113,11 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def listen(hyper: Config, config: ServerConfig) -> Sockets:
-    """The listening socket. Raises OSError that names the address."""
-    try:
-        sockets = hyper.create_sockets()
-        for sock in sockets.insecure_sockets:
-            sock.listen(hyper.backlog)
-        # A listener accepts one client each time round the event loop: several of them keep a burst of clients from
-        # standing in line while the loop is busy.
-        sockets.insecure_sockets += [sock.dup() for sock in sockets.insecure_sockets for _ in range(ACCEPTS - 1)]
-    except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {config.host} port {config.port}: {error.strerror}") from None
-    return sockets
-
-
-def _hypercorn_config(app: Application) -> Config:
-    config = app.state.config
-    hyper = transport.limits(
-        keep_alive=config.keep_alive_timeout,
-        write_timeout=config.write_timeout,
-        grace=config.drain_timeout + GRACE,
-    )
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    hyper.bind = [f"{host}:{config.port}"]
-    hyper.logger_class = hypercorn_logger(app.state.log)
-    return hyper
-
-
 async def _serve_http(
     app: Application,
     hyper: Config,
     sockets: Sockets,
-    stop: trio.Event,
+    drained: trio.Event,
     done: trio.Event,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -142,7 +125,7 @@ async def _serve_http(
     async with trio.open_nursery() as nursery:
         urls = await nursery.start(
             lambda task_status: worker_serve(
-                wrapped, hyper, sockets=sockets, shutdown_trigger=stop.wait, task_status=task_status
+                wrapped, hyper, sockets=sockets, shutdown_trigger=drained.wait, task_status=task_status
             )
         )
         task_status.started(urls[0])
@@ -150,25 +133,32 @@ async def _serve_http(
 
 
 async def _drain(app: Application, hurry: trio.Event) -> None:
-    """Take no more work, and let what is under way finish within the limit; the rest ends with an error."""
+    """Take no more work, and let what is under way finish within the limit; the rest ends with an error.
+
+    Requests that come meanwhile are answered 503, and not waited for.
+    """
     state = app.state
     state.phase = Phase.DRAINING
+    requests = tuple(state.under_way)
+    state.log.info("draining", requests=len(requests), limit_s=state.config.drain_timeout)
     if state.assistants is not None:
         state.assistants.stop()
-    if state.engine is None:
-        return
 
-    async def end_early(scope: trio.CancelScope) -> None:
+    async def end_early() -> None:
         await hurry.wait()
-        scope.cancel()
+        patience.cancel()
 
     async with trio.open_nursery() as nursery:
-        with trio.CancelScope() as patience:
-            nursery.start_soon(end_early, patience)
-            await state.engine.drain(state.config.drain_timeout)
+        with trio.move_on_after(state.config.drain_timeout) as patience:
+            nursery.start_soon(end_early)
+            if state.engine is not None:
+                await state.engine.drain()
+            for request in requests:
+                await request.ended.wait()
         nursery.cancel_scope.cancel()
-    if patience.cancelled_caught:
+    if patience.cancelled_caught and state.engine is not None:
         await state.engine.drain(0)
+    state.log.info("drained", cut_off=len(state.under_way.intersection(requests)))
 
 
 async def _watch_signals(

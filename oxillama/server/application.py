@@ -1,0 +1,161 @@
+"""The application's type: the state of one server, and what happens around every request.
+
+Before a route: keys, origins and lengths are checked. After it: ids and origins are added. When the last byte is sent:
+the request is logged. The routes are put in by `create`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import MethodNotAllowed
+
+from oxillama.errors import EngineBusyError, StoreError
+from oxillama.server.access.auth import OPEN_ENDPOINTS, Keyring
+from oxillama.server.access.cors import CORS
+from oxillama.server.http.asgi import HTTPConnection, ServerRequest
+from oxillama.server.http.lifespan import Lifespan
+from oxillama.server.observe.log import make_logger
+from oxillama.server.state import Phase, ServerState
+from oxillama.server.wire.errors import APIError, api_error, server_fault
+from oxillama.server.wire.json import error_response
+
+if TYPE_CHECKING:
+    from quart.typing import ResponseReturnValue
+
+    from oxillama.server.config import ServerConfig
+
+
+QUIET_PATHS = frozenset({"/health", "/metrics"})
+"""What machines ask for again and again: logged at debug."""
+
+
+GENERATING = frozenset({"/v1/chat/completions", "/v1/completions"})
+"""Where a POST needs one of the engine's slots before it is answered."""
+
+
+class Application(QuartTrio):
+    """Quart-Trio with the server's state, and its own way through a request."""
+
+    request_class = ServerRequest
+    asgi_http_class = HTTPConnection  # type: ignore[assignment]  # all that Quart asks of it is to be called
+    asgi_lifespan_class = Lifespan  # type: ignore[assignment]  # as above
+
+    def __init__(self, config: ServerConfig, *, opens_backend: bool = True) -> None:
+        super().__init__("oxillama.server", static_folder=None)
+        self.state = ServerState(config, make_logger(config))
+        self.keyring = Keyring(config.api_keys)
+        self.cors = CORS(config.cors_origins)
+        self.opens_backend = opens_backend
+        """Whether the engine and the data directory are opened in the application's own lifespan."""
+        self.config["MAX_CONTENT_LENGTH"] = config.max_body
+        self.config["BODY_TIMEOUT"] = config.body_timeout
+        # Redirects would be HTML, and `//` or a trailing slash no reason for one.
+        self.url_map.strict_slashes = False
+        self.url_map.merge_slashes = False
+        self.before_request(self._before)
+        self.after_request(self._after)
+        self.register_error_handler(Exception, self._on_error)
+
+    # ---------------------------------------------------------------- what a connection asks for (http.asgi.Handler)
+
+    def admit(self, request: ServerRequest) -> Response | None:
+        """Count the request in. Returns its answer if the engine has no room for it; None: it goes its usual way.
+
+        Called before anything is spent on the request: requests that come when the server is busiest must not make it
+        busier, and their bodies need not even have arrived.
+        """
+        state = self.state
+        state.under_way.add(request)
+        generates = request.method == "POST" and request.path in GENERATING
+        if not generates or state.engine is None or state.phase is not Phase.READY:
+            return None
+        try:
+            _check_lengths(request)
+            self.keyring.check(request.headers.get("Authorization"))
+            state.admission.check_room(state.engine)
+        except EngineBusyError as error:
+            return self._finish(request, self._refuse(request, error))
+        except APIError:
+            pass  # refused for another reason: the usual way finds it again and says so
+        return None
+
+    def release(self, request: ServerRequest) -> None:
+        """Count the request out, and log it."""
+        self.state.under_way.discard(request)
+        record = request.record
+        if not record.is_whole:
+            record.abort = "client" if self.state.phase is Phase.READY else "server"
+        # Probes come every few seconds for as long as the server lives, and would bury what people asked for; a page is
+        # logged once, not each of its files.
+        is_quiet = request.path in QUIET_PATHS or request.path.startswith("/ui/")
+        write = self.state.log.debug if is_quiet else self.state.log.info
+        about = {"id": request.id, "method": request.method, "path": request.path[:200], "client": request.remote_addr}
+        write("request", **about, **record.fields())
+
+    def log_fault(self, error: BaseException, request: ServerRequest) -> None:
+        """Log a fault of ours, with its traceback."""
+        self.state.log.error("request failed", id=request.id, exc_info=error)
+
+    def log_exception(self, *details: Any) -> None:
+        """Quart's own reports; its versions differ in what they pass before the exception's details."""
+        self.state.log.error("request failed", exc_info=details[-1])
+
+    # ------------------------------------------------------------------------------------------- around every route
+
+    async def _before(self) -> ResponseReturnValue | None:
+        _check_lengths(request)
+        if request.method == "OPTIONS":
+            return Response("", 204, headers=self.cors.headers(request.headers, preflight=True), content_type=None)
+        if self._endpoint(request) not in OPEN_ENDPOINTS:
+            self.keyring.check(request.headers.get("Authorization"))
+        return None
+
+    async def _after(self, response: Response) -> Response:
+        return self._finish(current_request(), response)
+
+    async def _on_error(self, error: Exception) -> Response:
+        asked = current_request()
+        if isinstance(error, StoreError):  # the client is not told where
+            self.state.log.error("store failed", id=asked.id, error=str(error))
+        return self._refuse(asked, error)
+
+    def _refuse(self, asked: ServerRequest, error: Exception) -> Response:
+        """The envelope of an error, noted for the log; of a fault, which is logged."""
+        told = api_error(error, method=asked.method[:40], path=asked.path[:200])
+        if told is None:
+            self.log_fault(error, asked)
+            told = server_fault()
+        asked.record.failed(told.code, told.param)
+        return error_response(told)
+
+    def _finish(self, asked: ServerRequest, response: Response) -> Response:
+        """What every answer carries."""
+        response.headers["x-request-id"] = asked.id
+        response.headers["openai-processing-ms"] = str(round(asked.record.elapsed_ms()))
+        for name, value in self.cors.headers(asked.headers).items():
+            response.headers.setdefault(name, value)
+        return response
+
+    def _endpoint(self, asked: Any) -> str | None:
+        """What the path leads to, even if by another method; None: nothing."""
+        refused = asked.routing_exception
+        adapter = self.create_url_adapter(asked)
+        if not isinstance(refused, MethodNotAllowed) or not refused.valid_methods or adapter is None:
+            return cast("str | None", asked.endpoint)
+        endpoint, _ = adapter.match(method=next(iter(refused.valid_methods)))
+        return str(endpoint)
+
+
+def current_request() -> ServerRequest:
+    """The request that is being handled."""
+    return cast("ServerRequest", request)
+
+
+def _check_lengths(asked: Any) -> None:
+    if "Transfer-Encoding" in asked.headers and "Content-Length" in asked.headers:
+        # Two lengths: whatever follows may have been smuggled past a proxy (RFC 9112, 6.1), so the connection ends too.
+        message = "A request must not have both Content-Length and Transfer-Encoding."
+        raise APIError(400, message, headers={"Connection": "close"})

@@ -1,0 +1,35 @@
+"""The factory: an application with all of its routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oxillama.server.apis import BLUEPRINTS
+from oxillama.server.application import Application
+from oxillama.server.config import ServerConfig, load_config
+from oxillama.server.http import transport
+from oxillama.server.site import routes as pages
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.protocol import EngineLike
+
+
+def create_app(
+    config: ServerConfig | None = None, *, engine: EngineLike | None = None, opens_backend: bool = True
+) -> Application:
+    """The application. Without `config` it is read from `oxillama.toml` and `OXILLAMA_*` variables.
+
+    engine: one that is open already and stays its owner's; without it, the model is opened. opens_backend: whether that
+    and the data directory are opened in the application's own lifespan, as any ASGI server needs it; `serve` opens them
+    beside the server, where a failure ends the program.
+    """
+    config = load_config() if config is None else config
+    transport.install()
+    app = Application(config, opens_backend=opens_backend)
+    if engine is not None:
+        app.state.attach(engine)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    if config.ui:
+        app.register_blueprint(pages.blueprint)
+    return app

@@ -1,0 +1,79 @@
+"""A request's body as it arrives: bounded while it grows, and the same under every version of Quart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+from werkzeug.exceptions import RequestEntityTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class RequestBody:
+    """What Quart's `Request.body` is: awaited for the whole body, or iterated for its parts.
+
+    Quart's own class has no limit on a body of unknown length before the body is complete, and other methods in each
+    version.
+    """
+
+    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
+        self._data = bytearray()
+        self._limit = max_content_length
+        self._arrived = trio.Event()  # replaced when its data is taken
+        self._complete = trio.Event()
+        self._too_large = self._exceeds(expected_content_length or 0)
+
+    def append(self, data: bytes) -> None:
+        """The next part. Once the limit is exceeded nothing more is kept."""
+        if self._too_large or not data:
+            return
+        if self._exceeds(len(self._data) + len(data)):
+            self._too_large = True
+            self._data.clear()
+            self.set_complete()
+            return
+        self._data += data
+        self._arrived.set()
+
+    def set_complete(self) -> None:
+        """No more parts come."""
+        self._complete.set()
+        self._arrived.set()
+
+    async def read(self) -> bytes:
+        """The whole body, once it is there. Raises RequestEntityTooLarge."""
+        if not self._too_large:
+            await self._complete.wait()
+        self._check()
+        return bytes(self._data)
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        return self.read().__await__()
+
+    def __aiter__(self) -> RequestBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._check()
+        await self._arrived.wait()
+        self._check()
+        if not self._data:
+            raise StopAsyncIteration
+        data = bytes(self._data)
+        self._data.clear()
+        if not self._complete.is_set():
+            self._arrived = trio.Event()
+        return data
+
+    def clear(self) -> None:
+        """Forget what has arrived."""
+        self._data.clear()
+
+    def _exceeds(self, length: int) -> bool:
+        return self._limit is not None and length > self._limit
+
+    def _check(self) -> None:
+        if self._too_large:
+            raise RequestEntityTooLarge

@@ -1,0 +1,101 @@
+"""What is worth knowing about one request, gathered while it is answered and logged when it has ended."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from quart import has_request_context, request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oxillama.engine.api.protocol import GenerationStream
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """Filled in by whatever knows: the routes know of generations, the error handlers of errors, ASGI of the end."""
+
+    began: float = field(default_factory=time.perf_counter)
+    status: int | None = None
+    """None: no answer was begun."""
+    error_code: str | None = None
+    error_param: str | None = None
+    is_whole: bool = False
+    """Whether the last byte of the answer was sent."""
+    abort: str | None = None
+    """Why the answer is not whole: `client` (it left, or took no more bytes) or `server` (it was stopped)."""
+    streams: Sequence[GenerationStream] = ()
+    """The generations of the answer: one for each choice."""
+    prompts: int = 1
+    """How many of the streams' prompts differ. Streams of one prompt follow each other."""
+    finish_reasons: list[str] = field(default_factory=list)
+
+    def generations(self, streams: Sequence[GenerationStream], prompts: int = 1) -> None:
+        """The answer is made by `streams`, which answer `prompts` prompts in turn."""
+        self.streams, self.prompts = streams, prompts
+
+    def finished(self, reason: str) -> None:
+        """A generation has ended by itself."""
+        self.finish_reasons.append(reason)
+
+    def failed(self, code: str | None, param: str | None) -> None:
+        """The answer is an error, or ends with one."""
+        self.error_code, self.error_param = code, param
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request's headers were read."""
+        return (time.perf_counter() - self.began) * 1000
+
+    def tokens(self) -> TokenCounts | None:
+        """What the generations read and wrote; None where there was none."""
+        if not self.streams:
+            return None
+        firsts = self.streams[:: max(1, len(self.streams) // max(1, self.prompts))]
+        written = sum(stream.usage.completion_tokens for stream in self.streams)
+        decode_s = max(stream.timings.decode_s for stream in self.streams)
+        # The first token of a generation comes with its prompt, so it takes no decoding.
+        decoded = written - sum(stream.usage.completion_tokens > 0 for stream in self.streams)
+        return TokenCounts(
+            prompt=sum(stream.usage.prompt_tokens for stream in firsts),
+            cached=sum(stream.usage.cached_tokens for stream in firsts),
+            generated=written,
+            per_second=decoded / decode_s if decoded > 0 and decode_s > 0 else None,
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """The record as the keys of a log line, without those that say nothing."""
+        counts = self.tokens()
+        found: dict[str, Any] = {
+            "status": self.status,
+            "ms": round(self.elapsed_ms(), 1),
+            "code": self.error_code,
+            "param": self.error_param,
+            "abort": self.abort,
+            "finish": ",".join(self.finish_reasons) or None,
+        }
+        if counts is not None:
+            found |= {
+                "prompt_tokens": counts.prompt,
+                "cached_tokens": counts.cached,
+                "new_tokens": counts.generated,
+                "tokens_per_s": None if counts.per_second is None else round(counts.per_second, 1),
+            }
+        return {key: value for key, value in found.items() if value is not None}
+
+
+def current_record() -> RequestRecord:
+    """The record of the request that is being handled; outside of one, a record that nobody reads."""
+    return cast("RequestRecord", cast("Any", request).record) if has_request_context() else RequestRecord()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Tokens of a request: prompt tokens, how many of them were cached, tokens generated, and those per second."""
+
+    prompt: int
+    cached: int
+    generated: int
+    per_second: float | None
