@@ -13,7 +13,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import MethodNotAllowed
 
 from oxillama.errors import EngineBusyError, StoreError
-from oxillama.server.access.auth import OPEN_ENDPOINTS, Keyring
+from oxillama.server.access.auth import Keyring
 from oxillama.server.access.cors import CORS
 from oxillama.server.http.asgi import HTTPConnection, ServerRequest
 from oxillama.server.http.lifespan import Lifespan
@@ -28,12 +28,8 @@ if TYPE_CHECKING:
     from oxillama.server.config import ServerConfig
 
 
-QUIET_PATHS = frozenset({"/health", "/metrics"})
-"""What machines ask for again and again: logged at debug."""
-
-
-GENERATING = frozenset({"/v1/chat/completions", "/v1/completions"})
-"""Where a POST needs one of the engine's slots before it is answered."""
+PROBED = frozenset({"/metrics"})
+"""What scrapers ask for again and again although there is no such route: logged at debug."""
 
 
 class Application(QuartTrio):
@@ -69,8 +65,8 @@ class Application(QuartTrio):
         """
         state = self.state
         state.under_way.add(request)
-        generates = request.method == "POST" and request.path in GENERATING
-        if not generates or state.engine is None or state.phase is not Phase.READY:
+        operation = state.operations.at(request.method, request.path)
+        if operation is None or not operation.generating or state.engine is None or state.phase is not Phase.READY:
             return None
         try:
             _check_lengths(request)
@@ -90,7 +86,8 @@ class Application(QuartTrio):
             record.abort = "client" if self.state.phase is Phase.READY else "server"
         # Probes come every few seconds for as long as the server lives, and would bury what people asked for; a page is
         # logged once, not each of its files.
-        is_quiet = request.path in QUIET_PATHS or request.path.startswith("/ui/")
+        operation = self.state.operations.named(request.endpoint)
+        is_quiet = request.path in PROBED or (operation is not None and operation.quiet)
         write = self.state.log.debug if is_quiet else self.state.log.info
         about = {"id": request.id, "method": request.method, "path": request.path[:200], "client": request.remote_addr}
         write("request", **about, **record.fields())
@@ -109,7 +106,8 @@ class Application(QuartTrio):
         _check_lengths(request)
         if request.method == "OPTIONS":
             return Response("", 204, headers=self.cors.headers(request.headers, preflight=True), content_type=None)
-        if self._endpoint(request) not in OPEN_ENDPOINTS:
+        operation = self.state.operations.named(self._endpoint(request))
+        if operation is None or not operation.open:
             self.keyring.check(request.headers.get("Authorization"))
         return None
 

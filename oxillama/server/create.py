@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oxillama.server.apis import BLUEPRINTS
+from oxillama.server.apis import find_apis
 from oxillama.server.application import Application
 from oxillama.server.config import ServerConfig, load_config
 from oxillama.server.http import transport
@@ -28,8 +28,7 @@ def create_app(
     app = Application(config, opens_backend=opens_backend)
     if engine is not None:
         app.state.attach(engine)
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
+    app.state.operations.register(app, find_apis())
     if config.ui:
-        app.register_blueprint(pages.blueprint)
+        app.state.operations.register(app, [pages.api])
     return app

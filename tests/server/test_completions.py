@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from oxillama.engine.api.types import TokenLogprob
-from oxillama.server.apis.completions.routes import mean_logprob
-from oxillama.server.apis.generations import Generated
+from oxillama.server.apis.completions.writer import mean_logprob
+from oxillama.server.generation.choices import EndedChoice
 from tests.server.test_app import error_of
 from tests.server.test_chat import events
 from tests.support.asgi_client import ASGIClient, Response
@@ -73,7 +73,7 @@ async def test_best_of_returns_the_likeliest_and_counts_all(
     engine.reply = lambda request: str(request.sampling.seed)
     likelihood = {10: -3.0, 11: -1.0, 12: -2.0}
     monkeypatch.setattr(
-        "oxillama.server.apis.completions.routes.mean_logprob", lambda generated: likelihood[int(generated.text)]
+        "oxillama.server.apis.completions.writer.mean_logprob", lambda generated: likelihood[int(generated.text)]
     )
     response = await complete(client, n=2, best_of=3, seed=10)
     assert texts(response) == ["11", "12"]
@@ -82,8 +82,8 @@ async def test_best_of_returns_the_likeliest_and_counts_all(
 
 
 def test_candidates_are_ranked_by_the_mean_over_their_tokens() -> None:
-    def generated(*values: float) -> Generated:
-        return Generated("", "stop", tuple(TokenLogprob(0, b"", v) for v in values))
+    def generated(*values: float) -> EndedChoice:
+        return EndedChoice("", "stop", tuple(TokenLogprob(0, b"", v) for v in values))
 
     assert mean_logprob(generated(-1.0, -2.0)) == -1.5
     assert mean_logprob(generated(-1.0, -1.0, -1.0)) > mean_logprob(generated(-1.5))

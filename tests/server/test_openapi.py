@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import re
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pytest
 
-from oxillama.server import ServerConfig, create_app
-from oxillama.server.apis.openapi.document import operations
-from oxillama.server.operation import operation_of
-from oxillama.server.wire import answers
+from oxillama.server.apis.chat.answer import ChatCompletion, ChatCompletionChunk
+from oxillama.server.apis.completions.answer import Completion
+from oxillama.server.apis.health.answer import Health
+from oxillama.server.apis.models.answer import Model, ModelList
+from oxillama.server.wire.errors import ErrorEnvelope
 from tests.server.test_chat import chat, events
 from tests.support.asgi_client import ASGIClient
-from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oxillama.server import Application
-
-APP = create_app(ServerConfig(), engine=FakeEngine())
-VIEWS = sorted(APP.view_functions)
 
 
 async def document(app: Application) -> dict[str, Any]:
@@ -49,27 +42,6 @@ async def test_the_document_has_every_route_and_no_other(make_app: Callable[...,
     assert ("/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", "GET") in found
 
 
-@pytest.mark.parametrize("endpoint", VIEWS)
-def test_the_body_that_is_stated_is_the_one_that_is_read(endpoint: str) -> None:
-    view = APP.view_functions[endpoint]
-    tree = ast.parse(textwrap.dedent(inspect.getsource(view)))
-    read = {
-        call.args[0].id
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "read_body"
-        if isinstance(call.args[0], ast.Name)
-    }
-    stated = operation_of(view).body
-    assert read == ({stated.__name__} if stated is not None else set())
-
-
-@pytest.mark.parametrize("endpoint", VIEWS)
-def test_a_view_that_pages_states_a_list(endpoint: str) -> None:
-    view = APP.view_functions[endpoint]
-    pages = "await paged(" in inspect.getsource(view)
-    assert str(operation_of(view).answer).startswith("list[") == pages
-
-
 async def test_every_reference_leads_somewhere_and_ids_are_unique(make_app: Callable[..., Application]) -> None:
     described = await document(make_app())
 
@@ -84,9 +56,9 @@ async def test_every_reference_leads_somewhere_and_ids_are_unique(make_app: Call
 
 
 async def test_stored_objects_are_described_as_they_are_sent(make_app: Callable[..., Application]) -> None:
-    schema = (await document(make_app()))["components"]["schemas"]["Run"]
+    schema = (await document(make_app()))["components"]["schemas"]["RunObject"]
 
-    assert schema["properties"]["object"] == {"const": "thread.run"}
+    assert schema["properties"]["object"] == {"enum": ["thread.run"]}
     assert "attempts" not in schema["properties"]
     assert set(schema["required"]) == set(schema["properties"])
 
@@ -106,27 +78,28 @@ def held(body: Any, kind: Any) -> None:
 
 
 async def test_chat_answers_are_as_described(client: ASGIClient) -> None:
-    held((await chat(client)).json(), answers.ChatCompletion)
-    held((await chat(client, logprobs=True, top_logprobs=2)).json(), answers.ChatCompletion)
+    held((await chat(client)).json(), ChatCompletion)
+    held((await chat(client, logprobs=True, top_logprobs=2)).json(), ChatCompletion)
     chunks = events(await chat(client, stream=True, logprobs=True, stream_options={"include_usage": True}))
     for chunk in chunks[:-1]:
-        held(chunk, answers.ChatCompletionChunk)
+        held(chunk, ChatCompletionChunk)
 
 
 async def test_completions_are_as_described(client: ASGIClient) -> None:
     body = {"model": "fake-model", "prompt": "x", "logprobs": 1, "echo": True}
-    held((await client.post("/v1/completions", json=body)).json(), answers.Completion)
+    held((await client.post("/v1/completions", json=body)).json(), Completion)
     body = {"model": "fake-model", "prompt": "x", "stream": True, "stream_options": {"include_usage": True}}
     for chunk in events(await client.post("/v1/completions", json=body))[:-1]:
-        held(chunk, answers.Completion)
+        held(chunk, Completion)
 
 
 async def test_the_small_answers_are_as_described(client: ASGIClient) -> None:
-    held((await client.get("/v1/models")).json(), answers.ModelList)
-    held((await client.get("/v1/models/fake-model")).json(), answers.Model)
-    held((await client.get("/health")).json(), answers.Health)
-    held((await client.get("/v1/none")).json(), answers.ErrorEnvelope)
+    held((await client.get("/v1/models")).json(), ModelList)
+    held((await client.get("/v1/models/fake-model")).json(), Model)
+    held((await client.get("/health")).json(), Health)
+    held((await client.get("/v1/none")).json(), ErrorEnvelope)
 
 
-def test_operations_leave_the_pages_out() -> None:
-    assert not [path for path, _, _ in operations(APP) if path in ("/", "/docs") or path.startswith("/ui")]
+async def test_the_pages_are_left_out(make_app: Callable[..., Application]) -> None:
+    paths = (await document(make_app()))["paths"]
+    assert not [path for path in paths if path in ("/", "/docs") or path.startswith("/ui")]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
+import trio
 from quart import Quart
 
+from oxillama.assistants.records.types import Assistant
+from oxillama.server.apis.assistants.answer import AssistantObject
 from oxillama.server.wire.errors import APIError
-from oxillama.server.wire.pagination import ListQuery, list_object, page, read_list_query
+from oxillama.server.wire.pagination import ListQuery, Page, page, read_list_query, read_page
 
 if TYPE_CHECKING:
     from oxillama.server.wire.pagination import Order
@@ -46,11 +50,11 @@ def test_an_unknown_cursor_is_an_error_that_names_it_and_never_an_empty_page() -
     assert (caught.value.status, caught.value.param) == (400, "after")
 
 
-def test_an_empty_list_has_null_ids() -> None:
-    none: list[str] = []
-    data, more = page(none, ListQuery(), key=str)
-    listed = list_object(data, more, key=str)
-    assert listed == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+async def test_an_empty_list_has_null_ids() -> None:
+    async with Quart(__name__).test_request_context("/"):
+        listed = await read_page(trio.to_thread.run_sync, list[Assistant], AssistantObject.of)
+    assert listed == Page(data=[], first_id=None, last_id=None, has_more=False)
+    assert msgspec.json.encode(listed) == b'{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false}'
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
-"""Threads, messages, runs and run steps: what is stored, and what goes over the wire.
+"""Threads, messages, runs and run steps, as they are stored.
 
-Each is an immutable record; a change is a new record. `to_wire()` gives the object of the OpenAI API, every key
-present; what only the store needs (`PRIVATE`) stays out of it. Ids and a message's thread come from the place where a
-record lies, not from its content.
+Each is an immutable record; a change is a new record. Ids and a message's thread come from the place where a record
+lies, not from its content. What a client sees of a record is the server's business.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,21 +19,10 @@ RUN_LIFETIME_S = 600
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What all stored objects share. On disk a field that has its default is left out; on the wire it is not."""
-
-    OBJECT: ClassVar[str]
-    PRIVATE: ClassVar[frozenset[str]] = frozenset()
+    """What all stored objects share. On disk a field that has its default is left out."""
 
     id: str
     created_at: int
-
-    def to_wire(self) -> dict[str, Any]:
-        """The object of the API."""
-        wire: dict[str, Any] = {"id": self.id, "object": self.OBJECT}
-        for name in self.__struct_fields__:
-            if name not in self.PRIVATE:
-                wire[name] = msgspec.to_builtins(getattr(self, name))
-        return wire
 
 
 class RunError(msgspec.Struct, frozen=True):
@@ -55,9 +43,6 @@ class TokenUsage(msgspec.Struct, frozen=True):
 class Assistant(Record, frozen=True, kw_only=True):
     """A model with instructions and settings, to run threads with."""
 
-    OBJECT = "assistant"
-    PRIVATE = frozenset({"sequence"})
-
     name: str | None = None
     description: str | None = None
     model: str
@@ -74,8 +59,6 @@ class Assistant(Record, frozen=True, kw_only=True):
 
 class Thread(Record, frozen=True, kw_only=True):
     """A conversation."""
-
-    OBJECT = "thread"
 
     metadata: Metadata = {}
     tool_resources: dict[str, Any] | None = None
@@ -106,9 +89,6 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
 
     usage: what producing it cost, so that a restart can complete its run. deleted: the record takes the message away.
     """
-
-    OBJECT = "thread.message"
-    PRIVATE = frozenset({"usage", "deleted"})
 
     thread_id: str = ""
     role: Role
@@ -196,9 +176,6 @@ class Run(Record, frozen=True, kw_only=True):
     worker began it.
     """
 
-    OBJECT = "thread.run"
-    PRIVATE = frozenset({"sequence", "streamed", "attempts"})
-
     thread_id: str = ""
     assistant_id: str
     status: RunStatus
@@ -258,9 +235,6 @@ class MessageCreationStepDetails(msgspec.Struct, frozen=True):
 
 class RunStep(Record, frozen=True, kw_only=True):
     """One thing that a run does."""
-
-    OBJECT = "thread.run.step"
-    PRIVATE = frozenset({"sequence"})
 
     run_id: str = ""
     assistant_id: str

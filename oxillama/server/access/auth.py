@@ -11,11 +11,6 @@ from oxillama.server.wire.errors import APIError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Endpoints, of which nothing is secret: whether the server is well, the pages' own files, what the API looks like.
-OPEN_ENDPOINTS = frozenset(
-    {"health.health", "openapi.document", "pages.chat_page", "pages.docs_page", "pages.page_file"}
-)
-
 
 class Keyring:
     """The keys that open the API; an empty one is always open."""

@@ -1,14 +1,20 @@
-"""One folder per group of the API: its request, its answer and its routes."""
+"""One folder per API: its request, its answer and its routes. A folder that is added here is served."""
 
-from oxillama.server.apis.assistants.routes import blueprint as _assistants
-from oxillama.server.apis.chat.routes import blueprint as _chat
-from oxillama.server.apis.completions.routes import blueprint as _completions
-from oxillama.server.apis.health.routes import blueprint as _health
-from oxillama.server.apis.messages.routes import blueprint as _messages
-from oxillama.server.apis.models.routes import blueprint as _models
-from oxillama.server.apis.openapi.routes import blueprint as _openapi
-from oxillama.server.apis.runs.routes import blueprint as _runs
-from oxillama.server.apis.steps.routes import blueprint as _steps
-from oxillama.server.apis.threads.routes import blueprint as _threads
+from __future__ import annotations
 
-BLUEPRINTS = (_chat, _completions, _health, _models, _openapi, _assistants, _threads, _messages, _runs, _steps)
+import pkgutil
+from importlib import import_module
+
+from oxillama.server.operation import API
+
+
+def find_apis() -> list[API]:
+    """The `api` of each folder's `routes`. The package lists its folders itself, also from a wheel or a zip file."""
+    found = []
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
+        if module.ispkg:
+            api = import_module(f"{__name__}.{module.name}.routes").api
+            if not isinstance(api, API):
+                raise TypeError(f"{__name__}.{module.name}.routes.api is no API")
+            found.append(api)
+    return found

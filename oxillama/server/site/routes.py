@@ -8,30 +8,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quart import Blueprint, Response, request
+from quart import Response, request
 
+from oxillama.server.operation import API
 from oxillama.server.site.pages import HEADERS, Page, pages
 from oxillama.server.wire.errors import not_found
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-blueprint = Blueprint("pages", __name__)
+api = API("pages", described=False)
 
 
-@blueprint.get("/")
+@api.get("/", open=True)
 async def chat_page() -> Response:
     """The chat page."""
     return page_response(pages()["index.html"])
 
 
-@blueprint.get("/docs", strict_slashes=True)
+@api.get("/docs", open=True)
 async def docs_page() -> Response:
     """The page that shows the API's description."""
     return page_response(pages()["docs.html"])
 
 
-@blueprint.get("/ui/<path:name>")
+@api.get("/ui/<path:name>", open=True, quiet=True)
 async def page_file(name: str) -> Response:
     """A file of the pages; 404 for any name that is not one."""
     page = pages().get(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout
 
@@ -25,12 +24,26 @@ from oxillama.errors import (
     StoreReadOnlyError,
     TemplateError,
 )
+from oxillama.server.wire.answer import Answer
 
 INVALID_REQUEST = "invalid_request_error"
 SERVER_ERROR = "server_error"
 SERVER_FAULT = "The server had an error while processing your request. Sorry about that!"
 MAX_RETRY_AFTER = 60  # official clients change their behaviour above it
 NO_RETRY = {"x-should-retry": "false"}
+
+
+class ErrorBody(Answer, kw_only=True):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorEnvelope(Answer, kw_only=True):
+    """Every answer that is no success."""
+
+    error: ErrorBody
 
 
 class APIError(OxillamaError):
@@ -53,9 +66,9 @@ class APIError(OxillamaError):
         self.code = code
         self.headers = dict(headers or {})
 
-    def envelope(self) -> dict[str, Any]:
-        """The body: all four keys are always there."""
-        return {"error": {"message": str(self), "type": self.type, "param": self.param, "code": self.code}}
+    def envelope(self) -> ErrorEnvelope:
+        """The body."""
+        return ErrorEnvelope(error=ErrorBody(message=str(self), type=self.type, param=self.param, code=self.code))
 
 
 def bad_request(message: str, *, param: str | None = None, code: str | None = None) -> APIError:

@@ -6,19 +6,40 @@ the pages. Items have one-second times; callers hand them over in order of inser
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from quart import request
 
+from oxillama.server.wire.answer import Answer
 from oxillama.server.wire.errors import bad_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+
+
+class Identified(Protocol):
+    """What has an id."""
+
+    @property
+    def id(self) -> str: ...
+
 
 T = TypeVar("T")
+Listed = TypeVar("Listed")
+Record = TypeVar("Record", bound=Identified)
 
 Order = Literal["asc", "desc"]
+
+
+class Page(Answer, Generic[Listed], kw_only=True):
+    """A part of a list; the ids are those of its first and last item."""
+
+    object: Literal["list"] = "list"
+    data: list[Listed]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +49,15 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
     order: Order = "desc"
     after: str | None = None
     before: str | None = None
+
+
+LIST_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "limit": ("How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+    "order": ("`asc` begins with the oldest.", {"enum": ["asc", "desc"], "default": "desc"}),
+    "after": ("The id of an item: begin behind it.", {"type": "string"}),
+    "before": ("The id of an item: end in front of it.", {"type": "string"}),
+}
+"""What each parameter does, and its schema."""
 
 
 def read_list_query(*, default_limit: int = 20, max_limit: int = 100, order: Order = "desc") -> ListQuery:
@@ -87,12 +117,24 @@ def _place(places: dict[str, int], cursor: str, name: str) -> int:
     return at
 
 
-def list_object(data: Sequence[Any], has_more: bool, *, key: Callable[[Any], str]) -> dict[str, Any]:
-    """The list envelope around the finished items of one page."""
-    return {
-        "object": "list",
-        "data": data,
-        "first_id": key(data[0]) if data else None,
-        "last_id": key(data[-1]) if data else None,
-        "has_more": has_more,
-    }
+async def read_page(
+    in_thread: Callable[[Callable[[], Page[Listed]]], Awaitable[Page[Listed]]],
+    items: Callable[[], Sequence[Record]],
+    of: Callable[[Record], Listed],
+) -> Page[Listed]:
+    """The page that the request asks for of what `items` returns (oldest first), read and cut in a worker thread.
+
+    of: makes the answer of a record.
+    """
+    query = read_list_query()
+
+    def cut() -> Page[Listed]:
+        records, has_more = page(items(), query, key=lambda record: record.id)
+        return Page(
+            data=[of(record) for record in records],
+            first_id=records[0].id if records else None,
+            last_id=records[-1].id if records else None,
+            has_more=has_more,
+        )
+
+    return await in_thread(cut)

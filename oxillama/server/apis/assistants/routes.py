@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from quart import Blueprint
+from functools import partial
 
 from oxillama.assistants.records.types import Assistant
+from oxillama.server.apis.assistants.answer import AssistantObject
 from oxillama.server.apis.assistants.request import CreateAssistant, ModifyAssistant
-from oxillama.server.apis.records import deleted, paged, stored
-from oxillama.server.operation import describes
+from oxillama.server.operation import API
 from oxillama.server.state import server_state
-from oxillama.server.wire.answers import Deleted
-from oxillama.server.wire.bodies import read_body
+from oxillama.server.wire.answer import Deleted
+from oxillama.server.wire.pagination import Page, read_page
 from oxillama.storage.ids import new_id
 
-if TYPE_CHECKING:
-    from quart import Response
-
-blueprint = Blueprint("assistants", __name__, url_prefix="/v1/assistants")
+api = API("assistants", prefix="/v1/assistants", order=40)
 
 
-@blueprint.post("")
-@describes(body=CreateAssistant, answer=Assistant)
-async def create_assistant() -> Response:
-    desk = server_state().require_assistants()
-    changes = (await read_body(CreateAssistant)).changes()
-    assistant = Assistant(id=new_id("asst"), created_at=desk.store.now(), **changes)
-    return await stored(desk.in_thread, desk.definitions.create, assistant)
+@api.post("", body=CreateAssistant, answer=AssistantObject)
+async def create_assistant(wire: CreateAssistant) -> AssistantObject:
+    assistants = server_state().require_assistants()
+    assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **wire.changes())
+    return AssistantObject.of(await assistants.in_thread(assistants.definitions.create, assistant))
 
 
-@blueprint.get("")
-@describes(answer=list[Assistant])
-async def list_assistants() -> Response:
-    desk = server_state().require_assistants()
-    return await paged(desk.in_thread, desk.definitions.list)
+@api.get("", answer=Page[AssistantObject])
+async def list_assistants() -> Page[AssistantObject]:
+    assistants = server_state().require_assistants()
+    return await read_page(assistants.in_thread, assistants.definitions.list, AssistantObject.of)
 
 
-@blueprint.get("/<assistant_id>")
-@describes(answer=Assistant)
-async def get_assistant(assistant_id: str) -> Response:
-    desk = server_state().require_assistants()
-    return await stored(desk.in_thread, desk.definitions.get, assistant_id)
+@api.get("/<assistant_id>", answer=AssistantObject)
+async def get_assistant(assistant_id: str) -> AssistantObject:
+    assistants = server_state().require_assistants()
+    return AssistantObject.of(await assistants.in_thread(assistants.definitions.get, assistant_id))
 
 
-@blueprint.post("/<assistant_id>")
-@describes(body=ModifyAssistant, answer=Assistant)
-async def modify_assistant(assistant_id: str) -> Response:
+@api.post("/<assistant_id>", body=ModifyAssistant, answer=AssistantObject)
+async def modify_assistant(wire: ModifyAssistant, assistant_id: str) -> AssistantObject:
     """Only the fields that are given change."""
-    desk = server_state().require_assistants()
-    changes = (await read_body(ModifyAssistant)).changes()
-    return await stored(desk.in_thread, desk.definitions.update, assistant_id, **changes)
+    assistants = server_state().require_assistants()
+    update = partial(assistants.definitions.update, assistant_id, **wire.changes())
+    return AssistantObject.of(await assistants.in_thread(update))
 
 
-@blueprint.delete("/<assistant_id>")
-@describes(answer=Deleted)
-async def delete_assistant(assistant_id: str) -> Response:
+@api.delete("/<assistant_id>", answer=Deleted)
+async def delete_assistant(assistant_id: str) -> Deleted:
     """Threads and runs of the assistant stay."""
-    desk = server_state().require_assistants()
-    await desk.in_thread(desk.definitions.delete, assistant_id)
-    return deleted(assistant_id, "assistant")
+    assistants = server_state().require_assistants()
+    await assistants.in_thread(assistants.definitions.delete, assistant_id)
+    return Deleted(id=assistant_id, object="assistant.deleted")

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 import msgspec
 
 from oxillama.server.apis.chat.messages import Message
-from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.invalid import invalid_type, missing_parameter
-from oxillama.server.wire.sampling import (
+from oxillama.server.generation.sampling import (
     SamplingFields,
     choice_of,
     json_type,
     unsupported_parameter,
     unsupported_value,
 )
+from oxillama.server.wire.errors import bad_request
+from oxillama.server.wire.invalid import invalid_type, missing_parameter
 
 # What a template is given by the server; a request may add values of its own, but neither these nor a template.
 RESERVED_KWARGS = frozenset(

@@ -1,20 +1,20 @@
-"""The logprobs object of /v1/completions: four lists side by side, an entry for each token."""
+"""Makes the logprobs object of /v1/completions."""
 
 from __future__ import annotations
 
 import codecs
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from oxillama.server.apis.completions.answer import CompletionLogprobs
+from oxillama.server.generation.logprobs import finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from oxillama.engine.api.types import TokenLogprob
 
-UNLIKELY = -9999.0  # the wire's word for a probability of nothing
 
-
-class LegacyLogprobs:
+class LogprobsBuilder:
     """Makes the object for one choice, all at once or a piece for each chunk.
 
     n_top: how many alternatives each token shows (the chosen one is always there). offset: where the first token
@@ -29,36 +29,31 @@ class LegacyLogprobs:
 
     def of_prompt(
         self, ids: Sequence[int], logprobs: Sequence[TokenLogprob | None], token_bytes: Callable[[int], bytes]
-    ) -> dict[str, list[Any]]:
+    ) -> CompletionLogprobs:
         """The entries of the prompt's tokens; nothing precedes the first one, so it has no log-probability."""
-        found = _empty()
+        found = CompletionLogprobs()
         for token, logprob in zip(ids, logprobs, strict=False):
             self._add(found, token_bytes(token), logprob)
         return found
 
-    def of_text(self, logprobs: Sequence[TokenLogprob]) -> dict[str, list[Any]]:
+    def of_text(self, logprobs: Sequence[TokenLogprob]) -> CompletionLogprobs:
         """The entries of the next generated tokens."""
-        found = _empty()
+        found = CompletionLogprobs()
         for logprob in logprobs:
             self._add(found, logprob.piece, logprob)
         return found
 
-    def _add(self, found: dict[str, list[Any]], piece: bytes, logprob: TokenLogprob | None) -> None:
-        found["tokens"].append(token_name(piece))
-        found["text_offset"].append(max(self._offset, 0))
-        found["token_logprobs"].append(None if logprob is None else _finite(logprob.logprob))
-        found["top_logprobs"].append(None if logprob is None else self._top(logprob))
+    def _add(self, found: CompletionLogprobs, piece: bytes, logprob: TokenLogprob | None) -> None:
+        found.tokens.append(token_name(piece))
+        found.text_offset.append(max(self._offset, 0))
+        found.token_logprobs.append(None if logprob is None else finite(logprob.logprob))
+        found.top_logprobs.append(None if logprob is None else self._top(logprob))
         self._offset += len(self._characters.decode(piece))
 
     def _top(self, logprob: TokenLogprob) -> dict[str, float]:
-        top = {token_name(piece): _finite(value) for _, piece, value in logprob.top[: self._n_top]}
-        top.setdefault(token_name(logprob.piece), _finite(logprob.logprob))
+        top = {token_name(piece): finite(value) for _, piece, value in logprob.top[: self._n_top]}
+        top.setdefault(token_name(logprob.piece), finite(logprob.logprob))
         return top
-
-
-def joined(first: dict[str, list[Any]], second: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Two objects as one."""
-    return {key: first[key] + second[key] for key in first}
 
 
 def token_name(piece: bytes) -> str:
@@ -67,11 +62,3 @@ def token_name(piece: bytes) -> str:
         return piece.decode("utf-8")
     except UnicodeDecodeError:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in piece)
-
-
-def _finite(logprob: float) -> float:
-    return logprob if math.isfinite(logprob) else UNLIKELY
-
-
-def _empty() -> dict[str, list[Any]]:
-    return {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 import msgspec
 
 from oxillama.engine.requests.prompts import context_exceeded
-from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.invalid import invalid_type, out_of_range, wrong_length
-from oxillama.server.wire.sampling import (
+from oxillama.server.generation.sampling import (
     MAX_CHOICES,
     SamplingFields,
     TokenCount,
     json_type,
     unsupported_parameter,
 )
+from oxillama.server.wire.errors import bad_request
+from oxillama.server.wire.invalid import invalid_type, out_of_range, wrong_length
 
 DEFAULT_MAX_TOKENS = 16
 
@@ -39,13 +39,18 @@ class CompletionRequest(SamplingFields, kw_only=True):
         """How many are generated for each prompt, of which the best `n` are returned."""
         return max(self.n or 1, self.best_of or 1)
 
+    @property
+    def ranks(self) -> bool:
+        """Whether more are generated than returned."""
+        return self.candidates > (self.n or 1)
+
     def check(self) -> None:
         """Raise APIError for what cannot be honoured."""
         self.check_common()
         if self.best_of is not None and self.best_of < (self.n or 1):
             message = f"Invalid 'best_of': it must not be less than 'n', but {self.best_of} < {self.n}."
             raise bad_request(message, param="best_of", code="integer_below_min_value")
-        if self.stream and self.candidates > (self.n or 1):
+        if self.stream and self.ranks:
             message = "The 'best_of' parameter cannot be used together with 'stream'."
             raise bad_request(message, param="best_of", code="invalid_value")
         if self.suffix:

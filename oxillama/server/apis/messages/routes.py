@@ -2,66 +2,62 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from quart import Blueprint, request
+from quart import request
 
-from oxillama.assistants.records.types import ThreadMessage
-from oxillama.server.apis.assistants.request import CreateMessage, ModifyMetadata
-from oxillama.server.apis.records import deleted, paged, stored
-from oxillama.server.apis.runs.create import new_message
-from oxillama.server.operation import describes
+from oxillama.server.apis.messages.answer import MessageObject
+from oxillama.server.apis.messages.request import CreateMessage
+from oxillama.server.operation import API
 from oxillama.server.state import server_state
-from oxillama.server.wire.answers import Deleted
-from oxillama.server.wire.bodies import read_body
+from oxillama.server.wire.answer import Deleted
+from oxillama.server.wire.fields import ModifyMetadata, given
+from oxillama.server.wire.pagination import Page, read_page
 
 if TYPE_CHECKING:
-    from quart import Response
-blueprint = Blueprint("messages", __name__, url_prefix="/v1/threads/<thread_id>/messages")
+    from oxillama.assistants.records.types import ThreadMessage
+
+api = API("messages", prefix="/v1/threads/<thread_id>/messages", order=60)
 
 
-@blueprint.post("")
-@describes(body=CreateMessage, answer=ThreadMessage)
-async def create_message(thread_id: str) -> Response:
+@api.post("", body=CreateMessage, answer=MessageObject)
+async def create_message(wire: CreateMessage, thread_id: str) -> MessageObject:
     """Refused while a run is active on the thread."""
-    desk = server_state().require_assistants()
-    message = new_message(await read_body(CreateMessage), desk.store.now())
-    return await stored(desk.in_thread, desk.store.append_message, thread_id, message)
+    assistants = server_state().require_assistants()
+    message = wire.record(assistants.store.now())
+    return MessageObject.of(await assistants.in_thread(assistants.store.append_message, thread_id, message))
 
 
-@blueprint.get("")
-@describes(answer=list[ThreadMessage], query={"run_id": "Only what this run wrote."})
-async def list_messages(thread_id: str) -> Response:
+@api.get("", answer=Page[MessageObject], query={"run_id": "Only what this run wrote."})
+async def list_messages(thread_id: str) -> Page[MessageObject]:
     """Newest first unless asked otherwise; `run_id` leaves what one run wrote."""
-    desk = server_state().require_assistants()
+    assistants = server_state().require_assistants()
     run_id = request.args.get("run_id") or None
 
     def messages() -> list[ThreadMessage]:
-        found = desk.store.list_messages(thread_id)
+        found = assistants.store.list_messages(thread_id)
         return found if run_id is None else [message for message in found if message.run_id == run_id]
 
-    return await paged(desk.in_thread, messages)
+    return await read_page(assistants.in_thread, messages, MessageObject.of)
 
 
-@blueprint.get("/<message_id>")
-@describes(answer=ThreadMessage)
-async def get_message(thread_id: str, message_id: str) -> Response:
-    desk = server_state().require_assistants()
-    return await stored(desk.in_thread, desk.store.get_message, thread_id, message_id)
+@api.get("/<message_id>", answer=MessageObject)
+async def get_message(thread_id: str, message_id: str) -> MessageObject:
+    assistants = server_state().require_assistants()
+    return MessageObject.of(await assistants.in_thread(assistants.store.get_message, thread_id, message_id))
 
 
-@blueprint.post("/<message_id>")
-@describes(body=ModifyMetadata, answer=ThreadMessage)
-async def modify_message(thread_id: str, message_id: str) -> Response:
+@api.post("/<message_id>", body=ModifyMetadata, answer=MessageObject)
+async def modify_message(wire: ModifyMetadata, thread_id: str, message_id: str) -> MessageObject:
     """Only the metadata can change."""
-    desk = server_state().require_assistants()
-    changes = (await read_body(ModifyMetadata)).changes()
-    return await stored(desk.in_thread, desk.store.update_message, thread_id, message_id, **changes)
+    assistants = server_state().require_assistants()
+    update = partial(assistants.store.update_message, thread_id, message_id, **given(wire))
+    return MessageObject.of(await assistants.in_thread(update))
 
 
-@blueprint.delete("/<message_id>")
-@describes(answer=Deleted)
-async def delete_message(thread_id: str, message_id: str) -> Response:
-    desk = server_state().require_assistants()
-    await desk.in_thread(desk.store.delete_message, thread_id, message_id)
-    return deleted(message_id, "thread.message")
+@api.delete("/<message_id>", answer=Deleted)
+async def delete_message(thread_id: str, message_id: str) -> Deleted:
+    assistants = server_state().require_assistants()
+    await assistants.in_thread(assistants.store.delete_message, thread_id, message_id)
+    return Deleted(id=message_id, object="thread.message.deleted")

@@ -1,171 +1,113 @@
-"""The API's description (OpenAPI 3.1), made from the application's own routes and wire types."""
+"""The API's description (OpenAPI 3.1), made from the operations that the application serves."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, get_origin
 
 import msgspec
 
 from oxillama._version import __version__
-from oxillama.assistants.records.types import Record
-from oxillama.server.access.auth import OPEN_ENDPOINTS
-from oxillama.server.operation import Operation, operation_of
-from oxillama.server.wire.answers import ErrorEnvelope
-from oxillama.server.wire.pagination import ListQuery
+from oxillama.server.apis.openapi.answer import (
+    Components,
+    Document,
+    Info,
+    License,
+    MediaType,
+    OperationObject,
+    Parameter,
+    RequestBody,
+    ResponseObject,
+    SecurityScheme,
+    Tag,
+)
+from oxillama.server.apis.openapi.schemas import Schemas
+from oxillama.server.wire.errors import ErrorEnvelope
+from oxillama.server.wire.pagination import LIST_PARAMETERS, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from oxillama.server.operation import Operation, Operations
 
-    from quart import Quart
-    from werkzeug.routing import Rule
-
-REF = "#/components/schemas/{name}"
-LEFT_OUT = frozenset({"pages"})  # blueprints that answer browsers
-# The order of the groups; whatever is not named comes between these.
-FIRST = ("chat", "completions", "models", "assistants", "threads", "messages", "runs", "steps")
-LAST = ("health", "openapi")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-PAGE_QUERY = {
-    "limit": "How many at most, 1 to 100.",
-    "order": "`asc` begins with the oldest.",
-    "after": "The id of an item: begin behind it.",
-    "before": "The id of an item: end in front of it.",
-}
+KEY = "key"
 ABOUT = (
     "The OpenAI API over one local model: chat completions, completions, models, and the Assistants API with threads, "
     "messages and runs. Streams are server-sent events and end with `data: [DONE]`. Every error is the same envelope."
 )
 
 
-def operations(app: Quart) -> Iterator[tuple[str, str, Rule]]:
-    """(path as OpenAPI writes it, method, rule) of each route that is part of the API."""
-    for rule in app.url_map.iter_rules():
-        if rule.endpoint.partition(".")[0] in LEFT_OUT:
-            continue
-        for method in METHODS:
-            if method in (rule.methods or ()):
-                yield re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", rule.rule), method, rule
-
-
-def describe_api(app: Quart, *, needs_key: bool) -> dict[str, Any]:
+def describe_api(operations: Operations, *, needs_key: bool) -> Document:
     """The whole document. needs_key: whether callers must send a bearer key."""
-    found = sorted(operations(app), key=lambda one: (one[0], METHODS.index(one[1])))
-    described = {endpoint: operation_of(view) for endpoint, view in app.view_functions.items()}
-    schemas = Schemas([ErrorEnvelope, *_types(described.values())])
-    paths: dict[str, Any] = {}
-    for path, method, rule in found:
-        view = app.view_functions[rule.endpoint]
-        operation = _operation(rule, view.__name__, inspect.getdoc(view), described[rule.endpoint], schemas)
-        if needs_key and rule.endpoint not in OPEN_ENDPOINTS:
-            operation["security"] = [{"key": []}]
-        paths.setdefault(path, {})[method.lower()] = operation
-    components: dict[str, Any] = {"schemas": schemas.components}
-    if needs_key:
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "oxillama",
-            "version": __version__,
-            "description": ABOUT,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "tags": [{"name": tag} for tag in sorted({_tag(rule) for _, _, rule in found}, key=_place)],
-        "paths": paths,
-        "components": components,
-    }
+    described = [operation for operation in operations if operation.described]
+    described.sort(key=lambda operation: (described_path(operation), METHODS.index(operation.method)))
+    schemas = Schemas(described, ErrorEnvelope)
+    paths: dict[str, dict[str, OperationObject]] = {}
+    for operation in described:
+        methods = paths.setdefault(described_path(operation), {})
+        methods[operation.method.lower()] = _describe(operation, schemas, needs_key=needs_key)
+    return Document(
+        info=Info(
+            title="oxillama",
+            version=__version__,
+            description=ABOUT,
+            license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        ),
+        tags=[Tag(name=name) for name in operations.groups()],
+        paths=paths,
+        components=Components(
+            schemas=schemas.components,
+            security_schemes={KEY: SecurityScheme()} if needs_key else msgspec.UNSET,
+        ),
+    )
 
 
-def _tag(rule: Rule) -> str:
-    return str(rule.endpoint).partition(".")[0]
+def described_path(operation: Operation) -> str:
+    """The path as OpenAPI writes it."""
+    return re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", operation.path)
 
 
-def _place(tag: str) -> tuple[int, str]:
-    if tag in FIRST:
-        return FIRST.index(tag) - len(FIRST), tag
-    return (LAST.index(tag) + 1 if tag in LAST else 0), tag
+def _describe(operation: Operation, schemas: Schemas, *, needs_key: bool) -> OperationObject:
+    words = operation.name.replace("_", " ")
+    return OperationObject(
+        tags=[operation.api],
+        operation_id=operation.name,
+        summary=words[0].upper() + words[1:],
+        description=inspect.getdoc(operation.view) or msgspec.UNSET,
+        parameters=_parameters(operation) or msgspec.UNSET,
+        request_body=_body(operation, schemas),
+        responses={"200": _success(operation, schemas), "default": _json("Any error", schemas.of(ErrorEnvelope))},
+        security=[{KEY: []}] if needs_key and not operation.open else msgspec.UNSET,
+    )
 
 
-def _types(described: Any) -> list[Any]:
-    """Every type that is named anywhere, pages as what they hold."""
-    named = [kind for one in described for kind in (one.body, one.answer, one.chunk) if kind is not None]
-    return list(dict.fromkeys(_item(kind) or kind for kind in named))
+def _parameters(operation: Operation) -> list[Parameter]:
+    names = re.findall(r"{([^}]+)}", described_path(operation))
+    found = [Parameter(name=name, place="path", required=True, schema={"type": "string"}) for name in names]
+    for name, about in operation.query.items():
+        found.append(Parameter(name=name, place="query", description=about, schema={"type": "string"}))
+    if get_origin(operation.answer) is Page:
+        for name, (about, schema) in LIST_PARAMETERS.items():
+            found.append(Parameter(name=name, place="query", description=about, schema=schema))
+    return found
 
 
-def _item(kind: Any) -> Any:
-    """What a page of `list[T]` holds; None for anything else."""
-    return get_args(kind)[0] if get_origin(kind) is list else None
+def _body(operation: Operation, schemas: Schemas) -> RequestBody | msgspec.UnsetType:
+    if operation.body is None:
+        return msgspec.UNSET
+    # An absent body is read as `{}`.
+    required = any(field.required for field in msgspec.structs.fields(operation.body))
+    return RequestBody(required=required, content={"application/json": MediaType(schema=schemas.of(operation.body))})
 
 
-class Schemas:
-    """JSON schemas of the wire types; each struct stands once, in `components`."""
-
-    def __init__(self, types: list[Any]) -> None:
-        references, self.components = msgspec.json.schema_components(types, ref_template=REF)
-        self._references = dict(zip(types, references, strict=True))
-        for kind, reference in self._references.items():
-            if isinstance(kind, type) and issubclass(kind, Record):
-                self._as_sent(kind, self.components[reference["$ref"].rpartition("/")[2]])
-
-    def of(self, kind: Any) -> dict[str, Any]:
-        """The schema of a type: a reference, or for a page the list envelope around one."""
-        item = _item(kind)
-        if item is None:
-            return dict(self._references[kind])
-        cursor = {"type": ["string", "null"]}
-        properties = {
-            "object": {"const": "list"},
-            "data": {"type": "array", "items": self._references[item]},
-            "first_id": cursor,
-            "last_id": cursor,
-            "has_more": {"type": "boolean"},
-        }
-        return {"type": "object", "properties": properties, "required": list(properties)}
-
-    @staticmethod
-    def _as_sent(kind: type[Record], schema: dict[str, Any]) -> None:
-        """`Record.to_wire`: with `object`, without what only the store needs, and every key always there."""
-        kept = {name: value for name, value in schema["properties"].items() if name not in kind.PRIVATE}
-        schema["properties"] = {"id": kept.pop("id"), "object": {"const": kind.OBJECT}, **kept}
-        schema["required"] = list(schema["properties"])
-        schema["description"] = (kind.__doc__ or "").partition("\n")[0]  # the rest is about what only the store needs
+def _success(operation: Operation, schemas: Schemas) -> ResponseObject:
+    content: dict[str, MediaType] = {}
+    if operation.answer is not None:
+        content["application/json"] = MediaType(schema=schemas.of(operation.answer))
+    if operation.chunk is not None:
+        content["text/event-stream"] = MediaType(schema=schemas.of_events(operation.chunk))
+    return ResponseObject(description="Success", content=content or msgspec.UNSET)
 
 
-def _operation(rule: Rule, name: str, about: str | None, said: Operation, schemas: Schemas) -> dict[str, Any]:
-    words = name.replace("_", " ")
-    made: dict[str, Any] = {"tags": [_tag(rule)], "operationId": name, "summary": words[0].upper() + words[1:]}
-    if about:
-        made["description"] = about
-    parameters = [
-        {"name": argument, "in": "path", "required": True, "schema": {"type": "string"}}
-        for argument in sorted(rule.arguments, key=rule.rule.index)
-    ]
-    parameters += [_query(parameter, text) for parameter, text in said.query]
-    if _item(said.answer) is not None:
-        parameters += [_query(parameter, text) for parameter, text in PAGE_QUERY.items()]
-    if parameters:
-        made["parameters"] = parameters
-    if said.body is not None:
-        made["requestBody"] = {"required": True, "content": _json(schemas.of(said.body))}
-    content = _json(schemas.of(said.answer)) if said.answer is not None else {}
-    if said.chunk is not None:
-        content["text/event-stream"] = {"schema": schemas.of(said.chunk)}
-    success: dict[str, Any] = {"description": "Success"}
-    made["responses"] = {
-        "200": success | ({"content": content} if content else {}),
-        "default": {"description": "Any error", "content": _json(schemas.of(ErrorEnvelope))},
-    }
-    return made
-
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
-
-
-def _query(name: str, about: str) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
-    if name in PAGE_QUERY:
-        schema = msgspec.json.schema(ListQuery)["$defs"]["ListQuery"]["properties"][name]
-    return {"name": name, "in": "query", "description": about, "schema": schema}
+def _json(description: str, schema: dict[str, object]) -> ResponseObject:
+    return ResponseObject(description=description, content={"application/json": MediaType(schema=schema)})

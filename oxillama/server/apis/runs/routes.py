@@ -2,75 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, cast
 
-from quart import Blueprint, request
+from quart import Response, request
 
-from oxillama.assistants.records.types import Run
 from oxillama.assistants.service import watch
 from oxillama.errors import StateConflictError
-from oxillama.server.apis.assistants.request import (
-    CreateRun,
-    CreateThread,
-    CreateThreadAndRun,
-    ModifyMetadata,
-    check_resources,
-)
-from oxillama.server.apis.records import paged, stored
-from oxillama.server.apis.runs.create import new_messages, new_run, run_events
-from oxillama.server.apis.threads.routes import new_thread
+from oxillama.server.apis.messages.request import message_records
+from oxillama.server.apis.runs.answer import RunObject
+from oxillama.server.apis.runs.request import CreateRun, CreateThreadAndRun
+from oxillama.server.apis.runs.stream import RUN_EVENTS, THREAD_CREATED, run_events
+from oxillama.server.apis.threads.answer import ThreadObject
+from oxillama.server.apis.threads.request import CreateThread
 from oxillama.server.http import sse
-from oxillama.server.operation import describes
+from oxillama.server.operation import API
 from oxillama.server.state import server_state
-from oxillama.server.wire.bodies import read_body
+from oxillama.server.wire.fields import ModifyMetadata, given
 from oxillama.server.wire.json import json_response
+from oxillama.server.wire.pagination import Page, read_page
+from oxillama.server.wire.tools import check_resources
 
 if TYPE_CHECKING:
-    from quart import Response
-
-    from oxillama.assistants.records.types import Thread
+    from oxillama.assistants.records.types import Run, Thread
     from oxillama.assistants.run.live import LiveRun
     from oxillama.server.http.asgi import ServerRequest
 
-blueprint = Blueprint("runs", __name__, url_prefix="/v1/threads")
+api = API("runs", prefix="/v1/threads", order=70)
 
 POLL_AFTER_MS = "200"  # how long official clients sleep between two looks at a run
 
 
-@blueprint.post("/<thread_id>/runs")
-@describes(body=CreateRun, answer=Run)
-async def create_run(thread_id: str) -> Response:
-    """Refused while another run is active on the thread."""
+@api.post("/<thread_id>/runs", body=CreateRun, answer=RunObject, chunk=RUN_EVENTS)
+async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
+    """Refused while another run is active on the thread. With `stream`, the run's events as they happen."""
     state = server_state()
-    desk = state.require_assistants()
-    wire = await read_body(CreateRun)
-    assistant = await desk.in_thread(desk.definitions.get, wire.assistant_id)
+    assistants = state.require_assistants()
+    assistant = await assistants.in_thread(assistants.definitions.get, wire.assistant_id)
     model = state.check_model(wire.model or assistant.model)
-    now = desk.store.now()
-    run = new_run(wire, assistant, thread_id, model, now, wire.additional_instructions or "")
-    messages = new_messages(wire.additional_messages, "additional_messages", now)
-    return _answer(*await desk.create_run(run, messages))
+    now = assistants.store.now()
+    run = wire.record(assistant, thread_id, model, now, wire.additional_instructions or "")
+    messages = message_records(wire.additional_messages, now, "additional_messages")
+    return _answer(*await assistants.create_run(run, messages))
 
 
-@blueprint.post("/runs")
-@describes(body=CreateThreadAndRun, answer=Run)
-async def create_thread_and_run() -> Response:
+@api.post("/runs", body=CreateThreadAndRun, answer=RunObject, chunk={THREAD_CREATED: ThreadObject, **RUN_EVENTS})
+async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Response:
+    """A thread with a run on it. With `stream`, the run's events as they happen."""
     state = server_state()
-    desk = state.require_assistants()
-    wire = await read_body(CreateThreadAndRun)
+    assistants = state.require_assistants()
     check_resources(wire.tool_resources)
-    assistant = await desk.in_thread(desk.definitions.get, wire.assistant_id)
+    assistant = await assistants.in_thread(assistants.definitions.get, wire.assistant_id)
     model = state.check_model(wire.model or assistant.model)
-    now = desk.store.now()
-    thread, messages = new_thread(wire.thread or CreateThread(), now, "thread.")
-    run = new_run(wire, assistant, thread.id, model, now)
-    return _answer(*await desk.create_run(run, messages, thread=thread), thread=thread)
+    now = assistants.store.now()
+    thread, messages = (wire.thread or CreateThread()).records(now, "thread.")
+    run = wire.record(assistant, thread.id, model, now)
+    return _answer(*await assistants.create_run(run, messages, thread=thread), thread=thread)
 
 
-def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> Response:
+def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> RunObject | Response:
     """The run, or if it asked for that the stream of its events. A client that leaves does not end its run."""
     if not run.streamed:
-        return json_response(run.to_wire())
+        return RunObject.of(run)
     state = server_state()
     subscription = watch(run, live)
     cast("ServerRequest", request).stack.callback(live.broadcast.unsubscribe, subscription)
@@ -78,40 +71,36 @@ def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> Respons
     return sse.event_stream(sse.ended_by_error(events, state.log, "error"))
 
 
-@blueprint.get("/<thread_id>/runs")
-@describes(answer=list[Run])
-async def list_runs(thread_id: str) -> Response:
-    desk = server_state().require_assistants()
-    return await paged(desk.in_thread, lambda: desk.store.list_runs(thread_id))
+@api.get("/<thread_id>/runs", answer=Page[RunObject])
+async def list_runs(thread_id: str) -> Page[RunObject]:
+    assistants = server_state().require_assistants()
+    return await read_page(assistants.in_thread, partial(assistants.store.list_runs, thread_id), RunObject.of)
 
 
-@blueprint.get("/<thread_id>/runs/<run_id>")
-@describes(answer=Run)
+@api.get("/<thread_id>/runs/<run_id>", answer=RunObject)
 async def get_run(thread_id: str, run_id: str) -> Response:
-    desk = server_state().require_assistants()
-    run = await desk.in_thread(desk.store.get_run, thread_id, run_id)
-    return json_response(run.to_wire(), headers={"openai-poll-after-ms": POLL_AFTER_MS})
+    assistants = server_state().require_assistants()
+    run = await assistants.in_thread(assistants.store.get_run, thread_id, run_id)
+    return json_response(RunObject.of(run), headers={"openai-poll-after-ms": POLL_AFTER_MS})
 
 
-@blueprint.post("/<thread_id>/runs/<run_id>")
-@describes(body=ModifyMetadata, answer=Run)
-async def modify_run(thread_id: str, run_id: str) -> Response:
+@api.post("/<thread_id>/runs/<run_id>", body=ModifyMetadata, answer=RunObject)
+async def modify_run(wire: ModifyMetadata, thread_id: str, run_id: str) -> RunObject:
     """Only the metadata can change."""
-    desk = server_state().require_assistants()
-    changes = (await read_body(ModifyMetadata)).changes()
-    return await stored(desk.in_thread, desk.store.update_run, thread_id, run_id, **changes)
+    assistants = server_state().require_assistants()
+    update = partial(assistants.store.update_run, thread_id, run_id, **given(wire))
+    return RunObject.of(await assistants.in_thread(update))
 
 
-@blueprint.post("/<thread_id>/runs/<run_id>/cancel")
-@describes(answer=Run)
-async def cancel_run(thread_id: str, run_id: str) -> Response:
+@api.post("/<thread_id>/runs/<run_id>/cancel", answer=RunObject)
+async def cancel_run(thread_id: str, run_id: str) -> RunObject:
     """The run as it is now, usually `cancelling`: its worker ends it."""
-    return json_response((await server_state().require_assistants().cancel_run(thread_id, run_id)).to_wire())
+    return RunObject.of(await server_state().require_assistants().cancel_run(thread_id, run_id))
 
 
-@blueprint.post("/<thread_id>/runs/<run_id>/submit_tool_outputs")
-async def submit_tool_outputs(thread_id: str, run_id: str) -> Response:
+@api.post("/<thread_id>/runs/<run_id>/submit_tool_outputs")
+async def submit_tool_outputs(thread_id: str, run_id: str) -> NoReturn:
     """No run asks for tool outputs here, so they always come at the wrong time."""
-    desk = server_state().require_assistants()
-    run = await desk.in_thread(desk.store.get_run, thread_id, run_id)
+    assistants = server_state().require_assistants()
+    run = await assistants.in_thread(assistants.store.get_run, thread_id, run_id)
     raise StateConflictError(f'Runs in status "{run.status}" do not accept tool outputs.')

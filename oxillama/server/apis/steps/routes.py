@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
-from quart import Blueprint
-
-from oxillama.assistants.records.types import RunStep
-from oxillama.server.apis.records import paged, stored
-from oxillama.server.operation import describes
+from oxillama.server.apis.steps.answer import RunStepObject
+from oxillama.server.operation import API
 from oxillama.server.state import server_state
+from oxillama.server.wire.pagination import Page, read_page
 
-if TYPE_CHECKING:
-    from quart import Response
-
-blueprint = Blueprint("steps", __name__, url_prefix="/v1/threads/<thread_id>/runs/<run_id>/steps")
+api = API("steps", prefix="/v1/threads/<thread_id>/runs/<run_id>/steps", order=80)
 
 
-@blueprint.get("")
-@describes(answer=list[RunStep])
-async def list_steps(thread_id: str, run_id: str) -> Response:
-    desk = server_state().require_assistants()
-    return await paged(desk.in_thread, lambda: desk.store.list_steps(thread_id, run_id))
+@api.get("", answer=Page[RunStepObject])
+async def list_steps(thread_id: str, run_id: str) -> Page[RunStepObject]:
+    assistants = server_state().require_assistants()
+    steps = partial(assistants.store.list_steps, thread_id, run_id)
+    return await read_page(assistants.in_thread, steps, RunStepObject.of)
 
 
-@blueprint.get("/<step_id>")
-@describes(answer=RunStep)
-async def get_step(thread_id: str, run_id: str, step_id: str) -> Response:
-    desk = server_state().require_assistants()
-    return await stored(desk.in_thread, desk.store.get_step, thread_id, run_id, step_id)
+@api.get("/<step_id>", answer=RunStepObject)
+async def get_step(thread_id: str, run_id: str, step_id: str) -> RunStepObject:
+    assistants = server_state().require_assistants()
+    return RunStepObject.of(await assistants.in_thread(assistants.store.get_step, thread_id, run_id, step_id))

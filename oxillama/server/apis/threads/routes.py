@@ -2,61 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
-import msgspec
-from quart import Blueprint
-
-from oxillama.assistants.records.types import Thread, ThreadMessage
-from oxillama.server.apis.assistants.request import CreateThread, ModifyThread, check_resources
-from oxillama.server.apis.records import deleted, stored
-from oxillama.server.apis.runs.create import new_messages
-from oxillama.server.operation import describes
+from oxillama.server.apis.threads.answer import ThreadObject
+from oxillama.server.apis.threads.request import CreateThread, ModifyThread
+from oxillama.server.operation import API
 from oxillama.server.state import server_state
-from oxillama.server.wire.answers import Deleted
-from oxillama.server.wire.bodies import read_body
-from oxillama.storage.ids import new_id
+from oxillama.server.wire.answer import Deleted
 
-if TYPE_CHECKING:
-    from quart import Response
-
-blueprint = Blueprint("threads", __name__, url_prefix="/v1/threads")
+api = API("threads", prefix="/v1/threads", order=50)
 
 
-def new_thread(wire: CreateThread, now: int, path: str = "") -> tuple[Thread, list[ThreadMessage]]:
-    """The thread that a request asks for, and its first messages. Raises APIError."""
-    check_resources(wire.tool_resources, f"{path}tool_resources")
-    resources = msgspec.to_builtins(wire.tool_resources)
-    thread = Thread(id=new_id("thread"), created_at=now, metadata=wire.metadata or {}, tool_resources=resources)
-    return thread, new_messages(wire.messages, f"{path}messages", now)
+@api.post("", body=CreateThread, answer=ThreadObject)
+async def create_thread(wire: CreateThread) -> ThreadObject:
+    assistants = server_state().require_assistants()
+    thread, messages = wire.records(assistants.store.now())
+    return ThreadObject.of(await assistants.in_thread(assistants.store.create_thread, thread, messages))
 
 
-@blueprint.post("")
-@describes(body=CreateThread, answer=Thread)
-async def create_thread() -> Response:
-    desk = server_state().require_assistants()
-    thread, messages = new_thread(await read_body(CreateThread), desk.store.now())
-    return await stored(desk.in_thread, desk.store.create_thread, thread, messages)
+@api.get("/<thread_id>", answer=ThreadObject)
+async def get_thread(thread_id: str) -> ThreadObject:
+    assistants = server_state().require_assistants()
+    return ThreadObject.of(await assistants.in_thread(assistants.store.get_thread, thread_id))
 
 
-@blueprint.get("/<thread_id>")
-@describes(answer=Thread)
-async def get_thread(thread_id: str) -> Response:
-    desk = server_state().require_assistants()
-    return await stored(desk.in_thread, desk.store.get_thread, thread_id)
+@api.post("/<thread_id>", body=ModifyThread, answer=ThreadObject)
+async def modify_thread(wire: ModifyThread, thread_id: str) -> ThreadObject:
+    assistants = server_state().require_assistants()
+    update = partial(assistants.store.update_thread, thread_id, **wire.changes())
+    return ThreadObject.of(await assistants.in_thread(update))
 
 
-@blueprint.post("/<thread_id>")
-@describes(body=ModifyThread, answer=Thread)
-async def modify_thread(thread_id: str) -> Response:
-    desk = server_state().require_assistants()
-    changes = (await read_body(ModifyThread)).changes()
-    return await stored(desk.in_thread, desk.store.update_thread, thread_id, **changes)
-
-
-@blueprint.delete("/<thread_id>")
-@describes(answer=Deleted)
-async def delete_thread(thread_id: str) -> Response:
+@api.delete("/<thread_id>", answer=Deleted)
+async def delete_thread(thread_id: str) -> Deleted:
     """A run that is at work on the thread ends with it."""
     await server_state().require_assistants().delete_thread(thread_id)
-    return deleted(thread_id, "thread")
+    return Deleted(id=thread_id, object="thread.deleted")

@@ -1,0 +1,60 @@
+"""/v1/threads/{thread}/messages: the answers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from oxillama.assistants.records.types import IncompleteDetails, MessageStatus, Role, TextContent
+from oxillama.server.wire.answer import Answer, RecordAnswer
+
+
+class MessageObject(RecordAnswer, kw_only=True):
+    """One message of a thread."""
+
+    id: str
+    object: Literal["thread.message"] = "thread.message"
+    created_at: int
+    thread_id: str
+    role: Role
+    content: list[TextContent]
+    status: MessageStatus
+    incomplete_details: IncompleteDetails | None
+    completed_at: int | None
+    incomplete_at: int | None
+    assistant_id: str | None
+    run_id: str | None
+    attachments: list[dict[str, Any]]
+    metadata: dict[str, str]
+
+
+class TextDelta(Answer, kw_only=True):
+    """The next piece of a text; annotations are only in the first one."""
+
+    value: str
+    annotations: list[Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ContentDelta(Answer, kw_only=True):
+    index: int = 0
+    type: Literal["text"] = "text"
+    text: TextDelta
+
+
+class MessageDelta(Answer, kw_only=True):
+    content: list[ContentDelta]
+
+
+class MessageDeltaObject(Answer, kw_only=True):
+    """What is new in a message that a run writes."""
+
+    id: str
+    object: Literal["thread.message.delta"] = "thread.message.delta"
+    delta: MessageDelta
+
+    @classmethod
+    def of(cls, message_id: str, text: str, *, first: bool) -> MessageDeltaObject:
+        """A piece of text; `first`: none came before it."""
+        piece = TextDelta(value=text, annotations=[] if first else msgspec.UNSET)
+        return cls(id=message_id, delta=MessageDelta(content=[ContentDelta(text=piece)]))

@@ -1,0 +1,97 @@
+"""The choices of one answer: their generations, opened together, read as one stream of events, closed together."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from oxillama.engine.api.types import FinishReason, TokenEvent
+from oxillama.server.generation.logprobs import text_logprobs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from oxillama.engine.api.protocol import EngineLike, GenerationStream
+    from oxillama.engine.api.types import GenerationRequest, TokenLogprob
+
+
+BUFFERED = 64  # events of a choice that may lie ready to be written together
+Item = tuple[int, TokenEvent | Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """`items`: (index of the choice, its next event, or the error that ended it), in order within each choice."""
+
+    streams: Sequence[GenerationStream]
+    items: trio.MemoryReceiveChannel[Item]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedChoice:
+    """One finished choice."""
+
+    text: str
+    reason: FinishReason
+    logprobs: tuple[TokenLogprob, ...]
+
+
+async def collect(choices: Choices, eog_ids: frozenset[int]) -> list[EndedChoice]:
+    """Every choice, when all have ended. Raises the first error."""
+    texts: list[list[str]] = [[] for _ in choices.streams]
+    logprobs: list[list[TokenLogprob]] = [[] for _ in choices.streams]
+    reasons: list[FinishReason] = ["length" for _ in choices.streams]
+    async for item in choices.items:
+        index, event = event_of(item)
+        texts[index].append(event.text)
+        logprobs[index] += text_logprobs(event, eog_ids)
+        reasons[index] = event.finish_reason or reasons[index]
+    return [EndedChoice("".join(texts[i]), reasons[i], tuple(logprobs[i])) for i in range(len(texts))]
+
+
+def nth_seed(seed: int | None, index: int) -> int | None:
+    """The seed of a choice: choices must differ, and the first must be what `n=1` gives."""
+    return None if seed is None else (seed + index + 2**63) % 2**64 - 2**63
+
+
+def event_of(item: Item) -> tuple[int, TokenEvent]:
+    """The event in an item, or its error raised."""
+    index, event = item
+    if isinstance(event, Exception):
+        raise event
+    return index, event
+
+
+@asynccontextmanager
+async def open_choices(engine: EngineLike, requests: Sequence[GenerationRequest]) -> AsyncIterator[Choices]:
+    """Queue all the requests, or none: entering raises what `engine.generate` does, leaving ends them all."""
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(engine.generate(request)) for request in requests]
+        # Readers are as slow as they like: the engine keeps what is not yet fetched.
+        send, receive = trio.open_memory_channel[Item](BUFFERED * len(requests))
+        try:
+            async with trio.open_nursery() as nursery:
+                with send:
+                    for index, stream in enumerate(streams):
+                        nursery.start_soon(_pump, index, stream, send.clone())
+                yield Choices(streams, receive)
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # No task in the nursery raises, so this is the body's own error, wrapped.
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
+
+
+async def _pump(index: int, stream: GenerationStream, send: trio.MemorySendChannel[Item]) -> None:
+    async with send:
+        try:
+            async for event in stream:
+                await send.send((index, event))
+        except trio.BrokenResourceError:
+            return
+        except Exception as error:
+            await send.send((index, error))
