@@ -12,6 +12,7 @@ from quart import current_app
 from oxillama._version import __version__
 from oxillama.errors import EngineClosedError
 from oxillama.server.access.admission import Admission
+from oxillama.server.operation import Operations
 from oxillama.server.wire.errors import APIError, not_found, unavailable
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class ServerState:
     config: ServerConfig
     log: FilteringBoundLogger
     admission: Admission = field(default_factory=Admission)
+    operations: Operations = field(default_factory=Operations)
+    """What is served: which endpoint needs what."""
     phase: Phase = Phase.LOADING
     engine: EngineLike | None = None
     model_ids: tuple[str, ...] = field(default=())

@@ -36,6 +36,8 @@ def refused(body: bytes) -> APIError:
     ("body", "param", "code", "message"),
     [
         ("{}", "name", "missing_required_parameter", "Missing required parameter: 'name'."),
+        ('{"name":null}', "name", "missing_required_parameter", "Missing required parameter: 'name'."),
+        ('{"name":"a","words":[null]}', "words[0]", "invalid_type", "expected a string, but got null instead."),
         ('{"name":3}', "name", "invalid_type", "for 'name': expected a string, but got an integer instead."),
         ('{"name":"a","count":"1"}', "count", "invalid_type", "expected an integer, but got a string instead"),
         ('{"name":"a","count":true}', "count", "invalid_type", "expected an integer, but got a boolean instead"),

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from oxillama.concurrency import open_nursery
 from oxillama.engine.api.types import FinishReason, TokenEvent
 from oxillama.server.generation.logprobs import text_logprobs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from oxillama.concurrency import open_nursery
     from oxillama.engine.api.protocol import EngineLike, GenerationStream
-    from oxillama.engine.api.types import GenerationRequest, TokenLogprob
-
+from oxillama.engine.api.types import GenerationRequest, TokenLogprob
 
 BUFFERED = 64  # events of a choice that may lie ready to be written together
 Item = tuple[int, TokenEvent | Exception]
@@ -72,18 +73,12 @@ async def open_choices(engine: EngineLike, requests: Sequence[GenerationRequest]
         streams = [await stack.enter_async_context(engine.generate(request)) for request in requests]
         # Readers are as slow as they like: the engine keeps what is not yet fetched.
         send, receive = trio.open_memory_channel[Item](BUFFERED * len(requests))
-        try:
-            async with trio.open_nursery() as nursery:
-                with send:
-                    for index, stream in enumerate(streams):
-                        nursery.start_soon(_pump, index, stream, send.clone())
-                yield Choices(streams, receive)
-                nursery.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            # No task in the nursery raises, so this is the body's own error, wrapped.
-            if len(group.exceptions) == 1:
-                raise group.exceptions[0] from None
-            raise
+        async with open_nursery() as nursery:
+            with send:
+                for index, stream in enumerate(streams):
+                    nursery.start_soon(_pump, index, stream, send.clone())
+            yield Choices(streams, receive)
+            nursery.cancel_scope.cancel()
 
 
 async def _pump(index: int, stream: GenerationStream, send: trio.MemorySendChannel[Item]) -> None:

@@ -38,6 +38,8 @@ def explain(message: str, body: bytes, kind: type) -> APIError:
     if missing := _MISSING.match(what):
         return missing_parameter(f"{path}.{missing['name']}" if path else missing["name"])
     if wrong := _TYPE.match(what):
+        if wrong["got"] == "null" and path and not path.endswith("]"):
+            return missing_parameter(path)  # null is "not given"
         return invalid_type(path, wrong["want"].split(" | "), wrong["got"])
     if outside := _RANGE.match(what):
         return out_of_range(path, outside["kind"], outside["op"], outside["bound"], _value_at(body, path))
