@@ -19,7 +19,16 @@ from oxillama._version import __version__
 
 if TYPE_CHECKING:
     from oxillama.engine.api.config import EngineConfig
-    from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams, TokenEvent, TokenLogprob, Usage
+    from oxillama.engine.api.sampling import SamplerSettings
+    from oxillama.engine.api.types import (
+        GenerationRequest,
+        Priority,
+        SamplerParams,
+        SamplingParams,
+        TokenEvent,
+        TokenLogprob,
+        Usage,
+    )
     from oxillama.engine.engine import Engine
     from oxillama.engine.model import Model
     from oxillama.errors import (
@@ -51,6 +60,8 @@ _HOMES = {
     "GenerationRequest": "oxillama.engine.api.types",
     "Model": "oxillama.engine.model",
     "Priority": "oxillama.engine.api.types",
+    "SamplerParams": "oxillama.engine.api.types",
+    "SamplerSettings": "oxillama.engine.api.sampling",
     "SamplingParams": "oxillama.engine.api.types",
     "TokenEvent": "oxillama.engine.api.types",
     "TokenLogprob": "oxillama.engine.api.types",
@@ -76,6 +87,8 @@ __all__ = [
     "ObjectNotFoundError",
     "OxillamaError",
     "Priority",
+    "SamplerParams",
+    "SamplerSettings",
     "SamplingParams",
     "StateConflictError",
     "StoreDamagedError",

@@ -31,8 +31,10 @@ from oxillama.errors import EngineBusyError, EngineClosedError, OxillamaError
 if TYPE_CHECKING:
     from os import PathLike
 
+    from oxillama.engine.api.config import Progress
     from oxillama.engine.api.protocol import TokenizerLike
-    from oxillama.engine.loading import ModelParts, Progress
+    from oxillama.engine.api.sampling import SamplerSettings
+    from oxillama.engine.loading import ModelBundle
 
 log = logging.getLogger(__name__)
 
@@ -90,11 +92,11 @@ class EngineStream:
 class Engine:
     """A loaded model that serves many requests at once. Made by `open`; all methods belong to its trio thread."""
 
-    def __init__(self, parts: ModelParts, config: EngineConfig) -> None:
+    def __init__(self, bundle: ModelBundle, config: EngineConfig) -> None:
         """Use `open` or `serve` instead, which also start and stop the compute thread."""
-        self._parts = parts
+        self._bundle = bundle
         self._config = config
-        self._stepper = Stepper(parts.runner, parts.new_scheduler(), n_kept=parts.n_kept)
+        self._stepper = Stepper(bundle.runner, bundle.new_scheduler(), n_kept=bundle.n_kept)
         self._commands: queue.SimpleQueue[tuple[str, Generation | None]] = queue.SimpleQueue()
         self._streams: dict[Generation, EngineStream] = {}  # of the generations that have not ended
         self._idle = trio.Event()
@@ -118,18 +120,18 @@ class Engine:
 
         Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config.
         """
-        from oxillama.engine.loading import load_parts
+        from oxillama.engine.loading import load_bundle
 
         config = config or EngineConfig()
-        parts = await in_thread(load_parts, path, config, progress=progress)
-        async with cls.serve(parts, config) as engine:
+        bundle = await in_thread(load_bundle, path, config, progress=progress)
+        async with cls.serve(bundle, config) as engine:
             yield engine
 
     @classmethod
     @asynccontextmanager
-    async def serve(cls, parts: ModelParts, config: EngineConfig | None = None) -> AsyncIterator[Engine]:
-        """Run parts that are already loaded; they belong to the engine, which closes them."""
-        engine = cls(parts, config or EngineConfig())
+    async def serve(cls, bundle: ModelBundle, config: EngineConfig | None = None) -> AsyncIterator[Engine]:
+        """Run a model that is already loaded; it belongs to the engine, which closes it."""
+        engine = cls(bundle, config or EngineConfig())
         engine._thread.start()
         try:
             yield engine
@@ -140,29 +142,34 @@ class Engine:
     @property
     def tokenizer(self) -> TokenizerLike:
         """Raises OxillamaError for a model without a vocabulary, which is prompted with token ids."""
-        if self._parts.tokenizer is None:
+        if self._bundle.tokenizer is None:
             raise OxillamaError(f"{self.model_name} has no vocabulary; prompt it with token ids")
-        return self._parts.tokenizer
+        return self._bundle.tokenizer
 
     @property
     def chat_template(self) -> Any:
-        return self._parts.chat_template
+        return self._bundle.chat_template
 
     @property
     def n_ctx(self) -> int:
-        return self._parts.n_ctx
+        return self._bundle.n_ctx
 
     @property
     def n_slots(self) -> int:
         return self._config.parallel
 
     @property
+    def sampling_defaults(self) -> SamplerSettings:
+        """How tokens are chosen where a request does not say."""
+        return self._bundle.sampling
+
+    @property
     def model_name(self) -> str:
-        return self._config.model_name or self._parts.name
+        return self._config.model_name or self._bundle.name
 
     @property
     def model_created(self) -> int:
-        return self._parts.created
+        return self._bundle.created
 
     @property
     def is_running(self) -> bool:
@@ -230,9 +237,9 @@ class Engine:
     def _admit(self, request: GenerationRequest) -> Generation:
         if not self.is_running:
             raise EngineClosedError(self._failure or "the engine is shutting down")
-        parts = self._parts
+        bundle = self._bundle
         check_request(
-            request, n_ctx=parts.n_ctx, n_vocab=parts.vocabulary.n_vocab, has_text=parts.tokenizer is not None
+            request, n_ctx=bundle.n_ctx, n_vocab=bundle.vocabulary.n_vocab, has_text=bundle.tokenizer is not None
         )
         # The queue is bounded here, where a refusal can still be answered.
         waiting = len(self._streams) - self.n_slots
@@ -242,7 +249,12 @@ class Engine:
                 "too many requests are waiting; try again shortly", retry_after=min(60.0, max(1.0, wait))
             )
         generation = Generation(
-            request, parts.vocabulary, n_ctx=parts.n_ctx, now=time.monotonic(), limit_s=self._config.max_generation_s
+            request,
+            bundle.vocabulary,
+            bundle.sampling,
+            n_ctx=bundle.n_ctx,
+            now=time.monotonic(),
+            limit_s=self._config.max_generation_s,
         )
         if not self._streams:
             self._idle = trio.Event()
@@ -289,14 +301,14 @@ class Engine:
         self._stepper.interrupt_if_unwanted()
         await self._stopped.wait()
         await in_thread(self._thread.join)
-        await in_thread(self._parts.close)
+        await in_thread(self._bundle.close)
 
     # ---------------------------------------------------------------------------------------- the compute thread
 
     def _compute(self) -> None:
         failure: str | None = None
         try:
-            while self._obey():
+            while self._take_commands():
                 outcomes = self._stepper.step()
                 if outcomes:
                     self._trio.run_sync_soon(self._receive, outcomes)
@@ -313,7 +325,7 @@ class Engine:
         except trio.RunFinishedError:
             return
 
-    def _obey(self) -> bool:
+    def _take_commands(self) -> bool:
         """Take all commands, sleeping until there is one if there is nothing else to do. False: stop."""
         block = self._stepper.idle
         while True:

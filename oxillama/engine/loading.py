@@ -1,13 +1,13 @@
-"""A model file turned into the parts an engine or a `Model` is made of."""
+"""A model file opened as a bundle: all that an engine or a `Model` is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oxillama.engine.api.config import DEFAULT_N_CTX, FULL_CONTEXTS, EngineConfig
+from oxillama.engine.api.config import DEFAULT_N_CTX, FULL_CONTEXTS, EngineConfig, Progress
+from oxillama.engine.api.sampling import SamplerSettings, file_sampling
 from oxillama.engine.batching.scheduler import Scheduler
 from oxillama.engine.decoding.vocabulary import Vocabulary
 
@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
     from oxillama.text import Tokenizer
 
-Progress = Callable[[float], None]
-"""Called with the share of the weights that is ready, 0 to 1, from the thread that loads."""
-
-
 N_KEPT = 64
 """How many ended requests may leave their keys and values for later ones that begin alike, in pages nobody needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelParts:
+class ModelBundle:
     """A loaded model and what belongs to it. `tokenizer` and `chat_template` are None for a file without vocabulary."""
 
     runner: Runner
@@ -41,6 +37,7 @@ class ModelParts:
     created: int
     vocabulary: Vocabulary
     gguf: GGUFFile | None = None
+    sampling: SamplerSettings = field(default_factory=SamplerSettings)  # what applies where a request does not say
     spare_pages: int = 0  # of the runner's, kept out of the scheduler's ledger
     n_kept: int = 0  # sequences of the runner's for prompts that begin as earlier ones did
 
@@ -61,9 +58,9 @@ class ModelParts:
             close()
 
 
-def load_parts(
+def load_bundle(
     path: str | PathLike[str], config: EngineConfig, *, spare: bool = False, progress: Progress | None = None
-) -> ModelParts:
+) -> ModelBundle:
     """Load a GGUF file. Blocking, and long for a large file.
 
     spare: with a sequence's worth of cache beyond what the scheduler gives out, for evaluations beside it.
@@ -94,7 +91,7 @@ def load_parts(
         progress=progress,
     )
     try:
-        return ModelParts(
+        return ModelBundle(
             runner=loaded.runner,
             tokenizer=tokenizer,
             chat_template=ChatTemplate.from_gguf(gguf, tokenizer) if tokenizer is not None else None,
@@ -105,6 +102,7 @@ def load_parts(
             created=int(Path(path).stat().st_mtime),
             vocabulary=Vocabulary(tokenizer, loaded.runner.n_vocab),
             gguf=gguf,
+            sampling=SamplerSettings().with_params(file_sampling(gguf)).with_params(config.sampling),
             spare_pages=spare_pages,
             n_kept=N_KEPT,
         )

@@ -14,7 +14,7 @@ from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.api.types import GenerationRequest, SamplingParams, TokenEvent
 from oxillama.engine.batching.stepper import Stepper
 from oxillama.engine.decoding.generation import Generation
-from oxillama.engine.loading import ModelParts, load_parts
+from oxillama.engine.loading import ModelBundle, load_bundle
 from oxillama.engine.requests.check import check_ids, check_request
 from oxillama.errors import ContextLengthError, EngineClosedError, GenerationError, InvalidParameterError, OxillamaError
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from oxillama.engine.api.config import Progress
     from oxillama.engine.api.protocol import TokenizerLike
-    from oxillama.engine.loading import Progress
+    from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.models import ModelDescription
 
 Pooling = Literal["mean", "last", "cls", "none"]
@@ -57,18 +58,18 @@ class Model:
         Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the rest.
         """
         config = EngineConfig(n_threads=n_threads, n_ctx=n_ctx, n_batch=n_batch, kv_type=kv_type, parallel=parallel)
-        self._start(load_parts(path, config, spare=True, progress=progress))
+        self._start(load_bundle(path, config, spare=True, progress=progress))
 
     @classmethod
-    def of(cls, parts: ModelParts) -> Model:
-        """A model of parts that are already loaded; it closes them."""
+    def of(cls, bundle: ModelBundle) -> Model:
+        """A model that is already loaded; closing this one closes it."""
         model = cls.__new__(cls)
-        model._start(parts)
+        model._start(bundle)
         return model
 
-    def _start(self, parts: ModelParts) -> None:
-        self._parts = parts
-        self._stepper = Stepper(parts.runner, parts.new_scheduler(), n_kept=parts.n_kept)
+    def _start(self, bundle: ModelBundle) -> None:
+        self._bundle = bundle
+        self._stepper = Stepper(bundle.runner, bundle.new_scheduler(), n_kept=bundle.n_kept)
         self._lock = threading.Lock()
         self._ready: dict[Generation, deque[TokenEvent | OxillamaError]] = {}
         self._left: deque[Generation] = deque()  # by readers who could not wait for the lock
@@ -85,43 +86,48 @@ class Model:
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._parts.close()
+                self._bundle.close()
 
     # ------------------------------------------------------------------------------------------------- facts
 
     @property
     def n_ctx(self) -> int:
         """The most tokens of one sequence."""
-        return self._parts.n_ctx
+        return self._bundle.n_ctx
 
     @property
     def n_vocab(self) -> int:
-        return self._parts.vocabulary.n_vocab
+        return self._bundle.vocabulary.n_vocab
 
     @property
     def n_embd(self) -> int:
-        return self._parts.runner.n_embd
+        return self._bundle.runner.n_embd
 
     @property
     def metadata(self) -> dict[str, Any]:
         """The file's metadata, as stored."""
-        return dict(self._parts.gguf.metadata) if self._parts.gguf is not None else {}
+        return dict(self._bundle.gguf.metadata) if self._bundle.gguf is not None else {}
 
     @property
     def description(self) -> ModelDescription:
         """Architecture, shapes and sizes."""
         from oxillama.models import describe_model
 
-        if self._parts.gguf is None:
-            raise OxillamaError(f"{self._parts.name} was not made from a file")
-        return describe_model(self._parts.gguf)
+        if self._bundle.gguf is None:
+            raise OxillamaError(f"{self._bundle.name} was not made from a file")
+        return describe_model(self._bundle.gguf)
+
+    @property
+    def sampling_defaults(self) -> SamplerSettings:
+        """How tokens are chosen where SamplingParams does not say: the file's recommendation, else the usual."""
+        return self._bundle.sampling
 
     @property
     def tokenizer(self) -> TokenizerLike:
         """Raises OxillamaError for a model without a vocabulary, which works on token ids alone."""
-        if self._parts.tokenizer is None:
-            raise OxillamaError(f"{self._parts.name} has no vocabulary; give it token ids")
-        return self._parts.tokenizer
+        if self._bundle.tokenizer is None:
+            raise OxillamaError(f"{self._bundle.name} has no vocabulary; give it token ids")
+        return self._bundle.tokenizer
 
     # -------------------------------------------------------------------------------------------------- text
 
@@ -147,13 +153,18 @@ class Model:
         """
         ids = self.tokenizer.encode(prompt, True, True) if isinstance(prompt, str) else map(int, prompt)
         request = GenerationRequest(prompt_ids=tuple(ids), sampling=sampling or SamplingParams())
-        parts = self._parts
-        check_request(request, n_ctx=self.n_ctx, n_vocab=self.n_vocab, has_text=parts.tokenizer is not None)
+        bundle = self._bundle
+        check_request(request, n_ctx=self.n_ctx, n_vocab=self.n_vocab, has_text=bundle.tokenizer is not None)
         return self._run(request)
 
     def _run(self, request: GenerationRequest) -> Iterator[TokenEvent]:
         generation = Generation(
-            request, self._parts.vocabulary, n_ctx=self.n_ctx, now=time.monotonic(), limit_s=float("inf")
+            request,
+            self._bundle.vocabulary,
+            self._bundle.sampling,
+            n_ctx=self.n_ctx,
+            now=time.monotonic(),
+            limit_s=float("inf"),
         )
         ready: deque[TokenEvent | OxillamaError] = deque()
         with self._lock:
@@ -257,7 +268,7 @@ class Model:
             raise ContextLengthError(
                 f"This model's maximum context length is {self.n_ctx} tokens, not {len(tokens)}.", param="ids"
             )
-        runner, row = self._parts.runner, np.array(tokens, np.int32)
+        runner, row = self._bundle.runner, np.array(tokens, np.int32)
         with self._lock:
             self._check_open()
             self._let_go()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from oxillama.assistants.service import Assistants
+    from oxillama.engine.api.config import Progress
     from oxillama.engine.api.protocol import EngineLike
     from oxillama.engine.engine import Engine
     from oxillama.server.config import ServerConfig

@@ -7,7 +7,7 @@ from typing import Any
 from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams, TokenEvent
 from oxillama.engine.batching.stepper import Stepper
 from oxillama.engine.decoding.generation import Generation
-from tests.support.fake_runner import FakeRunner, parts
+from tests.support.fake_runner import FakeRunner, bundle
 
 
 def request(
@@ -45,17 +45,19 @@ class Bench:
         n_kept: int = 0,
     ) -> None:
         self.runner = runner or FakeRunner()
-        self.parts = parts(self.runner, n_ctx=n_ctx, n_slots=n_slots, text=text, tokenizer=tokenizer)
+        self.bundle = bundle(self.runner, n_ctx=n_ctx, n_slots=n_slots, text=text, tokenizer=tokenizer)
         self.now = 0.0
-        scheduler = self.parts.new_scheduler()
+        scheduler = self.bundle.new_scheduler()
         if allowance is not None:
             scheduler.allowance = allowance
-        self.stepper = Stepper(self.parts.runner, scheduler, clock=lambda: self.now, n_kept=n_kept)
+        self.stepper = Stepper(self.bundle.runner, scheduler, clock=lambda: self.now, n_kept=n_kept)
         self.events: dict[Generation, list[TokenEvent]] = {}
         self.errors: dict[Generation, Exception] = {}
 
     def add(self, req: GenerationRequest) -> Generation:
-        g = Generation(req, self.parts.vocabulary, n_ctx=self.parts.n_ctx, now=self.now, limit_s=1000.0)
+        g = Generation(
+            req, self.bundle.vocabulary, self.bundle.sampling, n_ctx=self.bundle.n_ctx, now=self.now, limit_s=1000.0
+        )
         self.events[g] = []
         self.stepper.add(g)
         return g

@@ -24,14 +24,14 @@ from oxillama.errors import (
     ModelFormatError,
 )
 from tests.engine.harness import Bench, request
-from tests.support.fake_runner import FakeRunner, parts
+from tests.support.fake_runner import FakeRunner, bundle
 
 
 @asynccontextmanager
 async def serving(
     runner: FakeRunner, *, n_slots: int = 4, n_ctx: int = 64, text: bool = True, **config: Any
 ) -> AsyncIterator[Engine]:
-    made = parts(runner, n_ctx=n_ctx, n_slots=n_slots, text=text)
+    made = bundle(runner, n_ctx=n_ctx, n_slots=n_slots, text=text)
     with trio.fail_after(30):
         async with Engine.serve(made, EngineConfig(parallel=n_slots, n_batch=runner.n_batch, **config)) as engine:
             yield engine

@@ -20,13 +20,13 @@ from oxillama.errors import (
 )
 from tests.engine.harness import Bench, request
 from tests.support.fake_engine import EOS, FakeTokenizer
-from tests.support.fake_runner import N_EMBD, FakeRunner, parrot, parts
+from tests.support.fake_runner import N_EMBD, FakeRunner, bundle, parrot
 
 GREEDY = SamplingParams(temperature=0.0, max_tokens=20)
 
 
 def model(runner: FakeRunner | None = None, **options: Any) -> Model:
-    return Model.of(parts(runner or FakeRunner(), **options))
+    return Model.of(bundle(runner or FakeRunner(), **options))
 
 
 def test_generate_gives_the_pieces_of_the_text() -> None:

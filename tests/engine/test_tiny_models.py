@@ -16,7 +16,7 @@ import trio
 import oxillama
 from oxillama import EngineConfig, GenerationRequest, SamplingParams
 from oxillama.engine.engine import Engine
-from oxillama.engine.loading import load_parts
+from oxillama.engine.loading import load_bundle
 from tests.support.tiny_models import tiny_model
 
 SETTINGS = [
@@ -61,9 +61,9 @@ async def test_requests_that_fill_a_small_cache_take_turns_and_lose_nothing(path
     with oxillama.Model(path, n_ctx=512) as model:
         alone = [[e.token_id for e in model.events(p, s)] for p, s in zip(prompts, settings, strict=True)]
     together: list[list[int | None]] = [[] for _ in prompts]
-    parts = load_parts(path, EngineConfig(parallel=6, n_ctx=512, kv_pages=32, n_prefill_shared=32))
-    recorder = Recorder(parts.runner)  # nobody gets ahead before all have come
-    async with Engine.serve(dataclasses.replace(parts, runner=cast(Any, recorder))) as engine:
+    bundle = load_bundle(path, EngineConfig(parallel=6, n_ctx=512, kv_pages=32, n_prefill_shared=32))
+    recorder = Recorder(bundle.runner)  # nobody gets ahead before all have come
+    async with Engine.serve(dataclasses.replace(bundle, runner=cast(Any, recorder))) as engine:
 
         async def one(i: int, stream: Any) -> None:
             together[i] = [e.token_id async for e in stream]
@@ -102,10 +102,10 @@ class Recorder:
 
 
 async def test_a_stream_left_in_the_middle_is_out_of_the_next_step(path: Path) -> None:
-    parts = load_parts(path, EngineConfig())
-    recorder = Recorder(parts.runner)
+    bundle = load_bundle(path, EngineConfig())
+    recorder = Recorder(bundle.runner)
     request = GenerationRequest(prompt_ids=(1, 5), sampling=SamplingParams(ignore_eos=True), cache_prompt=False)
-    async with Engine.serve(dataclasses.replace(parts, runner=cast(Any, recorder))) as engine:
+    async with Engine.serve(dataclasses.replace(bundle, runner=cast(Any, recorder))) as engine:
         async with engine.generate(request) as stays:
             recorder.gate.release()
             await anext(stays)
@@ -118,7 +118,7 @@ async def test_a_stream_left_in_the_middle_is_out_of_the_next_step(path: Path) -
         # One step may have been planned and not begun when it left; all that follow are without it.
         assert recorder.steps[left_at - 1] == 2
         assert set(recorder.steps[left_at + 1 :]) == {1}
-        assert parts.runner.free_pages == parts.runner.n_pages
+        assert bundle.runner.free_pages == bundle.runner.n_pages
 
 
 async def test_an_idle_engine_uses_no_processor_time(path: Path) -> None:

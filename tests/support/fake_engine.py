@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.engine.api.types import (
     EngineStatistics,
     FinishReason,
@@ -241,6 +242,7 @@ class FakeEngine:
         self.error = error or GenerationError("the scripted failure")
         self.busy = busy
         self.n_ctx = n_ctx
+        self.sampling_defaults = SamplerSettings()
         self.n_slots = n_slots
         self.max_waiting = max_waiting
         self.model_name = model_name

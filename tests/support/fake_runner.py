@@ -157,14 +157,14 @@ def parrot(reply: Sequence[int], n_prompt: int) -> Callable[[Sequence[int], int]
     return lambda tokens, _: reply[(len(tokens) - n_prompt) % len(reply)]
 
 
-def parts(runner: FakeRunner, *, n_ctx: int = 64, n_slots: int = 4, tokenizer: Any = None, text: bool = True) -> Any:
+def bundle(runner: FakeRunner, *, n_ctx: int = 64, n_slots: int = 4, tokenizer: Any = None, text: bool = True) -> Any:
     """What `Engine.serve` and `Model` are made of, around a fake runner; without `text`, for want of a vocabulary."""
     from oxillama.engine.decoding.vocabulary import Vocabulary
-    from oxillama.engine.loading import ModelParts
+    from oxillama.engine.loading import ModelBundle
     from tests.support.fake_engine import FakeChatTemplate, FakeTokenizer
 
     tokenizer = tokenizer or FakeTokenizer() if text else None
-    return ModelParts(
+    return ModelBundle(
         runner=cast("Any", runner),
         tokenizer=tokenizer,
         chat_template=FakeChatTemplate() if text else None,

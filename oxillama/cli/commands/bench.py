@@ -52,10 +52,10 @@ def bench(
     from oxillama.core import _core
 
     if plot is not None and all(len(values or ()) < 2 for values in given.values()):
-        from oxillama.engine.loading import trained_context
         from oxillama.gguf import GGUFFile
+        from oxillama.models import describe_model
 
-        room = trained_context(GGUFFile(path)) - max(prompt, new)
+        room = describe_model(GGUFFile(path)).context_length - max(prompt, new)
         given = {axis: values or usual(room)[axis] for axis, values in given.items()}
         if all(len(values or ()) < 2 for values in given.values()):
             usage_error("--plot: nothing varies; give --threads, --sequences or --depth several values, such as 1,2,4")

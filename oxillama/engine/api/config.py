@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from oxillama.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.types import SamplerParams
+
+Progress = Callable[[float], None]
+"""Called with the share of the weights that is ready, 0 to 1, from the thread that loads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +26,7 @@ class EngineConfig:
     less), which however many share, since few requests fill their context. kv_type: "auto", "f32", "f16", "i16" or
     "q8_0", as for load_model. max_waiting: requests that may wait beyond those that run. max_generation_s: seconds
     after which a generation ends with GenerationError, waiting included. model_name: None: from the file.
+    sampling: how tokens are chosen where a request does not say; what this leaves open, the model's file decides.
 
     Raises InvalidParameterError, with `param` naming the field.
     """
@@ -32,6 +41,7 @@ class EngineConfig:
     max_waiting: int = 64
     max_generation_s: float = 3600.0
     model_name: str | None = None
+    sampling: SamplerParams | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_threads", "n_ctx", "parallel", "n_batch", "n_prefill_shared", "kv_pages"):

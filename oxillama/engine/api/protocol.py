@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
 
 
@@ -69,6 +70,10 @@ class EngineLike(Protocol):
     @property
     def n_slots(self) -> int:
         """How many requests run at once."""
+
+    @property
+    def sampling_defaults(self) -> SamplerSettings:
+        """How tokens are chosen where a request does not say."""
 
     @property
     def is_running(self) -> bool:

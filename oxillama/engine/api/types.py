@@ -28,11 +28,47 @@ def _within(name: str, value: float, low: float, high: float) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingParams:
-    """How tokens are chosen and when a generation ends.
+class SamplerParams:
+    """How tokens are chosen; None leaves a value to the model's defaults (`engine.api.sampling`).
 
     temperature 0 is greedy. top_k 0, top_p 1, min_p 0, repeat_penalty 1 and the penalties 0 switch that step off.
     repeat_last_n: how many of the latest tokens (prompt included) the penalties look at; -1 is all.
+
+    Raises InvalidParameterError, with `param` naming the field.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    repeat_last_n: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _SAMPLER_BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None:
+                _within(name, value, low, high)
+
+
+_SAMPLER_BOUNDS = {
+    "temperature": (0.0, 100.0),
+    "top_k": (0, 2**31 - 1),
+    "top_p": (0.0, 1.0),
+    "min_p": (0.0, 1.0),
+    "repeat_penalty": (1e-3, 100.0),
+    "repeat_last_n": (-1, 2**31 - 1),
+    "frequency_penalty": (-100.0, 100.0),
+    "presence_penalty": (-100.0, 100.0),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams(SamplerParams):
+    """How tokens are chosen, and when a generation ends.
+
     max_tokens None: bounded by the context only. stop: strings that end the text and are not part of it.
     logprobs: None for none, else how many alternatives to report beside the chosen token (0 to 20).
     seed None: a fresh one for each request.
@@ -40,14 +76,6 @@ class SamplingParams:
     Raises InvalidParameterError, with `param` naming the field.
     """
 
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repeat_penalty: float = 1.0
-    repeat_last_n: int = 64
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     seed: int | None = None
     max_tokens: int | None = None
@@ -58,14 +86,7 @@ class SamplingParams:
     logprobs: int | None = None
 
     def __post_init__(self) -> None:
-        _within("temperature", self.temperature, 0.0, 100.0)
-        _within("top_p", self.top_p, 0.0, 1.0)
-        _within("min_p", self.min_p, 0.0, 1.0)
-        _within("repeat_penalty", self.repeat_penalty, 1e-3, 100.0)
-        _within("frequency_penalty", self.frequency_penalty, -100.0, 100.0)
-        _within("presence_penalty", self.presence_penalty, -100.0, 100.0)
-        _within("top_k", self.top_k, 0, 2**31 - 1)
-        _within("repeat_last_n", self.repeat_last_n, -1, 2**31 - 1)
+        SamplerParams.__post_init__(self)
         _within("min_tokens", self.min_tokens, 0, 2**31 - 1)
         if self.max_tokens is not None:
             _within("max_tokens", self.max_tokens, 0, 2**31 - 1)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oxillama.core._core import Sampler, log_softmax_top
 from oxillama.engine.api.types import Timings, TokenEvent, TokenLogprob, Usage
 from oxillama.engine.batching.scheduler import Ticket
+from oxillama.engine.decoding.sampling import new_sampler, token_logprob
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from oxillama.core._core import Sampler
+    from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import FinishReason, GenerationRequest
     from oxillama.engine.batching.scheduler import Slice
     from oxillama.engine.decoding.vocabulary import Vocabulary
-
-LEAST_LOGPROB = -9999.0
-"""What a probability of zero is reported as: minus infinity is not JSON."""
 
 ROWS_PER_STEP = 64
 """Most prompt positions per step that yield logits, when log-probabilities of the prompt are asked for."""
@@ -28,8 +26,20 @@ ROWS_PER_STEP = 64
 class Generation:
     """A request with its sampler and its text. Reading `usage` and `timings` is safe from any thread."""
 
-    def __init__(self, request: GenerationRequest, vocabulary: Vocabulary, *, n_ctx: int, now: float, limit_s: float):
-        """`request` has been checked (engine/door.py); `now` and the times below are seconds of one monotonic clock."""
+    def __init__(
+        self,
+        request: GenerationRequest,
+        vocabulary: Vocabulary,
+        defaults: SamplerSettings,
+        *,
+        n_ctx: int,
+        now: float,
+        limit_s: float,
+    ) -> None:
+        """`request` has been checked (requests/check.py); `now` and the times below are seconds of one monotonic clock.
+
+        defaults: how tokens are chosen where the request does not say.
+        """
         self.request = request
         self.prompt = np.array(request.prompt_ids, np.int32)
         room = n_ctx - len(self.prompt)
@@ -54,6 +64,7 @@ class Generation:
             if request.sampling.ignore_eos
             else request.sampling.stop_token_ids | vocabulary.eog_ids
         )
+        self._settings = defaults.with_params(request.sampling)
         self._output = vocabulary.text_output(request)
         self._sampler: Sampler | None = None
         self._added = now
@@ -90,7 +101,7 @@ class Generation:
         Raises MemoryError, and may then be called again.
         """
         if self._sampler is None:
-            self._sampler = self._new_sampler()
+            self._sampler = new_sampler(self._settings, self.request, self._vocabulary.n_vocab)
             self._admitted = now
 
     def release(self, now: float) -> None:
@@ -143,7 +154,9 @@ class Generation:
         self.completion.append(token)
         if token in self._ends:
             return self._end(token, "stop")
-        logprob = self._logprob(row, token, sampling.logprobs) if sampling.logprobs is not None else None
+        logprob = (
+            token_logprob(self._vocabulary, row, token, sampling.logprobs) if sampling.logprobs is not None else None
+        )
         text, logprobs, matched = self._output.push(token, logprob, heed_stops=not early)
         if matched:
             return TokenEvent(token, text, logprobs, "stop")
@@ -157,41 +170,11 @@ class Generation:
         rest, more = self._output.end()
         return TokenEvent(token, text + rest, logprobs + more, reason)
 
-    def _new_sampler(self) -> Sampler:
-        p = self.request.sampling
-        sampler = Sampler(
-            self._vocabulary.n_vocab,
-            temperature=p.temperature,
-            top_k=p.top_k,
-            top_p=p.top_p,
-            min_p=p.min_p,
-            repeat_penalty=p.repeat_penalty,
-            repeat_last_n=p.repeat_last_n,
-            frequency_penalty=p.frequency_penalty,
-            presence_penalty=p.presence_penalty,
-            logit_bias=dict(p.logit_bias),
-            seed=p.seed if p.seed is not None else secrets.randbits(64),
-        )
-        if p.repeat_last_n and (p.repeat_penalty != 1 or p.frequency_penalty or p.presence_penalty):
-            seen = self.request.prompt_ids if p.repeat_last_n < 0 else self.request.prompt_ids[-p.repeat_last_n :]
-            for token in seen:
-                sampler.accept(token)
-        return sampler
-
-    def _logprob(self, row: npt.NDArray[np.float32], token: int, n_top: int) -> TokenLogprob:
-        piece = self._vocabulary.token_bytes
-        logprob, top = log_softmax_top(row, token, n_top)
-        return TokenLogprob(
-            token,
-            piece(token),
-            max(logprob, LEAST_LOGPROB),
-            tuple((i, piece(i), max(p, LEAST_LOGPROB)) for i, p in top),
-        )
-
     def _score_prompt(self, rows: npt.NDArray[np.float32], start: int, n_top: int) -> None:
         """Each row is the distribution of the token after its own."""
         if start == 0:
             self.prompt_logprobs = [None]
         for position, row in enumerate(rows, start + 1):
             if position < len(self.prompt):
-                self.prompt_logprobs.append(self._logprob(row, int(self.prompt[position]), n_top))
+                token = int(self.prompt[position])
+                self.prompt_logprobs.append(token_logprob(self._vocabulary, row, token, n_top))

@@ -1,0 +1,55 @@
+"""From a row of logits to a token: the core's sampler for a request, and a token's log-probability."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from oxillama.core._core import Sampler, log_softmax_top
+from oxillama.engine.api.types import TokenLogprob
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from oxillama.engine.api.sampling import SamplerSettings
+    from oxillama.engine.api.types import GenerationRequest
+    from oxillama.engine.decoding.vocabulary import Vocabulary
+
+LEAST_LOGPROB = -9999.0
+"""What a probability of zero is reported as: minus infinity is not JSON."""
+
+
+def new_sampler(settings: SamplerSettings, request: GenerationRequest, n_vocab: int) -> Sampler:
+    """A sampler that has seen as much of the prompt as its penalties look at. Raises MemoryError."""
+    seed = request.sampling.seed
+    sampler = Sampler(
+        n_vocab,
+        temperature=settings.temperature,
+        top_k=settings.top_k,
+        top_p=settings.top_p,
+        min_p=settings.min_p,
+        repeat_penalty=settings.repeat_penalty,
+        repeat_last_n=settings.repeat_last_n,
+        frequency_penalty=settings.frequency_penalty,
+        presence_penalty=settings.presence_penalty,
+        logit_bias=dict(request.sampling.logit_bias),
+        seed=seed if seed is not None else secrets.randbits(64),
+    )
+    n_seen = settings.repeat_last_n
+    if n_seen and (settings.repeat_penalty != 1 or settings.frequency_penalty or settings.presence_penalty):
+        for token in request.prompt_ids if n_seen < 0 else request.prompt_ids[-n_seen:]:
+            sampler.accept(token)
+    return sampler
+
+
+def token_logprob(vocabulary: Vocabulary, row: npt.NDArray[np.float32], token: int, n_top: int) -> TokenLogprob:
+    """A token's log-probability in a row of logits [n_vocab], with the `n_top` likeliest tokens'."""
+    piece = vocabulary.token_bytes
+    logprob, top = log_softmax_top(row, token, n_top)
+    return TokenLogprob(
+        token,
+        piece(token),
+        max(logprob, LEAST_LOGPROB),
+        tuple((i, piece(i), max(p, LEAST_LOGPROB)) for i, p in top),
+    )
