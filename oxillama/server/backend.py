@@ -14,7 +14,7 @@ from oxillama.errors import EngineClosedError, InvalidParameterError, StoreError
 from oxillama.server.state import Phase, ServerState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
     from oxillama.assistants.service import Assistants
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from oxillama.engine.api.protocol import EngineLike
     from oxillama.engine.engine import Engine
     from oxillama.server.config import ServerConfig
-
-    Progress = Callable[[float], None]
-    """Called from another thread with the share loaded, 0 to 1."""
 
 
 @asynccontextmanager

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from hypercorn.config import Config, Sockets
 
+    from oxillama.engine.api.config import Progress
     from oxillama.server.application import Application
-    from oxillama.server.backend import Progress
 
 GRACE = 2.0  # seconds after the drain for error events to go out, before what is left is cut
 
