@@ -63,7 +63,6 @@ CIRCULAR: set[Edge] = {
 FULL_FOLDERS = {"oxillama/embedded/data", "oxillama/embedded/data/wordings", "oxillama/server/site/ui"}
 LONG_FILES = {
     "csrc/oxillama.h",
-    "oxillama/assistants/store/store.py",
     "oxillama/core/model.pxi",
     "tests/server/test_chat.py",
 }

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oxillama.assistants.records.types import Run, ThreadMessage
+from oxillama.assistants.records import Run, ThreadMessage
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.engine.requests.prompts import MOST_USUAL_CHARACTERS, context_exceeded, rendered_ids
 from oxillama.errors import TemplateError

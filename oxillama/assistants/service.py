@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
-import trio
-
-from oxillama.assistants.records.types import Run, Thread, ThreadMessage
+from oxillama.assistants.records import Run, Thread, ThreadMessage
 from oxillama.assistants.run.events import Cancelling, Created, Queued, Subscription
+from oxillama.assistants.run.execution import RunContext
 from oxillama.assistants.run.live import LiveRun, LiveRuns
-from oxillama.assistants.run.queue import RunQueueSender, RunWorkItem, new_run_queue
-from oxillama.assistants.run.worker import RunContext, run_worker
-from oxillama.assistants.store.definitions import AssistantStore
-from oxillama.assistants.store.store import ThreadStore
-from oxillama.concurrency import Offload
+from oxillama.assistants.run.queue import RunQueueSender, new_run_queue
+from oxillama.assistants.run.worker import run_worker
+from oxillama.assistants.store.store import Store
+from oxillama.concurrency import open_nursery
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.errors import StoreError
-from oxillama.storage.durable import Durable
-from oxillama.storage.lock import DirectoryLock
+from oxillama.storage.data_dir import DataDir
 
-FILE_THREADS = 16  # file work waits for the disk, not for a processor
 MAX_RUNS = 1024  # queued and at work; the next one is told to come back later
 _log = logging.getLogger(__name__)
 
 
 class Assistants:
-    """What the routes use. `store` and `definitions` block: call them through `in_thread`."""
+    """What the routes use. `store` blocks: call it through `in_thread`."""
 
-    def __init__(self, definitions: AssistantStore, sender: RunQueueSender, context: RunContext) -> None:
+    def __init__(self, sender: RunQueueSender, context: RunContext) -> None:
         self.store = context.store
-        self.definitions = definitions
         self.in_thread = context.in_thread
         self._sender = sender
         self._live = context.live
@@ -51,31 +45,31 @@ class Assistants:
         self._sender.reserve()
         try:
             if thread is None:
-                run = await self.in_thread(self.store.create_run, run, additional_messages)
+                run = await self.in_thread(self.store.runs.create, run, additional_messages)
             else:
                 run = await self.in_thread(self._create_with_thread, run, thread, additional_messages)
         except BaseException:
             self._sender.release()
             raise
         live = self._live.add(run.thread_id, run.id)
-        self._sender.send(RunWorkItem.of(run))
+        self._sender.send(live)
         return run, live
 
     def _create_with_thread(self, run: Run, thread: Thread, messages: Sequence[ThreadMessage]) -> Run:
-        self.store.create_thread(thread, messages)
+        self.store.threads.create(thread, messages)
         try:
-            return self.store.create_run(run)
+            return self.store.runs.create(run)
         except StoreError:
             with contextlib.suppress(StoreError):
-                self.store.delete_thread(thread.id)
+                self.store.threads.delete(thread.id)
             raise
 
     async def cancel_run(self, thread_id: str, run_id: str) -> Run:
         """Ask for the end of a run; its worker does the rest. Raises StateConflictError when it has ended."""
-        run = await self.in_thread(self.store.request_cancel, thread_id, run_id)
+        run = await self.in_thread(self.store.runs.request_cancel, thread_id, run_id)
         live = self._live.get(run_id)
         if live is None:
-            return await self.in_thread(self.store.release_run, thread_id, run_id)
+            return await self.in_thread(self.store.runs.release, thread_id, run_id)
         if not live.cancel_requested:
             live.broadcast.send(Cancelling(run))
             live.cancel()
@@ -83,7 +77,7 @@ class Assistants:
 
     async def delete_thread(self, thread_id: str) -> None:
         """Take a thread away, and end its run."""
-        await self.in_thread(self.store.delete_thread, thread_id)
+        await self.in_thread(self.store.threads.delete, thread_id)
         for live in self._live.of_thread(thread_id):
             live.cancel()
 
@@ -98,8 +92,7 @@ class Assistants:
 
     def _requeue(self, runs: Sequence[Run]) -> None:
         for run in runs:
-            self._live.add(run.thread_id, run.id)
-            self._sender.resend(RunWorkItem.of(run))
+            self._sender.resend(self._live.add(run.thread_id, run.id))
 
 
 def watch(run: Run, live: LiveRun) -> Subscription:
@@ -112,35 +105,24 @@ def watch(run: Run, live: LiveRun) -> Subscription:
 
 @contextlib.asynccontextmanager
 async def open_assistants(
-    data_dir: str | os.PathLike[str],
-    engine: EngineLike,
-    *,
-    durable: Durable | None = None,
-    clock: Callable[[], float] = time.time,
-    max_runs: int | None = None,
+    data: DataDir, engine: EngineLike, *, clock: Callable[[], float] = time.time, max_runs: int | None = None
 ) -> AsyncIterator[Assistants]:
-    """Open a data directory and work on its runs until the block is left; unfinished runs are taken up first.
+    """Work on the runs of a data directory until the block is left; unfinished runs are taken up first.
 
     Leaving it ends the worker: runs under way are given back to the store, to be done again by the next start.
-    Raises StoreError: the directory is in use, cannot be made or cannot be written.
+    Raises StoreError: the directory cannot be written.
     """
-    root = os.path.abspath(os.fspath(data_dir))
-    durable = durable or Durable()
-    durable.make_dir(root)
     sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
-    with contextlib.closing(DirectoryLock(root, durable.disk)):
-        in_thread = Offload(FILE_THREADS)
-        store = await in_thread(lambda: ThreadStore(root, durable, clock=clock))
-        definitions = await in_thread(AssistantStore, root, durable)
-        context = RunContext(store, engine, LiveRuns(), in_thread)
-        assistants = Assistants(definitions, sender, context)
-        unfinished = await in_thread(store.recover)
-        if unfinished:
-            _log.info("unfinished runs queued again: runs %s", len(unfinished))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_worker, receiver, context)
-            assistants._requeue(unfinished)
-            try:
-                yield assistants
-            finally:
-                nursery.cancel_scope.cancel()
+    store = await data.in_thread(Store, data.path, data.durable, clock=clock)
+    context = RunContext(store, engine, LiveRuns(), data.in_thread)
+    assistants = Assistants(sender, context)
+    unfinished = await data.in_thread(store.recover)
+    if unfinished:
+        _log.info("unfinished runs queued again: runs %s", len(unfinished))
+    async with open_nursery() as nursery:
+        nursery.start_soon(run_worker, receiver, context)
+        assistants._requeue(unfinished)
+        try:
+            yield assistants
+        finally:
+            nursery.cancel_scope.cancel()

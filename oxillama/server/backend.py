@@ -12,6 +12,7 @@ from oxillama.assistants.service import open_assistants
 from oxillama.concurrency import open_nursery
 from oxillama.errors import EngineClosedError, InvalidParameterError, StoreError
 from oxillama.server.state import Phase, ServerState
+from oxillama.storage.data_dir import open_data_dir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,7 +64,7 @@ async def open_data(state: ServerState, engine: EngineLike) -> AsyncIterator[Ass
     a second one keeps its threads in a temporary directory, and says so. Raises StoreError for one that was set."""
     async with AsyncExitStack() as stack:
         if state.config.data_dir is not None:
-            opened = await stack.enter_async_context(open_assistants(state.config.data_dir, engine))
+            opened = await _open_in(state.config.data_dir, engine, stack)
         else:
             opened = await _open_default_data(state, engine, stack)
         yield opened
@@ -72,11 +73,16 @@ async def open_data(state: ServerState, engine: EngineLike) -> AsyncIterator[Ass
 async def _open_default_data(state: ServerState, engine: EngineLike, stack: AsyncExitStack) -> Assistants:
     directory = default_data_dir()
     try:
-        return await stack.enter_async_context(open_assistants(directory, engine))
+        return await _open_in(directory, engine, stack)
     except (StoreError, OSError) as error:
         temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="oxillama-"))
         state.log.warning("threads are kept until the server stops only: give --data-dir", reason=str(error))
-        return await stack.enter_async_context(open_assistants(temporary, engine))
+        return await _open_in(temporary, engine, stack)
+
+
+async def _open_in(directory: str | os.PathLike[str], engine: EngineLike, stack: AsyncExitStack) -> Assistants:
+    data = await stack.enter_async_context(open_data_dir(directory))
+    return await stack.enter_async_context(open_assistants(data, engine))
 
 
 def default_data_dir() -> Path:

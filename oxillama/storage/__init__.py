@@ -1,1 +1,5 @@
-"""Durable files: what was acknowledged is on disk. `disk` are the system's calls, everything else is built on it."""
+"""Durable files: what was acknowledged is on disk.
+
+`system` holds the system's calls. On it stand `durable` (files and directories) and `jsonl` (a log of records); on
+those `record` and `collection` (stored objects of one kind), and `data_dir`, which opens a directory for one process.
+"""

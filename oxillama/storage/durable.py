@@ -38,6 +38,7 @@ class Durable:
     def __init__(self, disk: Disk | None = None) -> None:
         self.disk: Disk = SystemDisk() if disk is None else disk
         self.read_only_reason: str | None = None
+        self.is_full = False  # the last change was refused for want of space
 
     def require_writable(self) -> None:
         """Raises StoreReadOnlyError once an fsync has failed."""
@@ -66,6 +67,7 @@ class Durable:
                 self.disk.unlink(temporary)
             raise
         self.sync_dir(directory)
+        self.is_full = False
 
     def write_new_json(self, path: str, value: Any) -> None:
         """Write a file into a directory that nobody can see yet; the caller publishes the directory."""
@@ -82,7 +84,7 @@ class Durable:
                 self.disk.fsync(fd)
             except OSError as error:
                 if error.errno in _NO_SPACE:  # the file is not in use yet and is thrown away: nothing is in doubt
-                    raise StoreFullError(f"{named}: no space left on the device.") from error
+                    raise self._no_space(named) from error
                 self.fsync_failed(named, error)
         finally:
             self.disk.close(fd)
@@ -124,8 +126,12 @@ class Durable:
         parent = posixpath.dirname(path)
         if parent != path:
             self.make_dir(parent)
-        with self.failures_named(path), contextlib.suppress(FileExistsError):
-            self.disk.mkdir(path)
+        with self.failures_named(path):
+            try:
+                self.disk.mkdir(path)
+            except FileExistsError:
+                if not self.disk.isdir(path):
+                    raise StoreError(f"{path} is in the way: a directory belongs there. Move it away.") from None
         self.sync_dir(parent)
 
     def make_hidden_dirs(self, path: str, *names: str) -> None:
@@ -142,15 +148,38 @@ class Durable:
             self.disk.rename(temporary, path)
         self.sync_dir(posixpath.dirname(path))
 
-    def remove_tree(self, path: str) -> None:
-        """Take a directory away for good: gone at the rename, whatever becomes of the removal behind it."""
+    def remove_tree(self, path: str, head: str) -> None:
+        """Take a directory away for good: it is gone as a whole, whatever becomes of the removal behind it.
+
+        head: the file in it without which it counts as gone. Where no room is left for another name in the directory
+        above, it goes first: that needs none, and what it frees may do.
+        """
         self.require_writable()
         directory, name = posixpath.split(path)
         trash = posixpath.join(directory, f".trash-{name}")
         with self.failures_named(path):
-            self.disk.rename(path, trash)
+            try:
+                self.disk.rename(path, trash)
+            except OSError as error:
+                if error.errno not in _NO_SPACE:
+                    raise
+                with contextlib.suppress(FileNotFoundError):
+                    self.disk.unlink(posixpath.join(path, head))
+                self.sync_dir(path)
+                with contextlib.suppress(OSError):
+                    self.disk.rename(path, trash)
         self.sync_dir(directory)
-        self.discard_tree(trash)
+        self.discard_tree(trash if self.disk.isdir(trash) else path)
+
+    def clear_dir(self, path: str) -> None:
+        """Remove from a directory what a crash left half made or half removed."""
+        try:
+            names = self.disk.listdir(path)
+        except OSError:
+            return
+        for name in names:
+            if name.startswith((".tmp-", ".trash-")) or (name.startswith(".") and name.endswith(".tmp")):
+                self.discard_tree(posixpath.join(path, name))
 
     def discard_tree(self, path: str) -> None:
         """Remove what nobody refers to any more. A failure costs space only: it is logged, and a start tries again."""
@@ -201,5 +230,9 @@ class Durable:
             yield
         except OSError as error:
             if error.errno in _NO_SPACE:
-                raise StoreFullError(f"{path}: no space left on the device.") from error
+                raise self._no_space(path) from error
             raise StoreError(f"{path} could not be written: {error.strerror}") from error
+
+    def _no_space(self, path: str) -> StoreFullError:
+        self.is_full = True
+        return StoreFullError(f"{path}: no space left on the device.")

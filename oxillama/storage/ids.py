@@ -11,9 +11,9 @@ _LENGTH = 24  # 62 ** 24: 142 bits
 _PATTERN = re.compile(r"[a-z]+[_-][0-9a-zA-Z]{16,64}")
 
 
-def new_id(prefix: str) -> str:
-    """An unguessable id such as `thread_4fX…`: the prefix, an underscore and 24 letters or digits."""
-    return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+def new_id(prefix: str, *, separator: str = "_", length: int = _LENGTH) -> str:
+    """An unguessable id such as `thread_4fX…`: the prefix, the separator and random letters and digits."""
+    return prefix + separator + "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 def is_id(text: str, prefix: str | None = None) -> bool:

@@ -156,6 +156,7 @@ class JsonlFile(Generic[T]):
                 self._write(fd, record, start)
                 self._sync(fd)
                 self._end += len(record)
+            self._durable.is_full = False
         finally:
             self._durable.disk.close(fd)
 

@@ -9,43 +9,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from oxillama.assistants.service import Assistants, open_assistants, watch
+from oxillama.assistants.service import open_assistants
 from oxillama.concurrency import Offload
-from tests.assistants.fixtures import NOW, a_message, a_run, a_thread
+from oxillama.storage.data_dir import open_data_dir
+from tests.support.assistants import Client
 from tests.support.fake_engine import FakeEngine
+from tests.support.records import NOW
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from oxillama.assistants.records.types import Run
-    from oxillama.assistants.run.events import RunEvent, Subscription
-    from oxillama.assistants.run.live import LiveRun
-
-
-class Desk:
-    """An open data directory, and shorthands for what tests do with it."""
-
-    def __init__(self, assistants: Assistants) -> None:
-        self.assistants = assistants
-        self.store = assistants.store
-
-    async def start(self, *texts: str, **run: Any) -> tuple[Run, LiveRun, Subscription]:
-        """A new thread with these messages, a run on it, and its events."""
-        thread = a_thread()
-        messages = [a_message(text) for text in texts]
-        run.setdefault("streamed", True)
-        made, live = await self.assistants.create_run(a_run(thread.id, **run), messages, thread=thread)
-        return made, live, watch(made, live)
-
-    async def done(self, *texts: str, **run: Any) -> tuple[Run, list[RunEvent]]:
-        """The same, and wait for the end."""
-        made, _, subscription = await self.start(*texts, **run)
-        events = [event async for event in subscription]
-        return self.store.get_run(made.thread_id, made.id), events
-
-    def answers(self, run: Run) -> list[str]:
-        return [m.text_content for m in self.store.list_messages(run.thread_id) if m.role == "assistant"]
+    from oxillama.storage.system import Disk
 
 
 @pytest.fixture
@@ -58,22 +33,27 @@ def clock() -> MockClock:
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker threads: a mock clock would jump while they work."""
 
-    async def call(self: Offload, function: Callable[..., Any], *args: object) -> Any:
+    async def call(self: Offload, function: Callable[..., Any], *args: object, **changes: object) -> Any:
         await trio.lowlevel.checkpoint()
-        return function(*args)
+        return function(*args, **changes)
 
     monkeypatch.setattr(Offload, "__call__", call)
 
 
 @pytest.fixture
-def open_desk(tmp_path: Path, inline: None) -> Callable[..., Any]:
-    """`async with open_desk(engine) as desk`: time in the store is trio's, so that runs expire with the mock clock."""
+def open_client(tmp_path: Path, inline: None) -> Callable[..., Any]:
+    """`async with open_client(engine) as client`: the store's time is trio's: runs expire with the mock clock."""
 
     @asynccontextmanager
-    async def opened(engine: FakeEngine | None = None, **settings: Any) -> AsyncIterator[Desk]:
+    async def opened(
+        engine: FakeEngine | None = None, *, disk: Disk | None = None, **settings: Any
+    ) -> AsyncIterator[Client]:
         start = trio.current_time()
         settings.setdefault("clock", lambda: NOW + trio.current_time() - start)
-        async with open_assistants(tmp_path, engine or FakeEngine(), **settings) as assistants:
-            yield Desk(assistants)
+        async with (
+            open_data_dir(tmp_path, disk=disk) as data,
+            open_assistants(data, engine or FakeEngine(), **settings) as assistants,
+        ):
+            yield Client(assistants)
 
     return opened

@@ -9,8 +9,8 @@ import pytest
 
 from oxillama.assistants.prompt import PromptBudgetError, build_prompt, folded, format_thread_prompt, merged, render
 from oxillama.errors import ContextLengthError, TemplateError
-from tests.assistants.fixtures import a_message, a_run
 from tests.support.fake_engine import BOS, FakeChatTemplate, FakeEngine
+from tests.support.records import a_message, a_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,17 +10,18 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 
-from oxillama.assistants.records.types import RunStatus, RunStepStatus, ThreadMessage, TokenUsage
-from oxillama.assistants.run.transitions import MAX_ATTEMPTS, end_message
-from oxillama.assistants.store.store import ThreadStore
+from oxillama.assistants.records import RunStatus, RunStepStatus, ThreadMessage, TokenUsage
+from oxillama.assistants.records.transitions import MAX_ATTEMPTS, end_message
+from oxillama.assistants.store.store import Store
+from oxillama.errors import StateConflictError
 from oxillama.storage.durable import Durable
 from oxillama.storage.system import SystemDisk
-from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
+from tests.support.records import NOW, a_message, a_run, a_step, a_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oxillama.assistants.records.types import Run
+    from oxillama.assistants.records import Run
 
 USAGE = TokenUsage(3, 4, 7)
 
@@ -31,25 +32,25 @@ class Crashed:
     def __init__(self, path: Path, status: RunStatus, *, step: bool = False, streamed: bool = False, attempts: int = 1):
         self.path = path
         store = self.open()
-        self.thread_id = store.create_thread(a_thread(), [a_message()]).id
-        run = store.create_run(a_run(self.thread_id, streamed=streamed))
-        self.run = store.update_run_status(self.thread_id, run.id, status, attempts=attempts)
-        self.step = store.append_step(a_step(self.run)) if step else None
+        self.thread_id = store.threads.create(a_thread(), [a_message()]).id
+        run = store.runs.create(a_run(self.thread_id, streamed=streamed))
+        self.run = store.runs.update_status(self.thread_id, run.id, status, attempts=attempts)
+        self.step = store.steps.append(a_step(self.run)) if step else None
         self.store = store
 
-    def open(self, now: int = NOW) -> ThreadStore:
-        return ThreadStore(str(self.path), clock=lambda: now)
+    def open(self, now: int = NOW) -> Store:
+        return Store(str(self.path), clock=lambda: now)
 
     def answer(self, ended: RunStatus) -> None:
         assert self.step is not None
         message = ThreadMessage.new_assistant(self.step.message_id, self.run, NOW)
-        self.store.append_message(self.thread_id, end_message(message, "Hi", ended, NOW, USAGE))
+        self.store.messages.append(self.thread_id, end_message(message, "Hi", ended, NOW, USAGE))
 
     def recovered(self, now: int = NOW) -> tuple[list[Run], Run]:
         store = self.open(now)
         queued = store.recover()
         self.store = store
-        return queued, store.get_run(self.thread_id, self.run.id)
+        return queued, store.runs.get(self.thread_id, self.run.id)
 
 
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.IN_PROGRESS])
@@ -74,9 +75,9 @@ def test_a_run_that_was_read_or_keeps_failing_ends_with_an_error(tmp_path: Path,
     assert run.status is RunStatus.FAILED
     assert run.last_error is not None
     assert run.last_error.code == "server_error"
-    step = crashed.store.list_steps(run.thread_id, run.id)[0]
+    step = crashed.store.steps.list(run.thread_id, run.id)[0]
     assert (step.status, step.last_error) == (RunStepStatus.FAILED, run.last_error)
-    crashed.store.append_message(run.thread_id, a_message())
+    crashed.store.messages.append(run.thread_id, a_message())
 
 
 @pytest.mark.parametrize(
@@ -98,16 +99,16 @@ def test_the_stored_message_decides(
     queued, run = crashed.recovered()
     assert queued == []
     assert (run.status, run.usage, run.expires_at) == (ended, USAGE, None)
-    assert crashed.store.list_steps(run.thread_id, run.id)[0].status is step_status
-    assert crashed.store.list_steps(run.thread_id, run.id)[0].usage == USAGE
-    assert len(crashed.store.list_messages(run.thread_id)) == 2
+    assert crashed.store.steps.list(run.thread_id, run.id)[0].status is step_status
+    assert crashed.store.steps.list(run.thread_id, run.id)[0].usage == USAGE
+    assert len(crashed.store.messages.list(run.thread_id)) == 2
 
 
 def test_a_run_being_cancelled_is_cancelled(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.CANCELLING, step=True)
     queued, run = crashed.recovered()
     assert (queued, run.status, run.cancelled_at) == ([], RunStatus.CANCELLED, NOW)
-    assert crashed.store.list_steps(run.thread_id, run.id)[0].status is RunStepStatus.CANCELLED
+    assert crashed.store.steps.list(run.thread_id, run.id)[0].status is RunStepStatus.CANCELLED
 
 
 def test_a_run_that_expired_while_the_server_was_down_has_expired(tmp_path: Path) -> None:
@@ -116,9 +117,34 @@ def test_a_run_that_expired_while_the_server_was_down_has_expired(tmp_path: Path
     assert run.last_error is not None
 
 
+def test_a_run_that_waits_for_its_client_goes_on_waiting(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.REQUIRES_ACTION, step=True)
+    queued, run = crashed.recovered()
+    assert (queued, run) == ([], crashed.run)
+    with pytest.raises(StateConflictError):
+        crashed.store.messages.append(crashed.thread_id, a_message())
+    crashed.store.runs.request_cancel(crashed.thread_id, run.id)
+    assert crashed.store.runs.release(crashed.thread_id, run.id).status is RunStatus.CANCELLED
+    crashed.store.messages.append(crashed.thread_id, a_message())
+
+
+def test_a_run_that_waited_for_its_client_too_long_has_expired(tmp_path: Path) -> None:
+    queued, run = Crashed(tmp_path, RunStatus.REQUIRES_ACTION, step=True).recovered(now=NOW + 601)
+    assert (queued, run.status) == ([], RunStatus.EXPIRED)
+
+
+def test_a_run_that_ended_otherwise_than_its_answer_stays_as_it_was_told(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True)
+    crashed.answer(RunStatus.COMPLETED)
+    failed = crashed.store.runs.update_status(crashed.thread_id, crashed.run.id, RunStatus.FAILED)
+    marker = tmp_path / "active" / f"{failed.id}.json"
+    marker.write_bytes(msgspec.json.encode({"thread_id": crashed.thread_id}))
+    assert crashed.recovered() == ([], failed)
+
+
 def test_a_run_that_has_ended_is_left_alone_and_its_marker_removed(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
-    ended = crashed.store.update_run_status(crashed.thread_id, crashed.run.id, RunStatus.COMPLETED)
+    ended = crashed.store.runs.update_status(crashed.thread_id, crashed.run.id, RunStatus.COMPLETED)
     marker = tmp_path / "active" / f"{ended.id}.json"
     marker.write_bytes(msgspec.json.encode({"thread_id": crashed.thread_id}))
     queued, run = crashed.recovered()
@@ -131,21 +157,21 @@ def test_a_run_without_its_marker_does_not_lock_its_thread_for_ever(tmp_path: Pa
     (tmp_path / "active" / f"{crashed.run.id}.json").unlink()
     queued, run = crashed.recovered()
     assert (queued, run.status) == ([], RunStatus.FAILED)
-    crashed.store.append_message(crashed.thread_id, a_message())
+    crashed.store.messages.append(crashed.thread_id, a_message())
 
 
 @pytest.mark.parametrize(
     "marker", [b"", b"{}", b'{"thread_id":"../../x"}', b'{"thread_id":"thread_aaaaaaaaaaaaaaaaaaaaaaaa"}']
 )
 def test_a_marker_that_leads_nowhere_is_removed(tmp_path: Path, marker: bytes) -> None:
-    store = ThreadStore(str(tmp_path))
+    store = Store(str(tmp_path))
     (tmp_path / "active" / "run_aaaaaaaaaaaaaaaaaaaaaaaa.json").write_bytes(marker)
     assert store.recover() == []
     assert list((tmp_path / "active").iterdir()) == []
 
 
 def test_what_a_crash_left_half_made_is_cleared_away(tmp_path: Path) -> None:
-    store = ThreadStore(str(tmp_path))
+    store = Store(str(tmp_path))
     for name in (".tmp-thread_x", ".trash-thread_y"):
         (tmp_path / "threads" / name / "runs").mkdir(parents=True)
         (tmp_path / "threads" / name / "meta.json").write_text("{}")
@@ -158,14 +184,14 @@ def test_a_full_disk_does_not_keep_a_store_from_starting(tmp_path: Path) -> None
     disk = SystemDisk()
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     disk.write = Mock(side_effect=full)
-    store = ThreadStore(str(tmp_path), Durable(disk), clock=lambda: NOW)
+    store = Store(str(tmp_path), Durable(disk), clock=lambda: NOW)
     assert store.recover() == [crashed.run]
-    assert len(store.list_messages(crashed.thread_id)) == 1
+    assert len(store.messages.list(crashed.thread_id)) == 1
 
 
 def test_a_stray_run_does_not_lock_its_thread_when_its_end_cannot_be_stored(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
     (tmp_path / "active" / f"{crashed.run.id}.json").unlink()
-    store = ThreadStore(str(tmp_path), clock=lambda: NOW)
-    store.durable.read_only_reason = "an fsync failed"
-    assert store.get_run(crashed.thread_id, crashed.run.id).status is RunStatus.FAILED
+    store = Store(str(tmp_path), clock=lambda: NOW)
+    store._open.durable.read_only_reason = "an fsync failed"
+    assert store.runs.get(crashed.thread_id, crashed.run.id).status is RunStatus.FAILED

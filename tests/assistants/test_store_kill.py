@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oxillama.assistants.records.types import RunStatus
-from oxillama.assistants.store.store import ThreadStore
+from oxillama.assistants.records import RunStatus
+from oxillama.assistants.store.store import Store
 from oxillama.errors import ObjectNotFoundError
-from tests.assistants.fixtures import NOW, a_message
 from tests.support.cli import ROOT, environment
+from tests.support.records import NOW, a_message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ Acknowledged = list[list[str]]
 
 def write_and_die(data_dir: Path, seed: int, writes: int, delay_s: float) -> Acknowledged:
     """What the writer was told it had stored, up to the kill: so many writes, and those of a moment more."""
-    command = [sys.executable, "-m", "tests.assistants.writer", str(data_dir), str(seed)]
+    command = [sys.executable, "-m", "tests.support.store_writer", str(data_dir), str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline()) == ["ready"]
@@ -36,29 +36,29 @@ def write_and_die(data_dir: Path, seed: int, writes: int, delay_s: float) -> Ack
 
 
 def check(data_dir: Path, acknowledged: Acknowledged) -> None:
-    store = ThreadStore(str(data_dir), clock=lambda: NOW)
+    store = Store(str(data_dir), clock=lambda: NOW)
     queued = {run.id for run in store.recover()}
     gone = {thread for kind, thread, *_ in acknowledged if kind == "deleting"}
     threads = {thread for _, thread, *_ in acknowledged} - gone
-    texts = {thread: {m.id: m.text_content for m in store.list_messages(thread)} for thread in threads}
+    texts = {thread: {m.id: m.text_content for m in store.messages.list(thread)} for thread in threads}
     for kind, thread, key, *rest in (entry for entry in acknowledged if entry[1] not in gone):
         if kind == "message":
             assert texts[thread][key] == rest[0]
         elif kind == "run":
-            assert store.get_run(thread, key).status.is_terminal or key in queued
+            assert store.runs.get(thread, key).status.is_terminal or key in queued
         else:
-            assert store.get_run(thread, key).status is RunStatus.COMPLETED
+            assert store.runs.get(thread, key).status is RunStatus.COMPLETED
     for thread in threads:
-        answers = [m.run_id for m in store.list_messages(thread) if m.role == "assistant"]
+        answers = [m.run_id for m in store.messages.list(thread) if m.role == "assistant"]
         assert len(set(answers)) == len(answers)
-        for run in store.list_runs(thread):
+        for run in store.runs.list(thread):
             assert run.status.is_terminal or run.id in queued
             if run.id in queued:
-                store.update_run_status(thread, run.id, RunStatus.FAILED)
-        store.append_message(thread, a_message("after"))
+                store.runs.update_status(thread, run.id, RunStatus.FAILED)
+        store.messages.append(thread, a_message("after"))
     for thread in {thread for kind, thread, *_ in acknowledged if kind == "deleted"}:
         with pytest.raises(ObjectNotFoundError):
-            store.get_thread(thread)
+            store.threads.get(thread)
 
 
 def rounds(data_dir: Path, seed: int, count: int) -> None:

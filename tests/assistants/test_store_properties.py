@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from oxillama.assistants.records.types import Run, RunStatus, ThreadMessage
-from oxillama.assistants.run.transitions import settle
-from oxillama.assistants.store.store import ThreadStore
+from oxillama.assistants.records import Run, RunStatus, ThreadMessage
+from oxillama.assistants.records.transitions import settle, settle_abandoned
+from oxillama.assistants.store.store import Store
 from oxillama.errors import ObjectNotFoundError, StateConflictError
 from oxillama.storage.durable import Durable
-from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
+from tests.support.records import NOW, a_message, a_run, a_step, a_thread
 from tests.support.simulated_disk import SimulatedDisk
 
 TERMINAL = [status for status in RunStatus if status.is_terminal]
@@ -32,13 +32,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.store = ThreadStore("/data", Durable(self.disk), clock=lambda: NOW, cache_bytes=30_000)
+        self.store = Store("/data", Durable(self.disk), clock=lambda: NOW, cache_bytes=30_000)
         self.store.recover()
 
     @rule(target=threads, texts=st.lists(st.text(max_size=20), max_size=3))
     def create_thread(self, texts: list[str]) -> Any:
         thread, messages = a_thread(), [a_message(text) for text in texts]
-        self.store.create_thread(thread, messages)
+        self.store.threads.create(thread, messages)
         self.model[thread.id] = {"meta": {}, "messages": {m.id: m.text_content for m in messages}, "runs": {}}
         return thread.id
 
@@ -46,20 +46,20 @@ class StoreMachine(RuleBasedStateMachine):
     def change_thread(self, thread: str, meta: dict[str, str]) -> None:
         model = self.model[thread]
         if model is None:
-            self.refused(ObjectNotFoundError, self.store.update_thread, thread, metadata=meta)
+            self.refused(ObjectNotFoundError, self.store.threads.update, thread, metadata=meta)
             return
-        self.store.update_thread(thread, metadata=meta)
+        self.store.threads.update(thread, metadata=meta)
         model["meta"] = meta
 
     @rule(thread=threads, text=st.text(max_size=50))
     def add_message(self, thread: str, text: str) -> None:
         model, message = self.model[thread], a_message(text)
         if model is None:
-            self.refused(ObjectNotFoundError, self.store.append_message, thread, message)
+            self.refused(ObjectNotFoundError, self.store.messages.append, thread, message)
         elif self.active(model):
-            self.refused(StateConflictError, self.store.append_message, thread, message)
+            self.refused(StateConflictError, self.store.messages.append, thread, message)
         else:
-            self.store.append_message(thread, message)
+            self.store.messages.append(thread, message)
             model["messages"][message.id] = text
 
     @rule(thread=threads, data=st.data())
@@ -67,7 +67,7 @@ class StoreMachine(RuleBasedStateMachine):
         model = self.model[thread]
         if model and model["messages"]:
             chosen = data.draw(st.sampled_from(sorted(model["messages"])))
-            self.store.delete_message(thread, chosen)
+            self.store.messages.delete(thread, chosen)
             del model["messages"][chosen]
 
     @rule(thread=threads)
@@ -75,11 +75,11 @@ class StoreMachine(RuleBasedStateMachine):
         model, run = self.model[thread], a_run(thread)
         addition = a_message("addition")
         if model is None:
-            self.refused(ObjectNotFoundError, self.store.create_run, run, [addition])
+            self.refused(ObjectNotFoundError, self.store.runs.create, run, [addition])
         elif self.active(model):
-            self.refused(StateConflictError, self.store.create_run, run, [addition])
+            self.refused(StateConflictError, self.store.runs.create, run, [addition])
         else:
-            self.store.create_run(run, [addition])
+            self.store.runs.create(run, [addition])
             model["runs"][run.id] = RunStatus.QUEUED
             model["messages"][addition.id] = "addition"
 
@@ -88,25 +88,25 @@ class StoreMachine(RuleBasedStateMachine):
         model = self.model[thread]
         run = self.active(model) if model else None
         if run is not None and model is not None:
-            self.store.update_run_status(thread, run, status)
+            self.store.runs.update_status(thread, run, status)
             model["runs"][run] = status
         elif model and model["runs"]:
             ended = next(iter(model["runs"]))
-            self.refused(StateConflictError, self.store.update_run_status, thread, ended, status)
+            self.refused(StateConflictError, self.store.runs.update_status, thread, ended, status)
 
     @rule(thread=threads)
     def add_step(self, thread: str) -> None:
         model = self.model[thread]
         if model and (run := self.active(model)):
-            step = self.store.append_step(a_step(self.store.get_run(thread, run)))
-            assert step in self.store.list_steps(thread, run)
+            step = self.store.steps.append(a_step(self.store.runs.get(thread, run)))
+            assert step in self.store.steps.list(thread, run)
 
     @rule(thread=threads)
     def delete_thread(self, thread: str) -> None:
         if self.model[thread] is None:
-            self.refused(ObjectNotFoundError, self.store.delete_thread, thread)
+            self.refused(ObjectNotFoundError, self.store.threads.delete, thread)
         else:
-            self.store.delete_thread(thread)
+            self.store.threads.delete(thread)
             self.model[thread] = None
 
     @rule(seed=st.integers(0, 2**32))
@@ -122,12 +122,12 @@ class StoreMachine(RuleBasedStateMachine):
     def everything_agrees(self) -> None:
         for thread, model in self.model.items():
             if model is None:
-                self.refused(ObjectNotFoundError, self.store.get_thread, thread)
+                self.refused(ObjectNotFoundError, self.store.threads.get, thread)
                 continue
-            assert self.store.get_thread(thread).metadata == model["meta"]
-            messages = [(m.id, m.text_content) for m in self.store.list_messages(thread)]
+            assert self.store.threads.get(thread).metadata == model["meta"]
+            messages = [(m.id, m.text_content) for m in self.store.messages.list(thread)]
             assert messages == list(model["messages"].items())
-            assert [(r.id, r.status) for r in self.store.list_runs(thread)] == list(model["runs"].items())
+            assert [(r.id, r.status) for r in self.store.runs.list(thread)] == list(model["runs"].items())
 
     @staticmethod
     def active(model: dict[str, Any]) -> str | None:
@@ -151,7 +151,7 @@ def runs() -> st.SearchStrategy[Run]:
         lambda status, streamed, attempts, expires: a_run(
             "thread_x", status=status, streamed=streamed, attempts=attempts, expires_at=expires
         ),
-        st.sampled_from([s for s in RunStatus if not s.is_terminal and s is not RunStatus.REQUIRES_ACTION]),
+        st.sampled_from(list(RunStatus)),
         st.booleans(),
         st.integers(0, 5),
         st.sampled_from([None, NOW - 1, NOW, NOW + 1]),
@@ -161,14 +161,35 @@ def runs() -> st.SearchStrategy[Run]:
 def test_settling_is_idempotent_and_never_leaves_a_run_in_between() -> None:
     message = ThreadMessage(id="msg_x", created_at=NOW, role="assistant", content=[], status="completed")
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=400, deadline=None)
     @given(run=runs(), with_step=st.booleans(), answered=st.booleans())
     def check(run: Run, with_step: bool, answered: bool) -> None:
         step = a_step(run) if with_step else None
-        settled = settle(run, step, message if answered else None, NOW)
-        assert settled.status.is_terminal or settled.status is RunStatus.QUEUED
-        assert answered <= (settled.status is RunStatus.COMPLETED)
-        if not settled.status.is_terminal:
-            assert settle(settled, step, None, NOW) == settled
+        answer = message if answered else None
+        settled = settle(run, step, answer, NOW)
+        assert settle(settled, step, answer, NOW) == settled or settled.status is RunStatus.QUEUED
+        assert settle(settled, step, None, NOW) == settled
+        if run.status.is_terminal:
+            assert settled == run
+        elif run.status is RunStatus.REQUIRES_ACTION:
+            expired = run.expires_at is not None and run.expires_at <= NOW
+            assert settled.status is RunStatus.EXPIRED if expired else settled == run
+        else:
+            assert settled.status.is_terminal or settled.status is RunStatus.QUEUED
+            assert answered <= (settled.status is RunStatus.COMPLETED)
+
+    check()
+
+
+def test_a_run_that_was_given_up_ends_the_same_whenever_it_is_looked_at() -> None:
+    message = ThreadMessage(id="msg_x", created_at=NOW, role="assistant", content=[], status="completed")
+
+    @settings(max_examples=200, deadline=None)
+    @given(run=runs(), answered=st.booleans(), later=st.integers(0, 10_000))
+    def check(run: Run, answered: bool, later: int) -> None:
+        answer = message if answered else None
+        told, found = (settle_abandoned(run, answer, now) for now in (NOW, NOW + later))
+        assert told.status.is_terminal
+        assert (found.status, found.last_error, found.usage) == (told.status, told.last_error, told.usage)
 
     check()

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
-from oxillama.assistants.records.types import RunStatus, RunStepStatus
+from oxillama.assistants.records import RunStatus, RunStepStatus
 from oxillama.assistants.run import events as ev
 from oxillama.errors import EngineBusyError, StateConflictError
-from oxillama.storage.durable import Durable
-from oxillama.storage.system import SystemDisk
-from tests.assistants.fixtures import a_message
 from tests.support.fake_engine import FakeChatTemplate, FakeEngine
+from tests.support.records import a_message
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trio.testing import MockClock
 
 
-OpenDesk = Any
+OpenClient = Any
 
 
 def names(events: list[ev.RunEvent]) -> list[str]:
@@ -34,41 +32,43 @@ def names(events: list[ev.RunEvent]) -> list[str]:
 START = ["Created", "Queued", "InProgress", "StepCreated", "StepInProgress", "MessageCreated", "MessageInProgress"]
 
 
-async def test_a_run_ends_with_the_answer_in_its_thread(clock: MockClock, open_desk: OpenDesk) -> None:
-    async with open_desk(FakeEngine(reply="Hi there")) as desk:
-        run, events = await desk.done("Hello", instructions="Be kind.")
+async def test_a_run_ends_with_the_answer_in_its_thread(clock: MockClock, open_client: OpenClient) -> None:
+    async with open_client(FakeEngine(reply="Hi there")) as client:
+        run, events = await client.done("Hello", instructions="Be kind.")
         assert names(events) == [*START, "MessageDelta", "MessageEnded", "StepEnded", "Completed"]
         assert [e.text for e in events if isinstance(e, ev.MessageDelta)] == list("Hi there")
         assert (run.status, run.expires_at, run.last_error) == (RunStatus.COMPLETED, None, None)
         assert run.usage is not None
         assert run.usage.completion_tokens == 9
-        _, answer = desk.store.list_messages(run.thread_id)
+        _, answer = client.store.messages.list(run.thread_id)
         assert (answer.text_content, answer.status, answer.run_id) == ("Hi there", "completed", run.id)
-        (step,) = desk.store.list_steps(run.thread_id, run.id)
+        (step,) = client.store.steps.list(run.thread_id, run.id)
         assert (step.status, step.message_id, step.usage) == (RunStepStatus.COMPLETED, answer.id, run.usage)
 
 
-async def test_every_status_is_on_disk_before_it_is_announced(clock: MockClock, open_desk: OpenDesk) -> None:
-    async with open_desk(FakeEngine(delay_s=0.1)) as desk:
-        _, _, subscription = await desk.start("Hello")
+async def test_every_status_is_on_disk_before_it_is_announced(clock: MockClock, open_client: OpenClient) -> None:
+    async with open_client(FakeEngine(delay_s=0.1)) as client:
+        _, _, subscription = await client.start("Hello")
         async for event in subscription:
             if isinstance(event, (ev.InProgress, ev.Completed)):
-                assert desk.store.get_run(event.run.thread_id, event.run.id).started_at is not None
+                assert client.store.runs.get(event.run.thread_id, event.run.id).started_at is not None
             if isinstance(event, ev.MessageEnded):
-                assert desk.store.get_message(event.message.thread_id, event.message.id) == event.message
+                assert client.store.messages.get(event.message.thread_id, event.message.id) == event.message
 
 
-async def test_text_is_announced_as_it_is_generated(clock: MockClock, open_desk: OpenDesk) -> None:
-    async with open_desk(FakeEngine(reply="abc", delay_s=1.0)) as desk:
-        _, _, subscription = await desk.start("Hello")
+async def test_text_is_announced_as_it_is_generated(clock: MockClock, open_client: OpenClient) -> None:
+    async with open_client(FakeEngine(reply="abc", delay_s=1.0)) as client:
+        _, _, subscription = await client.start("Hello")
         times = [trio.current_time() async for event in subscription if isinstance(event, ev.MessageDelta)]
         assert [round(b - a, 3) for a, b in itertools.pairwise(times)] == [1.0, 1.0]
 
 
-async def test_the_prompt_holds_the_instructions_and_the_thread_in_order(clock: MockClock, open_desk: OpenDesk) -> None:
+async def test_the_prompt_holds_the_instructions_and_the_thread_in_order(
+    clock: MockClock, open_client: OpenClient
+) -> None:
     engine = FakeEngine()
-    async with open_desk(engine) as desk:
-        await desk.done("first", "second", instructions="Be brief.")
+    async with open_client(engine) as client:
+        await client.done("first", "second", instructions="Be brief.")
     assert engine.prompt_text(engine.requests[0]) == (
         "<|system|>\nBe brief.\n<|end|>\n<|user|>\nfirst\n<|end|>\n<|user|>\nsecond\n<|end|>\n<|assistant|>\n"
     )
@@ -76,54 +76,54 @@ async def test_the_prompt_holds_the_instructions_and_the_thread_in_order(clock: 
 
 
 async def test_an_empty_prompt_is_a_warning_not_a_failure(
-    clock: MockClock, open_desk: OpenDesk, caplog: pytest.LogCaptureFixture
+    clock: MockClock, open_client: OpenClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_desk() as desk:
-        run, _ = await desk.done()
+    async with open_client() as client:
+        run, _ = await client.done()
     assert run.status is RunStatus.COMPLETED
     assert "empty prompt" in caplog.text
 
 
-async def test_settings_of_the_run_reach_the_engine(clock: MockClock, open_desk: OpenDesk) -> None:
+async def test_settings_of_the_run_reach_the_engine(clock: MockClock, open_client: OpenClient) -> None:
     engine = FakeEngine()
-    async with open_desk(engine) as desk:
-        await desk.done("x", temperature=0.3, top_p=0.5, max_completion_tokens=300)
+    async with open_client(engine) as client:
+        await client.done("x", temperature=0.3, top_p=0.5, max_completion_tokens=300)
     sampling = engine.requests[0].sampling
     assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.3, 0.5, 300)
 
 
-async def test_a_used_up_budget_leaves_the_run_incomplete(clock: MockClock, open_desk: OpenDesk) -> None:
-    async with open_desk(FakeEngine(reply="a long answer")) as desk:
-        run, events = await desk.done("x", max_completion_tokens=6)
+async def test_a_used_up_budget_leaves_the_run_incomplete(clock: MockClock, open_client: OpenClient) -> None:
+    async with open_client(FakeEngine(reply="a long answer")) as client:
+        run, events = await client.done("x", max_completion_tokens=6)
         assert names(events)[-3:] == ["MessageEnded", "StepEnded", "Incomplete"]
         assert run.status is RunStatus.INCOMPLETE
         assert run.incomplete_details.reason == "max_completion_tokens"
-        message = desk.store.list_messages(run.thread_id)[-1]
+        message = client.store.messages.list(run.thread_id)[-1]
         assert (message.text_content, message.status) == ("a long", "incomplete")
         assert message.incomplete_details.reason == "max_tokens"
-        assert desk.store.list_steps(run.thread_id, run.id)[0].status is RunStepStatus.COMPLETED
+        assert client.store.steps.list(run.thread_id, run.id)[0].status is RunStepStatus.COMPLETED
 
 
-async def test_a_prompt_over_its_budget_leaves_the_run_incomplete(clock: MockClock, open_desk: OpenDesk) -> None:
-    async with open_desk() as desk:
-        run, events = await desk.done("x" * 500, max_prompt_tokens=256)
+async def test_a_prompt_over_its_budget_leaves_the_run_incomplete(clock: MockClock, open_client: OpenClient) -> None:
+    async with open_client() as client:
+        run, events = await client.done("x" * 500, max_prompt_tokens=256)
         assert run.incomplete_details.reason == "max_prompt_tokens"
         assert names(events) == ["Created", "Queued", "InProgress", "Incomplete"]
 
 
 async def test_a_failing_generation_fails_the_run_and_keeps_what_there_was(
-    clock: MockClock, open_desk: OpenDesk
+    clock: MockClock, open_client: OpenClient
 ) -> None:
-    async with open_desk(FakeEngine(reply="Hello", fail_at=3)) as desk:
-        run, events = await desk.done("x")
+    async with open_client(FakeEngine(reply="Hello", fail_at=3)) as client:
+        run, events = await client.done("x")
         assert names(events)[-4:] == ["MessageDelta", "MessageEnded", "StepEnded", "Failed"]
         assert run.status is RunStatus.FAILED
         assert (run.last_error.code, run.last_error.message) == ("server_error", "the scripted failure")
-        message = desk.store.list_messages(run.thread_id)[-1]
+        message = client.store.messages.list(run.thread_id)[-1]
         assert (message.text_content, message.incomplete_details.reason) == ("Hel", "run_failed")
-        (step,) = desk.store.list_steps(run.thread_id, run.id)
+        (step,) = client.store.steps.list(run.thread_id, run.id)
         assert (step.status, step.last_error) == (RunStepStatus.FAILED, run.last_error)
-        desk.store.append_message(run.thread_id, a_message("the thread is free"))
+        client.store.messages.append(run.thread_id, a_message("the thread is free"))
 
 
 @pytest.mark.parametrize(
@@ -136,182 +136,146 @@ async def test_a_failing_generation_fails_the_run_and_keeps_what_there_was(
     ids=["busy", "bug", "context"],
 )
 async def test_whatever_goes_wrong_the_run_ends_with_an_error(
-    clock: MockClock, open_desk: OpenDesk, engine: FakeEngine
+    clock: MockClock, open_client: OpenClient, engine: FakeEngine
 ) -> None:
     engine.chat_template.source = "{{ messages }}"
-    async with open_desk(engine) as desk:
-        run, events = await desk.done("x" * 100)
+    async with open_client(engine) as client:
+        run, events = await client.done("x" * 100)
         assert run.status is RunStatus.FAILED
         assert run.last_error.code == "server_error"
         assert "secret" not in run.last_error.message
         assert names(events)[-1] == "Failed"
 
 
-async def test_an_engine_that_dies_fails_its_runs(clock: MockClock, open_desk: OpenDesk) -> None:
+async def test_an_engine_that_dies_fails_its_runs(clock: MockClock, open_client: OpenClient) -> None:
     engine = FakeEngine(delay_s=1)
-    async with open_desk(engine) as desk:
-        _, _, subscription = await desk.start("x")
+    async with open_client(engine) as client:
+        _, _, subscription = await client.start("x")
         await trio.sleep(2.5)
         engine.kill()
         assert names([e async for e in subscription])[-1] == "Failed"
 
 
-async def test_cancelling_a_run_keeps_its_partial_text(clock: MockClock, open_desk: OpenDesk) -> None:
+async def test_cancelling_a_run_keeps_its_partial_text(clock: MockClock, open_client: OpenClient) -> None:
     engine = FakeEngine(reply="abcdef", delay_s=1)
-    async with open_desk(engine) as desk:
-        run, _, subscription = await desk.start("x")
+    async with open_client(engine) as client:
+        run, _, subscription = await client.start("x")
         await trio.sleep(3.5)
-        assert (await desk.assistants.cancel_run(run.thread_id, run.id)).status is RunStatus.CANCELLING
+        assert (await client.assistants.cancel_run(run.thread_id, run.id)).status is RunStatus.CANCELLING
         events = [event async for event in subscription]
         assert names(events)[-4:] == ["Cancelling", "MessageEnded", "StepEnded", "Cancelled"]
-        assert desk.answers(run) == ["abc"]
-        assert desk.store.list_messages(run.thread_id)[-1].incomplete_details.reason == "run_cancelled"
-        assert desk.store.list_steps(run.thread_id, run.id)[0].status is RunStepStatus.CANCELLED
+        assert client.answers(run) == ["abc"]
+        assert client.store.messages.list(run.thread_id)[-1].incomplete_details.reason == "run_cancelled"
+        assert client.store.steps.list(run.thread_id, run.id)[0].status is RunStepStatus.CANCELLED
         assert engine.active == 0
         with pytest.raises(StateConflictError, match=r"Cannot cancel run with status 'cancelled'\."):
-            await desk.assistants.cancel_run(run.thread_id, run.id)
+            await client.assistants.cancel_run(run.thread_id, run.id)
 
 
-async def test_a_run_that_waits_for_a_slot_can_be_cancelled_and_expires(clock: MockClock, open_desk: OpenDesk) -> None:
-    async with open_desk(FakeEngine(n_slots=1, hang_in_prefill=True)) as desk:
-        await desk.start("holds the slot")
-        waiting, _, events = await desk.start("waits")
+async def test_a_run_that_waits_for_a_slot_can_be_cancelled_and_expires(
+    clock: MockClock, open_client: OpenClient
+) -> None:
+    async with open_client(FakeEngine(n_slots=1, hang_in_prefill=True)) as client:
+        await client.start("holds the slot")
+        waiting, _, events = await client.start("waits")
         await trio.sleep(1)
-        await desk.assistants.cancel_run(waiting.thread_id, waiting.id)
+        await client.assistants.cancel_run(waiting.thread_id, waiting.id)
         assert names([e async for e in events]) == ["Created", "Queued", "Cancelling", "Cancelled"]
-        late, kinds = await desk.done("waits for ever")
+        late, kinds = await client.done("waits for ever")
         assert names(kinds) == ["Created", "Queued", "Expired"]
         assert late.status is RunStatus.EXPIRED
 
 
-async def test_a_run_expires_while_it_generates(clock: MockClock, open_desk: OpenDesk) -> None:
-    async with open_desk(FakeEngine(hang_in_prefill=True)) as desk:
+async def test_a_run_expires_while_it_generates(clock: MockClock, open_client: OpenClient) -> None:
+    async with open_client(FakeEngine(hang_in_prefill=True)) as client:
         began = trio.current_time()
-        run, events = await desk.done("x")
+        run, events = await client.done("x")
         assert round(trio.current_time() - began) == 600
         assert names(events)[-3:] == ["MessageEnded", "StepEnded", "Expired"]
-        assert desk.store.list_messages(run.thread_id)[-1].incomplete_details.reason == "run_expired"
+        assert client.store.messages.list(run.thread_id)[-1].incomplete_details.reason == "run_expired"
 
 
-async def test_as_many_runs_at_once_as_the_engine_has_slots(clock: MockClock, open_desk: OpenDesk) -> None:
+async def test_as_many_runs_at_once_as_the_engine_has_slots(clock: MockClock, open_client: OpenClient) -> None:
     engine = FakeEngine(n_slots=3, delay_s=1)
     seen = []
-    async with open_desk(engine) as desk:
-        subscriptions = [(await desk.start(str(n)))[2] for n in range(7)]
+    async with open_client(engine) as client:
+        subscriptions = [(await client.start(str(n)))[2] for n in range(7)]
         for subscription in subscriptions:
             async for _ in subscription:
                 seen.append(engine.open)
     assert max(seen) == 3
 
 
-async def test_a_full_queue_refuses_before_anything_is_stored(clock: MockClock, open_desk: OpenDesk) -> None:
-    async with open_desk(FakeEngine(hang_in_prefill=True), max_runs=2) as desk:
-        (first, _, _), _ = await desk.start("1"), await desk.start("2")
+async def test_a_full_queue_refuses_before_anything_is_stored(
+    clock: MockClock, open_client: OpenClient, tmp_path: Path
+) -> None:
+    async with open_client(FakeEngine(hang_in_prefill=True), max_runs=2) as client:
+        (first, _, _), _ = await client.start("1"), await client.start("2")
         with pytest.raises(EngineBusyError):
-            await desk.start("3")
-        assert len(list(desk.store.durable.disk.listdir(desk.store._files.threads))) == 2
-        await desk.assistants.cancel_run(first.thread_id, first.id)
+            await client.start("3")
+        assert len(list((tmp_path / "threads").iterdir())) == 2
+        await client.assistants.cancel_run(first.thread_id, first.id)
         await trio.sleep(1)
-        await desk.start("3")
+        await client.start("3")
 
 
-async def test_a_thread_deleted_under_its_run_ends_it(clock: MockClock, open_desk: OpenDesk) -> None:
+async def test_a_thread_deleted_under_its_run_ends_it(clock: MockClock, open_client: OpenClient) -> None:
     engine = FakeEngine(delay_s=1)
-    async with open_desk(engine) as desk:
-        run, _, subscription = await desk.start("x")
+    async with open_client(engine) as client:
+        run, _, subscription = await client.start("x")
         await trio.sleep(2.5)
-        await desk.assistants.delete_thread(run.thread_id)
+        await client.assistants.delete_thread(run.thread_id)
         assert names([e async for e in subscription])[-1] == "Cancelled"
         assert engine.active == 0
 
 
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_a_server_that_stops_leaves_runs_to_the_next_one(
-    clock: MockClock, open_desk: OpenDesk, streamed: bool
+    clock: MockClock, open_client: OpenClient, streamed: bool
 ) -> None:
-    async with open_desk(FakeEngine(reply="abc", delay_s=1, n_slots=1)) as desk:
-        first, _, subscription = await desk.start("x", streamed=streamed)
-        second, _, _ = await desk.start("waits")
+    async with open_client(FakeEngine(reply="abc", delay_s=1, n_slots=1)) as client:
+        first, _, subscription = await client.start("x", streamed=streamed)
+        second, _, _ = await client.start("waits")
         await trio.sleep(1.5)
     kinds = names([e async for e in subscription])
     assert kinds[-1] == ("Failed" if streamed else "MessageDelta")
-    async with open_desk(FakeEngine(reply="again")) as desk:
+    async with open_client(FakeEngine(reply="again")) as client:
         await trio.sleep(5)
-        assert desk.answers(first) == (["a"] if streamed else ["again"])
-        assert desk.answers(second) == ["again"]
-        assert desk.store.get_run(second.thread_id, second.id).status is RunStatus.COMPLETED
-        assert len(desk.store.list_steps(first.thread_id, first.id)) == 1
+        assert client.answers(first) == (["a"] if streamed else ["again"])
+        assert client.answers(second) == ["again"]
+        assert client.store.runs.get(second.thread_id, second.id).status is RunStatus.COMPLETED
+        assert len(client.store.steps.list(first.thread_id, first.id)) == 1
 
 
 async def test_a_draining_server_begins_no_runs_and_leaves_those_the_engine_gives_up(
-    clock: MockClock, open_desk: OpenDesk
+    clock: MockClock, open_client: OpenClient
 ) -> None:
     engine = FakeEngine(reply="abc", delay_s=1, n_slots=2)
-    async with open_desk(engine) as desk:
-        finishing, _, _ = await desk.start("x", streamed=False)
+    async with open_client(engine) as client:
+        finishing, _, _ = await client.start("x", streamed=False)
         await trio.sleep(2.5)
-        given_up, _, _ = await desk.start("x", streamed=False)
-        waiting, _, watched = await desk.start("x")
+        given_up, _, _ = await client.start("x", streamed=False)
+        waiting, _, watched = await client.start("x")
         await trio.sleep(0.5)
-        desk.assistants.stop()
+        client.assistants.stop()
         assert names([event async for event in watched]) == ["Created", "Queued"]
         await engine.drain(1.5)
         await trio.sleep(0.1)
-        statuses = [desk.store.get_run(run.thread_id, run.id).status for run in (finishing, given_up, waiting)]
+        statuses = [client.store.runs.get(run.thread_id, run.id).status for run in (finishing, given_up, waiting)]
         assert statuses == [RunStatus.COMPLETED, RunStatus.QUEUED, RunStatus.QUEUED]
-        assert desk.store.get_run(given_up.thread_id, given_up.id).attempts == 0
-    async with open_desk(FakeEngine(reply="again")) as desk:
+        assert client.store.runs.get(given_up.thread_id, given_up.id).attempts == 0
+    async with open_client(FakeEngine(reply="again")) as client:
         await trio.sleep(5)
-        assert desk.answers(finishing) == ["abc"]
-        assert desk.answers(given_up) == desk.answers(waiting) == ["again"]
+        assert client.answers(finishing) == ["abc"]
+        assert client.answers(given_up) == client.answers(waiting) == ["again"]
 
 
-class Full(SystemDisk):
-    full = False
-    broken = False
-
-    def write(self, fd: int, data: Any) -> int:
-        if self.full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return super().write(fd, data)
-
-    def fsync(self, fd: int) -> None:
-        if self.broken:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        super().fsync(fd)
-
-
-async def test_a_run_that_ends_on_a_full_disk_is_stored_when_there_is_space(
-    clock: MockClock, open_desk: OpenDesk
-) -> None:
-    disk = Full()
-    async with open_desk(FakeEngine(reply="abc", delay_s=1), durable=Durable(disk)) as desk:
-        run, _, subscription = await desk.start("x")
-        await trio.sleep(2)
-        disk.full = True
-        await trio.sleep(20)
-        assert desk.store.get_run(run.thread_id, run.id).status is RunStatus.IN_PROGRESS
-        disk.full = False
-        assert names([e async for e in subscription])[-1] == "Completed"
-        assert desk.answers(run) == ["abc"]
-
-
-async def test_a_run_that_can_no_longer_be_stored_is_shown_as_failed(clock: MockClock, open_desk: OpenDesk) -> None:
-    disk = Full()
-    async with open_desk(FakeEngine(reply="abc", delay_s=1), durable=Durable(disk)) as desk:
-        run, _, subscription = await desk.start("x")
-        await trio.sleep(2)
-        disk.broken = True
-        assert names([e async for e in subscription])[-1] == "Failed"
-        assert desk.store.get_run(run.thread_id, run.id).status is RunStatus.FAILED
-
-
-async def test_a_watcher_that_does_not_read_never_holds_up_a_run(clock: MockClock, open_desk: OpenDesk) -> None:
+async def test_a_watcher_that_does_not_read_never_holds_up_a_run(clock: MockClock, open_client: OpenClient) -> None:
     text = "x" * 1500
-    async with open_desk(FakeEngine(reply=text)) as desk:
-        run, _, idle = await desk.start("x")
+    async with open_client(FakeEngine(reply=text)) as client:
+        run, _, idle = await client.start("x")
         with trio.fail_after(60):
-            while not desk.store.get_run(run.thread_id, run.id).status.is_terminal:
+            while not client.store.runs.get(run.thread_id, run.id).status.is_terminal:
                 await trio.sleep(0.1)
         events = [event async for event in idle]
         assert len(events) <= ev.Subscription.LIMIT + 10

@@ -9,7 +9,7 @@ import pytest
 import trio
 from quart import Quart
 
-from oxillama.assistants.records.types import Assistant
+from oxillama.assistants.records import Assistant
 from oxillama.server.apis.assistants.answer import AssistantObject
 from oxillama.server.wire.errors import APIError
 from oxillama.server.wire.pagination import ListQuery, Page, page, read_list_query, read_page

@@ -90,7 +90,7 @@ def test_after_a_failed_fsync_every_change_is_refused_and_reading_goes_on(call: 
         lambda: durable.write_json("/d/g.json", NEW),
         lambda: durable.make_dir("/e"),
         lambda: durable.remove_file("/d/f.json"),
-        lambda: durable.remove_tree("/d"),
+        lambda: durable.remove_tree("/d", "f.json"),
     ):
         with pytest.raises(StoreReadOnlyError, match="restarted"):
             change()
@@ -112,7 +112,7 @@ def test_what_was_made_or_removed_is_so_after_a_power_cut() -> None:
 def test_a_removed_tree_is_gone_even_if_its_parts_cannot_be_removed() -> None:
     disk, durable = with_old()
     disk.fault = no("unlink", errno.EIO)
-    durable.remove_tree("/d")
+    durable.remove_tree("/d", "f.json")
     assert not disk.isdir("/d")
     assert durable.list_dir("/") == []
 
@@ -137,7 +137,7 @@ def test_the_real_disk_does_what_the_simulated_one_does(tmp_path: Path) -> None:
     durable.write_json(f"{tmp_path}/a/b/f.json", NEW)
     assert durable.read_json(f"{tmp_path}/a/b/f.json", dict[str, str]) == NEW
     assert durable.list_dir(f"{tmp_path}/a/b") == ["f.json"]
-    durable.remove_tree(f"{tmp_path}/a")
+    durable.remove_tree(f"{tmp_path}/a", "f.json")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -215,6 +215,20 @@ class SimulatedDisk:
         return node
 
 
+class CountingDisk(SimulatedDisk):
+    """Counts what is read."""
+
+    reads = 0
+
+    def read(self, path: str) -> bytes:
+        self.reads += 1
+        return super().read(path)
+
+    def listdir(self, path: str) -> list[str]:
+        self.reads += 1
+        return super().listdir(path)
+
+
 def _apply(entries: dict[str, Node], change: dict[str, Node | None]) -> None:
     for name, node in change.items():
         if node is None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import trio
 
-from oxillama.assistants.records.types import Run, RunStatus, RunStep, ThreadMessage
+from oxillama.assistants.records import Run, RunStatus, RunStep, ThreadMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +193,3 @@ class Broadcast:
         """No more events will come."""
         for subscription in self._subscriptions:
             subscription.close()
-
-
-def maybe_broadcast(broadcast: Broadcast | None, event: RunEvent) -> None:
-    """Announce an event if anybody may be listening; never waits, never fails."""
-    if broadcast is not None:
-        broadcast.send(event)

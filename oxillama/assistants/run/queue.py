@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import trio
 
-from oxillama.assistants.records.types import Run
+from oxillama.assistants.run.live import LiveRun
 from oxillama.errors import EngineBusyError
-
-
-@dataclass(frozen=True, slots=True)
-class RunWorkItem:
-    """One run to be done. max_tokens: the most it may generate; None: what the context holds."""
-
-    thread_id: str
-    run_id: str
-    model: str
-    instructions: str
-    max_tokens: int | None
-
-    @classmethod
-    def of(cls, run: Run) -> RunWorkItem:
-        return cls(run.thread_id, run.id, run.model, run.instructions, run.max_completion_tokens)
 
 
 class _Places:
@@ -37,7 +21,7 @@ class _Places:
 class RunQueueSender:
     """The end that runs are put into. A place is reserved before a run is stored: a full queue costs nothing."""
 
-    def __init__(self, channel: trio.MemorySendChannel[RunWorkItem], places: _Places) -> None:
+    def __init__(self, channel: trio.MemorySendChannel[LiveRun], places: _Places) -> None:
         self._channel = channel
         self._places = places
 
@@ -51,14 +35,14 @@ class RunQueueSender:
         """Give a reserved place back."""
         self._places.taken -= 1
 
-    def send(self, item: RunWorkItem) -> None:
+    def send(self, run: LiveRun) -> None:
         """Queue a run whose place was reserved; never waits."""
-        self._channel.send_nowait(item)
+        self._channel.send_nowait(run)
 
-    def resend(self, item: RunWorkItem) -> None:
+    def resend(self, run: LiveRun) -> None:
         """Queue a run that was admitted before a restart: it has a right to its place."""
         self._places.taken += 1
-        self._channel.send_nowait(item)
+        self._channel.send_nowait(run)
 
     def close(self) -> None:
         """No more runs will come."""
@@ -66,16 +50,16 @@ class RunQueueSender:
 
 
 class RunQueueReceiver:
-    """The worker's end: an async iterator of work items. Each must be reported `done`."""
+    """The worker's end: an async iterator of runs. Each must be reported `done`."""
 
-    def __init__(self, channel: trio.MemoryReceiveChannel[RunWorkItem], places: _Places) -> None:
+    def __init__(self, channel: trio.MemoryReceiveChannel[LiveRun], places: _Places) -> None:
         self._channel = channel
         self._places = places
 
     def __aiter__(self) -> RunQueueReceiver:
         return self
 
-    async def __anext__(self) -> RunWorkItem:
+    async def __anext__(self) -> LiveRun:
         try:
             return await self._channel.receive()
         except trio.EndOfChannel:
@@ -89,6 +73,6 @@ class RunQueueReceiver:
 def new_run_queue(capacity: int) -> tuple[RunQueueSender, RunQueueReceiver]:
     """A queue that holds at most `capacity` runs, those at work included."""
     # The channel itself is not what bounds it: `send` must not fail once a run is stored.
-    sender, receiver = trio.open_memory_channel[RunWorkItem](math.inf)
+    sender, receiver = trio.open_memory_channel[LiveRun](math.inf)
     places = _Places(capacity)
     return RunQueueSender(sender, places), RunQueueReceiver(receiver, places)

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from oxillama.assistants.records.types import Run, Thread, ThreadMessage
+from oxillama.assistants.records import Run, Thread, ThreadMessage
 from oxillama.storage.jsonl import JsonlFile
 
 

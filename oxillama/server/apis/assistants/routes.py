@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from oxillama.assistants.records.types import Assistant
+from oxillama.assistants.records import Assistant
 from oxillama.server.apis.assistants.answer import AssistantObject
 from oxillama.server.apis.assistants.request import CreateAssistant, ModifyAssistant
 from oxillama.server.operation import API
@@ -20,26 +20,26 @@ api = API("assistants", prefix="/v1/assistants", order=40)
 async def create_assistant(wire: CreateAssistant) -> AssistantObject:
     assistants = server_state().require_assistants()
     assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **wire.changes())
-    return AssistantObject.of(await assistants.in_thread(assistants.definitions.create, assistant))
+    return AssistantObject.of(await assistants.in_thread(assistants.store.assistants.create, assistant))
 
 
 @api.get("", answer=Page[AssistantObject])
 async def list_assistants() -> Page[AssistantObject]:
     assistants = server_state().require_assistants()
-    return await read_page(assistants.in_thread, assistants.definitions.list, AssistantObject.of)
+    return await read_page(assistants.in_thread, assistants.store.assistants.list, AssistantObject.of)
 
 
 @api.get("/<assistant_id>", answer=AssistantObject)
 async def get_assistant(assistant_id: str) -> AssistantObject:
     assistants = server_state().require_assistants()
-    return AssistantObject.of(await assistants.in_thread(assistants.definitions.get, assistant_id))
+    return AssistantObject.of(await assistants.in_thread(assistants.store.assistants.get, assistant_id))
 
 
 @api.post("/<assistant_id>", body=ModifyAssistant, answer=AssistantObject)
 async def modify_assistant(wire: ModifyAssistant, assistant_id: str) -> AssistantObject:
     """Only the fields that are given change."""
     assistants = server_state().require_assistants()
-    update = partial(assistants.definitions.update, assistant_id, **wire.changes())
+    update = partial(assistants.store.assistants.update, assistant_id, **wire.changes())
     return AssistantObject.of(await assistants.in_thread(update))
 
 
@@ -47,5 +47,5 @@ async def modify_assistant(wire: ModifyAssistant, assistant_id: str) -> Assistan
 async def delete_assistant(assistant_id: str) -> Deleted:
     """Threads and runs of the assistant stay."""
     assistants = server_state().require_assistants()
-    await assistants.in_thread(assistants.definitions.delete, assistant_id)
+    await assistants.in_thread(assistants.store.assistants.delete, assistant_id)
     return Deleted(id=assistant_id, object="assistant.deleted")

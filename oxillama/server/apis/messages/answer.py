@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from oxillama.assistants.records.types import IncompleteDetails, MessageStatus, Role, TextContent
+from oxillama.assistants.records import IncompleteDetails, MessageStatus, Role, TextContent
 from oxillama.server.wire.answer import Answer, RecordAnswer
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from oxillama.assistants.records.types import ThreadMessage
+from oxillama.assistants.records import ThreadMessage
 from oxillama.server.wire.fields import Metadata, Text
 from oxillama.server.wire.invalid import invalid_value, missing_parameter
 from oxillama.server.wire.tools import unsupported_files

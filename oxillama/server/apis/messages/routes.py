@@ -16,7 +16,7 @@ from oxillama.server.wire.fields import ModifyMetadata, given
 from oxillama.server.wire.pagination import Page, read_page
 
 if TYPE_CHECKING:
-    from oxillama.assistants.records.types import ThreadMessage
+    from oxillama.assistants.records import ThreadMessage
 
 api = API("messages", prefix="/v1/threads/<thread_id>/messages", order=60)
 
@@ -26,7 +26,7 @@ async def create_message(wire: CreateMessage, thread_id: str) -> MessageObject:
     """Refused while a run is active on the thread."""
     assistants = server_state().require_assistants()
     message = wire.record(assistants.store.now())
-    return MessageObject.of(await assistants.in_thread(assistants.store.append_message, thread_id, message))
+    return MessageObject.of(await assistants.in_thread(assistants.store.messages.append, thread_id, message))
 
 
 @api.get("", answer=Page[MessageObject], query={"run_id": "Only what this run wrote."})
@@ -36,7 +36,7 @@ async def list_messages(thread_id: str) -> Page[MessageObject]:
     run_id = request.args.get("run_id") or None
 
     def messages() -> list[ThreadMessage]:
-        found = assistants.store.list_messages(thread_id)
+        found = assistants.store.messages.list(thread_id)
         return found if run_id is None else [message for message in found if message.run_id == run_id]
 
     return await read_page(assistants.in_thread, messages, MessageObject.of)
@@ -45,19 +45,19 @@ async def list_messages(thread_id: str) -> Page[MessageObject]:
 @api.get("/<message_id>", answer=MessageObject)
 async def get_message(thread_id: str, message_id: str) -> MessageObject:
     assistants = server_state().require_assistants()
-    return MessageObject.of(await assistants.in_thread(assistants.store.get_message, thread_id, message_id))
+    return MessageObject.of(await assistants.in_thread(assistants.store.messages.get, thread_id, message_id))
 
 
 @api.post("/<message_id>", body=ModifyMetadata, answer=MessageObject)
 async def modify_message(wire: ModifyMetadata, thread_id: str, message_id: str) -> MessageObject:
     """Only the metadata can change."""
     assistants = server_state().require_assistants()
-    update = partial(assistants.store.update_message, thread_id, message_id, **given(wire))
+    update = partial(assistants.store.messages.update, thread_id, message_id, **given(wire))
     return MessageObject.of(await assistants.in_thread(update))
 
 
 @api.delete("/<message_id>", answer=Deleted)
 async def delete_message(thread_id: str, message_id: str) -> Deleted:
     assistants = server_state().require_assistants()
-    await assistants.in_thread(assistants.store.delete_message, thread_id, message_id)
+    await assistants.in_thread(assistants.store.messages.delete, thread_id, message_id)
     return Deleted(id=message_id, object="thread.message.deleted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from oxillama.assistants.records.types import IncompleteDetails, RunError, RunStatus, TokenUsage
+from oxillama.assistants.records import IncompleteDetails, RunError, RunStatus, TokenUsage
 from oxillama.server.wire.answer import RecordAnswer
 
 

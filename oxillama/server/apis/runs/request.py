@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from oxillama.assistants.records.types import RUN_LIFETIME_S, Assistant, Run, RunStatus
+from oxillama.assistants.records import RUN_LIFETIME_S, Assistant, Run, RunStatus
 from oxillama.server.apis.messages.request import CreateMessage
 from oxillama.server.apis.threads.request import CreateThread
 from oxillama.server.wire.errors import APIError, bad_request

@@ -24,7 +24,7 @@ from oxillama.server.wire.pagination import Page, read_page
 from oxillama.server.wire.tools import check_resources
 
 if TYPE_CHECKING:
-    from oxillama.assistants.records.types import Run, Thread
+    from oxillama.assistants.records import Run, Thread
     from oxillama.assistants.run.live import LiveRun
     from oxillama.server.http.asgi import ServerRequest
 
@@ -38,7 +38,7 @@ async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
     """Refused while another run is active on the thread. With `stream`, the run's events as they happen."""
     state = server_state()
     assistants = state.require_assistants()
-    assistant = await assistants.in_thread(assistants.definitions.get, wire.assistant_id)
+    assistant = await assistants.in_thread(assistants.store.assistants.get, wire.assistant_id)
     model = state.check_model(wire.model or assistant.model)
     now = assistants.store.now()
     run = wire.record(assistant, thread_id, model, now, wire.additional_instructions or "")
@@ -52,7 +52,7 @@ async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Respons
     state = server_state()
     assistants = state.require_assistants()
     check_resources(wire.tool_resources)
-    assistant = await assistants.in_thread(assistants.definitions.get, wire.assistant_id)
+    assistant = await assistants.in_thread(assistants.store.assistants.get, wire.assistant_id)
     model = state.check_model(wire.model or assistant.model)
     now = assistants.store.now()
     thread, messages = (wire.thread or CreateThread()).records(now, "thread.")
@@ -74,13 +74,13 @@ def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> RunObje
 @api.get("/<thread_id>/runs", answer=Page[RunObject])
 async def list_runs(thread_id: str) -> Page[RunObject]:
     assistants = server_state().require_assistants()
-    return await read_page(assistants.in_thread, partial(assistants.store.list_runs, thread_id), RunObject.of)
+    return await read_page(assistants.in_thread, partial(assistants.store.runs.list, thread_id), RunObject.of)
 
 
 @api.get("/<thread_id>/runs/<run_id>", answer=RunObject)
 async def get_run(thread_id: str, run_id: str) -> Response:
     assistants = server_state().require_assistants()
-    run = await assistants.in_thread(assistants.store.get_run, thread_id, run_id)
+    run = await assistants.in_thread(assistants.store.runs.get, thread_id, run_id)
     return json_response(RunObject.of(run), headers={"openai-poll-after-ms": POLL_AFTER_MS})
 
 
@@ -88,7 +88,7 @@ async def get_run(thread_id: str, run_id: str) -> Response:
 async def modify_run(wire: ModifyMetadata, thread_id: str, run_id: str) -> RunObject:
     """Only the metadata can change."""
     assistants = server_state().require_assistants()
-    update = partial(assistants.store.update_run, thread_id, run_id, **given(wire))
+    update = partial(assistants.store.runs.update, thread_id, run_id, **given(wire))
     return RunObject.of(await assistants.in_thread(update))
 
 
@@ -102,5 +102,5 @@ async def cancel_run(thread_id: str, run_id: str) -> RunObject:
 async def submit_tool_outputs(thread_id: str, run_id: str) -> NoReturn:
     """No run asks for tool outputs here, so they always come at the wrong time."""
     assistants = server_state().require_assistants()
-    run = await assistants.in_thread(assistants.store.get_run, thread_id, run_id)
+    run = await assistants.in_thread(assistants.store.runs.get, thread_id, run_id)
     raise StateConflictError(f'Runs in status "{run.status}" do not accept tool outputs.')

@@ -15,7 +15,7 @@ from oxillama.server.http import sse
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from oxillama.assistants.records.types import Thread
+    from oxillama.assistants.records import Thread
     from oxillama.server.wire.answer import Answer
 
 DONE = b"event: done\n" + sse.DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from oxillama.assistants.records.types import MessageCreationStepDetails, RunError, RunStepStatus, TokenUsage
+from oxillama.assistants.records import MessageCreationStepDetails, RunError, RunStepStatus, TokenUsage
 from oxillama.server.wire.answer import RecordAnswer
 
 

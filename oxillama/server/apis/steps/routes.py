@@ -15,11 +15,11 @@ api = API("steps", prefix="/v1/threads/<thread_id>/runs/<run_id>/steps", order=8
 @api.get("", answer=Page[RunStepObject])
 async def list_steps(thread_id: str, run_id: str) -> Page[RunStepObject]:
     assistants = server_state().require_assistants()
-    steps = partial(assistants.store.list_steps, thread_id, run_id)
+    steps = partial(assistants.store.steps.list, thread_id, run_id)
     return await read_page(assistants.in_thread, steps, RunStepObject.of)
 
 
 @api.get("/<step_id>", answer=RunStepObject)
 async def get_step(thread_id: str, run_id: str, step_id: str) -> RunStepObject:
     assistants = server_state().require_assistants()
-    return RunStepObject.of(await assistants.in_thread(assistants.store.get_step, thread_id, run_id, step_id))
+    return RunStepObject.of(await assistants.in_thread(assistants.store.steps.get, thread_id, run_id, step_id))

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from oxillama.assistants.records.types import Thread
+from oxillama.assistants.records import Thread
 from oxillama.server.apis.messages.request import CreateMessage, message_records
 from oxillama.server.wire.fields import Metadata, given
 from oxillama.server.wire.tools import ToolResources, check_resources
 from oxillama.storage.ids import new_id
 
 if TYPE_CHECKING:
-    from oxillama.assistants.records.types import ThreadMessage
+    from oxillama.assistants.records import ThreadMessage
 
 
 class CreateThread(msgspec.Struct, kw_only=True):

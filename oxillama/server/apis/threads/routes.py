@@ -17,19 +17,19 @@ api = API("threads", prefix="/v1/threads", order=50)
 async def create_thread(wire: CreateThread) -> ThreadObject:
     assistants = server_state().require_assistants()
     thread, messages = wire.records(assistants.store.now())
-    return ThreadObject.of(await assistants.in_thread(assistants.store.create_thread, thread, messages))
+    return ThreadObject.of(await assistants.in_thread(assistants.store.threads.create, thread, messages))
 
 
 @api.get("/<thread_id>", answer=ThreadObject)
 async def get_thread(thread_id: str) -> ThreadObject:
     assistants = server_state().require_assistants()
-    return ThreadObject.of(await assistants.in_thread(assistants.store.get_thread, thread_id))
+    return ThreadObject.of(await assistants.in_thread(assistants.store.threads.get, thread_id))
 
 
 @api.post("/<thread_id>", body=ModifyThread, answer=ThreadObject)
 async def modify_thread(wire: ModifyThread, thread_id: str) -> ThreadObject:
     assistants = server_state().require_assistants()
-    update = partial(assistants.store.update_thread, thread_id, **wire.changes())
+    update = partial(assistants.store.threads.update, thread_id, **wire.changes())
     return ThreadObject.of(await assistants.in_thread(update))
 
 

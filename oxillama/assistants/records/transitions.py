@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from oxillama.assistants.records.types import (
+from oxillama.assistants.records import (
     IncompleteDetails,
     Run,
     RunError,
@@ -22,6 +22,7 @@ from oxillama.assistants.records.types import (
 MAX_ATTEMPTS = 3  # a run that was begun this often and never ended may be what ends the server
 
 INTERRUPTED = RunError("server_error", "The run was interrupted by a restart of the server.")
+NOT_STORED = RunError("server_error", "The server could not store the run.")
 EXPIRED = RunError("server_error", "The run did not finish before it expired.")
 
 # How a run that left an unfinished message ended: by the message's reason.
@@ -89,13 +90,16 @@ def end_message(
 
 
 def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: int) -> Run:
-    """What becomes of an unfinished run whose worker is gone: a run that has ended, or one to be queued again.
+    """What becomes of an unfinished run whose worker is gone: a run that has ended, one to be queued again, or one that
+    goes on waiting for its client.
 
     message: the assistant message of this run, if one was stored: it decides. Without one nothing of the run was
     acknowledged, so it is done again from the start; not if a client has read a part of the other answer as it was
     streamed, and not for ever.
     """
-    if message is not None:
+    if run.status.is_terminal:
+        return run
+    if message is not None and run.status is not RunStatus.REQUIRES_ACTION:
         return _settle_by_message(run, message, now)
     if run.status is RunStatus.CANCELLING:
         return move_run(run, RunStatus.CANCELLED, now)
@@ -106,6 +110,18 @@ def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: i
     if run.attempts >= MAX_ATTEMPTS or (run.streamed and step is not None):
         return move_run(run, RunStatus.FAILED, now, last_error=INTERRUPTED)
     return move_run(run, RunStatus.QUEUED, now)
+
+
+def settle_abandoned(run: Run, message: ThreadMessage | None, now: int) -> Run:
+    """How an unfinished run has ended that nobody is going to do (again), because its end could not be stored.
+
+    Clients are told this end, and each start finds the same: it follows from what is on disk, and not from the time.
+    """
+    if message is not None:
+        return _settle_by_message(run, message, now)
+    if run.status is RunStatus.CANCELLING:
+        return move_run(run, RunStatus.CANCELLED, now)
+    return move_run(run, RunStatus.FAILED, now, last_error=NOT_STORED)
 
 
 def _settle_by_message(run: Run, message: ThreadMessage, now: int) -> Run:

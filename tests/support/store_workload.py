@@ -5,17 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from oxillama.assistants.records.types import RunStatus, RunStepStatus, ThreadMessage
-from oxillama.assistants.run.transitions import end_message
-from oxillama.assistants.store.store import ThreadStore
+from oxillama.assistants.records import RunStatus, RunStepStatus, ThreadMessage
+from oxillama.assistants.records.transitions import end_message
+from oxillama.assistants.store.store import Store
 from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreError
 from oxillama.storage.durable import Durable
-from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
+from tests.support.records import NOW, a_message, a_run, a_step, a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oxillama.assistants.records.types import Record
+    from oxillama.storage.record import Record
     from tests.support.simulated_disk import SimulatedDisk
 
 
@@ -31,43 +31,46 @@ class Workload:
 
     def run(self) -> None:
         """Every kind of change at least once. Stops where the disk fails it, after noting what was acknowledged."""
-        store = ThreadStore("/data", Durable(self.disk), clock=lambda: NOW)
+        store = Store("/data", Durable(self.disk), clock=lambda: NOW)
         store.recover()
         kept, gone = a_thread(), a_thread()
         for thread in (kept, gone):
             first = a_message("first")
-            self._change(thread.id, thread.id, partial(store.create_thread, thread, [first]))
+            self._change(thread.id, thread.id, partial(store.threads.create, thread, [first]))
             if self.acknowledged.get(thread.id) is not None:
-                self._note(thread.id, store.list_messages(thread.id)[0])
+                self._note(thread.id, store.messages.list(thread.id)[0])
         for n in range(2):
             self._add(store, kept.id, a_message(f"question {n} " + "x" * 100))
         self._answer(store, kept.id, RunStatus.COMPLETED)
-        self._change(kept.id, kept.id, lambda: store.update_thread(kept.id, metadata={"k": "v"}))
+        self._change(kept.id, kept.id, lambda: store.threads.update(kept.id, metadata={"k": "v"}))
         doomed = a_message("to be deleted")
         self._add(store, kept.id, doomed)
-        self._change(kept.id, doomed.id, lambda: store.delete_message(kept.id, doomed.id))
-        self._change(gone.id, gone.id, lambda: store.delete_thread(gone.id))
+        self._change(kept.id, doomed.id, lambda: store.messages.delete(kept.id, doomed.id))
+        self._change(gone.id, gone.id, lambda: store.threads.delete(gone.id))
         self._answer(store, kept.id, RunStatus.CANCELLED)
-        self._change(kept.id, "open run", lambda: store.create_run(a_run(kept.id), [a_message("addition")]))
+        given_up = a_run(kept.id)
+        self._change(kept.id, given_up.id, lambda: store.runs.create(given_up))
+        self._change(kept.id, given_up.id, lambda: store.runs.abandon(kept.id, given_up.id))
+        self._change(kept.id, "open run", lambda: store.runs.create(a_run(kept.id), [a_message("addition")]))
 
-    def _answer(self, store: ThreadStore, thread_id: str, ended: RunStatus) -> None:
+    def _answer(self, store: Store, thread_id: str, ended: RunStatus) -> None:
         run = a_run(thread_id)
-        if not self._change(thread_id, run.id, lambda: store.create_run(run)):
+        if not self._change(thread_id, run.id, lambda: store.runs.create(run)):
             return
         step = a_step(run)
         message = end_message(ThreadMessage.new_assistant(step.message_id, run, NOW), "answer", ended, NOW, None)
-        self._change(thread_id, run.id, lambda: store.update_run_status(thread_id, run.id, RunStatus.IN_PROGRESS))
-        self._change(thread_id, step.id, lambda: store.append_step(step))
+        self._change(thread_id, run.id, lambda: store.runs.update_status(thread_id, run.id, RunStatus.IN_PROGRESS))
+        self._change(thread_id, step.id, lambda: store.steps.append(step))
         self._add(store, thread_id, message)
         self._change(
             thread_id,
             step.id,
-            lambda: store.update_step_status(thread_id, run.id, step.id, RunStepStatus.COMPLETED),
+            lambda: store.steps.update_status(thread_id, run.id, step.id, RunStepStatus.COMPLETED),
         )
-        self._change(thread_id, run.id, lambda: store.update_run_status(thread_id, run.id, ended))
+        self._change(thread_id, run.id, lambda: store.runs.update_status(thread_id, run.id, ended))
 
-    def _add(self, store: ThreadStore, thread_id: str, message: ThreadMessage) -> None:
-        if self._change(thread_id, message.id, lambda: store.append_message(thread_id, message)):
+    def _add(self, store: Store, thread_id: str, message: ThreadMessage) -> None:
+        if self._change(thread_id, message.id, lambda: store.messages.append(thread_id, message)):
             self.order[thread_id].append(message.id)
 
     def _note(self, thread_id: str, message: ThreadMessage) -> None:
@@ -87,9 +90,9 @@ class Workload:
         return True
 
 
-def check(work: Workload, disk: SimulatedDisk) -> ThreadStore:
+def check(work: Workload, disk: SimulatedDisk) -> Store:
     """Open the store on what is left of the disk: acknowledged is there, nothing is stuck, twice or half."""
-    store = ThreadStore("/data", Durable(disk), clock=lambda: NOW)
+    store = Store("/data", Durable(disk), clock=lambda: NOW)
     queued = store.recover()
     for key, record in work.acknowledged.items():
         thread_id = work.where[key]
@@ -97,20 +100,20 @@ def check(work: Workload, disk: SimulatedDisk) -> ThreadStore:
         if key in work.pending or gone or thread_id in work.pending & work.acknowledged.keys() - {key}:
             continue
         if key.startswith("thread_") and record is not None:
-            assert store.get_thread(key) == record
+            assert store.threads.get(key) == record
         if key.startswith("msg_"):
-            there = {m.id: m for m in store.list_messages(thread_id)}
+            there = {m.id: m for m in store.messages.list(thread_id)}
             assert there.get(key) == record
         if key.startswith("run_"):
-            assert store.get_run(thread_id, key).status == record.status or not record.status.is_terminal
+            assert store.runs.get(thread_id, key).status == record.status or not record.status.is_terminal
     for thread_id in {t for t in work.where.values() if t.startswith("thread_")}:
         check_thread(store, thread_id, work, {run.id for run in queued})
     return store
 
 
-def check_thread(store: ThreadStore, thread_id: str, work: Workload, queued: set[str]) -> None:
+def check_thread(store: Store, thread_id: str, work: Workload, queued: set[str]) -> None:
     try:
-        messages = store.list_messages(thread_id)
+        messages = store.messages.list(thread_id)
     except ObjectNotFoundError:
         assert work.acknowledged.get(thread_id) is None or thread_id in work.pending
         return
@@ -120,12 +123,12 @@ def check_thread(store: ThreadStore, thread_id: str, work: Workload, queued: set
     assert [m for m in ids if m in promised] == promised
     answers = [m.run_id for m in messages if m.role == "assistant"]
     assert len(set(answers)) == len(answers)
-    for run in store.list_runs(thread_id):
+    for run in store.runs.list(thread_id):
         assert run.status.is_terminal or run.id in queued
-        for step in store.list_steps(thread_id, run.id):
+        for step in store.steps.list(thread_id, run.id):
             assert step.status.is_terminal or run.id in queued
         if run.id in queued:
-            store.update_run_status(thread_id, run.id, RunStatus.FAILED)
+            store.runs.update_status(thread_id, run.id, RunStatus.FAILED)
     after = a_message("after the restart")
-    store.append_message(thread_id, after)
-    assert store.list_messages(thread_id)[-1].id == after.id
+    store.messages.append(thread_id, after)
+    assert store.messages.list(thread_id)[-1].id == after.id

@@ -1,4 +1,7 @@
-"""A process that writes until it is killed, and says on stdout what was acknowledged: python writer.py DIR SEED"""
+"""A process that writes until it is killed, and says on stdout what was acknowledged.
+
+    python -m tests.support.store_writer DIR SEED
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ import os
 import random
 import sys
 
-from oxillama.assistants.records.types import RunStatus, ThreadMessage
-from oxillama.assistants.run.transitions import end_message
-from oxillama.assistants.store.store import ThreadStore
-from tests.assistants.fixtures import NOW, a_message, a_run, a_step, a_thread
+from oxillama.assistants.records import RunStatus, ThreadMessage
+from oxillama.assistants.records.transitions import end_message
+from oxillama.assistants.store.store import Store
+from tests.support.records import NOW, a_message, a_run, a_step, a_thread
 
 
 def say(kind: str, *parts: str) -> None:
@@ -18,31 +21,31 @@ def say(kind: str, *parts: str) -> None:
     os.write(1, (json.dumps([kind, *parts]) + "\n").encode())
 
 
-def answer(store: ThreadStore, thread: str, rng: random.Random) -> None:
-    run = store.create_run(a_run(thread))
+def answer(store: Store, thread: str, rng: random.Random) -> None:
+    run = store.runs.create(a_run(thread))
     say("run", thread, run.id)
-    store.update_run_status(thread, run.id, RunStatus.IN_PROGRESS)
-    step = store.append_step(a_step(run))
+    store.runs.update_status(thread, run.id, RunStatus.IN_PROGRESS)
+    step = store.steps.append(a_step(run))
     message = ThreadMessage.new_assistant(step.message_id, run, NOW)
     text = "answer " * rng.randrange(1, 200)
-    store.append_message(thread, end_message(message, text, RunStatus.COMPLETED, NOW, None))
+    store.messages.append(thread, end_message(message, text, RunStatus.COMPLETED, NOW, None))
     say("message", thread, message.id, text)
-    store.update_run_status(thread, run.id, RunStatus.COMPLETED)
+    store.runs.update_status(thread, run.id, RunStatus.COMPLETED)
     say("ended", thread, run.id)
 
 
 def main(data_dir: str, seed: int) -> None:
     rng = random.Random(seed)
-    store = ThreadStore(data_dir, clock=lambda: NOW)
+    store = Store(data_dir, clock=lambda: NOW)
     for run in store.recover():
-        store.update_run_status(run.thread_id, run.id, RunStatus.FAILED)
+        store.runs.update_status(run.thread_id, run.id, RunStatus.FAILED)
     threads: list[str] = []
     say("ready")
     while True:
         if not threads or rng.random() < 0.1:
             thread = a_thread()
             first = a_message("first")
-            store.create_thread(thread, [first])
+            store.threads.create(thread, [first])
             say("message", thread.id, first.id, "first")
             threads.append(thread.id)
         thread_id = rng.choice(threads)
@@ -50,12 +53,12 @@ def main(data_dir: str, seed: int) -> None:
             answer(store, thread_id, rng)
         elif rng.random() < 0.05:
             say("deleting", thread_id)
-            store.delete_thread(thread_id)
+            store.threads.delete(thread_id)
             say("deleted", thread_id)
             threads.remove(thread_id)
         else:
             message = a_message("x" * rng.randrange(3000))
-            store.append_message(thread_id, message)
+            store.messages.append(thread_id, message)
             say("message", thread_id, message.id, message.text_content)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oxillama.assistants.records.types import Run, RunStatus, RunStep, Thread, ThreadMessage
+from oxillama.assistants.records import Run, RunStatus, RunStep, Thread, ThreadMessage
 from oxillama.storage.ids import new_id
 
 NOW = 1_700_000_000

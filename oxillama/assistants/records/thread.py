@@ -1,0 +1,25 @@
+"""Threads, and the note that one has an unfinished run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from oxillama.assistants.records.common import Metadata
+from oxillama.storage.record import Record
+
+
+class Thread(Record, frozen=True, kw_only=True):
+    """A conversation."""
+
+    metadata: Metadata = msgspec.field(default_factory=dict)
+    tool_resources: dict[str, Any] | None = None
+
+
+class ActiveRun(Record, frozen=True, kw_only=True):
+    """Names the thread of a run that has not ended: a start finds such runs without reading every thread."""
+
+    id: str = ""
+    created_at: int = 0
+    thread_id: str

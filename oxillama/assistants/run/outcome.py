@@ -1,0 +1,32 @@
+"""How a run ended, before that is stored."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from oxillama.assistants.records import RunError, RunStatus
+from oxillama.assistants.records.transitions import NOT_STORED
+from oxillama.errors import OxillamaError, StoreError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """error: why it failed. incomplete: which budget it used up."""
+
+    status: RunStatus
+    error: RunError | None = None
+    incomplete: str | None = None
+
+    @classmethod
+    def failed(cls, error: BaseException) -> Outcome:
+        """The outcome of an exception, in words fit for the run's client."""
+        if isinstance(error, StoreError):  # its words name paths, which are for the log
+            _log.error("run failed: %s", error)
+            return cls(RunStatus.FAILED, NOT_STORED)
+        if isinstance(error, OxillamaError):
+            return cls(RunStatus.FAILED, RunError("server_error", str(error)))
+        _log.error("run failed", exc_info=error)
+        return cls(RunStatus.FAILED, RunError("server_error", "The server had an error while processing the run."))

@@ -1,0 +1,125 @@
+"""The runs of a thread: at most one that has not ended, and what its status may become."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from oxillama.assistants.records import ActiveRun, Run, RunStatus, ThreadMessage, transitions
+from oxillama.assistants.store.open_threads import OpenThreads
+from oxillama.assistants.store.state import ThreadState
+from oxillama.errors import StateConflictError, StoreError
+
+_log = logging.getLogger(__name__)
+
+
+class RunStore:
+    """The runs of all threads of a data directory."""
+
+    def __init__(self, threads: OpenThreads) -> None:
+        self._open = threads
+        self._layout = threads.layout
+
+    def create(self, run: Run, additional_messages: Sequence[ThreadMessage] = ()) -> Run:
+        """Store a new run, after adding messages to its thread: both or neither."""
+        with self._open.use(run.thread_id) as state:
+            active = state.active_run
+            if active is not None:
+                raise StateConflictError(f"Thread {run.thread_id} already has an active run {active.id}.")
+            before = dict(self._open.messages(state)), state.last_created_at, state.log.size
+            run = run.following(next(reversed(state.runs.values()), None))
+            self._open.pending.add(run.id)
+            try:
+                for message in additional_messages:
+                    self._open.append(state, message)
+                self._layout.active.put(ActiveRun(id=run.id, created_at=run.created_at, thread_id=run.thread_id))
+                self._layout.runs(run.thread_id).create(run, "steps")
+            except StoreError:
+                self._undo_create(state, run, *before)
+                raise
+            state.runs[run.id] = run
+            return run
+
+    def _undo_create(
+        self, state: ThreadState, run: Run, messages: dict[str, ThreadMessage], last_created_at: int, size: int
+    ) -> None:
+        self._open.pending.discard(run.id)
+        state.messages, state.last_created_at = messages, last_created_at
+        try:
+            if state.log.size != size:
+                state.log.cut(size)
+            self._layout.active.delete(run.id)
+        except StoreError as error:
+            _log.warning("refused run left traces: run_id %s, %s", run.id, error)
+
+    def get(self, thread_id: str, run_id: str) -> Run:
+        with self._open.use(thread_id) as state:
+            return self._open.run(state, run_id)
+
+    def list(self, thread_id: str) -> list[Run]:
+        """All runs, oldest first; damaged ones are left out (and logged)."""
+        with self._open.use(thread_id) as state:
+            return list(state.runs.values())
+
+    def active(self, thread_id: str) -> Run | None:
+        """The run that locks the thread."""
+        with self._open.use(thread_id) as state:
+            return state.active_run
+
+    def update(self, thread_id: str, run_id: str, **changes: Any) -> Run:
+        """Replace fields of a run, whatever its status; not the status itself. No change is no write."""
+        with self._open.use(thread_id) as state:
+            run = self._open.run(state, run_id)
+            changed = msgspec.structs.replace(run, **changes)
+            return run if changed == run else self._open.put_run(state, changed)
+
+    def update_status(self, thread_id: str, run_id: str, status: RunStatus, **changes: Any) -> Run:
+        """Move a run on, with the times that go with the status. Refuses to leave a terminal state."""
+        with self._open.use(thread_id) as state:
+            run = self._open.run(state, run_id)
+            if run.status.is_terminal:
+                raise StateConflictError(f"Run {run_id} has ended with status '{run.status}'.")
+            if run.status is RunStatus.CANCELLING and not status.is_terminal:
+                raise StateConflictError(f"Run {run_id} is being cancelled.")
+            return self._open.put_run(state, transitions.move_run(run, status, self._open.now(), **changes))
+
+    def request_cancel(self, thread_id: str, run_id: str) -> Run:
+        """Mark a run as being cancelled, for its worker to end it; once more does no harm."""
+        with self._open.use(thread_id) as state:
+            run = self._open.run(state, run_id)
+            if run.status.is_terminal:
+                raise StateConflictError(f"Cannot cancel run with status '{run.status}'.")
+            if run.status is RunStatus.CANCELLING:
+                return run
+            return self._open.put_run(state, transitions.move_run(run, RunStatus.CANCELLING, self._open.now()))
+
+    def release(self, thread_id: str, run_id: str) -> Run:
+        """The worker gives an unfinished run back, as a restart would find it: it will be done again, or has ended."""
+        with self._open.use(thread_id) as state:
+            run = self._open.run(state, run_id)
+            if run.status.is_terminal:
+                return run
+            # An orderly end is no attempt that failed.
+            return self._open.settle(state, msgspec.structs.replace(run, attempts=max(0, run.attempts - 1)))
+
+    def abandon(self, thread_id: str, run_id: str) -> Run:
+        """Give up a run whose end cannot be stored, and say how it has ended: from now on every start finds the same.
+
+        Its marker is removed, which needs no space. Where not even that can be done, a restart will take the run up
+        again, so nobody may be told that it has ended: StoreError is raised, now and by every look at the run.
+        """
+        with self._open.use(thread_id) as state:
+            run = self._open.run(state, run_id)
+            if run.status.is_terminal:
+                return run
+            try:
+                self._layout.active.delete(run_id)
+            except StoreError:
+                self._open.unknown.add(run_id)
+                raise
+            self._open.pending.discard(run_id)
+            state.runs[run_id] = self._open.abandoned(state, run)
+            return state.runs[run_id]

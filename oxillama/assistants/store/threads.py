@@ -1,0 +1,48 @@
+"""Threads: made, changed and taken away as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from oxillama.assistants.records import Thread, ThreadMessage
+from oxillama.assistants.store.open_threads import OpenThreads
+
+
+class ThreadStore:
+    """The threads of a data directory."""
+
+    def __init__(self, threads: OpenThreads) -> None:
+        self._open = threads
+        self._layout = threads.layout
+
+    def create(self, thread: Thread, messages: Sequence[ThreadMessage] = ()) -> Thread:
+        """Store a new thread with its first messages: all of it or nothing."""
+
+        def fill(directory: str) -> None:
+            owned = [msgspec.structs.replace(message, thread_id=thread.id) for message in messages]
+            self._layout.messages(directory).append(owned)
+
+        self._layout.threads.create(thread, "runs", fill=fill)
+        return thread
+
+    def get(self, thread_id: str) -> Thread:
+        with self._open.use(thread_id) as state:
+            return state.thread
+
+    def update(self, thread_id: str, **changes: Any) -> Thread:
+        """Replace fields of a thread; nothing is written where nothing changes."""
+        with self._open.use(thread_id) as state:
+            thread = msgspec.structs.replace(state.thread, **changes)
+            if thread != state.thread:
+                self._layout.threads.put(thread)
+                state.thread = thread
+            return thread
+
+    def delete(self, thread_id: str) -> None:
+        """Take a thread away with everything in it. Ending its run, if one is at work, is the caller's part."""
+        with self._open.use(thread_id) as state:
+            self._layout.threads.delete(thread_id)
+            self._open.discard(state)

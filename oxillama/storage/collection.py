@@ -1,0 +1,132 @@
+"""Stored objects of one kind in a directory of their own: a JSON file each, or a directory each."""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from oxillama.errors import ObjectNotFoundError, StoreDamagedError, StoreError
+from oxillama.storage.durable import Durable
+from oxillama.storage.ids import is_id
+from oxillama.storage.record import Record
+
+R = TypeVar("R", bound=Record)
+_log = logging.getLogger(__name__)
+
+
+class Collection(Generic[R]):
+    """Objects as `<directory>/<id>.json`.
+
+    prefix: what ids begin with. noun: what a user calls such an object. fields: values that every object here has
+    because of where it lies; like the id, they come from the place and not from the content.
+
+    Only what is named by an id is an object: whatever else lies in the directory is left alone, whoever put it there.
+    Blocking. Callers keep two changes of one object from running at once. All methods raise what `Durable` raises.
+    """
+
+    def __init__(
+        self, durable: Durable, directory: str, kind: type[R], *, prefix: str, noun: str, **fields: Any
+    ) -> None:
+        self.directory = directory
+        self._durable = durable
+        self._kind = kind
+        self._prefix = prefix
+        self._noun = noun
+        self._fields = fields
+
+    def path(self, object_id: str) -> str:
+        """Where the object is stored. Raises ObjectNotFoundError for what cannot be one's id."""
+        self.check(object_id)
+        return posixpath.join(self.directory, f"{object_id}.json")
+
+    def check(self, object_id: str) -> None:
+        """Let no other text become part of a path. Raises ObjectNotFoundError."""
+        if not is_id(object_id, self._prefix):
+            raise ObjectNotFoundError(self._noun, object_id)
+
+    def ids(self) -> list[str]:
+        """The ids that are there, in no order."""
+        names = (name.removesuffix(".json") for name in self._durable.list_dir(self.directory) if name[-5:] == ".json")
+        return [name for name in names if is_id(name, self._prefix)]
+
+    def get(self, object_id: str) -> R:
+        """Raises ObjectNotFoundError or StoreDamagedError."""
+        path = self.path(object_id)
+        try:
+            record = self._durable.read_json(path, self._kind)
+        except FileNotFoundError:
+            raise ObjectNotFoundError(self._noun, object_id) from None
+        return msgspec.structs.replace(record, id=object_id, **self._fields)
+
+    def list(self) -> list[R]:
+        """Oldest first. Damaged ones are left out, and logged."""
+        found: list[R] = []
+        for object_id in self.ids():
+            try:
+                found.append(self.get(object_id))
+            except (StoreDamagedError, ObjectNotFoundError) as error:
+                _log.error("%s left out: %s", self._noun, error)
+        return sorted(found, key=lambda record: record.place)
+
+    def put(self, record: R) -> None:
+        """Create or replace the object."""
+        self._durable.make_dir(self.directory)
+        self._durable.write_json(self.path(record.id), record)
+
+    def delete(self, object_id: str) -> None:
+        """Take it away for good; one that is not there is no error."""
+        self._durable.remove_file(self.path(object_id))
+
+    def clear(self) -> None:
+        """Remove what a crash left half made or half removed. For a start: nothing else may be changing the objects."""
+        self._durable.clear_dir(self.directory)
+
+
+class DirectoryCollection(Collection[R]):
+    """Objects as `<directory>/<id>/<head>`, with room beside the head for what belongs to the object.
+
+    A directory appears whole, and one without its head has been deleted.
+    """
+
+    def __init__(
+        self, durable: Durable, directory: str, kind: type[R], *, head: str, prefix: str, noun: str, **fields: Any
+    ) -> None:
+        super().__init__(durable, directory, kind, prefix=prefix, noun=noun, **fields)
+        self._head = head
+
+    def dir(self, object_id: str) -> str:
+        """The object's directory. Raises ObjectNotFoundError for what cannot be one's id."""
+        self.check(object_id)
+        return posixpath.join(self.directory, object_id)
+
+    def path(self, object_id: str) -> str:
+        return posixpath.join(self.dir(object_id), self._head)
+
+    def ids(self) -> list[str]:
+        return [name for name in self._durable.list_dir(self.directory) if is_id(name, self._prefix)]
+
+    def create(self, record: R, *folders: str, fill: Callable[[str], None] | None = None) -> None:
+        """Store a new object, with these empty folders and with what `fill` writes into the directory it is given: all
+        of it or nothing."""
+        temporary = posixpath.join(self.directory, f".tmp-{record.id}")
+        try:
+            self._durable.make_hidden_dirs(temporary, *folders)
+            self._durable.write_new_json(posixpath.join(temporary, self._head), record)
+            if fill is not None:
+                fill(temporary)
+            self._durable.publish_dir(temporary, self.dir(record.id))
+        except StoreError:
+            self._durable.discard_tree(temporary)
+            raise
+
+    def put(self, record: R) -> None:
+        """Replace the object's head."""
+        self._durable.write_json(self.path(record.id), record)
+
+    def delete(self, object_id: str) -> None:
+        """Take it away for good, with everything in its directory, also when there is no space."""
+        self._durable.remove_tree(self.dir(object_id), self._head)

@@ -1,0 +1,55 @@
+"""A data directory that is open: one process has it, and everything that is stored goes through one `Durable`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from oxillama.concurrency import Offload
+from oxillama.errors import StoreError
+from oxillama.storage.durable import Durable
+from oxillama.storage.lock import DirectoryLock
+from oxillama.storage.system import Disk
+
+FILE_THREADS = 16  # file work waits for the disk, not for the processor
+
+Trouble = Literal["full", "read_only"]
+
+
+class DataDir:
+    """`path`, the way to its disk, and the threads in which callers of blocking methods run them."""
+
+    def __init__(self, path: str, durable: Durable, in_thread: Offload) -> None:
+        self.path = path
+        self.durable = durable
+        self.in_thread = in_thread
+
+    async def trouble(self) -> Trouble | None:
+        """Why every change is refused: `full` until there is space, `read_only` until a restart; None if none is."""
+        if self.durable.is_full:
+            await self.in_thread(self._try_to_write)
+        if self.durable.read_only_reason is not None:
+            return "read_only"
+        return "full" if self.durable.is_full else None
+
+    def _try_to_write(self) -> None:
+        """There may be space again, and nobody may have written since."""
+        probe = posixpath.join(self.path, ".probe")
+        with contextlib.suppress(StoreError):
+            self.durable.write_bytes(probe, bytes(4096))
+            self.durable.remove_file(probe)
+
+
+@contextlib.asynccontextmanager
+async def open_data_dir(path: str | os.PathLike[str], *, disk: Disk | None = None) -> AsyncIterator[DataDir]:
+    """Make a data directory, or take the one there is, and keep other processes out of it until the block is left.
+
+    Raises StoreError: it cannot be made or written, or another process has it.
+    """
+    root, durable, in_thread = os.path.abspath(os.fspath(path)), Durable(disk), Offload(FILE_THREADS)
+    await in_thread(durable.make_dir, root)
+    with contextlib.closing(await in_thread(DirectoryLock, root, durable.disk)):
+        yield DataDir(root, durable, in_thread)

@@ -1,0 +1,131 @@
+"""A run whose end cannot be stored: it ends all the same, and what its client was told is so after a restart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from oxillama.assistants.records import Run, RunStatus
+from oxillama.assistants.records.transitions import NOT_STORED
+from oxillama.assistants.run import events as ev
+from oxillama.errors import StoreError, StoreReadOnlyError
+from oxillama.storage.system import SystemDisk
+from tests.support.failing_disk import FailingDisk
+from tests.support.fake_engine import FakeEngine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trio.testing import MockClock
+
+OpenClient = Any
+ENDS = (ev.Completed, ev.Incomplete, ev.Failed, ev.Cancelled, ev.Expired)
+
+
+def end(events: list[ev.RunEvent]) -> Run | None:
+    """The run as its watcher was told that it had ended."""
+    return next((event.run for event in events if isinstance(event, ENDS)), None)
+
+
+async def after_restart(open_client: OpenClient, run: Run) -> tuple[Run, list[str]]:
+    """The run, and the answers in its thread, after a start that did what it had to do."""
+    async with open_client(FakeEngine(reply="again")) as client:
+        await trio.sleep(20)
+        return client.store.runs.get(run.thread_id, run.id), client.answers(run)
+
+
+async def test_a_run_that_ends_on_a_full_disk_is_stored_when_there_is_space(
+    clock: MockClock, open_client: OpenClient
+) -> None:
+    disk = FailingDisk()
+    async with open_client(FakeEngine(reply="abc", delay_s=1), disk=disk) as client:
+        run, _, subscription = await client.start("x")
+        await trio.sleep(2)
+        disk.full = True
+        await trio.sleep(20)
+        assert client.store.runs.get(run.thread_id, run.id).status is RunStatus.IN_PROGRESS
+        disk.full = False
+        told = end([event async for event in subscription])
+    stored, answers = await after_restart(open_client, run)
+    assert (stored, stored.status, answers) == (told, RunStatus.COMPLETED, ["abc"])
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_run_that_finds_no_space_for_long_has_failed_for_good(
+    clock: MockClock, open_client: OpenClient, streamed: bool
+) -> None:
+    """It was held for ever, and with it its place in the queue; told failed, it was done again by the next start."""
+    disk = FailingDisk()
+    async with open_client(FakeEngine(reply="abc", delay_s=1), disk=disk, max_runs=1) as client:
+        run, _, subscription = await client.start("x", streamed=streamed)
+        await trio.sleep(2)
+        disk.full = True
+        with trio.fail_after(600):
+            told = end([event async for event in subscription])
+        assert told is not None
+        assert (told.status, told.last_error) == (RunStatus.FAILED, NOT_STORED)
+        assert client.store.runs.get(run.thread_id, run.id) == told
+        disk.full = False
+        assert (await client.done("y"))[0].status is RunStatus.COMPLETED
+    stored, answers = await after_restart(open_client, run)
+    assert (stored.status, stored.last_error, stored.usage, answers) == (told.status, told.last_error, told.usage, [])
+
+
+async def test_a_run_whose_answer_is_stored_has_ended_as_that_says(
+    clock: MockClock, open_client: OpenClient, tmp_path: Path
+) -> None:
+    class NoStatus(SystemDisk):
+        """Files are not replaced any more; messages are still appended."""
+
+        refused = False
+
+        def rename(self, source: str, target: str) -> None:
+            if self.refused:
+                raise OSError(5, "Input/output error")
+            super().rename(source, target)
+
+    disk = NoStatus()
+    async with open_client(FakeEngine(reply="abc", delay_s=1), disk=disk) as client:
+        run, _, subscription = await client.start("x")
+        await trio.sleep(2)
+        disk.refused = True
+        told = end([event async for event in subscription])
+        assert told is not None
+        assert told.status is RunStatus.COMPLETED
+        disk.refused = False
+    stored, answers = await after_restart(open_client, run)
+    assert (stored.status, stored.usage, answers) == (told.status, told.usage, ["abc"])
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_where_a_restart_decides_nobody_is_told_an_end(
+    clock: MockClock, open_client: OpenClient, streamed: bool
+) -> None:
+    """After a failed fsync the answer may be on disk, and a start may find it."""
+    disk = FailingDisk()
+    async with open_client(FakeEngine(reply="abc", delay_s=1), disk=disk) as client:
+        run, _, subscription = await client.start("x", streamed=streamed)
+        await trio.sleep(2)
+        disk.broken = True
+        assert end([event async for event in subscription]) is None
+        with pytest.raises(StoreReadOnlyError):
+            client.store.runs.get(run.thread_id, run.id)
+    stored, answers = await after_restart(open_client, run)
+    assert (stored.status, answers) == (RunStatus.COMPLETED, ["abc"])
+
+
+async def test_a_run_that_cannot_even_be_given_up_is_taken_up_by_the_next_start(
+    clock: MockClock, open_client: OpenClient
+) -> None:
+    disk = FailingDisk()
+    async with open_client(FakeEngine(reply="abc", delay_s=1), disk=disk) as client:
+        run, _, subscription = await client.start("x", streamed=False)
+        await trio.sleep(2)
+        disk.stuck = True
+        assert end([event async for event in subscription]) is None
+        with pytest.raises(StoreError, match="taken up again by the next start"):
+            client.store.runs.get(run.thread_id, run.id)
+    stored, answers = await after_restart(open_client, run)
+    assert (stored.status, answers) == (RunStatus.COMPLETED, ["again"])
