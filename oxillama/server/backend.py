@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oxillama.assistants.service import open_assistants
-from oxillama.concurrency import open_nursery
-from oxillama.errors import EngineClosedError, InvalidParameterError, StoreError
+from oxillama.engine.api.config import PAGE_TOKENS, EngineConfig
+from oxillama.engine.api.types import SamplerParams
+from oxillama.errors import InvalidParameterError, StoreError
 from oxillama.server.state import Phase, ServerState
 from oxillama.storage.data_dir import open_data_dir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
 
     from oxillama.assistants.service import Assistants
     from oxillama.engine.api.config import Progress
     from oxillama.engine.api.protocol import EngineLike
-    from oxillama.engine.engine import Engine
+    from oxillama.engine.pool import ModelSource
     from oxillama.server.config import ServerConfig
+
+MODEL = "model"
+"""The name in the pool of the only model that a server has so far."""
 
 
 @asynccontextmanager
@@ -38,11 +42,12 @@ async def running(state: ServerState, *, progress: Progress | None = None) -> As
                 await stack.enter_async_context(attached(state, state.engine))
             yield
         return
-    async with open_engine(state.config, progress=progress) as engine, open_nursery() as nursery:
-        nursery.start_soon(_fail_with, engine)
-        async with attached(state, engine):
-            yield
-        nursery.cancel_scope.cancel()
+    from oxillama.engine.pool import EnginePool  # deferred: the C core is for those who need it
+
+    source = model_source(state.config, progress=progress)
+    # One model, leased for as long as the server runs.
+    async with EnginePool.open({MODEL: source}) as pool, pool.lease(MODEL) as engine, attached(state, engine):
+        yield
 
 
 @asynccontextmanager
@@ -91,15 +96,9 @@ def default_data_dir() -> Path:
     return (Path(base) if os.path.isabs(base) else Path("~/.local/share").expanduser()) / "oxillama"
 
 
-async def _fail_with(engine: Engine) -> None:
-    raise EngineClosedError(await engine.wait_stopped() or "the engine has stopped")
-
-
-def open_engine(config: ServerConfig, *, progress: Progress | None = None) -> AbstractAsyncContextManager[Engine]:
-    """The engine that `config` describes, not yet loaded."""
-    from oxillama.core._core import PAGE_TOKENS  # deferred: the C core is for those who need it
-    from oxillama.engine.api.config import EngineConfig
-    from oxillama.engine.engine import Engine
+def model_source(config: ServerConfig, *, progress: Progress | None = None) -> ModelSource:
+    """The model that `config` names, and how its engine is opened. Raises InvalidParameterError when it names none."""
+    from oxillama.engine.pool import ModelSource  # deferred: the C core is for those who need it
 
     if config.model is None:
         message = "no model is named: set `model` in oxillama.toml, OXILLAMA_MODEL or --model to a GGUF file"
@@ -112,7 +111,7 @@ def open_engine(config: ServerConfig, *, progress: Progress | None = None) -> Ab
         "max_waiting": config.max_waiting,
         "kv_pages": None if config.cache_tokens is None else -(-config.cache_tokens // PAGE_TOKENS),
         "max_generation_s": config.generation_timeout,
+        "sampling": SamplerParams(**{field.name: getattr(config, field.name) for field in fields(SamplerParams)}),
     }
-    return Engine.open(
-        config.model, EngineConfig(**{k: v for k, v in given.items() if v is not None}), progress=progress
-    )
+    engine = EngineConfig(**{name: value for name, value in given.items() if value is not None})
+    return ModelSource(path=config.model, config=engine, progress=progress)

@@ -30,6 +30,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     model: the GGUF file. alias: the model's name on the wire instead of the file's. data_dir: where threads are kept.
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
     slots and queue. cache_tokens: tokens that all requests together have in the KV cache.
+    temperature to presence_penalty: how tokens are chosen where a request does not say; None: as the model's file says.
     api_keys: any one of them opens the API; none at all leaves it open. cors_origins: exact origins, or "*".
     ui: whether there are pages for browsers: the chat at `/` and the API's description at `/docs`.
     max_body: larger request bodies are refused with 413. generation_timeout: the longest one generation may take.
@@ -48,6 +49,15 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     parallel: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     max_waiting: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
     cache_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**30)] | None = None
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    repeat_penalty: Annotated[float, msgspec.Meta(ge=1e-3, le=100)] | None = None
+    repeat_last_n: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
+    frequency_penalty: Annotated[float, msgspec.Meta(ge=-100, le=100)] | None = None
+    presence_penalty: Annotated[float, msgspec.Meta(ge=-100, le=100)] | None = None
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000

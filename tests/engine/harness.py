@@ -15,7 +15,6 @@ def request(
     *,
     priority: Priority = Priority.INTERACTIVE,
     prompt_logprobs: int | None = None,
-    deadline_s: float | None = None,
     cache_prompt: bool = True,
     **sampling: Any,
 ) -> GenerationRequest:
@@ -25,7 +24,6 @@ def request(
         sampling=SamplingParams(**{"temperature": 0.0, **sampling}),
         priority=priority,
         prompt_logprobs=prompt_logprobs,
-        deadline_s=deadline_s,
         cache_prompt=cache_prompt,
     )
 
@@ -54,10 +52,9 @@ class Bench:
         self.events: dict[Generation, list[TokenEvent]] = {}
         self.errors: dict[Generation, Exception] = {}
 
-    def add(self, req: GenerationRequest) -> Generation:
-        g = Generation(
-            req, self.bundle.vocabulary, self.bundle.sampling, n_ctx=self.bundle.n_ctx, now=self.now, limit_s=1000.0
-        )
+    def add(self, req: GenerationRequest, *, limit_s: float = 1000.0) -> Generation:
+        b = self.bundle
+        g = Generation(req, b.vocabulary, b.sampling, n_ctx=b.n_ctx, now=self.now, limit_s=limit_s)
         self.events[g] = []
         self.stepper.add(g)
         return g

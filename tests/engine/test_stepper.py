@@ -187,8 +187,8 @@ def test_the_engines_own_failure_is_not_swallowed() -> None:
 @pytest.mark.parametrize("active", [True, False])
 def test_a_deadline_ends_a_generation_that_runs_or_waits(active: bool) -> None:
     bench = Bench(n_slots=1)
-    first = bench.add(request(deadline_s=5.0 if active else None, max_tokens=30))
-    second = bench.add(request(deadline_s=None if active else 5.0, max_tokens=3))
+    first = bench.add(request(max_tokens=30), limit_s=5.0 if active else 1000.0)
+    second = bench.add(request(max_tokens=3), limit_s=1000.0 if active else 5.0)
     bench.step()
     bench.now = 6.0
     bench.step()

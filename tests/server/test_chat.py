@@ -172,7 +172,11 @@ async def test_every_sampling_field_reaches_the_engine(client: ASGIClient, engin
     assert request.sampling.logprobs == 2
     assert request.sampling.max_tokens == 5
     assert request.cache_prompt is False
-    assert request.deadline_s == 3600
+
+
+async def test_what_a_request_does_not_say_is_left_to_the_model(client: ASGIClient, engine: FakeEngine) -> None:
+    await chat(client)
+    assert engine.sampling_defaults.with_params(engine.requests[0].sampling) == engine.sampling_defaults
 
 
 async def test_logprobs_name_the_tokens_of_the_text_with_their_bytes(client: ASGIClient, engine: FakeEngine) -> None:

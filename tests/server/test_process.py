@@ -136,7 +136,7 @@ async def test_while_the_model_loads_the_socket_answers_503(
             raise ValueError("the file is no model")
         yield
 
-    monkeypatch.setattr("oxillama.server.backend.open_engine", slowly)
+    monkeypatch.setattr("oxillama.engine.pool.Engine.open", slowly)
     ports: list[int] = []
     monkeypatch.setattr("oxillama.server.process.listen", _noting_the_port(ports))
     async with trio.open_nursery() as nursery:

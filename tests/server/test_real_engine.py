@@ -12,8 +12,9 @@ import pytest
 import trio
 
 from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.types import SamplerParams
 from oxillama.engine.engine import Engine
-from oxillama.server.backend import open_engine
+from oxillama.server.backend import model_source
 from oxillama.server.config import ServerConfig
 from tests.server.live import Live, chat, live_server, post
 from tests.server.test_hostile import CASES, COMPLETIONS, fault
@@ -119,6 +120,16 @@ async def test_a_client_that_leaves_frees_its_slot(model: Path, stream: bool) ->
 @pytest.mark.parametrize(("tokens", "pages"), [(None, 4 * 16), (1000, 32), (100, 4)])
 async def test_the_cache_has_the_size_that_was_set(model: Path, tokens: int | None, pages: int) -> None:
     settings = ServerConfig(model=str(model), ctx_size=512, cache_tokens=tokens, threads=1)
-    async with open_engine(settings) as engine:
+    source = model_source(settings)
+    async with Engine.open(source.path, source.config) as engine:
         assert engine.statistics().n_pages == pages
         assert engine.n_ctx == min(512, 32 * pages)
+
+
+async def test_settings_decide_how_tokens_are_chosen_where_a_request_does_not_say(model: Path) -> None:
+    source = model_source(ServerConfig(model=str(model), temperature=0.0, repeat_last_n=9))
+    assert source.config.sampling == SamplerParams(temperature=0.0, repeat_last_n=9)
+
+
+async def test_one_setting_limits_the_time_of_a_generation(model: Path) -> None:
+    assert model_source(ServerConfig(model=str(model), generation_timeout=7.0)).config.max_generation_s == 7.0

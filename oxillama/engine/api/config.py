@@ -62,6 +62,9 @@ class EngineConfig:
             )
 
 
+PAGE_TOKENS = 32
+"""Tokens of a page of the KV cache: the core's own constant, for those who do not load the core."""
+
 DEFAULT_N_CTX = 8192
 """Most context an engine gives a request unasked."""
 

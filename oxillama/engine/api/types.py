@@ -106,7 +106,6 @@ class GenerationRequest:
 
     prompt_ids: at least one token; each is range-checked against the vocabulary by the engine.
     prompt_logprobs: None, or how many alternatives to report for each prompt token (completions' `echo`).
-    deadline_s: seconds after which the generation ends with GenerationError however far it is; None: the engine's own.
     """
 
     prompt_ids: tuple[int, ...]
@@ -114,7 +113,6 @@ class GenerationRequest:
     priority: Priority = Priority.INTERACTIVE
     cache_prompt: bool = True
     prompt_logprobs: int | None = None
-    deadline_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class Generation:
         self.dropped = False
         self.n_cached = 0  # tokens of the prompt that were not computed, because an earlier request had
         self.prompt_logprobs: list[TokenLogprob | None] = []
-        self.limit_s = min(limit_s, request.deadline_s if request.deadline_s is not None else limit_s)
+        self.limit_s = limit_s
         self.ended: float | None = None
         self._vocabulary = vocabulary
         self._ends = (

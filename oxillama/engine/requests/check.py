@@ -45,5 +45,3 @@ def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_t
         raise InvalidParameterError(
             f"Invalid 'logprobs': {request.prompt_logprobs} is not between 0 and 20.", param="logprobs"
         )
-    if request.deadline_s is not None and not request.deadline_s > 0:
-        raise InvalidParameterError(f"Invalid 'deadline_s': {request.deadline_s} is not positive.", param="deadline_s")

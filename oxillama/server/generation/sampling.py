@@ -67,17 +67,20 @@ class SamplingFields(msgspec.Struct, kw_only=True):
             raise unsupported_parameter("grammar")
 
     def sampling(self, n_vocab: int, *, max_tokens: int | None, logprobs: int | None) -> SamplingParams:
-        """The engine's parameters. Raises APIError or InvalidParameterError, both with the field's name."""
+        """The engine's parameters; what is not given is left to the model's defaults.
+
+        Raises APIError or InvalidParameterError, both with the field's name.
+        """
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return SamplingParams(
-            temperature=1.0 if self.temperature is None else self.temperature,
-            top_k=max(self.top_k or 0, 0),
-            top_p=1.0 if self.top_p is None else self.top_p,
-            min_p=self.min_p or 0.0,
-            repeat_penalty=self.repeat_penalty or 1.0,
-            repeat_last_n=64 if self.repeat_last_n is None else self.repeat_last_n,
-            frequency_penalty=self.frequency_penalty or 0.0,
-            presence_penalty=self.presence_penalty or 0.0,
+            temperature=self.temperature,
+            top_k=None if self.top_k is None else max(self.top_k, 0),  # -1 is another way to say: all
+            top_p=self.top_p,
+            min_p=self.min_p,
+            repeat_penalty=self.repeat_penalty,
+            repeat_last_n=self.repeat_last_n,
+            frequency_penalty=self.frequency_penalty,
+            presence_penalty=self.presence_penalty,
             logit_bias=parse_logit_bias(self.logit_bias, n_vocab),
             seed=self.seed,
             max_tokens=max_tokens,

@@ -65,7 +65,6 @@ async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[Ge
             prompt_ids=prompt,
             sampling=replace(sampling, seed=nth_seed(sampling.seed, index)),
             cache_prompt=wire.cache_prompt is not False,
-            deadline_s=state.config.generation_timeout,
         )
         for index in range(wire.n or 1)
     ]

@@ -36,7 +36,7 @@ async def create_completion(wire: CompletionRequest) -> Completion | Response:
     model, engine = state.check_model(wire.model), state.require_engine()
     prompts = await _read_prompts(wire, engine, state.admission)
     writer = CompletionWriter(new_id("cmpl-", 29), now(), model, state.fingerprint, wire, prompts, engine.tokenizer)
-    choices = open_choices(engine, _generation_requests(wire, prompts, engine, state.config.generation_timeout))
+    choices = open_choices(engine, _generation_requests(wire, prompts, engine))
     if wire.stream:
         # The request owns the choices until the last byte is sent, or the client is gone.
         opened = await cast("ServerRequest", request).stack.enter_async_context(choices)
@@ -61,7 +61,7 @@ async def _read_prompts(wire: CompletionRequest, engine: EngineLike, admission: 
 
 
 def _generation_requests(
-    wire: CompletionRequest, prompts: Sequence[Prompt], engine: EngineLike, deadline_s: float
+    wire: CompletionRequest, prompts: Sequence[Prompt], engine: EngineLike
 ) -> list[GenerationRequest]:
     """One for each candidate of each prompt; a seed gives each candidate of a prompt its own."""
     logprobs = 0 if wire.ranks and wire.logprobs is None else wire.logprobs
@@ -72,7 +72,6 @@ def _generation_requests(
             sampling=replace(sampling, seed=nth_seed(sampling.seed, index)),
             cache_prompt=wire.cache_prompt is not False,
             prompt_logprobs=wire.logprobs if wire.echo else None,
-            deadline_s=deadline_s,
         )
         for prompt in prompts
         for index in range(wire.candidates)
