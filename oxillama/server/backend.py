@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oxillama.assistants.service import open_assistants
 from oxillama.engine.api.config import PAGE_TOKENS, EngineConfig
 from oxillama.engine.api.types import SamplerParams
-from oxillama.errors import InvalidParameterError, StoreError
+from oxillama.errors import InvalidParameterError
+from oxillama.server.data import open_data
 from oxillama.server.state import Phase, ServerState
-from oxillama.storage.data_dir import open_data_dir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from oxillama.assistants.service import Assistants
     from oxillama.engine.api.config import Progress
     from oxillama.engine.api.protocol import EngineLike
     from oxillama.engine.pool import ModelSource
@@ -53,47 +48,12 @@ async def running(state: ServerState, *, progress: Progress | None = None) -> As
 @asynccontextmanager
 async def attached(state: ServerState, engine: EngineLike) -> AsyncIterator[None]:
     """Serve an engine that is open: its routes, and the runs of the data directory."""
-    async with AsyncExitStack() as stack:
-        state.assistants = await stack.enter_async_context(open_data(state, engine))
+    async with open_data(state, engine):
         state.attach(engine)
         try:
             yield
         finally:
             state.phase = Phase.STOPPED
-            state.assistants = None
-
-
-@asynccontextmanager
-async def open_data(state: ServerState, engine: EngineLike) -> AsyncIterator[Assistants]:
-    """The data directory that was set. Without a setting it is the user's own, which one server at a time can have:
-    a second one keeps its threads in a temporary directory, and says so. Raises StoreError for one that was set."""
-    async with AsyncExitStack() as stack:
-        if state.config.data_dir is not None:
-            opened = await _open_in(state.config.data_dir, engine, stack)
-        else:
-            opened = await _open_default_data(state, engine, stack)
-        yield opened
-
-
-async def _open_default_data(state: ServerState, engine: EngineLike, stack: AsyncExitStack) -> Assistants:
-    directory = default_data_dir()
-    try:
-        return await _open_in(directory, engine, stack)
-    except (StoreError, OSError) as error:
-        temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="oxillama-"))
-        state.log.warning("threads are kept until the server stops only: give --data-dir", reason=str(error))
-        return await _open_in(temporary, engine, stack)
-
-
-async def _open_in(directory: str | os.PathLike[str], engine: EngineLike, stack: AsyncExitStack) -> Assistants:
-    data = await stack.enter_async_context(open_data_dir(directory))
-    return await stack.enter_async_context(open_assistants(data, engine))
-
-
-def default_data_dir() -> Path:
-    """Where the data of this user belongs (XDG base directories)."""
-    base = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path("~/.local/share").expanduser()) / "oxillama"
 
 
 def model_source(config: ServerConfig, *, progress: Progress | None = None) -> ModelSource:

@@ -13,7 +13,7 @@ from oxillama._version import __version__
 from oxillama.errors import EngineClosedError
 from oxillama.server.access.admission import Admission
 from oxillama.server.operation import Operations
-from oxillama.server.wire.errors import APIError, not_found, unavailable
+from oxillama.server.wire.errors import NO_RETRY, SERVER_ERROR, APIError, not_found, unavailable
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from oxillama.engine.api.protocol import EngineLike
     from oxillama.server.config import ServerConfig
     from oxillama.server.http.asgi import ServerRequest
+    from oxillama.storage.data_dir import DataDir
 
 
 class Phase(enum.Enum):
@@ -48,8 +49,10 @@ class ServerState:
     """The names the model answers to; the first one is the name on the wire."""
     fingerprint: str = ""
     """Changes when what makes the tokens does."""
+    data: DataDir | None = None
+    """Where everything is stored; opened with the engine. None too where no directory can be written."""
     assistants: Assistants | None = None
-    """Threads and runs; opened with the engine."""
+    """Threads and runs; there with `data`."""
     under_way: set[ServerRequest] = field(default_factory=set)
     """The requests that have come and not ended."""
 
@@ -73,7 +76,7 @@ class ServerState:
         """Threads and runs, ready for work; else the 503 that says why not."""
         self.require_engine()
         if self.assistants is None:
-            raise EngineClosedError("The server is shutting down; please try again later.")
+            raise no_data()
         return self.assistants
 
     @property
@@ -94,6 +97,15 @@ def model_not_found(name: str) -> APIError:
     """The 404 of an unknown model, in the words clients match on."""
     message = f"The model `{name[:200]}` does not exist or you do not have access to it."
     return not_found(message, param="model", code="model_not_found")
+
+
+def no_data() -> APIError:
+    """The 503 of what has to be stored, where nothing can be."""
+    message = (
+        "This server has no assistants, threads and runs, because it found no directory that it can write to. "
+        "Start it with --data-dir (OXILLAMA_DATA_DIR) and one that it can."
+    )
+    return APIError(503, message, type=SERVER_ERROR, headers=NO_RETRY)
 
 
 class _Stateful(Protocol):

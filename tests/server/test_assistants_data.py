@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,9 @@ import trio
 
 from oxillama.errors import StoreError
 from oxillama.server import ServerConfig, create_app
-from oxillama.server.backend import attached, default_data_dir
+from oxillama.server.backend import attached
+from oxillama.server.data import default_data_dir
+from oxillama.storage.ids import new_id
 from oxillama.storage.system import SystemDisk
 from tests.server.assistants_support import Api, api_over
 from tests.support.asgi_client import ASGIClient
@@ -82,6 +86,81 @@ async def test_without_a_setting_the_data_is_the_users_own_and_a_second_server_d
         await second.get(f"/threads/{kept}", status=404)
         await second.get(f"/threads/{lost}")
         assert [p.name for p in (tmp_path / "oxillama" / "threads").iterdir()] == [kept]
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home, and without a directory for temporary files: a container that is read-only."""
+
+    def no_such_user(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for variable in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", no_such_user)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+
+
+@pytest.mark.usefixtures("nowhere")
+async def test_where_nothing_can_be_written_chat_is_served_and_the_rest_says_why_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    engine = FakeEngine(reply="Hi")
+    app = create_app(ServerConfig(log_level="warning"), engine=engine)
+    async with attached(app.state, engine):
+        api = Api(ASGIClient(app))
+        answer = await api.post("/chat/completions", {"model": "fake-model", "messages": [NEW_MESSAGE]})
+        assert answer["choices"][0]["message"]["content"] == "Hi"
+        for error in (
+            (await api.get("/assistants", status=503))["error"],
+            await api.refused("/threads", {}, status=503),
+            await api.refused("/threads/runs", {"assistant_id": new_id("asst")}, status=503),
+        ):
+            assert "no assistants, threads and runs, because it found no directory" in error["message"]
+            assert "--data-dir" in error["message"]
+        health = (await api.client.get("/health")).json()
+        assert (health["status"], health["storage"]) == ("ok", "none")
+    logged = capsys.readouterr()
+    assert "this user has no home directory: set HOME or XDG_DATA_HOME" in logged.out + logged.err
+
+
+@pytest.mark.usefixtures("nowhere")
+async def test_a_user_without_a_home_keeps_threads_where_temporary_files_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    app = create_app(ServerConfig(log_level="error"), engine=FakeEngine())
+    async with attached(app.state, FakeEngine()):
+        await Api(ASGIClient(app)).thread("x")
+        assert len(list(tmp_path.glob("oxillama-*/threads/thread_*"))) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_health_says_that_the_disk_is_full_until_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with api_over(tmp_path) as api:
+        ok = {"status": "ok", "model": "fake-model", "storage": "ok"}
+        assert (await api.client.get("/health")).json() == ok
+        with monkeypatch.context() as full:
+            failing(full, "write", errno.ENOSPC)
+            await api.refused("/threads", {}, status=507)
+            for _ in range(2):
+                response = await api.client.get("/health")
+                assert (response.status_code, response.json()) == (200, ok | {"status": "degraded", "storage": "full"})
+        assert (await api.client.get("/health")).json() == ok
+
+
+async def test_health_is_503_while_only_a_restart_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with api_over(tmp_path) as api:
+        with monkeypatch.context() as broken:
+            failing(broken, "fsync", errno.EIO)
+            await api.refused("/threads", {}, status=503)
+        response = await api.client.get("/health")
+        assert (response.status_code, response.json()["status"]) == (503, "degraded")
+        assert response.json()["error"]["message"] == "The server cannot store anything until it is restarted."
+    async with api_over(tmp_path) as api:
+        assert (await api.client.get("/health")).json()["status"] == "ok"
 
 
 async def test_a_directory_that_was_set_and_is_in_use_is_an_error(tmp_path: Path) -> None:

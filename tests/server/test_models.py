@@ -48,7 +48,7 @@ async def test_the_served_model_cannot_be_deleted(client: ASGIClient) -> None:
 
 async def test_health_says_ok_and_which_model(client: ASGIClient) -> None:
     response = await client.get("/health")
-    assert (response.status_code, response.json()) == (200, {"status": "ok", "model": "fake-model"})
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "model": "fake-model", "storage": "none"})
 
 
 async def test_while_the_model_loads_everything_is_503_and_says_when_to_come_back() -> None:

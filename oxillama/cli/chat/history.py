@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oxillama.cli.shared.guard import describe
+from oxillama.storage.user_dirs import user_dir
 
 if TYPE_CHECKING:
     from prompt_toolkit.history import History
@@ -17,9 +18,8 @@ MOST_BYTES = 2**20
 
 
 def state_dir() -> Path:
-    """Where programs keep what should outlive them but is no document: $XDG_STATE_HOME, else ~/.local/state."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path("~/.local/state").expanduser()) / "oxillama"
+    """Where programs keep what should outlive them but is no document. Raises OSError where this user has no home."""
+    return user_dir("XDG_STATE_HOME", ".local/state")
 
 
 def open_history(screen: Screen) -> History:

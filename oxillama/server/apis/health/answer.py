@@ -7,16 +7,22 @@ from typing import Literal
 from oxillama.server.wire.answer import Answer
 from oxillama.server.wire.errors import ErrorBody
 
-Status = Literal["loading", "ok", "draining", "stopped"]
+Status = Literal["loading", "ok", "degraded", "draining", "stopped"]
+Storage = Literal["ok", "full", "read_only", "none"]
 
 
 class Health(Answer, kw_only=True):
+    """storage: whether assistants, threads and runs can be changed. Without space they cannot, and the status is
+    `degraded`; the rest is served. `none`: this server has no data directory."""
+
     status: Status
     model: str
+    storage: Storage
 
 
 class Unwell(Answer, kw_only=True):
-    """The 503 while no work is taken: an error's envelope, with the status beside it."""
+    """The 503 while no work is taken, or nothing can be stored until a restart: an error's envelope, with the status
+    beside it."""
 
     status: Status
     error: ErrorBody

@@ -1,0 +1,68 @@
+"""The server's data directory: the one that was set, the user's own, one for this run alone, or none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oxillama.assistants.service import open_assistants
+from oxillama.errors import StoreError
+from oxillama.storage.data_dir import open_data_dir
+from oxillama.storage.user_dirs import user_dir
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from oxillama.engine.api.protocol import EngineLike
+    from oxillama.server.state import ServerState
+
+
+@asynccontextmanager
+async def open_data(state: ServerState, engine: EngineLike) -> AsyncIterator[None]:
+    """Attach the data directory, and what works on it, to `state` until the block is left.
+
+    Without a setting it is the user's own, which one server at a time can have: a second one keeps its data in a
+    temporary directory. Where there is no room for that either, what needs no disk is served without. Both are logged.
+    Raises StoreError for a directory that was set.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            if state.config.data_dir is not None:
+                await _attach(state, state.config.data_dir, engine, stack)
+            else:
+                await _attach_default(state, engine, stack)
+            yield
+        finally:
+            state.data = state.assistants = None
+
+
+async def _attach_default(state: ServerState, engine: EngineLike, stack: AsyncExitStack) -> None:
+    try:
+        await _attach(state, default_data_dir(), engine, stack)
+        return
+    except (StoreError, OSError) as error:
+        reason = str(error)
+    try:
+        temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="oxillama-"))
+        await _attach(state, temporary, engine, stack)
+        state.log.warning("threads are kept until the server stops only: give --data-dir", reason=reason)
+    except (StoreError, OSError) as error:
+        state.log.warning("no assistants, threads and runs: give --data-dir", reason=f"{reason}; {error}")
+
+
+async def _attach(
+    state: ServerState, directory: str | os.PathLike[str], engine: EngineLike, stack: AsyncExitStack
+) -> None:
+    async with AsyncExitStack() as attempt:
+        data = await attempt.enter_async_context(open_data_dir(directory))
+        assistants = await attempt.enter_async_context(open_assistants(data, engine))
+        stack.push_async_exit(attempt.pop_all())
+    state.data, state.assistants = data, assistants
+
+
+def default_data_dir() -> Path:
+    """Where the data of this user belongs. Raises OSError where this user has no home."""
+    return user_dir("XDG_DATA_HOME", ".local/share")

@@ -1,0 +1,21 @@
+"""Where what belongs to this user lies (XDG base directories)."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+
+def user_dir(variable: str, otherwise: str) -> Path:
+    """oxillama's folder in the directory that `variable` names, if that is absolute, or in `otherwise` below the home.
+
+    Raises OSError where this user has no home: neither $HOME nor an entry in the system's list of users.
+    """
+    base = os.environ.get(variable, "")
+    if os.path.isabs(base):
+        return Path(base) / "oxillama"
+    try:
+        return Path.home() / otherwise / "oxillama"
+    except RuntimeError:
+        raise OSError(errno.ENOENT, f"this user has no home directory: set HOME or {variable}") from None
