@@ -12,6 +12,7 @@ first used, so importing the package is quick.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,21 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(_HOMES.get(name, "oxillama.errors")), name)
     globals()[name] = value
     return value
+
+
+class _MovedModules:
+    """The last finder on sys.meta_path: asked for what no other finds, it knows modules by the names they had."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        if not name.startswith("oxillama."):
+            return None
+        from oxillama._moved import find_spec
+
+        return find_spec(name)
+
+
+sys.meta_path.append(_MovedModules)
 
 
 def __dir__() -> list[str]:

@@ -18,6 +18,7 @@ BASE = {"errors", "version"}
 LAYERS: dict[str, set[str]] = {
     "version": set(),
     "errors": set(),
+    "moved": set(),  # old names of modules, as texts
     "concurrency": BASE,
     "demonstration": BASE,  # where the demonstration model's file lies; what makes it is `embedded`
     "core": BASE,
@@ -32,11 +33,12 @@ LAYERS: dict[str, set[str]] = {
     "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
     "server": BASE | {"concurrency", "storage", "engine", "chat", "assistants"},
 }
-LAYERS["facade"] = {"gguf", "text", "models", "engine", "chat", *BASE}
+LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
 """What each layer may import beside itself. What is not here (cli, embedded's makers) may import all below it."""
 
 SPECIAL = {
     "oxillama": "facade",
+    "oxillama._moved": "moved",
     "oxillama._version": "version",
     "oxillama.errors": "errors",
     "oxillama.embedded": "demonstration",
