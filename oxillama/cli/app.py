@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from oxillama._version import __version__
 from oxillama.cli.chat.command import chat
-from oxillama.cli.commands.bench import bench
+from oxillama.cli.commands.bench.command import bench
 from oxillama.cli.commands.imatrix import imatrix
 from oxillama.cli.commands.info import info
 from oxillama.cli.commands.perplexity import perplexity
@@ -18,13 +21,13 @@ from oxillama.cli.commands.run import run
 from oxillama.cli.commands.serve import serve
 from oxillama.cli.commands.tokenize import tokenize
 from oxillama.cli.commands.version import version
-from oxillama.cli.shared.guard import guarded
+from oxillama.cli.shared.guard import EXIT_USAGE, guarded, usage_refused
 
 # Rich would draw prettier help for a multiple of the start-up time, and boxes around errors that scripts read.
 app = typer.Typer(
     name="oxillama",
     help="Run GGUF language models on this CPU, and serve them behind the OpenAI API.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -32,7 +35,27 @@ app = typer.Typer(
 )
 
 for command in (run, chat, serve, info, tokenize, bench, quantize, imatrix, perplexity, version):
-    app.command()(guarded(command))
+    # The docstring's first paragraph, given as such: what is taken out of it unasked is cut at the edge of the list.
+    summary = (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")
+    app.command(short_help=summary)(guarded(command))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"oxillama {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", "-V", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(EXIT_USAGE)
 
 
 def main() -> None:
@@ -42,4 +65,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows ?, not a traceback
-    app(prog_name="oxillama")
+    with usage_refused():
+        sys.exit(app(prog_name="oxillama", standalone_mode=False))

@@ -27,7 +27,8 @@ def section(command: str) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_page_names_the_options_that_the_command_has(command: str) -> None:
-    names = {name for p in COMMANDS[command].params for name in (*p.opts, *p.secondary_opts) if name.startswith("--")}
+    params = [p for p in COMMANDS[command].params if not getattr(p, "hidden", False)]
+    names = {name for p in params for name in (*p.opts, *p.secondary_opts) if name.startswith("--")}
     text = section(command)
     if "serving.md" in text:
         text += (ROOT / "docs/serving.md").read_text(encoding="utf-8")

@@ -8,7 +8,10 @@ import sys
 
 import pytest
 import typer
+from typer.main import get_command
 
+from oxillama._version import __version__
+from oxillama.cli import app
 from oxillama.cli.shared.guard import describe, guarded, one_line, status_of
 from oxillama.errors import ModelFormatError
 from tests.support.cli import environment, oxillama
@@ -68,19 +71,59 @@ def test_without_a_model_the_line_says_what_to_do() -> None:
     assert b"--model FILE" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["nope"], ["info", "--nope"], ["info", "--json=3", "x"]], ids=" ".join)
-def test_a_wrong_command_line_is_a_usage_error(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nope"], "No such command 'nope'; see oxillama --help"),
+        (["info", "--nope"], "No such option: --nope"),
+        (["info", "x"], "(x); see oxillama info --help"),
+        (["run", "a", "--threads", "many"], "'--threads'"),
+        (["run", "a", "--seed", "1" * 400], "'seed'"),
+        (["quantize"], "Missing argument 'IN'; see oxillama quantize --help"),
+        (["bench", "--kv-type", "f8"], "'--kv-type'"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_is_one_line_that_says_where_help_is(arguments: list[str], words: str) -> None:
     done = oxillama(*arguments)
 
-    assert done.returncode == 2
-    assert b"Traceback" not in done.stderr
+    assert done.returncode == (1 if "--seed" in arguments else 2)
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"oxillama: ")
+    assert done.stderr.count(b"\n") == 1
+    assert words in done.stderr.decode()
 
 
-def test_help_names_every_command() -> None:
+COMMANDS = get_command(app.app).commands
+
+
+def test_help_names_every_command_with_its_whole_summary() -> None:
     done = oxillama("--help")
 
     assert done.returncode == 0
-    assert {b"info", b"tokenize", b"version"} <= set(done.stdout.split())
+    listed = dict(line.split(maxsplit=1) for line in done.stdout.decode().partition("Commands:\n")[2].splitlines())
+    assert list(listed) == list(COMMANDS)
+    assert all(summary.endswith(".") and "..." not in summary for summary in listed.values())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_an_option_takes_in_a_word(command: str) -> None:
+    options = oxillama(command, "--help").stdout.decode().partition("Options:\n")[2]
+
+    assert "--help" in options
+    assert "<" not in options.replace("<=", "")
+
+
+def test_the_version_is_an_option_too() -> None:
+    assert oxillama("--version").stdout.decode() == f"oxillama {__version__}\n"
+
+
+def test_no_command_at_all_shows_the_help() -> None:
+    done = oxillama()
+
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr == oxillama("--help").stdout
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from oxillama.cli.commands.bench import curves, numbers, usual
-from oxillama.cli.shared.measure import Point, star
+from oxillama.cli.commands.bench.command import curves, numbers, usual
+from oxillama.cli.commands.bench.measure import Point, star
 from oxillama.cli.shared.plot import check_plot, save, types_figure
 from oxillama.gguf import GGUFFile
 from tests.support.cli import environment, oxillama

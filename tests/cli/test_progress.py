@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from oxillama.cli.shared import progress
-from oxillama.cli.shared.progress import load_progress
+from oxillama.cli.shared.terminal import progress
+from oxillama.cli.shared.terminal.progress import load_progress
 from tests.support.cli import environment
 
 
@@ -34,7 +34,7 @@ def test_a_terminal_sees_the_bar_of_a_large_file_on_stderr(tmp_path: Path, size:
     file = large_file(tmp_path)
     os.truncate(file, size)
     script = (
-        "import sys, pathlib; from oxillama.cli.shared.progress import load_progress\n"
+        "import sys, pathlib; from oxillama.cli.shared.terminal.progress import load_progress\n"
         "with load_progress(pathlib.Path(sys.argv[1])) as report:\n"
         "    if report: report(0.5); report(1.0)"
     )

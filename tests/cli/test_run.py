@@ -96,7 +96,7 @@ def test_ids_in_place_of_a_text_give_the_same_completion(tiny_f32: Path) -> None
     [
         (["--prompt-ids", "99999"], 1, b"99999"),
         (["--prompt", "a", "--temp", "-1"], 1, b"temperature"),
-        (["--prompt", "a", "--prompt-ids", "1"], 2, b"one of --prompt"),
+        (["--prompt", "a", "--prompt-ids", "1"], 2, b"one of PROMPT, --prompt"),
         ([], 2, b"--prompt TEXT"),
         (["--prompt", "a", "--ctx-size", "2", "--max-tokens", "1"], 1, b"context"),
         (["--prompt-file", "/nowhere"], 1, b"/nowhere"),

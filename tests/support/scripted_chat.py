@@ -1,7 +1,7 @@
 """`oxillama chat ARGUMENTS…` with a scripted engine in place of a model, for a process of its own.
 
-What is answered: to "long" letters without end, to "escape" what would change a terminal, to anything else how many
-messages there have been and the latest of them: `2 messages, the last: hello`.
+What is answered: to "long" letters without end, to "escape" what would change a terminal, to "words" a hundred short
+words, to anything else how many messages there have been and the latest of them: `2 messages, the last: hello`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ async def open_scripted(_path: object, config: EngineConfig, **_: Any) -> AsyncI
                 return "abcdefghij" * 3000
             case "escape":
                 return ESCAPES
+            case "words":
+                return "one two three four five " * 20 + "end."
         return f"{len(messages)} messages, the last: {messages[-1]}"
 
     engine.reply = reply

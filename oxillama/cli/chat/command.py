@@ -10,66 +10,70 @@ from oxillama.cli.shared import options
 from oxillama.cli.shared.prompt import argument_text
 
 if TYPE_CHECKING:
-    from oxillama.cli.chat.loop import Chat
+    from oxillama.cli.chat.conversation import Chat
     from oxillama.cli.chat.screen import Screen
 
 
+@options.with_groups
 def chat(
     model: options.Model = None,
-    system: Annotated[str, typer.Option(help="The system prompt.", show_default=False)] = "",
-    max_tokens: options.MaxTokens = None,
-    temp: options.Temp = 0.8,
-    top_k: options.TopK = 40,
-    top_p: options.TopP = 0.95,
-    min_p: options.MinP = 0.05,
-    repeat_penalty: options.RepeatPenalty = 1.0,
-    repeat_last_n: options.RepeatLastN = 64,
-    frequency_penalty: options.FrequencyPenalty = 0.0,
-    presence_penalty: options.PresencePenalty = 0.0,
-    seed: options.Seed = None,
+    system: Annotated[str, typer.Option(metavar="TEXT", help="The system prompt.", show_default=False)] = "",
+    *,
+    sampling: options.SamplingOptions,
     threads: options.Threads = None,
     ctx_size: options.CtxSize = None,
     kv_type: options.KVType = "auto",
-    no_history: Annotated[bool, typer.Option("--no-history", help="Do not remember on disk what is typed.")] = False,
+    no_history: Annotated[
+        bool, typer.Option("--no-history", help="Keep neither what is typed nor the conversation on disk.")
+    ] = False,
 ) -> None:
-    """Talk to a model on the terminal. Without one, every line of standard input is a message."""
-    from oxillama.cli.chat.session import Session, Settings
+    """Talk to a model on the terminal.
 
-    settings = Settings(
-        temperature=temp,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repeat_penalty=repeat_penalty,
-        repeat_last_n=repeat_last_n,
-        frequency_penalty=frequency_penalty,
-        presence_penalty=presence_penalty,
-        seed=seed,
-        max_tokens=max_tokens,
-    )
-    settings.sampling()  # a value out of range is told before a large model is loaded
+    Without a terminal, every line of standard input is a message.
+    """
+    given = sampling.given()
     path = options.model_or_embedded(model, "chat")
 
     import trio
 
-    from oxillama.cli.chat.loop import Chat
-    from oxillama.cli.shared.guard import EXIT_FAILED
+    from oxillama.cli.chat.conversation import Chat
+    from oxillama.cli.chat.loop import converse
+    from oxillama.cli.chat.session import Session, Settings
+    from oxillama.cli.shared.guard import EXIT_FAILED, EXIT_TERMINATED
     from oxillama.cli.shared.opened import opened
 
     async def main() -> Chat:
         async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type) as engine:
-            talk = Chat(engine, Session(argument_text(system), settings))
+            talk = Chat(engine, Session(argument_text(system), Settings(**given)))
             _ = engine.tokenizer  # a model without a vocabulary is refused here
             talk.screen = open_screen(talk, remember=not no_history)
-            if talk.screen.interactive:
-                talk.screen.notice(f"{engine.model_name}, {engine.n_ctx} tokens of context; /help lists commands")
             with talk.screen.held():
-                await talk.run()
+                if talk.screen.interactive:
+                    begin(talk, remember=not no_history)
+                try:
+                    await converse(talk)
+                finally:
+                    if talk.autosave is not None and talk.autosave.path is not None:
+                        talk.screen.notice("/load last brings this conversation back")
         return talk
 
     talk = trio.run(main)
+    if talk.terminated:
+        raise typer.Exit(EXIT_TERMINATED)
     if talk.failed and not talk.screen.interactive:
         raise typer.Exit(EXIT_FAILED)
+
+
+def begin(talk: Chat, *, remember: bool) -> None:
+    """Greet, and keep the conversation from now on."""
+    from oxillama.cli.chat.autosave import Autosave
+
+    engine = talk.engine
+    talk.screen.notice(f"{engine.model_name}, {engine.n_ctx} tokens of context; /help lists commands, /bye leaves")
+    if engine.chat_template.source is None:
+        talk.screen.notice("this model has no chat template: it may only know how to go on with a text, not to answer")
+    if remember:
+        talk.autosave = Autosave()
 
 
 def open_screen(talk: Chat, *, remember: bool) -> Screen:

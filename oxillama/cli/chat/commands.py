@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from oxillama.cli.chat import saved
+from oxillama.cli.chat import autosave, saved
+from oxillama.cli.chat.conversation import Chat
+from oxillama.cli.chat.session import Session
 from oxillama.cli.shared.completion import rate
 from oxillama.engine.requests.prompts import rendered_ids
 from oxillama.errors import OxillamaError
 
-if TYPE_CHECKING:
-    from oxillama.cli.chat.loop import Chat
+LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,7 @@ async def _tokens(chat: Chat, rest: str) -> None:
 
 
 async def _reset(chat: Chat, rest: str) -> None:
-    chat.session.messages.clear()
-    chat.last = None
+    chat.begin(Session(chat.session.system, chat.session.settings))
     chat.screen.notice("the conversation starts anew; system prompt and parameters stay")
 
 
@@ -98,9 +97,11 @@ async def _save(chat: Chat, rest: str) -> None:
 
 
 async def _load(chat: Chat, rest: str) -> None:
-    path = _path(rest, "/load")
-    chat.session = saved.load(path)
-    chat.last = None
+    if rest == LAST:
+        path = autosave.latest(other_than=chat.autosave.path if chat.autosave else None)
+    else:
+        path = _path(rest, "/load")
+    chat.begin(saved.load(path))
     chat.screen.notice(f"loaded {len(chat.session.messages)} messages from {path}")
 
 
@@ -122,8 +123,9 @@ COMMANDS = {
     "/params": Command(_params, "[NAME VALUE]", "show how answers are sampled, or change it"),
     "/tokens": Command(_tokens, "", "show how full the context is and how quick the last answer was"),
     "/save": Command(_save, "FILE", "write the conversation into a file"),
-    "/load": Command(_load, "FILE", "go on with a conversation from a file"),
+    "/load": Command(_load, "FILE|last", "go on with a conversation from a file, or with the last one that was kept"),
     "/reset": Command(_reset, "", "forget the messages"),
     "/help": Command(_help, "", "show this"),
-    "/exit": Command(_exit, "", "leave, as Ctrl-D does"),
+    "/bye": Command(_exit, "", "leave, as Ctrl-D does"),
+    "/exit": Command(_exit, "", "the same"),
 }

@@ -1,111 +1,67 @@
-"""The conversation itself: a message, an answer, a message; commands in between."""
+"""A message, an answer, a message; commands in between, and keys that mean something at any time."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 import trio
 
-from oxillama.cli.chat.plain import PlainScreen
-from oxillama.cli.chat.screen import Screen
-from oxillama.cli.chat.session import Message, Session
-from oxillama.cli.shared.completion import Completion, complete, rate
+from oxillama.cli.chat.commands import run_command
+from oxillama.cli.chat.conversation import Chat
 from oxillama.cli.shared.guard import describe
-from oxillama.engine.api.protocol import EngineLike
-from oxillama.engine.requests.prompts import chat_prompt
-from oxillama.errors import ContextLengthError, EngineClosedError, OxillamaError
+from oxillama.errors import EngineClosedError, OxillamaError
 
-MORE_ROOM = "/reset starts anew, oxillama chat --ctx-size N gives more room"
+HOW_TO_LEAVE = "to leave, press Ctrl-C once more or Ctrl-D, or type /bye"
 
 
-@dataclass(slots=True)
-class Chat:
-    """A conversation with the engine that answers and the screen it is held on (a plain one, if no other is set).
+async def converse(chat: Chat) -> None:
+    """Take turns until the input or a command ends them.
 
-    last: the latest answer. over: a command has ended the conversation. failed: something was refused on the way.
+    A second Ctrl-C at the prompt raises KeyboardInterrupt, and the first one where nobody types.
     """
+    if not chat.screen.interactive:
+        await _take_turns(chat)
+        return
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_heed, chat, signals)
+            await _take_turns(chat)
+            nursery.cancel_scope.cancel()
 
-    engine: EngineLike
-    session: Session = field(default_factory=Session)
-    screen: Screen = field(default_factory=PlainScreen)
-    last: Completion | None = None
-    over: bool = False
-    failed: bool = False
-    _answering: trio.CancelScope | None = None
 
-    async def run(self) -> None:
-        """Take turns until the input ends or a command ends it. Ctrl-C at the prompt raises KeyboardInterrupt."""
-        if not self.screen.interactive:
-            await self._turns()
-            return
-        with trio.open_signal_receiver(signal.SIGINT) as signals:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._heed, signals)
-                await self._turns()
-                nursery.cancel_scope.cancel()
-
-    def status(self) -> str:
-        """How things stand, in a line."""
-        parts = [self.engine.model_name]
-        if self.last is not None:
-            parts.append(f"{self.last.usage.total_tokens} of {self.engine.n_ctx} tokens")
-            speed = rate(len(self.last.ids) - 1, self.last.timings.decode_s)
-            parts += [f"{speed:.1f} tokens/s"] if speed else []
-        return " · ".join(parts)
-
-    async def answer(self, text: str) -> None:
-        """One turn. What was said is part of the conversation if it got an answer, or the beginning of one."""
-        message, done = Message("user", text), Completion(())
-        with trio.CancelScope() as self._answering:
-            try:
-                done.prompt_ids = await chat_prompt(self.engine, self.session.as_messages(message))
-                self.last = done
-                await complete(self.engine, done, self.session.settings.sampling(), self.screen.write)
-            except ContextLengthError:
-                n_ctx = self.engine.n_ctx
-                raise OxillamaError(f"this does not fit the context of {n_ctx} tokens any more: {MORE_ROOM}") from None
-            except BaseException:
-                if done.text:
-                    self.screen.end_answer()  # what came of it is shown, and the error has a line of its own
+async def _take_turns(chat: Chat) -> None:
+    warned = False  # one Ctrl-C too many, as after an answer that was over sooner, must not end the conversation
+    while not chat.over:
+        try:
+            text = await chat.screen.read()
+            if text is None:
+                return
+            warned = False
+            await _take(chat, text)
+        except KeyboardInterrupt:
+            if chat.terminated:
+                return
+            if warned or not chat.screen.interactive:
                 raise
-            finally:
-                self._answering = None
-        self.screen.end_answer()
-        if done.text or done.finish_reason is not None:
-            self.session.messages += [message, Message("assistant", done.text)]
-        if done.finish_reason is None:
-            self.screen.notice("stopped")
-        elif done.finish_reason == "length" and done.usage.total_tokens >= self.engine.n_ctx:
-            self.screen.notice(f"the context of {self.engine.n_ctx} tokens is full, the answer ends here: {MORE_ROOM}")
+            warned = True
+            chat.screen.notice(HOW_TO_LEAVE)
+        except (EngineClosedError, BrokenPipeError):
+            raise
+        except (OxillamaError, OSError) as error:
+            chat.failed = True
+            chat.screen.error(describe(error))
 
-    async def _turns(self) -> None:
-        while not self.over:
-            try:
-                text = await self.screen.read()
-                if text is None:
-                    return
-                await self._take(text)
-            except (EngineClosedError, BrokenPipeError):
-                raise
-            except (OxillamaError, OSError) as error:
-                self.failed = True
-                self.screen.error(describe(error))
 
-    async def _take(self, text: str) -> None:
-        """A message; or a command, which begins with one slash."""
-        from oxillama.cli.chat.commands import run_command
+async def _take(chat: Chat, text: str) -> None:
+    """A message; or a command, which begins with one slash."""
+    if text.startswith("/") and not text.startswith("//"):
+        await run_command(chat, text)
+    elif text.strip():
+        await chat.answer(text[1:] if text.startswith("//") else text)
 
-        if text.startswith("/") and not text.startswith("//"):
-            await run_command(self, text)
-        elif text.strip():
-            await self.answer(text[1:] if text.startswith("//") else text)
 
-    async def _heed(self, signals: AsyncIterator[int]) -> None:
-        """Ctrl-C: stop the answer; where there is none, leave the prompt."""
-        async for _ in signals:
-            if self._answering is not None:
-                self._answering.cancel()
-            else:
-                self.screen.interrupt()
+async def _heed(chat: Chat, signals: AsyncIterator[int]) -> None:
+    async for number in signals:
+        chat.terminated = chat.over = chat.terminated or number != signal.SIGINT
+        chat.interrupt()

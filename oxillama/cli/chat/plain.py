@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
@@ -10,7 +11,9 @@ import trio
 
 from oxillama.cli.chat.screen import is_open, unquoted
 from oxillama.cli.shared.guard import one_line
-from oxillama.cli.shared.visible import visible
+from oxillama.cli.shared.terminal.modes import changed, echo_off, echo_on
+from oxillama.cli.shared.terminal.visible import visible
+from oxillama.cli.shared.terminal.wrap import Wrapper
 from oxillama.errors import OxillamaError
 
 
@@ -22,18 +25,27 @@ class PlainScreen:
         self._fd = fd
         self._unread = b""
         self._ended = False
+        self._interrupted = False
         self._reading = trio.CancelScope()
-        self._safe = visible if sys.stdout.isatty() else str
+        self._on_terminal = sys.stdout.isatty()
+        self._wrapper = Wrapper()
         self._line_open = False
 
     def held(self) -> AbstractContextManager[None]:
-        return nullcontext()
+        return changed(self._fd, echo_off) if self.interactive else nullcontext()
 
     async def read(self) -> str | None:
+        with changed(self._fd, echo_on) if self.interactive else nullcontext():
+            return await self._message()
+
+    async def _message(self) -> str | None:
         lines: list[str] = []
         while True:
             self._prompt("… " if lines else "> ")
+            is_ahead = self._is_typed_ahead()
             line = await self._line()
+            if line is not None and is_ahead:
+                self._prompt(f"{visible(line)}\n")  # the terminal did not show it when it was typed
             if line is None:
                 if lines:
                     raise OxillamaError('the text opened with """ is not closed')
@@ -44,19 +56,22 @@ class PlainScreen:
                 return unquoted(text)
 
     def interrupt(self) -> None:
+        self._interrupted = True
         self._reading.cancel()
 
     def write(self, piece: str) -> None:
-        sys.stdout.write(self._safe(piece))
-        sys.stdout.flush()
-        self._line_open = not piece.endswith("\n")
+        if self._on_terminal:
+            piece = self._wrapper.feed(visible(piece))
+        self._show(piece)
 
     def end_answer(self) -> None:
+        self._show(self._wrapper.finish())
+        self._wrapper = Wrapper()
         if self._line_open:
-            self.write("\n")
+            self._show("\n")
 
     def say(self, text: str) -> None:
-        print(self._safe(text), flush=True)
+        print(visible(text) if self._on_terminal else text, flush=True)
 
     def notice(self, text: str) -> None:
         print(f"oxillama: {one_line(text)}", file=sys.stderr, flush=True)
@@ -67,6 +82,16 @@ class PlainScreen:
         if self.interactive:
             sys.stderr.write(text)
             sys.stderr.flush()
+
+    def _show(self, text: str) -> None:
+        if text:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            self._line_open = not text.endswith("\n")
+
+    def _is_typed_ahead(self) -> bool:
+        """Whether a line was typed before the prompt for it."""
+        return self.interactive and (b"\n" in self._unread or bool(select.select([self._fd], [], [], 0)[0]))
 
     async def _line(self) -> str | None:
         """The next line without its end; None when there is none. A last line without an end counts."""
@@ -81,9 +106,12 @@ class PlainScreen:
 
     async def _more(self) -> bytes:
         with trio.CancelScope() as self._reading:
+            if self._interrupted:  # while nobody read
+                self._reading.cancel()
             try:
                 await trio.lowlevel.wait_readable(self._fd)
             except OSError:  # a file: always readable, and nothing that a poll would take
                 await trio.lowlevel.checkpoint()
             return os.read(self._fd, 65536)
+        self._interrupted = False
         raise KeyboardInterrupt  # `interrupt` has ended the block

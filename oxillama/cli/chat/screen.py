@@ -15,13 +15,16 @@ class Screen(Protocol):
     """Somebody types: Ctrl-C stops an answer, not the program, and an error does not make the exit status."""
 
     def held(self) -> AbstractContextManager[None]:
-        """Around a whole conversation: the terminal is as the screen needs it, and afterwards as it was."""
+        """Around a whole conversation: the terminal is as the screen needs it, and afterwards as it was.
+
+        What is typed during an answer is then not shown in it, and waits for the next `read`.
+        """
 
     async def read(self) -> str | None:
         """The next message; None at the end of the input. Raises KeyboardInterrupt for Ctrl-C."""
 
     def interrupt(self) -> None:
-        """Make the `read` under way raise KeyboardInterrupt."""
+        """Make the `read` under way raise KeyboardInterrupt, or the next one."""
 
     def write(self, piece: str) -> None:
         """A piece of an answer."""

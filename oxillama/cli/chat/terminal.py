@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import enum
-import os
 import sys
-import termios
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
@@ -21,7 +19,9 @@ from rich.console import Console
 
 from oxillama.cli.chat.screen import is_open, unquoted
 from oxillama.cli.shared.guard import one_line
-from oxillama.cli.shared.visible import visible
+from oxillama.cli.shared.terminal.modes import changed, echo_off, end_off
+from oxillama.cli.shared.terminal.visible import visible
+from oxillama.cli.shared.terminal.wrap import Wrapper
 from oxillama.concurrency import in_thread
 
 if TYPE_CHECKING:
@@ -62,22 +62,14 @@ class TerminalScreen:
             bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar", one_line(status()))]),
         )
         self._interrupted = False
-        self._errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=not sys.stderr.isatty())
+        self._wrapper = Wrapper()
         self._line_open = False
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        fd = sys.stdin.fileno()
-        before = termios.tcgetattr(fd)
-        during = termios.tcgetattr(fd)
-        # Between two prompts the terminal gathers lines. What is typed then waits for the next prompt; but for Ctrl-D,
-        # which ends such a line and is no character of it, as long as it is a key of the terminal's own.
-        during[6][termios.VEOF] = bytes([os.fpathconf(fd, "PC_VDISABLE") & 0xFF])
-        termios.tcsetattr(fd, termios.TCSANOW, during)
-        try:
-            yield
-        finally:
-            termios.tcsetattr(fd, termios.TCSANOW, before)
+    def held(self) -> AbstractContextManager[None]:
+        # Between two prompts the terminal gathers lines. What is typed then waits for the next prompt, which shows it;
+        # but for Ctrl-D, which would end such a line and be no character of it.
+        return changed(sys.stdin.fileno(), echo_off, end_off)
 
     async def read(self) -> str | None:
         # prompt-toolkit wants an event loop of its own, which a thread can give it.
@@ -93,14 +85,12 @@ class TerminalScreen:
             loop.call_soon_threadsafe(self._give_up)
 
     def write(self, piece: str) -> None:
-        sys.stdout.write(visible(piece))
-        sys.stdout.flush()
-        self._line_open = not piece.endswith("\n")
+        self._show(self._wrapper.feed(visible(piece)))
 
     def end_answer(self) -> None:
-        if self._line_open:
-            self.write("\n")
-        self.write("\n")
+        self._show(self._wrapper.finish())
+        self._wrapper = Wrapper()
+        self._show("\n\n" if self._line_open else "\n")
 
     def say(self, text: str) -> None:
         print(visible(text), flush=True)
@@ -111,9 +101,14 @@ class TerminalScreen:
     def error(self, text: str) -> None:
         self._errors.print(one_line(text), style="red")
 
+    def _show(self, text: str) -> None:
+        if text:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            self._line_open = not text.endswith("\n")
+
     def _ask(self) -> str | _Left:
         """The text that is typed, in a thread of its own."""
-        self._interrupted = False
         try:
             return self._prompt.prompt(_PROMPT, pre_run=self._give_up_if_interrupted)
         except KeyboardInterrupt:
@@ -122,12 +117,13 @@ class TerminalScreen:
             return _Left.ENDED
 
     def _give_up_if_interrupted(self) -> None:
-        if self._interrupted:  # before there was a loop to tell
+        if self._interrupted:  # before there was a prompt to leave
             self._give_up()
 
     def _give_up(self) -> None:
         app = self._prompt.app
         if app.is_running and not app.is_done:
+            self._interrupted = False
             app.exit(exception=KeyboardInterrupt())
 
 
@@ -169,6 +165,8 @@ class _Commands(Completer):
             return
         name, space, rest = text.partition(" ")
         if space and name in ("/save", "/load"):
+            if name == "/load" and rest and "last".startswith(rest):
+                yield Completion("last", start_position=-len(rest), display_meta="the last one that was kept")
             yield from self._paths.get_completions(Document(rest), complete_event)
         elif not space:
             for command, what in self._commands:

@@ -20,14 +20,15 @@ def imatrix(
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:
-    """Read a text in chunks and write how large each column of every matrix's input was, for quantize --imatrix.
+    """Write an importance matrix for quantize --imatrix.
 
-    The text should be of the kind that the model is for.
+    Reads a text in chunks and notes how large each column of every matrix's input was. The text should be of the kind
+    that the model is for.
     """
     path = options.require_model(model)
 
     from oxillama.cli.shared.output import print_json
-    from oxillama.cli.shared.progress import steps_progress
+    from oxillama.cli.shared.terminal.progress import steps_progress
     from oxillama.quant.importance import write_importance
     from oxillama.quant.observe import observe
 

@@ -7,7 +7,10 @@ from oxillama.cli.shared.plot import Plot, check_plot
 
 
 def info(model: options.Model = None, plot: Plot = None, json: options.Json = False) -> None:
-    """Check a whole model without touching its weights, and describe it. What passes here can be run and served."""
+    """Describe a model and check whether it would run.
+
+    The whole file is checked, weights apart: what passes here can be run and served.
+    """
     check_plot(plot)
     path = options.model_or_embedded(model, "info")
 

@@ -15,7 +15,10 @@ def perplexity(
     kv_type: options.KVType = "auto",
     json: options.Json = False,
 ) -> None:
-    """Read a text in chunks and score the second half of each: the lower, the better the model predicts it."""
+    """Measure how well a model predicts a text.
+
+    Reads the text in chunks and scores the second half of each: the lower, the better.
+    """
     path = options.require_model(model)
 
     from oxillama.cli.shared.output import print_json

@@ -29,13 +29,16 @@ def quantize(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Write a model in fewer bits. OUT appears when it is whole; an interrupted run goes on when it is given again."""
+    """Write a model in fewer bits.
+
+    OUT appears when it is whole; an interrupted run goes on when the command is given again.
+    """
     import os
     import sys
     import time
 
     from oxillama.cli.shared.guard import one_line, usage_error
-    from oxillama.cli.shared.progress import bytes_progress
+    from oxillama.cli.shared.terminal.progress import bytes_progress
     from oxillama.gguf import GGUFFile
     from oxillama.quant import convert
     from oxillama.quant.importance import read_importance

@@ -17,9 +17,11 @@ def serve(
     alias: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the API calls the model.", show_default="the file's name")
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8000")
+        int | None, typer.Option(metavar="N", help="Port to listen on; 0 takes a free one.", show_default="8000")
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where threads, messages and runs are kept.", show_default=False)
@@ -32,9 +34,11 @@ def serve(
     ctx_size: options.CtxSize = None,
     kv_type: Annotated[
         Literal["auto", "f32", "f16", "i16", "q8_0"] | None,
-        typer.Option(help="What keys and values are kept as.", show_default="auto"),
+        typer.Option(metavar="TYPE", help="Type of the KV cache: auto, f32, f16, i16 or q8_0.", show_default="auto"),
     ] = None,
-    parallel: Annotated[int | None, typer.Option(min=1, help="Requests that run at once.", show_default=False)] = None,
+    parallel: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=1024, help="Requests that run at once.", show_default="8")
+    ] = None,
     ui: Annotated[
         bool | None,
         typer.Option("--ui/--no-ui", help="Serve the pages for browsers: the chat and /docs.", show_default="--ui"),
@@ -44,9 +48,10 @@ def serve(
         typer.Option(metavar="FILE", help="Settings in TOML.", show_default="oxillama.toml, if it is there"),
     ] = None,
 ) -> None:
-    """Serve a model behind the OpenAI API. Prints one line with the URL when ready; SIGTERM finishes what runs.
+    """Serve a model behind the OpenAI API.
 
-    Settings come from the configuration file, then OXILLAMA_* variables, then these options.
+    Prints one line with the URL when ready; SIGTERM finishes what runs. Settings come from the configuration file,
+    then OXILLAMA_* variables, then these options.
     """
     from msgspec.structs import replace
 
@@ -72,7 +77,7 @@ def serve(
     import trio
 
     from oxillama import server
-    from oxillama.cli.shared.progress import load_progress
+    from oxillama.cli.shared.terminal.progress import load_progress
 
     with ExitStack() as loading:
         progress = loading.enter_context(load_progress(path))

@@ -13,15 +13,23 @@ from oxillama.cli.shared.prompt import argument_text, read_text
 
 def tokenize(
     model: options.Model = None,
-    text: Annotated[str | None, typer.Option(help="The text; without it, standard input.", show_default=False)] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="The text; without it, standard input.", show_default=False),
+    ] = None,
     ids: Annotated[bool, typer.Option("--ids", help="Print the ids alone, on one line.")] = False,
     json: options.Json = False,
-    special: options.Special = False,
+    special: Annotated[
+        bool, typer.Option("--special", help="Read control tokens that are written out in the text as such.")
+    ] = False,
     bos: Annotated[
         bool, typer.Option("--bos/--no-bos", help="Add the tokens that the model wants around a text.")
     ] = True,
 ) -> None:
-    """Turn text into token ids. A file with a vocabulary and no tensors will do."""
+    """Turn text into token ids.
+
+    A file with a vocabulary and no tensors will do.
+    """
     path = options.model_or_embedded(model, "tokenize")
     text = read_text(Path("-")) if text is None else argument_text(text)
 

@@ -6,7 +6,10 @@ from oxillama.cli.shared import options
 
 
 def version(json: options.Json = False) -> None:
-    """Show the version, the kernel row in use and the rows this CPU can run."""
+    """Show the version and the kernels in use.
+
+    The kernel row in use, the rows this CPU can run, and the Python that runs it all.
+    """
     import platform
 
     from oxillama import __version__

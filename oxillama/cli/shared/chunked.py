@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oxillama.cli.shared.progress import load_progress
+from oxillama.cli.shared.terminal.progress import load_progress
 
 if TYPE_CHECKING:
     from oxillama.core._core import Runner
     from oxillama.quant.chunks import Tokens
 
 TextFile = Annotated[Path, typer.Option("--file", "-f", metavar="TEXT", help="The text to read, UTF-8.")]
-ChunkSize = Annotated[int, typer.Option("--ctx", "-c", min=4, help="Tokens in a chunk.")]
-Chunks = Annotated[int | None, typer.Option(min=1, show_default="all", help="How many chunks to read.")]
+ChunkSize = Annotated[int, typer.Option("--ctx", "-c", metavar="N", min=4, max=2**31 - 1, help="Tokens in a chunk.")]
+Chunks = Annotated[int | None, typer.Option(metavar="N", min=1, show_default="all", help="How many chunks to read.")]
 
 
 @contextmanager

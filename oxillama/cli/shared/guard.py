@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -16,16 +17,37 @@ from oxillama.errors import OxillamaError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
+    kind for kind in typer.BadParameter.__bases__ if issubclass(kind, Exception)
+)
+"""What Typer raises for a command line that it cannot read; it has no public name."""
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 EXIT_BROKEN_PIPE = 141  # and one that SIGPIPE ended
+EXIT_TERMINATED = 143  # and one that SIGTERM ended
 
 
 def usage_error(message: str) -> NoReturn:
     """End the command because its arguments make no sense together."""
     print(f"oxillama: {one_line(message)}", file=sys.stderr)
     raise typer.Exit(EXIT_USAGE)
+
+
+@contextmanager
+def usage_refused() -> Iterator[None]:
+    """End the program with one line where the command line was not understood, as for every other error."""
+    try:
+        yield
+    except _USAGE_ERRORS as error:
+        context = getattr(error, "ctx", None)
+        told = error.format_message() if hasattr(error, "format_message") else str(error)
+        command = getattr(context, "command_path", "oxillama")
+        print(f"oxillama: {one_line(told).strip().removesuffix('.')}; see {command} --help", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+    except typer.Abort:
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def one_line(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from oxillama.cli.shared.progress import load_progress
+from oxillama.cli.shared.terminal.progress import load_progress
 from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.engine import Engine
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +22,7 @@ class Priority(enum.IntEnum):
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
+    if not low <= value <= high:  # as NaN is not, either
         raise InvalidParameterError(f"Invalid '{name}': {value!r} is not between {low} and {high}.", param=name)
 
 

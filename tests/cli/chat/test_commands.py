@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from oxillama.cli.chat.commands import COMMANDS
-from oxillama.cli.chat.loop import Chat
+from oxillama.cli.chat.conversation import Chat
+from oxillama.cli.chat.loop import converse
 from oxillama.cli.chat.session import Message, Session, Settings
 from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.engine import Engine
@@ -64,7 +65,7 @@ async def talk(
     notes = Notes(*messages)
     engine = engine or FakeEngine(reply="yes")
     chat = Chat(engine, session or Session(), notes)
-    await chat.run()
+    await converse(chat)
     return chat, notes, engine
 
 
@@ -87,7 +88,7 @@ async def test_the_turns_before_are_not_computed_again(tmp_path: Path) -> None:
 
     async with Engine.open(model, EngineConfig(n_threads=1, parallel=1)) as engine:
         chat = Chat(engine, session, notes)
-        await chat.run()
+        await converse(chat)
 
     assert chat.last is not None
     first = len(engine.tokenizer.encode("one two three</s>", parse_special=True))

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from oxillama.cli.chat.screen import is_open, unquoted
-from oxillama.cli.shared.visible import visible
+from oxillama.cli.shared.terminal.visible import visible
 from tests.support.cli import ROOT, environment
 
 

@@ -64,20 +64,102 @@ def test_what_is_typed_during_an_answer_waits_for_its_end(state: Path, kind: str
 
 
 @pytest.mark.parametrize("kind", ["xterm", "dumb"])
-def test_ctrl_c_at_the_prompt_leaves(state: Path, kind: str) -> None:
+def test_what_is_typed_during_an_answer_is_not_shown_in_it(state: Path, kind: str) -> None:
+    with chatting(state, "--max-tokens", "400", TERM=kind) as terminal:
+        terminal.type(b"long" + ENTER)
+        terminal.expect(b"abcdefghij")
+        terminal.type(b"TYPED\n")
+        answer = terminal.expect(b"> ")
+
+        assert b"TYPED" not in answer
+        assert (b"abcdefghij" * 38) in answer.replace(b"\n", b"")
+        terminal.expect(b"TYPED")  # it is shown at the prompt that takes it
+        terminal.expect(b"2 messages, the last: TYPED")
+
+
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_the_first_ctrl_c_at_the_prompt_says_how_to_leave_and_the_second_leaves(state: Path, kind: str) -> None:
     with chatting(state, TERM=kind) as terminal:
+        terminal.type(b"hello" + ENTER)
+        terminal.expect(b"1 messages")
+        terminal.expect(b"> ")
+        terminal.type(CTRL_C)
+        terminal.expect(b"type /bye")
+        terminal.expect(b"> ")
+        terminal.type(b"again" + ENTER)
+        terminal.expect(b"2 messages, the last: again")
+        terminal.expect(b"> ")
+        terminal.type(CTRL_C)
+        terminal.expect(b"type /bye")
+        terminal.expect(b"> ")
         terminal.type(CTRL_C)
 
         assert terminal.end() == 130
         assert b"Traceback" not in terminal.seen
 
 
-def test_an_interrupt_from_elsewhere_leaves_the_prompt_and_a_sane_terminal(state: Path) -> None:
+def test_bye_leaves(state: Path) -> None:
     with chatting(state) as terminal:
-        terminal.process.send_signal(signal.SIGINT)
+        terminal.type(b"/bye" + ENTER)
 
+        assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+@pytest.mark.parametrize(("number", "times", "status"), [(signal.SIGINT, 2, 130), (signal.SIGTERM, 1, 143)])
+def test_a_signal_from_elsewhere_leaves_the_prompt_and_a_sane_terminal(
+    state: Path, kind: str, number: signal.Signals, times: int, status: int
+) -> None:
+    with chatting(state, TERM=kind) as terminal:
+        for _ in range(times - 1):
+            terminal.process.send_signal(number)
+            terminal.expect(b"type /bye")
+        terminal.process.send_signal(number)
+
+        assert terminal.end() == status
+        flags = termios.tcgetattr(terminal._fd)[3]
+        assert flags & termios.ICANON
+        assert flags & termios.ECHO
+        assert b"Traceback" not in terminal.seen
+
+
+def test_sigterm_during_an_answer_leaves_a_sane_terminal_and_keeps_the_conversation(state: Path) -> None:
+    with chatting(state) as terminal:
+        terminal.type(b"long" + ENTER)
+        terminal.expect(b"abcdefghij")
+        terminal.process.send_signal(signal.SIGTERM)
+
+        assert terminal.end() == 143
+        assert termios.tcgetattr(terminal._fd)[3] & termios.ECHO
+    assert len(list((state / "oxillama/chats").iterdir())) == 1
+
+
+def test_words_are_not_broken_at_the_edge(state: Path) -> None:
+    with chatting(state) as terminal:
+        terminal.type(b"words" + ENTER)
+        answer = terminal.expect(b"end.")
+
+    lines = answer[answer.index(b"one ") :].decode().split("\n")
+    assert len(lines) > 2
+    assert all(len(line) <= 100 for line in lines)
+    assert " ".join(lines) == " ".join(["one two three four five"] * 20 + ["end."])
+
+
+def test_the_last_conversation_comes_back(state: Path) -> None:
+    with chatting(state) as terminal:
+        terminal.type(b"remember this" + ENTER)
+        terminal.expect(b"1 messages, the last: remember this")
+        terminal.expect(b"> ")
+        terminal.type(CTRL_C + CTRL_C)
         assert terminal.end() == 130
-        assert termios.tcgetattr(terminal._fd)[3] & termios.ICANON
+        assert b"/load last brings this conversation back" in terminal.seen
+
+    with chatting(state) as terminal:
+        terminal.type(b"/load last" + ENTER)
+        terminal.expect(b"loaded 2 messages")
+        terminal.expect(b"> ")
+        terminal.type(b"more" + ENTER)
+        terminal.expect(b"2 messages, the last: more")
 
 
 def test_a_message_may_have_several_lines_and_ctrl_c_clears_one_that_is_typed(state: Path) -> None:

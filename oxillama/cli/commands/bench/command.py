@@ -13,6 +13,7 @@ from oxillama.cli.shared.guard import usage_error
 from oxillama.cli.shared.plot import Plot, check_plot
 
 AXES = ("threads", "depth", "sequences")
+MOST_TOKENS = 10_000_000
 
 
 def bench(
@@ -21,34 +22,41 @@ def bench(
         str | None,
         typer.Option("--threads", "-t", metavar="N[,N…]", show_default="one per core", help="Threads that compute."),
     ] = None,
-    prompt: Annotated[int, typer.Option("--prompt", "-p", min=1, help="Tokens in a prefill.")] = 512,
-    new: Annotated[int, typer.Option("--new", "-n", min=1, help="Tokens to decode.")] = 48,
+    prompt: Annotated[
+        int, typer.Option("--prompt", "-p", metavar="N", min=1, max=MOST_TOKENS, help="Tokens in a prefill.")
+    ] = 512,
+    new: Annotated[
+        int, typer.Option("--new", "-n", metavar="N", min=1, max=MOST_TOKENS, help="Tokens to decode.")
+    ] = 48,
     depth: Annotated[
         str | None, typer.Option(metavar="N[,N…]", show_default="0", help="Tokens already in the context.")
     ] = None,
     sequences: Annotated[
         str | None, typer.Option(metavar="N[,N…]", show_default="1", help="Sequences to decode together.")
     ] = None,
-    reps: Annotated[int, typer.Option("--reps", "-r", min=1, help="How often; the medians count.")] = 5,
+    reps: Annotated[
+        int, typer.Option("--reps", "-r", metavar="N", min=1, max=10_000, help="How often; the medians count.")
+    ] = 5,
     kv_type: options.KVType = "auto",
     plot: Plot = None,
     json: options.Json = False,
 ) -> None:
-    """Measure prefill and decode. Decode speed is of all sequences together; sampling is not part of it.
+    """Measure how fast a model runs here.
 
-    Of several values of an option each is measured, with the others at their first values.
+    Tokens per second in prefill and in decode, where all sequences count together; sampling is not part of it. Of
+    several values of an option each is measured, with the others at their first values.
     """
     given = {
         "threads": numbers("--threads", threads, 1, 1024),
         "sequences": numbers("--sequences", sequences, 1, 1024),
-        "depth": numbers("--depth", depth, 0, 10_000_000),
+        "depth": numbers("--depth", depth, 0, MOST_TOKENS),
     }
     check_plot(plot)
     path = options.model_or_embedded(model, "bench")
 
-    from oxillama.cli.shared.measure import measure, star
+    from oxillama.cli.commands.bench.measure import measure, star
     from oxillama.cli.shared.output import print_json
-    from oxillama.cli.shared.progress import load_progress, steps_progress
+    from oxillama.cli.shared.terminal.progress import load_progress, steps_progress
     from oxillama.core import _core
 
     if plot is not None and all(len(values or ()) < 2 for values in given.values()):

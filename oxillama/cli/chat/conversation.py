@@ -1,0 +1,93 @@
+"""A conversation under way: an engine that answers, a screen, and what was said so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trio
+
+from oxillama.cli.chat.autosave import Autosave
+from oxillama.cli.chat.plain import PlainScreen
+from oxillama.cli.chat.screen import Screen
+from oxillama.cli.chat.session import Message, Session
+from oxillama.cli.shared.completion import Completion, complete, rate
+from oxillama.engine.api.protocol import EngineLike
+from oxillama.engine.requests.prompts import chat_prompt
+from oxillama.errors import ContextLengthError, OxillamaError
+
+MORE_ROOM = "/reset starts anew, oxillama chat --ctx-size N gives more room"
+
+
+@dataclass(slots=True)
+class Chat:
+    """A conversation with the engine that answers and the screen it is held on (a plain one, if no other is set).
+
+    autosave: where it is kept after every answer; None: nowhere. last: the latest answer. over: a command has ended the
+    conversation. failed: something was refused on the way. terminated: SIGTERM or SIGHUP has ended it.
+    """
+
+    engine: EngineLike
+    session: Session = field(default_factory=Session)
+    screen: Screen = field(default_factory=PlainScreen)
+    autosave: Autosave | None = None
+    last: Completion | None = None
+    over: bool = False
+    failed: bool = False
+    terminated: bool = False
+    _answering: trio.CancelScope | None = None
+
+    def status(self) -> str:
+        """How things stand, in a line."""
+        parts = [self.engine.model_name]
+        if self.last is not None:
+            parts.append(f"{self.last.usage.total_tokens} of {self.engine.n_ctx} tokens")
+            speed = rate(len(self.last.ids) - 1, self.last.timings.decode_s)
+            parts += [f"{speed:.1f} tokens/s"] if speed else []
+        return " · ".join(parts)
+
+    def interrupt(self) -> None:
+        """Stop the answer; where there is none, leave the prompt."""
+        if self._answering is not None:
+            self._answering.cancel()
+        else:
+            self.screen.interrupt()
+
+    async def answer(self, text: str) -> None:
+        """One turn. What was said is part of the conversation if it got an answer, or the beginning of one."""
+        message, done = Message("user", text), Completion(())
+        with trio.CancelScope() as self._answering:
+            try:
+                done.prompt_ids = await chat_prompt(self.engine, self.session.as_messages(message))
+                self.last = done
+                await complete(self.engine, done, self.session.settings.sampling(), self.screen.write)
+            except ContextLengthError:
+                n_ctx = self.engine.n_ctx
+                raise OxillamaError(f"this does not fit the context of {n_ctx} tokens any more: {MORE_ROOM}") from None
+            except BaseException:
+                if done.text:
+                    self.screen.end_answer()  # what came of it is shown, and the error has a line of its own
+                raise
+            finally:
+                self._answering = None
+        self.screen.end_answer()
+        if done.text or done.finish_reason is not None:
+            self.session.messages += [message, Message("assistant", done.text)]
+            self._keep()
+        if done.finish_reason is None:
+            self.screen.notice("stopped")
+        elif done.finish_reason == "length" and done.usage.total_tokens >= self.engine.n_ctx:
+            self.screen.notice(f"the context of {self.engine.n_ctx} tokens is full, the answer ends here: {MORE_ROOM}")
+
+    def begin(self, session: Session) -> None:
+        """Go on with another conversation; this one stays as it was kept."""
+        self.session, self.last = session, None
+        if self.autosave is not None:
+            self.autosave.begin()
+
+    def _keep(self) -> None:
+        if self.autosave is None:
+            return
+        problem = self.autosave.keep(self.session, self.engine.model_name)
+        if problem is not None:
+            self.autosave = None
+            self.screen.notice(f"this conversation is not kept: {problem}")

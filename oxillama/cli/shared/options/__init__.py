@@ -1,0 +1,25 @@
+"""The options that several commands share, and groups of them."""
+
+from oxillama.cli.shared.options.common import (
+    CtxSize,
+    Json,
+    KVType,
+    Model,
+    Threads,
+    model_or_embedded,
+    require_model,
+)
+from oxillama.cli.shared.options.groups import with_groups
+from oxillama.cli.shared.options.sampling import SamplingOptions
+
+__all__ = [
+    "CtxSize",
+    "Json",
+    "KVType",
+    "Model",
+    "SamplingOptions",
+    "Threads",
+    "model_or_embedded",
+    "require_model",
+    "with_groups",
+]

@@ -1,0 +1,67 @@
+"""Options that several commands share, defined once so that they read and behave alike."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from oxillama.cli.shared.guard import usage_error
+
+NO_MODEL = "no model is named: add --model FILE with the path of a GGUF file, or set OXILLAMA_MODEL"
+
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", "-m", metavar="FILE", envvar="OXILLAMA_MODEL", show_default=False, help="The GGUF file to use."
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", "-t", metavar="N", min=1, max=1024, show_default="one per core", help="Threads that compute."
+    ),
+]
+CtxSize = Annotated[
+    int | None,
+    typer.Option(
+        "--ctx-size",
+        "-c",
+        metavar="N",
+        min=1,
+        max=2**31 - 1,
+        show_default="the model's, within reason",
+        help="Tokens of context.",
+    ),
+]
+KVType = Annotated[
+    Literal["auto", "f32", "f16", "i16", "q8_0"],
+    typer.Option(
+        metavar="TYPE",
+        help="Type of the KV cache: auto, f32, f16, i16 or q8_0, which takes half the memory of f16 and i16.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def require_model(model: Path | None) -> Path:
+    """The model to use, or the end of the command with a line that says how to name one."""
+    if model is None:
+        usage_error(NO_MODEL)
+    return model
+
+
+def model_or_embedded(model: Path | None, command: str) -> Path:
+    """The model to use; without one the embedded model, after a line on stderr that says so and how to have another.
+
+    Raises FileNotFoundError, which says what to do, where this installation came without it.
+    """
+    if model is not None:
+        return model
+    from oxillama.embedded import model_path, notice
+
+    path = model_path()
+    print(f"oxillama: {notice(command)}", file=sys.stderr, flush=True)
+    return path

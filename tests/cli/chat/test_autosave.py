@@ -1,0 +1,102 @@
+"""Conversations kept unasked: which, how many, and what happens where that is not possible."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from oxillama.cli.chat.autosave import MOST_KEPT, Autosave, latest
+from oxillama.cli.chat.conversation import Chat
+from oxillama.cli.chat.loop import converse
+from oxillama.cli.chat.session import Message, Session
+from oxillama.errors import OxillamaError
+from tests.cli.chat.test_commands import Notes
+from tests.support.fake_engine import FakeEngine
+
+
+@pytest.fixture(autouse=True)
+def chats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state/oxillama/chats"
+
+
+async def talk(*messages: str, autosave: Autosave | None = None) -> tuple[Chat, Notes]:
+    notes = Notes(*messages)
+    chat = Chat(FakeEngine(reply="yes"), Session(), notes, autosave)
+    await converse(chat)
+    return chat, notes
+
+
+async def test_a_conversation_is_kept_from_its_first_answer_on_for_its_owner_alone(chats: Path) -> None:
+    await talk("/help", autosave=Autosave())
+    assert not chats.exists()
+
+    await talk("one", "two", autosave=Autosave())
+
+    (file,) = chats.iterdir()
+    assert [m["content"] for m in json.loads(file.read_bytes())["messages"]] == ["one", "yes", "two", "yes"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(chats.stat().st_mode) == 0o700
+
+
+async def test_reset_and_load_begin_another_one_and_last_is_the_one_before(chats: Path) -> None:
+    chat, _ = await talk("one", "/reset", "two", "/load last", "three", autosave=Autosave())
+
+    kept = [[m["content"] for m in json.loads(f.read_bytes())["messages"]] for f in sorted(chats.iterdir())]
+    assert kept == [["one", "yes"], ["two", "yes"], ["one", "yes", "three", "yes"]]
+    assert [m.content for m in chat.session.messages] == ["one", "yes", "three", "yes"]
+
+
+async def test_last_is_found_without_autosave_too_and_its_absence_is_one_line(chats: Path) -> None:
+    _, notes = await talk("/load last")
+    assert notes.only() == f"no earlier conversation is kept in {chats}"
+
+    await talk("one", autosave=Autosave())
+    chat, _ = await talk("/load last")
+
+    assert [m.content for m in chat.session.messages] == ["one", "yes"]
+
+
+def test_only_the_latest_are_kept_and_no_other_file_is_touched(chats: Path) -> None:
+    session = Session(messages=[Message("user", "a"), Message("assistant", "b")])
+    chats.mkdir(parents=True)
+    (chats / "notes.txt").write_text("mine")
+    names = []
+    for n in range(MOST_KEPT + 5):
+        autosave = Autosave()
+        assert autosave.keep(session, "m") is None
+        assert autosave.path is not None
+        os.utime(autosave.path, (n, n))
+        names.append(autosave.path.name)
+
+    assert {f.name for f in chats.iterdir()} == {*names[-MOST_KEPT:], "notes.txt"}
+    assert latest().name == names[-1]
+
+
+async def test_a_folder_that_cannot_be_written_is_told_once_and_the_chat_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be")
+
+    _, notes = await talk("one", "two", autosave=Autosave())
+
+    assert notes.answers == "yes|yes|"
+    assert notes.only().startswith("this conversation is not kept: ")
+
+
+async def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home")))
+
+    assert "set XDG_STATE_HOME" in str(Autosave().keep(Session(), "m"))
+    with pytest.raises(FileNotFoundError, match="XDG_STATE_HOME"):
+        latest()
+    _, notes = await talk("/load last")
+    assert "set XDG_STATE_HOME" in notes.only()
+
+
+def test_a_folder_that_is_not_there_keeps_nothing(chats: Path) -> None:
+    with pytest.raises(OxillamaError, match="no earlier conversation"):
+        latest()

@@ -1,0 +1,77 @@
+"""What `oxillama run` makes of a prompt: a turn of a conversation, or a text to continue."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from oxillama.embedded import model_path
+from tests.support.cli import oxillama
+from tests.support.scripted_model import ScriptedModel
+
+TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}?{% endif %}"
+ONE = ("--threads", "1", "--max-tokens", "20", "--temp", "0")
+
+
+@pytest.fixture(scope="module")
+def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """After a turn of its template it says "answered", after a text that ends in "x" it says "continued"."""
+    script = {"?": "answered", "x": "continued", "<|im_start|>": "a control token"}
+    model = ScriptedModel(script, control=("<|im_start|>",), chat_template=TEMPLATE)
+    return model.write(tmp_path_factory.mktemp("model") / "chat.gguf")
+
+
+@pytest.fixture(scope="module")
+def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = ScriptedModel({"x": "continued"}, control=("<|im_start|>",))
+    return model.write(tmp_path_factory.mktemp("model") / "base.gguf")
+
+
+@pytest.mark.parametrize("prompt", [["x"], ["--prompt", "x"], ["x", "--json"], ["--prompt", ""]], ids=" ".join)
+def test_a_model_with_a_template_answers_a_turn(chat_model: Path, prompt: list[str]) -> None:
+    done = oxillama("run", "--model", chat_model, *prompt, *ONE)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    text = json.loads(done.stdout)["text"] if "--json" in prompt else done.stdout.decode()
+    assert text == "answered"
+
+
+def test_raw_continues_the_text(chat_model: Path) -> None:
+    assert oxillama("run", "--model", chat_model, "--raw", "x", *ONE).stdout == b"continued"
+
+
+def test_a_model_without_a_template_continues_the_text(base_model: Path) -> None:
+    assert oxillama("run", "--model", base_model, "x", *ONE).stdout == b"continued"
+
+
+def test_control_tokens_are_read_with_raw(chat_model: Path) -> None:
+    raw = json.loads(oxillama("run", "--model", chat_model, "<|im_start|>", "--json", "--raw", *ONE).stdout)
+
+    assert len(raw["prompt_ids"]) == 2  # what begins a text, and the control token
+    assert raw["text"] == "a control token"
+
+
+def test_special_is_raw_under_its_old_name(chat_model: Path) -> None:
+    done = oxillama("run", "--model", chat_model, "--special", "x", *ONE)
+
+    assert done.stdout == b"continued"
+    assert done.stderr == b"oxillama: --special has become --raw\n"
+
+
+@pytest.mark.parametrize(("flags", "words"), [([], b"oxillama"), (["--raw"], b"")], ids=["turn", "raw"])
+def test_the_demonstration_model_takes_an_empty_prompt(flags: list[str], words: bytes) -> None:
+    done = oxillama("run", "--prompt", "", *flags, *ONE)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert words in done.stdout
+
+
+def test_the_demonstration_model_answers_a_question() -> None:
+    done = oxillama("run", "How do I set the port?", "--temp", "0", "--model", model_path())
+
+    assert b"--port" in done.stdout
+    assert done.stderr == b""
