@@ -58,9 +58,7 @@ SOURCES = (".py", ".pyi", ".pyx", ".pxi", ".pxd", ".c", ".h", ".js", ".css", ".h
 UPWARD: set[Edge] = {
     ("oxillama.assistants.prompt", "oxillama.text.templates.builtin"),
 }
-CIRCULAR: set[Edge] = {
-    ("oxillama.cli.chat.loop", "oxillama.cli.chat.commands"),
-}
+CIRCULAR: set[Edge] = set()
 FULL_FOLDERS = {"oxillama/embedded/data", "oxillama/embedded/data/wordings", "oxillama/server/site/ui"}
 LONG_FILES = {
     "csrc/oxillama.h",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 import typer
@@ -13,6 +14,7 @@ from typer.main import get_command
 from oxillama._version import __version__
 from oxillama.cli import app
 from oxillama.cli.shared.guard import describe, guarded, one_line, status_of
+from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.errors import ModelFormatError
 from tests.support.cli import environment, oxillama
 
@@ -94,7 +96,7 @@ def test_a_wrong_command_line_is_one_line_that_says_where_help_is(arguments: lis
     assert words in done.stderr.decode()
 
 
-COMMANDS = get_command(app.app).commands
+COMMANDS = get_command(app.app).commands  # type: ignore[attr-defined]  # it is a group
 
 
 def test_help_names_every_command_with_its_whole_summary() -> None:
@@ -112,6 +114,15 @@ def test_help_says_what_an_option_takes_in_a_word(command: str) -> None:
 
     assert "--help" in options
     assert "<" not in options.replace("<=", "")
+
+
+@pytest.mark.parametrize("command", ["run", "chat"])
+def test_help_tells_the_defaults_of_sampling_as_they_are(command: str) -> None:
+    told = {p.name: p.show_default for p in COMMANDS[command].params}
+
+    for name, value in asdict(SamplerSettings()).items():
+        shown = told["temp" if name == "temperature" else name]
+        assert shown == f"the model's, else {value:g}"
 
 
 def test_the_version_is_an_option_too() -> None:

@@ -6,11 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from oxillama.cli.chat import autosave, saved
 from oxillama.cli.chat.conversation import Chat
-from oxillama.cli.chat.session import Session
+from oxillama.cli.chat.session import Session, unknown_parameter
 from oxillama.cli.shared.completion import rate
 from oxillama.engine.requests.prompts import rendered_ids
 from oxillama.errors import OxillamaError
@@ -57,14 +55,16 @@ async def _system(chat: Chat, rest: str) -> None:
 
 async def _params(chat: Chat, rest: str) -> None:
     words = rest.replace("=", " ").split()
-    if words:
-        if len(words) != 2:
-            raise OxillamaError("/params takes a name and a value, such as: /params temperature 0.5")
+    if len(words) > 2:
+        raise OxillamaError("/params takes a name and a value, such as: /params temperature 0.5")
+    if len(words) == 2:
         chat.session.settings = chat.session.settings.with_value(*words)
-    values = msgspec.structs.asdict(chat.session.settings)
+    values = chat.session.settings.shown(chat.engine.sampling_defaults)
+    if words and words[0] not in values:
+        raise unknown_parameter(words[0])
     shown = {words[0]: values[words[0]]} if words else values
     width = max(map(len, shown))
-    chat.screen.say("\n".join(f"{k:<{width}}  {'none' if v is None else v}" for k, v in shown.items()))
+    chat.screen.say("\n".join(f"{name:<{width}}  {value}" for name, value in shown.items()))
 
 
 async def _tokens(chat: Chat, rest: str) -> None:

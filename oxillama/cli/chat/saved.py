@@ -1,7 +1,7 @@
 """A conversation in a file: JSON that people can read, replaced whole or not at all.
 
 {"format": "oxillama chat", "version": 1, "model": "…", "system": "…",
- "settings": {"temperature": 0.8, …}, "messages": [{"role": "user", "content": "…"}, …]}
+ "settings": {"temperature": null, …}, "messages": [{"role": "user", "content": "…"}, …]}
 """
 
 from __future__ import annotations

@@ -7,21 +7,22 @@ from typing import Any, Literal
 
 import msgspec
 
+from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.engine.api.types import SamplingParams
 from oxillama.errors import InvalidParameterError
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How answers are sampled: the fields of SamplingParams that make sense for a whole conversation."""
+    """How answers are sampled: those fields of SamplingParams that make sense for a conversation; None: not said."""
 
-    temperature: float = 0.8
-    top_k: int = 40
-    top_p: float = 0.95
-    min_p: float = 0.05
-    repeat_penalty: float = 1.0
-    repeat_last_n: int = 64
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    repeat_last_n: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
     seed: int | None = None
     max_tokens: int | None = None
 
@@ -29,21 +30,34 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Raises InvalidParameterError for a value out of range."""
         return SamplingParams(**msgspec.structs.asdict(self))
 
+    def shown(self, defaults: SamplerSettings) -> dict[str, str]:
+        """Each value as it holds; `defaults` hold where nothing is said."""
+        found = {}
+        for name, value in msgspec.structs.asdict(self).items():
+            default = getattr(defaults, name, None)
+            said = "none" if value is None else str(value)
+            found[name] = f"{default} (the model's default)" if value is None and default is not None else said
+        return found
+
     def with_value(self, name: str, text: str) -> Settings:
         """These settings with one changed to what a user wrote. Raises InvalidParameterError."""
         known = {field.name: field for field in msgspec.structs.fields(self)}
         if name not in known:
-            raise InvalidParameterError(f"there is no parameter {name!r}; there are {', '.join(known)}")
+            raise unknown_parameter(name)
         value: Any = None if text == "none" else text
         try:
             value = msgspec.convert(value, known[name].type, strict=False)
         except msgspec.ValidationError:
-            optional = known[name].default is None
-            kind = "a whole number" if optional or isinstance(known[name].default, int) else "a number"
-            raise InvalidParameterError(f"{name}: {text!r} is not {kind}{' or none' if optional else ''}") from None
+            kind = "a number" if known[name].type == float | None else "a whole number"
+            raise InvalidParameterError(f"{name}: {text!r} is not {kind} or none") from None
         changed = msgspec.structs.replace(self, **{name: value})
         changed.sampling()
         return changed
+
+
+def unknown_parameter(name: str) -> InvalidParameterError:
+    known = ", ".join(Settings.__struct_fields__)
+    return InvalidParameterError(f"there is no parameter {name!r}; there are {known}")
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -73,15 +73,13 @@ def run(
     from oxillama.cli.shared.terminal.wrap import Wrapper
     from oxillama.engine.api.types import SamplingParams
 
-    ends: dict[str, Any] = {"stop": tuple(map(argument_text, stop or ())), "ignore_eos": ignore_eos}
-    SamplingParams(**ends)
-    chosen = sampling.given() | ends
+    stops = tuple(map(argument_text, stop or ()))
+    params = SamplingParams(**sampling.given(), stop=stops, ignore_eos=ignore_eos)
     path = options.model_or_embedded(model, "run")
 
     async def main() -> tuple[str, Completion]:
         async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type) as engine:
             start = ids if ids is not None else await prompt_of(engine, text, raw=raw or special)
-            params = SamplingParams(**{"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05, **chosen})
             return engine.model_name, await complete(engine, Completion(tuple(start)), params, write)
 
     on_terminal = sys.stdout.isatty()

@@ -14,6 +14,7 @@ from oxillama.cli.chat.conversation import Chat
 from oxillama.cli.chat.loop import converse
 from oxillama.cli.chat.session import Message, Session, Settings
 from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.engine.engine import Engine
 from oxillama.errors import EngineClosedError, InvalidParameterError
 from tests.support.fake_engine import FakeEngine
@@ -140,8 +141,8 @@ async def test_params_reach_the_engine() -> None:
     ("name", "value", "words"),
     [
         ("temprature", "1", "there is no parameter 'temprature'; there are temperature, "),
-        ("temperature", "hot", "temperature: 'hot' is not a number"),
-        ("temperature", "none", "temperature: 'none' is not a number"),
+        ("temperature", "hot", "temperature: 'hot' is not a number or none"),
+        ("top_k", "1e400", "top_k: '1e400' is not a whole number or none"),
         ("temperature", "-1", "'temperature'"),
         ("top_k", "0.5", "top_k: '0.5' is not a whole number"),
         ("seed", "x", "seed: 'x' is not a whole number or none"),
@@ -153,6 +154,23 @@ def test_a_wrong_parameter_is_refused_by_name(name: str, value: str, words: str)
         Settings().with_value(name, value)
 
     assert words in str(refused.value)
+
+
+async def test_params_show_the_defaults_that_hold_where_nothing_is_said() -> None:
+    engine = FakeEngine(reply="yes")
+    engine.sampling_defaults = SamplerSettings(temperature=0.3)
+
+    _, notes, _ = await talk(
+        "/params temperature", "/params temperature 1", "/params temperature none", "/params temp", "hi", engine=engine
+    )
+
+    assert [text for _, text in notes.told] == [
+        "temperature  0.3 (the model's default)",
+        "temperature  1.0",
+        "temperature  0.3 (the model's default)",
+        f"there is no parameter 'temp'; there are {', '.join(Settings.__struct_fields__)}",
+    ]
+    assert engine.requests[0].sampling.temperature is None
 
 
 async def test_tokens_counts_the_context_and_the_last_answer() -> None:

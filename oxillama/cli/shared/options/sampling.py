@@ -19,7 +19,7 @@ def _option(flag: str, metavar: str, text: str, default: str | bool) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """None: not given, so the defaults hold."""
+    """None: not given, so the defaults hold (SamplerSettings; a test compares what the help says of them)."""
 
     max_tokens: Annotated[
         int | None,
