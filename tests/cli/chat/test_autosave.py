@@ -90,11 +90,11 @@ async def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.Mon
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setattr(Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home")))
 
-    assert "set XDG_STATE_HOME" in str(Autosave().keep(Session(), "m"))
+    assert "set HOME or XDG_STATE_HOME" in str(Autosave().keep(Session(), "m"))
     with pytest.raises(FileNotFoundError, match="XDG_STATE_HOME"):
         latest()
     _, notes = await talk("/load last")
-    assert "set XDG_STATE_HOME" in notes.only()
+    assert "set HOME or XDG_STATE_HOME" in notes.only()
 
 
 def test_a_folder_that_is_not_there_keeps_nothing(chats: Path) -> None:
