@@ -45,8 +45,8 @@ def processes() -> Iterator[list[subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
     yield started
     for process in started:
-        process.kill()
-        process.wait()
+        with process:  # its pipes, too
+            process.kill()
 
 
 async def start(processes: list[subprocess.Popen[str]], command: list[str], **env: str) -> subprocess.Popen[str]:
@@ -197,6 +197,7 @@ async def test_a_failing_engine_ends_the_server_with_its_reason(settings: dict[s
         await run_app(app, stop=trio.Event(), on_ready=break_it)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # hypercorn's, of an address it cannot bind
 async def test_an_address_in_use_is_named(settings: dict[str, Any]) -> None:
     blocker = trio.socket.socket()
     await blocker.bind(("127.0.0.1", 0))

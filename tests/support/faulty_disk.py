@@ -12,6 +12,7 @@ For files that other code maps or opens by name, as the GGUF writer's; `simulate
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,11 @@ class _File:
     pending: list[tuple[int, bytes | None]] = field(default_factory=list)  # (offset, bytes) or (length, None)
 
 
+def _close_all(streams: list[FileIO]) -> None:
+    for stream in streams:
+        stream.close()
+
+
 class FaultyDisk:
     """See the module. `fault(call, index)` may return an OSError to raise."""
 
@@ -50,6 +56,7 @@ class FaultyDisk:
         self._files: dict[int, _File] = {}
         self._fds: set[int] = set()
         self._kept: list[FileIO] = []  # open, so that no inode is used twice
+        weakref.finalize(self, _close_all, self._kept)
         self._names = {p.name: self._known(p) for p in folder.iterdir()}
         self._changes: list[dict[str, int | None]] = []  # of names, each at once, since the folder's last fsync
 

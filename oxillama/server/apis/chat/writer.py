@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,8 +76,9 @@ class ChatWriter:
 
         for index in range(len(choices.streams)):
             yield self._chunk(index, ChatDelta(role="assistant", content="", refusal=None))
-        async for data in sse.with_pings(choices.items, ping_interval, render):
-            yield data
+        async with aclosing(sse.with_pings(choices.items, ping_interval, render)) as parts:
+            async for data in parts:
+                yield data
         if self.include_usage:
             yield sse.event(
                 ChatCompletionChunk(

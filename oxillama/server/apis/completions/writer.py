@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,9 @@ class CompletionWriter:
 
         for index in range(count):
             yield self.chunk(index, prompts[index].text if wire.echo and not echo_later else "")
-        async for data in sse.with_pings(choices.items, ping_interval, render):
-            yield data
+        async with aclosing(sse.with_pings(choices.items, ping_interval, render)) as parts:
+            async for data in parts:
+                yield data
         if wire.include_usage:
             yield sse.event(self._object([], self._usage(choices)))
         yield sse.DONE

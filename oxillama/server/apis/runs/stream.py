@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from oxillama.assistants.run import events as ev
@@ -88,8 +89,9 @@ async def run_events(
 
     if thread is not None:
         yield sse.event(ThreadObject.of(thread), THREAD_CREATED)
-    async for chunk in sse.with_pings(subscription, ping_interval, render):
-        yield chunk
+    async with aclosing(sse.with_pings(subscription, ping_interval, render)) as chunks:
+        async for chunk in chunks:
+            yield chunk
     if not ended:
         raise EngineClosedError("The server is shutting down; the run is taken up again when it is back.")
     yield DONE
