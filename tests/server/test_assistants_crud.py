@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oxillama.assistants.records import Assistant
+from oxillama.assistants.store.store import Store
+from oxillama.storage.ids import new_id
 from tests.server.assistants_support import Api, api_over
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ ASSISTANT = {
     "name": "Name",
     "description": "Does things",
     "instructions": "Do things.",
-    "tools": [{"type": "code_interpreter"}, {"type": "file_search", "file_search": {"max_num_results": 5}}],
+    "tools": [],
     "tool_resources": {"code_interpreter": {"file_ids": []}},
     "metadata": {"k": "v"},
     "temperature": 0.5,
@@ -88,6 +91,52 @@ async def test_an_assistant_over_a_limit_is_refused_by_name(
     async with api_over(tmp_path) as api:
         error = await api.refused("/assistants", ASSISTANT | body)
         assert (error["param"], error["code"], error["type"]) == (param, code, "invalid_request_error")
+
+
+UNSUPPORTED = [
+    ({"tools": [{"type": "code_interpreter"}]}, "tools"),
+    ({"tools": [{"type": "file_search", "file_search": {"max_num_results": 5}}]}, "tools"),
+    ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+    ({"response_format": {"type": "json_object"}}, "response_format"),
+]
+
+
+@pytest.mark.parametrize(("body", "param"), UNSUPPORTED)
+async def test_an_assistant_that_no_run_could_use_is_refused_at_once(
+    tmp_path: Path, body: dict[str, Any], param: str
+) -> None:
+    async with api_over(tmp_path) as api:
+        made = await api.post("/assistants", ASSISTANT)
+        for path in ("/assistants", f"/assistants/{made['id']}"):
+            error = await api.refused(path, ASSISTANT | body)
+            assert (error["param"], error["code"]) == (param, "unsupported_parameter")
+        assert (await api.get("/assistants"))["data"] == [made]
+
+
+async def test_an_assistant_of_a_model_that_is_not_served_is_refused_at_once(tmp_path: Path) -> None:
+    async with api_over(tmp_path) as api:
+        made = await api.post("/assistants", ASSISTANT)
+        for path in ("/assistants", f"/assistants/{made['id']}"):
+            error = await api.refused(path, {"model": "gpt-x"}, status=404)
+            assert error["message"] == "The model `gpt-x` does not exist or you do not have access to it."
+            assert (error["param"], error["code"]) == ("model", "model_not_found")
+        assert (await api.get("/assistants"))["data"] == [made]
+
+
+async def test_an_assistant_of_another_day_is_still_read_listed_changed_and_deleted(tmp_path: Path) -> None:
+    """Stored when another model was served, or by a version that refused it later."""
+    store = Store(str(tmp_path))
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    old = store.assistants.create(Assistant(id=new_id("asst"), created_at=1, model="another-model", tools=tools))
+    async with api_over(tmp_path) as api:
+        path, thread = f"/assistants/{old.id}", await api.thread("Hello")
+        assert [one["id"] for one in (await api.get("/assistants"))["data"]] == [old.id]
+        assert (await api.get(path))["model"] == "another-model"
+        assert (await api.refused(f"/threads/{thread}/runs", {"assistant_id": old.id}, status=404))["param"] == "model"
+        assert (await api.post(path, {"name": "New"}))["tools"] == tools
+        assert (await api.post(path, {"model": "fake-model", "tools": []}))["name"] == "New"
+        await api.post(f"/threads/{thread}/runs", {"assistant_id": old.id})
+        await api.delete(path)
 
 
 async def test_a_thread_is_kept_changed_and_deleted(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
+from oxillama.assistants.records import Assistant
+from oxillama.assistants.store.store import Store
+from oxillama.storage.ids import new_id
 from tests.server.assistants_support import Api, api_over
 from tests.support.fake_engine import FakeEngine
 
@@ -263,11 +266,12 @@ async def test_what_a_run_cannot_honour_is_refused_by_name(
         assert (await api.get(f"/threads/{thread}/runs"))["data"] == []
 
 
-async def test_tools_of_an_assistant_are_stored_and_only_refused_when_a_run_would_use_them(tmp_path: Path) -> None:
+async def test_tools_of_an_earlier_assistant_are_refused_when_a_run_would_use_them(tmp_path: Path) -> None:
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    old = Assistant(id=new_id("asst"), created_at=1, model="fake-model", tools=tools)
+    assistant = Store(str(tmp_path)).assistants.create(old).id
     async with api_over(tmp_path) as api:
-        assistant, thread = await api.assistant(tools=tools), await api.thread("Hello")
-        assert (await api.get(f"/assistants/{assistant}"))["tools"] == tools
+        thread = await api.thread("Hello")
         error = await api.refused(f"/threads/{thread}/runs", {"assistant_id": assistant})
         assert error["param"] == "tools"
         run = await api.post(f"/threads/{thread}/runs", {"assistant_id": assistant, "tool_choice": "none"})

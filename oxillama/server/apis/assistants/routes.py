@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from oxillama.assistants.records import Assistant
+from oxillama.assistants.support import require_supported
 from oxillama.server.apis.assistants.answer import AssistantObject
 from oxillama.server.apis.assistants.request import CreateAssistant, ModifyAssistant
 from oxillama.server.operation import API
@@ -19,7 +21,7 @@ api = API("assistants", prefix="/v1/assistants", order=40)
 @api.post("", body=CreateAssistant, answer=AssistantObject)
 async def create_assistant(wire: CreateAssistant) -> AssistantObject:
     assistants = server_state().require_assistants()
-    assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **wire.changes())
+    assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **_changes(wire))
     return AssistantObject.of(await assistants.in_thread(assistants.store.assistants.create, assistant))
 
 
@@ -39,7 +41,7 @@ async def get_assistant(assistant_id: str) -> AssistantObject:
 async def modify_assistant(wire: ModifyAssistant, assistant_id: str) -> AssistantObject:
     """Only the fields that are given change."""
     assistants = server_state().require_assistants()
-    update = partial(assistants.store.assistants.update, assistant_id, **wire.changes())
+    update = partial(assistants.store.assistants.update, assistant_id, **_changes(wire))
     return AssistantObject.of(await assistants.in_thread(update))
 
 
@@ -49,3 +51,15 @@ async def delete_assistant(assistant_id: str) -> Deleted:
     assistants = server_state().require_assistants()
     await assistants.in_thread(assistants.store.assistants.delete, assistant_id)
     return Deleted(id=assistant_id, object="assistant.deleted")
+
+
+def _changes(wire: CreateAssistant | ModifyAssistant) -> dict[str, Any]:
+    """The fields that were given, as they are stored.
+
+    What no run could honour is refused here, not when a run fails; an assistant that is stored already stays readable.
+    """
+    if wire.model is not None:
+        server_state().check_model(wire.model)
+    changes = wire.changes()
+    require_supported(**{name: changes[name] for name in ("tools", "response_format") if name in changes})
+    return changes

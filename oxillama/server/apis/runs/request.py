@@ -7,16 +7,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from oxillama.assistants.records import RUN_LIFETIME_S, Assistant, Run, RunStatus
+from oxillama.assistants.support import require_supported
 from oxillama.server.apis.messages.request import CreateMessage
 from oxillama.server.apis.threads.request import CreateThread
-from oxillama.server.wire.errors import APIError, bad_request
 from oxillama.server.wire.fields import Metadata, ReasoningEffort, Temperature, Text, TopP
 from oxillama.server.wire.formats import ResponseFormat, check_format
 from oxillama.server.wire.invalid import missing_parameter
 from oxillama.server.wire.tools import Tool, ToolChoice, ToolResources, check_tools
 from oxillama.storage.ids import new_id
-
-PLAIN_FORMATS = ("auto", {"type": "text"})
 
 TokenBudget = Annotated[int, msgspec.Meta(ge=256, le=2**31 - 1)]
 
@@ -48,7 +46,7 @@ class RunFields(msgspec.Struct, kw_only=True):
     def record(self, assistant: Assistant, thread_id: str, model: str, now: int, additional: str = "") -> Run:
         """The run to store, with everything resolved; the request's fields win over the assistant's.
 
-        additional: instructions behind those. Raises APIError for what this server cannot do.
+        additional: instructions behind those. Raises InvalidParameterError for what no run could honour.
         """
         self._check()
         own = msgspec.to_builtins(self)
@@ -79,7 +77,7 @@ class RunFields(msgspec.Struct, kw_only=True):
             reasoning_effort=resolved("reasoning_effort"),
             streamed=bool(self.stream),
         )
-        _check_supported(run)
+        require_supported(tools=run.tools, response_format=run.response_format, tool_choice=run.tool_choice)
         return run
 
     def _check(self) -> None:
@@ -99,17 +97,3 @@ class CreateRun(RunFields, kw_only=True):
 class CreateThreadAndRun(RunFields, kw_only=True):
     thread: CreateThread | None = None
     tool_resources: ToolResources | None = None
-
-
-def _check_supported(run: Run) -> None:
-    if run.tools and run.tool_choice != "none":
-        raise _unsupported("tools", "runs cannot use tools; pass `tools: []` or `tool_choice: 'none'`")
-    if run.tool_choice not in ("none", "auto"):
-        raise _unsupported("tool_choice", "there are no tools to choose from")
-    if run.response_format not in PLAIN_FORMATS:
-        raise _unsupported("response_format", "runs can only be asked for text")
-
-
-def _unsupported(param: str, why: str) -> APIError:
-    message = f"Unsupported parameter: '{param}' is not supported by this server: {why}."
-    return bad_request(message, param=param, code="unsupported_parameter")
