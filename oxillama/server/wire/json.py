@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import string
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from oxillama.server.wire.errors import APIError
 
-_ALPHANUMERIC = string.ascii_letters + string.digits
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,11 +25,6 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 def error_response(error: APIError) -> Response:
     """The envelope under its status."""
     return json_response(error.envelope(), error.status, error.headers)
-
-
-def new_id(prefix: str, length: int = 24) -> str:
-    """`prefix` and so many random letters and digits: 24 are 142 bits."""
-    return prefix + "".join(secrets.choice(_ALPHANUMERIC) for _ in range(length))
 
 
 def now() -> int:

@@ -17,7 +17,8 @@ from oxillama.server.generation.choices import nth_seed, open_choices
 from oxillama.server.http import sse
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
-from oxillama.server.wire.json import new_id, now
+from oxillama.server.wire.json import now
+from oxillama.storage.ids import new_id
 
 if TYPE_CHECKING:
     from oxillama.server.http.asgi import ServerRequest
@@ -33,7 +34,7 @@ async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response
     state = server_state()
     model, engine = state.check_model(wire.model), state.require_engine()
     writer = ChatWriter(
-        new_id("chatcmpl-", 29),
+        new_id("chatcmpl", separator="-", length=29),
         now(),
         model,
         state.fingerprint,

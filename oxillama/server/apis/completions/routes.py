@@ -16,7 +16,8 @@ from oxillama.server.generation.choices import nth_seed, open_choices
 from oxillama.server.http import sse
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
-from oxillama.server.wire.json import new_id, now
+from oxillama.server.wire.json import now
+from oxillama.storage.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,8 @@ async def create_completion(wire: CompletionRequest) -> Completion | Response:
     state = server_state()
     model, engine = state.check_model(wire.model), state.require_engine()
     prompts = await _read_prompts(wire, engine, state.admission)
-    writer = CompletionWriter(new_id("cmpl-", 29), now(), model, state.fingerprint, wire, prompts, engine.tokenizer)
+    id_ = new_id("cmpl", separator="-", length=29)
+    writer = CompletionWriter(id_, now(), model, state.fingerprint, wire, prompts, engine.tokenizer)
     choices = open_choices(engine, _generation_requests(wire, prompts, engine))
     if wire.stream:
         # The request owns the choices until the last byte is sent, or the client is gone.
