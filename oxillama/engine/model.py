@@ -44,7 +44,7 @@ class Model:
 
     def __init__(
         self,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | None = None,
         *,
         n_threads: int | None = None,
         n_ctx: int | None = None,
@@ -53,11 +53,15 @@ class Model:
         parallel: int = 1,
         progress: Progress | None = None,
     ) -> None:
-        """Load it; the parameters are those of EngineConfig.
+        """Load it; None is the demonstration model that comes with the package. The rest is as in EngineConfig.
 
         Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the rest.
         """
         config = EngineConfig(n_threads=n_threads, n_ctx=n_ctx, n_batch=n_batch, kv_type=kv_type, parallel=parallel)
+        if path is None:
+            from oxillama.embedded import model_path
+
+            path = model_path()
         self._start(load_bundle(path, config, spare=True, progress=progress))
 
     @classmethod

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oxillama import embedded
+from oxillama import Model, SamplingParams, embedded
 from oxillama.cli.shared.guard import describe
 
 
@@ -35,3 +35,9 @@ def test_a_notice_is_one_line_that_tells_how_to_use_a_real_model(command: str) -
     assert "\n" not in notice
     assert "demonstration" in notice
     assert f"oxillama {command} --model FILE.gguf" in notice
+
+
+def test_a_model_without_a_path_is_the_demonstration() -> None:
+    with Model(n_ctx=64, n_threads=1) as model:
+        assert model.metadata["general.name"] == embedded.MODEL_NAME
+        assert "".join(model.generate("Once upon a time", SamplingParams(max_tokens=5, temperature=0.0)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from oxillama.engine.api.types import Priority
-from oxillama.engine.batching.scheduler import PATIENCE, YIELDS, Scheduler, Slice, Ticket, TicketState
+from oxillama.engine.batching.scheduler import PATIENCE, Scheduler
+from oxillama.engine.ticket import YIELDS, Slice, Ticket, TicketState
 
 
 def scheduler(

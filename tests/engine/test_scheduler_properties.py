@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oxillama.engine.api.types import Priority
-from oxillama.engine.batching.scheduler import Scheduler, Slice, Ticket, TicketState
+from oxillama.engine.batching.scheduler import Scheduler
+from oxillama.engine.ticket import Slice, Ticket, TicketState
 
 PAGE, CONTEXT = 4, 40
 

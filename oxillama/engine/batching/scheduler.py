@@ -26,12 +26,11 @@ wait for it, so that a short prompt is not stuck behind a long one. While anyone
 
 from __future__ import annotations
 
-import enum
 import itertools
 from collections import deque
-from dataclasses import dataclass, field
 
 from oxillama.engine.api.types import Priority
+from oxillama.engine.ticket import Slice, Ticket, TicketState
 
 PATIENCE = 16
 """How many interactive tickets may pass the first background ticket that waits."""
@@ -40,69 +39,8 @@ ALLOWANCE = 256
 """Tokens beyond those it has for which a ticket gets pages when it is admitted: what pausing it costs should have
 bought something."""
 
-YIELDS = 2
-"""How often a background ticket gives way to younger interactive ones."""
-
 BACKGROUND_SHARE = 8
 """One part in so many of a step's prefill is left to background tickets while interactive ones want it all."""
-
-
-class TicketState(enum.Enum):
-    WAITING = enum.auto()
-    ACTIVE = enum.auto()
-    ENDED = enum.auto()
-
-
-@dataclass(eq=False, slots=True)
-class Ticket:
-    """One request as the scheduler sees it.
-
-    n_prompt: its prompt, at least one token. n_limit: the most tokens it may ever hold, completion included.
-    max_slice: the most of its tokens in one step. The rest belongs to the scheduler: n_known tokens exist, n_computed
-    of them are in the cache, where it holds `pages`; n_reached: the most that ever were, before it was paused.
-    """
-
-    n_prompt: int
-    n_limit: int
-    priority: Priority = Priority.INTERACTIVE
-    max_slice: int = 2**31 - 1
-    state: TicketState = TicketState.WAITING
-    n_known: int = field(init=False)
-    n_computed: int = 0
-    n_reached: int = 0
-    pages: int = 0
-    arrival: int = -1
-    passed_over: int = 0
-    paused: int = 0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.n_prompt <= self.n_limit:
-            raise ValueError(f"a ticket of {self.n_prompt} prompt tokens and at most {self.n_limit} in all")
-        self.n_known = self.n_prompt
-
-    @property
-    def pending(self) -> int:
-        """Tokens that exist and are not in the cache."""
-        return self.n_known - self.n_computed
-
-    @property
-    def decoding(self) -> bool:
-        return self.n_computed >= self.n_prompt and self.pending == 1
-
-    @property
-    def rank(self) -> tuple[bool, int]:
-        """Smaller is better."""
-        return self.priority is Priority.BACKGROUND and self.paused < YIELDS, self.arrival
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Tokens [start, start + count) of a ticket, all in one step. `completes`: the last is its last known one."""
-
-    ticket: Ticket
-    start: int
-    count: int
-    completes: bool
 
 
 class Scheduler:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oxillama.core._core import Runner
-    from oxillama.engine.batching.scheduler import Scheduler, Slice, Ticket
+    from oxillama.engine.batching.scheduler import Scheduler
     from oxillama.engine.decoding.generation import Generation
+    from oxillama.engine.ticket import Slice, Ticket
 
 log = logging.getLogger(__name__)
 

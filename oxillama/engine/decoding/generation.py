@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oxillama.engine.api.types import Timings, TokenEvent, TokenLogprob, Usage
-from oxillama.engine.batching.scheduler import Ticket
 from oxillama.engine.decoding.sampling import new_sampler, token_logprob
+from oxillama.engine.ticket import Ticket
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from oxillama.core._core import Sampler
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import FinishReason, GenerationRequest
-    from oxillama.engine.batching.scheduler import Slice
     from oxillama.engine.decoding.vocabulary import Vocabulary
+    from oxillama.engine.ticket import Slice
 
 ROWS_PER_STEP = 64
 """Most prompt positions per step that yield logits, when log-probabilities of the prompt are asked for."""

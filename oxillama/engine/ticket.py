@@ -1,0 +1,69 @@
+"""What the scheduler knows of a request: counts of tokens and pages, and nothing of what they say."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from oxillama.engine.api.types import Priority
+
+YIELDS = 2
+"""How often a background ticket gives way to younger interactive ones."""
+
+
+class TicketState(enum.Enum):
+    WAITING = enum.auto()
+    ACTIVE = enum.auto()
+    ENDED = enum.auto()
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One request as the scheduler sees it.
+
+    n_prompt: its prompt, at least one token. n_limit: the most tokens it may ever hold, completion included.
+    max_slice: the most of its tokens in one step. The rest belongs to the scheduler: n_known tokens exist, n_computed
+    of them are in the cache, where it holds `pages`; n_reached: the most that ever were, before it was paused.
+    """
+
+    n_prompt: int
+    n_limit: int
+    priority: Priority = Priority.INTERACTIVE
+    max_slice: int = 2**31 - 1
+    state: TicketState = TicketState.WAITING
+    n_known: int = field(init=False)
+    n_computed: int = 0
+    n_reached: int = 0
+    pages: int = 0
+    arrival: int = -1
+    passed_over: int = 0
+    paused: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_prompt <= self.n_limit:
+            raise ValueError(f"a ticket of {self.n_prompt} prompt tokens and at most {self.n_limit} in all")
+        self.n_known = self.n_prompt
+
+    @property
+    def pending(self) -> int:
+        """Tokens that exist and are not in the cache."""
+        return self.n_known - self.n_computed
+
+    @property
+    def decoding(self) -> bool:
+        return self.n_computed >= self.n_prompt and self.pending == 1
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Smaller is better."""
+        return self.priority is Priority.BACKGROUND and self.paused < YIELDS, self.arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Tokens [start, start + count) of a ticket, all in one step. `completes`: the last is its last known one."""
+
+    ticket: Ticket
+    start: int
+    count: int
+    completes: bool
