@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from oxillama.text import Tokenizer
 
 N_KEPT = 64
-"""How many ended requests may leave their keys and values for later ones that begin alike, in pages nobody needs."""
+"""How many ended requests may leave their keys and values, in pages not needed otherwise, for later ones that begin
+alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

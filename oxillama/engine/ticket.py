@@ -1,4 +1,4 @@
-"""What the scheduler knows of a request: counts of tokens and pages, and nothing of what they say."""
+"""What the scheduler knows of a request: numbers of tokens and pages, not the tokens."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class TicketState(enum.Enum):
 class Ticket:
     """One request as the scheduler sees it.
 
-    n_prompt: its prompt, at least one token. n_limit: the most tokens it may ever hold, completion included.
-    max_slice: the most of its tokens in one step. The rest belongs to the scheduler: n_known tokens exist, n_computed
-    of them are in the cache, where it holds `pages`; n_reached: the most that ever were, before it was paused.
+    n_prompt: tokens of its prompt, at least one. n_limit: the most tokens it may ever hold, completion included.
+    max_slice: its most tokens in one step. The other fields are the scheduler's: n_known tokens exist, n_computed of
+    them are in the cache, in `pages` pages; n_reached: the most that ever were, before it was paused.
     """
 
     n_prompt: int

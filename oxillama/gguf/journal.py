@@ -2,7 +2,7 @@
 
 `.NAME.journal` is text: a line with the plan, then a line per tensor that is whole, its number in the file and the
 CRC-32 of its bytes. A line is written when the tensor's bytes have been synced, and counts when it ends in a newline.
-Whoever goes on compares the bytes with the CRC: nothing is believed because it is written here alone.
+The next writer compares the bytes with the CRC: a line in the journal alone proves nothing.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ DISK: Disk = SystemDisk()
 """What the writer's calls go through. Tests fail each in turn and cut the power between any two."""
 
 ORPHAN_S = 60.0
-"""Seconds without a write after which a temporary file that nobody has locked counts as left behind."""
+"""Seconds without a write after which an unlocked temporary file counts as left behind."""
 
 
 class Output:
@@ -72,7 +72,7 @@ def open_file(path: Path, *, keep: bool) -> int:
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what resumable writers of a file, or of its shards, left: only for who holds its journal."""
+    """Remove what resumable writers of a file, or of its shards, left: only for the holder of its journal."""
     shard = re.escape(path.stem) + r"-\d{5}-of-\d{5}\.gguf"
     left = re.compile(rf"\.({re.escape(path.name)}|{shard})\.partial")
     for name in os.listdir(path.parent):

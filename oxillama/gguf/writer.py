@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from oxillama.gguf.tensor_bytes import TensorData
 
 COMMIT_S = 1.0
-"""After so many seconds a whole tensor, and those before it, are synced and noted: a killed writer loses no more."""
+"""Seconds after which whole tensors are synced and noted in the journal: a killed writer loses no more than that."""
 _CHECK_BYTES = 4 << 20
 
 
@@ -55,11 +55,11 @@ class GGUFWriter:
     """Writes one model: a single file, or shards of at most `shard_bytes` of tensor data each (a larger tensor gets a
     shard of its own) named NAME-00001-of-0000N.gguf. Shapes are as in the file: shape[0] is the contiguous dimension.
 
-    `plan`: a text for all that decides the tensors' bytes and is not in the description; with one, whatever ends the
-    block but an OxillamaError (which would come again) leaves what is done for the next writer of the same plan and
-    description. `restart`: begin anew all the same.
+    `plan`: a text that names everything that decides the tensors' bytes and is not in the description. With a plan, an
+    interrupted block leaves what is done to the next writer of the same plan and description, unless it ended with an
+    OxillamaError, which would come again. `restart`: begin anew in any case.
 
-    Raises InvalidParameterError for whatever a reader would refuse, and OSError.
+    Raises InvalidParameterError for what a reader would refuse, and OSError.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class GGUFWriter:
         self._metadata[key] = head + encode_value(key, value, infer_type(key, value) if kind is None else kind)
 
     def add_tensor_info(self, name: str, type_name: str, shape: Sequence[int]) -> None:
-        """A tensor whose bytes `write_tensor` will bring. `type_name`: "F32", "Q4_K", …"""
+        """Describe a tensor whose bytes `write_tensor` will write later. `type_name`: "F32", "Q4_K", …"""
         self._describing(f"tensor '{name}'")
         encode_key(name, MAX_NAME_BYTES, "tensor")
         if name in self._tensors:
@@ -242,7 +242,7 @@ class GGUFWriter:
         """Put the tensors written last on the disk, and only then say so in the journal."""
         if self._journal is None or not self._unnoted:
             return
-        # After an fsync that failed nobody knows what is on the disk: these are never noted then.
+        # After a failed fsync it is unknown what is on the disk: then these are never noted.
         noted, self._unnoted = self._unnoted, []
         for shard in {tensor.shard for tensor, _ in noted}:
             DISK.fsync(self._outputs[shard].fd)
@@ -264,7 +264,7 @@ class GGUFWriter:
             self._note()
             for output in self._outputs:
                 DISK.fsync(output.fd)
-            # The first shard last: whoever finds it finds its siblings.
+            # The first shard last: where it is, its siblings are.
             for output in reversed(self._outputs):
                 output.publish()
             if self._journal is not None:

@@ -21,9 +21,9 @@ class EngineConfig:
 
     n_threads: threads of one step; None: one per core. n_ctx: tokens of one request, prompt and completion; None: what
     the model was trained for, at most DEFAULT_N_CTX. parallel: requests that run at once. n_batch: most tokens in a
-    step. n_prefill_shared: most prompt tokens in a step while other requests decode, who wait for all of them.
+    step. n_prefill_shared: most prompt tokens in a step while other requests decode, because these wait for all of it.
     kv_pages: KV cache pages in all; None: enough for FULL_CONTEXTS requests of n_ctx tokens (or `parallel`, if that is
-    less), which however many share, since few requests fill their context. kv_type: "auto", "f32", "f16", "i16" or
+    less), shared by all requests, since few fill their context. kv_type: "auto", "f32", "f16", "i16" or
     "q8_0", as for load_model. max_waiting: requests that may wait beyond those that run. max_generation_s: seconds
     after which a generation ends with GenerationError, waiting included. model_name: None: from the file.
     sampling: how tokens are chosen where a request does not say; what this leaves open, the model's file decides.
@@ -63,7 +63,7 @@ class EngineConfig:
 
 
 PAGE_TOKENS = 32
-"""Tokens of a page of the KV cache: the core's own constant, for those who do not load the core."""
+"""Tokens of a page of the KV cache: the core's constant, for modules that do not load the core."""
 
 DEFAULT_N_CTX = 8192
 """Most context an engine gives a request unasked."""

@@ -1,8 +1,8 @@
 """How tokens are chosen where a request does not say: the only defaults there are.
 
-What a request leaves open, the settings of whoever runs the model decide (EngineConfig.sampling: a server's
-configuration, options of the command line); what those leave open, the model's file (`general.sampling.*`); and the
-rest SamplerSettings' own values, which are llama.cpp's.
+A field that a request leaves at None takes its value from EngineConfig.sampling (a server's configuration, options of
+the command line), else from the model's file (`general.sampling.*`), else from SamplerSettings, whose values are
+llama.cpp's.
 """
 
 from __future__ import annotations

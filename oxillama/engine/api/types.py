@@ -170,7 +170,7 @@ class EngineStatistics:
 
     active: sequences in prefill or decode, of at most n_slots. waiting: requests without a slot yet,
     of at most max_waiting.
-    The totals count whole requests (ended in whatever way), prompt tokens evaluated and tokens generated, steps, and
+    The totals count requests that have ended (in any way), prompt tokens evaluated and tokens generated, steps, and
     how often a request was paused because the KV cache was full.
     """
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PrefixCache:
-    """At most `most` sequences of a runner that belong to nobody. Used by whoever steps the runner, between steps."""
+    """At most `most` sequences of a runner that no request owns. Used between steps, in the thread that steps."""
 
     def __init__(self, runner: Runner, most: int) -> None:
         self._runner = runner
@@ -68,7 +68,7 @@ class PrefixCache:
         return True
 
     def make_room(self, n_tokens: int) -> None:
-        """Give up what stands in the way of so many tokens in a new sequence."""
+        """Give up kept sequences until a new one of `n_tokens` fits."""
         needed = -(-n_tokens // self._runner.page_size)
         while self._runner.free_pages < needed and self.evict():
             pass

@@ -1,27 +1,27 @@
-"""Who runs in the next step: pure decisions, without clock, channel, thread or model.
+"""Which requests run in the next step: pure decisions, without clock, channel, thread or model.
 
 Three verbs move a ticket: `add` queues it, `plan` admits it and cuts the next step, `commit` records that the step was
-evaluated. `drop` ends it from any state and frees what it held. `admit` is the first half of `plan`, for whoever can
-say of those just admitted that some of their tokens are computed already.
+evaluated. `drop` ends it from any state and frees what it held. `admit` is the first half of `plan`. Between the two a
+caller may mark tokens of a newly admitted ticket as computed.
 
-Pages. Most requests may grow to the whole context and few do, so pages are not set aside for what a ticket may hold at
-the most. It is admitted with pages for the tokens it has and ALLOWANCE more, if a page for each of those that run and
-may still grow stays free; beyond that it takes a page whenever it needs one. When none is left, the last in rank is
-paused: its pages are free, its tokens stay known, and it waits at the head of its queue until it is admitted again and
-evaluates them anew. Nothing of that can be seen in its text, since a token's logits do not depend on how its sequence
-was cut into steps.
+Pages. Most requests could grow to the whole context, and few do. So no pages are reserved for that. A ticket is
+admitted with pages for the tokens it has and ALLOWANCE more, provided that one page stays free for each running ticket
+that may still grow. After that it takes a page whenever it needs one. When none is left, the ticket of lowest rank is
+paused: its pages become free, its tokens stay known, and it waits at the head of its queue until it is admitted again
+and evaluates them anew. Its text does not show this, because a token's logits do not depend on how its sequence was cut
+into steps.
 
-Rank is the order of arrival, behind which stand background tickets that were paused fewer than YIELDS times. A page is
-only ever taken from who ranks lower, and one ticket alone always fits: so the first in rank runs to its end whatever
-else happens, and by induction everybody does.
+Rank is the order of arrival, except that background tickets paused fewer than YIELDS times rank behind all others.
+Pages are only ever taken from tickets of lower rank, and a single ticket always fits. So the first in rank always runs
+to its end, and then the next one is first.
 
-Order. Interactive tickets go first, each class in order of arrival. Whose turn it is is never overtaken for lack of
-pages, so large requests do not starve; nor does background work: a ticket passed over PATIENCE times takes the next
-turn. Background tickets hold at most all slots but one, where there is more than one.
+Order. Interactive tickets go first, each class in order of arrival. No ticket overtakes the next in line for lack of
+pages, so large requests do not starve. Nor does background work: a ticket that was passed over PATIENCE times takes the
+next turn. Background tickets hold at most all slots but one, where there is more than one.
 
-Steps. Every decoding ticket takes one token; the rest of the budget goes to prefill, shared evenly among those that
-wait for it, so that a short prompt is not stuck behind a long one. While anyone decodes, prefill gets at most
-`n_prefill_shared` tokens a step, because everyone waits for the whole step.
+Steps. Every decoding ticket takes one token. The rest of the budget goes to prefill, shared evenly, so that a short
+prompt is not stuck behind a long one. While any ticket decodes, prefill gets at most `n_prefill_shared` tokens a step,
+because every ticket waits for the whole step.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ PATIENCE = 16
 """How many interactive tickets may pass the first background ticket that waits."""
 
 ALLOWANCE = 256
-"""Tokens beyond those it has for which a ticket gets pages when it is admitted: what pausing it costs should have
-bought something."""
+"""Tokens, beyond those it has, for which a ticket gets pages when it is admitted: it should get some way before it is
+paused, since pausing costs evaluating its tokens again."""
 
 BACKGROUND_SHARE = 8
-"""One part in so many of a step's prefill is left to background tickets while interactive ones want it all."""
+"""1/BACKGROUND_SHARE of a step's prefill is left to background tickets while interactive ones could use it all."""
 
 
 class Scheduler:
-    """Decides; see the module. Not thread-safe."""
+    """Makes the decisions that the module describes. Not thread-safe."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Scheduler:
         self._waiting[ticket.priority].append(ticket)
 
     def plan(self) -> list[Slice]:
-        """Pause whom there is no room for, admit whom there is, cut the next step; empty only if nothing is to do."""
+        """Pause tickets without room, admit those with room, cut the next step. Empty only if nothing is to do."""
         self.admit()
         decoding = [t for t in self._active if t.decoding]
         prefill = [t for t in self._active if not t.decoding]
@@ -106,7 +106,7 @@ class Scheduler:
         return slices + cut + _cut(later, budget - sum(s.count for s in cut))
 
     def commit(self, slices: list[Slice]) -> None:
-        """The slices have been evaluated: who completed one has a further token to evaluate, unless it is dropped."""
+        """Record that the slices were evaluated. A ticket whose slice completed has one more token to evaluate."""
         for piece in slices:
             ticket = piece.ticket
             if ticket.state is not TicketState.ACTIVE:
@@ -125,17 +125,17 @@ class Scheduler:
         ticket.state = TicketState.ENDED
 
     def admit(self) -> list[Ticket]:
-        """The first half of `plan`: pause whom there is no room for, admit whom there is; who was admitted, in order.
+        """The first half of `plan`: pause tickets without room, admit those with room. Returns the latter, in order.
 
-        Who is in `paused` afterwards has lost its place in the cache and may already be admitted to a new one. Until
-        `plan`, which does nothing of this again, one may say of an admitted ticket how much of it is computed.
+        A ticket in `paused` afterwards has lost its place in the cache; it may already have been admitted again. Before
+        `plan` is called, which repeats none of this, `n_computed` of an admitted ticket may be set.
         """
         self.paused.clear()
         self._grow()
         return self._admit()
 
     def _grow(self) -> None:
-        """A page for everyone whose next token needs one, the first in rank first."""
+        """Give a page to every ticket whose next token needs one, in order of rank."""
         for ticket in sorted(self._active, key=lambda t: t.rank):
             if ticket.state is not TicketState.ACTIVE or ticket.n_known <= ticket.pages * self.page_size:
                 continue
@@ -193,12 +193,12 @@ class Scheduler:
 
 
 def _cut(tickets: list[Ticket], budget: int) -> list[Slice]:
-    """Share `budget` tokens of prefill evenly; what a short prompt leaves goes to the others."""
+    """Share `budget` tokens of prefill evenly. What a short prompt leaves over goes to the others."""
     wanted = {t: min(t.pending, t.max_slice) for t in tickets}
     given: dict[Ticket, int] = {}
     left = len(tickets)
     for ticket in sorted(tickets, key=lambda t: wanted[t]):  # stable: equal wants in order of admission
-        # Round up, so that a budget below one token each still serves somebody: the first of those admitted.
+        # Round up, so that a budget below one token each still serves the tickets admitted first.
         given[ticket] = min(wanted[ticket], -(-budget // left))
         budget -= given[ticket]
         left -= 1

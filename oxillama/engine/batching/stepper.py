@@ -62,7 +62,7 @@ class Stepper:
         self.scheduler.add(generation.ticket)
 
     def drop(self, generation: Generation, *, keep: bool = True) -> None:
-        """End it from any state; its pages are free at once for whoever needs them. Dropping twice is harmless.
+        """End it from any state; its pages are free at once. Dropping twice is harmless.
 
         keep: what it has computed is sound, and may serve a request that begins alike.
         """
@@ -74,7 +74,7 @@ class Stepper:
         self._close(generation, keep=keep)
 
     def _close(self, generation: Generation, *, keep: bool) -> None:
-        """Take its place in the cache from it; what it has computed may stay until somebody needs the room."""
+        """Take its place in the cache from it. What it has computed may stay until the room is needed."""
         seq, generation.seq = generation.seq, None
         if seq is None:
             return
@@ -84,7 +84,7 @@ class Stepper:
             self._runner.seq_close(seq)
 
     def interrupt_if_unwanted(self) -> None:
-        """Cut the step under way short if nobody wants what it computes any more. Any thread."""
+        """Cut the current step short if all its generations were dropped. May be called from any thread."""
         current = self._current
         if current and all(g.dropped for g in current):
             self._interrupted = True
@@ -122,13 +122,13 @@ class Stepper:
             ticket.n_reached = max(ticket.n_reached, ticket.n_computed)
 
     def _advance(self, slices: list[Slice], outcomes: list[Outcome]) -> None:
-        """Evaluate the slices together or, if that fails, one by one, so that only who is at fault fails."""
+        """Evaluate the slices together or, if that fails, one by one, so that only the one at fault fails."""
         generations = [self._generations[s.ticket] for s in slices]
         try:
             logits = self._evaluate(slices, generations)
         except _STEP_ERRORS as error:
             if self._interrupted:
-                self._interrupted = False  # nothing was appended: the next plan does without who has left
+                self._interrupted = False  # nothing was appended; the next plan leaves the dropped ones out
             elif len(slices) == 1:
                 self._fail(generations[0], error, outcomes)
             else:

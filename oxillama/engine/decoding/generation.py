@@ -105,7 +105,7 @@ class Generation:
             self._admitted = now
 
     def release(self, now: float) -> None:
-        """It has ended: the sampler's memory goes now, whoever still holds the stream."""
+        """It has ended: free the sampler's memory now, even if the stream is still held."""
         self.dropped = True
         self.ended = now
         self._sampler = None

@@ -22,7 +22,7 @@ class Llama:
         return hparams
 
     def temperature(self, b: Builder) -> tuple[float, int]:
-        """How much queries sharpen for every so many positions; (0, 0): not at all."""
+        """(scale, floor) of queries that sharpen with their position, as in oxi_op_attention; (0, 0): they do not."""
         return 0.0, 0
 
     def build(self, b: Builder) -> None:
