@@ -76,3 +76,25 @@ def test_without_ui_there_is_no_page(open_chat: Any) -> None:
 
     for path in ("/", "/docs"):
         assert "Invalid URL" in chat.visit(path).content()
+
+
+def test_defaults_and_the_example_of_a_body_are_shown(open_chat: Any) -> None:
+    chat = open_chat()
+    page = chat.visit("/docs")
+
+    def describe(route: Any) -> None:
+        described = route.fetch().json()
+        body = described["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]
+        body["example"] = {"model": "it's mine"}
+        name = body["schema"]["$ref"].rpartition("/")[2]
+        described["components"]["schemas"][name]["properties"]["temperature"]["default"] = 0.35
+        route.fulfill(json=described)
+
+    page.route("**/openapi.json", describe)
+    page.reload()
+    page.get_by_text("/v1/chat/completions").click()
+
+    operation = page.locator("#create_chat_completion")
+    operation.get_by_text("temperature").wait_for()
+    assert "number, 0 to 2, default 0.35" in operation.inner_text()
+    assert """-d '{"model":"it'\\''s mine"}'""" in operation.locator("pre").inner_text()

@@ -1,7 +1,7 @@
 """The pages for browsers: the chat at `/`, the API's description at `/docs`, and their files under `/ui/`.
 
-They are open without a key, since they hold nothing but the page itself: what it shows comes from the API, with the
-key that its user types in.
+They are open without a key, since they hold nothing but the page itself: what it shows comes from the API and from
+`/ui/about`, with the key that its user types in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from quart import Response, request
 
 from oxillama.server.operation import API
+from oxillama.server.site.about import About, about
 from oxillama.server.site.pages import HEADERS, Page, pages
+from oxillama.server.state import server_state
 from oxillama.server.wire.errors import not_found
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ async def chat_page() -> Response:
 async def docs_page() -> Response:
     """The page that shows the API's description."""
     return page_response(pages()["docs.html"])
+
+
+@api.get("/ui/about", answer=About, quiet=True)
+async def about_model() -> About:
+    """What the chat page says about the model. Not part of the API: it may change with the page."""
+    return about(server_state())
 
 
 @api.get("/ui/<path:name>", open=True, quiet=True)

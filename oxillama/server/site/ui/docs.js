@@ -1,7 +1,7 @@
 // The API's description as a page: every route, what it takes and answers, and a command that calls it.
 
-import { schemaOf, typeOf } from "./api/schema.js";
-import { el } from "./lib/dom.js";
+import { defaultOf, schemaOf, typeOf } from "./api/schema.js";
+import { el, quoted } from "./lib/dom.js";
 
 const TITLES = { openapi: "This description", steps: "Run steps" };
 const title = (tag) => TITLES[tag] ?? tag[0].toUpperCase() + tag.slice(1);
@@ -34,13 +34,13 @@ function operationView(api, operation) {
 function details(api, operation) {
   const holder = el("div", { className: "detail" });
   if (operation.description) holder.append(el("p", {}, ...marked(operation.description)));
-  const body = operation.requestBody?.content["application/json"].schema;
+  const { schema: body, example } = operation.requestBody?.content["application/json"] ?? {};
   const answers = operation.responses["200"].content ?? {};
   section(holder, "Parameters", operation.parameters && parameters(operation.parameters));
   section(holder, "Body", body && fields(api, body));
   for (const [type, { schema }] of Object.entries(answers))
     section(holder, type === "text/event-stream" ? "Each event of a stream" : "Answer", fields(api, schema));
-  section(holder, "Example", el("pre", { tabIndex: 0 }, el("code", {}, command(api, operation, body))));
+  section(holder, "Example", el("pre", { tabIndex: 0 }, el("code", {}, command(api, operation, body, example))));
   return holder;
 }
 
@@ -55,7 +55,7 @@ function section(holder, title, content) {
 
 function parameters(list) {
   const items = list.map(({ name, in: place, required, schema, description }) =>
-    field(name, `${typeOf(schema)} in the ${place}`, required, description),
+    field(name, `${typeOf(schema)}${defaultOf(schema)} in the ${place}`, required, description),
   );
   return el("ul", { className: "schema" }, ...items);
 }
@@ -78,7 +78,8 @@ function fields(api, schema, depth = 0) {
   for (const [name, value] of Object.entries(properties).sort((a, b) => isNeeded(a) - isNeeded(b))) {
     const inner = schemaOf(api, value);
     const opens = inner.properties && depth < DEPTH_SHOWN;
-    const item = field(name, typeOf(value), required.includes(name), value.description, opens ? el("div") : null);
+    const kind = typeOf(value) + defaultOf(value);
+    const item = field(name, kind, required.includes(name), value.description, opens ? el("div") : null);
     if (opens) {
       const details = item.firstElementChild;
       const fill = () => details.lastElementChild.append(fields(api, value, depth + 1));
@@ -89,14 +90,15 @@ function fields(api, schema, depth = 0) {
   return list;
 }
 
-function command(api, { path, method, security }, body) {
+/** A command that calls the route: with the description's own example of a body, else with what is required. */
+function command(api, { path, method, security }, body, example = null) {
   const address = new URL(`.${path}`, document.baseURI).href.replaceAll("%7B", "{").replaceAll("%7D", "}");
   const lines = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}'${address}'`];
   if (security) lines.push(`-H "Authorization: Bearer $KEY"`);
   if (body) {
     const { properties = {}, required = [] } = schemaOf(api, body);
-    const example = Object.fromEntries(required.map((name) => [name, sample(api, name, properties[name])]));
-    lines.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(example)}'`);
+    const made = () => Object.fromEntries(required.map((name) => [name, sample(api, name, properties[name])]));
+    lines.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(example ?? made()))}`);
   }
   return lines.join(" \\\n  ");
 }

@@ -3,15 +3,17 @@
 import { ApiError } from "./api/client.js";
 import * as chats from "./chat/conversation.js";
 import { composer, startComposer } from "./controls/composer.js";
-import { askForKey, confirmDeletion, startSettings } from "./controls/dialogs.js";
+import { startConnect } from "./controls/connect.js";
+import { askForKey, confirmDeletion, showDefaults, startSettings } from "./controls/dialogs.js";
 import { byId } from "./lib/dom.js";
-import { saveAsFile, startExamples, startThemeButton } from "./controls/furniture.js";
-import { awaitModels, chosenModel, haveModels, loadModels } from "./controls/models.js";
+import { saveAsFile, startThemeButton } from "./controls/furniture.js";
+import { awaitModels, chosenModel, haveModels, loadModels, onModels } from "./controls/models.js";
 import { announce, hideNotice, notice } from "./controls/notice.js";
 import { paced } from "./messages/pace.js";
 import { drawer, showList, startDrawer } from "./controls/sidebar.js";
 import * as store from "./chat/store.js";
 import { View } from "./messages/view.js";
+import { showWelcome } from "./controls/welcome.js";
 
 const CURRENT = "oxillama.current"; // of this tab: another one may have another conversation open
 const LOOK_AGAIN = 3000; // ms between two looks for the other tab that writes in the open conversation
@@ -177,6 +179,13 @@ async function send() {
   await answer(said);
 }
 
+function sendExample(text) {
+  composer.text = text;
+  showState();
+  if (canSend()) send();
+  else composer.focus();
+}
+
 /** Have the last message answered, or `said` (see chats.answer). */
 async function answer(said = null) {
   const answered = conversation;
@@ -306,12 +315,13 @@ async function start() {
   startKeys();
   startThemeButton();
   startDrawer();
-  startExamples((text) => {
-    composer.text = text;
-    showState();
-    if (canSend()) send();
-    else composer.focus();
+  let needsKey = false;
+  onModels((about) => {
+    needsKey = about.keys;
+    showDefaults(about.defaults);
+    showWelcome(about, sendExample);
   });
+  startConnect(chosenModel, () => needsKey);
   startSettings(() => withKey("", showState));
   store.answerForWriting(chats.isRunning);
   store.onChange(changedElsewhere);

@@ -14,8 +14,8 @@ export class ApiError extends Error {
 
 const CUT = "The connection was lost before the answer was complete.";
 
-// Relative to the page, so that the server may stand behind a proxy under a path of its own.
-const at = (path) => new URL(path, document.baseURI);
+/** An address relative to the page, since the server may stand behind a proxy under a path of its own. */
+export const at = (path) => new URL(path, document.baseURI);
 
 /** The served models: [{id, context_length}]. */
 export async function models() {
@@ -23,6 +23,11 @@ export async function models() {
   const body = await response.json().catch(() => null);
   if (!Array.isArray(body?.data)) throw new ApiError("other", "What answers at this address is no oxillama server.");
   return body.data;
+}
+
+/** What there is to know of the model: {demonstration, chat_template, keys, defaults: {temperature, top_p}}. */
+export async function about() {
+  return (await call("ui/about")).json();
 }
 
 /** The pieces of one answer. @yields {{text: string, reason?: string, usage?: object, timings?: object}} */

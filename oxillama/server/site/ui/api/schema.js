@@ -26,6 +26,12 @@ export function typeOf(schema) {
   return types.join(" or ") + range(low, schema.maximum);
 }
 
+/** What holds where a field is left out, as in `, default 0.8`; "" where nothing does. */
+export function defaultOf(schema) {
+  const value = schema?.default;
+  return value === undefined || value === null ? "" : `, default ${JSON.stringify(value)}`;
+}
+
 function sizes(least, most, word) {
   if (least === undefined && most === undefined) return "";
   if (most === undefined) return `, ${least} or more${word}`;

@@ -2,8 +2,8 @@
 
 const NAME = "oxillama.settings";
 
-/** "" stands for "not said": the server decides. Livelier than greedy, calmer than the API's own 1. */
-export const DEFAULTS = { system: "", temperature: "0.7", top_p: "0.95", max_tokens: "", seed: "" };
+/** "" stands for "not said": the server decides, by its settings and by what the model's file recommends. */
+export const DEFAULTS = { system: "", temperature: "", top_p: "", max_tokens: "", seed: "" };
 
 export const LIMITS = {
   temperature: { min: 0, max: 2, whole: false, name: "Temperature" },

@@ -8,12 +8,23 @@ const FIELDS = Object.keys(DEFAULTS);
 const input = (name) => byId(`set-${name}`);
 const slider = (name) => byId(`slide-${name}`);
 
+/** What the server does where nothing is said, as far as it is known. */
+const defaults = { temperature: 1, top_p: 1 };
+
+/** Say in the empty fields what holds then. */
+export function showDefaults(known) {
+  Object.assign(defaults, known);
+  for (const name of ["temperature", "top_p"]) input(name).placeholder = String(defaults[name]);
+}
+
+const slide = (name) => (slider(name).value = input(name).value || defaults[name]);
+
 function fill(values) {
   for (const name of FIELDS) {
     input(name).value = values(name);
     input(name).removeAttribute("aria-invalid");
   }
-  for (const name of ["temperature", "top_p"]) slider(name).value = input(name).value || 1;
+  for (const name of ["temperature", "top_p"]) slide(name);
   byId("set-theme").value = globalThis.theme.choice;
   show("");
 }
@@ -63,7 +74,7 @@ export function startSettings(askForKey) {
   });
   for (const name of ["temperature", "top_p"]) {
     slider(name).addEventListener("input", () => (input(name).value = slider(name).value));
-    input(name).addEventListener("input", () => (slider(name).value = input(name).value || 1));
+    input(name).addEventListener("input", () => slide(name));
   }
   closeOutside(dialog, () => take() && dialog.close());
 }
@@ -126,7 +137,7 @@ export function confirmDeletion(title) {
 }
 
 /** Close on a click beside the dialog; not on one that begins inside, as when text is selected, and ends there. */
-function closeOutside(dialog, close) {
+export function closeOutside(dialog, close) {
   let beganOutside = false;
   dialog.addEventListener("pointerdown", (event) => (beganOutside = event.target === dialog));
   dialog.addEventListener("click", (event) => event.target === dialog && beganOutside && close());

@@ -1,22 +1,6 @@
-// What stands around the conversation: the examples, the switch between light and dark, the way out as a file.
+// What stands around the conversation: the switch between light and dark, the way out as a file.
 
 import { byId, el, icon } from "../lib/dom.js";
-
-const EXAMPLES = [
-  ["Load a model of my own", "How do I load a GGUF file?"],
-  ["Listen to a story", "Tell me a little story."],
-  ["Keep strangers out", "How do I set an API key?"],
-  ["Make a model smaller", "How do I make a model smaller?"],
-];
-
-/** Offer the examples; `take(text)` when one is chosen. */
-export function startExamples(take) {
-  for (const [title, text] of EXAMPLES) {
-    const button = el("button", { type: "button", onclick: () => take(text) });
-    button.append(el("b", {}, title), el("span", {}, text));
-    byId("examples").append(el("li", {}, button));
-  }
-}
 
 export function startThemeButton() {
   const button = byId("theme");

@@ -26,6 +26,9 @@ export function iconButton(name, label, onclick) {
   return el("button", { type: "button", className: "icon", "aria-label": label, title: label, onclick }, icon(name));
 }
 
+/** The text as one word of a shell's command line. */
+export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
 export const byId = (id) => document.getElementById(id);
 
 /** Copy text; also on pages that came over plain HTTP from another machine, where the clipboard has no API. */
