@@ -63,7 +63,7 @@ def render() -> Iterator[Any]:
 
     def one(source: str, **context: Any) -> str:
         chat._sources["default"] = chat.source = source
-        return chat.render(context.pop("messages", []), **context)
+        return chat.render(context.pop("messages", []), **context).text
 
     yield one
     chat.close()
@@ -133,9 +133,9 @@ def test_values_that_are_no_json_are_refused(render: Any) -> None:
 
 def test_tools_take_the_template_made_for_them() -> None:
     chat = ChatTemplate({"default": "plain", "tool_use": "tools"}, TOKENS)
-    assert chat.render([USER]) == "plain"
-    assert chat.render([USER], tools=[WEATHER]) == "tools"
-    assert chat.render([USER], template="tool_use") == "tools"
+    assert chat.render([USER]).text == "plain"
+    assert chat.render([USER], tools=[WEATHER]).text == "tools"
+    assert chat.render([USER], template="tool_use").text == "tools"
     with pytest.raises(TemplateError, match="'rag'; it has: default, tool_use"):
         chat.render([USER], template="rag")
     chat.close()
@@ -144,10 +144,10 @@ def test_tools_take_the_template_made_for_them() -> None:
 def test_a_model_without_a_template_gets_the_built_in_one() -> None:
     chat = ChatTemplate({}, TOKENS)
     assert chat.source is None
-    assert chat.render([SYSTEM, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]) == (
+    assert chat.render([SYSTEM, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]).text == (
         "<|system|>\nYou are terse.\n<|end|>\n<|user|>\nHi\n<|end|>\n<|assistant|>\n"
     )
-    assert chat.render([{"role": "assistant", "content": None}], add_generation_prompt=False) == (
+    assert chat.render([{"role": "assistant", "content": None}], add_generation_prompt=False).text == (
         "<|assistant|>\n\n<|end|>\n"
     )
     with pytest.raises(TemplateError, match="cannot be given tools"):
@@ -160,6 +160,6 @@ def test_threads_render_at_the_same_time() -> None:
     chat = ChatTemplate({"default": "{% for m in messages %}{{ m.content }}{% endfor %}"}, TOKENS)
     with ThreadPoolExecutor(8) as threads:
         texts = [str(i) * 50 for i in range(200)]
-        got = list(threads.map(lambda text: chat.render([{"role": "user", "content": text}]), texts))
+        got = list(threads.map(lambda text: chat.render([{"role": "user", "content": text}]).text, texts))
     assert got == texts
     chat.close()

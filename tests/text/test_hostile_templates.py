@@ -38,7 +38,7 @@ def outcome(chat: ChatTemplate, source: str) -> str:
     """The text, or the error's one line; the next chat is answered as if nothing had happened."""
     chat._sources["default"] = chat.source = source
     try:
-        told = chat.render([USER])
+        told = chat.render([USER]).text
         longest = 2 * MEBIBYTE
     except TemplateError as error:
         told = str(error)
@@ -46,7 +46,7 @@ def outcome(chat: ChatTemplate, source: str) -> str:
     finally:
         chat._sources["default"] = chat.source = HARMLESS
     assert len(told) <= longest
-    assert chat.render([USER]) == "user"
+    assert chat.render([USER]).text == "user"
     return told
 
 
@@ -94,7 +94,7 @@ def test_the_child_sees_no_secrets_and_no_open_files(chat: ChatTemplate, monkeyp
     fresh = ChatTemplate({"default": HARMLESS}, {})
     with open(__file__) as held:
         os.set_inheritable(held.fileno(), True)
-        assert fresh.render([USER]) == "user"
+        assert fresh.render([USER]).text == "user"
     (process,) = fresh._processes._idle
     pid = process._child.pid
     with open(f"/proc/{pid}/environ", "rb") as environ:

@@ -90,8 +90,11 @@ def test_the_ends_of_a_text_follow_the_file() -> None:
     assert BPE.encode("ab", add_special=True) == BPE.encode("ab", add_special=False)
 
 
-def test_a_prompt_gets_bos_once() -> None:
-    assert SPM.encode_prompt("<s>a") == SPM.encode_prompt("a") == [1, *SPM.encode("a", add_special=False)]
+def test_a_bos_that_a_text_spells_is_not_added_again() -> None:
+    plain = SPM.encode("a", add_special=False)
+    assert SPM.encode("<s>a", parse_special=True) == SPM.encode("a") == [1, *plain]
+    assert SPM.encode("<s><s>a", parse_special=True) == [1, 1, *plain]
+    assert SPM.encode("<s>a").count(1) == 1
 
 
 def test_every_token_that_ends_a_generation_is_known_by_key_or_by_text() -> None:

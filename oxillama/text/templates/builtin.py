@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oxillama.errors import TemplateError
+from oxillama.text.prompt_text import PromptText, prompt_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,13 +20,16 @@ _MARKS = {
 }
 
 
-def format_prompt(messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> str:
+def format_prompt(messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> PromptText:
     """Each message as its role's mark, its text and `<|end|>`, a line each; then the mark of the assistant.
 
-    Content is a string, a list of text parts, or None. Raises TemplateError for a role or a part of another kind.
+    Content is a string, a PromptText, a list of text parts, or None. Raises TemplateError for a role or a part of
+    another kind.
     """
-    text = "".join(f"{_mark(message)}\n{_text(message.get('content'))}\n<|end|>\n" for message in messages)
-    return text + "<|assistant|>\n" if add_generation_prompt else text
+    pieces: list[str | PromptText] = []
+    for message in messages:
+        pieces += (_mark(message), "\n", *_text(message.get("content")), "\n<|end|>\n")
+    return prompt_text(*pieces, "<|assistant|>\n" if add_generation_prompt else "")
 
 
 def _mark(message: Mapping[str, Any]) -> str:
@@ -36,18 +40,22 @@ def _mark(message: Mapping[str, Any]) -> str:
     return mark
 
 
-def _text(content: object) -> str:
+def _text(content: object) -> list[PromptText]:
     if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
+        return []
+    if isinstance(content, (str, PromptText)):
+        return [_content(content)]
     if isinstance(content, (list, tuple)):
-        return "".join(map(_part, content))
+        return list(map(_part, content))
     raise TemplateError("The built-in chat template takes text, or a list of text parts, as content.")
 
 
-def _part(part: object) -> str:
+def _content(text: str | PromptText) -> PromptText:
+    return PromptText.of_content(text) if isinstance(text, str) else text
+
+
+def _part(part: object) -> PromptText:
     text = part.get("text") if isinstance(part, dict) else None
-    if not isinstance(text, str):
+    if not isinstance(text, (str, PromptText)):
         raise TemplateError("The built-in chat template takes no content parts but text.")
-    return text
+    return _content(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -13,9 +14,13 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oxillama.errors import TemplateError
+from oxillama.text.prompt_text import PromptText
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CPU_SECONDS = 3.0
 WALL_SECONDS = 10.0
@@ -23,8 +28,9 @@ OUTPUT_CHARS = 1 << 20
 # How many templates may be rendered at the same time; more wait.
 PROCESSES = 4
 _WORKER = Path(__file__).with_name("worker.py")
-# The answer is escaped JSON: at most twelve bytes for a character outside the BMP.
-_ESCAPED = 12
+# The answer is escaped JSON: at most twelve bytes for a character outside the BMP, and twenty for every second one's
+# being content.
+_REPLY_BYTES = 24
 # All that a child sees of the environment: where its libraries are and what time it is.
 _PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ", "SYSTEMROOT")
 
@@ -146,34 +152,40 @@ class TemplateProcesses:
         self._slots = threading.BoundedSemaphore(PROCESSES)
         self._closer = weakref.finalize(self, _close_all, self._idle)
 
-    def render(self, source: str, context: dict[str, Any]) -> str:
-        """The text a template makes of a context of JSON values. Blocking.
+    def render(self, source: str, own: Mapping[str, str], context: Mapping[str, Any]) -> PromptText:
+        """What a template makes of JSON values: those in `own` count as its own text, strings in `context` are content.
+
+        A PromptText in the context says itself which of its characters are content. Blocking: waits for a place, which
+        others keep for WALL_SECONDS at most.
 
         Raises TemplateError, in one line, when the template fails or exceeds its limits.
         """
+        marker = secrets.token_hex(16)  # no value from outside can have it as a key
+
+        def as_json(value: object) -> object:
+            if isinstance(value, PromptText):
+                return {marker: [value.text, value.content]}
+            raise TypeError(f"{type(value).__name__} is not a JSON value")
+
         try:
-            payload = json.dumps(context)
+            payload = json.dumps(context, default=as_json)
         except (TypeError, ValueError, RecursionError) as error:
             raise TemplateError(f"The chat template cannot be given these values: {error}") from None
         # A long conversation makes a long prompt.
         max_chars = OUTPUT_CHARS + 2 * len(payload)
-        head = json.dumps({"source": source, "cpu_s": CPU_SECONDS, "max_chars": max_chars})
-        request = f'{head[:-1]}, "context": {payload}}}'.encode()
+        rest = {"source": source, "own": dict(own), "marker": marker, "cpu_s": CPU_SECONDS, "max_chars": max_chars}
+        request = f'{json.dumps(rest)[:-1]}, "context": {payload}}}'.encode()
         if len(request) >= 1 << 32:
             raise TemplateError("The conversation is too long for a chat template.")
-        deadline = time.monotonic() + WALL_SECONDS
-        if not self._slots.acquire(timeout=WALL_SECONDS):
-            raise TemplateError("Too many chat templates are being rendered; try again.")
-        try:
-            reply = self._ask(request, _ESCAPED * max_chars + 1024, deadline)
-        finally:
-            self._slots.release()
+        with self._slots:
+            reply = self._ask(request, _REPLY_BYTES * max_chars + 1024)
         if "text" in reply:
-            return str(reply["text"])
+            return PromptText(reply["text"], tuple((start, end) for start, end in reply["content"]))
         raise TemplateError(f"The chat template failed: {reply['error']}.".replace("..", "."))
 
-    def _ask(self, request: bytes, max_reply: int, deadline: float) -> dict[str, Any]:
+    def _ask(self, request: bytes, max_reply: int) -> dict[str, Any]:
         process = self._take()
+        deadline = time.monotonic() + WALL_SECONDS
         try:
             reply: dict[str, Any] = json.loads(process.ask(request, max_reply, deadline))
         except _LostError:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from oxillama.gguf import GGUFFile
+    from oxillama.text.prompt_text import PromptText
     from oxillama.text.tokenizers.tokenizer import Tokenizer
 
 _KEY = "tokenizer.chat_template"
@@ -65,10 +66,11 @@ class ChatTemplate:
         add_generation_prompt: bool = True,
         template: str | None = None,
         **kwargs: Any,
-    ) -> str:
-        """The prompt. `template` picks one by name; `kwargs` (documents, enable_thinking, …) are the template's own.
+    ) -> PromptText:
+        """The prompt. `template` picks one by name; `kwargs` (documents, enable_thinking, …) are passed to it.
 
-        Encode it with `Tokenizer.encode_prompt`. Raises TemplateError, in one line, when the template refuses the
+        Every string in the arguments is content, in which texts of control tokens mean nothing, unless it is a
+        PromptText, which says so itself. Raises TemplateError, in one line, when the template refuses the
         conversation, is wrong, or exceeds its limits of processor time, memory or output.
         """
         source = self._pick(template, tools is not None)
@@ -77,14 +79,14 @@ class ChatTemplate:
                 raise TemplateError("This model has no chat template, so it cannot be given tools.")
             return format_prompt(messages, add_generation_prompt=add_generation_prompt)
         context = {
-            **self._tokens,
             **kwargs,
             "messages": list(messages),
             "tools": None if tools is None else list(tools),
             "documents": kwargs.get("documents"),
             "add_generation_prompt": add_generation_prompt,
         }
-        return self._processes.render(source, context)
+        own = {name: text for name, text in self._tokens.items() if name not in context}
+        return self._processes.render(source, own, context)
 
     def close(self) -> None:
         """End the child processes; a later `render` starts new ones."""

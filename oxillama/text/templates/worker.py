@@ -4,14 +4,18 @@ A chat template comes with a model file and is not to be trusted. Jinja's immuta
 commands, but not from computing for ever or filling the memory; a process can be limited, and killed.
 
 Arguments: the directories to import jinja2 and markupsafe from. On stdin and stdout: messages of a length (4 bytes,
-little-endian) and that much JSON. Asked with {"source", "context", "cpu_s", "max_chars"} it answers {"text"} or
-{"error", "fatal"}; after a fatal error it ends, for its memory may be in any state. End of input ends it too, so it
-does not outlive its parent. (A death signal from the kernel would come when the parent's *thread* ends: too early.)
+little-endian) and that much JSON. Asked with {"source", "own", "context", "marker", "cpu_s", "max_chars"} it answers
+{"text", "content"} or {"error", "fatal"}; after a fatal error it ends, for its memory may be in any state. "own" are
+values that count as the template's text, "context" those whose strings are content (`provenance.marked` says what
+"marker" is), and the "content" of an answer is which characters of its text are. End of input ends the process too, so
+it does not outlive its parent. (A death signal from the kernel would come when the parent's *thread* ends: too early.)
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
 import json
 import os
 import resource
@@ -20,21 +24,32 @@ import sys
 import time
 from collections import OrderedDict
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 MEMORY_BYTES = 1 << 30
 CACHED_TEMPLATES = 16
+# Filters that hand on what they were given or call its methods, which keep track of content. What a filter that is not
+# listed makes of content is content.
+TRANSPARENT_FILTERS = (
+    *("abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "first", "float", "groupby"),
+    *("int", "items", "last", "length", "list", "lower", "map", "max", "min", "random", "reject", "rejectattr"),
+    *("reverse", "round", "select", "selectattr", "slice", "sort", "string", "sum", "trim", "unique", "upper"),
+    "wordcount",
+)
 
 
-def tojson(
-    x: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    """JSON as it is: Jinja's own filter escapes for HTML."""
-    return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+def load_beside(name: str) -> Any:
+    """A module of this folder, without its package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(name + ".py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+provenance = load_beside("provenance")
 
 
 def strftime_now(format: str) -> str:  # noqa: A002  (templates may name it)
@@ -44,9 +59,11 @@ def strftime_now(format: str) -> str:  # noqa: A002  (templates may name it)
 def make_environment() -> Any:
     """Jinja set up as the `transformers` library sets it up for chat templates: published ones are written for that."""
     from jinja2 import nodes
+    from jinja2.compiler import CodeGenerator
     from jinja2.exceptions import TemplateError
     from jinja2.ext import Extension, loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
+    from markupsafe import soft_str
 
     class Generation(Extension):
         """`{% generation %}…{% endgeneration %}` marks what the model said, for training; here it is only its text."""
@@ -61,13 +78,82 @@ def make_environment() -> Any:
         def _text(self, caller: Any) -> Any:
             return caller()
 
+    class Generator(CodeGenerator):
+        """The `~` operator through the environment: Jinja's own forgets what is content."""
+
+        def visit_Concat(self, node: Any, frame: Any) -> None:  # noqa: N802  (as jinja2 calls it)
+            self.write("environment.concat(map(str, (")
+            for arg in node.nodes:
+                self.visit(arg, frame)
+                self.write(", ")
+            self.write(")))")
+
+    class TrackingEnvironment(ImmutableSandboxedEnvironment):
+        """Knows of every character that comes out whether it is content."""
+
+        code_generator_class = Generator
+        concat = staticmethod(provenance.joined)
+        intercepted_binops = frozenset("%")
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            return provenance.percent(left, right) if isinstance(left, str) else left % right
+
+        def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+            owner = getattr(called, "__self__", None)
+            if type(owner) is str and (args or kwargs):
+                # A method of the template's own string: content among the arguments shows in the result.
+                called = getattr(provenance.Content(owner, ()), called.__name__)
+            return super().call(context, called, *args, **kwargs)
+
+        def wrap_str_format(self, value: Any) -> Any:
+            if super().wrap_str_format(value) is None:
+                return None
+            if value.__name__ == "format":
+                return lambda *args, **kwargs: self._format(value.__self__, args, kwargs)
+            return lambda mapping: self._format(value.__self__, (), mapping)
+
+        def _format(self, template: str, args: Any, kwargs: Any) -> str:
+            return str(provenance.braces(SandboxedFormatter(self), template, args, kwargs))
+
+    def all_or_nothing(change: Any) -> Any:
+        # The first argument may be Jinja's own.
+        skipped = 1 if hasattr(change, "jinja_pass_arg") else 0
+
+        @functools.wraps(change)
+        def filtered(*args: Any, **kwargs: Any) -> Any:
+            result = change(*args, **kwargs)
+            if not isinstance(result, str):
+                return result
+            return provenance.Content(result, None if provenance.holds_content([args[skipped:], kwargs]) else ())
+
+        return filtered
+
+    def join(value: Any, d: str = "", attribute: Any = None) -> str:
+        if attribute is not None:
+            value = environment.call_filter("map", value, (), {"attribute": attribute}, context=no_context)
+        return str(provenance.Content(d, provenance.spans_of(d)).join(map(str, value)))
+
+    def replace(s: Any, old: str, new: str, count: int | None = None) -> str:
+        text = str(s)
+        count = -1 if count is None else count
+        return str(provenance.Content(text, provenance.spans_of(text)).replace(str(old), str(new), count))
+
+    def format_filter(value: Any, *args: Any, **kwargs: Any) -> str:
+        if args and kwargs:
+            raise TypeError("can't handle positional and keyword arguments at the same time")
+        return str(provenance.percent(soft_str(value), kwargs or args))
+
     def raise_exception(message: str) -> NoReturn:
         raise TemplateError(message)
 
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = tojson
+    environment = TrackingEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    no_context = environment.from_string("").new_context()
+    for name, change in environment.filters.items():
+        if name not in TRANSPARENT_FILTERS:
+            environment.filters[name] = all_or_nothing(change)
+    # Nothing is escaped here, so nothing needs to be called safe.
+    environment.filters |= {"format": format_filter, "join": join, "replace": replace, "safe": soft_str}
+    environment.filters["tojson"] = provenance.tojson
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = strftime_now
     return environment
@@ -85,6 +171,7 @@ class Renderer:
         self._compiled: OrderedDict[str, Any] = OrderedDict()
 
     def render(self, source: str, context: dict[str, Any], max_chars: int) -> str:
+        """The text; a `Content` if there is content in it."""
         template = self._compiled.get(source)
         if template is None:
             template = self._compiled[source] = self._environment.from_string(source)
@@ -99,7 +186,7 @@ class Renderer:
             if size > max_chars:
                 raise OutputLimitError
             pieces.append(piece)
-        return "".join(pieces)
+        return str(provenance.joined(pieces))
 
 
 def answer(renderer: Renderer, request: bytes) -> dict[str, Any]:
@@ -108,7 +195,9 @@ def answer(renderer: Renderer, request: bytes) -> dict[str, Any]:
         asked = json.loads(request)
         # SIGPROF is left at its default, which kills: no Python code needs to run for it, whatever holds the GIL.
         signal.setitimer(signal.ITIMER_PROF, asked["cpu_s"])
-        return {"text": renderer.render(asked["source"], asked["context"], asked["max_chars"])}
+        context = {**asked["own"], **provenance.marked(asked["context"], asked["marker"])}
+        text = renderer.render(asked["source"], context, asked["max_chars"])
+        return {"text": text, "content": provenance.spans_of(text)}
     except OutputLimitError:
         return {"error": "its output is too long", "fatal": True}
     except MemoryError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from oxillama.text.tokenizers.algorithms.rwkv import unescape
-from oxillama.text.tokenizers.vocab import BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED, Vocab, byte_value
+from oxillama.text.tokenizers.vocab import BYTE, CONTROL, NORMAL, SHOWN, UNKNOWN, USER_DEFINED, Vocab, byte_value
 
 _SPACE = "\u2581"
 
@@ -35,7 +35,12 @@ class Pieces:
         return known
 
     def visible(self, i: int) -> bytes:
-        return b"" if self._vocab.attrs[i] & (CONTROL | UNKNOWN) else self.piece(i)
+        return b"" if self.is_hidden(i) else self.piece(i)
+
+    def is_hidden(self, i: int) -> bool:
+        """Whether the token has a meaning but no text."""
+        attr = self._vocab.attrs[i]
+        return bool(attr & (CONTROL | UNKNOWN)) and not attr & SHOWN
 
     def _make(self, i: int) -> bytes:
         token, attr = self._vocab.tokens[i], self._vocab.attrs[i]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Protocol
 
 from oxillama.errors import InvalidParameterError, ModelFormatError, ModelUnsupportedError
+from oxillama.text.prompt_text import PromptText
 from oxillama.text.tokenizers.algorithms.pipeline import valid_unicode
+from oxillama.text.tokenizers.partition import SpecialSplitter
 from oxillama.text.tokenizers.pieces import Pieces
-from oxillama.text.tokenizers.vocab import CONTROL, UNKNOWN, load_vocab
+from oxillama.text.tokenizers.vocab import load_vocab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,11 +19,14 @@ if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
     from oxillama.text.tokenizers.metadata import Metadata
 
+# Replaced one for one, so that spans keep their places.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class Encoder(Protocol):
-    """Ids of a text without the tokens that stand at its ends."""
+    """Ids of a text that is cut into special tokens (their ids) and the text between them."""
 
-    def encode(self, text: str, parse_special: bool) -> list[int]: ...
+    def encode(self, pieces: Sequence[str | int]) -> list[int]: ...
 
 
 class Tokenizer:
@@ -42,6 +48,7 @@ class Tokenizer:
         self.bos_id: int | None = vocab.special.get("bos")
         self.eos_id: int | None = vocab.special.get("eos")
         self.eog_ids = vocab.eog_ids
+        self._splitter = SpecialSplitter(vocab)
         self._prefix: list[int] = []
         self._suffix: list[int] = []
         self._strips_space = False
@@ -64,25 +71,22 @@ class Tokenizer:
         except (ModelFormatError, ModelUnsupportedError) as error:
             raise type(error)(f"{source.path}: {error}") from None
 
-    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
+    def encode(self, text: str | PromptText, add_special: bool = True, parse_special: bool = False) -> list[int]:
         """Token ids of a text. Lone surrogates count as U+FFFD.
 
-        add_special: with the tokens the model wants at the ends (BOS, EOS, CLS, SEP). parse_special: texts of control
-        tokens become those tokens; user-defined tokens are always found.
+        add_special: with the tokens the model wants at the ends (BOS, EOS, CLS, SEP); a BOS that the text spells itself
+        is not added again. parse_special: texts of control tokens become those tokens, except in the content of a
+        PromptText; user-defined tokens are always found.
         """
-        ids = self._encoder.encode(valid_unicode(text), parse_special) if text else []
-        if add_special:
-            return [*self._prefix, *ids, *self._suffix]
-        return ids
-
-    def encode_prompt(self, prompt: str) -> list[int]:
-        """Ids of a rendered chat: control tokens count, and BOS or EOS that the template wrote are not added again."""
-        ids = self.encode(prompt, add_special=False, parse_special=True)
-        prefix, suffix = self._prefix, self._suffix
-        if prefix and ids[: len(prefix)] == prefix:
-            prefix = []
-        # A prompt asks for more: the token that ends a text does not belong at its end.
-        return [*prefix, *ids] if suffix == [self.eos_id] else [*prefix, *ids, *suffix]
+        content: tuple[tuple[int, int], ...] = ()
+        if isinstance(text, PromptText):
+            text, content = _SURROGATE.sub("\ufffd", text.text), text.content
+        pieces = self._splitter.split(valid_unicode(text), parse_special, content)
+        ids = self._encoder.encode(pieces) if pieces else []
+        if not add_special:
+            return ids
+        prefix = [] if self._prefix and ids[: len(self._prefix)] == self._prefix else self._prefix
+        return [*prefix, *ids, *self._suffix]
 
     def decode(self, ids: Iterable[int], *, special: bool = False) -> bytes:
         """The text of whole tokens: not always valid UTF-8. A space that encoding put in front is taken off again.
@@ -114,7 +118,7 @@ class Tokenizer:
 
     def is_control(self, token_id: int) -> bool:
         """Whether the token has a meaning but no text. Raises InvalidParameterError out of range."""
-        return bool(self._vocab.attrs[self._check(token_id)] & (CONTROL | UNKNOWN))
+        return self._pieces.is_hidden(self._check(token_id))
 
     @property
     def special_texts(self) -> dict[str, str]:

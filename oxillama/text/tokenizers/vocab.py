@@ -43,10 +43,12 @@ class Attr(enum.IntFlag):
     BYTE = 32
     LSTRIP = 64
     RSTRIP = 128
+    SHOWN = 256
 
 
 NORMAL, CONTROL, USER_DEFINED, BYTE = int(Attr.NORMAL), int(Attr.CONTROL), int(Attr.USER_DEFINED), int(Attr.BYTE)
 UNKNOWN, UNUSED, LSTRIP, RSTRIP = int(Attr.UNKNOWN), int(Attr.UNUSED), int(Attr.LSTRIP), int(Attr.RSTRIP)
+SHOWN = int(Attr.SHOWN)  # of a control token: readers of the output need its text
 # Index: the number in tokenizer.ggml.token_type.
 _ATTR_OF_TYPE = np.array(
     [0, Attr.NORMAL, Attr.UNKNOWN, Attr.CONTROL, Attr.USER_DEFINED, Attr.UNUSED, Attr.BYTE, 0], np.uint8
@@ -162,7 +164,7 @@ def _mark_specials(ids: dict[str, int], attrs: list[int], special: dict[str, int
             attrs[ids[text]] |= CONTROL
     for text in ALWAYS_SHOWN:
         if text in ids:
-            attrs[ids[text]] = USER_DEFINED
+            attrs[ids[text]] = CONTROL | SHOWN
 
     def ends(*texts: str) -> bool:
         return all(ids.get(text) in eog for text in texts)
@@ -171,7 +173,7 @@ def _mark_specials(ids: dict[str, int], attrs: list[int], special: dict[str, int
     calls = ends("<|call|>") or ends("<|calls|>")
     if ends("<|end|>") and calls and (ends("<|return|>") or ends("<|flush|>")):
         eog.discard(ids["<|end|>"])
-        attrs[ids["<|end|>"]] = USER_DEFINED
+        attrs[ids["<|end|>"]] = CONTROL | SHOWN
     # Where another token ends the turn, </s> is an ordinary token.
     if ends("</s>") and (ends("<|tool_response>") or ends("<|plamo:eos|>")):
         eog.discard(ids["</s>"])

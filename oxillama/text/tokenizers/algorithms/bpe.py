@@ -89,7 +89,6 @@ def bpe_encoder(vocab: Vocab) -> tuple[LibraryEncoder, PreTokenizer]:
     pre = pretokenizer(vocab)
     _check_merges(vocab)
     encoder = LibraryEncoder(
-        vocab,
         functools.partial(_build_model, vocab, pre),
         functools.partial(_configure, pre),
         cut=WORD_CUT if pre.word_breaks else LINE_CUT,

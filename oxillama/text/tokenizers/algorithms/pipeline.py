@@ -1,4 +1,4 @@
-"""What the encoders built on the `tokenizers` library share: special tokens, cutting of long texts, its failures."""
+"""What the encoders built on the `tokenizers` library share: cutting of long texts, its failures."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from oxillama.errors import InvalidParameterError, ModelFormatError
-from oxillama.text.tokenizers.vocab import CONTROL, LSTRIP, RSTRIP, UNKNOWN, USER_DEFINED, Vocab
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from tokenizers import AddedToken, Tokenizer
+    from tokenizers import Tokenizer
     from tokenizers.models import Model
 
 # A text is encoded in parts of about this many characters, which bounds the library's memory.
@@ -24,7 +23,6 @@ LONGEST_PART = 1 << 20
 # Between a letter or digit and a line break every pre-tokenizer cuts; before a space most do.
 LINE_CUT = re.compile(r"(?<=[A-Za-z0-9])(?=\n)")
 WORD_CUT = re.compile(r"(?<=[A-Za-z0-9])(?=[\n ])")
-NO_CUT = re.compile(r"(?!)")
 
 
 def valid_unicode(text: str) -> str:
@@ -61,66 +59,41 @@ def parts(text: str, cut: re.Pattern[str]) -> Iterator[str]:
         yield text[start:]
 
 
-def special_tokens(vocab: Vocab, parse_special: bool) -> list[AddedToken]:
-    """Tokens found in the text before anything else: user-defined ones always, control and unknown ones on request."""
-    from tokenizers import AddedToken
-
-    wanted = USER_DEFINED | CONTROL | UNKNOWN if parse_special else USER_DEFINED
-    hidden = 0 if parse_special else CONTROL | UNKNOWN
-    return [
-        AddedToken(token, normalized=False, lstrip=bool(attr & LSTRIP), rstrip=bool(attr & RSTRIP), special=True)
-        for token, attr in zip(vocab.tokens, vocab.attrs, strict=True)
-        if attr & wanted and not attr & hidden and encodable(token)
-    ]
-
-
 class LibraryEncoder:
-    """A `tokenizers` pipeline over one model, built twice at most: with and without control tokens in the text."""
+    """A `tokenizers` pipeline over one model."""
 
     def __init__(
-        self,
-        vocab: Vocab,
-        build_model: Callable[[], Model],
-        configure: Callable[[Tokenizer], None],
-        cut: re.Pattern[str] = WORD_CUT,
+        self, build_model: Callable[[], Model], configure: Callable[[Tokenizer], None], cut: re.Pattern[str] = WORD_CUT
     ) -> None:
-        self._vocab = vocab
         self._configure = configure
-        # A special token must not be cut in two.
-        special = USER_DEFINED | CONTROL | UNKNOWN
-        inside = any(
-            attr & special and cut.search(token) for token, attr in zip(vocab.tokens, vocab.attrs, strict=True)
-        )
-        self._cut = NO_CUT if inside else cut
+        self._cut = cut
         self._build_model = build_model
         self._building = threading.Lock()
-        self._model: Model | None = None
-        self._pipelines: dict[bool, Tokenizer] = {}
+        self._pipeline: Tokenizer | None = None
 
-    def _pipeline(self, parse_special: bool) -> Tokenizer:
-        pipeline = self._pipelines.get(parse_special)
-        if pipeline is None:
-            with self._building:
-                pipeline = self._pipelines.get(parse_special) or self._build(parse_special)
-        return pipeline
-
-    def _build(self, parse_special: bool) -> Tokenizer:
+    def _built(self) -> Tokenizer:
         """Late, for it takes most of the time that a tokenizer takes to load; what may be wrong is checked before."""
-        from tokenizers import Tokenizer
+        with self._building:
+            if self._pipeline is None:
+                from tokenizers import Tokenizer
 
-        if self._model is None:
-            self._model = guarded(self._build_model)
-        pipeline = Tokenizer(self._model)
-        self._configure(pipeline)
-        pipeline.add_tokens(special_tokens(self._vocab, parse_special))
-        self._pipelines[parse_special] = pipeline
-        return pipeline
+                pipeline = Tokenizer(guarded(self._build_model))
+                self._configure(pipeline)
+                self._pipeline = pipeline
+            return self._pipeline
 
-    def encode(self, text: str, parse_special: bool) -> list[int]:
-        pipeline = self._pipeline(parse_special)
-        if len(text) <= PART:
-            return run(pipeline, text)
-        return [i for part in parts(text, self._cut) for i in run(pipeline, part)]
+    def encode(self, pieces: Sequence[str | int]) -> list[int]:
+        pipeline = self._pipeline or self._built()
+        ids: list[int] = []
+        for piece in pieces:
+            if isinstance(piece, int):
+                ids.append(piece)
+            elif len(piece) <= PART:
+                ids += run(pipeline, piece)
+            else:
+                for part in parts(piece, self._cut):
+                    ids += run(pipeline, part)
+        return ids
 
 
 def run(pipeline: Tokenizer, text: str) -> list[int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from oxillama.text.tokenizers.partition import SpecialSplitter
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oxillama.text.tokenizers.vocab import Vocab
 
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
@@ -28,16 +28,15 @@ class RwkvEncoder:
     def __init__(self, vocab: Vocab) -> None:
         self._ids = {unescape(token): i for i, token in enumerate(vocab.tokens)}
         self._unknown = vocab.special.get("unknown")
-        self._splitter = SpecialSplitter(vocab)
         lengths: dict[bytes, set[int]] = {}
         for token in self._ids:
             lengths.setdefault(token[:2], set()).add(len(token))
         # By the first two bytes: the lengths of the tokens that begin so, longest first.
         self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
 
-    def encode(self, text: str, parse_special: bool) -> list[int]:
+    def encode(self, pieces: Sequence[str | int]) -> list[int]:
         out: list[int] = []
-        for piece in self._splitter.split(text, parse_special):
+        for piece in pieces:
             if isinstance(piece, int):
                 out.append(piece)
             else:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from oxillama.core._core import SpmVocab
 from oxillama.text.tokenizers.algorithms.pipeline import encodable
-from oxillama.text.tokenizers.partition import SpecialSplitter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oxillama.text.tokenizers.vocab import Vocab
 
 SPACE = "\u2581"
@@ -26,12 +27,11 @@ class SpmEncoder:
         self._space_prefix = vocab.add_space_prefix is not False
         self._byte_ids = vocab.byte_ids
         self._unknown = vocab.special.get("unknown")
-        self._splitter = SpecialSplitter(vocab)
 
-    def encode(self, text: str, parse_special: bool) -> list[int]:
+    def encode(self, pieces: Sequence[str | int]) -> list[int]:
         ids: list[int] = []
         after_special = True
-        for piece in self._splitter.split(text, parse_special):
+        for piece in pieces:
             if isinstance(piece, int):
                 ids.append(piece)
                 after_special = True

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from oxillama.errors import ModelFormatError
 from oxillama.text.tokenizers.algorithms.charsmap import check_charsmap
 from oxillama.text.tokenizers.algorithms.pipeline import encodable, guarded, run
-from oxillama.text.tokenizers.partition import SpecialSplitter
 from oxillama.text.tokenizers.vocab import NORMAL, UNUSED, USER_DEFINED, Vocab
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenizers import Tokenizer
     from tokenizers.models import Model
 
@@ -59,13 +60,12 @@ class UnigramEncoder:
     def __init__(self, vocab: Vocab) -> None:
         from tokenizers import Tokenizer
 
-        self._splitter = SpecialSplitter(vocab)
         self._pipeline = Tokenizer(guarded(functools.partial(_build_model, vocab)))
         _configure(vocab, self._pipeline)
 
-    def encode(self, text: str, parse_special: bool) -> list[int]:
+    def encode(self, pieces: Sequence[str | int]) -> list[int]:
         ids: list[int] = []
-        for piece in self._splitter.split(text, parse_special):
+        for piece in pieces:
             if isinstance(piece, int):
                 ids.append(piece)
             else:

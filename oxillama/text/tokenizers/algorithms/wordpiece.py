@@ -55,4 +55,4 @@ def wordpiece_encoder(vocab: Vocab) -> LibraryEncoder:
     """Raises ModelFormatError where the vocabulary has no token for unknown words."""
     if "unknown" not in vocab.special:
         raise ModelFormatError("tokenizer.ggml.unknown_token_id is missing.")
-    return LibraryEncoder(vocab, functools.partial(_build_model, vocab), functools.partial(_configure, vocab))
+    return LibraryEncoder(functools.partial(_build_model, vocab), functools.partial(_configure, vocab))

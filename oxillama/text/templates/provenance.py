@@ -1,0 +1,296 @@
+"""Strings that remember which of their characters are content, however a template works on them.
+
+Content is what users, tools and documents have written. The text of a control token inside it must stay text, so a
+rendered prompt is only of use with the knowledge of which characters the template itself wrote. `Content` is a `str`
+with that knowledge: equal to, and as long as, the plain string, so templates see no difference.
+
+Plain strings are the template's. Operations that this module knows keep track of every character. What any other
+operation makes of content is content as a whole.
+
+The child process that renders loads this file by itself: it imports nothing of this package.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+Spans = tuple[tuple[int, int], ...]
+"""[start, end) of the characters that are content: in order, apart from each other."""
+
+
+class Content(str):
+    """A string some of whose characters are content: all of them, unless `spans` says which."""
+
+    __slots__ = ("_spans",)
+    _spans: Spans
+
+    def __new__(cls, value: str, spans: Spans | None = None) -> Content:
+        self = str.__new__(cls, value)
+        self._spans = spans if spans is not None else ((0, len(value)),) if value else ()
+        return self
+
+    def __str__(self) -> str:
+        return self
+
+    def __add__(self, other: Any) -> Any:
+        return joined((self, other)) if isinstance(other, str) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return joined((other, self)) if isinstance(other, str) else NotImplemented
+
+    def __mul__(self, times: Any) -> Any:
+        return joined([self] * times) if isinstance(times, int) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __mod__(self, values: Any) -> str:
+        return percent(self, values)
+
+    def __rmod__(self, template: Any) -> Any:
+        return percent(template, self) if isinstance(template, str) else NotImplemented
+
+    def __getitem__(self, index: Any) -> str:
+        chosen = super().__getitem__(index)
+        if not isinstance(index, slice):
+            at = range(len(self))[index]
+            return self._cut(at, at + 1)
+        start, stop, step = index.indices(len(self))
+        return self._cut(start, max(start, stop)) if step == 1 else Content(chosen)
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[at] for at in range(len(self)))
+
+    def _cut(self, start: int, stop: int) -> str:
+        return self._part(str.__getitem__(self, slice(start, stop)), start)
+
+    def _part(self, text: str, start: int) -> str:
+        """`text`, which is what begins at `start`."""
+        if self._spans == ((0, len(self)),):
+            return Content(text)
+        stop = start + len(text)
+        spans = [(max(a, start) - start, min(b, stop) - start) for a, b in self._spans if a < stop and b > start]
+        return Content(text, tuple(spans))
+
+    def _pieces(self, pieces: Iterable[str], gap: int | None) -> list[str]:
+        """Substrings with their places: `gap` characters apart; None: the next place where each of them is."""
+        found, at = [], 0
+        for piece in pieces:
+            at = at if gap is not None else self.find(piece, at)
+            found.append(self._cut(at, at + len(piece)))
+            at += len(piece) + (gap or 0)
+        return found
+
+    def join(self, pieces: Iterable[str]) -> str:
+        found: list[str] = []
+        for piece in pieces:
+            found += (self, piece) if found else (piece,)
+        return joined(found)
+
+    def split(self, sep: str | None = None, maxsplit: Any = -1) -> list[str]:
+        return self._pieces(super().split(sep, maxsplit), None if sep is None else len(sep))
+
+    def rsplit(self, sep: str | None = None, maxsplit: Any = -1) -> list[str]:
+        return self._pieces(super().rsplit(sep, maxsplit), None if sep is None else len(sep))
+
+    def splitlines(self, keepends: Any = False) -> list[str]:
+        whole = self._pieces(super().splitlines(True), 0)
+        if keepends:
+            return whole
+        return [line[: len(bare)] for line, bare in zip(whole, super().splitlines(), strict=True)]
+
+    def partition(self, sep: str) -> tuple[str, str, str]:
+        a, b, c = self._pieces(super().partition(sep), 0)
+        return a, b, c
+
+    def rpartition(self, sep: str) -> tuple[str, str, str]:
+        a, b, c = self._pieces(super().rpartition(sep), 0)
+        return a, b, c
+
+    def strip(self, chars: str | None = None) -> str:
+        rest = super().lstrip(chars)
+        return self._part(rest.rstrip(chars), len(self) - len(rest))
+
+    def lstrip(self, chars: str | None = None) -> str:
+        rest = super().lstrip(chars)
+        return self._part(rest, len(self) - len(rest))
+
+    def rstrip(self, chars: str | None = None) -> str:
+        return self._part(super().rstrip(chars), 0)
+
+    def removeprefix(self, prefix: str) -> str:
+        return self._cut(len(prefix) if prefix and self.startswith(prefix) else 0, len(self))
+
+    def removesuffix(self, suffix: str) -> str:
+        return self._cut(0, len(self) - (len(suffix) if suffix and self.endswith(suffix) else 0))
+
+    def replace(self, old: str, new: str, count: Any = -1) -> str:
+        if old:
+            return Content(new, spans_of(new)).join(self.split(old, count))
+        plain = super().replace(old, new, count)
+        return Content(plain, None if self._spans or spans_of(new) else ())
+
+
+def _same_length(name: str) -> Callable[..., str]:
+    """Letters changed in place."""
+    change = getattr(str, name)
+
+    def method(self: Content) -> str:
+        changed = change(self)
+        spans = self._spans if len(changed) == len(self) else None if self._spans else ()
+        return Content(changed, spans)
+
+    return method
+
+
+def _as_a_whole(name: str) -> Callable[..., str]:
+    """What comes out is content as a whole, if any of it was."""
+    change = getattr(str, name)
+
+    def method(self: Content, *args: Any, **kwargs: Any) -> str:
+        return Content(change(self, *args, **kwargs), None if holds_content([self, args, kwargs]) else ())
+
+    return method
+
+
+for _name in ("upper", "lower", "title", "capitalize", "swapcase", "casefold"):
+    setattr(Content, _name, _same_length(_name))
+for _name in ("center", "ljust", "rjust", "zfill", "expandtabs", "translate", "format", "format_map"):
+    setattr(Content, _name, _as_a_whole(_name))
+
+
+def spans_of(text: str) -> Spans:
+    """Of a plain string none; of another kind of string (Jinja's Markup) all: nobody has kept track."""
+    if type(text) is str:
+        return ()
+    return text._spans if isinstance(text, Content) else ((0, len(text)),)
+
+
+def joined(pieces: Iterable[Any]) -> str:
+    """The pieces as one string. Also the environment's `concat`, which makes the texts of macros and blocks."""
+    texts: list[str] = []
+    spans: list[tuple[int, int]] = []
+    at = 0
+    for piece in pieces:
+        if type(piece) is not str:
+            if not isinstance(piece, str):
+                raise TypeError(f"sequence item {len(texts)}: expected str instance, {type(piece).__name__} found")
+            for start, end in spans_of(piece):
+                if spans and spans[-1][1] == at + start:
+                    spans[-1] = (spans[-1][0], at + end)
+                else:
+                    spans.append((at + start, at + end))
+        texts.append(piece)
+        at += len(piece)
+    text = "".join(texts)
+    return Content(text, tuple(spans)) if spans else text
+
+
+def holds_content(value: Any) -> bool:
+    """Whether content is in there somewhere; what cannot be looked into without using it up is taken to hold some."""
+    if isinstance(value, str):
+        return bool(spans_of(value))
+    if isinstance(value, Mapping):
+        return any(holds_content(key) or holds_content(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return any(map(holds_content, value))
+    return value is not None and not isinstance(value, (bool, int, float))
+
+
+def marked(value: Any, marker: str) -> Any:
+    """JSON with its strings turned into content, keys too.
+
+    Roles and types are names that the caller has checked: templates build control tokens of them. An object
+    {marker: [text, spans]} is a text of which only the spans are content.
+    """
+    kind = type(value)
+    if kind is str:
+        return Content(value)
+    if kind is list:
+        return [marked(item, marker) for item in value]
+    if kind is not dict:
+        return value
+    if marker in value:
+        text, spans = value[marker]
+        return Content(text, tuple((start, end) for start, end in spans))
+    found = {}
+    for name, item in value.items():
+        is_name = name in _NAMES and type(item) is str and item.isidentifier()
+        found[name if name in _FIELDS else Content(name)] = item if is_name else marked(item, marker)
+    return found
+
+
+# Fields whose values are names, and the fields of every message, whose names are the server's.
+_NAMES = frozenset({"role", "type"})
+_FIELDS = _NAMES | {"content", "messages"}
+
+
+_SPEC = re.compile(r"%(?:\(([^)]*)\))?[#0\- +]*\d*(?:\.\d*)?[hlL]?(.)", re.DOTALL)
+
+
+def percent(template: str, values: Any) -> str:
+    """`template % values`."""
+    plain = str.__mod__(template, values)
+    if not holds_content(template) and not holds_content(values):
+        return plain
+    remaining = iter(values if isinstance(values, tuple) else (values,))
+    pieces: list[str] = []
+    at = 0
+    for spec in _SPEC.finditer(template):
+        pieces.append(template[at : spec.start()])
+        at = spec.end()
+        if spec[2] == "%":
+            pieces.append("%")
+            continue
+        if spec[1] is None:
+            value = next(remaining, None)
+            text = spec[0] % (value,)
+        else:
+            value, text = values[spec[1]], spec[0] % values
+        pieces.append(formatted(value, spec[2] == "s" and spec[0] in ("%s", f"%({spec[1]})s"), text))
+    pieces.append(template[at:])
+    return _checked(pieces, plain)
+
+
+def formatted(value: Any, as_it_is: bool, text: str) -> str:
+    """One value in a formatted string, where it has become `text`."""
+    if as_it_is and isinstance(value, str):
+        return value
+    return Content(text) if holds_content(value) else text
+
+
+def _checked(pieces: list[str], plain: str) -> str:
+    """The pieces joined, if that is the string it should be; else that string, all content."""
+    tracked = joined(pieces)
+    return tracked if tracked == plain else Content(plain)
+
+
+def braces(formatter: Any, template: str, args: Any, kwargs: Any) -> str:
+    """`template.format(*args, **kwargs)` by a `string.Formatter`."""
+    plain: str = formatter.vformat(template, args, kwargs)
+    if not holds_content([template, args, kwargs]):
+        return plain
+    pieces: list[str] = []
+    for count, (literal, name, spec, conversion) in enumerate(formatter.parse(template)):
+        pieces.append(literal)
+        if name is None:
+            continue
+        if "{" in spec:
+            return Content(plain)
+        value, _ = formatter.get_field(name or str(count), args, kwargs)
+        text = formatter.format_field(formatter.convert_field(value, conversion), spec)
+        pieces.append(formatted(value, not spec and conversion in (None, "s"), text))
+    return _checked(pieces, plain)
+
+
+def tojson(
+    x: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """JSON as it is: Jinja's own filter escapes for HTML. What is printed so comes from outside."""
+    return Content(json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys))
