@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from oxillama.assistants.records import Run, ThreadMessage
 from oxillama.engine.api.protocol import EngineLike
-from oxillama.engine.requests.prompts import MOST_USUAL_CHARACTERS, context_exceeded, rendered_ids
+from oxillama.engine.requests.check import check_length
+from oxillama.engine.requests.prompts import prompt_ids
 from oxillama.errors import TemplateError
+from oxillama.text import PromptText
 from oxillama.text.templates.builtin import format_prompt
 
 # Of the context, what a prompt made to fit leaves for the answer, unless the run says how long that may be.
@@ -31,10 +33,10 @@ class Prompt:
     dropped: int
 
 
-def format_thread_prompt(instructions: str, messages: Sequence[ThreadMessage]) -> str:
+def format_thread_prompt(instructions: str, messages: Sequence[ThreadMessage]) -> PromptText:
     """The prompt of a model without a chat template of its own: `<|role|>`, the text, `<|end|>`, a line each."""
     turns = conversation(instructions, messages)
-    return format_prompt(turns) if turns else ""
+    return format_prompt(turns) if turns else PromptText("")
 
 
 def conversation(instructions: str, messages: Sequence[ThreadMessage]) -> Conversation:
@@ -62,8 +64,7 @@ async def build_prompt(engine: EngineLike, run: Run, messages: Sequence[ThreadMe
         prompt = await _encoded(engine, run.instructions, newest, 0)
     if run.max_prompt_tokens is not None and len(prompt.ids) > run.max_prompt_tokens:
         raise PromptBudgetError
-    if len(prompt.ids) > hard:
-        raise context_exceeded(engine.n_ctx, len(prompt.ids), "messages")
+    check_length(len(prompt.ids), engine.n_ctx, "messages", room=1)
     return prompt
 
 
@@ -101,32 +102,19 @@ def without(messages: Sequence[ThreadMessage], dropped: int) -> list[ThreadMessa
 async def _encoded(engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage], dropped: int) -> Prompt:
     kept = without(messages, dropped) if dropped else messages
     text = await render(engine, instructions, kept)
-    if not text:
+    if not text.text:
         _log.warning("empty prompt: the thread has no text and the run no instructions")
-    return Prompt(tuple(await _ids(engine, text)), dropped)
+    return Prompt(await prompt_ids(engine, text), dropped)
 
 
-async def _ids(engine: EngineLike, text: str) -> list[int]:
-    """The tokens of a rendered prompt; of an empty one, the token that separates texts: something must come first.
-
-    Of a text whose beginning alone is too long for the context, that beginning: too long is all that is to be known.
-    """
-    tokenizer = engine.tokenizer
-    beginning = MOST_USUAL_CHARACTERS * engine.n_ctx
-    if len(text) > beginning and len(ids := await rendered_ids(engine, text[:beginning])) > engine.n_ctx + 1:
-        return ids
-    ids = await rendered_ids(engine, text)
-    return ids or [next((i for i in (tokenizer.bos_id, tokenizer.eos_id) if i is not None), 0)]
-
-
-async def render(engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage]) -> str:
+async def render(engine: EngineLike, instructions: str, messages: Sequence[ThreadMessage]) -> PromptText:
     """The prompt's text. Templates refuse shapes that a thread may well have, so they are offered plainer ones.
 
     Raises TemplateError, of the first attempt.
     """
     turns = conversation(instructions, messages)
     if not turns:
-        return ""
+        return PromptText("")
     if engine.chat_template.source is None:
         return format_thread_prompt(instructions, messages)
     try:

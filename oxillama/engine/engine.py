@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.loading import ModelBundle
+    from oxillama.text import PromptText
 
 log = logging.getLogger(__name__)
 
 ENCODING_THREADS = 4
+RENDERING_THREADS = 4
+"""As many as there are processes to render in, so that requests wait here, where leaving ends the wait."""
 LONG_TEXT = 4096
 """Characters beyond which a text is tokenized in a worker thread: about a millisecond's work."""
 
@@ -106,6 +109,7 @@ class Engine:
         self._failure: str | None = None
         self._mean_s = 1.0  # how long generations have taken lately
         self._encode = Offload(ENCODING_THREADS)
+        self._render = Offload(RENDERING_THREADS)
         self._trio = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._compute, name="oxillama-compute", daemon=True)
 
@@ -192,11 +196,13 @@ class Engine:
         finally:
             self._leave(generation)
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> PromptText:
         """The prompt text of a conversation. Raises TemplateError."""
-        return await in_thread(self.chat_template.render, messages, **kwargs)
+        return await self._render(self.chat_template.render, messages, **kwargs)
 
-    async def encode(self, text: str, *, add_special: bool = True, parse_special: bool = False) -> list[int]:
+    async def encode(
+        self, text: str | PromptText, *, add_special: bool = True, parse_special: bool = False
+    ) -> list[int]:
         """Token ids of a text; a long one is encoded in a worker thread."""
         tokenizer = self.tokenizer
         if len(text) <= LONG_TEXT:

@@ -16,6 +16,7 @@ from oxillama.engine.batching.stepper import Stepper
 from oxillama.engine.decoding.generation import Generation
 from oxillama.engine.loading import ModelBundle, load_bundle
 from oxillama.engine.requests.check import check_ids, check_request
+from oxillama.engine.requests.prompts import text_ids
 from oxillama.errors import ContextLengthError, EngineClosedError, GenerationError, InvalidParameterError, OxillamaError
 
 if TYPE_CHECKING:
@@ -155,8 +156,8 @@ class Model:
 
         Raises ContextLengthError or InvalidParameterError at once; reading raises GenerationError.
         """
-        ids = self.tokenizer.encode(prompt, True, True) if isinstance(prompt, str) else map(int, prompt)
-        request = GenerationRequest(prompt_ids=tuple(ids), sampling=sampling or SamplingParams())
+        ids = text_ids(self.tokenizer, prompt) if isinstance(prompt, str) else tuple(map(int, prompt))
+        request = GenerationRequest(prompt_ids=ids, sampling=sampling or SamplingParams())
         bundle = self._bundle
         check_request(request, n_ctx=self.n_ctx, n_vocab=self.n_vocab, has_text=bundle.tokenizer is not None)
         return self._run(request)

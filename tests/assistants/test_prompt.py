@@ -9,6 +9,7 @@ import pytest
 
 from oxillama.assistants.prompt import PromptBudgetError, build_prompt, folded, format_thread_prompt, merged, render
 from oxillama.errors import ContextLengthError, TemplateError
+from oxillama.text import PromptText
 from tests.support.fake_engine import BOS, FakeChatTemplate, FakeEngine
 from tests.support.records import a_message, a_run
 
@@ -24,7 +25,7 @@ class Strict(FakeChatTemplate):
         self.source = "{{ messages }}"
         self.wrong = wrong
 
-    def render(self, messages: Any, **kwargs: Any) -> str:
+    def render(self, messages: Any, **kwargs: Any) -> PromptText:
         if self.wrong([m["role"] for m in messages]):
             raise TemplateError("Conversation roles must alternate")
         return super().render(messages, **kwargs)
@@ -40,9 +41,9 @@ async def prompt_text(engine: FakeEngine, fields: dict[str, Any], *texts: str) -
 
 
 def test_the_builtin_format_is_the_documented_one() -> None:
-    text = format_thread_prompt("Be kind.", [a_message("Hi"), a_message("Ho", role="assistant")])
+    text = format_thread_prompt("Be kind.", [a_message("Hi"), a_message("Ho", role="assistant")]).text
     assert text == ("<|system|>\nBe kind.\n<|end|>\n<|user|>\nHi\n<|end|>\n<|assistant|>\nHo\n<|end|>\n<|assistant|>\n")
-    assert format_thread_prompt("", []) == ""
+    assert format_thread_prompt("", []).text == ""
 
 
 async def test_a_model_with_a_template_is_prompted_through_it() -> None:

@@ -33,23 +33,23 @@ def test_the_template_says_what_training_shows(template: ChatTemplate) -> None:
     for messages, functions in conversations:
         for end in (len(messages), 1):
             prompt = messages[:end]
-            assert template.render(prompt, tools=functions) == render(prompt, functions)
+            assert template.render(prompt, tools=functions).text == render(prompt, functions)
 
 
 def test_a_conversation_without_system_words_begins_with_the_user(template: ChatTemplate) -> None:
-    text = template.render([{"role": "user", "content": "Hi"}])
+    text = template.render([{"role": "user", "content": "Hi"}]).text
     assert text == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
 
 
 def test_parts_of_text_count_as_their_texts(template: ChatTemplate) -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    assert template.render([{"role": "user", "content": parts}]) == render([{"role": "user", "content": "ab"}])
+    assert template.render([{"role": "user", "content": parts}]).text == render([{"role": "user", "content": "ab"}])
 
 
 def test_a_developer_is_the_system(template: ChatTemplate) -> None:
     user = {"role": "user", "content": "Hi"}
     as_developer, as_system = [{"role": "developer", "content": "x"}, user], [{"role": "system", "content": "x"}, user]
-    assert template.render(as_developer) == render(as_system)
+    assert template.render(as_developer).text == render(as_system)
 
 
 def test_a_call_given_back_reads_as_the_model_wrote_it(template: ChatTemplate) -> None:
@@ -60,7 +60,7 @@ def test_a_call_given_back_reads_as_the_model_wrote_it(template: ChatTemplate) -
             given: list[dict[str, Any]]
             given = [{"role": "user", "content": "u"}, {"role": "assistant", "content": content, "tool_calls": [call]}]
             written = [{"role": "user", "content": "u"}, {"role": "assistant", "content": wrote}]
-            assert template.render(given, tools=[TOOL]) == render(written, [TOOL])
+            assert template.render(given, tools=[TOOL]).text == render(written, [TOOL])
 
 
 def test_several_calls_stand_one_below_the_other(template: ChatTemplate) -> None:
@@ -68,7 +68,7 @@ def test_several_calls_stand_one_below_the_other(template: ChatTemplate) -> None
     messages: list[Any]
     messages = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "Both:", "tool_calls": [call, call]}]
     one = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
-    assert f"assistant\nBoth:\n{one}\n{one}<|im_end|>" in template.render(messages, tools=[TOOL])
+    assert f"assistant\nBoth:\n{one}\n{one}<|im_end|>" in template.render(messages, tools=[TOOL]).text
 
 
 def test_only_what_the_assistant_says_is_learnt() -> None:

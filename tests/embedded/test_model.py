@@ -59,7 +59,7 @@ def test_the_template_in_the_file_is_the_one_of_the_source(gguf: GGUFFile, token
     template = ChatTemplate.from_gguf(gguf, tokenizer)
     try:
         assert template.source == TEMPLATE
-        assert template.render([{"role": "user", "content": "Hi"}]).endswith("<|im_start|>assistant\n")
+        assert template.render([{"role": "user", "content": "Hi"}]).text.endswith("<|im_start|>assistant\n")
     finally:
         template.close()
 

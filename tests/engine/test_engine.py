@@ -252,9 +252,9 @@ async def test_a_drain_ends_what_is_left_at_its_deadline() -> None:
         (request(logit_bias={259: 1.0}), InvalidParameterError, "logit_bias"),
         (request(stop_token_ids=frozenset({-1})), InvalidParameterError, "stop_token_ids"),
         (request(prompt_logprobs=21), InvalidParameterError, "logprobs"),
-        (request((3,) * 64), ContextLengthError, "messages"),
-        (request((-1,) * 64), ContextLengthError, "messages"),
-        (request((3,) * 65, max_tokens=0), ContextLengthError, "messages"),
+        (request((3,) * 64), ContextLengthError, "prompt"),
+        (request((-1,) * 64), ContextLengthError, "prompt"),
+        (request((3,) * 65, max_tokens=0), ContextLengthError, "prompt"),
     ],
 )
 async def test_a_request_that_cannot_run_is_refused_by_name(
@@ -279,8 +279,8 @@ async def test_the_text_of_a_context_error_is_the_one_clients_match() -> None:
         with pytest.raises(ContextLengthError) as info:
             await read(engine, request((3,) * 70))
     assert str(info.value) == (
-        "This model's maximum context length is 64 tokens. However, your messages resulted in 70 tokens. "
-        "Please reduce the length of the messages."
+        "This model's maximum context length is 64 tokens. However, your prompt resulted in 70 tokens. "
+        "Please reduce the length of the prompt."
     )
     assert info.value.code == "context_length_exceeded"
 
@@ -306,7 +306,7 @@ async def test_texts_are_encoded_and_chats_rendered() -> None:
         assert await engine.encode("ab") == [1, 100, 101]
         assert await engine.encode("ab" * 5000, add_special=False) == [100, 101] * 5000
         rendered = await engine.render_chat([{"role": "user", "content": "hi"}])
-        assert rendered == "<user>hi</user><assistant>"
+        assert rendered.text == "<user>hi</user><assistant>"
 
 
 async def test_statistics_count_what_was_done() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from oxillama.engine.api.types import TokenEvent
+from oxillama.text import PromptText
 from tests.engine.harness import Bench, request
 from tests.support.fake_engine import BOS, EOS, FakeTokenizer
 from tests.support.fake_runner import FakeRunner, parrot
@@ -92,7 +93,8 @@ def test_a_character_comes_whole_or_as_a_replacement() -> None:
 class SpacedTokenizer(FakeTokenizer):
     """Begins every text with a space, as SentencePiece does."""
 
-    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
+    def encode(self, text: str | PromptText, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        assert isinstance(text, str)
         return super().encode(f" {text}" if text else "", add_special, parse_special)
 
 

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from oxillama.errors import TemplateError
+from oxillama.text import PromptText
 from tests.server.test_app import error_of
 from tests.support.asgi_client import ASGIClient, Response
 from tests.support.fake_engine import FakeChatTemplate, FakeEngine
@@ -275,13 +276,18 @@ async def test_another_model_is_not_found(client: ASGIClient) -> None:
     assert error["message"] == "The model `gpt-4o` does not exist or you do not have access to it."
 
 
-async def test_a_prompt_beyond_the_context_says_so_in_the_known_words(client: ASGIClient, engine: FakeEngine) -> None:
-    response = await chat(client, messages=[{"role": "user", "content": "x" * engine.n_ctx}])
+@pytest.mark.parametrize("n_prompt", [2048, 2049, 5000])  # the first leaves no room for an answer
+async def test_a_prompt_beyond_the_context_says_so_in_the_known_words(
+    client: ASGIClient, engine: FakeEngine, n_prompt: int
+) -> None:
+    assert engine.n_ctx == 2048
+    frame = 1 + len("<user></user><assistant>")
+    response = await chat(client, messages=[{"role": "user", "content": "x" * (n_prompt - frame)}])
     assert response.status_code == 400
     error = error_of(response)
     assert (error["param"], error["code"]) == ("messages", "context_length_exceeded")
     assert error["message"].startswith(
-        f"This model's maximum context length is {engine.n_ctx} tokens. However, your messages"
+        f"This model's maximum context length is {engine.n_ctx} tokens. However, your messages resulted in {n_prompt} "
     )
 
 
@@ -404,7 +410,7 @@ async def test_a_text_that_is_far_too_long_is_refused_by_its_beginning(client: A
     lengths: list[int] = []
     real = engine.encode
 
-    async def encode(text: str, **options: bool) -> list[int]:
+    async def encode(text: str | PromptText, **options: bool) -> list[int]:
         lengths.append(len(text))
         return await real(text, **options)
 
@@ -420,13 +426,13 @@ async def test_requests_that_still_make_their_prompts_count_as_waiting(
     engine.n_slots, engine.max_waiting = 2, 3
     making, most, gate = 0, 0, trio.Event()
 
-    async def render_chat(messages: Any, **_: Any) -> str:
+    async def render_chat(messages: Any, **_: Any) -> PromptText:
         nonlocal making, most
         making += 1
         most = max(most, making)
         await gate.wait()
         making -= 1
-        return "x"
+        return PromptText("x")
 
     engine.render_chat = render_chat
     client, statuses = ASGIClient(make_app()), []

@@ -183,6 +183,8 @@ async def test_a_failure_in_the_middle_of_a_stream_is_an_error_event(client: ASG
         ({"prompt": [10**30]}, "prompt[0]", None),
         ({"prompt": [3] * 3000}, "prompt", "context_length_exceeded"),
         ({"prompt": "x" * 3000}, "prompt", "context_length_exceeded"),
+        ({"prompt": [3] * 2048}, "prompt", "context_length_exceeded"),
+        ({"prompt": "x" * 2047}, "prompt", "context_length_exceeded"),
         ({"prompt": ["x"] * 129}, "prompt", "array_above_max_length"),
         ({"prompt": ["x"] * 65, "n": 2}, "prompt", "array_above_max_length"),
         ({"best_of": 1, "n": 2}, "best_of", "integer_below_min_value"),

@@ -32,6 +32,7 @@ from oxillama.errors import (
     EngineClosedError,
     GenerationError,
 )
+from oxillama.text import PromptText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -49,7 +50,8 @@ class FakeTokenizer:
     eog_ids = frozenset({EOS})
     _names = ("<unk>", "<s>", "</s>")
 
-    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
+    def encode(self, text: str | PromptText, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        text = text if isinstance(text, str) else text.text
         ids = [b + FIRST_BYTE for b in text.encode("utf-8", "surrogatepass")]
         return [BOS, *ids] if add_special else ids
 
@@ -83,11 +85,11 @@ class FakeChatTemplate:
         tools: Sequence[Mapping[str, Any]] | None = None,
         add_generation_prompt: bool = True,
         **kwargs: Any,
-    ) -> str:
+    ) -> PromptText:
         if self.error is not None:
             raise self.error
         text = "".join(f"<{m['role']}>{m.get('content') or ''}</{m['role']}>" for m in messages)
-        return text + "<assistant>" if add_generation_prompt else text
+        return PromptText(text + "<assistant>" if add_generation_prompt else text)
 
 
 class _StopStrings:
@@ -319,11 +321,13 @@ class FakeEngine:
         text = self.reply if isinstance(self.reply, str) else self.reply(request)
         return [*self.tokenizer.encode(text, add_special=False), EOS]
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> PromptText:
         await trio.lowlevel.checkpoint()
         return self.chat_template.render(messages, **kwargs)
 
-    async def encode(self, text: str, *, add_special: bool = True, parse_special: bool = False) -> list[int]:
+    async def encode(
+        self, text: str | PromptText, *, add_special: bool = True, parse_special: bool = False
+    ) -> list[int]:
         await trio.lowlevel.checkpoint()
         return self.tokenizer.encode(text, add_special, parse_special)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -13,6 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from oxillama.errors import TemplateError
 from oxillama.text import ChatTemplate
+from oxillama.text.templates import process as template_process
 from tests.support.shared import ROOT
 from tests.text.conversations import CONVERSATIONS, SYSTEM, USER, WEATHER
 
@@ -162,4 +164,31 @@ def test_threads_render_at_the_same_time() -> None:
         texts = [str(i) * 50 for i in range(200)]
         got = list(threads.map(lambda text: chat.render([{"role": "user", "content": text}]).text, texts))
     assert got == texts
+    chat.close()
+
+
+def test_waiting_for_a_place_takes_nothing_from_the_time_to_render(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    class Busy:
+        """A place that comes free after longer than a template may take."""
+
+        def acquire(self, **_: object) -> bool:
+            nonlocal now
+            now += 10 * template_process.WALL_SECONDS
+            return True
+
+        def release(self) -> None:
+            pass
+
+        def __enter__(self) -> None:
+            self.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    chat = ChatTemplate({"default": "x"}, TOKENS)
+    monkeypatch.setattr(chat._processes, "_slots", Busy())
+    monkeypatch.setattr(template_process, "time", SimpleNamespace(monotonic=lambda: now))
+    assert chat.render([USER]).text == "x"
     chat.close()

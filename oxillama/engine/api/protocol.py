@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
+    from oxillama.text import PromptText
 
 
 class TokenizerLike(Protocol):
@@ -23,7 +24,9 @@ class TokenizerLike(Protocol):
     def eos_id(self) -> int | None: ...
     @property
     def eog_ids(self) -> frozenset[int]: ...
-    def encode(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]: ...
+    def encode(
+        self, text: str | PromptText, add_special: bool = True, parse_special: bool = False
+    ) -> list[int]: ...
     def decode(self, ids: Sequence[int]) -> bytes: ...
     def token_bytes(self, token_id: int, /) -> bytes: ...
     def is_control(self, token_id: int, /) -> bool: ...
@@ -92,10 +95,12 @@ class EngineLike(Protocol):
         ContextLengthError or InvalidParameterError (a request that cannot run).
         """
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> PromptText:
         """The prompt text of a conversation. Raises TemplateError."""
 
-    async def encode(self, text: str, *, add_special: bool = True, parse_special: bool = False) -> list[int]: ...
+    async def encode(
+        self, text: str | PromptText, *, add_special: bool = True, parse_special: bool = False
+    ) -> list[int]: ...
     def statistics(self) -> EngineStatistics: ...
     async def drain(self, deadline_s: float | None = None) -> None:
         """Refuse new requests (EngineClosedError), wait for those under way, end what is left at the deadline."""

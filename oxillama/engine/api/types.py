@@ -105,6 +105,7 @@ class GenerationRequest:
 
     prompt_ids: at least one token; each is range-checked against the vocabulary by the engine.
     prompt_logprobs: None, or how many alternatives to report for each prompt token (completions' `echo`).
+    param: what the caller calls the prompt, for errors about it.
     """
 
     prompt_ids: tuple[int, ...]
@@ -112,6 +113,7 @@ class GenerationRequest:
     priority: Priority = Priority.INTERACTIVE
     cache_prompt: bool = True
     prompt_logprobs: int | None = None
+    param: str = "prompt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,21 +22,29 @@ def check_ids(ids: Iterable[int], n_vocab: int, param: str) -> None:
             )
 
 
-def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_text: bool) -> None:
-    """Raises ContextLengthError or InvalidParameterError, with `param`, for a request that cannot run."""
-    prompt, sampling = request.prompt_ids, request.sampling
-    if not prompt:
-        raise InvalidParameterError("Invalid 'prompt': it has no tokens.", param="prompt", code="empty_prompt")
-    # Before the ids are looked at: a prompt far too long costs nothing.
-    least = 0 if sampling.max_tokens == 0 else 1
-    if len(prompt) + least > n_ctx:
+def check_length(n_prompt: int, n_ctx: int, param: str, *, room: int) -> None:
+    """Raises ContextLengthError, in the words that clients match on, unless `room` more tokens fit the context.
+
+    param: what the caller calls the prompt.
+    """
+    if n_prompt + room > n_ctx:
+        noun = "messages" if param == "messages" else "prompt"
         raise ContextLengthError(
-            f"This model's maximum context length is {n_ctx} tokens. However, your messages resulted in "
-            f"{len(prompt)} tokens. Please reduce the length of the messages.",
-            param="messages",
+            f"This model's maximum context length is {n_ctx} tokens. However, your {noun} resulted in {n_prompt} "
+            f"tokens. Please reduce the length of the {noun}.",
+            param=param,
             code="context_length_exceeded",
         )
-    check_ids(prompt, n_vocab, "prompt")
+
+
+def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_text: bool) -> None:
+    """Raises ContextLengthError or InvalidParameterError, with `param`, for a request that cannot run."""
+    prompt, sampling, param = request.prompt_ids, request.sampling, request.param
+    if not prompt:
+        raise InvalidParameterError(f"Invalid '{param}': it has no tokens.", param=param, code="empty_prompt")
+    # Before the ids are looked at: a prompt far too long costs nothing.
+    check_length(len(prompt), n_ctx, param, room=0 if sampling.max_tokens == 0 else 1)
+    check_ids(prompt, n_vocab, param)
     check_ids(sampling.logit_bias, n_vocab, "logit_bias")
     check_ids(sampling.stop_token_ids, n_vocab, "stop_token_ids")
     if sampling.stop and not has_text:

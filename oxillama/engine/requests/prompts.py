@@ -1,78 +1,61 @@
-"""From a conversation or a text to the token ids of a prompt, through whatever engine it is for."""
+"""From a text to the token ids of a prompt: which special tokens it has, and what an empty text begins with.
+
+A prompt begins with the token that the model wants at the beginning of a text, once, also where the text spells it. It
+does not end with the token that ends a text, for it asks for more. Texts of control tokens are those tokens, except in
+the content of a PromptText, so never in what a chat's messages say.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oxillama.errors import ContextLengthError, InvalidParameterError
+from oxillama.text import PromptText
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from oxillama.engine.api.protocol import EngineLike
+    from oxillama.engine.api.protocol import EngineLike, TokenizerLike
 
 MOST_USUAL_CHARACTERS = 16
 """Characters that a token has at most in usual texts; longer ones only cost a second look."""
 
 
 async def chat_prompt(engine: EngineLike, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> tuple[int, ...]:
-    """The prompt of a conversation; kwargs go to the chat template.
+    """The prompt of a conversation; kwargs go to the chat template. Raises TemplateError."""
+    return await prompt_ids(engine, await engine.render_chat(messages, **kwargs))
 
-    Most templates write the beginning-of-text token themselves; a model that wants one gets it exactly once.
-    Raises TemplateError, ContextLengthError or InvalidParameterError (with param `messages`).
+
+async def prompt_ids(engine: EngineLike, text: str | PromptText) -> tuple[int, ...]:
+    """The prompt that a text makes. A long text is encoded in a worker thread.
+
+    Of a text whose beginning alone is too long for the context, the ids of that beginning: the engine refuses them
+    (`check_request`), and the rest would only be work.
     """
-    text = await engine.render_chat(messages, **kwargs)
-    await _refuse_far_too_long(engine, text, "messages")
-    return checked_prompt(engine, await rendered_ids(engine, text), "messages")
-
-
-async def rendered_ids(engine: EngineLike, text: str) -> list[int]:
-    """The token ids of what a chat template has written, however many they are."""
-    ids = await engine.encode(text, add_special=False, parse_special=True)
-    bos = engine.tokenizer.bos_id
-    if bos is not None and ids[:1] != [bos] and engine.tokenizer.encode("", add_special=True)[:1] == [bos]:
-        ids.insert(0, bos)
-    return ids
-
-
-async def text_prompt(engine: EngineLike, text: str) -> tuple[int, ...]:
-    """The prompt of a plain text, with the special tokens the model wants around one; also of an empty text.
-
-    Special tokens written out in the text stand for themselves. Raises as `chat_prompt`, with param `prompt`.
-    """
-    await _refuse_far_too_long(engine, text, "prompt")
-    ids = await engine.encode(text, add_special=True, parse_special=True)
-    if not ids:
-        # Nothing to continue from: the token that begins a text, or ends the one before.
-        tokenizer = engine.tokenizer
-        ids = [t for t in (tokenizer.bos_id, tokenizer.eos_id) if t is not None][:1]
-    return checked_prompt(engine, ids, "prompt")
-
-
-async def _refuse_far_too_long(engine: EngineLike, text: str, param: str) -> None:
-    """Raise ContextLengthError when the beginning of the text alone does not fit, without the work of the rest."""
     beginning = MOST_USUAL_CHARACTERS * engine.n_ctx
     if len(text) > beginning:
-        ids = await engine.encode(text[:beginning], add_special=False, parse_special=True)
+        start = text[:beginning] if isinstance(text, str) else text.beginning(beginning)
+        ids = await _encoded(engine, start)
         if len(ids) > engine.n_ctx + 1:  # one more, since the cut may have split a token
-            raise context_exceeded(engine.n_ctx, len(ids), param)
+            return ids
+    return await _encoded(engine, text)
 
 
-def checked_prompt(engine: EngineLike, ids: Sequence[int], param: str) -> tuple[int, ...]:
-    """`ids`, if there are any and they fit the context with room for one more."""
-    if not ids:
-        raise InvalidParameterError(f"Invalid '{param}': it has no tokens.", param=param, code="empty_string")
-    if len(ids) > engine.n_ctx:
-        raise context_exceeded(engine.n_ctx, len(ids), param)
-    return tuple(ids)
+async def _encoded(engine: EngineLike, text: str | PromptText) -> tuple[int, ...]:
+    return completed(engine.tokenizer, await engine.encode(text, add_special=False, parse_special=True))
 
 
-def context_exceeded(n_ctx: int, n_prompt: int, param: str) -> ContextLengthError:
-    """The error for a prompt of `n_prompt` tokens (or more), in the words clients match on."""
-    noun = "messages" if param == "messages" else "prompt"
-    return ContextLengthError(
-        f"This model's maximum context length is {n_ctx} tokens. However, your {noun} resulted in {n_prompt} tokens. "
-        f"Please reduce the length of the {noun}.",
-        param=param,
-        code="context_length_exceeded",
-    )
+def text_ids(tokenizer: TokenizerLike, text: str) -> tuple[int, ...]:
+    """`prompt_ids` in the caller's thread."""
+    return completed(tokenizer, tokenizer.encode(text, add_special=False, parse_special=True))
+
+
+def completed(tokenizer: TokenizerLike, ids: Sequence[int]) -> tuple[int, ...]:
+    """The ids of a text as a prompt: with the token that begins texts, if the model wants it and it is not there.
+
+    An empty text has nothing to continue: it becomes the token that begins a text, or ends the one before. Nothing
+    where a vocabulary has neither.
+    """
+    bos = tokenizer.bos_id
+    if bos is not None and tuple(ids[:1]) != (bos,) and tokenizer.encode("", True)[:1] == [bos]:
+        return (bos, *ids)
+    return tuple(ids) or next(((i,) for i in (bos, tokenizer.eos_id, *sorted(tokenizer.eog_ids)) if i is not None), ())

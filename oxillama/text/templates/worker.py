@@ -254,7 +254,10 @@ def main(import_from: list[str]) -> None:
     import jinja2.constants
     import jinja2.debug  # noqa: F401  (imported for its own sake)
 
-    renderer.render("{{ [strftime_now('%d %b %Y'), {'é': 1}] | tojson(indent=1) }}{{ lipsum(1) }}", {}, 1 << 20)
+    filters = "{{ 'a b' | wordwrap(1) | pprint }}{{ 'a' | urlize }}{{ 'a' | urlencode }}{{ '%s{}'.format(1) % 1 }}"
+    renderer.render(
+        "{{ [strftime_now('%d %b %Y'), {'é': 1}] | tojson(indent=1) }}{{ lipsum(1) }}" + filters, {}, 1 << 20
+    )
     time.localtime()
     limit_resources()
     while (header := read_exactly(4)) is not None:

@@ -78,10 +78,10 @@ class Tokenizer:
         is not added again. parse_special: texts of control tokens become those tokens, except in the content of a
         PromptText; user-defined tokens are always found.
         """
-        content: tuple[tuple[int, int], ...] = ()
         if isinstance(text, PromptText):
-            text, content = _SURROGATE.sub("\ufffd", text.text), text.content
-        pieces = self._splitter.split(valid_unicode(text), parse_special, content)
+            pieces = self._splitter.split(_SURROGATE.sub("\ufffd", text.text), parse_special, text.content)
+        else:
+            pieces = self._splitter.split(valid_unicode(text), parse_special)
         ids = self._encoder.encode(pieces) if pieces else []
         if not add_special:
             return ids

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from oxillama.engine.requests.prompts import context_exceeded
+from oxillama.engine.requests.check import check_length
 from oxillama.server.generation.sampling import (
     MAX_CHOICES,
     SamplingFields,
@@ -90,8 +90,7 @@ def _tokens(value: Any, path: str, n_vocab: int, n_ctx: int) -> tuple[int, ...]:
         raise invalid_type(path, ["array"], json_type(value))
     if not value:
         raise wrong_length(path, "array", ">=", 1, value)
-    if len(value) > n_ctx:
-        raise context_exceeded(n_ctx, len(value), path)
+    check_length(len(value), n_ctx, path, room=0)
     for at, token in enumerate(value):
         if type(token) is not int:
             raise invalid_type(f"{path}[{at}]", ["int"], json_type(token))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from quart import Response, request
 
 from oxillama.engine.api.types import GenerationRequest
-from oxillama.engine.requests.prompts import checked_prompt, text_prompt
+from oxillama.engine.requests.prompts import prompt_ids
 from oxillama.server.apis.completions.answer import Completion
 from oxillama.server.apis.completions.request import CompletionRequest
 from oxillama.server.apis.completions.writer import CompletionWriter, Prompt
@@ -55,10 +55,10 @@ async def _read_prompts(wire: CompletionRequest, engine: EngineLike, admission: 
     async with admission.preparing(engine, len(given) * wire.candidates):
         for prompt in given:
             if isinstance(prompt, str):
-                prompts.append(Prompt(prompt, await text_prompt(engine, prompt)))
+                prompts.append(Prompt(prompt, await prompt_ids(engine, prompt)))
             else:
                 text = engine.tokenizer.decode(prompt).decode("utf-8", "replace")
-                prompts.append(Prompt(text, checked_prompt(engine, prompt, "prompt")))
+                prompts.append(Prompt(text, prompt))
     return prompts
 
 
