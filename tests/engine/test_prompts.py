@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from oxillama.engine.requests.prompts import MOST_USUAL_CHARACTERS, prompt_ids, text_ids
@@ -41,7 +43,7 @@ def test_a_model_that_wants_no_token_at_the_beginning_gets_none() -> None:
         ({}, ()),
     ],
 )
-def test_an_empty_text_begins_one_or_ends_the_one_before(keys: dict[str, int], ids: tuple[int, ...]) -> None:
+def test_an_empty_text_begins_one_or_ends_the_one_before(keys: dict[str, Any], ids: tuple[int, ...]) -> None:
     tokenizer = Tokenizer(bpe_metadata(control=("<a>", "<b>", "<c>"), **keys))
     assert text_ids(tokenizer, "") == ids
 
