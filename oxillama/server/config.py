@@ -28,6 +28,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Everything that can be set. Times are in seconds, sizes in bytes. None means the engine's own choice.
 
     model: the GGUF file. alias: the model's name on the wire instead of the file's. data_dir: where threads are kept.
+    any_model: whether requests may give any name for the model.
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
     slots and queue. cache_tokens: tokens that all requests together have in the KV cache.
     temperature to presence_penalty: how tokens are chosen where a request does not say; None: as the model's file says.
@@ -42,6 +43,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     model: str | None = None
     alias: str | None = None
+    any_model: bool = False
     data_dir: str | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     ctx_size: Count | None = None

@@ -36,6 +36,7 @@ class How(TypedDict, total=False):
     """What may be declared besides; see Operation."""
 
     chunk: Any
+    example: Mapping[str, Any]
     query: Mapping[str, str]
     open: bool
     quiet: bool
@@ -49,9 +50,10 @@ class Operation:
 
     path: as Quart writes it, `/v1/threads/<thread_id>`. view: called with the body, if there is one, and the path's
     arguments; returns the answer or a finished Response. body, answer: msgspec structs. chunk: the data of each event
-    of a stream, where one can be asked for; a mapping gives the data of each named event. query: parameter -> what it
-    does, beside a list's own. open: no key is needed. quiet: logged at debug. generating: needs one of the engine's
-    slots, so it is refused early when there is none. described: part of `/openapi.json`.
+    of a stream, where one can be asked for; a mapping gives the data of each named event. example: a body to show; its
+    model is filled in. query: parameter -> what it does, beside a list's own. open: no key is needed. quiet: logged at
+    debug. generating: needs one of the engine's slots, so it is refused early when there is none. described: part of
+    `/openapi.json`.
     """
 
     api: str
@@ -61,6 +63,7 @@ class Operation:
     body: type | None = None
     answer: Any = None
     chunk: Any = None
+    example: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     open: bool = False
     quiet: bool = False

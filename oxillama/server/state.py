@@ -16,6 +16,8 @@ from oxillama.server.operation import Operations
 from oxillama.server.wire.errors import NO_RETRY, SERVER_ERROR, APIError, not_found, unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from structlog.typing import FilteringBoundLogger
 
     from oxillama.assistants.service import Assistants
@@ -86,17 +88,21 @@ class ServerState:
         return self.model_ids[0]
 
     def check_model(self, name: str) -> str:
-        """The wire name of the model that `name` stands for; 404 `model_not_found` when it is not served here."""
+        """The wire name of the model that `name` stands for: any name, with the setting `any_model`.
+
+        Raises the 404 `model_not_found` when it is not served here.
+        """
         self.require_engine()
-        if name not in self.model_ids:
-            raise model_not_found(name)
+        if name not in self.model_ids and not self.config.any_model:
+            raise model_not_found(name, self.model_ids)
         return self.model_ids[0]
 
 
-def model_not_found(name: str) -> APIError:
-    """The 404 of an unknown model, in the words clients match on."""
+def model_not_found(name: str, served: Sequence[str]) -> APIError:
+    """The 404 of an unknown model: begins with the words clients match on, and names the models there are."""
     message = f"The model `{name[:200]}` does not exist or you do not have access to it."
-    return not_found(message, param="model", code="model_not_found")
+    names = " or ".join(f"`{one}`" for one in served)
+    return not_found(f"{message} This server has {names}.", param="model", code="model_not_found")
 
 
 def no_data() -> APIError:

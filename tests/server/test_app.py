@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openai
 import pytest
 
 from tests.support.asgi_client import ASGIClient, Response
@@ -26,6 +29,35 @@ async def test_an_unknown_route_is_an_invalid_url(client: ASGIClient) -> None:
     response = await client.post("/v1/nothing/here")
     assert response.status_code == 404
     assert error_of(response)["message"] == "Invalid URL (POST /v1/nothing/here)"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/v1/embeddings", "This server does not serve that part of OpenAI's Embeddings API (POST /v1/embeddings)."),
+        ("/v1/responses/resp_1/cancel", "OpenAI's Responses API (POST /v1/responses/resp_1/cancel)."),
+        ("/v1/chat/completions/chatcmpl-1", "OpenAI's Chat Completions API"),
+        ("/chat/completions", "HINT: the API is below /v1"),
+        ("/v1/v1/chat/completions", "HINT: /v1 is there twice"),
+    ],
+)
+async def test_a_route_of_openai_that_is_not_there_is_called_that(client: ASGIClient, path: str, words: str) -> None:
+    response = await client.post(path)
+    assert response.status_code == 404
+    assert words in error_of(response)["message"]
+
+
+async def test_every_path_of_the_official_client_is_served_or_known(client: ASGIClient) -> None:
+    resources = Path(openai.__file__).parent / "resources"
+    found = {
+        re.sub(r"{[^}]*}", "x", path)
+        for file in resources.rglob("*.py")
+        for path in re.findall(r'[\s(]f?"(/[a-z_]+(?:/[^"?\s]*)?)"', file.read_text())
+        if not path.startswith("/v1")
+    }
+    assert {"/embeddings", "/responses", "/files/x/content", "/chat/completions"} <= found
+    doubted = [path for path in sorted(found) if "Invalid URL" in (await client.get(f"/v1{path}")).text]
+    assert doubted == []
 
 
 async def test_a_wrong_method_is_405_in_the_envelope_and_names_the_allowed_ones(client: ASGIClient) -> None:

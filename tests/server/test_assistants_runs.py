@@ -253,7 +253,7 @@ async def test_additional_messages_and_instructions_are_part_of_the_prompt(tmp_p
         ({"additional_messages": [{"role": "user"}]}, "additional_messages[0].content", MISSING),
         ({"tools": [{"type": "function"}]}, "tools[0].function", MISSING),
         ({"tool_choice": "maybe"}, "tool_choice", "invalid_value"),
-        ({"metadata": {"k": 1}}, "metadata[...]", "invalid_type"),
+        ({"metadata": {"k": 1}}, "metadata.k", "invalid_type"),
     ],
 )  # fmt: skip
 async def test_what_a_run_cannot_honour_is_refused_by_name(

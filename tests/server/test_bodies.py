@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,6 +10,12 @@ import pytest
 
 from oxillama.server.wire.bodies import MAX_CONTAINERS, MAX_DEPTH, check_nesting, parse
 from oxillama.server.wire.errors import APIError
+from oxillama.server.wire.fields import NoList, NoText, NoValue
+from tests.server.test_app import error_of
+from tests.support.asgi_client import ASGIClient
+
+JSON = {"content-type": "application/json"}
+Key = Annotated[str, msgspec.Meta(max_length=4)]
 
 
 class Part(msgspec.Struct):
@@ -23,6 +30,12 @@ class Body(msgspec.Struct):
     parts: list[Part] | None = None
     tag: Annotated[str, msgspec.Meta(max_length=3)] | None = None
     extra: Any = None
+    notes: Annotated[dict[Key, Annotated[str, msgspec.Meta(max_length=3)]], msgspec.Meta(max_length=4)] | None = None
+    nested: list[dict[str, Part]] | None = None
+    word: Annotated[str, msgspec.Meta(pattern="^[a-z]+$")] | None = None
+    audio: NoValue = None
+    suffix: NoText = None
+    files: NoList = None
 
 
 def refused(body: bytes) -> APIError:
@@ -56,6 +69,19 @@ def refused(body: bytes) -> APIError:
         ('{"name":"a","parts":[{"kind":"text"},{}]}', "parts[1].kind", "missing_required_parameter", "'parts[1].kind'"),
         ('{"name":"a","parts":[{"kind":"x"}]}', "parts[0].kind", "invalid_value",
          "Invalid value: 'x'. Supported values are: 'image' and 'text'."),
+        ('{"name":"a","notes":{"a":"","toolong":""}}', "notes", "string_above_max_length",
+         "Invalid key 'toolong' in 'notes': Expected at most 4 characters, but got 7."),
+        ('{"name":"a","notes":{"a":"","b":"four"}}', "notes.b", "string_above_max_length", "string with length 4"),
+        ('{"name":"a","notes":{"a":"","b":1}}', "notes.b", "invalid_type", "expected a string, but got an integer"),
+        ('{"name":"a","notes":{"1":"","2":"","3":"","4":"","5":""}}', "notes", "object_above_max_length", "length 5"),
+        ('{"name":"a","nested":[{},{"p":{"kind":"text"},"q":{"kind":"x"}}]}', "nested[1].q.kind", "invalid_value",
+         "Supported values are: 'image' and 'text'."),
+        ('{"name":"a","nested":[{},{"q":{}}]}', "nested[1].q.kind", "missing_required_parameter", "nested[1].q.kind"),
+        ('{"name":"a","word":"A1"}', "word", "invalid_value", "Expected a string that matches '^[a-z]+$'."),
+        ('{"name":"a","audio":{}}', "audio", "unsupported_parameter", "'audio' is not supported by this server."),
+        ('{"name":"a","suffix":"x"}', "suffix", "unsupported_parameter", "'suffix' is not supported by this server."),
+        ('{"name":"a","suffix":[]}', "suffix", "unsupported_parameter", "'suffix' is not supported by this server."),
+        ('{"name":"a","files":[1]}', "files", "unsupported_parameter", "'files' is not supported by this server."),
         ("[]", None, "invalid_type", "must be an object, but it is an array"),
         ("null", None, "invalid_type", "must be an object, but it is null"),
     ],
@@ -78,6 +104,50 @@ def test_a_wrong_value_is_named_with_its_place_and_code(body: str, param: str | 
 )  # fmt: skip
 def test_what_is_not_strict_json_could_not_be_parsed(body: bytes) -> None:
     assert str(refused(body)).startswith("We could not parse the JSON body of your request.")
+
+
+@pytest.mark.parametrize("body", [b'{"name":3,', b'{"name":"a","count":0} x', b'{"name":"a","tag":"long"'])
+def test_a_wrong_value_in_a_body_that_is_broken_behind_it_is_named(body: bytes) -> None:
+    assert refused(body).code is not None
+
+
+def test_of_many_keys_the_wrong_one_is_found_and_shown_in_part() -> None:
+    class Many(msgspec.Struct):
+        notes: dict[Key, int]
+
+    notes = {f"{n:04}": 0 for n in range(5000)} | {"x" * 5000: 0}
+    with pytest.raises(APIError, match=r"Invalid key 'x{40}…' in 'notes'"):
+        parse(msgspec.json.encode({"notes": notes}), Many)
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        (gzip.compress(b'{"name":"a"}'), "compressed with gzip"),
+        ('{"name":"a"}'.encode("utf-16"), "UTF-16"),
+        (b'{"name":"\xff"}', "not UTF-8 at byte 9"),
+    ],
+)
+def test_bytes_that_are_no_text_are_told_apart(body: bytes, hint: str) -> None:
+    assert hint in str(refused(body))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "text"),
+    [
+        ({**JSON, "content-encoding": "gzip"}, 415, "Unsupported content encoding: 'gzip'."),
+        ({**JSON, "content-encoding": "identity"}, 404, "The model"),
+        ({"content-type": "application/x-www-form-urlencoded"}, 415, "the header 'Content-Type: application/json'"),
+        ({"content-type": "text/plain"}, 415, "the header 'Content-Type: application/json'"),
+        ({}, 404, "The model"),
+    ],
+)
+async def test_headers_that_say_it_is_no_json_are_answered_with_what_to_send(
+    client: ASGIClient, headers: dict[str, str], status: int, text: str
+) -> None:
+    response = await client.post("/v1/completions", body=b'{"model":"other"}', headers=headers)
+    assert response.status_code == status
+    assert text in error_of(response)["message"]
 
 
 def test_null_counts_as_not_given_and_unknown_fields_are_tolerated() -> None:

@@ -139,6 +139,15 @@ async def test_stop_strings_end_the_text_and_are_not_in_it(client: ASGIClient) -
     assert body["choices"][0]["finish_reason"] == "stop"
 
 
+async def test_as_many_stop_strings_are_taken_as_editors_send(client: ASGIClient, engine: FakeEngine) -> None:
+    stops = [f"<{n}>" for n in range(63)]
+    body = (await chat(client, stop=[*stops, "wor"])).json()
+    assert body["choices"][0]["message"]["content"] == "Hello, "
+    assert len(engine.requests[0].sampling.stop) == 64
+    refused = error_of(await chat(client, stop=[*stops, "a", "b"]))
+    assert (refused["param"], refused["code"]) == ("stop", "array_above_max_length")
+
+
 @pytest.mark.parametrize(
     "fields", [{"max_tokens": 3}, {"max_completion_tokens": 3}, {"max_completion_tokens": 3, "max_tokens": 9}]
 )
@@ -273,7 +282,9 @@ async def test_another_model_is_not_found(client: ASGIClient) -> None:
     assert response.status_code == 404
     error = error_of(response)
     assert error["code"] == "model_not_found"
-    assert error["message"] == "The model `gpt-4o` does not exist or you do not have access to it."
+    assert error["message"] == (
+        "The model `gpt-4o` does not exist or you do not have access to it. This server has `fake-model`."
+    )
 
 
 @pytest.mark.parametrize("n_prompt", [2048, 2049, 5000])  # the first leaves no room for an answer

@@ -83,7 +83,12 @@ def chat(**fields: Any) -> Call:
         (chat(response_format={"type": "json_object"}), {}, openai.BadRequestError, "unsupported_value"),
         (chat(model="other"), {}, openai.NotFoundError, "model_not_found"),
         (lambda client: client.models.retrieve("other"), {}, openai.NotFoundError, "model_not_found"),
-        (lambda client: client.embeddings.create(model=MODEL, input="x"), {}, openai.NotFoundError, None),
+        (
+            lambda client: client.embeddings.create(model=MODEL, input="x"),
+            {},
+            openai.NotFoundError,
+            "unsupported_endpoint",
+        ),
         (lambda client: client.put("/models", cast_to=object), {}, openai.APIStatusError, None),
         (
             chat(messages=[{"role": "user", "content": "x" * 3000}]),

@@ -37,7 +37,17 @@ async def test_an_unknown_model_is_not_found(client: ASGIClient) -> None:
     for method in ("GET", "DELETE"):
         response = await client.request(method, "/v1/models/none/such")
         assert response.status_code == 404
-        assert error_of(response)["code"] == "model_not_found"
+        error = error_of(response)
+        assert error["code"] == "model_not_found"
+        assert error["message"].endswith("This server has `fake-model`.")
+
+
+async def test_any_name_stands_for_the_model_where_that_is_set(make_app: Callable[..., Application]) -> None:
+    client = ASGIClient(make_app(any_model=True))
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
+    assert (await client.post("/v1/chat/completions", json=body)).json()["model"] == "fake-model"
+    assert (await client.get("/v1/models/gpt-4o")).json()["id"] == "fake-model"
+    assert [m["id"] for m in (await client.get("/v1/models")).json()["data"]] == ["fake-model"]
 
 
 async def test_the_served_model_cannot_be_deleted(client: ASGIClient) -> None:

@@ -113,7 +113,7 @@ async def test_the_hypercorn_command_serves_the_same_application(
     port = int(said.split("127.0.0.1:")[1].split()[0])
     async with connection(port) as client:
         await client.send(get("/health"))
-        assert json.loads((await client.answer()).body) == {"status": "ok", "model": "tiny"}
+        assert json.loads((await client.answer()).body) == {"status": "ok", "model": "tiny", "storage": "ok"}
         await client.send(chat(max_tokens=5, stream=True))
         assert (await client.answer()).body.endswith(b"data: [DONE]\n\n")
         await client.send(b"nonsense\r\n\r\n")

@@ -17,6 +17,9 @@ def serve(
     alias: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the API calls the model.", show_default="the file's name")
     ] = None,
+    any_model: Annotated[
+        bool | None, typer.Option("--any-model", help="Take any model name in requests.", show_default=False)
+    ] = None,
     host: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.", show_default="127.0.0.1")
     ] = None,
@@ -61,6 +64,7 @@ def serve(
         config,
         model=model,
         alias=alias,
+        any_model=any_model,
         host=host,
         port=port,
         data_dir=data_dir,

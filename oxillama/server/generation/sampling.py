@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from oxillama.engine.api.types import SamplingParams
-from oxillama.server.wire.errors import APIError, bad_request
-from oxillama.server.wire.invalid import invalid_type, invalid_value, out_of_range
+from oxillama.server.wire.errors import bad_request
+from oxillama.server.wire.fields import END, NoText, Temperature, TopP, accepts
+from oxillama.server.wire.invalid import out_of_range, unsupported_value
 
 MAX_CHOICES = 128
+MAX_STOPS = 64
+"""OpenAI takes 4; editors send more."""
 
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
-StopString = Annotated[str, msgspec.Meta(max_length=2048)]
+StopString = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
 TokenCount = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-
-_JSON_TYPES = {str: "str", bool: "bool", int: "int", float: "float", list: "array", dict: "object", type(None): "null"}
+TokenKey = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,10}" + END)]
+Bias = Annotated[float, msgspec.Meta(ge=-100, le=100)]
 
 
 class StreamOptions(msgspec.Struct, kw_only=True):
@@ -27,30 +30,44 @@ class StreamOptions(msgspec.Struct, kw_only=True):
 
 
 class SamplingFields(msgspec.Struct, kw_only=True):
-    """What both kinds of request may say about sampling and the answer's form; None and null are "not given"."""
+    """What both kinds of request may say about sampling and the answer's form; None and null are "not given".
 
-    model: str
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    How tokens are chosen where a request does not say is the model's to decide (`EngineLike.sampling_defaults`).
+    """
+
+    DEFAULTS: ClassVar[dict[str, object]] = {
+        "n": 1,
+        "stream": False,
+        "ignore_eos": False,
+        "min_tokens": 0,
+        "cache_prompt": True,
+    }
+    """What absent fields mean, beside those that the engine decides."""
+
+    model: Annotated[str, msgspec.Meta(description="The id of a model, as `GET /v1/models` lists it.")]
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
     n: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)] | None = None
-    stop: StopString | Annotated[list[StopString], msgspec.Meta(max_length=4)] | None = None
+    stop: StopString | Annotated[list[StopString], msgspec.Meta(max_length=MAX_STOPS)] | None = None
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream_options: Annotated[StreamOptions | None, msgspec.Meta(description="Only with `stream`.")] = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: dict[str, Any] | None = None
+    logit_bias: Annotated[
+        dict[TokenKey, Bias] | None, msgspec.Meta(description="Token ids, and what is added to their logits.")
+    ] = None
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
 
     # Local extensions that other servers have too.
     top_k: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
     min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    repeat_penalty: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
+    repeat_penalty: Annotated[float, msgspec.Meta(ge=0.001, le=100)] | None = None
     repeat_last_n: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
-    typical_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    typical_p: Annotated[TopP | None, accepts({"enum": [1, None]}, "Only 1, which has no effect.")] = None
     ignore_eos: bool | None = None
     min_tokens: TokenCount | None = None
     cache_prompt: bool | None = None
-    grammar: Any = None
+    grammar: NoText = None
 
     @property
     def include_usage(self) -> bool:
@@ -63,15 +80,12 @@ class SamplingFields(msgspec.Struct, kw_only=True):
             raise bad_request(message, param="stream_options", code="invalid_value")
         if self.typical_p is not None and self.typical_p < 1:
             raise unsupported_value("typical_p", self.typical_p, "1")
-        if self.grammar:
-            raise unsupported_parameter("grammar")
 
     def sampling(self, n_vocab: int, *, max_tokens: int | None, logprobs: int | None) -> SamplingParams:
         """The engine's parameters; what is not given is left to the model's defaults.
 
         Raises APIError or InvalidParameterError, both with the field's name.
         """
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return SamplingParams(
             temperature=self.temperature,
             top_k=None if self.top_k is None else max(self.top_k, 0),  # -1 is another way to say: all
@@ -81,54 +95,18 @@ class SamplingFields(msgspec.Struct, kw_only=True):
             repeat_last_n=self.repeat_last_n,
             frequency_penalty=self.frequency_penalty,
             presence_penalty=self.presence_penalty,
-            logit_bias=parse_logit_bias(self.logit_bias, n_vocab),
+            logit_bias=_token_biases(self.logit_bias or {}, n_vocab),
             seed=self.seed,
             max_tokens=max_tokens,
             min_tokens=self.min_tokens or 0,
-            stop=stop,
+            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
             ignore_eos=bool(self.ignore_eos),
             logprobs=logprobs,
         )
 
 
-def parse_logit_bias(wire: dict[str, Any] | None, n_vocab: int) -> dict[int, float]:
-    """Token ids (strings on the wire) and what is added to their logits, -100 to 100."""
-    biases: dict[int, float] = {}
-    for key, value in (wire or {}).items():
-        path = f"logit_bias.{key[:40]}"
-        if not (key.isascii() and key.isdigit() and len(key) <= 10 and int(key) < n_vocab):
-            message = f"Invalid key in 'logit_bias': '{key[:40]}'. Keys are token ids from 0 to {n_vocab - 1}."
-            raise bad_request(message, param=path, code="invalid_value")
-        if type(value) not in (int, float):
-            raise invalid_type(path, ["float"], json_type(value))
-        if not -100 <= value <= 100:
-            op, bound = ("<=", 100) if value > 100 else (">=", -100)
-            raise out_of_range(path, "float", op, bound, value)
-        biases[int(key)] = float(value)
-    return biases
-
-
-def json_type(value: object) -> str:
-    """The JSON type of a decoded value, in msgspec's words."""
-    return _JSON_TYPES.get(type(value), "object")
-
-
-def unsupported_parameter(param: str, hint: str = "") -> APIError:
-    """400 for a parameter that would change the result and cannot be honoured."""
-    message = f"Unsupported parameter: '{param}' is not supported by this server.{' ' + hint if hint else ''}"
-    return bad_request(message, param=param, code="unsupported_parameter")
-
-
-def unsupported_value(param: str, value: object, only: str) -> APIError:
-    """The same for one of the parameter's values."""
-    message = f"Unsupported value: '{param}' does not support '{str(value)[:100]}'. Supported is: {only}."
-    return bad_request(message, param=param, code="unsupported_value")
-
-
-def choice_of(path: str, value: object, supported: list[str]) -> str:
-    """`value`, which must be one of the strings `supported`."""
-    if not isinstance(value, str):
-        raise invalid_type(path, ["str"], json_type(value))
-    if value not in supported:
-        raise invalid_value(path, value, supported)
-    return value
+def _token_biases(wire: dict[str, float], n_vocab: int) -> dict[int, float]:
+    for key in wire:
+        if int(key) >= n_vocab:
+            raise out_of_range(f"logit_bias.{key}", "int", "<=", n_vocab - 1, int(key))
+    return {int(key): bias for key, bias in wire.items()}

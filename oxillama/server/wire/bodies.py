@@ -19,6 +19,8 @@ from oxillama.server.wire.invalid import explain
 
 T = TypeVar("T")
 
+GZIP = b"\x1f\x8b"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 MAX_DEPTH = 128
 MAX_CONTAINERS = 200_000
 LARGE = 64 * 1024  # bytes; larger bodies are read in a worker thread so that the event loop stays free
@@ -34,7 +36,7 @@ async def read_body(kind: type[T]) -> T:
     if not body.strip():
         body = b"{}"
     else:
-        _check_content_type()
+        _check_headers()
     if len(body) > LARGE:
         return await in_thread(parse, body, kind)
     return parse(body, kind)
@@ -49,7 +51,7 @@ def parse(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise explain(str(error), body, kind) from None
     except UnicodeDecodeError as error:
-        raise _malformed(f"it is not UTF-8 at byte {error.start}") from None
+        raise _not_utf8(body, error.start) from None
     except msgspec.DecodeError as error:
         raise _malformed(str(error)) from None
     except RecursionError:
@@ -83,15 +85,32 @@ def _malformed(detail: str) -> APIError:
     return bad_request(f"We could not parse the JSON body of your request. (HINT: {detail}.)")
 
 
-def _check_content_type() -> None:
+def _not_utf8(body: bytes, at: int) -> APIError:
+    if body.startswith(GZIP):
+        return _malformed("it is compressed with gzip, which this API does not take: send it as plain JSON")
+    if body.startswith(UTF_16):
+        return _malformed("it is UTF-16, but JSON is sent as UTF-8")
+    return _malformed(f"it is not UTF-8 at byte {at}")
+
+
+def _check_headers() -> None:
     """JSON, or nothing said. Anything else is what a page from elsewhere can send without being asked first."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise APIError(
+            415,
+            f"Unsupported content encoding: '{encoding[:100]}'. Send the body as plain JSON, without Content-Encoding.",
+            headers={"Accept-Encoding": "identity"},
+        )
     mimetype = request.mimetype.lower()
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     is_json = not mimetype or mimetype == "application/json" or mimetype.endswith("+json")
     if not is_json or charset not in ("utf-8", "utf8", "us-ascii"):
         shown = request.headers.get("Content-Type", "")[:100]
-        message = f"Unsupported content type: '{shown}'. This API takes 'application/json' (UTF-8)."
-        raise APIError(415, message)
+        raise APIError(
+            415,
+            f"Unsupported content type: '{shown}'. Send JSON (UTF-8) with the header 'Content-Type: application/json'.",
+        )
 
 
 def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:

@@ -25,6 +25,7 @@ from oxillama.errors import (
     TemplateError,
 )
 from oxillama.server.wire.answer import Answer
+from oxillama.server.wire.unserved import explain_unknown_path
 
 INVALID_REQUEST = "invalid_request_error"
 SERVER_ERROR = "server_error"
@@ -132,7 +133,8 @@ def _from_http(error: HTTPException, method: str, path: str) -> APIError:
     if isinstance(error, RequestTimeout):
         return APIError(408, "The request body took too long to arrive.", headers={"Connection": "close"} | NO_RETRY)
     if status == 404:
-        return not_found(f"Invalid URL ({method} {path})")
+        message, code = explain_unknown_path(method, path)
+        return not_found(message, code=code)
     if status == 413:
         return APIError(413, "The request body is too large.")
     return APIError(status if status >= 400 else 404, f"{error.name}: {error.description}")

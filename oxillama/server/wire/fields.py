@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 MAX_TEXT = 256_000
+END = r"$(?!\n)"
+"""The end of a pattern: Python's `$` alone lets a line end pass behind it, ECMA's does not."""
 
 MetadataKey = Annotated[str, msgspec.Meta(max_length=64)]
 MetadataValue = Annotated[str, msgspec.Meta(max_length=512)]
@@ -15,7 +17,22 @@ Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 TopP = Annotated[float, msgspec.Meta(ge=0, le=1)]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-FunctionName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+FunctionName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}" + END)]
+
+# Types of fields that would change the answer and cannot be honoured: only null, or an empty value that clients send by
+# themselves, is taken; anything else is refused as unsupported (`wire.invalid`).
+NoValue = Annotated[None, msgspec.Meta(description="Not supported.")]
+NoText = Annotated[Annotated[str, msgspec.Meta(max_length=0)] | None, msgspec.Meta(description="Not supported.")]
+NoList = Annotated[Annotated[list[Any], msgspec.Meta(max_length=0)] | None, msgspec.Meta(description="Not supported.")]
+
+
+def accepts(schema: dict[str, Any], description: str | None = None) -> msgspec.Meta:
+    """For a field whose type also knows values that are refused, in words of their own: what is really taken."""
+    return msgspec.Meta(extra={ACCEPTS: schema}, description=description)
+
+
+ACCEPTS = "accepts"
+"""Where the description finds what `accepts` was given."""
 
 
 class ModifyMetadata(msgspec.Struct, kw_only=True):

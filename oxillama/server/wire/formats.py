@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from oxillama.server.wire.fields import FunctionName
-from oxillama.server.wire.invalid import missing_parameter
 
 
-class JsonSchemaFormat(msgspec.Struct, kw_only=True, omit_defaults=True):
+class TextFormat(msgspec.Struct, kw_only=True, tag_field="type", tag="text"):
+    """Any text."""
+
+
+class JsonObjectFormat(msgspec.Struct, kw_only=True, tag_field="type", tag="json_object"):
+    """A JSON object."""
+
+
+class JsonSchema(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: FunctionName
     description: str | None = None
     schema: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class ResponseFormat(msgspec.Struct, kw_only=True, omit_defaults=True):
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchemaFormat | None = None
+class JsonSchemaFormat(msgspec.Struct, kw_only=True, tag_field="type", tag="json_schema"):
+    """JSON of this schema."""
+
+    json_schema: JsonSchema
 
 
-def check_format(wanted: str | ResponseFormat | None) -> None:
-    """A schema format must have its schema."""
-    if isinstance(wanted, ResponseFormat) and wanted.type == "json_schema" and wanted.json_schema is None:
-        raise missing_parameter("response_format.json_schema")
+_TEXT = {"type": "object", "properties": {"type": {"const": "text"}}, "required": ["type"]}
+ONLY_TEXT = {"anyOf": [_TEXT, {"type": "null"}]}
+AUTO_OR_TEXT = {"anyOf": [{"const": "auto"}, _TEXT, {"type": "null"}]}
+"""What this server can honour of them, as schemas."""
+
+ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-import msgspec
+from msgspec import inspect
 
 from oxillama.server.wire.errors import APIError, bad_request
+from oxillama.server.wire.place import ABSENT, find_place
 
-LARGEST_SHOWN = 2**20  # bytes of body beyond which the wrong value is not looked up again to be shown
-
-_AT = re.compile(r"(?P<what>.*?)(?: - at `(?:key in `)?\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_TYPE = re.compile(r"Expected `(?P<want>[^`]+)`, got `(?P<got>[^`]+)`")
+_TYPE = re.compile(r"Expected `(?P<want>[^`]+)`(?:, got `(?P<got>[^`]+)`)?$")
 _RANGE = re.compile(r"Expected `(?P<kind>int|float)` (?P<op><=|>=|<|>) (?P<bound>\S+)")
 _LENGTH = re.compile(r"Expected `(?P<kind>str|array|object)` of length (?P<op><=|>=) (?P<bound>\d+)")
+_PATTERN = re.compile(r"Expected `str` matching regex (?P<quote>['\"])(?P<pattern>.*)(?P=quote)$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
 _ENUM = re.compile(r"Invalid (?:enum )?value (?P<value>.*)", re.DOTALL)
 
@@ -28,26 +26,56 @@ _WORDS = {
     "null": "null",
 }
 _KINDS = {"int": "integer", "float": "decimal", "str": "string", "array": "array", "object": "object"}
-_ABSENT = object()
+_JSON_TYPES = {str: "str", bool: "bool", int: "int", float: "float", list: "array", dict: "object", type(None): "null"}
 
 
 def explain(message: str, body: bytes, kind: type) -> APIError:
     """The 400 for a ValidationError with this text, raised while decoding `body` as `kind`."""
-    match = _AT.match(message)
-    what, path = (match["what"], (match["path"] or "").removeprefix(".")) if match else (message, "")
+    place = find_place(message, body, kind)
+    what, path = place.what, place.path
+    if place.of_key:
+        return invalid_key(path, place.value, what)
+    if place.kinds and all(map(_takes_only_nothing, place.kinds)):
+        return unsupported_parameter(path)
     if missing := _MISSING.match(what):
         return missing_parameter(f"{path}.{missing['name']}" if path else missing["name"])
     if wrong := _TYPE.match(what):
-        if wrong["got"] == "null" and path and not path.endswith("]"):
+        got = wrong["got"] or json_type(place.value)
+        if got == "null" and path and not path.endswith("]"):
             return missing_parameter(path)  # null is "not given"
-        return invalid_type(path, wrong["want"].split(" | "), wrong["got"])
+        return invalid_type(path, wrong["want"].split(" | "), got)
     if outside := _RANGE.match(what):
-        return out_of_range(path, outside["kind"], outside["op"], outside["bound"], _value_at(body, path))
+        return out_of_range(path, outside["kind"], outside["op"], outside["bound"], place.value)
     if length := _LENGTH.match(what):
-        return wrong_length(path, length["kind"], length["op"], int(length["bound"]), _value_at(body, path))
+        return wrong_length(path, length["kind"], length["op"], int(length["bound"]), place.value)
+    if pattern := _PATTERN.match(what):
+        text = (
+            f"Invalid '{path}': string does not match pattern. Expected a string that matches '{pattern['pattern']}'."
+        )
+        return bad_request(text, param=path, code="invalid_value")
     if enum := _ENUM.match(what):
-        return invalid_value(path, enum["value"].strip("'"), _choices(msgspec.inspect.type_info(kind), path))
+        choices = [str(v) for k in place.kinds if isinstance(k, inspect.LiteralType) for v in k.values]
+        return invalid_value(path, enum["value"].strip("'"), choices)
     return bad_request(f"Invalid '{path}': {what}." if path else f"{what}.", param=path or None, code="invalid_value")
+
+
+def invalid_key(path: str, key: object, what: str) -> APIError:
+    """The 400 for a key of the mapping at `path`; what: msgspec's words about it."""
+    shown = f" '{key[:40]}{'…' if len(key) > 40 else ''}'" if isinstance(key, str) else ""
+    if length := _LENGTH.match(what):
+        most = "at most" if length["op"] == "<=" else "at least"
+        got = f", but got {len(key)}" if isinstance(key, str) else ""
+        wanted = f"Expected {most} {length['bound']} characters{got}."
+        code = "string_above_max_length" if length["op"] == "<=" else "string_below_min_length"
+        return bad_request(f"Invalid key{shown} in '{path}': {wanted}", param=path, code=code)
+    if pattern := _PATTERN.match(what):
+        what = f"Expected a string that matches '{pattern['pattern']}'"
+    return bad_request(f"Invalid key{shown} in '{path}': {what}.", param=path, code="invalid_value")
+
+
+def _takes_only_nothing(kind: inspect.Type) -> bool:
+    """Whether a type takes nothing but null and empty values: so are fields declared that are not supported."""
+    return isinstance(kind, inspect.NoneType) or getattr(kind, "max_length", None) == 0
 
 
 def missing_parameter(path: str) -> APIError:
@@ -70,17 +98,17 @@ def invalid_value(path: str, value: object, supported: list[str]) -> APIError:
     return bad_request(message, param=path, code="invalid_value")
 
 
-def out_of_range(path: str, kind: str, op: str, bound: object, value: object = _ABSENT) -> APIError:
+def out_of_range(path: str, kind: str, op: str, bound: object, value: object = ABSENT) -> APIError:
     """kind: `int` or `float`; op: the comparison the value failed, such as `<=`."""
     word, above = _KINDS[kind], op.startswith("<")
     side, short = ("above maximum", "above_max") if above else ("below minimum", "below_min")
-    got = "" if value is _ABSENT else f", but got {str(value)[:40]} instead"
+    got = "" if value is ABSENT else f", but got {str(value)[:40]} instead"
     shown = str(bound).removesuffix(".0")
     message = f"Invalid '{path}': {word} {side} value. Expected a value {op} {shown}{got}."
     return bad_request(message, param=path, code=f"{word}_{short}_value")
 
 
-def wrong_length(path: str, kind: str, op: str, bound: int, value: object = _ABSENT) -> APIError:
+def wrong_length(path: str, kind: str, op: str, bound: int, value: object = ABSENT) -> APIError:
     """kind: `str`, `array` or `object`; op: the comparison the length failed."""
     word, above = _KINDS[kind], op == "<="
     article = "an" if word[0] in "aeio" else "a"
@@ -100,44 +128,27 @@ def _listed(values: list[str]) -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
-def _steps(path: str) -> list[str | int]:
-    """`messages[0].role` as its steps; an index of a mapping (`[...]`) stays a word."""
-    return [int(s) if s.isdigit() else s for s in re.findall(r"[^.\[\]]+|(?<=\[)\.\.\.(?=\])", path)]
+def json_type(value: object) -> str:
+    """The JSON type of a decoded value, in msgspec's words."""
+    return _JSON_TYPES.get(type(value), "object")
 
 
-def _value_at(body: bytes, path: str) -> object:
-    """What stands at `path`; _ABSENT where it cannot be told."""
-    if len(body) > LARGEST_SHOWN:
-        return _ABSENT
-    value: Any = msgspec.json.decode(body)
-    try:
-        for step in _steps(path):
-            value = value[step]
-    except (KeyError, IndexError, TypeError):
-        return _ABSENT
+def unsupported_parameter(param: str, hint: str = "") -> APIError:
+    """400 for a parameter that would change the result and cannot be honoured."""
+    message = f"Unsupported parameter: '{param}' is not supported by this server.{' ' + hint if hint else ''}"
+    return bad_request(message, param=param, code="unsupported_parameter")
+
+
+def unsupported_value(param: str, value: object, only: str) -> APIError:
+    """The same for one of the parameter's values."""
+    message = f"Unsupported value: '{param}' does not support '{str(value)[:100]}'. Supported is: {only}."
+    return bad_request(message, param=param, code="unsupported_value")
+
+
+def choice_of(path: str, value: object, supported: list[str]) -> str:
+    """`value`, which must be one of the strings `supported`."""
+    if not isinstance(value, str):
+        raise invalid_type(path, ["str"], json_type(value))
+    if value not in supported:
+        raise invalid_value(path, value, supported)
     return value
-
-
-def _choices(info: msgspec.inspect.Type, path: str) -> list[str]:
-    """The values that a Literal at `path` allows."""
-    kinds = [info]
-    for step in _steps(path):
-        kinds = [inner for kind in kinds for inner in _inside(kind, step)]
-    flat = [member for kind in kinds for member in _members(kind)]
-    return [str(v) for kind in flat if isinstance(kind, msgspec.inspect.LiteralType) for v in kind.values]
-
-
-def _members(kind: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
-    return list(kind.types) if isinstance(kind, msgspec.inspect.UnionType) else [kind]
-
-
-def _inside(kind: msgspec.inspect.Type, step: str | int) -> list[msgspec.inspect.Type]:
-    found: list[msgspec.inspect.Type] = []
-    for member in _members(kind):
-        if isinstance(member, msgspec.inspect.StructType):
-            found += [f.type for f in member.fields if f.encode_name == step]
-        elif isinstance(member, (msgspec.inspect.ListType, msgspec.inspect.VarTupleType)):
-            found.append(member.item_type)
-        elif isinstance(member, msgspec.inspect.DictType):
-            found.append(member.value_type)
-    return found

@@ -18,7 +18,7 @@ from oxillama.storage.ids import new_id
 api = API("assistants", prefix="/v1/assistants", order=40)
 
 
-@api.post("", body=CreateAssistant, answer=AssistantObject)
+@api.post("", body=CreateAssistant, answer=AssistantObject, example={"instructions": "You are brief."})
 async def create_assistant(wire: CreateAssistant) -> AssistantObject:
     assistants = server_state().require_assistants()
     assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **_changes(wire))
@@ -37,7 +37,7 @@ async def get_assistant(assistant_id: str) -> AssistantObject:
     return AssistantObject.of(await assistants.in_thread(assistants.store.assistants.get, assistant_id))
 
 
-@api.post("/<assistant_id>", body=ModifyAssistant, answer=AssistantObject)
+@api.post("/<assistant_id>", body=ModifyAssistant, answer=AssistantObject, example={"name": "Brief"})
 async def modify_assistant(wire: ModifyAssistant, assistant_id: str) -> AssistantObject:
     """Only the fields that are given change."""
     assistants = server_state().require_assistants()

@@ -7,18 +7,25 @@ from typing import Any, Literal
 import msgspec
 
 from oxillama.server.wire.errors import APIError, bad_request
-from oxillama.server.wire.invalid import invalid_value, missing_parameter
+from oxillama.server.wire.invalid import missing_parameter
 
 # Names that templates do not know: `developer` is the newer one of `system`, `function` the older one of `tool`.
 _TEMPLATE_ROLES = {"developer": "system", "function": "tool"}
 
 
-class ContentPart(msgspec.Struct, kw_only=True):
-    """Text, or a kind of content that a text model cannot take."""
+class TextPart(msgspec.Struct, kw_only=True):
+    """The only kind of content that a text model can take."""
 
-    type: str
-    text: str | None = None
-    refusal: str | None = None
+    type: Literal["text"]
+    text: str
+
+
+class AssistantTextPart(msgspec.Struct, kw_only=True, tag_field="type", tag="text"):
+    text: str
+
+
+class RefusalPart(msgspec.Struct, kw_only=True, tag_field="type", tag="refusal"):
+    refusal: str
 
 
 class FunctionCall(msgspec.Struct, kw_only=True):
@@ -34,14 +41,45 @@ class ToolCall(msgspec.Struct, kw_only=True):
     function: FunctionCall
 
 
-class Message(msgspec.Struct, kw_only=True):
-    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
-    content: str | list[ContentPart] | None = None
+class GivenMessage(msgspec.Struct, kw_only=True, tag_field="role"):
+    """What messages of every role may have."""
+
     name: str | None = None
+
+
+class DeveloperMessage(GivenMessage, kw_only=True, tag="developer"):
+    content: str | list[TextPart]
+
+
+class SystemMessage(GivenMessage, kw_only=True, tag="system"):
+    content: str | list[TextPart]
+
+
+class UserMessage(GivenMessage, kw_only=True, tag="user"):
+    content: str | list[TextPart]
+
+
+class AssistantMessage(GivenMessage, kw_only=True, tag="assistant"):
+    """What the model has said earlier: `content`, a `refusal` or calls must be there."""
+
+    content: str | list[AssistantTextPart | RefusalPart] | None = None
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
-    tool_call_id: str | None = None
     function_call: FunctionCall | None = None
+
+
+class ToolMessage(GivenMessage, kw_only=True, tag="tool"):
+    """What a tool has answered to a call of the assistant message before it."""
+
+    content: str | list[TextPart]
+    tool_call_id: str
+
+
+class FunctionMessage(GivenMessage, kw_only=True, tag="function"):
+    content: str | list[TextPart] | None = None
+
+
+Message = DeveloperMessage | SystemMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
 
 
 def template_messages(messages: list[Message]) -> list[dict[str, Any]]:
@@ -54,15 +92,16 @@ def template_messages(messages: list[Message]) -> list[dict[str, Any]]:
 
 
 def _template_message(message: Message, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"role": _TEMPLATE_ROLES.get(message.role, message.role), "content": _text(message, path)}
+    role = str(message.__struct_config__.tag)
+    found: dict[str, Any] = {"role": _TEMPLATE_ROLES.get(role, role), "content": _text(message, path)}
     if message.name is not None:
         found["name"] = message.name
-    if message.role == "assistant":
+    if isinstance(message, AssistantMessage):
         if message.tool_calls:
             found["tool_calls"] = [_template_call(call.id, call.function) for call in message.tool_calls]
         elif message.function_call is not None:
             found["tool_calls"] = [_template_call("call_0", message.function_call)]
-    elif message.tool_call_id is not None:
+    elif isinstance(message, ToolMessage):
         found["tool_call_id"] = message.tool_call_id
     return found
 
@@ -72,26 +111,13 @@ def _text(message: Message, path: str) -> str:
     if isinstance(message.content, str):
         return message.content
     if message.content is not None:
-        parts = enumerate(message.content)
-        return "\n".join(_part_text(part, message.role, f"{path}.content[{at}]") for at, part in parts)
-    if message.role == "assistant":
+        return "\n".join(part.refusal if isinstance(part, RefusalPart) else part.text for part in message.content)
+    if isinstance(message, AssistantMessage):
         if message.refusal is not None:
             return message.refusal
-        if message.tool_calls or message.function_call is not None:
-            return ""
-    if message.role == "function":
-        return ""
-    raise missing_parameter(f"{path}.content")
-
-
-def _part_text(part: ContentPart, role: str, path: str) -> str:
-    allowed = ["text", "refusal"] if role == "assistant" else ["text"]
-    if part.type not in allowed:
-        raise invalid_value(f"{path}.type", part.type, allowed)
-    text = part.text if part.type == "text" else part.refusal
-    if text is None:
-        raise missing_parameter(f"{path}.{part.type}")
-    return text
+        if not message.tool_calls and message.function_call is None:
+            raise missing_parameter(f"{path}.content")
+    return ""
 
 
 def _template_call(call_id: str, function: FunctionCall) -> dict[str, Any]:
@@ -108,9 +134,7 @@ def _check_tool_order(messages: list[Message]) -> None:
     unanswered: set[str] = set()
     answerable: set[str] = set()
     for at, message in enumerate(messages):
-        if message.role == "tool":
-            if message.tool_call_id is None:
-                raise missing_parameter(f"messages[{at}].tool_call_id")
+        if isinstance(message, ToolMessage):
             if message.tool_call_id not in answerable:
                 text = "Invalid parameter: messages with role 'tool' must be a response to a preceding message with"
                 raise _wrong_role(at, f"{text} 'tool_calls'.")
@@ -118,7 +142,8 @@ def _check_tool_order(messages: list[Message]) -> None:
             continue
         if unanswered:
             raise _unanswered(at, unanswered)
-        answerable = {call.id for call in message.tool_calls or ()} if message.role == "assistant" else set()
+        calls = message.tool_calls if isinstance(message, AssistantMessage) else None
+        answerable = {call.id for call in calls or ()}
         unanswered = set(answerable)
     if unanswered:
         raise _unanswered(len(messages) - 1, unanswered)

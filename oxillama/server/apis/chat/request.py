@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from oxillama.server.apis.chat.messages import Message
-from oxillama.server.generation.sampling import (
-    SamplingFields,
-    choice_of,
-    json_type,
-    unsupported_parameter,
-    unsupported_value,
-)
+from oxillama.server.generation.sampling import SamplingFields
 from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.invalid import invalid_type, missing_parameter
+from oxillama.server.wire.fields import NoList, NoValue, ReasoningEffort, accepts
+from oxillama.server.wire.formats import ONLY_TEXT, ResponseFormat, TextFormat
+from oxillama.server.wire.invalid import unsupported_parameter, unsupported_value
+from oxillama.server.wire.tools import FunctionDefinition
 
 # What a template is given by the server; a request may add values of its own, but neither these nor a template.
 RESERVED_KWARGS = frozenset(
     {"add_generation_prompt", "bos_token", "chat_template", "documents", "eos_token", "messages", "template", "tools"}
 )
-REASONING_EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+KWARG = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+
+KWARGS = {
+    "type": ["object", "null"],
+    "propertyNames": {"pattern": KWARG, "not": {"enum": sorted(RESERVED_KWARGS)}},
+}
+NO_CALL = {"enum": ["none", "auto", None]}
+TEXT_ONLY = {"type": ["array", "null"], "items": {"const": "text"}}
+
+
+class ChatTool(msgspec.Struct, kw_only=True):
+    type: Literal["function"]
+    function: FunctionDefinition
 
 
 class ChatRequest(SamplingFields, kw_only=True):
@@ -33,18 +43,23 @@ class ChatRequest(SamplingFields, kw_only=True):
     max_completion_tokens: AtLeastOne | None = None
     max_tokens: AtLeastOne | None = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
-    reasoning_effort: Any = None
+    top_logprobs: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=20)] | None, msgspec.Meta(description="Only with `logprobs`.")
+    ] = None
+    chat_template_kwargs: Annotated[dict[str, Any] | None, accepts(KWARGS, "Values for the chat template.")] = None
+    reasoning_effort: ReasoningEffort | None = None
 
-    chat_template: Any = None
-    response_format: Any = None
-    tools: list[Any] | None = None
-    tool_choice: Any = None
-    functions: list[Any] | None = None
-    function_call: Any = None
-    modalities: list[str] | None = None
-    audio: Any = None
+    response_format: Annotated[ResponseFormat | None, accepts(ONLY_TEXT, "Only text.")] = None
+    tools: Annotated[
+        list[ChatTool] | None,
+        msgspec.Meta(description="Only with the `tool_choice` `none`: the model is not told of them."),
+    ] = None
+    tool_choice: Annotated[Literal["none", "auto", "required"] | dict[str, Any] | None, accepts(NO_CALL)] = None
+    function_call: Annotated[Literal["none", "auto"] | dict[str, Any] | None, accepts(NO_CALL)] = None
+    modalities: Annotated[list[Literal["text", "audio"]] | None, accepts(TEXT_ONLY)] = None
+    functions: NoList = None
+    chat_template: NoValue = None
+    audio: NoValue = None
 
     @property
     def limit(self) -> int | None:
@@ -62,12 +77,10 @@ class ChatRequest(SamplingFields, kw_only=True):
         if self.top_logprobs is not None and not self.logprobs:
             message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."
             raise bad_request(message, param="top_logprobs", code="invalid_value")
-        if self.chat_template is not None:
-            raise unsupported_parameter("chat_template", "The chat template is the model's.")
-        self._check_format()
+        if self.response_format is not None and not isinstance(self.response_format, TextFormat):
+            wanted = self.response_format.__struct_config__.tag
+            raise unsupported_value("response_format.type", wanted, "'text'")
         self._check_tools()
-        if self.audio is not None:
-            raise unsupported_parameter("audio")
         for at, modality in enumerate(self.modalities or ()):
             if modality != "text":
                 raise unsupported_value(f"modalities[{at}]", modality, "'text'")
@@ -76,42 +89,19 @@ class ChatRequest(SamplingFields, kw_only=True):
         """Values of the request's own for the template. Raises APIError for names that are not theirs to set."""
         values = dict(self.chat_template_kwargs or {})
         for name in values:
-            path = f"chat_template_kwargs.{name[:40]}"
-            if name in RESERVED_KWARGS or not name.isidentifier():
+            if name in RESERVED_KWARGS or not re.fullmatch(KWARG, name):
+                path = f"chat_template_kwargs.{name[:40]}"
                 raise bad_request(f"Invalid '{path}': this name cannot be set.", param=path, code="invalid_value")
         if self.reasoning_effort is not None:
-            values.setdefault(
-                "reasoning_effort", choice_of("reasoning_effort", self.reasoning_effort, REASONING_EFFORTS)
-            )
+            values.setdefault("reasoning_effort", self.reasoning_effort)
         return values
 
-    def _check_format(self) -> None:
-        if self.response_format is None:
-            return
-        if not isinstance(self.response_format, dict):
-            raise invalid_type("response_format", ["object"], json_type(self.response_format))
-        if "type" not in self.response_format:
-            raise missing_parameter("response_format.type")
-        wanted = choice_of("response_format.type", self.response_format["type"], ["text", "json_object", "json_schema"])
-        if wanted != "text":
-            raise unsupported_value("response_format.type", wanted, "'text'")
-
     def _check_tools(self) -> None:
-        for at, tool in enumerate(self.tools or ()):
-            kind = tool.get("type") if isinstance(tool, dict) else None
-            if kind != "function":
-                raise unsupported_value(f"tools[{at}].type", kind, "'function'")
         choice = self.tool_choice
-        if choice is not None and not isinstance(choice, (str, dict)):
-            raise invalid_type("tool_choice", ["str", "object"], json_type(choice))
-        if isinstance(choice, str):
-            choice_of("tool_choice", choice, ["none", "auto", "required"])
         if choice not in (None, "none", "auto"):
             raise unsupported_value("tool_choice", choice if isinstance(choice, str) else "a named tool", "'none'")
         if self.tools and choice != "none":
             # The model's calls would come back as plain text, which no caller of tools expects.
             raise unsupported_parameter("tools", "Set 'tool_choice' to 'none' to have them left out.")
-        if self.functions:
-            raise unsupported_parameter("functions")
-        if self.function_call not in (None, "none", "auto"):
-            raise unsupported_parameter("function_call")
+        if isinstance(self.function_call, dict):
+            raise unsupported_value("function_call", "a named function", "'none'")

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 api = API("chat", prefix="/v1", order=10)
 
 
-@api.post("/chat/completions", body=ChatRequest, answer=ChatCompletion, chunk=ChatCompletionChunk, generating=True)
+@api.post(
+    "/chat/completions",
+    body=ChatRequest,
+    answer=ChatCompletion,
+    chunk=ChatCompletionChunk,
+    example={"messages": [{"role": "user", "content": "Name three rivers."}]},
+    generating=True,
+)
 async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response:
     """Answer a conversation, whole or with `stream` as it is written."""
     # A refusal still has its status: nothing is sent before admission.

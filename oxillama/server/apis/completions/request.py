@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from oxillama.engine.requests.check import check_length
-from oxillama.server.generation.sampling import (
-    MAX_CHOICES,
-    SamplingFields,
-    TokenCount,
-    json_type,
-    unsupported_parameter,
-)
+from oxillama.server.generation.sampling import MAX_CHOICES, SamplingFields, TokenCount
 from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.invalid import invalid_type, out_of_range, wrong_length
+from oxillama.server.wire.fields import NoText, accepts
+from oxillama.server.wire.invalid import invalid_type, json_type, out_of_range, wrong_length
 
 DEFAULT_MAX_TOKENS = 16
+_IDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
+PROMPT = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_CHOICES},
+        _IDS,
+        {"type": "array", "items": _IDS, "minItems": 1, "maxItems": MAX_CHOICES},
+        {"type": "null"},
+    ]
+}
+"""A text, several, the ids of a text's tokens, or those of several."""
 
 
 class CompletionRequest(SamplingFields, kw_only=True):
     """The fields that have an effect, or that must not be ignored."""
 
-    prompt: str | list[Any] | None = None
+    DEFAULTS: ClassVar[dict[str, object]] = SamplingFields.DEFAULTS | {
+        "prompt": "",
+        "max_tokens": DEFAULT_MAX_TOKENS,
+        "best_of": 1,
+        "echo": False,
+    }
+
+    prompt: Annotated[str | list[Any] | None, accepts(PROMPT)] = None
     max_tokens: TokenCount | None = None
-    best_of: Annotated[int, msgspec.Meta(ge=1, le=20)] | None = None
+    best_of: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=20)] | None,
+        msgspec.Meta(description="At least `n`; together with `stream` exactly `n`."),
+    ] = None
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
     echo: bool | None = None
-    suffix: str | None = None
+    suffix: NoText = None
 
     @property
     def limit(self) -> int:
@@ -53,8 +69,6 @@ class CompletionRequest(SamplingFields, kw_only=True):
         if self.stream and self.ranks:
             message = "The 'best_of' parameter cannot be used together with 'stream'."
             raise bad_request(message, param="best_of", code="invalid_value")
-        if self.suffix:
-            raise unsupported_parameter("suffix")
 
     def prompts(self, n_vocab: int, n_ctx: int) -> list[str | tuple[int, ...]]:
         """The prompts: texts, or token ids in range. One absent is an empty text. Raises APIError."""

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 api = API("completions", prefix="/v1", order=20)
 
 
-@api.post("/completions", body=CompletionRequest, answer=Completion, chunk=Completion, generating=True)
+@api.post(
+    "/completions",
+    body=CompletionRequest,
+    answer=Completion,
+    chunk=Completion,
+    example={"prompt": "Once upon a time", "max_tokens": 32},
+    generating=True,
+)
 async def create_completion(wire: CompletionRequest) -> Completion | Response:
     """Continue a text, or several, whole or with `stream` as it is written."""
     # A refusal still has its status: nothing is sent before admission.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 api = API("messages", prefix="/v1/threads/<thread_id>/messages", order=60)
 
 
-@api.post("", body=CreateMessage, answer=MessageObject)
+@api.post("", body=CreateMessage, answer=MessageObject, example={"role": "user", "content": "And lakes?"})
 async def create_message(wire: CreateMessage, thread_id: str) -> MessageObject:
     """Refused while a run is active on the thread."""
     assistants = server_state().require_assistants()
@@ -48,7 +48,7 @@ async def get_message(thread_id: str, message_id: str) -> MessageObject:
     return MessageObject.of(await assistants.in_thread(assistants.store.messages.get, thread_id, message_id))
 
 
-@api.post("/<message_id>", body=ModifyMetadata, answer=MessageObject)
+@api.post("/<message_id>", body=ModifyMetadata, answer=MessageObject, example={"metadata": {"topic": "lakes"}})
 async def modify_message(wire: ModifyMetadata, thread_id: str, message_id: str) -> MessageObject:
     """Only the metadata can change."""
     assistants = server_state().require_assistants()

@@ -27,6 +27,7 @@ from oxillama.server.wire.errors import ErrorEnvelope
 from oxillama.server.wire.pagination import LIST_PARAMETERS, Page
 
 if TYPE_CHECKING:
+    from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.server.operation import Operation, Operations
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -37,15 +38,21 @@ ABOUT = (
 )
 
 
-def describe_api(operations: Operations, *, needs_key: bool) -> Document:
-    """The whole document. needs_key: whether callers must send a bearer key."""
+def describe_api(
+    operations: Operations, *, needs_key: bool, model: str = "MODEL", sampling: SamplerSettings | None = None
+) -> Document:
+    """The whole document.
+
+    needs_key: whether callers must send a bearer key. model: its id, for the examples. sampling: what it does where a
+    request does not say.
+    """
     described = [operation for operation in operations if operation.described]
     described.sort(key=lambda operation: (described_path(operation), METHODS.index(operation.method)))
-    schemas = Schemas(described, ErrorEnvelope)
+    schemas = Schemas(described, ErrorEnvelope, sampling=sampling)
     paths: dict[str, dict[str, OperationObject]] = {}
     for operation in described:
         methods = paths.setdefault(described_path(operation), {})
-        methods[operation.method.lower()] = _describe(operation, schemas, needs_key=needs_key)
+        methods[operation.method.lower()] = _describe(operation, schemas, model, needs_key=needs_key)
     return Document(
         info=Info(
             title="oxillama",
@@ -67,7 +74,7 @@ def described_path(operation: Operation) -> str:
     return re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", operation.path)
 
 
-def _describe(operation: Operation, schemas: Schemas, *, needs_key: bool) -> OperationObject:
+def _describe(operation: Operation, schemas: Schemas, model: str, *, needs_key: bool) -> OperationObject:
     words = operation.name.replace("_", " ")
     return OperationObject(
         tags=[operation.api],
@@ -75,7 +82,7 @@ def _describe(operation: Operation, schemas: Schemas, *, needs_key: bool) -> Ope
         summary=words[0].upper() + words[1:],
         description=inspect.getdoc(operation.view) or msgspec.UNSET,
         parameters=_parameters(operation) or msgspec.UNSET,
-        request_body=_body(operation, schemas),
+        request_body=_body(operation, schemas, model),
         responses={"200": _success(operation, schemas), "default": _json("Any error", schemas.of(ErrorEnvelope))},
         security=[{KEY: []}] if needs_key and not operation.open else msgspec.UNSET,
     )
@@ -92,12 +99,16 @@ def _parameters(operation: Operation) -> list[Parameter]:
     return found
 
 
-def _body(operation: Operation, schemas: Schemas) -> RequestBody | msgspec.UnsetType:
+def _body(operation: Operation, schemas: Schemas, model: str) -> RequestBody | msgspec.UnsetType:
     if operation.body is None:
         return msgspec.UNSET
+    fields = msgspec.structs.fields(operation.body)
     # An absent body is read as `{}`.
-    required = any(field.required for field in msgspec.structs.fields(operation.body))
-    return RequestBody(required=required, content={"application/json": MediaType(schema=schemas.of(operation.body))})
+    required = any(field.required for field in fields)
+    has_model = any(field.name == "model" and field.required for field in fields)
+    example = {"model": model, **operation.example} if has_model else dict(operation.example)
+    body = MediaType(schema=schemas.of(operation.body), example=example)
+    return RequestBody(required=required, content={"application/json": body})
 
 
 def _success(operation: Operation, schemas: Schemas) -> ResponseObject:

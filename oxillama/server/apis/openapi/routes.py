@@ -16,15 +16,29 @@ from oxillama.server.state import server_state
 if TYPE_CHECKING:
     from quart import Response
 
+    from oxillama.server.apis.openapi.answer import Document
+
 api = API("openapi", order=95)
 
 
 @api.get("/openapi.json", open=True)
 async def document() -> Response:
     """This description."""
+    state = server_state()
+    if state.engine is None:
+        return page_response(_page(describe_api(state.operations, needs_key=bool(state.config.api_keys))), HEADERS)
     made = current_app.extensions
     if "openapi" not in made:
-        state = server_state()
-        described = describe_api(state.operations, needs_key=bool(state.config.api_keys))
-        made["openapi"] = Page.of(msgspec.json.encode(described), "application/json")
+        made["openapi"] = _page(
+            describe_api(
+                state.operations,
+                needs_key=bool(state.config.api_keys),
+                model=state.model_ids[0],
+                sampling=state.engine.sampling_defaults,
+            )
+        )
     return page_response(made["openapi"], HEADERS)
+
+
+def _page(described: Document) -> Page:
+    return Page.of(msgspec.json.encode(described), "application/json")

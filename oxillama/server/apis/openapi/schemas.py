@@ -1,33 +1,51 @@
-"""JSON schemas of the wire types; each struct stands once, in `components`."""
+"""JSON schemas of the wire types; each struct stands once, in `components`.
+
+msgspec makes them from the types that bodies are decoded with, so bounds and required fields are those that are held.
+Where a type also knows values that are refused in words of their own, the field says what is taken (`wire.fields`).
+"""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
 from msgspec import inspect
 
+from oxillama.server.generation.sampling import SamplingFields
 from oxillama.server.wire.answer import Answer
+from oxillama.server.wire.fields import ACCEPTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.server.operation import Operation
 
 PREFIX = "#/components/schemas/"
 
 
 class Schemas:
-    """The schemas of everything that these operations take and answer, and of `others`."""
+    """The schemas of everything that these operations take and answer, and of `others`.
 
-    def __init__(self, operations: Iterable[Operation], *others: Any) -> None:
+    sampling: what the served model does where a request does not say.
+    """
+
+    def __init__(self, operations: Iterable[Operation], *others: Any, sampling: SamplerSettings | None = None) -> None:
         named = [*others, *(kind for operation in operations for kind in _types(operation))]
         structs = {kind: info for kind in named for kind, info in _structs(kind)}
         references, self.components = msgspec.json.schema_components(structs, ref_template=PREFIX + "{name}")
         self._references: dict[Any, dict[str, Any]] = dict(zip(structs, references, strict=True))
         for kind, info in structs.items():
-            if issubclass(get_origin(info.cls) or info.cls, Answer):
-                self._complete(self._component(kind), info)
+            schema = self._component(kind)
+            cls = get_origin(info.cls) or info.cls
+            if issubclass(cls, Answer):
+                self._complete(schema, info)
+                continue
+            defaults = dict(getattr(cls, "DEFAULTS", {}))
+            if sampling is not None and issubclass(cls, SamplingFields):
+                defaults |= asdict(sampling)
+            self._narrow(schema, info, defaults)
 
     def of(self, kind: Any) -> dict[str, Any]:
         """A reference to the schema of a struct."""
@@ -60,6 +78,21 @@ class Schemas:
         schema["required"] = [field.encode_name for field in info.fields if field.default is not msgspec.UNSET]
         for value in schema["properties"].values():
             value.pop("default", None)
+
+    @staticmethod
+    def _narrow(schema: dict[str, Any], info: inspect.StructType, defaults: dict[str, Any]) -> None:
+        """Of a request, what is really taken, and what an absent field means instead of null."""
+        for field in info.fields:
+            value = schema["properties"][field.encode_name]
+            extra = (field.type.extra or {}) if isinstance(field.type, inspect.Metadata) else {}
+            if ACCEPTS in extra:
+                about = value.get("description")
+                value.clear()
+                value |= extra[ACCEPTS] | ({"description": about} if about else {})
+            if value.get("default", ...) is None:
+                del value["default"]
+            if field.encode_name in defaults:
+                value["default"] = defaults[field.encode_name]
 
 
 def _types(operation: Operation) -> list[Any]:

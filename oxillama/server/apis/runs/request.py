@@ -10,18 +10,27 @@ from oxillama.assistants.records import RUN_LIFETIME_S, Assistant, Run, RunStatu
 from oxillama.assistants.support import require_supported
 from oxillama.server.apis.messages.request import CreateMessage
 from oxillama.server.apis.threads.request import CreateThread
-from oxillama.server.wire.fields import Metadata, ReasoningEffort, Temperature, Text, TopP
-from oxillama.server.wire.formats import ResponseFormat, check_format
-from oxillama.server.wire.invalid import missing_parameter
-from oxillama.server.wire.tools import Tool, ToolChoice, ToolResources, check_tools
+from oxillama.server.wire.fields import Metadata, ReasoningEffort, Temperature, Text, TopP, accepts
+from oxillama.server.wire.formats import AUTO_OR_TEXT, ResponseFormat
+from oxillama.server.wire.tools import Tool, ToolChoice, ToolResources
 from oxillama.storage.ids import new_id
 
+NO_CALL = {"enum": ["none", "auto", None]}
+
+MessageCount = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 TokenBudget = Annotated[int, msgspec.Meta(ge=256, le=2**31 - 1)]
 
 
-class TruncationStrategy(msgspec.Struct, kw_only=True):
-    type: Literal["auto", "last_messages"]
-    last_messages: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+class AutoTruncation(msgspec.Struct, kw_only=True, tag_field="type", tag="auto"):
+    """As many of the latest messages as fit."""
+
+    last_messages: MessageCount | None = None
+
+
+class LastMessages(msgspec.Struct, kw_only=True, tag_field="type", tag="last_messages"):
+    """The latest messages only."""
+
+    last_messages: MessageCount
 
 
 class RunFields(msgspec.Struct, kw_only=True):
@@ -30,17 +39,20 @@ class RunFields(msgspec.Struct, kw_only=True):
     assistant_id: str
     model: str | None = None
     instructions: Text | None = None
-    tools: Annotated[list[Tool], msgspec.Meta(max_length=20)] | None = None
+    tools: Annotated[
+        Annotated[list[Tool], msgspec.Meta(max_length=20)] | None,
+        msgspec.Meta(description="Only with the `tool_choice` `none`: the model is not told of them."),
+    ] = None
     metadata: Metadata | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
     stream: bool | None = None
     max_prompt_tokens: TokenBudget | None = None
     max_completion_tokens: TokenBudget | None = None
-    truncation_strategy: TruncationStrategy | None = None
-    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    truncation_strategy: AutoTruncation | LastMessages | None = None
+    tool_choice: Annotated[Literal["none", "auto", "required"] | ToolChoice | None, accepts(NO_CALL)] = None
     parallel_tool_calls: bool | None = None
-    response_format: Literal["auto"] | ResponseFormat | None = None
+    response_format: Annotated[Literal["auto"] | ResponseFormat | None, accepts(AUTO_OR_TEXT, "Only text.")] = None
     reasoning_effort: ReasoningEffort | None = None
 
     def record(self, assistant: Assistant, thread_id: str, model: str, now: int, additional: str = "") -> Run:
@@ -48,7 +60,6 @@ class RunFields(msgspec.Struct, kw_only=True):
 
         additional: instructions behind those. Raises InvalidParameterError for what no run could honour.
         """
-        self._check()
         own = msgspec.to_builtins(self)
 
         def resolved(name: str) -> Any:
@@ -79,14 +90,6 @@ class RunFields(msgspec.Struct, kw_only=True):
         )
         require_supported(tools=run.tools, response_format=run.response_format, tool_choice=run.tool_choice)
         return run
-
-    def _check(self) -> None:
-        """Raise APIError for what types cannot say."""
-        check_tools(self.tools)
-        check_format(self.response_format)
-        strategy = self.truncation_strategy
-        if strategy is not None and strategy.type == "last_messages" and strategy.last_messages is None:
-            raise missing_parameter("truncation_strategy.last_messages")
 
 
 class CreateRun(RunFields, kw_only=True):

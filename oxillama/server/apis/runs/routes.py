@@ -9,7 +9,6 @@ from quart import Response, request
 
 from oxillama.assistants.service import watch
 from oxillama.errors import StateConflictError
-from oxillama.server.apis.messages.request import message_records
 from oxillama.server.apis.runs.answer import RunObject
 from oxillama.server.apis.runs.request import CreateRun, CreateThreadAndRun
 from oxillama.server.apis.runs.stream import RUN_EVENTS, THREAD_CREATED, run_events
@@ -21,7 +20,6 @@ from oxillama.server.state import server_state
 from oxillama.server.wire.fields import ModifyMetadata, given
 from oxillama.server.wire.json import json_response
 from oxillama.server.wire.pagination import Page, read_page
-from oxillama.server.wire.tools import check_resources
 
 if TYPE_CHECKING:
     from oxillama.assistants.records import Run, Thread
@@ -33,7 +31,7 @@ api = API("runs", prefix="/v1/threads", order=70)
 POLL_AFTER_MS = "200"  # how long official clients sleep between two looks at a run
 
 
-@api.post("/<thread_id>/runs", body=CreateRun, answer=RunObject, chunk=RUN_EVENTS)
+@api.post("/<thread_id>/runs", body=CreateRun, answer=RunObject, chunk=RUN_EVENTS, example={"assistant_id": "asst_…"})
 async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
     """Refused while another run is active on the thread. With `stream`, the run's events as they happen."""
     state = server_state()
@@ -42,20 +40,28 @@ async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
     model = state.check_model(wire.model or assistant.model)
     now = assistants.store.now()
     run = wire.record(assistant, thread_id, model, now, wire.additional_instructions or "")
-    messages = message_records(wire.additional_messages, now, "additional_messages")
+    messages = [message.record(now) for message in wire.additional_messages or ()]
     return _answer(*await assistants.create_run(run, messages))
 
 
-@api.post("/runs", body=CreateThreadAndRun, answer=RunObject, chunk={THREAD_CREATED: ThreadObject, **RUN_EVENTS})
+@api.post(
+    "/runs",
+    body=CreateThreadAndRun,
+    answer=RunObject,
+    chunk={THREAD_CREATED: ThreadObject, **RUN_EVENTS},
+    example={
+        "assistant_id": "asst_…",
+        "thread": {"messages": [{"role": "user", "content": "Name three rivers."}]},
+    },
+)
 async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Response:
     """A thread with a run on it. With `stream`, the run's events as they happen."""
     state = server_state()
     assistants = state.require_assistants()
-    check_resources(wire.tool_resources)
     assistant = await assistants.in_thread(assistants.store.assistants.get, wire.assistant_id)
     model = state.check_model(wire.model or assistant.model)
     now = assistants.store.now()
-    thread, messages = (wire.thread or CreateThread()).records(now, "thread.")
+    thread, messages = (wire.thread or CreateThread()).records(now)
     run = wire.record(assistant, thread.id, model, now)
     return _answer(*await assistants.create_run(run, messages, thread=thread), thread=thread)
 
@@ -84,7 +90,9 @@ async def get_run(thread_id: str, run_id: str) -> Response:
     return json_response(RunObject.of(run), headers={"openai-poll-after-ms": POLL_AFTER_MS})
 
 
-@api.post("/<thread_id>/runs/<run_id>", body=ModifyMetadata, answer=RunObject)
+@api.post(
+    "/<thread_id>/runs/<run_id>", body=ModifyMetadata, answer=RunObject, example={"metadata": {"topic": "rivers"}}
+)
 async def modify_run(wire: ModifyMetadata, thread_id: str, run_id: str) -> RunObject:
     """Only the metadata can change."""
     assistants = server_state().require_assistants()

@@ -13,7 +13,12 @@ from oxillama.server.wire.answer import Deleted
 api = API("threads", prefix="/v1/threads", order=50)
 
 
-@api.post("", body=CreateThread, answer=ThreadObject)
+@api.post(
+    "",
+    body=CreateThread,
+    answer=ThreadObject,
+    example={"messages": [{"role": "user", "content": "Name three rivers."}]},
+)
 async def create_thread(wire: CreateThread) -> ThreadObject:
     assistants = server_state().require_assistants()
     thread, messages = wire.records(assistants.store.now())
@@ -26,7 +31,7 @@ async def get_thread(thread_id: str) -> ThreadObject:
     return ThreadObject.of(await assistants.in_thread(assistants.store.threads.get, thread_id))
 
 
-@api.post("/<thread_id>", body=ModifyThread, answer=ThreadObject)
+@api.post("/<thread_id>", body=ModifyThread, answer=ThreadObject, example={"metadata": {"topic": "rivers"}})
 async def modify_thread(wire: ModifyThread, thread_id: str) -> ThreadObject:
     assistants = server_state().require_assistants()
     update = partial(assistants.store.threads.update, thread_id, **wire.changes())
