@@ -192,6 +192,7 @@ def test_a_full_disk_does_not_keep_a_store_from_starting(tmp_path: Path) -> None
 def test_a_stray_run_does_not_lock_its_thread_when_its_end_cannot_be_stored(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
     (tmp_path / "active" / f"{crashed.run.id}.json").unlink()
-    store = Store(str(tmp_path), clock=lambda: NOW)
-    store._open.durable.read_only_reason = "an fsync failed"
+    durable = Durable()
+    store = Store(str(tmp_path), durable, clock=lambda: NOW)
+    durable.read_only_reason = "an fsync failed"
     assert store.runs.get(crashed.thread_id, crashed.run.id).status is RunStatus.FAILED

@@ -77,7 +77,7 @@ def test_new_ids_are_well_formed_and_differ() -> None:
     assert all(is_id(i, "msg") and len(i) == 28 for i in ids)
 
 
-def test_an_active_run_locks_its_thread(store: Store) -> None:
+def test_an_active_run_locks_its_thread(store: Store, tmp_path: Path) -> None:
     thread = store.threads.create(a_thread())
     run = store.runs.create(a_run(thread.id))
     with pytest.raises(StateConflictError) as refused:
@@ -86,11 +86,13 @@ def test_an_active_run_locks_its_thread(store: Store) -> None:
     with pytest.raises(StateConflictError) as refused:
         store.runs.create(a_run(thread.id), [a_message()])
     assert str(refused.value) == f"Thread {thread.id} already has an active run {run.id}."
-    assert store.messages.list(thread.id) == []
+    assert open_store(tmp_path).messages.list(thread.id) == []
 
 
 @pytest.mark.parametrize("status", [s for s in RunStatus if s.is_terminal])
-def test_a_run_that_has_ended_frees_its_thread_and_stays_ended(store: Store, status: RunStatus) -> None:
+def test_a_run_that_has_ended_frees_its_thread_and_stays_ended(
+    store: Store, tmp_path: Path, status: RunStatus
+) -> None:
     thread = store.threads.create(a_thread())
     run = store.runs.create(a_run(thread.id))
     ended = store.runs.update_status(thread.id, run.id, status)
@@ -98,23 +100,24 @@ def test_a_run_that_has_ended_frees_its_thread_and_stays_ended(store: Store, sta
     store.messages.append(thread.id, a_message())
     with pytest.raises(StateConflictError, match=f"has ended with status '{status}'"):
         store.runs.update_status(thread.id, run.id, RunStatus.IN_PROGRESS)
-    assert store.runs.get(thread.id, run.id).status is status
+    assert open_store(tmp_path).runs.get(thread.id, run.id).status is status
 
 
-def test_only_the_active_run_may_add_its_message_and_only_once(store: Store) -> None:
+def test_only_the_active_run_may_add_its_message_and_only_once(store: Store, tmp_path: Path) -> None:
     thread = store.threads.create(a_thread())
     run = store.runs.create(a_run(thread.id))
     answer = msgspec.structs.replace(a_message(), run_id=run.id, role="assistant")
     assert store.messages.append(thread.id, answer) == store.messages.append(thread.id, answer)
-    assert len(store.messages.list(thread.id)) == 1
+    assert len(open_store(tmp_path).messages.list(thread.id)) == 1
 
 
-def test_messages_keep_their_order_when_the_clock_goes_back(store: Store) -> None:
+def test_messages_keep_their_order_when_the_clock_goes_back(store: Store, tmp_path: Path) -> None:
     thread = store.threads.create(a_thread(), [a_message("a", created_at=NOW)])
     store.messages.append(thread.id, a_message("b", created_at=NOW - 100))
-    messages = store.messages.list(thread.id)
-    assert [m.text_content for m in messages] == ["a", "b"]
-    assert [m.created_at for m in messages] == [NOW, NOW]
+    for each in (store, open_store(tmp_path)):
+        messages = each.messages.list(thread.id)
+        assert [m.text_content for m in messages] == ["a", "b"]
+        assert [m.created_at for m in messages] == [NOW, NOW]
 
 
 def test_a_message_can_be_changed_and_deleted_for_good(store: Store, tmp_path: Path) -> None:

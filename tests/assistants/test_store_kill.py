@@ -6,7 +6,6 @@ import json
 import random
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from oxillama.assistants.records import RunStatus
 from oxillama.assistants.store.store import Store
 from oxillama.errors import ObjectNotFoundError
 from tests.support.cli import ROOT, environment
+from tests.support.places import at
 from tests.support.records import NOW, a_message
 
 if TYPE_CHECKING:
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 Acknowledged = list[list[str]]
 
 
-def write_and_die(data_dir: Path, seed: int, writes: int, delay_s: float) -> Acknowledged:
-    """What the writer was told it had stored, up to the kill: so many writes, and those of a moment more."""
+def write_and_die(data_dir: Path, seed: int, writes: int) -> Acknowledged:
+    """What was acknowledged to the writer up to the kill: `writes` changes, and those of a moment more."""
     command = [sys.executable, "-m", "tests.support.store_writer", str(data_dir), str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline()) == ["ready"]
         lines = [process.stdout.readline() for _ in range(writes)]
-        time.sleep(delay_s)
         process.kill()
         return [json.loads(line) for line in [*lines, *process.stdout.read().splitlines()]]
 
@@ -66,8 +65,9 @@ def rounds(data_dir: Path, seed: int, count: int) -> None:
     rng = random.Random(seed)
     everything: Acknowledged = []
     for n in range(count):
-        everything += write_and_die(data_dir, seed * 1000 + n, rng.randrange(20, 60), rng.uniform(0, 0.02))
-        check(data_dir, everything)
+        everything += write_and_die(data_dir, seed * 1000 + n, rng.randrange(20, 60))
+        with at(seed=seed, kill=n):
+            check(data_dir, everything)
 
 
 def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:

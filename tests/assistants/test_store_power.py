@@ -125,8 +125,9 @@ def test_a_disk_that_is_full_for_good_is_read_and_takes_up_again_when_there_is_s
     ):
         with pytest.raises(StoreFullError):
             refused()
-    assert [m.text_content for m in store.messages.list(thread.id)] == ["kept"]
-    assert store.threads.get(thread.id) == thread
+    for each in (store, Store("/data", Durable(disk), clock=lambda: NOW)):
+        assert [m.text_content for m in each.messages.list(thread.id)] == ["kept"]
+        assert each.threads.get(thread.id) == thread
     disk.fault = lambda call, index: None
     store.messages.append(thread.id, a_message("new"))
     again = Store("/data", Durable(disk), clock=lambda: NOW)

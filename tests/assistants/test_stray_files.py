@@ -44,7 +44,9 @@ def directories(data: Path) -> list[Path]:
 
 @pytest.mark.parametrize("name", ["notes.txt", "x.json", ".DS_Store", "lost+found", "Thumbs.db", "two words.json"])
 @pytest.mark.parametrize("kind", ["file", "directory"])
-def test_a_stray_file_or_directory_anywhere_is_not_seen(data: Path, name: str, kind: str) -> None:
+def test_a_stray_file_or_directory_anywhere_is_not_seen(
+    data: Path, name: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
     expected = contents(data)
     for directory in directories(data):
         stray = directory / name
@@ -54,11 +56,14 @@ def test_a_stray_file_or_directory_anywhere_is_not_seen(data: Path, name: str, k
             stray.mkdir()
             (stray / "meta.json").write_text("{}")
     assert contents(data) == expected
+    assert caplog.text == ""
     assert all((directory / name).exists() for directory in directories(data) if directory.name != name)
 
 
 @pytest.mark.parametrize("suffix", [".bak", "~", ".orig", ".tmp", " (copy)", ".json"])
-def test_a_copy_of_any_file_or_directory_beside_it_is_not_seen(data: Path, suffix: str) -> None:
+def test_a_copy_of_any_file_or_directory_beside_it_is_not_seen(
+    data: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
     expected = contents(data)
     for path in sorted(data.rglob("*"), reverse=True):
         copy = path.with_name(path.name + suffix)
@@ -67,6 +72,7 @@ def test_a_copy_of_any_file_or_directory_beside_it_is_not_seen(data: Path, suffi
         else:
             shutil.copy(path, copy)
     assert contents(data) == expected
+    assert caplog.text == ""
 
 
 def test_a_directory_where_a_file_belongs_costs_that_object_only(data: Path) -> None:

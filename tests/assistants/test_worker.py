@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,14 +47,28 @@ async def test_a_run_ends_with_the_answer_in_its_thread(clock: MockClock, open_c
         assert (step.status, step.message_id, step.usage) == (RunStepStatus.COMPLETED, answer.id, run.usage)
 
 
-async def test_every_status_is_on_disk_before_it_is_announced(clock: MockClock, open_client: OpenClient) -> None:
+async def test_every_status_is_on_disk_before_it_is_announced(
+    clock: MockClock, open_client: OpenClient, tmp_path: Path
+) -> None:
     async with open_client(FakeEngine(delay_s=0.1)) as client:
-        _, _, subscription = await client.start("Hello")
+        run, _, subscription = await client.start("Hello")
+        directory = tmp_path / "threads" / run.thread_id
+        seen = []
         async for event in subscription:
-            if isinstance(event, (ev.InProgress, ev.Completed)):
-                assert client.store.runs.get(event.run.thread_id, event.run.id).started_at is not None
-            if isinstance(event, ev.MessageEnded):
-                assert client.store.messages.get(event.message.thread_id, event.message.id) == event.message
+            messages = [json.loads(line) for line in (directory / "messages.jsonl").read_text().splitlines()]
+            stored = json.loads((directory / "runs" / run.id / "status.json").read_text())
+            steps = [json.loads(path.read_text()) for path in (directory / "runs" / run.id / "steps").iterdir()]
+            match event:
+                case ev.InProgress(said) | ev.Completed(said):
+                    assert (stored["status"], stored["started_at"]) == (said.status, said.started_at)
+                case ev.StepCreated(step) | ev.StepEnded(step):
+                    assert [(one["id"], one["status"]) for one in steps] == [(step.id, step.status)]
+                case ev.MessageEnded(message):
+                    assert (messages[-1]["id"], messages[-1]["status"]) == (message.id, message.status)
+                case _:
+                    continue
+            seen.append(type(event).__name__)
+    assert seen == ["InProgress", "StepCreated", "MessageEnded", "StepEnded", "Completed"]
 
 
 async def test_text_is_announced_as_it_is_generated(clock: MockClock, open_client: OpenClient) -> None:

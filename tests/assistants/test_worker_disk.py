@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +18,6 @@ from tests.support.failing_disk import FailingDisk
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from trio.testing import MockClock
 
 OpenClient = Any
@@ -73,28 +73,31 @@ async def test_a_run_that_finds_no_space_for_long_has_failed_for_good(
     assert (stored.status, stored.last_error, stored.usage, answers) == (told.status, told.last_error, told.usage, [])
 
 
+class FailingRename(SystemDisk):
+    """Files are not replaced, so many times; messages are still appended."""
+
+    failures = 0
+
+    def rename(self, source: str, target: str) -> None:
+        if self.failures > 0:
+            self.failures -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().rename(source, target)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 1000])
 async def test_a_run_whose_answer_is_stored_has_ended_as_that_says(
-    clock: MockClock, open_client: OpenClient, tmp_path: Path
+    clock: MockClock, open_client: OpenClient, failures: int
 ) -> None:
-    class NoStatus(SystemDisk):
-        """Files are not replaced any more; messages are still appended."""
-
-        refused = False
-
-        def rename(self, source: str, target: str) -> None:
-            if self.refused:
-                raise OSError(5, "Input/output error")
-            super().rename(source, target)
-
-    disk = NoStatus()
+    disk = FailingRename()
     async with open_client(FakeEngine(reply="abc", delay_s=1), disk=disk) as client:
         run, _, subscription = await client.start("x")
         await trio.sleep(2)
-        disk.refused = True
+        disk.failures = failures
         told = end([event async for event in subscription])
         assert told is not None
         assert told.status is RunStatus.COMPLETED
-        disk.refused = False
+        disk.failures = 0
     stored, answers = await after_restart(open_client, run)
     assert (stored.status, stored.usage, answers) == (told.status, told.usage, ["abc"])
 

@@ -13,6 +13,7 @@ import pytest
 from oxillama.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
 from oxillama.storage.durable import Durable
 from oxillama.storage.jsonl import JsonlFile, encode_record
+from tests.support.places import at
 from tests.support.simulated_disk import SimulatedDisk
 
 PATH = "/log.jsonl"
@@ -54,9 +55,10 @@ def test_a_tail_torn_at_any_offset_is_cut_and_the_next_append_is_clean(earlier: 
         disk, data = written(RECORDS[:earlier])
         disk.overwrite(PATH, data + record[:cut])
         log = open_log(disk)
-        assert plain(log.read()) == RECORDS[:earlier]
-        log.append([{"n": "next"}])
-        assert plain(open_log(disk).read()) == [*RECORDS[:earlier], {"n": "next"}]
+        with at(cut=cut):
+            assert plain(log.read()) == RECORDS[:earlier]
+            log.append([{"n": "next"}])
+            assert plain(open_log(disk).read()) == [*RECORDS[:earlier], {"n": "next"}]
 
 
 GARBAGE = {
@@ -82,10 +84,10 @@ def test_garbage_behind_the_last_record_is_cut(garbage: bytes) -> None:
 def test_a_changed_byte_anywhere_in_the_middle_is_reported() -> None:
     _, data = written()
     last_line = data.rstrip(b"\n").rindex(b"\n") + 1
-    for at in range(last_line):
+    for at_byte in range(last_line):
         disk = SimulatedDisk()
-        disk.overwrite(PATH, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-        with pytest.raises(StoreDamagedError, match=PATH):
+        disk.overwrite(PATH, data[:at_byte] + bytes([data[at_byte] ^ 1]) + data[at_byte + 1 :])
+        with at(byte=at_byte), pytest.raises(StoreDamagedError, match=PATH):
             open_log(disk).read()
 
 
@@ -175,4 +177,5 @@ def test_an_append_whose_undo_fails_is_undone_by_the_next_one() -> None:
 def test_a_new_file_has_its_name_on_disk_when_the_append_returns() -> None:
     disk, _ = written()
     for seed in range(20):
-        assert plain(open_log(disk.after_power_cut(random.Random(seed))).read()) == RECORDS
+        with at(seed=seed):
+            assert plain(open_log(disk.after_power_cut(random.Random(seed))).read()) == RECORDS

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -14,6 +16,6 @@ def at(**place: object) -> Iterator[None]:
     """`with at(step=3, seed=7):` adds "at step 3, seed 7" to whatever fails inside."""
     try:
         yield
-    except Exception as error:
+    except (Exception, pytest.fail.Exception) as error:
         error.add_note("at " + ", ".join(f"{name} {value}" for name, value in place.items()))
         raise
