@@ -116,7 +116,7 @@ def test_help_says_what_an_option_takes_in_a_word(command: str) -> None:
     assert "<" not in options.replace("<=", "")
 
 
-@pytest.mark.parametrize("command", ["run", "chat"])
+@pytest.mark.parametrize("command", ["run", "chat", "serve"])
 def test_help_tells_the_defaults_of_sampling_as_they_are(command: str) -> None:
     told = {p.name: p.show_default for p in COMMANDS[command].params}
 

@@ -12,6 +12,7 @@ import typer
 from oxillama.cli.shared import options
 
 
+@options.with_groups
 def serve(
     model: options.Model = None,
     alias: Annotated[
@@ -42,6 +43,8 @@ def serve(
     parallel: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=1024, help="Requests that run at once.", show_default="8")
     ] = None,
+    *,
+    sampling: options.SamplerOptions,
     ui: Annotated[
         bool | None,
         typer.Option("--ui/--no-ui", help="Serve the pages for browsers: the chat and /docs.", show_default="--ui"),
@@ -74,6 +77,7 @@ def serve(
         kv_type=kv_type,
         parallel=parallel,
         ui=ui,
+        **sampling.given(),
     )
     path = options.model_or_embedded(Path(settings.model) if settings.model else None, "serve")
     settings = replace(settings, model=str(path))

@@ -10,13 +10,14 @@ from oxillama.cli.shared.options.common import (
     require_model,
 )
 from oxillama.cli.shared.options.groups import with_groups
-from oxillama.cli.shared.options.sampling import SamplingOptions
+from oxillama.cli.shared.options.sampling import SamplerOptions, SamplingOptions
 
 __all__ = [
     "CtxSize",
     "Json",
     "KVType",
     "Model",
+    "SamplerOptions",
     "SamplingOptions",
     "Threads",
     "model_or_embedded",

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    pass
 
 _ELSE = "the model's, else "
 
@@ -18,13 +15,9 @@ def _option(flag: str, metavar: str, text: str, default: str | bool) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingOptions:
-    """None: not given, so the defaults hold (SamplerSettings; a test compares what the help says of them)."""
+class SamplerOptions:
+    """How tokens are chosen. None: not given, so the defaults hold (SamplerSettings; a test compares the help)."""
 
-    max_tokens: Annotated[
-        int | None,
-        typer.Option("--max-tokens", "-n", metavar="N", help="Longest answer in tokens.", show_default="the context"),
-    ] = None
     temp: Annotated[
         float | None, _option("--temp", "X", "Temperature; 0 always takes the likeliest token.", _ELSE + "0.8")
     ] = None
@@ -49,10 +42,6 @@ class SamplingOptions:
     presence_penalty: Annotated[
         float | None, _option("--presence-penalty", "X", "Subtracted once if a token was used.", _ELSE + "0")
     ] = None
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", "-s", metavar="N", help="For a repeatable result.", show_default=False),
-    ] = None
 
     def given(self) -> dict[str, Any]:
         """What was given, by the names of SamplingParams.
@@ -61,18 +50,21 @@ class SamplingOptions:
         """
         from oxillama.engine.api.types import SamplingParams
 
-        named = {
-            "max_tokens": self.max_tokens,
-            "temperature": self.temp,
-            "top_k": self.top_k,
-            "top_p": self.top_p,
-            "min_p": self.min_p,
-            "repeat_penalty": self.repeat_penalty,
-            "repeat_last_n": self.repeat_last_n,
-            "frequency_penalty": self.frequency_penalty,
-            "presence_penalty": self.presence_penalty,
-            "seed": self.seed,
-        }
+        named = {"temperature" if name == "temp" else name: value for name, value in asdict(self).items()}
         found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
         SamplingParams(**found)
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions(SamplerOptions):
+    """The same for one answer, and where it ends."""
+
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", "-n", metavar="N", help="Longest answer in tokens.", show_default="the context"),
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", "-s", metavar="N", help="For a repeatable result.", show_default=False),
+    ] = None
