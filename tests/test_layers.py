@@ -69,7 +69,6 @@ CIRCULAR_FOLDERS: set[Edge] = {
 LONG_FILES = {
     "csrc/oxillama.h",
     "oxillama/core/model.pxi",
-    "tests/server/test_chat.py",
 }
 
 

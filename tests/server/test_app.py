@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import openai
 import pytest
 
-from tests.support.asgi_client import ASGIClient, Response
+from tests.support.answers import error_of
+from tests.support.asgi_client import ASGIClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oxillama.server import Application
-
-
-def error_of(response: Response) -> dict[str, Any]:
-    """The error object of an answer, which must be the envelope and nothing else."""
-    assert response.content_type == "application/json"
-    body = response.json()
-    assert set(body["error"]) == {"message", "type", "param", "code"}
-    return dict(body["error"])
 
 
 async def test_an_unknown_route_is_an_invalid_url(client: ASGIClient) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oxillama.server.access import auth
-from tests.server.test_app import error_of
+from tests.support.answers import error_of
 from tests.support.asgi_client import ASGIClient
 
 if TYPE_CHECKING:

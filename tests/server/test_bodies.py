@@ -11,7 +11,7 @@ import pytest
 from oxillama.server.wire.bodies import MAX_CONTAINERS, MAX_DEPTH, check_nesting, parse
 from oxillama.server.wire.errors import APIError
 from oxillama.server.wire.fields import NoList, NoText, NoValue
-from tests.server.test_app import error_of
+from tests.support.answers import error_of
 from tests.support.asgi_client import ASGIClient
 
 JSON = {"content-type": "application/json"}

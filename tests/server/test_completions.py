@@ -9,8 +9,7 @@ import pytest
 from oxillama.engine.api.types import TokenLogprob
 from oxillama.server.apis.completions.writer import mean_logprob
 from oxillama.server.generation.choices import EndedChoice
-from tests.server.test_app import error_of
-from tests.server.test_chat import events
+from tests.support.answers import error_of, events
 from tests.support.asgi_client import ASGIClient, Response
 from tests.support.fake_engine import FakeEngine
 

@@ -13,7 +13,7 @@ from oxillama.server.apis.completions.answer import Completion
 from oxillama.server.apis.health.answer import Health
 from oxillama.server.apis.models.answer import Model, ModelList
 from oxillama.server.wire.errors import ErrorEnvelope
-from tests.server.test_chat import chat, events
+from tests.support.answers import chat, events
 from tests.support.asgi_client import ASGIClient
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from oxillama.server import apis
 from oxillama.server.operation import API, Operations
-from tests.server.test_app import error_of
+from tests.support.answers import error_of
 from tests.support.asgi_client import ASGIClient
 from tests.support.fake_engine import FakeEngine
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oxillama.server.site.pages import pages
-from tests.server.test_app import error_of
+from tests.support.answers import error_of
 from tests.support.asgi_client import ASGIClient
 
 if TYPE_CHECKING:

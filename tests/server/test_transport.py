@@ -259,7 +259,7 @@ async def test_a_client_that_never_reads_does_not_hold_up_the_end() -> None:
 
 async def test_a_stream_is_not_cut_after_a_minute(autojump_clock: trio.testing.MockClock) -> None:
     from oxillama.server import ServerConfig, create_app
-    from tests.server.test_chat import events
+    from tests.support.answers import events
     from tests.support.asgi_client import ASGIClient
 
     engine = FakeEngine(reply="x" * 100, delay_s=10)
