@@ -24,7 +24,7 @@ from oxillama.storage.system import Disk, SystemDisk, write_all
 
 T = TypeVar("T")
 
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _log = logging.getLogger(__name__)
 
 
@@ -83,10 +83,15 @@ class Durable:
             try:
                 self.disk.fsync(fd)
             except OSError as error:
-                if error.errno in _NO_SPACE:  # the file is not in use yet and is thrown away: nothing is in doubt
-                    raise self._no_space(named) from error
+                if error.errno in NO_SPACE:  # the file is not in use yet and is thrown away: nothing is in doubt
+                    raise self.no_space(named) from error
                 self.fsync_failed(named, error)
         finally:
+            self.close(fd)
+
+    def close(self, fd: int) -> None:
+        """Let go of a file. Its bytes were synced before, or given up: network shares may say here once more why."""
+        with contextlib.suppress(OSError):
             self.disk.close(fd)
 
     def read_json(self, path: str, kind: type[T]) -> T:
@@ -161,7 +166,7 @@ class Durable:
             try:
                 self.disk.rename(path, trash)
             except OSError as error:
-                if error.errno not in _NO_SPACE:
+                if error.errno not in NO_SPACE:
                     raise
                 with contextlib.suppress(FileNotFoundError):
                     self.disk.unlink(posixpath.join(path, head))
@@ -229,10 +234,11 @@ class Durable:
         try:
             yield
         except OSError as error:
-            if error.errno in _NO_SPACE:
-                raise self._no_space(path) from error
+            if error.errno in NO_SPACE:
+                raise self.no_space(path) from error
             raise StoreError(f"{path} could not be written: {error.strerror}") from error
 
-    def _no_space(self, path: str) -> StoreFullError:
+    def no_space(self, path: str) -> StoreFullError:
+        """The error to raise for a change that was undone, and the note of it."""
         self.is_full = True
         return StoreFullError(f"{path}: no space left on the device.")

@@ -27,7 +27,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from oxillama.errors import StoreDamagedError, StoreError
-from oxillama.storage.durable import Durable
+from oxillama.storage.durable import NO_SPACE, Durable
 from oxillama.storage.system import write_all
 
 T = TypeVar("T")
@@ -154,11 +154,11 @@ class JsonlFile(Generic[T]):
             for value in values:  # synced one by one: two records of one write could be torn in the other order
                 record = encode_record(value)
                 self._write(fd, record, start)
-                self._sync(fd)
+                self._sync_appended(fd, start)
                 self._end += len(record)
             self._durable.is_full = False
         finally:
-            self._durable.disk.close(fd)
+            self._durable.close(fd)
 
     def cut(self, size: int) -> None:
         """Undo the appends since the file had `size` bytes of records (none of them acknowledged)."""
@@ -169,7 +169,7 @@ class JsonlFile(Generic[T]):
             self._cut(fd, size)
             self._end = size
         finally:
-            self._durable.disk.close(fd)
+            self._durable.close(fd)
 
     def _cut(self, fd: int, size: int) -> None:
         with self._durable.failures_named(self.path):
@@ -185,6 +185,18 @@ class JsonlFile(Generic[T]):
             self._cut(fd, start)
             self._end = start
             raise
+
+    def _sync_appended(self, fd: int, start: int) -> None:
+        """Network shares find out here that there is no space: what was appended is in doubt, and is cut off again."""
+        try:
+            self._durable.disk.fsync(fd)
+        except OSError as error:
+            self._end = None
+            if error.errno not in NO_SPACE:
+                self._durable.fsync_failed(self.path, error)
+            self._cut(fd, start)
+            self._end = start
+            raise self._durable.no_space(self.path) from error
 
     def _sync(self, fd: int) -> None:
         try:

@@ -90,10 +90,10 @@ def failing(call: str, nth: int, code: int) -> Workload:
 
 
 CHANGES = ("open", "write", "truncate", "rename", "unlink", "mkdir", "rmdir")
+FAULTS = [(call, code) for call in CHANGES for code in (errno.ENOSPC, errno.EIO)]
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("call", CHANGES)
+@pytest.mark.parametrize(("call", "code"), [*FAULTS, ("fsync", errno.EDQUOT)])
 def test_a_call_that_fails_loses_nothing_and_the_store_goes_on(call: str, code: int) -> None:
     for nth in range(1, undisturbed().trace.count(call) + 1):
         with at(nth=nth):

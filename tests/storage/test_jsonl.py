@@ -135,6 +135,49 @@ def test_a_full_disk_leaves_no_part_of_the_record(taken: int) -> None:
     assert plain(open_log(disk).read()) == [*RECORDS, {"n": "space is back"}]
 
 
+def test_a_network_share_that_is_full_says_so_at_the_fsync_and_leaves_no_record() -> None:
+    disk, data = written()
+    log = open_log(disk)
+    log.read()
+    failed: list[str] = []
+
+    def fault(call: str, index: int) -> OSError | None:
+        if call != "fsync" or failed:
+            return None
+        failed.append(call)
+        return OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    disk.fault = fault
+    with pytest.raises(StoreFullError, match="no space left"):
+        log.append([{"n": 9}])
+    assert disk.read(PATH) == data
+    for seed in range(20):
+        with at(seed=seed):
+            assert plain(open_log(disk.after_power_cut(random.Random(seed))).read()) == RECORDS
+    log.append([{"n": "space is back"}])
+    assert plain(open_log(disk).read()) == [*RECORDS, {"n": "space is back"}]
+
+
+@pytest.mark.parametrize("call", ["fsync", "write"])
+def test_a_close_that_says_once_more_what_went_wrong_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    disk, _ = written()
+    log = open_log(disk)
+    log.read()
+
+    def close(fd: int) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(disk, "close", close)
+    first = disk.calls + 4
+    disk.fault = lambda name, n: OSError(errno.EDQUOT, "quota") if name == call and n < first else None
+    with pytest.raises(StoreFullError):
+        log.append([{"n": 9}])
+    log.append([{"n": 10}])
+    assert plain(open_log(disk).read()) == [*RECORDS, {"n": 10}]
+
+
 def test_short_writes_are_continued() -> None:
     disk = SimulatedDisk()
     disk.fault = lambda call, index: 3 if call == "write" else None
