@@ -1,4 +1,4 @@
-"""The Assistants API without HTTP: the stores, the queue and the worker of one server, owned by one block of code."""
+"""The Assistants API without HTTP: the store, the queue and the worker of one server."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from oxillama.engine.api.protocol import EngineLike
 from oxillama.errors import StoreError
 from oxillama.storage.data_dir import DataDir
 
-MAX_RUNS = 1024  # queued and at work; the next one is told to come back later
+MAX_RUNS = 1024  # queued and under way; further ones are refused with EngineBusyError
 _log = logging.getLogger(__name__)
 
 
 class Assistants:
-    """What the routes use. `store` blocks: call it through `in_thread`."""
+    """What the server's routes use. Methods of `store` block; call them through `in_thread`."""
 
     def __init__(self, sender: RunQueueSender, context: RunContext) -> None:
         self.store = context.store
@@ -65,7 +65,7 @@ class Assistants:
             raise
 
     async def cancel_run(self, thread_id: str, run_id: str) -> Run:
-        """Ask for the end of a run; its worker does the rest. Raises StateConflictError when it has ended."""
+        """Ask for the end of a run. Its worker ends it. Raises StateConflictError if it has ended already."""
         run = await self.in_thread(self.store.runs.request_cancel, thread_id, run_id)
         live = self._live.get(run_id)
         if live is None:
@@ -76,15 +76,15 @@ class Assistants:
         return run
 
     async def delete_thread(self, thread_id: str) -> None:
-        """Take a thread away, and end its run."""
+        """Delete a thread and cancel its run."""
         await self.in_thread(self.store.threads.delete, thread_id)
         for live in self._live.of_thread(thread_id):
             live.cancel()
 
     def stop(self) -> None:
-        """Begin no more runs: those that wait, and those the engine gives up, are left to the next start.
+        """Begin no more runs. Those that wait, and those the engine gives up, are left to the next start.
 
-        Whoever watches a run that waits is told at once that nothing more will come.
+        Subscriptions to runs that wait end at once.
         """
         self._context.stopping = True
         for live in self._live.waiting():
@@ -96,7 +96,7 @@ class Assistants:
 
 
 def watch(run: Run, live: LiveRun) -> Subscription:
-    """A subscription to a run that was just created, which begins with its creation."""
+    """Subscribe to a run that was just created. The events begin with its creation."""
     subscription = live.broadcast.subscribe()
     subscription.push(Created(run))
     subscription.push(Queued(run))
@@ -107,10 +107,10 @@ def watch(run: Run, live: LiveRun) -> Subscription:
 async def open_assistants(
     data: DataDir, engine: EngineLike, *, clock: Callable[[], float] = time.time, max_runs: int | None = None
 ) -> AsyncIterator[Assistants]:
-    """Work on the runs of a data directory until the block is left; unfinished runs are taken up first.
+    """Execute the runs of a data directory until the block is left, beginning with those that were unfinished.
 
-    Leaving it ends the worker: runs under way are given back to the store, to be done again by the next start.
-    Raises StoreError: the directory cannot be written.
+    Leaving the block ends the worker. Runs under way are given back to the store for the next start. Raises StoreError
+    if the directory cannot be written.
     """
     sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
     store = await data.in_thread(Store, data.path, data.durable, clock=clock)

@@ -1,4 +1,4 @@
-"""The server's data directory: the one that was set, the user's own, one for this run alone, or none."""
+"""The server's data directory: the configured one, the user's own, a temporary one, or none."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_data(state: ServerState, engine: EngineLike) -> AsyncIterator[None]:
-    """Attach the data directory, and what works on it, to `state` until the block is left.
+    """Open the data directory and the Assistants API on it, and attach both to `state` until the block is left.
 
-    Without a setting it is the user's own, which one server at a time can have: a second one keeps its data in a
-    temporary directory. Where there is no room for that either, what needs no disk is served without. Both are logged.
-    Raises StoreError for a directory that was set.
+    If none is configured, it is the user's own. Only one server at a time can use that; another one uses a temporary
+    directory. If that cannot be made either, the server runs without the Assistants API. Both cases are logged. Raises
+    StoreError if the configured directory cannot be used.
     """
     async with AsyncExitStack() as stack:
         try:
@@ -64,5 +64,5 @@ async def _attach(
 
 
 def default_data_dir() -> Path:
-    """Where the data of this user belongs. Raises OSError where this user has no home."""
+    """The data directory of this user. Raises OSError if the user has no home directory."""
     return user_dir("XDG_DATA_HOME", ".local/share")

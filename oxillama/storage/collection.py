@@ -21,11 +21,11 @@ _log = logging.getLogger(__name__)
 class Collection(Generic[R]):
     """Objects as `<directory>/<id>.json`.
 
-    prefix: what ids begin with. noun: what a user calls such an object. fields: values that every object here has
-    because of where it lies; like the id, they come from the place and not from the content.
+    prefix: how ids begin. noun: the kind of object in errors. fields: values that all objects in this directory share,
+    such as the id of the thread they belong to. They and the object's id come from the path, not from the content.
 
-    Only what is named by an id is an object: whatever else lies in the directory is left alone, whoever put it there.
-    Blocking. Callers keep two changes of one object from running at once. All methods raise what `Durable` raises.
+    A file is an object if its name is a valid id. Other files in the directory are ignored. All methods block and raise
+    what `Durable` raises. Callers make sure that two changes of one object do not run at the same time.
     """
 
     def __init__(
@@ -39,17 +39,17 @@ class Collection(Generic[R]):
         self._fields = fields
 
     def path(self, object_id: str) -> str:
-        """Where the object is stored. Raises ObjectNotFoundError for what cannot be one's id."""
+        """Where the object is stored. Raises ObjectNotFoundError if `object_id` is no valid id."""
         self.check(object_id)
         return posixpath.join(self.directory, f"{object_id}.json")
 
     def check(self, object_id: str) -> None:
-        """Let no other text become part of a path. Raises ObjectNotFoundError."""
+        """Raise ObjectNotFoundError unless this is a valid id: other texts must not become part of a path."""
         if not is_id(object_id, self._prefix):
             raise ObjectNotFoundError(self._noun, object_id)
 
     def ids(self) -> list[str]:
-        """The ids that are there, in no order."""
+        """The ids of the stored objects, unordered."""
         names = (name.removesuffix(".json") for name in self._durable.list_dir(self.directory) if name[-5:] == ".json")
         return [name for name in names if is_id(name, self._prefix)]
 
@@ -63,7 +63,7 @@ class Collection(Generic[R]):
         return msgspec.structs.replace(record, id=object_id, **self._fields)
 
     def list(self) -> list[R]:
-        """Oldest first. Damaged ones are left out, and logged."""
+        """All objects, oldest first. Damaged ones are left out and logged."""
         found: list[R] = []
         for object_id in self.ids():
             try:
@@ -78,18 +78,18 @@ class Collection(Generic[R]):
         self._durable.write_json(self.path(record.id), record)
 
     def delete(self, object_id: str) -> None:
-        """Take it away for good; one that is not there is no error."""
+        """Delete the object. A missing one is no error."""
         self._durable.remove_file(self.path(object_id))
 
     def clear(self) -> None:
-        """Remove what a crash left half made or half removed. For a start: nothing else may be changing the objects."""
+        """Remove what a crash has left behind. Only for a start, when nothing else changes objects here."""
         self._durable.clear_dir(self.directory)
 
 
 class DirectoryCollection(Collection[R]):
-    """Objects as `<directory>/<id>/<head>`, with room beside the head for what belongs to the object.
+    """Objects as `<directory>/<id>/<head>`. Other files that belong to the object lie beside its head.
 
-    A directory appears whole, and one without its head has been deleted.
+    A directory appears with all its files. One without its head is a deleted object.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class DirectoryCollection(Collection[R]):
         self._head = head
 
     def dir(self, object_id: str) -> str:
-        """The object's directory. Raises ObjectNotFoundError for what cannot be one's id."""
+        """The object's directory. Raises ObjectNotFoundError if `object_id` is no valid id."""
         self.check(object_id)
         return posixpath.join(self.directory, object_id)
 
@@ -110,8 +110,10 @@ class DirectoryCollection(Collection[R]):
         return [name for name in self._durable.list_dir(self.directory) if is_id(name, self._prefix)]
 
     def create(self, record: R, *folders: str, fill: Callable[[str], None] | None = None) -> None:
-        """Store a new object, with these empty folders and with what `fill` writes into the directory it is given: all
-        of it or nothing."""
+        """Store a new object, all of it or nothing.
+
+        folders: subdirectories to make. fill: called with the path of the hidden directory, to write further files.
+        """
         temporary = posixpath.join(self.directory, f".tmp-{record.id}")
         try:
             self._durable.make_hidden_dirs(temporary, *folders)
@@ -128,5 +130,5 @@ class DirectoryCollection(Collection[R]):
         self._durable.write_json(self.path(record.id), record)
 
     def delete(self, object_id: str) -> None:
-        """Take it away for good, with everything in its directory, also when there is no space."""
+        """Delete the object with everything in its directory. Works on a full disk too."""
         self._durable.remove_tree(self.dir(object_id), self._head)

@@ -1,4 +1,4 @@
-"""A data directory that is open: one process has it, and everything that is stored goes through one `Durable`."""
+"""An open data directory: locked for this process, with one `Durable` for everything that is stored in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Trouble = Literal["full", "read_only"]
 
 
 class DataDir:
-    """`path`, the way to its disk, and the threads in which callers of blocking methods run them."""
+    """The directory's path, its `Durable`, and the threads that blocking methods are called in."""
 
     def __init__(self, path: str, durable: Durable, in_thread: Offload) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class DataDir:
         self.in_thread = in_thread
 
     async def trouble(self) -> Trouble | None:
-        """Why every change is refused: `full` until there is space, `read_only` until a restart; None if none is."""
+        """Why all changes are refused: `full` until there is space, `read_only` until a restart. None: they are not."""
         if self.durable.is_full:
             await self.in_thread(self._try_to_write)
         if self.durable.read_only_reason is not None:
@@ -36,7 +36,7 @@ class DataDir:
         return "full" if self.durable.is_full else None
 
     def _try_to_write(self) -> None:
-        """There may be space again, and nobody may have written since."""
+        """Find out whether there is space again: perhaps nothing was written since."""
         probe = posixpath.join(self.path, ".probe")
         with contextlib.suppress(StoreError):
             self.durable.write_bytes(probe, bytes(4096))
@@ -45,9 +45,9 @@ class DataDir:
 
 @contextlib.asynccontextmanager
 async def open_data_dir(path: str | os.PathLike[str], *, disk: Disk | None = None) -> AsyncIterator[DataDir]:
-    """Make a data directory, or take the one there is, and keep other processes out of it until the block is left.
+    """Open a data directory, made if it is missing, and lock it until the block is left.
 
-    Raises StoreError: it cannot be made or written, or another process has it.
+    Raises StoreError if it cannot be made or written, or if another process has locked it.
     """
     root, durable, in_thread = os.path.abspath(os.fspath(path)), Durable(disk), Offload(FILE_THREADS)
     await in_thread(durable.make_dir, root)

@@ -1,10 +1,11 @@
 """Writing so that an acknowledged change survives a power cut.
 
-A JSON file is replaced by: temporary file, fsync, rename, fsync of the directory. A directory is made, or taken away,
-with an fsync of its parent. Nothing is acknowledged before the last step; a step that fails is undone.
+A JSON file is replaced in four steps: temporary file, fsync, rename, fsync of the directory. Making or removing a
+directory ends with an fsync of its parent. A change is acknowledged after its last step; if a step fails, the change is
+undone.
 
-After an fsync that failed the kernel may have dropped the pages it could not write, and the next fsync would "succeed"
-without them. So it is never repeated: the store refuses every further change until it is opened again.
+A failed fsync is never repeated. The kernel may have dropped the pages that it could not write, and the next fsync
+would succeed without them. Therefore the store refuses all changes from then on, until it is opened again.
 """
 
 from __future__ import annotations
@@ -29,16 +30,17 @@ _log = logging.getLogger(__name__)
 
 
 class Durable:
-    """One data directory's way to the disk: durable operations, and the memory of a failed fsync.
+    """Durable operations on one data directory. Remembers that an fsync has failed.
 
-    Threads may share one; callers keep two changes of the same path from running at once. Every changing method raises
-    StoreFullError (no space; undone), StoreReadOnlyError (an fsync failed now or earlier) or StoreError.
+    Several threads may use one. Callers make sure that two changes of one path do not run at the same time. Each method
+    that changes something raises StoreFullError (no space, undone), StoreReadOnlyError (an fsync failed, now or
+    earlier) or StoreError.
     """
 
     def __init__(self, disk: Disk | None = None) -> None:
         self.disk: Disk = SystemDisk() if disk is None else disk
         self.read_only_reason: str | None = None
-        self.is_full = False  # the last change was refused for want of space
+        self.is_full = False  # the last change was refused because there was no space
 
     def require_writable(self) -> None:
         """Raises StoreReadOnlyError once an fsync has failed."""
@@ -50,11 +52,11 @@ class Durable:
     # -- files -----------------------------------------------------------------------------------------------------
 
     def write_json(self, path: str, value: Any) -> None:
-        """Make `path` hold `value`, whole: after a crash the file is the old one or the new one."""
+        """Replace the file with the JSON of `value`. After a crash it is the old file or the new one."""
         self.write_bytes(path, msgspec.json.encode(value) + b"\n")
 
     def write_bytes(self, path: str, data: bytes) -> None:
-        """Make `path` hold `data`, whole."""
+        """Replace the file with `data`, in the same way."""
         self.require_writable()
         directory, name = posixpath.split(path)
         temporary = posixpath.join(directory, f".{name}.tmp")
@@ -70,7 +72,7 @@ class Durable:
         self.is_full = False
 
     def write_new_json(self, path: str, value: Any) -> None:
-        """Write a file into a directory that nobody can see yet; the caller publishes the directory."""
+        """Write a file into a hidden directory, which the caller publishes later."""
         self.require_writable()
         self._write_new(path, msgspec.json.encode(value) + b"\n", path)
 
@@ -90,7 +92,7 @@ class Durable:
             self.close(fd)
 
     def close(self, fd: int) -> None:
-        """Let go of a file. Its bytes were synced before, or given up: network shares may say here once more why."""
+        """Close a file whose bytes were synced or given up. Network shares may report the earlier error again here."""
         with contextlib.suppress(OSError):
             self.disk.close(fd)
 
@@ -112,7 +114,7 @@ class Durable:
             raise StoreDamagedError(f"{path} cannot be read: {error.strerror}") from error
 
     def remove_file(self, path: str) -> None:
-        """Take a file away for good; one that is not there is no error."""
+        """Remove a file durably. A missing file is no error."""
         self.require_writable()
         with self.failures_named(path):
             try:
@@ -124,7 +126,7 @@ class Durable:
     # -- directories -----------------------------------------------------------------------------------------------
 
     def make_dir(self, path: str) -> None:
-        """Make a directory, and those above it; one that is there is no error."""
+        """Make a directory and its parents durably. An existing directory is no error."""
         self.require_writable()
         if self.disk.isdir(path):
             return
@@ -140,24 +142,25 @@ class Durable:
         self.sync_dir(parent)
 
     def make_hidden_dirs(self, path: str, *names: str) -> None:
-        """Make a directory that nobody can see yet, with these in it; `publish_dir` makes all of it durable."""
+        """Make a hidden directory with these subdirectories. `publish_dir` makes them durable."""
         self.require_writable()
         for directory in (path, *(posixpath.join(path, name) for name in names)):
             with self.failures_named(directory), contextlib.suppress(FileExistsError):
                 self.disk.mkdir(directory)
 
     def publish_dir(self, temporary: str, path: str) -> None:
-        """Give a finished directory its name: the commit point of everything in it."""
+        """Rename a finished hidden directory to its name. This is the commit point of everything in it."""
         self.sync_dir(temporary)
         with self.failures_named(path):
             self.disk.rename(temporary, path)
         self.sync_dir(posixpath.dirname(path))
 
     def remove_tree(self, path: str, head: str) -> None:
-        """Take a directory away for good: it is gone as a whole, whatever becomes of the removal behind it.
+        """Remove a directory durably and as a whole.
 
-        head: the file in it without which it counts as gone. Where no room is left for another name in the directory
-        above, it goes first: that needs none, and what it frees may do.
+        It is renamed first, which is the commit point, and then emptied. On a full disk the parent may have no room for
+        the new name. Then the file `head` is removed first, which needs no space and is the commit point: a directory
+        without its head counts as removed.
         """
         self.require_writable()
         directory, name = posixpath.split(path)
@@ -177,7 +180,7 @@ class Durable:
         self.discard_tree(trash if self.disk.isdir(trash) else path)
 
     def clear_dir(self, path: str) -> None:
-        """Remove from a directory what a crash left half made or half removed."""
+        """Remove the temporary files and directories that a crash has left behind in a directory."""
         try:
             names = self.disk.listdir(path)
         except OSError:
@@ -187,7 +190,7 @@ class Durable:
                 self.discard_tree(posixpath.join(path, name))
 
     def discard_tree(self, path: str) -> None:
-        """Remove what nobody refers to any more. A failure costs space only: it is logged, and a start tries again."""
+        """Remove what is no longer in use. A failure is logged; it costs only space, and the next start tries again."""
         try:
             self._discard(path)
         except OSError as error:
@@ -203,7 +206,7 @@ class Durable:
         self.disk.rmdir(path)
 
     def list_dir(self, path: str) -> list[str]:
-        """The names in a directory that are not temporary; a missing directory is empty."""
+        """The names in a directory, without temporary ones. A missing directory counts as empty."""
         try:
             return [name for name in self.disk.listdir(path) if not name.startswith(".")]
         except FileNotFoundError:
@@ -211,17 +214,17 @@ class Durable:
         except OSError as error:
             raise StoreDamagedError(f"{path} cannot be read: {error.strerror}") from error
 
-    # -- the parts all of these share ------------------------------------------------------------------------------
+    # -- shared ------------------------------------------------------------------------------
 
     def sync_dir(self, path: str) -> None:
-        """Make a directory's entries durable; a failure makes the store read-only."""
+        """Make a directory's entries durable. If that fails, the store becomes read-only."""
         try:
             self.disk.fsync_dir(path)
         except OSError as error:
             self.fsync_failed(path, error)
 
     def fsync_failed(self, path: str, error: OSError) -> NoReturn:
-        """Refuse all further changes. Raises StoreReadOnlyError."""
+        """Refuse all changes from now on. Raises StoreReadOnlyError."""
         if self.read_only_reason is None:
             self.read_only_reason = f"fsync of {path} failed ({error.strerror})."
             _log.error("store is read-only until restart: path %s, %s", path, error)
@@ -230,7 +233,7 @@ class Durable:
 
     @contextlib.contextmanager
     def failures_named(self, path: str) -> Iterator[None]:
-        """Turn the system's errors into the store's, naming the path."""
+        """Turn OSErrors into StoreErrors that name the path."""
         try:
             yield
         except OSError as error:
@@ -239,6 +242,6 @@ class Durable:
             raise StoreError(f"{path} could not be written: {error.strerror}") from error
 
     def no_space(self, path: str) -> StoreFullError:
-        """The error to raise for a change that was undone, and the note of it."""
+        """Note that the disk is full, and return the error to raise."""
         self.is_full = True
         return StoreFullError(f"{path}: no space left on the device.")

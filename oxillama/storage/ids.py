@@ -17,7 +17,7 @@ def new_id(prefix: str, *, separator: str = "_", length: int = _LENGTH) -> str:
 
 
 def is_id(text: str, prefix: str | None = None) -> bool:
-    """Whether `text` could be an id of ours (with this prefix): only then may it meet a path."""
+    """Whether `text` is a valid id (with this prefix). Only valid ids may become part of a path."""
     if _PATTERN.fullmatch(text) is None:
         return False
     return prefix is None or text.startswith((f"{prefix}_", f"{prefix}-"))

@@ -5,13 +5,13 @@ One record is one line: a JSON object whose first two keys check the rest of it.
     {"crc32":"9ae0f1c4","bytes":57,"id":"msg_…","role":"user",…}\\n
                                    └────── `bytes` bytes, whose CRC-32 this is ──────┘
 
-An append is one write and one fsync. Whatever a crash leaves of an append that was not acknowledged comes after the
-last whole record: it is cut off with a warning. Damage anywhere else is reported, never skipped:
+An append is one write and one fsync per record. If a crash interrupts an append, what is left of it lies behind the
+last whole record, and the next append cuts it off with a warning. Any other damage is reported and never skipped:
 
-- a bad line with a whole record behind it, because appends are in order;
-- a last line of the right length, with its newline and no NUL, whose checksum is wrong: a torn write loses its end or
+- a bad line that is followed by a whole record, because appends are in order;
+- a last line with the right length, a newline and no NUL, but a wrong checksum: an interrupted write loses its end or
   leaves zeros, it does not change bytes;
-- a file without one whole record that does not begin as a record would.
+- a file that has no whole record and does not begin like one.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ def is_whole(line: bytes) -> bool:
 
 
 def _was_whole_once(line: bytes) -> bool:
-    """A complete line that was changed after it was written, as against one that was never written completely."""
+    """Whether the line was written completely and changed later: otherwise it is too short, or has NULs."""
     header = _HEADER.match(line)
     return header is not None and len(line) - header.end() == int(header[2]) and b"\0" not in line
 
 
 def split_records(data: bytes, path: str) -> tuple[list[bytes], int]:
-    """The whole records of a file, and the length up to which it is sound; what follows that is a torn tail.
+    """The whole records of a file and their length in bytes. What follows them is the rest of an interrupted append.
 
     Raises StoreDamagedError.
     """
     lines = data.split(b"\n")
-    lines.pop()  # what follows the last newline: empty in a sound file, torn otherwise
+    lines.pop()  # behind the last newline: nothing, or the rest of an interrupted append
     whole = 0
     while whole < len(lines) and is_whole(lines[whole]):
         whole += 1
@@ -89,7 +89,7 @@ def _require_torn(tail: bytes, lines: list[bytes], damaged: str, *, first: bool)
 
 
 def _holds_a_record(tail: bytes) -> bool:
-    """Whether a whole record begins anywhere but at the start (the one there may lack nothing but its newline)."""
+    """Whether a whole record begins behind the start. One at the start may be complete but for its newline."""
     for header in _HEADER.finditer(tail, 1):
         body = tail[header.end() : header.end() + int(header[2])]
         if len(body) == int(header[2]) and zlib.crc32(body) == int(header[1], 16):
@@ -108,7 +108,7 @@ class JsonlFile(Generic[T]):
         self.path = path
         self._durable = durable
         self._decoder = msgspec.json.Decoder(kind)
-        self._end: int | None = None  # up to here the file is sound; None: not known, read it first
+        self._end: int | None = None  # the length of the whole records; None: unknown, the file has to be read first
         self._torn = False
         self._missing = False
 
@@ -135,8 +135,11 @@ class JsonlFile(Generic[T]):
         return self._end or 0
 
     def append(self, values: Sequence[T]) -> None:
-        """Add records; on return they are on disk. Raises StoreFullError, StoreReadOnlyError or StoreError, and then
-        none of them is there, except that after StoreReadOnlyError a restart may find some."""
+        """Add records. When this returns, they are on disk.
+
+        Raises StoreFullError or StoreError, and then none was added; StoreReadOnlyError, and then a restart may find
+        some of them.
+        """
         self._durable.require_writable()
         if self._end is None:
             self.read()
@@ -156,12 +159,12 @@ class JsonlFile(Generic[T]):
                 self._write(fd, record, start)
                 self._sync_appended(fd, start)
                 self._end += len(record)
-            self._durable.is_full = False
+                self._durable.is_full = False
         finally:
             self._durable.close(fd)
 
     def cut(self, size: int) -> None:
-        """Undo the appends since the file had `size` bytes of records (none of them acknowledged)."""
+        """Remove the records behind the first `size` bytes. None of them may have been acknowledged."""
         self._durable.require_writable()
         with self._durable.failures_named(self.path):
             fd = self._durable.disk.open(self.path, os.O_WRONLY)
@@ -174,7 +177,7 @@ class JsonlFile(Generic[T]):
     def _cut(self, fd: int, size: int) -> None:
         with self._durable.failures_named(self.path):
             self._durable.disk.truncate(fd, size)
-        self._sync(fd)  # before anything is written behind it: the two must not reach the disk in the other order
+        self._sync(fd)  # now, so that later appends cannot reach the disk before the cut
 
     def _write(self, fd: int, data: bytes, start: int) -> None:
         try:
@@ -187,7 +190,7 @@ class JsonlFile(Generic[T]):
             raise
 
     def _sync_appended(self, fd: int, start: int) -> None:
-        """Network shares find out here that there is no space: what was appended is in doubt, and is cut off again."""
+        """Sync an append. On network shares this is where a full disk is reported; the append is then cut off again."""
         try:
             self._durable.disk.fsync(fd)
         except OSError as error:

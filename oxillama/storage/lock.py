@@ -13,10 +13,10 @@ _log = logging.getLogger(__name__)
 
 
 class DirectoryLock:
-    """Held from construction until `close`; the system lets go of it when the process ends, however it ends.
+    """Held from construction until `close`. The system releases it when the process ends, however it ends.
 
-    On a file system without locks it is no more than a warning in the log. Raises StoreError while another process
-    holds it.
+    On a file system without locks nothing is locked, and a warning is logged. Raises StoreError while another process
+    holds the lock.
     """
 
     def __init__(self, directory: str, disk: Disk | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What all stored objects share: an id, a time, and an order."""
+"""The base of all stored objects: an id, a time and an order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An immutable object: a change is a new record. On disk a field that has its default is left out.
+    """An immutable stored object; a change is a new record. Fields that have their default are not stored.
 
-    sequence: the order among records of the same second.
+    sequence: orders records of the same second.
     """
 
     id: str
@@ -19,11 +19,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def place(self) -> tuple[int, int]:
-        """What a list is sorted by, oldest first."""
+        """The sort key: oldest first."""
         return self.created_at, self.sequence
 
     def following(self, last: Record | None) -> Self:
-        """The record as the one after `last`, also when the clock has gone back."""
+        """The record with a place behind `last`, even if the clock has gone back."""
         if last is None:
             return self
         created_at = max(self.created_at, last.created_at)

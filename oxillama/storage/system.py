@@ -1,7 +1,7 @@
-"""The operating system's file calls, one method each: the one seam behind which tests lose power and run out of space.
+"""The operating system's file calls, one method each. Tests replace them to cut the power and to fill the disk.
 
-Whatever must survive goes through a `Disk`: the data directory, and the GGUF writer. Nothing here decides anything, and
-nothing of oxillama is imported: layers below `storage` may use it. All methods raise OSError as the system does.
+The data directory and the GGUF writer both write through a `Disk`. This module decides nothing and imports nothing of
+oxillama, so that layers below `storage` may use it. All methods raise OSError as the system does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Disk(Protocol):
-    """The calls that stored files are made of. Paths are strings; `fd` is what `open` returned."""
+    """The file calls. Paths are strings; `fd` is a descriptor that `open` returned."""
 
     def open(self, path: str, flags: int, mode: int = 0o600) -> int: ...
     def write(self, fd: int, data: Buffer) -> int: ...
@@ -36,7 +36,7 @@ class Disk(Protocol):
     def isdir(self, path: str) -> bool: ...
 
 
-# What file systems answer to a call that they do not have: network shares (NFS, SMB), 9p, FUSE.
+# How file systems (NFS, SMB, 9p, FUSE) answer a call that they do not support.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS})
 _NO_DIRECTORY_FSYNC = _UNSUPPORTED | {errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM}
 _NO_LOCKS = _UNSUPPORTED | {errno.ENOLCK, errno.EBADF}
@@ -56,11 +56,11 @@ class SystemDisk:
         return os.pwrite(fd, data, at)
 
     def truncate(self, fd: int, length: int) -> None:
-        """Cut off what is behind `length`, or fill up with zeros."""
+        """Shorten the file to `length` bytes, or extend it with zeros."""
         os.ftruncate(fd, length)
 
     def fsync(self, fd: int) -> None:
-        """On return the file's bytes are on the medium, as far as its file system can promise that."""
+        """Write the file's bytes to the medium. A file system without this call keeps its own promises."""
         try:
             _fsync(fd)
         except OSError as error:
@@ -71,14 +71,14 @@ class SystemDisk:
         os.close(fd)
 
     def lock(self, fd: int) -> bool:
-        """Lock a file for this process until it is closed; False where the file system has no locks.
+        """Lock a file for this process until it is closed. False: the file system has no locks.
 
-        Raises BlockingIOError while another process holds it.
+        Raises BlockingIOError while another process holds the lock.
         """
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in _LOCKED:  # EACCES: where flock is made of fcntl's locks
+            if error.errno in _LOCKED:  # EACCES: where flock is emulated by fcntl locks
                 raise BlockingIOError(error.errno, os.strerror(error.errno)) from error
             if error.errno in _NO_LOCKS:
                 return False
@@ -98,8 +98,7 @@ class SystemDisk:
         os.rmdir(path)
 
     def fsync_dir(self, path: str) -> None:
-        """On return the directory's names are on the medium. File systems without such a call keep names in order
-        themselves."""
+        """Write the directory's names to the medium. File systems without this call keep names in order themselves."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -122,8 +121,7 @@ class SystemDisk:
 
 
 def write_all(disk: Disk, fd: int, data: Buffer, at: int | None = None) -> None:
-    """Write every byte, from offset `at` or where the file stands; after a short write the rest is tried again, until
-    the system says why. Raises OSError."""
+    """Write all bytes, at offset `at` or at the file's position. Short writes are continued. Raises OSError."""
     view = memoryview(data).cast("B")
     while view:
         written = disk.write(fd, view) if at is None else disk.pwrite(fd, view, at)
@@ -135,7 +133,7 @@ def write_all(disk: Disk, fd: int, data: Buffer, at: int | None = None) -> None:
 
 def _fsync(fd: int) -> None:
     if sys.platform == "darwin":
-        try:  # fsync alone hands the data to the drive, which may keep it in its own cache
+        try:  # fsync alone leaves the data in the drive's cache
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
             return
         except OSError as error:

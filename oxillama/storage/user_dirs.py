@@ -1,4 +1,4 @@
-"""Where what belongs to this user lies (XDG base directories)."""
+"""The user's directories (XDG base directories)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def user_dir(variable: str, otherwise: str) -> Path:
-    """oxillama's folder in the directory that `variable` names, if that is absolute, or in `otherwise` below the home.
+    """oxillama's folder in the directory that `variable` names if that is absolute, else in `otherwise` below the home.
 
-    Raises OSError where this user has no home: neither $HOME nor an entry in the system's list of users.
+    Raises OSError if the user has no home directory: neither $HOME nor an entry in the user database.
     """
     base = os.environ.get(variable, "")
     if os.path.isabs(base):

@@ -1,6 +1,6 @@
-"""Assistants, threads, messages, runs and steps: what is stored, and what goes over the wire.
+"""Assistants, threads, messages, runs and steps, as they are stored.
 
-Ids, and the thread or run that an object belongs to, come from the place where a record lies and not from its content.
+The id of an object, and the thread or run it belongs to, come from the path of its file, not from the content.
 """
 
 from oxillama.assistants.records.assistant import Assistant

@@ -1,4 +1,4 @@
-"""What several kinds of records hold."""
+"""Types that several kinds of records contain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RunError(msgspec.Struct, frozen=True):
 
 
 class TokenUsage(msgspec.Struct, frozen=True):
-    """Tokens of a run or a step."""
+    """How many tokens a run or a step used."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -23,6 +23,6 @@ class TokenUsage(msgspec.Struct, frozen=True):
 
 
 class IncompleteDetails(msgspec.Struct, frozen=True):
-    """Why a message or a run ended early."""
+    """Why a message or a run is incomplete."""
 
     reason: str

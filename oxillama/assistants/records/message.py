@@ -24,7 +24,7 @@ class TextValue(msgspec.Struct, frozen=True):
 
 
 class TextContent(msgspec.Struct, frozen=True):
-    """A content part of a stored message (requests carry `text` as a plain string, objects as this)."""
+    """A content part of a stored message. In requests `text` is a plain string instead."""
 
     text: TextValue
     type: Literal["text"] = "text"
@@ -33,7 +33,7 @@ class TextContent(msgspec.Struct, frozen=True):
 class ThreadMessage(Record, frozen=True, kw_only=True):
     """One message of a thread.
 
-    usage: what producing it cost, so that a restart can complete its run. deleted: the record takes the message away.
+    usage: the tokens it cost, so that a restart can complete its run. deleted: this record deletes the message.
     """
 
     thread_id: str = ""
@@ -59,7 +59,7 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
         metadata: Metadata | None = None,
         role: Role = "user",
     ) -> ThreadMessage:
-        """A message as a client adds it: complete from the start."""
+        """A message that a client adds. It is complete at once."""
         parts = [text] if isinstance(text, str) else text
         return cls(
             id=message_id,
@@ -73,7 +73,7 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
 
     @classmethod
     def new_assistant(cls, message_id: str, run: Run, created_at: int) -> ThreadMessage:
-        """The message that a run is about to write: in progress, and empty."""
+        """The empty message that a run is about to write."""
         return cls(
             id=message_id,
             created_at=created_at,
@@ -87,5 +87,5 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
 
     @property
     def text_content(self) -> str:
-        """All its text."""
+        """The text of all parts together."""
         return "".join(part.text.value for part in self.content)

@@ -14,7 +14,7 @@ RUN_LIFETIME_S = 600
 
 
 class RunStatus(enum.StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"
@@ -28,7 +28,7 @@ class RunStatus(enum.StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the run has ended, which also frees its thread."""
+        """Whether the run has ended and no longer locks its thread."""
         return self in _TERMINAL
 
 
@@ -38,9 +38,9 @@ _TERMINAL = frozenset(
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """One answer of an assistant to a thread, and how far it has come.
+    """One answer of an assistant to a thread.
 
-    streamed: a client was reading it as it was made. attempts: how often a worker began it.
+    streamed: a client reads the answer while it is generated. attempts: how often a worker began it.
     """
 
     thread_id: str = ""

@@ -1,4 +1,4 @@
-"""Steps: what a run does, one by one."""
+"""Run steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RunStepStatus(enum.StrEnum):
-    """Where a step stands."""
+    """The status of a step."""
 
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
@@ -29,7 +29,7 @@ class RunStepStatus(enum.StrEnum):
 
 
 class MessageCreation(msgspec.Struct, frozen=True):
-    """Which message a step writes."""
+    """The message that a step writes."""
 
     message_id: str
 
@@ -42,7 +42,7 @@ class MessageCreationStepDetails(msgspec.Struct, frozen=True):
 
 
 class RunStep(Record, frozen=True, kw_only=True):
-    """One thing that a run does."""
+    """One action of a run."""
 
     run_id: str = ""
     assistant_id: str
@@ -61,7 +61,7 @@ class RunStep(Record, frozen=True, kw_only=True):
 
     @classmethod
     def new_message_creation(cls, step_id: str, run: Run, message_id: str, created_at: int) -> RunStep:
-        """A step in progress that names the message it will write."""
+        """An open step that names the message it will write."""
         return cls(
             id=step_id,
             created_at=created_at,

@@ -1,4 +1,4 @@
-"""Threads, and the note that one has an unfinished run."""
+"""Threads, and markers of unfinished runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Thread(Record, frozen=True, kw_only=True):
 
 
 class ActiveRun(Record, frozen=True, kw_only=True):
-    """Names the thread of a run that has not ended: a start finds such runs without reading every thread."""
+    """Marks a run that has not ended and names its thread, so that a start need not read every thread."""
 
     id: str = ""
     created_at: int = 0

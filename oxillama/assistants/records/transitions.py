@@ -1,4 +1,4 @@
-"""How runs, steps and messages end, and what a restart makes of a run it finds unfinished: decisions without I/O."""
+"""Status changes of runs, steps and messages, and what a restart does with an unfinished run. No I/O."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from oxillama.assistants.records import (
     TokenUsage,
 )
 
-MAX_ATTEMPTS = 3  # a run that was begun this often and never ended may be what ends the server
+MAX_ATTEMPTS = 3  # a run that was begun this often and never ended may be the cause of the crashes
 
 INTERRUPTED = RunError("server_error", "The run was interrupted by a restart of the server.")
 NOT_STORED = RunError("server_error", "The server could not store the run.")
 EXPIRED = RunError("server_error", "The run did not finish before it expired.")
 
-# How a run that left an unfinished message ended: by the message's reason.
+# How a run has ended that stored an incomplete message, by the message's reason.
 _BY_MESSAGE_REASON = {
     "max_tokens": RunStatus.INCOMPLETE,
     "run_cancelled": RunStatus.CANCELLED,
@@ -52,7 +52,7 @@ _RUN_TIMES = {
 
 
 def move_run(run: Run, status: RunStatus, now: int, **changes: Any) -> Run:
-    """The run in another status, with the times that go with it."""
+    """The run with another status and the times that belong to it."""
     time = _RUN_TIMES.get(status)
     if time is not None and getattr(run, time) is None:
         changes[time] = now
@@ -64,7 +64,7 @@ def move_run(run: Run, status: RunStatus, now: int, **changes: Any) -> Run:
 
 
 def move_step(step: RunStep, status: RunStepStatus, now: int, **changes: Any) -> RunStep:
-    """The step in another status, with the time that goes with it."""
+    """The step with another status and the time that belongs to it."""
     if status.is_terminal:
         changes[f"{status.value}_at"] = now
         changes["expires_at"] = None
@@ -72,14 +72,14 @@ def move_step(step: RunStep, status: RunStepStatus, now: int, **changes: Any) ->
 
 
 def step_status(run_status: RunStatus) -> RunStepStatus:
-    """How the step in progress ends when its run ends like this."""
+    """The status of a run's open step after the run ended with `run_status`."""
     return _STEP_STATUS[run_status]
 
 
 def end_message(
     message: ThreadMessage, text: str, run_status: RunStatus, now: int, usage: TokenUsage | None
 ) -> ThreadMessage:
-    """The message as it is stored: with what was generated, complete or (by how the run ended) not."""
+    """The message with the generated text, as it is stored. It is complete if the run is."""
     content = [TextContent(TextValue(text))]
     if run_status is RunStatus.COMPLETED:
         return msgspec.structs.replace(message, content=content, status="completed", completed_at=now, usage=usage)
@@ -90,12 +90,11 @@ def end_message(
 
 
 def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: int) -> Run:
-    """What becomes of an unfinished run whose worker is gone: a run that has ended, one to be queued again, or one that
-    goes on waiting for its client.
+    """What becomes of an unfinished run whose worker is gone: it has ended, is queued again, or waits for its client.
 
-    message: the assistant message of this run, if one was stored: it decides. Without one nothing of the run was
-    acknowledged, so it is done again from the start; not if a client has read a part of the other answer as it was
-    streamed, and not for ever.
+    message: the run's answer, if it was stored; it decides how the run ended. Without one, nothing of the run was
+    acknowledged, so it is executed again. It fails instead if a client has read part of its answer as a stream, or if
+    it was begun MAX_ATTEMPTS times.
     """
     if run.status.is_terminal:
         return run
@@ -113,9 +112,10 @@ def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: i
 
 
 def settle_abandoned(run: Run, message: ThreadMessage | None, now: int) -> Run:
-    """How an unfinished run has ended that nobody is going to do (again), because its end could not be stored.
+    """How an unfinished run without a marker has ended. It was given up because its end could not be stored.
 
-    Clients are told this end, and each start finds the same: it follows from what is on disk, and not from the time.
+    Clients are told this end, and every start finds the same one, because it depends on what is on disk and not on the
+    time.
     """
     if message is not None:
         return _settle_by_message(run, message, now)

@@ -1,4 +1,4 @@
-"""What happens to a run, for whoever watches, and a broadcast that no watcher can hold up."""
+"""The events of a run, and a broadcast that never waits for its subscribers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class InProgress(_OfRun):
 
 
 class Cancelling(_OfRun):
-    """Somebody asked to cancel it."""
+    """A client asked to cancel it."""
 
 
 class Completed(_OfRun):
@@ -130,10 +130,10 @@ def ended(run: Run) -> RunEvent:
 
 
 class Subscription(trio.abc.ReceiveChannel["RunEvent"]):
-    """One watcher's events, in order. Iterating ends when the run has ended or its worker is gone.
+    """One subscriber's events, in order. Iteration ends when the run has ended or its worker is gone.
 
-    A watcher that reads slowly is not waited for: beyond `LIMIT` events, pieces of text are joined. Other events are
-    few, so what is kept is bounded by the text itself.
+    Nothing waits for a slow subscriber. When more than `LIMIT` events are unread, pieces of text are joined. Other
+    events are few, so the text itself bounds the memory.
     """
 
     LIMIT: ClassVar[int] = 256
@@ -171,7 +171,7 @@ class Subscription(trio.abc.ReceiveChannel["RunEvent"]):
 
 
 class Broadcast:
-    """Hands the events of one run to everybody who subscribed to it."""
+    """Hands the events of one run to all its subscribers."""
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []

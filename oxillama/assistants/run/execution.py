@@ -1,7 +1,6 @@
-"""One run as it is done: from its prompt to its end, stored and announced step by step.
+"""The execution of one run, from its prompt to its end. Each step is stored and then announced.
 
-A status is stored before it is announced, and an end that cannot be stored is announced only if every later start will
-find the same.
+An end that cannot be stored is announced only if every later start of the server will find the same end.
 """
 
 from __future__ import annotations
@@ -50,24 +49,24 @@ from oxillama.storage.ids import new_id
 
 MAX_WRITE_DELAY_S = 30.0
 MAX_WRITE_WAIT_S = 300.0
-"""How long a run whose end finds no space waits for some, before it is given up."""
+"""How long the end of a run is tried again on a full disk before the run is given up."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class RunContext:
-    """What every run needs."""
+    """What all executions share."""
 
     store: Store
     engine: EngineLike
     live: LiveRuns
     in_thread: Offload
     stopping: bool = False
-    """Begin nothing any more: the server is draining, and the next one will do what is left."""
+    """The server is draining: begin no more runs, and leave those that wait to the next start."""
 
 
 class StoppingError(Exception):
-    """The run has to be left to the next server."""
+    """The run is left to the server's next start."""
 
 
 class RunExecution:
@@ -105,7 +104,7 @@ class RunExecution:
         return float("inf") if self.run.expires_at is None else self.run.expires_at - self._store.now()
 
     async def generate(self) -> Outcome:
-        """From in_progress to the last token. Raises StoppingError when there is no engine for it any more."""
+        """Generate the answer. Raises StoppingError when the server is stopping and the engine has closed."""
         self.require_going_on()
         try:
             return await self._generate()
@@ -187,7 +186,7 @@ class RunExecution:
     # -- ending ------------------------------------------------------------------------------------------------------
 
     async def finish(self, outcome: Outcome) -> None:
-        """Store the end and announce it. Without space it is tried again for a while, and then the run is given up."""
+        """Store the end and announce it. On a full disk it is tried again for a while; then the run is given up."""
         self._outcome = outcome
         give_up_at = trio.current_time() + MAX_WRITE_WAIT_S
         delay = 1.0
@@ -202,7 +201,7 @@ class RunExecution:
             delay = min(2 * delay, MAX_WRITE_DELAY_S)
 
     async def interrupt(self) -> None:
-        """The server is stopping: end a run that somebody has read a part of, give any other back to be done again."""
+        """The server is stopping. A run whose answer was partly streamed fails; others are given back to the store."""
         outcome = self._outcome
         if outcome is None and self.run is not None and self.run.streamed and self._step is not None:
             outcome = Outcome(RunStatus.FAILED, transitions.INTERRUPTED)
@@ -213,7 +212,7 @@ class RunExecution:
             _log.warning("run left to the next start: run_id %s, %s", self._ids[1], error)
 
     async def _try_to_finish(self, outcome: Outcome) -> bool:
-        """Whether the run needs no more of this worker."""
+        """Whether nothing is left to do for the run here. False: there is no space, try again."""
         try:
             await self._finish(outcome)
         except StoreFullError as error:
@@ -223,7 +222,7 @@ class RunExecution:
             _log.info("run ended elsewhere: run_id %s, %s", self._ids[1], error)
             await self._end_as_stored()
         except StoreError as error:
-            # The message decides, if it is stored; otherwise the run has failed, and perhaps that can be stored.
+            # A stored message decides how the run ended. Without one it has failed, and perhaps that can be stored.
             await self._end_without_answer(outcome if self._message_stored else Outcome.failed(error))
         return True
 
@@ -267,7 +266,7 @@ class RunExecution:
             await self._abandon()
 
     async def _abandon(self) -> None:
-        """Announce the end that every later start will find. If there is none yet, nothing is announced."""
+        """Give the run up and announce the end that every later start will find, if there is one."""
         try:
             self.run = await self._in_thread(self._store.runs.abandon, *self._ids)
         except (StoreError, ObjectNotFoundError) as error:
@@ -277,7 +276,7 @@ class RunExecution:
         self._announce(ended(self.run))
 
     async def _end_as_stored(self) -> None:
-        """Announce the end that somebody else has stored, or that of a run whose thread is gone."""
+        """Announce the end that was stored elsewhere. A run whose thread was deleted is cancelled."""
         run = self.run
         try:
             run = await self._in_thread(self._store.runs.get, *self._ids)

@@ -1,4 +1,4 @@
-"""The runs that this process is going to end: who watches them, and how they are cancelled."""
+"""The runs that are queued or under way in this process: their subscribers, and how they are cancelled."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class LiveRun:
         self.begun = False  # has a slot
 
     def cancel(self) -> None:
-        """End it as soon as possible, wherever it is."""
+        """End it as soon as possible, whether it waits or generates."""
         self.cancel_requested = True
         self.scope.cancel()
 
 
 class LiveRuns:
-    """All of them, by id. Belongs to the event loop's thread."""
+    """All such runs, by id. Used in the event loop's thread only."""
 
     def __init__(self) -> None:
         self._runs: dict[str, LiveRun] = {}
@@ -43,13 +43,14 @@ class LiveRuns:
         return self._runs.get(run_id)
 
     def remove(self, live: LiveRun) -> None:
-        """Its end is known: watchers are told that no more will come."""
+        """Forget a run that needs no more work. Its subscriptions end."""
         live.broadcast.close()
         self._runs.pop(live.run_id, None)
 
     def waiting(self) -> Iterator[LiveRun]:
-        """Those without a slot yet."""
+        """The runs that have no slot yet."""
         return iter([live for live in self._runs.values() if not live.begun])
 
     def of_thread(self, thread_id: str) -> Iterator[LiveRun]:
+        """The runs of a thread."""
         return iter([live for live in self._runs.values() if live.thread_id == thread_id])

@@ -22,8 +22,8 @@ class Outcome:
 
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
-        """The outcome of an exception, in words fit for the run's client."""
-        if isinstance(error, StoreError):  # its words name paths, which are for the log
+        """The outcome of an exception, with a message for the run's client."""
+        if isinstance(error, StoreError):  # it names paths, which only the log may show
             _log.error("run failed: %s", error)
             return cls(RunStatus.FAILED, NOT_STORED)
         if isinstance(error, OxillamaError):

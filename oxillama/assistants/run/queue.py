@@ -1,4 +1,4 @@
-"""The bounded queue between those who create runs and the worker."""
+"""The bounded queue of runs, from the API to the worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oxillama.errors import EngineBusyError
 
 
 class _Places:
-    """How many runs are reserved, queued or at work."""
+    """How many places are reserved, queued or under way."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -19,14 +19,14 @@ class _Places:
 
 
 class RunQueueSender:
-    """The end that runs are put into. A place is reserved before a run is stored: a full queue costs nothing."""
+    """The queue's input. A place is reserved before a run is stored, so that a full queue refuses without a write."""
 
     def __init__(self, channel: trio.MemorySendChannel[LiveRun], places: _Places) -> None:
         self._channel = channel
         self._places = places
 
     def reserve(self) -> None:
-        """Take a place, to be used by `send` or given back by `release`. Raises EngineBusyError when there is none."""
+        """Reserve a place for `send`, or for `release` to give back. Raises EngineBusyError when none is free."""
         if self._places.taken >= self._places.capacity:
             raise EngineBusyError("Too many runs are waiting; please try again shortly.", retry_after=5.0)
         self._places.taken += 1
@@ -36,11 +36,11 @@ class RunQueueSender:
         self._places.taken -= 1
 
     def send(self, run: LiveRun) -> None:
-        """Queue a run whose place was reserved; never waits."""
+        """Queue a run whose place was reserved. Never waits."""
         self._channel.send_nowait(run)
 
     def resend(self, run: LiveRun) -> None:
-        """Queue a run that was admitted before a restart: it has a right to its place."""
+        """Queue a run that was admitted before a restart. It gets a place even if none is free."""
         self._places.taken += 1
         self._channel.send_nowait(run)
 
@@ -50,7 +50,7 @@ class RunQueueSender:
 
 
 class RunQueueReceiver:
-    """The worker's end: an async iterator of runs. Each must be reported `done`."""
+    """The queue's output: an async iterator of runs. Each must be reported `done`."""
 
     def __init__(self, channel: trio.MemoryReceiveChannel[LiveRun], places: _Places) -> None:
         self._channel = channel
@@ -66,13 +66,13 @@ class RunQueueReceiver:
             raise StopAsyncIteration from None
 
     def done(self) -> None:
-        """A run has ended: its place is free."""
+        """Free the place of a run."""
         self._places.taken -= 1
 
 
 def new_run_queue(capacity: int) -> tuple[RunQueueSender, RunQueueReceiver]:
-    """A queue that holds at most `capacity` runs, those at work included."""
-    # The channel itself is not what bounds it: `send` must not fail once a run is stored.
+    """A queue that holds at most `capacity` runs, including those under way."""
+    # The places bound the queue and not the channel, because `send` must not fail once a run is stored.
     sender, receiver = trio.open_memory_channel[LiveRun](math.inf)
     places = _Places(capacity)
     return RunQueueSender(sender, places), RunQueueReceiver(receiver, places)

@@ -1,7 +1,7 @@
-"""The run worker: takes runs from the queue, as many at once as the engine has slots, and brings each to an end.
+"""The run worker: takes runs from the queue and executes as many at once as the engine has slots.
 
-Whatever happens inside a run (a failure, a cancellation, its expiry, the server's shutdown) ends in
-`RunExecution.finish` or gives the run back to the store, so none stays unfinished.
+Every run ends, or is given back to the store: after a failure, a cancellation or its expiry in `RunExecution.finish`,
+after the server's shutdown in `RunExecution.interrupt`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from oxillama.errors import ObjectNotFoundError, StateConflictError
 
 
 async def run_worker(receiver: RunQueueReceiver, context: RunContext) -> None:
-    """Do runs until the queue is closed and empty, or until cancelled.
+    """Execute runs until the queue is closed and empty, or until cancelled.
 
-    Each run has a task from the moment it is queued, so that it can be cancelled and expire while it waits for a slot.
+    Each run has a task as soon as it is queued, so that it can be cancelled and expire while it waits for a slot.
     """
     slots = trio.Semaphore(max(1, context.engine.n_slots))
 
@@ -37,7 +37,7 @@ async def run_worker(receiver: RunQueueReceiver, context: RunContext) -> None:
 
 
 async def process_run(live: LiveRun, context: RunContext, slots: trio.Semaphore) -> None:
-    """Bring one queued run to its end. Raises nothing but Cancelled, and then the run is safe in the store."""
+    """Execute one queued run to its end. Raises only Cancelled; the store then knows how to go on with the run."""
     execution = RunExecution(live, context)
     try:
         outcome = await _outcome(execution, live, slots)
@@ -52,7 +52,7 @@ async def process_run(live: LiveRun, context: RunContext, slots: trio.Semaphore)
 
 
 async def _outcome(execution: RunExecution, live: LiveRun, slots: trio.Semaphore) -> Outcome | None:
-    """Wait for a slot and generate; None if there is nothing to end."""
+    """Wait for a slot and generate. None: the run has ended already, or is gone."""
     outcome: Outcome | None = None
     with live.scope:
         try:

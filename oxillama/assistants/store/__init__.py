@@ -7,11 +7,11 @@
                                    runs/<run_id>/steps/<step_id>.json
     <data-dir>/active/<run_id>.json                          names the thread of a run that has not ended
 
-A thread and a run are prepared under a name beginning with a dot and then renamed, so whatever is listed is whole. The
-markers in `active` are written before a run exists and removed after it has ended: a start looks at those runs only,
-however many threads there are.
+A thread or a run is prepared under a hidden name and then renamed, so every directory that is listed is complete. The
+marker of a run in `active` is written before the run exists and removed after it has ended. A start looks at the marked
+runs only, however many threads there are.
 
-Everything here blocks. A method returns when its change is on disk. All raise ObjectNotFoundError, StoreDamagedError
-(this object only), StoreFullError, StoreReadOnlyError or StoreError; StateConflictError where the state of the thread
-or run does not allow the change.
+All methods block, and return when their change is on disk. They raise ObjectNotFoundError, StoreDamagedError (this
+object only), StoreFullError, StoreReadOnlyError or StoreError, and StateConflictError if the state of the thread or run
+does not allow the change.
 """

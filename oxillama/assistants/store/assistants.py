@@ -12,7 +12,7 @@ from oxillama.assistants.store.layout import Layout
 
 
 class AssistantStore:
-    """All assistants, in memory from the first use on. Threads may share it."""
+    """All assistants. They are read at the first use and kept in memory. Safe to use from several threads."""
 
     def __init__(self, layout: Layout) -> None:
         self._files = layout.assistants
@@ -32,12 +32,12 @@ class AssistantStore:
             return self._get(assistant_id)
 
     def list(self) -> list[Assistant]:
-        """All of them, oldest first; damaged ones are left out (and logged)."""
+        """All assistants, oldest first. Damaged ones are left out and logged."""
         with self._lock:
             return list(self._loaded().values())
 
     def update(self, assistant_id: str, **changes: Any) -> Assistant:
-        """Replace fields; nothing is written where nothing changes."""
+        """Replace fields of an assistant. Writes nothing if nothing changes."""
         with self._lock:
             old = self._get(assistant_id)
             assistant = msgspec.structs.replace(old, **changes)

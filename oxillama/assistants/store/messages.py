@@ -1,4 +1,4 @@
-"""The messages of a thread: a log to which additions, changes and deletions are appended."""
+"""The messages of a thread, stored as a log of additions, changes and deletions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MessageStore:
         self._open = threads
 
     def append(self, thread_id: str, message: ThreadMessage) -> ThreadMessage:
-        """Add a message at the end; while a run is active only that run may. The same id twice is the same message."""
+        """Add a message. While a run is active, only that run may. Adding the same id again changes nothing."""
         with self._open.use(thread_id) as state:
             active = state.active_run
             if active is not None and message.run_id != active.id:
@@ -37,7 +37,7 @@ class MessageStore:
             return self._get(state, message_id)
 
     def update(self, thread_id: str, message_id: str, **changes: Any) -> ThreadMessage:
-        """Replace fields of a message; nothing is written where nothing changes."""
+        """Replace fields of a message. Writes nothing if nothing changes."""
         with self._open.use(thread_id) as state:
             message = self._get(state, message_id)
             changed = msgspec.structs.replace(message, **changes)

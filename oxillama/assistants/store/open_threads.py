@@ -1,4 +1,4 @@
-"""The threads that are in use: what is in memory of each, under its lock, and how their runs end on disk."""
+"""The threads in use: their state in memory, their locks, and the changes that concern several kinds of objects."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 class OpenThreads:
-    """What the stores of threads, messages, runs and steps share. Threads of this process may share it too.
+    """Shared by the stores of threads, messages, runs and steps. Safe to use from several threads.
 
-    pending: the runs that somebody in this process is going to end. unknown: those whose end could not be stored, and
-    that a restart takes up.
+    pending: ids of the runs that this process will end. unknown: ids of the runs whose end could not be stored; the
+    next start takes them up.
     """
 
     def __init__(self, layout: Layout, clock: Callable[[], float], cache_bytes: int) -> None:
@@ -56,7 +56,7 @@ class OpenThreads:
                     self._cache.put(thread_id, state)
 
     def discard(self, state: ThreadState) -> None:
-        """The thread is gone: forget it, and its run."""
+        """Forget a thread that was deleted, and its run."""
         self._cache.discard(state.thread.id)
         if state.active_run is not None:
             self.forget(state.active_run.id)
@@ -72,7 +72,7 @@ class OpenThreads:
         return state
 
     def _end_abandoned(self, state: ThreadState, run: Run) -> None:
-        """A run without a marker would lock its thread for ever: nobody is going to end it."""
+        """End a run without a marker. No worker will, and it would lock its thread for ever."""
         ended = self.abandoned(state, run)
         try:
             self.put_run(state, ended)
@@ -95,7 +95,7 @@ class OpenThreads:
         return state.messages
 
     def append(self, state: ThreadState, message: ThreadMessage) -> ThreadMessage:
-        """Add a message, or a newer version of one."""
+        """Append a message, or a new version of one."""
         messages = self.messages(state)
         if message.id not in messages:  # the clock may go back; the order of the messages does not
             created_at = max(message.created_at, state.last_created_at)
@@ -106,7 +106,7 @@ class OpenThreads:
         return message
 
     def answer(self, state: ThreadState, run: Run) -> ThreadMessage | None:
-        """The message that the run has written, if it is stored."""
+        """The run's answer, if it is stored."""
         try:
             messages = self.messages(state).values()
         except StoreDamagedError:
@@ -116,7 +116,7 @@ class OpenThreads:
     # -- runs --------------------------------------------------------------------------------------------------------
 
     def run(self, state: ThreadState, run_id: str) -> Run:
-        """Raises ObjectNotFoundError, StoreDamagedError; StoreError for one whose end could not be stored."""
+        """One run. Raises ObjectNotFoundError or StoreDamagedError; StoreError if its end could not be stored."""
         if run_id in self.unknown:
             self.durable.require_writable()
             raise StoreError(f"The end of {run_id} could not be stored: it is taken up again by the next start.")
@@ -124,8 +124,8 @@ class OpenThreads:
         return run if run is not None else self.layout.runs(state.thread.id).get(run_id)
 
     def put_run(self, state: ThreadState, run: Run) -> Run:
-        """Store a run as it is now. One that has ended ends its step, and loses its marker."""
-        if run.status.is_terminal:  # first: a run that has ended has no step in progress
+        """Store a run. If it has ended, its open step ends too, and its marker is removed."""
+        if run.status.is_terminal:  # first, because a run that has ended must not have an open step
             for step in self.layout.steps(run.thread_id, run.id).list():
                 self._end_step(run, step)
         self.layout.runs(run.thread_id).put(run)
@@ -135,7 +135,7 @@ class OpenThreads:
         return run
 
     def settle(self, state: ThreadState, run: Run) -> Run:
-        """Bring a run whose worker is gone, its step and its message into line."""
+        """Settle a run whose worker is gone, by `transitions.settle`, and store the result."""
         steps = self.layout.steps(run.thread_id, run.id).list()
         step = next((step for step in steps if not step.status.is_terminal), None)
         settled = transitions.settle(run, step, self.answer(state, run), self.now())
@@ -146,11 +146,11 @@ class OpenThreads:
         return settled
 
     def abandoned(self, state: ThreadState, run: Run) -> Run:
-        """How an unfinished run has ended that has no marker."""
+        """The end of an unfinished run that has no marker."""
         return transitions.settle_abandoned(run, self.answer(state, run), self.now())
 
     def forget(self, run_id: str) -> None:
-        """The run has ended, and that is on disk: a marker that stays only costs the next start a look."""
+        """Remove the marker of a run whose end is on disk. If that fails, the next start looks at the run once more."""
         self.pending.discard(run_id)
         try:
             self.durable.disk.unlink(self.layout.active.path(run_id))

@@ -1,4 +1,4 @@
-"""What a start makes of the runs that the last process left unfinished."""
+"""Recovery at start-up: what becomes of the runs that the last process left unfinished."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _log = logging.getLogger(__name__)
 
 
 def recover(threads: OpenThreads) -> list[Run]:
-    """Finish what can be finished; returns the runs that have to be done (again), oldest first.
+    """Settle all unfinished runs. Returns those that have to be executed (again), oldest first.
 
-    Reads the threads with an unfinished run only. Doing it twice changes nothing. Raises StoreError.
+    Reads only the threads that have an unfinished run. Doing it twice changes nothing. Raises StoreError.
     """
     layout = threads.layout
     for collection in (layout.assistants, layout.threads, layout.active):
@@ -26,7 +26,7 @@ def recover(threads: OpenThreads) -> list[Run]:
 
 
 def _needs_worker(run: Run) -> bool:
-    return not run.status.is_terminal and run.status is not RunStatus.REQUIRES_ACTION  # that one waits for its client
+    return not run.status.is_terminal and run.status is not RunStatus.REQUIRES_ACTION  # which waits for its client
 
 
 def _recover_run(threads: OpenThreads, run_id: str) -> Run | None:

@@ -1,4 +1,4 @@
-"""The runs of a thread: at most one that has not ended, and what its status may become."""
+"""The runs of a thread, and the changes of status that are allowed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunStore:
         self._layout = threads.layout
 
     def create(self, run: Run, additional_messages: Sequence[ThreadMessage] = ()) -> Run:
-        """Store a new run, after adding messages to its thread: both or neither."""
+        """Store a new run and add messages to its thread, both or neither."""
         with self._open.use(run.thread_id) as state:
             active = state.active_run
             if active is not None:
@@ -65,19 +65,19 @@ class RunStore:
             return list(state.runs.values())
 
     def active(self, thread_id: str) -> Run | None:
-        """The run that locks the thread."""
+        """The run that has not ended and locks the thread."""
         with self._open.use(thread_id) as state:
             return state.active_run
 
     def update(self, thread_id: str, run_id: str, **changes: Any) -> Run:
-        """Replace fields of a run, whatever its status; not the status itself. No change is no write."""
+        """Replace fields of a run other than its status. Writes nothing if nothing changes."""
         with self._open.use(thread_id) as state:
             run = self._open.run(state, run_id)
             changed = msgspec.structs.replace(run, **changes)
             return run if changed == run else self._open.put_run(state, changed)
 
     def update_status(self, thread_id: str, run_id: str, status: RunStatus, **changes: Any) -> Run:
-        """Move a run on, with the times that go with the status. Refuses to leave a terminal state."""
+        """Change a run's status and the times that belong to it. A run that has ended cannot be changed."""
         with self._open.use(thread_id) as state:
             run = self._open.run(state, run_id)
             if run.status.is_terminal:
@@ -87,7 +87,7 @@ class RunStore:
             return self._open.put_run(state, transitions.move_run(run, status, self._open.now(), **changes))
 
     def request_cancel(self, thread_id: str, run_id: str) -> Run:
-        """Mark a run as being cancelled, for its worker to end it; once more does no harm."""
+        """Mark a run as being cancelled; its worker ends it. Doing it twice does no harm."""
         with self._open.use(thread_id) as state:
             run = self._open.run(state, run_id)
             if run.status.is_terminal:
@@ -97,19 +97,19 @@ class RunStore:
             return self._open.put_run(state, transitions.move_run(run, RunStatus.CANCELLING, self._open.now()))
 
     def release(self, thread_id: str, run_id: str) -> Run:
-        """The worker gives an unfinished run back, as a restart would find it: it will be done again, or has ended."""
+        """Settle an unfinished run that its worker gives back, as a restart would: it is queued again or has ended."""
         with self._open.use(thread_id) as state:
             run = self._open.run(state, run_id)
             if run.status.is_terminal:
                 return run
-            # An orderly end is no attempt that failed.
+            # An orderly stop does not count as an attempt.
             return self._open.settle(state, msgspec.structs.replace(run, attempts=max(0, run.attempts - 1)))
 
     def abandon(self, thread_id: str, run_id: str) -> Run:
-        """Give up a run whose end cannot be stored, and say how it has ended: from now on every start finds the same.
+        """Give up a run whose end cannot be stored. Returns it as it has ended; every later start finds the same end.
 
-        Its marker is removed, which needs no space. Where not even that can be done, a restart will take the run up
-        again, so nobody may be told that it has ended: StoreError is raised, now and by every look at the run.
+        Its marker is removed, which needs no space. If even that fails, the next start takes the run up again. Clients
+        must not be told of an end then, so StoreError is raised, now and whenever the run is read.
         """
         with self._open.use(thread_id) as state:
             run = self._open.run(state, run_id)

@@ -1,4 +1,4 @@
-"""What the store keeps of a thread in memory, and for how many threads."""
+"""The state of a thread in memory, and a cache of such states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oxillama.storage.jsonl import JsonlFile
 class ThreadState:
     """One thread as it is on disk. Used under the thread's lock.
 
-    messages: by id, oldest first; None until somebody asks. runs: by id, oldest first, without the damaged ones.
+    messages: by id, oldest first; None until they are read. runs: by id, oldest first, without damaged ones.
     """
 
     thread: Thread
@@ -25,17 +25,17 @@ class ThreadState:
 
     @property
     def active_run(self) -> Run | None:
-        """The run that has not ended: there is at most one, and it locks the thread. It is among the newest."""
+        """The run that has not ended, which locks the thread. There is at most one."""
         return next((run for run in reversed(self.runs.values()) if not run.status.is_terminal), None)
 
     @property
     def weight(self) -> int:
-        """Roughly its bytes in memory."""
+        """About how many bytes it takes in memory."""
         return 4096 + 3 * self.log.size + sum(2048 + len(run.instructions) for run in self.runs.values())
 
 
 class StateCache:
-    """The threads used most recently, up to a weight. Threads may share it."""
+    """The most recently used threads, up to a total weight. Safe to use from several threads."""
 
     def __init__(self, max_weight: int) -> None:
         self._max_weight = max_weight
@@ -52,7 +52,7 @@ class StateCache:
             return entry[0]
 
     def put(self, thread_id: str, state: ThreadState) -> None:
-        """Keep it (again, with its present weight); others that were not used for long make room."""
+        """Add a state, or update its weight. The least recently used ones are dropped to make room."""
         weight = state.weight
         with self._lock:
             self._discard(thread_id)

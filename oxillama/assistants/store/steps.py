@@ -38,7 +38,7 @@ class StepStore:
     def update_status(
         self, thread_id: str, run_id: str, step_id: str, status: RunStepStatus, **changes: Any
     ) -> RunStep:
-        """Move a step on, with the time that goes with the status."""
+        """Change a step's status and the time that belongs to it."""
         with self._open.use(thread_id) as state:
             self._open.run(state, run_id)
             steps = self._layout.steps(thread_id, run_id)

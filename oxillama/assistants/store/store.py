@@ -1,4 +1,4 @@
-"""All that the Assistants API keeps in a data directory."""
+"""Everything that the Assistants API stores in a data directory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CACHE_BYTES = 256 * 2**20
 
 
 class Store:
-    """One store per kind of object. One process at a time; any number of its threads.
+    """One store per kind of object. Only one process may use a directory, from any number of its threads.
 
-    clock: Unix seconds, for tests. cache_bytes: about how much of the threads used last is kept in memory.
+    clock: Unix seconds, for tests. cache_bytes: about how much memory is used to cache threads.
     """
 
     def __init__(
@@ -46,5 +46,5 @@ class Store:
         return self._open.now()
 
     def recover(self) -> list[Run]:
-        """Finish what the last process left unfinished; returns the runs that have to be done (again), oldest first."""
+        """Settle what the last process left unfinished. Returns the runs to be executed (again), oldest first."""
         return recover(self._open)

@@ -1,4 +1,4 @@
-"""Threads: made, changed and taken away as a whole."""
+"""Threads as a whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ThreadStore:
         self._layout = threads.layout
 
     def create(self, thread: Thread, messages: Sequence[ThreadMessage] = ()) -> Thread:
-        """Store a new thread with its first messages: all of it or nothing."""
+        """Store a new thread with its first messages, all of it or nothing."""
 
         def fill(directory: str) -> None:
             owned = [msgspec.structs.replace(message, thread_id=thread.id) for message in messages]
@@ -33,7 +33,7 @@ class ThreadStore:
             return state.thread
 
     def update(self, thread_id: str, **changes: Any) -> Thread:
-        """Replace fields of a thread; nothing is written where nothing changes."""
+        """Replace fields of a thread. Writes nothing if nothing changes."""
         with self._open.use(thread_id) as state:
             thread = msgspec.structs.replace(state.thread, **changes)
             if thread != state.thread:
@@ -42,7 +42,7 @@ class ThreadStore:
             return thread
 
     def delete(self, thread_id: str) -> None:
-        """Take a thread away with everything in it. Ending its run, if one is at work, is the caller's part."""
+        """Delete a thread with everything in it. The caller ends its run, if one is under way."""
         with self._open.use(thread_id) as state:
             self._layout.threads.delete(thread_id)
             self._open.discard(state)

@@ -77,7 +77,8 @@ async def run_events(
 ) -> AsyncGenerator[bytes, None]:
     """The stream of a run's events, up to its end. `thread`: one that was made together with the run.
 
-    Raises EngineClosedError when the server stops first: the run is then taken up again by the next start.
+    Raises EngineClosedError if the run has not ended, because the server stops or cannot store the end. The next start
+    takes the run up again.
     """
     ended = False
 
@@ -93,5 +94,5 @@ async def run_events(
         async for chunk in chunks:
             yield chunk
     if not ended:
-        raise EngineClosedError("The server is shutting down; the run is taken up again when it is back.")
+        raise EngineClosedError("The run has not ended; the server takes it up again when it is restarted.")
     yield DONE
