@@ -50,6 +50,9 @@ typedef void oxi_job(void *arg, int thread, int n_threads);
 oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err);
 void oxi_pool_close(oxi_pool **pool);
 int oxi_pool_size(const oxi_pool *pool);
+/* Jobs run between these two. Fails for a second thread, and in a forked child, where the pool's threads are not. */
+oxi_status oxi_pool_claim(oxi_pool *pool, oxi_error *err);
+void oxi_pool_release(oxi_pool *pool);
 void oxi_pool_run(oxi_pool *pool, oxi_job *job, void *arg); /* returns when every thread has left `job` */
 void oxi_pool_barrier(oxi_pool *pool);                      /* inside a job: every thread must call it equally often */
 uint64_t oxi_pool_barriers(const oxi_pool *pool);           /* how many barriers have been passed, for measurements */
@@ -155,8 +158,8 @@ const char *const *oxi_kernels_available(void);
 /* The pieces of a SentencePiece BPE vocabulary. Threads may share one. */
 typedef struct oxi_spm oxi_spm;
 
-/* Piece i is bytes[ends[i - 1], ends[i]) with scores[i], none of them NaN; an empty one is never found. All is copied.
- * `seed` should be random: it keeps a file from choosing pieces that collide. */
+/* Piece i is bytes[ends[i - 1], ends[i]) with scores[i]; an empty one is never found. All is copied. `seed` should be
+ * random: it keeps a file from choosing pieces that collide. Fails for a score that is NaN. */
 oxi_status oxi_spm_open(oxi_spm **out, const char *bytes, const uint64_t *ends, const float *scores, size_t n_tokens,
                         uint64_t seed, oxi_error *err);
 void oxi_spm_close(oxi_spm **spm);
@@ -385,6 +388,7 @@ typedef struct oxi_op {
 } oxi_op;
 
 oxi_status oxi_program_open(oxi_program **out, oxi_error *err);
+/* The functions below fail while a runner of the program is open. Matrices come before their memory is reserved. */
 void oxi_program_close(oxi_program **program);
 /* Each returns the new thing's index through `id`. */
 oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32_t *id, oxi_error *err);
@@ -393,7 +397,10 @@ oxi_status oxi_program_vector(oxi_program *p, const float *values, int64_t n, in
 oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err);
 /* A matrix to be packed, or one per index of the third dimension (experts). The file must stay open until it is. */
 oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err);
-/* One layer of the key/value cache: returns its index. */
+#define OXI_MAX_KV_HEADS 65536
+#define OXI_MAX_HEAD_DIM 65536
+
+/* One layer of the key/value cache, within the limits above: returns its index. */
 oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
                              oxi_error *err);
 oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err); /* checks every index and width */
@@ -418,7 +425,7 @@ oxi_cache_type oxi_cache_quick(void);
 uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim);
 
 typedef struct oxi_runner_config {
-    int32_t n_vocab;
+    int32_t n_vocab, n_embd; /* columns of the program's results */
     int32_t n_batch; /* most tokens in a step */
     int32_t n_ctx;   /* most tokens in a sequence */
     int32_t n_pages; /* pages of OXI_PAGE_TOKENS tokens, all sequences together */
@@ -426,8 +433,9 @@ typedef struct oxi_runner_config {
     int32_t cache_type;
 } oxi_runner_config;
 
-/* A program with memory to run in and a paged key/value cache. One thread at a time, but for oxi_runner_cancel.
- * The program, the pool and the file must outlive it. */
+/* A program with memory to run in and a paged key/value cache. One thread at a time, but for oxi_runner_cancel: while a
+ * step is under way, everything else fails with OXI_ERR_ARGUMENT. The program, the pool and the file must outlive it; the
+ * program does not change as long as a runner is open. */
 typedef struct oxi_runner oxi_runner;
 
 typedef struct oxi_batch {
@@ -438,9 +446,13 @@ typedef struct oxi_batch {
     int32_t n_tokens, n_runs;
 } oxi_batch;
 
-oxi_status oxi_runner_open(oxi_runner **out, const oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
+oxi_status oxi_runner_open(oxi_runner **out, oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
                            oxi_error *err);
 void oxi_runner_close(oxi_runner **runner);
+/* Free all but the memory that oxi_runner_logits and oxi_runner_hidden have shown, which goes when the runner is closed.
+ * Afterwards neither the program nor the pool is needed any more. */
+void oxi_runner_end(oxi_runner *r);
+bool oxi_runner_busy(const oxi_runner *r); /* a step is under way; any thread */
 oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err);
 oxi_status oxi_seq_close(oxi_runner *r, int32_t seq, oxi_error *err);
 oxi_status oxi_seq_len(const oxi_runner *r, int32_t seq, int32_t *n_tokens, oxi_error *err);
@@ -451,10 +463,12 @@ oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *o
 int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n);
 int32_t oxi_runner_free_pages(const oxi_runner *r);
 uint64_t oxi_runner_cache_bytes(const oxi_runner *r);
+/* The batch is copied: whoever owns its memory may change it meanwhile. */
 oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *batch, int32_t *n_outputs, oxi_error *err);
 /* Row 0 of the last step's results and the distance between rows, in floats. */
 const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride);
 const float *oxi_runner_hidden(const oxi_runner *r, int64_t *stride);
+/* End the step under way, or the next one, with OXI_ERR_CANCELLED: it changes nothing. Any thread. */
 void oxi_runner_cancel(oxi_runner *r);
 /* From now on, add up the squares of what every matrix is multiplied with: what an importance matrix is made of. */
 oxi_status oxi_runner_observe(oxi_runner *r, oxi_error *err);

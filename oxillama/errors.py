@@ -85,6 +85,14 @@ class GenerationError(OxillamaError):
     """This request's computation failed; other requests go on."""
 
 
+class InsufficientMemoryError(OxillamaError, MemoryError):
+    """A model does not fit into the memory there is."""
+
+
+class StepCancelledError(GenerationError):
+    """The step was cancelled; nothing was changed."""
+
+
 class KVCacheFullError(OxillamaError):
     """No free KV pages; nothing was changed."""
 

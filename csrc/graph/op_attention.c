@@ -28,7 +28,8 @@ typedef struct cursor {
     const oxi_op_attention *op;
     int32_t group;
     bool decode, split;
-    int32_t run, before; /* pieces of runs before `run` */
+    int32_t run;
+    int64_t before; /* pieces of runs before `run` */
 } cursor;
 
 static int32_t oldest_key(const oxi_op_attention *op, int32_t position)
@@ -45,6 +46,12 @@ static cursor begin(const oxi_step *s, const oxi_op_attention *op)
                     .split = decode && r->n_runs <= OXI_SPLIT_RUNS && s->n_threads > 1 && r->n_runs * n_head < 8 * s->n_threads};
 }
 
+/* Where the block of keys that starts at `key` ends, of n_keys; a context may be as long as an int32_t counts. */
+static int32_t block_end(int32_t key, int32_t n_keys)
+{
+    return n_keys - key < OXI_ATTEND_KEYS ? n_keys : key + OXI_ATTEND_KEYS;
+}
+
 /* Blocks of keys that a run's pieces are cut into, or blocks of its queries. */
 static int32_t n_blocks_of(const cursor *c, const oxi_run *run, int32_t block)
 {
@@ -53,23 +60,25 @@ static int32_t n_blocks_of(const cursor *c, const oxi_run *run, int32_t block)
 }
 
 /* Piece `number`; false: there are not so many. */
-static bool find_piece(cursor *c, int32_t number, piece *out)
+static bool find_piece(cursor *c, int64_t number, piece *out)
 {
     const oxi_runner *r = c->r;
     const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, c->op->layer);
     const int32_t block = c->group < OXI_ATTEND_ROWS ? OXI_ATTEND_ROWS / c->group : 1;
     for (; c->run < r->n_runs; c->run++) {
         const oxi_run *run = &r->runs[c->run];
-        const int32_t n_blocks = n_blocks_of(c, run, block), at = number - c->before;
-        if (at >= n_blocks * l->n_head) {
-            c->before += n_blocks * l->n_head;
+        const int32_t n_blocks = n_blocks_of(c, run, block);
+        const int64_t n_pieces = (int64_t)n_blocks * l->n_head;
+        if (number - c->before >= n_pieces) {
+            c->before += n_pieces;
             continue;
         }
+        const int32_t at = (int32_t)(number - c->before);
         if (c->split) {
             const int32_t b = at % n_blocks, unit = c->run * l->n_head + at / n_blocks;
             const int32_t key = (oldest_key(c->op, run->position) / OXI_ATTEND_KEYS + b) * OXI_ATTEND_KEYS;
-            const int32_t end = key + OXI_ATTEND_KEYS, n_keys = run->position + 1, part = oxi_attend_part(l->value_pad);
-            *out = (piece){.run = run, .n = 1, .head = at / n_blocks, .first_key = key, .n_keys = end < n_keys ? end : n_keys,
+            const int32_t n_keys = run->position + 1, part = oxi_attend_part(l->value_pad);
+            *out = (piece){.run = run, .n = 1, .head = at / n_blocks, .first_key = key, .n_keys = block_end(key, n_keys),
                            .parts = r->parts + ((int64_t)unit * r->part_blocks + b) * c->group * part,
                            .unit = unit, .n_parts = n_blocks};
             return true;
@@ -88,8 +97,8 @@ static int32_t first_pages(const cursor *c, const piece *w, const uint8_t **page
 {
     const oxi_cache_layer *l = oxi_cache_layer_of(c->r->cache, c->op->layer);
     const int32_t oldest = oldest_key(c->op, w->run->position + w->first), from = oldest > w->first_key ? oldest : w->first_key;
-    const int32_t key = from / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS, end = key + OXI_ATTEND_KEYS;
-    const int32_t n = ((end < w->n_keys ? end : w->n_keys) - key + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS;
+    const int32_t key = from / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
+    const int32_t n = (block_end(key, w->n_keys) - key + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS;
     for (int32_t p = 0; p < n; p++)
         pages[p] = oxi_cache_page(c->r->cache, w->run->pages[key / OXI_PAGE_TOKENS + p]) + l->keys + l->key_bytes * (size_t)w->head;
     return n;
@@ -107,7 +116,8 @@ static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const pi
     const float *all_slopes = oxi_vector_data(r, op->slopes), *all_sinks = oxi_vector_data(r, op->sinks);
 
     const int32_t oldest = oldest_key(op, run->position + w->first), from = oldest > w->first_key ? oldest : w->first_key;
-    for (int32_t p = from / OXI_ATTEND_KEYS * (OXI_ATTEND_KEYS / OXI_PAGE_TOKENS); p * OXI_PAGE_TOKENS < w->n_keys; p++) {
+    const int32_t last_page = (w->n_keys - 1) / OXI_PAGE_TOKENS;
+    for (int32_t p = from / OXI_ATTEND_KEYS * (OXI_ATTEND_KEYS / OXI_PAGE_TOKENS); p <= last_page; p++) {
         const uint8_t *page = oxi_cache_page(r->cache, run->pages[p]);
         s->scratch->keys[p] = page + l->keys + l->key_bytes * (size_t)w->head;
         s->scratch->values[p] = page + l->values + l->value_bytes * (size_t)w->head;

@@ -43,11 +43,19 @@ void oxi_program_close(oxi_program **program)
     free(p);
 }
 
+/* A runner has sized its memory by the program. */
+static oxi_status check_unused(const oxi_program *p, oxi_error *err)
+{
+    return p->n_runners ? oxi_fail(err, OXI_ERR_ARGUMENT, "a program cannot change while a runner is open") : OXI_OK;
+}
+
 oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32_t *id, oxi_error *err)
 {
+    oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
     if (slot < 0 || slot >= MAX_ITEMS || width < 1 || width > MAX_WIDTH)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "a buffer of %d columns in slot %d is out of range", width, slot);
-    const oxi_status s = grow(&p->buffers, p->n_buffers, sizeof *p->buffers, err);
+    s = grow(&p->buffers, p->n_buffers, sizeof *p->buffers, err);
     if (s != OXI_OK) return s;
     /* Rows start on cache lines, and not a power of two apart: 2048 columns would put every row into the same cache set. */
     const int64_t stride = ((int64_t)width + 15) / 16 * 16 + 16;
@@ -59,8 +67,10 @@ oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32
 
 oxi_status oxi_program_vector(oxi_program *p, const float *values, int64_t n, int32_t *id, oxi_error *err)
 {
+    oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
     if (n < 1) return oxi_fail(err, OXI_ERR_ARGUMENT, "a vector needs at least one value");
-    const oxi_status s = grow(&p->vectors, p->n_vectors, sizeof *p->vectors, err);
+    s = grow(&p->vectors, p->n_vectors, sizeof *p->vectors, err);
     if (s != OXI_OK) return s;
     float *data = oxi_alloc_array((size_t)n, sizeof *data);
     if (!data) return oxi_fail(err, OXI_ERR_NOMEM, "out of memory for a vector of %lld values", (long long)n);
@@ -72,9 +82,14 @@ oxi_status oxi_program_vector(oxi_program *p, const float *values, int64_t n, in
 
 oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err)
 {
+    oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
+    oxi_pack ignored;
     if (tensor->ne[0] > MAX_WIDTH || tensor->ne[1] > INT32_MAX || tensor->ne[2] != 1 || tensor->ne[3] != 1)
         return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: not a table of rows", tensor->name);
-    const oxi_status s = grow(&p->tables, p->n_tables, sizeof *p->tables, err);
+    if (!oxi_pack_for(tensor->type, &ignored)) /* the types of matrices are those that can be decoded */
+        return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: rows of its type cannot be decoded", tensor->name);
+    s = grow(&p->tables, p->n_tables, sizeof *p->tables, err);
     if (s != OXI_OK) return s;
     *id = p->n_tables;
     p->tables[p->n_tables++] = tensor;
@@ -85,9 +100,12 @@ static size_t aligned(size_t n) { return (n + OXI_ALIGN - 1) / OXI_ALIGN * OXI_A
 
 oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err)
 {
+    oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
+    if (p->packed) return oxi_fail(err, OXI_ERR_ARGUMENT, "tensor %s: the memory of the matrices has been reserved", tensor->name);
     if (tensor->ne[0] > MAX_WIDTH || tensor->ne[1] > MAX_WIDTH || tensor->ne[2] > MAX_ITEMS || tensor->ne[3] != 1)
         return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: too large for a matrix", tensor->name);
-    oxi_status s = grow(&p->weights, p->n_weights, sizeof *p->weights, err);
+    s = grow(&p->weights, p->n_weights, sizeof *p->weights, err);
     if (s != OXI_OK) return s;
     oxi_weight w = {.tensor = tensor, .n_experts = (int32_t)tensor->ne[2], .offset = aligned(p->packed_bytes)};
     s = oxi_pack_plan(&w.matrix, tensor->type, oxi_kernels_get()->expander, (int64_t)tensor->ne[1],
@@ -105,10 +123,13 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
 oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
                              oxi_error *err)
 {
-    if (n_head < 1 || n_head > 65536 || key_dim < 1 || key_dim > 65536 || value_dim < 1 || value_dim > 65536)
+    oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
+    if (n_head < 1 || n_head > OXI_MAX_KV_HEADS || key_dim < 1 || key_dim > OXI_MAX_HEAD_DIM || value_dim < 1
+        || value_dim > OXI_MAX_HEAD_DIM)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "a cache of %d heads with keys of %d and values of %d is out of range",
                         n_head, key_dim, value_dim);
-    const oxi_status s = grow(&p->caches, p->n_caches, sizeof *p->caches, err);
+    s = grow(&p->caches, p->n_caches, sizeof *p->caches, err);
     if (s != OXI_OK) return s;
     *id = p->n_caches;
     p->caches[p->n_caches++] = (oxi_cache_shape){n_head, key_dim, value_dim};
@@ -117,7 +138,8 @@ oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, in
 
 oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err)
 {
-    oxi_status s = oxi_op_check(p, op, err);
+    oxi_status s = check_unused(p, err);
+    if (s == OXI_OK) s = oxi_op_check(p, op, err);
     if (s == OXI_OK) s = grow(&p->ops, p->n_ops, sizeof *p->ops, err);
     if (s == OXI_OK) p->ops[p->n_ops++] = *op;
     return s;
@@ -131,6 +153,8 @@ static bool view_ok(const oxi_program *p, oxi_view v)
 
 oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err)
 {
+    const oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
     if (!view_ok(p, logits) || !view_ok(p, hidden))
         return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's results are not views of its buffers");
     p->logits = logits;
@@ -148,6 +172,8 @@ uint64_t oxi_program_matrix_bytes(const oxi_program *p, int32_t matrix)
 
 oxi_status oxi_program_reserve(oxi_program *p, oxi_error *err)
 {
+    const oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
     oxi_free(p->packed);
     p->packed = oxi_alloc(p->packed_bytes);
     if (!p->packed) return oxi_fail(err, OXI_ERR_NOMEM, "the weights need %zu bytes of memory", p->packed_bytes);
@@ -185,10 +211,15 @@ static void pack(void *arg, int thread, int n_threads)
 
 oxi_status oxi_program_pack(oxi_program *p, int32_t matrix, oxi_pool *pool, const oxi_gguf *file, oxi_error *err)
 {
+    oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
     if (matrix < 0 || matrix >= p->n_weights || !p->packed)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "matrix %d cannot be packed", matrix);
+    s = oxi_pool_claim(pool, err);
+    if (s != OXI_OK) return s;
     pack_job job = {.weight = &p->weights[matrix], .memory = p->packed};
     oxi_pool_run(pool, pack, &job);
+    oxi_pool_release(pool);
     oxi_gguf_release(file, job.weight->tensor);
     return OXI_OK;
 }

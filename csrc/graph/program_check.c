@@ -105,6 +105,20 @@ static bool experts_ok(const oxi_program *p, const oxi_op_experts *e)
     return e->fn >= 0 && e->fn < OXI_FN_COUNT && e->gating >= OXI_GATING_SOFTMAX && e->gating <= OXI_GATING_SOFTMAX_CHOSEN;
 }
 
+/* Some ops look at what belongs to tokens (ids, positions, pages), whatever rows they are asked for; SELECT makes rows of
+ * outputs. */
+static bool rows_ok(const oxi_op *op)
+{
+    switch (op->kind) {
+    case OXI_OP_EMBED:
+    case OXI_OP_ROPE_TABLE:
+    case OXI_OP_KV_STORE:
+    case OXI_OP_ATTENTION: return op->rows == OXI_ROWS_TOKENS;
+    case OXI_OP_SELECT: return op->rows == OXI_ROWS_OUTPUTS;
+    default: return op->rows == OXI_ROWS_TOKENS || op->rows == OXI_ROWS_OUTPUTS;
+    }
+}
+
 static bool op_ok(const oxi_program *p, const oxi_op *op)
 {
     switch (op->kind) {
@@ -134,7 +148,24 @@ static bool op_ok(const oxi_program *p, const oxi_op *op)
 
 oxi_status oxi_op_check(const oxi_program *p, const oxi_op *op, oxi_error *err)
 {
-    if ((op->rows == OXI_ROWS_TOKENS || op->rows == OXI_ROWS_OUTPUTS) && op_ok(p, op)) return OXI_OK;
+    if (rows_ok(op) && op_ok(p, op)) return OXI_OK;
     return oxi_fail(err, OXI_ERR_ARGUMENT, "op %d of the program (kind %d) has an index or width that does not fit",
                     p->n_ops, (int)op->kind);
+}
+
+oxi_status oxi_program_check(const oxi_program *p, int32_t n_vocab, int32_t n_embd, oxi_error *err)
+{
+    if (n_vocab < 1 || p->logits.buffer < 0 || p->logits.width != n_vocab)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's logits are not those of %d tokens", n_vocab);
+    if (p->hidden.width != n_embd)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's hidden states have %d columns, not %d", p->hidden.width, n_embd);
+    for (int32_t i = 0; i < p->n_ops; i++) {
+        if (p->ops[i].kind != OXI_OP_EMBED) continue;
+        const oxi_tensor *table = p->tables[p->ops[i].as.embed.table];
+        if (table->ne[1] < (uint64_t)n_vocab)
+            return oxi_fail(err, OXI_ERR_ARGUMENT, "tensor %s: %llu rows for a vocabulary of %d tokens", table->name,
+                            (unsigned long long)table->ne[1], n_vocab);
+    }
+    if (p->n_weights && !p->packed) return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's matrices have not been packed");
+    return OXI_OK;
 }

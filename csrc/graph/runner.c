@@ -70,7 +70,7 @@ static bool get(void *at, size_t count, size_t size)
 
 static bool get_thread(oxi_thread_scratch *t, const sizes *z, const oxi_runner_config *c)
 {
-    const size_t pages = (size_t)c->n_ctx / OXI_PAGE_TOKENS + 2;
+    const size_t all = (size_t)c->n_ctx / OXI_PAGE_TOKENS, pages = (all < (size_t)c->n_pages ? all : (size_t)c->n_pages) + 2;
     return get(&t->row, z->row + 16, sizeof(float)) && get(&t->activations, z->act_row, 1)
         && get(&t->matmul, OXI_MATMUL_SCRATCH, 1) && get(&t->attend, z->attend, 1)
         && get(&t->queries, OXI_ATTEND_ROWS * z->key_dim, sizeof(float)) && get(&t->keys, pages, sizeof(void *))
@@ -91,6 +91,7 @@ static bool get_slots(oxi_runner *r)
 {
     const oxi_program *p = r->program;
     if (!get(&r->slots, (size_t)p->n_slots, sizeof *r->slots)) return false;
+    r->n_slots = p->n_slots;
     for (int32_t i = 0; i < p->n_slots; i++) {
         int64_t widest = 0;
         for (int32_t b = 0; b < p->n_buffers; b++)
@@ -106,6 +107,7 @@ static bool get_memory(oxi_runner *r)
     const size_t n = (size_t)r->config.n_batch;
     const int n_threads = oxi_pool_size(r->pool);
     if (!get(&r->threads, (size_t)n_threads, sizeof *r->threads)) return false;
+    r->n_threads = n_threads;
     for (int i = 0; i < n_threads; i++)
         if (!get_thread(&r->threads[i], &z, &r->config)) return false;
     const int64_t room = (int64_t)r->config.n_pages * OXI_PAGE_TOKENS;
@@ -116,7 +118,8 @@ static bool get_memory(oxi_runner *r)
         && get(&r->joined, OXI_SPLIT_RUNS * z.key_heads, sizeof *r->joined) && get(&r->activations, z.act_batch, 1)
         && get(&r->next, ((size_t)r->program->n_ops + 1) * (size_t)n_threads, sizeof *r->next) && get(&r->positions, n, sizeof(int32_t))
         && get(&r->output_rows, n, sizeof(int32_t)) && get(&r->page_counts, n, sizeof(int32_t))
-        && get(&r->runs, n, sizeof *r->runs);
+        && get(&r->runs, n, sizeof *r->runs) && get(&r->tokens, n, sizeof(int32_t)) && get(&r->seqs, n, sizeof(int32_t))
+        && get(&r->counts, n, sizeof(int32_t)) && get(&r->outputs, n, 1);
 }
 
 static oxi_status open_cache(oxi_runner *r, oxi_error *err)
@@ -135,25 +138,25 @@ static oxi_status open_cache(oxi_runner *r, oxi_error *err)
     return s;
 }
 
-oxi_status oxi_runner_open(oxi_runner **out, const oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
+oxi_status oxi_runner_open(oxi_runner **out, oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
                            oxi_error *err)
 {
     *out = NULL;
     if (config->n_batch < 1 || config->n_batch > MAX_BATCH)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "n_batch must be between 1 and %d, not %d", MAX_BATCH, config->n_batch);
-    if (config->n_vocab < 1 || p->logits.buffer < 0 || p->logits.width != config->n_vocab)
-        return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's logits are not those of %d tokens", config->n_vocab);
     if (config->cache_type < 0 || config->cache_type >= OXI_CACHE_COUNT)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "key/value cache type %d is unknown", config->cache_type);
-    if (p->n_weights && !p->packed) return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's matrices have not been packed");
+    oxi_status s = oxi_program_check(p, config->n_vocab, config->n_embd, err);
+    if (s != OXI_OK) return s;
     oxi_runner *r = calloc(1, sizeof *r);
     if (!r) return oxi_fail(err, OXI_ERR_NOMEM, "out of memory");
     r->program = p;
+    p->n_runners++;
     r->pool = pool;
     r->config = *config;
     r->kernels = oxi_kernels_get();
-    r->vec = oxi_vec_for(oxi_kernels_name());
-    oxi_status s = open_cache(r, err);
+    r->vec = r->kernels->vec;
+    s = open_cache(r, err);
     if (s == OXI_OK && !get_memory(r))
         s = oxi_fail(err, OXI_ERR_NOMEM, "out of memory for batches of %d tokens", config->n_batch);
     if (s == OXI_OK) *out = r;
@@ -161,25 +164,50 @@ oxi_status oxi_runner_open(oxi_runner **out, const oxi_program *p, oxi_pool *poo
     return s;
 }
 
+/* Free memory that `at` points to, once. */
+static void drop(void *at)
+{
+    void **memory = at;
+    oxi_free(*memory);
+    *memory = NULL;
+}
+
+void oxi_runner_end(oxi_runner *r)
+{
+    if (!r->program) return;
+    const int32_t results[] = {r->program->buffers[r->program->logits.buffer].slot,
+                               r->program->buffers[r->program->hidden.buffer].slot};
+    for (int32_t i = 0; r->slots && i < r->n_slots; i++)
+        if (i != results[0] && i != results[1]) drop(&r->slots[i]);
+    for (int i = 0; r->threads && i < r->n_threads; i++) {
+        oxi_thread_scratch *t = &r->threads[i];
+        void *all[] = {t->row, t->activations, t->matmul, t->attend, t->queries, t->keys, t->values};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
+    }
+    oxi_expert_scratch *x = &r->experts;
+    void *all[] = {&r->threads, &r->activations, &r->next, &r->parts, &r->joined, &r->positions, &r->output_rows,
+                   &r->page_counts, &r->runs, &r->tokens, &r->seqs, &r->counts, &r->outputs, &x->chosen, &x->weights, &x->place,
+                   &x->source, &x->start, &x->gate, &x->up, &x->down, &x->act};
+    for (size_t j = 0; j < sizeof all / sizeof *all; j++) drop(all[j]);
+    oxi_observer_close(&r->observer);
+    oxi_cache_close(&r->cache);
+    r->program->n_runners--;
+    r->program = NULL;
+    r->pool = NULL;
+}
+
 void oxi_runner_close(oxi_runner **runner)
 {
     oxi_runner *r = *runner;
     *runner = NULL;
     if (!r) return;
-    for (int i = 0; r->threads && i < oxi_pool_size(r->pool); i++) {
-        oxi_thread_scratch *t = &r->threads[i];
-        void *all[] = {t->row, t->activations, t->matmul, t->attend, t->queries, t->keys, t->values};
-        for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
-    }
-    for (int32_t i = 0; r->slots && i < r->program->n_slots; i++) oxi_free(r->slots[i]);
-    oxi_expert_scratch *x = &r->experts;
-    void *all[] = {r->threads, r->slots, r->activations, (void *)r->next, r->parts, (void *)r->joined, r->positions, r->output_rows,
-                   r->page_counts, r->runs, x->chosen, x->weights, x->place, x->source, x->start, x->gate, x->up, x->down, x->act};
-    for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
-    oxi_observer_close(&r->observer);
-    oxi_cache_close(&r->cache);
+    oxi_runner_end(r);
+    for (int32_t i = 0; r->slots && i < r->n_slots; i++) oxi_free(r->slots[i]);
+    oxi_free(r->slots);
     free(r);
 }
+
+bool oxi_runner_busy(const oxi_runner *r) { return atomic_load(&r->busy); }
 
 oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err) { return oxi_cache_seq_open(r->cache, seq, err); }
 oxi_status oxi_seq_close(oxi_runner *r, int32_t seq, oxi_error *err) { return oxi_cache_seq_close(r->cache, seq, err); }
@@ -212,13 +240,18 @@ int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t 
 int32_t oxi_runner_free_pages(const oxi_runner *r) { return oxi_cache_free_pages(r->cache); }
 uint64_t oxi_runner_cache_bytes(const oxi_runner *r) { return oxi_cache_bytes(r->cache); }
 
-/* Everything about the batch that does not depend on the cache. */
-static oxi_status check_batch(const oxi_runner *r, const oxi_batch *b, oxi_error *err)
+static oxi_status check_sizes(const oxi_runner *r, const oxi_batch *b, oxi_error *err)
 {
     if (b->n_tokens < 1 || b->n_tokens > r->config.n_batch)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "a step takes 1 to %d tokens, not %d", r->config.n_batch, b->n_tokens);
     if (b->n_runs < 1 || b->n_runs > b->n_tokens)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "%d sequences cannot share %d tokens", b->n_runs, b->n_tokens);
+    return OXI_OK;
+}
+
+/* Everything about a batch of a possible size that does not depend on the cache. */
+static oxi_status check_batch(const oxi_runner *r, const oxi_batch *b, oxi_error *err)
+{
     int64_t total = 0;
     for (int32_t i = 0; i < b->n_runs; i++) {
         if (b->counts[i] < 1)
@@ -238,9 +271,19 @@ static oxi_status check_batch(const oxi_runner *r, const oxi_batch *b, oxi_error
     return OXI_OK;
 }
 
+/* The runner's own copy, so that nothing that has been checked changes before it is used. */
+static void copy_batch(oxi_runner *r, const oxi_batch *b)
+{
+    memcpy(r->tokens, b->tokens, (size_t)b->n_tokens * sizeof *r->tokens);
+    memcpy(r->outputs, b->outputs, (size_t)b->n_tokens);
+    memcpy(r->seqs, b->seqs, (size_t)b->n_runs * sizeof *r->seqs);
+    memcpy(r->counts, b->counts, (size_t)b->n_runs * sizeof *r->counts);
+    r->batch = (oxi_batch){.tokens = r->tokens, .outputs = r->outputs, .seqs = r->seqs, .counts = r->counts,
+                           .n_tokens = b->n_tokens, .n_runs = b->n_runs};
+}
+
 static void lay_out_step(oxi_runner *r, const oxi_batch *b)
 {
-    r->tokens = b->tokens;
     r->n_tokens = b->n_tokens;
     r->n_runs = b->n_runs;
     r->n_outputs = 0;
@@ -259,10 +302,8 @@ static void lay_out_step(oxi_runner *r, const oxi_batch *b)
     atomic_store(&r->stop_at, 0);
 }
 
-oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *b, int32_t *n_outputs, oxi_error *err)
+static oxi_status step(oxi_runner *r, const oxi_batch *b, oxi_error *err)
 {
-    *n_outputs = 0;
-    atomic_store(&r->cancel, false);
     oxi_status s = check_batch(r, b, err);
     if (s != OXI_OK) return s;
     for (int32_t i = 0; i < b->n_runs; i++) r->page_counts[i] = oxi_cache_n_pages_of(r->cache, b->seqs[i]);
@@ -270,14 +311,34 @@ oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *b, int32_t *n_outputs
     if (s != OXI_OK) return s;
     lay_out_step(r, b);
     oxi_pool_run(r->pool, oxi_step_run, r);
+    /* What came too late for this step was meant for it all the same. */
+    atomic_store(&r->cancel, false);
     if (atomic_load(&r->stop_at)) {
         oxi_cache_rollback(r->cache, b->seqs, r->page_counts, b->n_runs);
-        r->n_outputs = 0;
         return oxi_fail(err, OXI_ERR_CANCELLED, "the step was cancelled");
     }
     oxi_cache_commit(r->cache, b->seqs, b->counts, b->n_runs);
-    *n_outputs = r->n_outputs;
     return OXI_OK;
+}
+
+oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *b, int32_t *n_outputs, oxi_error *err)
+{
+    *n_outputs = 0;
+    oxi_status s = check_sizes(r, b, err);
+    if (s != OXI_OK) return s;
+    if (atomic_exchange(&r->busy, true))
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "another thread is computing a step with this model: one at a time");
+    s = oxi_pool_claim(r->pool, err);
+    if (s == OXI_OK) {
+        copy_batch(r, b);
+        /* A cancel that was there before is for this step: it ends before it begins. */
+        s = atomic_exchange(&r->cancel, false) ? oxi_fail(err, OXI_ERR_CANCELLED, "the step was cancelled")
+                                               : step(r, &r->batch, err);
+        if (s == OXI_OK) *n_outputs = r->n_outputs;
+        oxi_pool_release(r->pool);
+    }
+    atomic_store(&r->busy, false);
+    return s;
 }
 
 const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride)

@@ -41,8 +41,9 @@ typedef struct oxi_expert_scratch {
 typedef struct oxi_observer oxi_observer;
 
 struct oxi_runner {
-    const oxi_program *program;
+    oxi_program *program; /* NULL once the runner has ended */
     oxi_pool *pool;
+    int32_t n_slots, n_threads; /* the program's and the pool's, which may be gone when this is freed */
     oxi_runner_config config;
     const oxi_kernels *kernels;
     const oxi_vec *vec;
@@ -56,13 +57,16 @@ struct oxi_runner {
     int32_t part_blocks;     /* of a whole context */
     _Atomic int32_t *joined; /* [runs * key heads] blocks done */
     int32_t *positions, *output_rows, *page_counts; /* [n_batch] */
+    oxi_batch batch; /* the caller's, copied into the next four */
+    int32_t *tokens, *seqs, *counts; /* [n_batch] */
+    uint8_t *outputs;
     oxi_run *runs;         /* [n_batch] */
     oxi_observer *observer; /* NULL: nobody asked */
 
     /* The step under way. */
-    const int32_t *tokens;
+    atomic_bool busy;
     int32_t n_tokens, n_outputs, n_runs;
-    atomic_bool cancel;
+    atomic_bool cancel; /* stays until a step has ended by it */
     _Atomic uint64_t stop_at; /* the barrier after which every thread leaves; 0: none */
 };
 

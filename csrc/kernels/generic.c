@@ -206,6 +206,7 @@ const oxi_kernels oxi_row_generic = {
     .name = "generic",
     .needs = 0,
     .prepare = OXI_PREPARE_TABLE,
+    .vec = &oxi_vec_generic,
     .matmul = {[OXI_PACK_F32] = matmul_float, [OXI_PACK_F16] = matmul_float, [OXI_PACK_BF16] = matmul_float,
                [OXI_PACK_Q4_32 ... OXI_PACK_COUNT - 1] = matmul_quantised},
 };

@@ -117,6 +117,9 @@ typedef struct oxi_kernels {
     /* NULL: this row looks entries of codebooks up so slowly that matrices had better not keep their numbers. */
     const oxi_expander *expander;
 
+    /* What goes with the products, for the same processors (vec.h). */
+    const struct oxi_vec *vec;
+
     /* For benchmarks: what this row's instructions reach with nothing else to do. Multiply on registers, returning the
      * operations done; read `bytes` (a multiple of 64) of memory. NULL in generic. */
     double (*probe_dot)(int64_t rounds, float *sink);

@@ -30,4 +30,4 @@ static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 
 #include "cpu.h"
 
-const oxi_kernels oxi_row_avx2_base = TABLE("avx2-base", OXI_CPU_AVX2);
+const oxi_kernels oxi_row_avx2_base = TABLE("avx2-base", OXI_CPU_AVX2, oxi_vec_avx2);

@@ -21,4 +21,4 @@ static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 
 #include "cpu.h"
 
-const oxi_kernels oxi_row_avx2_vnni = TABLE("avx2-vnni", OXI_CPU_AVX2 | OXI_CPU_AVXVNNI);
+const oxi_kernels oxi_row_avx2_vnni = TABLE("avx2-vnni", OXI_CPU_AVX2 | OXI_CPU_AVXVNNI, oxi_vec_avx2vnni);

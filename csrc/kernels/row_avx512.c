@@ -34,4 +34,4 @@ static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 
 #include "cpu.h"
 
-const oxi_kernels oxi_row_avx512_base = TABLE("avx512-base", OXI_CPU_AVX2 | OXI_CPU_AVX512);
+const oxi_kernels oxi_row_avx512_base = TABLE("avx512-base", OXI_CPU_AVX2 | OXI_CPU_AVX512, oxi_vec_avx512);

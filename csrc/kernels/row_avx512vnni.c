@@ -5,4 +5,4 @@
 
 #include "cpu.h"
 
-const oxi_kernels oxi_row_avx512_vnni = TABLE("avx512-vnni", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI);
+const oxi_kernels oxi_row_avx512_vnni = TABLE("avx512-vnni", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI, oxi_vec_avx512vnni);

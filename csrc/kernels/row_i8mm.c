@@ -20,4 +20,4 @@ static inline v_i32 odds(v_i32 a, v_i32 b) { return (v_i32)vuzp2q_s32((int32x4_t
 
 #include "cpu.h"
 
-const oxi_kernels oxi_row_neon_i8mm = TABLE("neon-i8mm", OXI_CPU_NEON | OXI_CPU_I8MM);
+const oxi_kernels oxi_row_neon_i8mm = TABLE("neon-i8mm", OXI_CPU_NEON | OXI_CPU_I8MM, oxi_vec_neon);

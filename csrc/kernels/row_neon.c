@@ -12,4 +12,4 @@
 
 #include "cpu.h"
 
-const oxi_kernels oxi_row_neon_dot = TABLE("neon-dot", OXI_CPU_NEON);
+const oxi_kernels oxi_row_neon_dot = TABLE("neon-dot", OXI_CPU_NEON, oxi_vec_neon);

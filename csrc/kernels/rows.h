@@ -3,9 +3,11 @@
 #define OXI_ROWS_H
 
 #include "kernels.h"
+#include "vec.h"
 
 extern const oxi_kernels oxi_row_generic;
-#if defined(__x86_64__)
+#if defined(OXI_GENERIC_ONLY) /* for builds that must compile quickly: those of the sanitizers */
+#elif defined(__x86_64__)
 extern const oxi_kernels oxi_row_avx2_base, oxi_row_avx2_vnni, oxi_row_avx512_base, oxi_row_avx512_vnni,
     oxi_row_avx512_vbmi, oxi_row_avx512_bf16;
 #elif defined(__aarch64__)

@@ -10,7 +10,8 @@
 /* Slowest first. Names are FAMILY or FAMILY-VARIANT. */
 static const oxi_kernels *const built[] = {
     &oxi_row_generic,
-#if defined(__x86_64__)
+#if defined(OXI_GENERIC_ONLY)
+#elif defined(__x86_64__)
     &oxi_row_avx2_base, &oxi_row_avx2_vnni, &oxi_row_avx512_base, &oxi_row_avx512_vnni,
     &oxi_row_avx512_vbmi, &oxi_row_avx512_bf16,
 #elif defined(__aarch64__)
@@ -39,6 +40,7 @@ static void resolve(void)
         for (int p = 0; p < OXI_PACK_COUNT; p++)
             if (!row->matmul[p]) row->matmul[p] = below->matmul[p];
         if (!row->expander) row->expander = below->expander;
+        if (!row->vec) row->vec = below->vec;
         if (!row->probe_dot) row->probe_dot = below->probe_dot;
         if (!row->probe_read) row->probe_read = below->probe_read;
         names[n_available++] = row->name;

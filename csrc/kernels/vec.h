@@ -1,5 +1,5 @@
 /* Float vector work beside the matrix products: norms, activation functions, rope, attention. One source, vec_impl.h,
- * is compiled once for each instruction set; oxi_vec_get() is the table of the kernel row in use.
+ * is compiled once for each instruction set; a kernel row names its table.
  */
 #ifndef OXI_VEC_H
 #define OXI_VEC_H
@@ -72,9 +72,6 @@ typedef struct oxi_vec {
      * the order of their keys; the first is overwritten. sink may be NULL. The same bits as one call over all keys. */
     void (*attend_join)(float *parts, int64_t apart, int32_t n_parts, const float *sink, int32_t value_dim, float *out);
 } oxi_vec;
-
-/* The table that goes with a kernel row's name ("neon-dot" uses that of "neon"). */
-const oxi_vec *oxi_vec_for(const char *row);
 
 extern const oxi_vec oxi_vec_generic, oxi_vec_avx2, oxi_vec_avx2vnni, oxi_vec_avx512, oxi_vec_avx512vnni, oxi_vec_neon;
 

@@ -303,8 +303,8 @@ static void attend(const oxi_attend *a)
     const int32_t n_keys = highest + 1 < a->n_keys ? highest + 1 : a->n_keys;
     const int32_t seen = a->window && lowest >= a->window ? lowest - a->window + 1 : 0;
     const int32_t start = (seen > a->first_key ? seen : a->first_key) / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
-    for (int32_t first = start; first < n_keys; first += OXI_ATTEND_KEYS) {
-        const int32_t n = n_keys - first < OXI_ATTEND_KEYS ? n_keys - first : OXI_ATTEND_KEYS;
+    for (int64_t at = start; at < n_keys; at += OXI_ATTEND_KEYS) { /* past the last block may be past an int32_t */
+        const int32_t first = (int32_t)at, n = n_keys - first < OXI_ATTEND_KEYS ? n_keys - first : OXI_ATTEND_KEYS;
         float *to = first == start ? sums : block;
         if (coded) attend_codes(a, first, n, &codes, scores, to);
         else attend_keys(a, first, n, scores, buffer, to);

@@ -14,7 +14,7 @@ INLINE vf to_float(vi x) { return __builtin_convertvector(x, vf); }
 INLINE vi round_(vf x)
 {
     const vf magic = splat(12582912.0f); /* 1.5 * 2^23 */
-    return (vi)(x + magic) - (vi)magic;
+    return (vi)((vu)(x + magic) - (vu)magic);
 }
 
 INLINE vi load_codes(const int16_t *p) { vi v; memcpy(&v, p, sizeof v); return v; }

@@ -104,7 +104,8 @@ INLINE float largest(vf v)
 
 /* e^x to about 1 ulp: x = k ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder below 6e-9), and 2^k
  * by the instruction there is for it, or through the exponent bits in two factors. Results below the smallest normal
- * number are 0 (without the instruction) or denormal. NaN stays. */
+ * number are 0 (without the instruction) or denormal. NaN stays; its bits are no exponent, so integers are unsigned where
+ * they may hold them: their overflow is defined. */
 INLINE vf exp_(vf x)
 {
 #if defined(__AVX512F__)
@@ -129,8 +130,8 @@ INLINE vf exp_(vf x)
 #if defined(__AVX512F__)
     return (vf)_mm512_scalef_ps((__m512)p, (__m512)k);
 #else
-    const vi exponent = (vi)shifted - (vi)round_magic;
-    const vi half = exponent >> 1;
+    const vu exponent = (vu)shifted - (vu)round_magic;
+    const vu half = (vu)((vi)exponent >> 1);
     const vf a = (vf)((half + 127) << 23), b = (vf)((exponent - half + 127) << 23);
     const vf y = pick(x < low, (vf){0}, p * a * b);
     return pick(x > high, splat(INFINITY), y);
@@ -173,7 +174,7 @@ INLINE vf exp_below(vf x)
     return (vf)_mm512_scalef_ps((__m512)p, (__m512)k);
 #else
     /* The low bits of `shifted` are k; 2^k by its exponent. */
-    return pick(below < splat(-126.0f), (vf){0}, p * (vf)(((vi)shifted << 23) + 0x3f800000));
+    return pick(below < splat(-126.0f), (vf){0}, p * (vf)(((vu)shifted << 23) + 0x3f800000));
 #endif
 }
 
@@ -196,7 +197,7 @@ INLINE vf exp2_below(vf t)
     p = fma_(p, f, splat(0.24024744f));
     p = fma_(p, f, splat(0.6931218f));
     p = fma_(p, f, splat(0.9999993f));
-    return pick(t < splat(-126.0f), (vf){0}, p * (vf)(((vi)shifted << 23) + 0x3f800000));
+    return pick(t < splat(-126.0f), (vf){0}, p * (vf)(((vu)shifted << 23) + 0x3f800000));
 #endif
 }
 

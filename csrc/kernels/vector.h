@@ -33,7 +33,7 @@
  *     v_i32 dot2x2(v_i32 sum, v_u8 w, v_u8 x)            8 products per lane: w's halves (rows) by x's halves (tokens)
  *     v_i32 pairs_low, pairs_high(v_i32 a, v_i32 b)      a0 b0 a1 b1; a2 b2 a3 b3
  *     v_i32 evens, odds(v_i32 a, v_i32 b)                a0 a2 b0 b2; a1 a3 b1 b3
- * then includes this file and fills a table with TABLE(name, needs). The rooms below build on one another, in this order.
+ * then includes this file and fills a table with TABLE(name, needs, vec). The rooms below build on one another, in this order.
  */
 #include "books.h"
 #ifndef PACKS
@@ -132,9 +132,9 @@ PACKS(MATMUL)
 #define FLOATS [OXI_PACK_F32] = matmul_f32, [OXI_PACK_F16] = matmul_f16, [OXI_PACK_BF16] = matmul_bf16,
 #endif
 
-#define TABLE(row_name, row_needs)                                                                                     \
+#define TABLE(row_name, row_needs, row_vec)                                                                            \
     {                                                                                                                  \
-        .name = row_name, .needs = row_needs, .prepare = OXI_PREPARE_TABLE,                                            \
+        .name = row_name, .needs = row_needs, .prepare = OXI_PREPARE_TABLE, .vec = &(row_vec),                         \
         .probe_dot = probe_dot, .probe_read = probe_read,                                                              \
         .matmul = {FLOATS PACKS(ENTRY)},                                                                           \
     }

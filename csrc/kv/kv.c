@@ -25,7 +25,8 @@ struct oxi_cache {
     int32_t n_free_seqs;
 };
 
-static int32_t pages_for(int32_t n_tokens) { return (n_tokens + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS; }
+/* Without a sum that INT32_MAX tokens would overflow. */
+static int32_t pages_for(int32_t n_tokens) { return n_tokens / OXI_PAGE_TOKENS + (n_tokens % OXI_PAGE_TOKENS > 0); }
 
 static oxi_status lay_out(oxi_cache *c, oxi_error *err)
 {

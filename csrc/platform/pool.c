@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +51,8 @@ struct oxi_pool {
     /* Written before `round` changes, read after. */
     oxi_job *job;
     void *arg;
+    atomic_bool claimed; /* by a thread that runs jobs */
+    pid_t process;       /* that the workers live in: a forked child has none of them */
     bool stopping;
     bool spin; /* false: more threads than processors, where looking is always in vain */
     int n_threads, n_started;
@@ -137,15 +140,24 @@ static int n_processors(void)
     return n > 0 ? (int)n : 1;
 }
 
-/* Workers take no signals: handlers belong to the threads of whoever embeds this. */
+/* Workers take no signals: handlers belong to the threads of whoever embeds this. Those that a thread's own instruction
+ * raises stay open, or the process would end before a handler could say where. */
+static void block_signals(sigset_t *before)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, before);
+}
+
 static int start_workers(oxi_pool *pool)
 {
     pthread_attr_t attr;
     int failed = pthread_attr_init(&attr);
     if (failed) return failed;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t before;
+    block_signals(&before);
     failed = pthread_attr_setstacksize(&attr, STACK_BYTES);
     while (!failed && pool->n_started < pool->n_threads - 1) {
         worker *w = &pool->workers[pool->n_started];
@@ -166,6 +178,7 @@ oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err)
     oxi_pool *pool = oxi_alloc(sizeof *pool);
     if (!pool) return oxi_fail(err, OXI_ERR_NOMEM, "threads: out of memory");
     pool->n_threads = n_threads;
+    pool->process = getpid();
     pool->spin = n_threads <= n_processors();
     pool->round.spin_ns = pool->running.spin_ns = pool->phase.spin_ns = SPIN_MOST_NS;
     pool->workers = oxi_alloc_array((size_t)n_threads, sizeof *pool->workers);
@@ -197,13 +210,27 @@ void oxi_pool_close(oxi_pool **pool)
     oxi_pool *p = *pool;
     *pool = NULL;
     if (!p) return;
-    p->stopping = true;
-    start_round(p);
-    for (int i = 0; i < p->n_started; i++) pthread_join(p->workers[i].handle, NULL);
-    oxi_park_destroy(&p->park);
+    if (p->process == getpid()) {
+        p->stopping = true;
+        start_round(p);
+        for (int i = 0; i < p->n_started; i++) pthread_join(p->workers[i].handle, NULL);
+        oxi_park_destroy(&p->park);
+    } /* else a copy of the memory is all there is: waiting for its threads would never end */
     oxi_free(p->workers);
     oxi_free(p);
 }
+
+oxi_status oxi_pool_claim(oxi_pool *pool, oxi_error *err)
+{
+    if (pool->process != getpid())
+        return oxi_fail(err, OXI_ERR_ARGUMENT,
+                        "this process was forked from the one that loaded the model, without its threads: load it again here");
+    if (atomic_exchange_explicit(&pool->claimed, true, memory_order_acquire))
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "another thread is computing with these threads: one at a time");
+    return OXI_OK;
+}
+
+void oxi_pool_release(oxi_pool *pool) { atomic_store_explicit(&pool->claimed, false, memory_order_release); }
 
 int oxi_pool_size(const oxi_pool *pool) { return pool->n_threads; }
 

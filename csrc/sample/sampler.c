@@ -33,8 +33,9 @@ oxi_status oxi_sampler_open(oxi_sampler **out, const oxi_sampler_params *params,
     const oxi_sampler_params p = *params;
     if (p.n_vocab <= 0) return oxi_fail(err, OXI_ERR_ARGUMENT, "sampler: a vocabulary of %d tokens", p.n_vocab);
     if (!(p.temperature >= 0 && p.top_k >= 0 && p.top_p >= 0 && p.min_p >= 0 && p.repeat_penalty > 0 &&
-          p.repeat_last_n >= -1 && isfinite(p.frequency_penalty) && isfinite(p.presence_penalty)))
-        return oxi_fail(err, OXI_ERR_ARGUMENT, "sampler: a parameter is negative or not a number");
+          isfinite(p.repeat_penalty) && p.repeat_last_n >= -1 && isfinite(p.frequency_penalty) &&
+          isfinite(p.presence_penalty)))
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "sampler: a parameter is negative, infinite or not a number");
     for (size_t i = 0; i < n_bias; i++) {
         if (bias_ids[i] < 0 || bias_ids[i] >= p.n_vocab)
             return oxi_fail(err, OXI_ERR_ARGUMENT, "logit_bias: token id %d is not between 0 and %d", bias_ids[i],
@@ -88,18 +89,21 @@ oxi_status oxi_sampler_accept(oxi_sampler *s, int32_t token, oxi_error *err)
     return s->penalised ? oxi_history_add(&s->history, token, err) : OXI_OK;
 }
 
-/* Fill s->logits: NaN becomes -inf, then the sparse changes. */
+/* NaN counts as -inf, wherever it comes from: a penalty of infinity for a logit of 0 or of the other infinity, for one. */
+static float or_least(float x) { return x == x ? x : -INFINITY; }
+
+/* Fill s->logits, none of them NaN: what follows compares. */
 static void prepare(oxi_sampler *s, const float *logits, const int32_t *banned, size_t n_banned)
 {
     const oxi_sampler_params *p = &s->params;
     float *x = s->logits;
-    for (size_t i = 0; i < (size_t)p->n_vocab; i++) x[i] = logits[i] == logits[i] ? logits[i] : -INFINITY;
+    for (size_t i = 0; i < (size_t)p->n_vocab; i++) x[i] = or_least(logits[i]);
     for (size_t i = 0; i < s->history.n; i++) {
         float *logit = &x[s->history.ids[i]];
         const float changed = *logit > 0 ? *logit / p->repeat_penalty : *logit * p->repeat_penalty;
-        *logit = changed - ((float)s->history.counts[i] * p->frequency_penalty + p->presence_penalty);
+        *logit = or_least(changed - ((float)s->history.counts[i] * p->frequency_penalty + p->presence_penalty));
     }
-    for (size_t i = 0; i < s->n_bias; i++) x[s->bias_ids[i]] += s->bias[i];
+    for (size_t i = 0; i < s->n_bias; i++) x[s->bias_ids[i]] = or_least(x[s->bias_ids[i]] + s->bias[i]);
     for (size_t i = 0; i < n_banned; i++) x[banned[i]] = -INFINITY;
 }
 

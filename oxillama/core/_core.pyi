@@ -121,6 +121,8 @@ ROPES: dict[str, int]
 GATINGS: dict[str, int]
 CACHE_TYPES: dict[str, int]
 MAX_LINEAR_PARTS: int
+MAX_KV_HEADS: int
+MAX_HEAD_DIM: int
 PAGE_TOKENS: int
 
 def quick_cache_type() -> str:
@@ -168,7 +170,9 @@ class Program:
 class Runner:
     """A model ready to step: packed weights, program, paged KV cache, scratch and thread pool, in one handle.
 
-    Not thread-safe: one thread at a time, except `cancel`. Sequences are small integers; pages hold `page_size` tokens.
+    One thread at a time, except `cancel` and `close`: whatever comes while another thread steps raises
+    InvalidParameterError. So does a step in a forked child, which has no threads of its own. Sequences are small integers;
+    pages hold `page_size` tokens.
     """
 
     n_vocab: int
@@ -179,6 +183,7 @@ class Runner:
     n_pages: int
     cache_bytes: int
     cache_type: str
+    n_threads: int
 
     # oxillama.models.load_model is the way to get one.
     def __init__(
@@ -194,8 +199,6 @@ class Runner:
         n_seqs: int,
         cache_type: str,
     ) -> None: ...
-    @property
-    def n_threads(self) -> int: ...
     @property
     def barriers(self) -> int:
         """How many barriers the pool has passed, for measurements."""
@@ -221,8 +224,8 @@ class Runner:
 
         Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's own
         memory, valid until the next step. Reserves what it needs (all or nothing). Releases the GIL. After an error
-        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch),
-        GenerationError, ModelFormatError (the file was cut short while it was open).
+        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch, a second
+        thread, a forked child), StepCancelledError, ModelFormatError (the file was cut short while it was open).
         """
     def embeddings(self) -> Float32:
         """Final hidden states [n_outputs, n_embd] (after the output norm) of the last step's flagged positions."""
@@ -231,8 +234,10 @@ class Runner:
     def observed(self) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
         """What was added up: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
     def cancel(self) -> None:
-        """Make a step that is under way return early (between layers) with GenerationError. Any thread."""
-    def close(self) -> None: ...
+        """Make the step that is under way, or else the next one, return early with StepCancelledError. Any thread."""
+    def close(self) -> None:
+        """End it, and a step that another thread computes: weights, cache and threads go at once, if nobody else has
+        them. The memory of arrays that `step` and `embeddings` returned stays until the last of them goes."""
 
 # --- sample.pxi
 @final

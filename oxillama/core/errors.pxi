@@ -5,6 +5,7 @@ from oxillama.errors import (
     ModelFormatError,
     ModelUnsupportedError,
     OxillamaError,
+    StepCancelledError,
 )
 from oxillama.core cimport oxi
 
@@ -14,7 +15,7 @@ _EXCEPTIONS = {
     oxi.OXI_ERR_UNSUPPORTED: ModelUnsupportedError,
     oxi.OXI_ERR_NOMEM: MemoryError,
     oxi.OXI_ERR_KV_FULL: KVCacheFullError,
-    oxi.OXI_ERR_CANCELLED: GenerationError,
+    oxi.OXI_ERR_CANCELLED: StepCancelledError,
     oxi.OXI_ERR_NUMERIC: GenerationError,
 }
 

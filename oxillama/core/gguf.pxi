@@ -29,6 +29,7 @@ cdef class TensorInfo:
         return f"TensorInfo({self.name!r}, {self.type_name}, {list(self.shape)})"
 
 
+@cython.no_gc
 cdef class _Extent:
     """A read-only run of a mapping that keeps its file open."""
 

@@ -144,6 +144,8 @@ cdef class _PackedMatrix:
         cdef void *scratch
         if x.shape[1] != self._m.n_cols:
             raise InvalidParameterError(f"the matrix has {self._m.n_cols} columns, x has {x.shape[1]}")
+        if n_threads < 1:
+            raise InvalidParameterError(f"{n_threads} threads cannot multiply")
         row = _row(isa)
         out = np.empty((n_tokens, self._m.n_rows), np.float32)
         cdef float[:, ::1] view = out

@@ -27,6 +27,8 @@ CACHE_TYPES = {
     "q8_0": oxi.OXI_CACHE_Q8_0,
 }
 MAX_LINEAR_PARTS = oxi.OXI_LINEAR_PARTS
+MAX_KV_HEADS = oxi.OXI_MAX_KV_HEADS
+MAX_HEAD_DIM = oxi.OXI_MAX_HEAD_DIM
 PAGE_TOKENS = oxi.OXI_PAGE_TOKENS
 
 
@@ -71,6 +73,7 @@ cdef class ThreadPool:
         return oxi.oxi_pool_barriers(self._ptr)
 
 
+@cython.no_gc
 cdef class Program:
     """What one step computes, as the C core runs it. oxillama.models builds it op by op, then packs its matrices.
 
@@ -79,7 +82,6 @@ cdef class Program:
 
     cdef oxi.oxi_program *_ptr
     cdef GGUF _file
-    cdef dict _tensors
 
     def __cinit__(self, GGUF file not None):
         cdef oxi.oxi_error err
@@ -198,13 +200,18 @@ cdef int fill_linear(oxi.oxi_op_linear *linear, dict fields) except -1:
     return 0
 
 
+@cython.no_gc
 cdef class _Rows:
-    """Rows of a runner's memory as a read-only buffer that keeps the runner."""
+    """Rows of a runner's memory as a read-only buffer that keeps that memory, even when the runner is closed."""
 
     cdef Runner _runner
     cdef const float *_data
     cdef Py_ssize_t _shape[2]
     cdef Py_ssize_t _strides[2]
+
+    def __dealloc__(self):
+        if self._runner is not None:
+            self._runner.let_go()
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         if flags & PyBUF_WRITABLE == PyBUF_WRITABLE:
@@ -222,17 +229,21 @@ cdef class _Rows:
         view.internal = NULL
 
 
+@cython.no_gc
 cdef class Runner:
     """A model ready to step: packed weights, program, paged KV cache, scratch and thread pool, in one handle.
 
-    Not thread-safe: one thread at a time, except `cancel`.
+    One thread at a time, except `cancel` and `close`: whatever comes while another thread steps raises
+    InvalidParameterError. So does a step in a forked child, which has no threads of its own.
     """
 
     cdef oxi.oxi_runner *_ptr
     cdef Program _program
     cdef ThreadPool _pool
     cdef bint _closed
+    cdef int _n_shown  # arrays that show the results' memory
     cdef int32_t _n_outputs
+    cdef readonly int n_threads
     cdef readonly int n_vocab
     cdef readonly int n_embd
     cdef readonly int n_batch
@@ -247,12 +258,13 @@ cdef class Runner:
         cdef oxi.oxi_runner_config config
         cdef oxi.oxi_error err
         ensure_kernels()
-        config.n_vocab, config.n_batch, config.n_ctx, config.n_pages = n_vocab, n_batch, n_ctx, n_pages
+        config.n_vocab, config.n_embd = n_vocab, n_embd
+        config.n_batch, config.n_ctx, config.n_pages = n_batch, n_ctx, n_pages
         config.n_seqs, config.cache_type = n_seqs, CACHE_TYPES[cache_type]
         self._program, self._pool = program, pool
         check(oxi.oxi_runner_open(&self._ptr, program._ptr, pool._ptr, &config, &err), &err)
         self.n_vocab, self.n_embd, self.n_batch, self.n_ctx, self.n_pages = n_vocab, n_embd, n_batch, n_ctx, n_pages
-        self.page_size = oxi.OXI_PAGE_TOKENS
+        self.n_threads, self.page_size = pool.n_threads, oxi.OXI_PAGE_TOKENS
         self.cache_type = cache_type
         self.cache_bytes = oxi.oxi_runner_cache_bytes(self._ptr)
 
@@ -262,19 +274,40 @@ cdef class Runner:
     cdef int usable(self) except -1:
         if self._closed:
             raise InvalidParameterError("the runner is closed")
+        if oxi.oxi_runner_busy(self._ptr):
+            raise InvalidParameterError("another thread is computing a step with this model: one at a time")
         return 0
 
     def close(self):
-        """End it. Its memory goes when the last array that `step` returned does."""
-        self._closed = True
+        """End it, and a step that another thread computes: weights, cache and threads go at once, if nobody else has them.
 
-    @property
-    def n_threads(self):
-        return self._pool.n_threads
+        The memory of arrays that `step` and `embeddings` returned stays until the last of them goes.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if oxi.oxi_runner_busy(self._ptr):
+            oxi.oxi_runner_cancel(self._ptr)  # `step` frees the memory when it returns
+        else:
+            self.free_memory()
+
+    cdef void free_memory(self):
+        if self._n_shown:
+            oxi.oxi_runner_end(self._ptr)
+        else:
+            oxi.oxi_runner_close(&self._ptr)
+        self._program, self._pool = None, None
+
+    cdef void let_go(self):
+        """An array that showed results is gone."""
+        self._n_shown -= 1
+        if self._closed and self._n_shown == 0 and self._program is None:
+            oxi.oxi_runner_close(&self._ptr)
 
     @property
     def barriers(self):
         """How many barriers the pool has passed, for measurements."""
+        self.usable()
         return self._pool.barriers
 
     def seq_open(self):
@@ -323,6 +356,7 @@ cdef class Runner:
         self.usable()
         pages = np.empty(oxi.oxi_seq_pages(self._ptr, seq, NULL, 0), np.int32)
         cdef int32_t[::1] view = pages
+        self.usable()  # allocating may have run somebody's finaliser
         if len(pages):
             oxi.oxi_seq_pages(self._ptr, seq, &view[0], <int32_t>view.shape[0])
         return pages.tolist()
@@ -337,8 +371,8 @@ cdef class Runner:
 
         Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's own
         memory, valid until the next step. Reserves what it needs (all or nothing). Releases the GIL. After an error
-        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch), GenerationError,
-        ModelFormatError (the file was cut short while it was open).
+        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch, a second thread, a
+        forked child), StepCancelledError, ModelFormatError (the file was cut short while it was open).
         """
         cdef oxi.oxi_batch batch
         cdef oxi.oxi_error err
@@ -362,7 +396,10 @@ cdef class Runner:
         batch.n_tokens, batch.n_runs = <int32_t>tokens.shape[0], <int32_t>seq_view.shape[0]
         with nogil:
             status = oxi.oxi_runner_step(self._ptr, &batch, &self._n_outputs, &err)
+        if self._closed and self._program is not None:
+            self.free_memory()
         check(status, &err)
+        self.usable()
         cdef int64_t stride
         cdef const float *data = oxi.oxi_runner_logits(self._ptr, &stride)
         return self.rows(data, stride, self.n_vocab)
@@ -377,6 +414,7 @@ cdef class Runner:
     cdef object rows(self, const float *data, int64_t stride, Py_ssize_t width):
         cdef _Rows rows = _Rows.__new__(_Rows)
         rows._runner, rows._data = self, data
+        self._n_shown += 1
         rows._shape[0], rows._shape[1] = self._n_outputs, width
         rows._strides[0], rows._strides[1] = <Py_ssize_t>stride * <Py_ssize_t>sizeof(float), sizeof(float)
         return np.asarray(rows)
@@ -404,11 +442,13 @@ cdef class Runner:
                 break
             a, b = np.empty((n_experts, n_cols), np.float64), np.empty(n_experts, np.int64)
             sums_view, counts_view = a, b
+            self.usable()  # allocating may have run somebody's finaliser
             memcpy(&sums_view[0, 0], sums, a.nbytes)
             memcpy(&counts_view[0], counts, b.nbytes)
             found[tensor.name.decode("utf-8", "surrogateescape")] = (a, b)
         return found
 
     def cancel(self):
-        """Make a step that is under way return early (between ops) with GenerationError. Any thread."""
-        oxi.oxi_runner_cancel(self._ptr)
+        """Make the step that is under way, or else the next one, return early with StepCancelledError. Any thread."""
+        if self._ptr != NULL:
+            oxi.oxi_runner_cancel(self._ptr)

@@ -317,6 +317,8 @@ cdef extern from "oxillama.h" nogil:
         oxi_rows rows
         oxi_op_as as_ "as"
 
+    int OXI_MAX_KV_HEADS
+    int OXI_MAX_HEAD_DIM
     oxi_status oxi_program_open(oxi_program **out, oxi_error *err)
     void oxi_program_close(oxi_program **program)
     oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32_t *id, oxi_error *err)
@@ -345,6 +347,7 @@ cdef extern from "oxillama.h" nogil:
 
     ctypedef struct oxi_runner_config:
         int32_t n_vocab
+        int32_t n_embd
         int32_t n_batch
         int32_t n_ctx
         int32_t n_pages
@@ -362,9 +365,11 @@ cdef extern from "oxillama.h" nogil:
         int32_t n_tokens
         int32_t n_runs
 
-    oxi_status oxi_runner_open(oxi_runner **out, const oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
+    oxi_status oxi_runner_open(oxi_runner **out, oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
                                oxi_error *err)
     void oxi_runner_close(oxi_runner **runner)
+    void oxi_runner_end(oxi_runner *r)
+    bint oxi_runner_busy(const oxi_runner *r)
     oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err)
     oxi_status oxi_seq_close(oxi_runner *r, int32_t seq, oxi_error *err)
     oxi_status oxi_seq_len(const oxi_runner *r, int32_t seq, int32_t *n_tokens, oxi_error *err)

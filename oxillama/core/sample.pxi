@@ -6,6 +6,7 @@ cdef class Sampler:
     """One generation's sampler chain with its own random generator and token history. One thread at a time."""
 
     cdef oxi.oxi_sampler *_ptr
+    cdef bint _busy  # while `sample` runs without the GIL
     cdef readonly int n_vocab
 
     def __cinit__(
@@ -17,7 +18,8 @@ cdef class Sampler:
         cdef oxi.oxi_status status
         cdef int32_t *ids = NULL
         cdef float *bias = NULL
-        cdef size_t n = len(logit_bias)
+        cdef list entries = list(logit_bias.items())  # ours: converting a value may run code that changes the dict
+        cdef size_t n = len(entries)
         cdef size_t i = 0
         params.n_vocab = n_vocab
         params.temperature = temperature
@@ -36,7 +38,7 @@ cdef class Sampler:
                 bias = <float *>malloc(n * sizeof(float))
                 if ids == NULL or bias == NULL:
                     raise MemoryError("sampler: out of memory")
-                for token, value in logit_bias.items():
+                for token, value in entries:
                     ids[i] = token
                     bias[i] = value
                     i += 1
@@ -49,9 +51,15 @@ cdef class Sampler:
     def __dealloc__(self):
         oxi.oxi_sampler_close(&self._ptr)
 
+    cdef int idle(self) except -1:
+        if self._busy:
+            raise InvalidParameterError("another thread is using this sampler: one at a time")
+        return 0
+
     def accept(self, int token):
         """Add a token (prompt or generated) to the history penalties look at."""
         cdef oxi.oxi_error err
+        self.idle()
         check(oxi.oxi_sampler_accept(self._ptr, token, &err), &err)
 
     def sample(self, const float[::1] logits not None, banned=()):
@@ -62,7 +70,8 @@ cdef class Sampler:
         cdef oxi.oxi_error err
         cdef oxi.oxi_status status
         cdef int32_t *ids = NULL
-        cdef size_t n = len(banned)
+        cdef list values = list(banned)  # as many as it yields, whatever it says its length is
+        cdef size_t n = len(values)
         cdef size_t i = 0
         cdef int32_t token = -1
         if logits.shape[0] != self.n_vocab:
@@ -72,11 +81,14 @@ cdef class Sampler:
                 ids = <int32_t *>malloc(n * sizeof(int32_t))
                 if ids == NULL:
                     raise MemoryError("sampler: out of memory")
-                for value in banned:
+                for value in values:
                     ids[i] = value
                     i += 1
+            self.idle()
+            self._busy = True
             with nogil:
                 status = oxi.oxi_sampler_sample(self._ptr, &logits[0], ids, n, &token, &err)
+            self._busy = False
         finally:
             free(ids)
         check(status, &err)

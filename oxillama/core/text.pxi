@@ -12,15 +12,24 @@ cdef class SpmVocab:
     def __cinit__(self, list pieces, const float[::1] scores not None, uint64_t seed):
         cdef oxi.oxi_error err
         cdef oxi.oxi_status status
-        cdef size_t n = len(pieces)
-        cdef bytes joined = b"".join(pieces)
+        cdef list owned = list(pieces)  # which no other thread changes meanwhile
+        cdef size_t n = len(owned)
+        cdef size_t i
+        cdef uint64_t end = 0
+        cdef bytes joined
         cdef const char *start
         cdef uint64_t[::1] ends
         if <size_t>scores.shape[0] != n:
             raise ValueError("one score for each piece")
-        ends = np.cumsum(np.fromiter(map(len, pieces), np.uint64, n), dtype=np.uint64)
         if n == 0:
             raise ValueError("no pieces")
+        ends = np.empty(n, np.uint64)
+        for i in range(n):
+            if type(owned[i]) is not bytes:  # of others the length need not be that of their bytes
+                raise TypeError("a piece must be bytes")
+            end += <uint64_t>PyBytes_GET_SIZE(owned[i])
+            ends[i] = end
+        joined = b"".join(owned)
         start = PyBytes_AS_STRING(joined)
         with nogil:
             status = oxi.oxi_spm_open(&self._ptr, start, &ends[0], &scores[0], n, seed, &err)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from oxillama.core import _core
+from tests.support.cc import ROOT, compile_c
 
 
 def isa_under(forced: str | None) -> subprocess.CompletedProcess[str]:
@@ -51,3 +54,23 @@ def test_an_unknown_row_is_an_error_that_lists_the_others(wrong: str) -> None:
     assert out.count("\n") == 1
     for row in _core.available_isas():
         assert row in out
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the rows are those of x86-64")
+@pytest.mark.parametrize(
+    ("has", "table"),
+    [
+        ("OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512BF16", "avx512"),
+        ("OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI | OXI_CPU_AVX512BF16", "avx512vnni"),
+    ],
+)
+def test_a_row_brings_no_vector_functions_that_the_processor_cannot_execute(
+    tmp_path: Path, has: str, table: str
+) -> None:
+    sources = [Path(__file__).with_name("select_check.c"), *(ROOT / "csrc/kernels" / f"{n}.c" for n in ("select", "vec"))]
+    sources.append(ROOT / "csrc/platform/error.c")
+    program = compile_c(sources, tmp_path / "select_check", f"-DHAS=({has})")
+
+    done = subprocess.run([program], capture_output=True, text=True, timeout=60)
+
+    assert done.stdout.strip() == table, done.stderr

@@ -16,7 +16,6 @@ enum { VOCAB = 20, WIDTH = 32, EXPERTS = 3, INNER = 24, HEADS = 4, DIM = 8, SLOT
 
 const oxi_kernels *oxi_kernels_get(void) { return &oxi_row_generic; }
 const char *oxi_kernels_name(void) { return "generic"; }
-const oxi_vec *oxi_vec_for(const char *row) { (void)row; return &oxi_vec_generic; }
 void oxi_gguf_release(const oxi_gguf *file, const oxi_tensor *tensor) { (void)file; (void)tensor; }
 
 void *__real_calloc(size_t count, size_t size);

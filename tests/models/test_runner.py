@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from oxillama.core._core import CACHE_TYPES, Runner, quick_cache_type
-from oxillama.errors import GenerationError, InvalidParameterError
+from oxillama.errors import GenerationError, InvalidParameterError, KVCacheFullError, StepCancelledError
 from oxillama.gguf import GGUFFile
 from oxillama.models import load_model
 from tests.support.blocks import gaussian_matrix
@@ -118,13 +118,36 @@ def test_cancelling_leaves_the_sequence_as_it_was(path: str | Path) -> None:
         done.set()
         canceller.join()
     assert (runner.seq_len(seq), runner.free_pages) == (3, free)
+    runner.cancel()
+    with pytest.raises(StepCancelledError):  # the last of the other thread's, or this one
+        step(runner, [9], seq)
     assert np.array_equal(step(runner, [1, 2, 3]), before)
     assert np.array_equal(step(runner, [9], seq)[0], step(runner, [1, 2, 3, 9])[3])
 
 
-def test_a_cancel_between_steps_is_forgotten(runner: Runner) -> None:
+def test_a_cancel_that_comes_before_a_step_ends_it_and_no_other(runner: Runner) -> None:
+    seq = runner.seq_open()
+    step(runner, [1, 2], seq)
+    free = runner.free_pages
     runner.cancel()
-    assert step(runner, [1]).shape == (1, 128)
+    with pytest.raises(StepCancelledError, match="cancelled"):
+        step(runner, [3] * 40, seq)
+    assert (runner.seq_len(seq), runner.free_pages) == (2, free)
+    assert np.array_equal(step(runner, [3], seq)[0], step(runner, [1, 2, 3])[2])
+
+
+@pytest.mark.parametrize("kv_type", CACHE_TYPES)
+def test_the_longest_context_there_is_can_be_named(path: Path, kv_type: str) -> None:
+    runner = load_model(path, n_threads=2, n_ctx=2**31 - 1, kv_pages=16, kv_type=kv_type).runner
+    assert runner.n_ctx == 2**31 - 1
+    usual = load_model(path, n_threads=2, n_ctx=512, kv_pages=16, kv_type=kv_type).runner
+    tokens = np.arange(64) % 128
+    assert np.array_equal(step(runner, tokens), step(usual, tokens))
+    seq = runner.seq_open()
+    for more in (2**31 - 1, 2**31 - 32, 15 * 32 + 1):
+        with pytest.raises(KVCacheFullError, match="pages"):
+            runner.seq_reserve(seq, more)
+    assert runner.free_pages == 16 - 2
 
 
 def test_results_outlive_the_runner_and_cannot_be_written(path: str | Path) -> None:

@@ -2,12 +2,16 @@
 #include "oxillama.h"
 #include "platform/memory.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EXPECT(condition, ...)                                                                                        \
     do {                                                                                                              \
@@ -108,6 +112,68 @@ static void check_bounds(void)
     oxi_pool_close(&none);
 }
 
+/* What a thread's own instruction raises must reach a handler, or the process ends without a word; the rest belongs to
+ * other threads. */
+static void look_at_signals(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    if (thread) pthread_sigmask(SIG_SETMASK, NULL, &((sigset_t *)arg)[thread]);
+}
+
+static void check_signals(void)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL}, others[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGALRM};
+    oxi_pool *pool = open_pool(3);
+    sigset_t blocked[3];
+    oxi_pool_run(pool, look_at_signals, blocked);
+    for (int t = 1; t < 3; t++) {
+        for (int i = 0; i < 4; i++) EXPECT(!sigismember(&blocked[t], own[i]), "a worker blocks signal %d", own[i]);
+        for (int i = 0; i < 5; i++) EXPECT(sigismember(&blocked[t], others[i]), "a worker takes signal %d", others[i]);
+    }
+    oxi_pool_close(&pool);
+}
+
+static void *claim_too(void *arg)
+{
+    oxi_error err = {0};
+    EXPECT(oxi_pool_claim(arg, &err) == OXI_ERR_ARGUMENT && strstr(err.text, "another thread"), "claimed twice: %s", err.text);
+    return NULL;
+}
+
+static void check_claims(void)
+{
+    oxi_pool *pool = open_pool(2);
+    oxi_error err = {0};
+    for (int round = 0; round < 2; round++) {
+        EXPECT(oxi_pool_claim(pool, &err) == OXI_OK, "claim: %s", err.text);
+        pthread_t other;
+        EXPECT(pthread_create(&other, NULL, claim_too, pool) == 0, "no thread");
+        pthread_join(other, NULL);
+        oxi_pool_release(pool);
+    }
+    oxi_pool_close(&pool);
+}
+
+/* A child has none of the pool's threads: using them is an error, and closing the pool ends. */
+static void check_fork(void)
+{
+    oxi_pool *pool = open_pool(3);
+    const pid_t child = fork();
+    if (child == 0) {
+        oxi_error err = {0};
+        alarm(20);
+        const int refused = oxi_pool_claim(pool, &err) == OXI_ERR_ARGUMENT && strstr(err.text, "forked");
+        oxi_pool_close(&pool);
+        _exit(refused ? 0 : 3);
+    }
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child && status == 0, "the child ended with %#x", (unsigned)status);
+    int seen[3] = {0};
+    oxi_pool_run(pool, mark, seen);
+    EXPECT(seen[2] == 3, "the parent's threads are gone");
+    oxi_pool_close(&pool);
+}
+
 static void check_memory(void)
 {
     const size_t sizes[] = {0, 1, 63, 64, 65, 4096, ((size_t)2 << 20) - 65, (size_t)2 << 20, ((size_t)5 << 20) + 7};
@@ -133,5 +199,8 @@ int main(void)
     check_runs(3, 200, 5);
     check_runs(16, 20, 4); /* more threads than most test machines have processors */
     check_idle();
+    check_signals();
+    check_claims();
+    check_fork();
     return 0;
 }

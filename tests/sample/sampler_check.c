@@ -65,9 +65,9 @@ static long odd_sampler(void)
     const int32_t n = 1 + (int32_t)below(N_VOCAB);
     const oxi_sampler_params params = {
         .n_vocab = n, .temperature = PICK(0, 1, 0.5f, 1e-44f, 100), .top_k = (int32_t)below((uint32_t)n + 5),
-        .top_p = PICK(0, 0.5f, 0.95f, 1), .min_p = PICK(0, 0.1f, 1), .repeat_penalty = PICK(1, 1.3f, 0.001f, 100),
-        .repeat_last_n = (int32_t)below(40) - 1, .frequency_penalty = PICK(0, 1, -2, 100),
-        .presence_penalty = PICK(0, 1, -100), .seed = below(1000)};
+        .top_p = PICK(0, 0.5f, 0.95f, 1), .min_p = PICK(0, 0.1f, 1), .repeat_penalty = PICK(1, 1.3f, 0.001f, 100, 3.4e38f, 1e-44f),
+        .repeat_last_n = (int32_t)below(40) - 1, .frequency_penalty = PICK(0, 1, -2, 100, 3.4e38f, -3.4e38f),
+        .presence_penalty = PICK(0, 1, -100, 3.4e38f, -3.4e38f), .seed = below(1000)};
     oxi_sampler *sampler;
     oxi_error err;
     if (oxi_sampler_open(&sampler, &params, NULL, NULL, 0, &err) != OXI_OK) return -1;

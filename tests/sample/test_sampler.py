@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -173,3 +174,68 @@ def test_the_history_slides() -> None:
     for n, token in enumerate(history, 1):
         s.accept(token)
         assert s.sample(x) == int(np.argmax(changed_logits(x, history[:n], **params)))
+
+
+PATHS: dict[str, dict[str, Any]] = {
+    "greedy": {"temperature": 0.0},
+    "top_k": {"temperature": 1.0, "top_k": 5},
+    "all": {"temperature": 1.0},
+    "top_p": {"temperature": 1.0, "top_p": 0.9},
+    "min_p": {"temperature": 1.0, "min_p": 0.1},
+}
+LARGEST = float(np.finfo(np.float32).max)
+# Each makes NaN of the logit of token 0, or would.
+PENALTIES: dict[str, tuple[float, dict[str, Any]]] = {
+    "frequency on minus infinity": (-np.inf, {"frequency_penalty": -LARGEST}),
+    "frequency on infinity": (np.inf, {"frequency_penalty": LARGEST}),
+    "presence and frequency": (-np.inf, {"frequency_penalty": -LARGEST, "presence_penalty": -LARGEST}),
+    "repetition that underflows": (np.inf, {"repeat_penalty": 1e-44, "frequency_penalty": LARGEST}),
+}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
+@pytest.mark.parametrize(("logit", "penalty"), PENALTIES.values(), ids=PENALTIES.keys())
+def test_a_penalty_that_leaves_no_number_leaves_a_token_out(
+    path: dict[str, Any], logit: float, penalty: dict[str, Any]
+) -> None:
+    x = np.full(64, -1e9, np.float32)
+    x[0], x[9] = logit, 5.0
+    s = sampler(64, seed=1, history=[0, 0, 0], **path, **penalty)
+    assert {s.sample(x) for _ in range(20)} == {9}
+
+
+@pytest.mark.parametrize("field", ["repeat_penalty", "frequency_penalty", "presence_penalty"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e39])
+def test_a_penalty_must_be_a_finite_float32(field: str, value: float) -> None:
+    with pytest.raises(InvalidParameterError, match="negative, infinite or not a number"):
+        sampler(64, seed=1, history=[], **{field: value})
+
+
+class Liar(list[int]):
+    """Yields more than its length says, or less."""
+
+    def __init__(self, items: list[int], length: int) -> None:
+        super().__init__(items)
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+
+@pytest.mark.parametrize("length", [0, 1, 100_000])
+def test_as_many_tokens_are_banned_as_there_are(length: int) -> None:
+    x = np.arange(64, dtype=np.float32)
+    s = sampler(64, seed=1, history=[], temperature=0.0)
+    for _ in range(50):
+        assert s.sample(x, Liar(list(range(1, 64)) * 200, length)) == 0
+
+
+def test_two_threads_do_not_share_a_sampler_at_the_same_time() -> None:
+    n = 4_000_000
+    x, s = np.zeros(n, np.float32), sampler(n, seed=1, history=[], top_p=0.9)
+    with ThreadPoolExecutor(1) as threads:
+        draw = threads.submit(s.sample, x)
+        with pytest.raises(InvalidParameterError, match="another thread is using this sampler"):
+            while not draw.done():
+                s.accept(1)
+        assert 0 <= draw.result() < n

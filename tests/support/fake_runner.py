@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from oxillama.errors import GenerationError, InvalidParameterError, KVCacheFullError
+from oxillama.errors import GenerationError, InvalidParameterError, KVCacheFullError, StepCancelledError
 
 N_EMBD = 8
 
@@ -109,12 +109,12 @@ class FakeRunner:
         assert len(set(seqs)) == len(seqs) == len(counts)
         assert all(count >= 1 for count in counts)
         self._logits.fill(np.nan)  # whoever still looks at the last step's rows
-        self._cancelled = False
         self.in_step.set()
         if self.gate is not None:
             self.gate.acquire()
-        if self._cancelled:
-            raise GenerationError("the step was cancelled")
+        if self._cancelled:  # since before the step or meanwhile
+            self._cancelled = False
+            raise StepCancelledError("the step was cancelled")
         if any(not 0 <= t < self.n_vocab for t in tokens):
             raise InvalidParameterError("a token id is out of range")
         if self.crash is not None and self.crash in tokens:

@@ -14,6 +14,7 @@ from oxillama.models.graph import ops
 from oxillama.models.graph.fuse import fuse
 from oxillama.models.graph.lower import Lowering
 from oxillama.models.graph.ops import Graph, Value, Vector, View
+from tests.support.tiny_models import N_VOCAB as N_TINY
 from tests.support.tiny_models import TinyModel
 
 N_VOCAB = 50
@@ -100,3 +101,16 @@ class OpBench:
             return steps(runner)
         runner.step(np.array(tokens, np.int32), [runner.seq_open()], [len(tokens)], np.ones(len(tokens), bool))
         return runner.embeddings().copy()
+
+
+def runner_of(gguf: GGUFFile, pool: ThreadPool, **changes: int) -> Runner:
+    """A runner of a tiny model as load_model makes it, but with the caller's pool and sizes."""
+    builder = build_graph(gguf, 256)
+    fuse(builder.graph)
+    program = Program(gguf.core)
+    Lowering(builder.graph, program).run()
+    program.reserve()
+    for index in range(len(program.matrix_bytes)):
+        program.pack(index, pool)
+    sizes = {"n_vocab": N_TINY, "n_embd": 64, "n_batch": 512, "n_ctx": 1024, "n_pages": 32, "n_seqs": 4}
+    return Runner(program, pool, **(sizes | changes), cache_type="f32")

@@ -16,7 +16,13 @@ import numpy as np
 
 from oxillama.engine.api.types import TokenEvent
 from oxillama.engine.batching.prefix import PrefixCache
-from oxillama.errors import GenerationError, InvalidParameterError, KVCacheFullError, OxillamaError
+from oxillama.errors import (
+    GenerationError,
+    InvalidParameterError,
+    KVCacheFullError,
+    OxillamaError,
+    StepCancelledError,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -48,7 +54,6 @@ class Stepper:
         self._clock = clock
         self._generations: dict[Ticket, Generation] = {}
         self._current: tuple[Generation, ...] = ()
-        self._interrupted = False
         self._tokens = np.empty(runner.n_batch, np.int32)
         self._outputs = np.empty(runner.n_batch, np.bool_)
         self.n_ended = self.n_prompt_tokens = self.n_generated_tokens = self.n_steps = 0
@@ -87,7 +92,6 @@ class Stepper:
         """Cut the current step short if all its generations were dropped. May be called from any thread."""
         current = self._current
         if current and all(g.dropped for g in current):
-            self._interrupted = True
             self._runner.cancel()
 
     def step(self) -> list[Outcome]:
@@ -126,10 +130,10 @@ class Stepper:
         generations = [self._generations[s.ticket] for s in slices]
         try:
             logits = self._evaluate(slices, generations)
+        except StepCancelledError:
+            return  # nothing was appended; the next plan leaves the dropped ones out
         except _STEP_ERRORS as error:
-            if self._interrupted:
-                self._interrupted = False  # nothing was appended; the next plan leaves the dropped ones out
-            elif len(slices) == 1:
+            if len(slices) == 1:
                 self._fail(generations[0], error, outcomes)
             else:
                 for piece in slices:

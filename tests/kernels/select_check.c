@@ -1,0 +1,34 @@
+/* Run by test_select.py: rows of a processor with BF16 and without VNNI, which no test machine need be. The kernel rows and
+ * tables of vector functions are stand-ins; what is tested is who inherits what. */
+#include "kernels/cpu.h"
+#include "kernels/rows.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ROW(symbol, row_name, row_needs, row_vec) \
+    const oxi_kernels symbol = {.name = row_name, .needs = row_needs, .vec = row_vec}
+#define TABLE(isa) const oxi_vec oxi_vec_##isa = {.name = #isa}
+
+TABLE(generic); TABLE(avx2); TABLE(avx2vnni); TABLE(avx512); TABLE(avx512vnni);
+
+ROW(oxi_row_generic, "generic", 0, &oxi_vec_generic);
+ROW(oxi_row_avx2_base, "avx2-base", OXI_CPU_AVX2, &oxi_vec_avx2);
+ROW(oxi_row_avx2_vnni, "avx2-vnni", OXI_CPU_AVX2 | OXI_CPU_AVXVNNI, &oxi_vec_avx2vnni);
+ROW(oxi_row_avx512_base, "avx512-base", OXI_CPU_AVX2 | OXI_CPU_AVX512, &oxi_vec_avx512);
+ROW(oxi_row_avx512_vnni, "avx512-vnni", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI, &oxi_vec_avx512vnni);
+ROW(oxi_row_avx512_vbmi, "avx512-vbmi", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI | OXI_CPU_AVX512VBMI, NULL);
+ROW(oxi_row_avx512_bf16, "avx512-bf16", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512BF16, NULL);
+
+uint64_t oxi_cpu_features(void) { return HAS; }
+
+int main(void)
+{
+    oxi_error err;
+    if (oxi_kernels_init("avx512-bf16", &err) != OXI_OK) {
+        fputs(err.text, stderr);
+        return 1;
+    }
+    puts(oxi_kernels_get()->vec->name);
+    return 0;
+}
