@@ -67,7 +67,8 @@ def load_bundle(
     spare: with a sequence's worth of cache beyond what the scheduler gives out, for evaluations beside it.
     progress: called with the share of the weights that is ready, 0 to 1.
 
-    Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config.
+    Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config,
+    InsufficientMemoryError.
     """
     from oxillama.core._core import PAGE_TOKENS
     from oxillama.gguf import GGUFFile
@@ -80,13 +81,15 @@ def load_bundle(
     if config.kv_pages is not None:
         n_ctx = min(n_ctx, config.kv_pages * PAGE_TOKENS)
     pages_each = -(-n_ctx // PAGE_TOKENS)
+    more_contexts = 0 if config.kv_pages else min(config.parallel, FULL_CONTEXTS) - 1
     spare_pages = pages_each if spare else 0
     loaded = load_model(
         gguf,
         n_threads=config.n_threads,
         n_ctx=n_ctx,
         n_seqs=config.parallel + spare + N_KEPT,
-        kv_pages=(config.kv_pages or pages_each * min(config.parallel, FULL_CONTEXTS)) + spare_pages,
+        kv_pages=(config.kv_pages or pages_each) + spare_pages,
+        more_kv_pages=pages_each * more_contexts,
         n_batch=config.n_batch,
         kv_type=config.kv_type,
         progress=progress,

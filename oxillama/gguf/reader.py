@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
@@ -41,7 +42,6 @@ class GGUFFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.core = GGUF(path)
-        self._values: dict[str, MetadataValue] = {}  # decoded so far: vocabularies take a while, so only when asked for
 
     def __repr__(self) -> str:
         return f"GGUFFile({self.path!r})"
@@ -57,9 +57,12 @@ class GGUFFile:
         return self.core.file_bytes
 
     @cached_property
-    def metadata(self) -> dict[str, MetadataValue]:
-        """All keys in the file's order. Strings that are not UTF-8 hold surrogates (surrogateescape)."""
-        return {key: self._value(key) for key in self.metadata_types}
+    def metadata(self) -> Mapping[str, MetadataValue]:
+        """All keys in the file's order. A value is decoded when it is asked for, and kept.
+
+        Strings that are not UTF-8 hold surrogates (surrogateescape).
+        """
+        return _Metadata(self.core, self.metadata_types)
 
     @cached_property
     def metadata_types(self) -> dict[str, str]:
@@ -91,12 +94,7 @@ class GGUFFile:
             return None
         if found not in allowed:
             self.fail(key, f"must be {wanted}, not {found}")
-        return self._value(key)
-
-    def _value(self, key: str) -> MetadataValue:
-        if key not in self._values:
-            self._values[key] = self.core.value(key)
-        return self._values[key]
+        return self.metadata[key]
 
     def _required(self, key: str, value: T | None) -> T:
         if value is None:
@@ -198,6 +196,30 @@ class GGUFFile:
 
     def require_array(self, key: str, *, kind: ArrayKind = "number", length: int | None = None) -> npt.NDArray[Any]:
         return self._required(key, self.get_array(key, kind=kind, length=length))
+
+
+class _Metadata(Mapping[str, "MetadataValue"]):
+    """A file's keys and values. A vocabulary takes a while to decode and nested arrays many times their size in memory:
+    who looks a few keys up pays for those."""
+
+    def __init__(self, core: GGUF, types: Mapping[str, str]) -> None:
+        self._core = core
+        self._types = types
+        self._decoded: dict[str, MetadataValue] = {}
+
+    def __getitem__(self, key: str) -> MetadataValue:
+        if key not in self._decoded:
+            self._decoded[key] = self._core.value(key)
+        return self._decoded[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._types
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 
+from oxillama import machine
 from oxillama.core._core import (
     CACHE_TYPES,
     PAGE_TOKENS,
@@ -15,7 +15,7 @@ from oxillama.core._core import (
     ThreadPool,
     quick_cache_type,
 )
-from oxillama.errors import InvalidParameterError
+from oxillama.errors import InsufficientMemoryError, InvalidParameterError
 from oxillama.gguf import GGUFFile
 from oxillama.models.describe import build_graph, weights_are_f32
 from oxillama.models.graph.fuse import fuse
@@ -46,6 +46,7 @@ def load_model(
     n_threads: int | None = None,
     n_ctx: int | None = None,
     kv_pages: int | None = None,
+    more_kv_pages: int = 0,
     n_batch: int = 512,
     n_seqs: int = DEFAULT_SEQUENCES,
     kv_type: str = "auto",
@@ -55,12 +56,13 @@ def load_model(
 
     n_threads: None for one per processor this process may use. n_ctx: most tokens in a sequence; None for the model's
     own context, as far as memory reasonably allows. kv_pages: pages of 32 tokens, all sequences together; None for one
-    sequence of n_ctx. n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: what keys and values
+    sequence of n_ctx. more_kv_pages: how many beside these would be useful; there are fewer where memory has no room.
+    n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: what keys and values
     are kept as: "f32", "f16", "i16" (14-bit integers with a scale per position and head: as exact as f16), "q8_0"
     (8-bit integers with a scale per 32 values) or "auto": f32 for a model with F32 weights, else i16 or f16, whichever
     this processor is quicker with. progress: called with the share of the weights that is ready, 0 to 1.
 
-    Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, MemoryError.
+    Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, InsufficientMemoryError.
     """
     gguf = path if isinstance(path, GGUFFile) else GGUFFile(path)
     if kv_type not in ("auto", *CACHE_TYPES):
@@ -72,15 +74,22 @@ def load_model(
         if value is not None and not 1 <= value < 2**31:
             raise InvalidParameterError(f"Invalid '{name}': {value} is not a positive 32-bit number.", param=name)
 
-    hparams = build_graph(gguf).hparams
+    described = build_graph(gguf)
+    hparams, weights = described.hparams, described.tensors.packed_bytes
+    left = machine.memory()
     if n_ctx is None:
-        n_ctx = default_context(hparams, cache_type)
+        n_ctx = default_context(hparams, cache_type, weights, left)
+    n_pages = kv_pages or -(-n_ctx // PAGE_TOKENS)
+    page_bytes = PAGE_TOKENS * hparams.cache_bytes_per_token(cache_type)
+    _check_memory(gguf.path, weights, n_pages, page_bytes, left)
+    if left is not None:
+        more_kv_pages = min(more_kv_pages, (left.available - weights) // page_bytes - n_pages)
     builder = build_graph(gguf, n_ctx)
     fuse(builder.graph)
     program = Program(gguf.core)
     lowering = Lowering(builder.graph, program)
     lowering.run()
-    pool = ThreadPool(n_threads or usable_processors())
+    pool = ThreadPool(n_threads or machine.usable_processors())
     _pack(program, pool, progress)
     runner = Runner(
         program,
@@ -89,7 +98,7 @@ def load_model(
         n_embd=hparams.n_embd,
         n_batch=n_batch,
         n_ctx=n_ctx,
-        n_pages=kv_pages or -(-n_ctx // PAGE_TOKENS),
+        n_pages=n_pages + more_kv_pages,
         n_seqs=n_seqs,
         cache_type=cache_type,
     )
@@ -107,17 +116,33 @@ def _pack(program: Program, pool: ThreadPool, progress: Progress | None) -> None
             progress(done / total)
 
 
-def usable_processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _check_memory(path: str, weights: int, n_pages: int, page_bytes: int, left: machine.Memory | None) -> None:
+    """Refuse what the system would have to end this process for, once all of it is used.
+
+    Counted are the packed weights and the key/value cache, nearly all there is. The file is mapped: what has been packed
+    is given back, and embedding rows are read from pages that the system may drop.
+    """
+    cache = n_pages * page_bytes
+    if left is None or weights + cache <= left.available:
+        return
+    bound = "its control group allows" if left.limited else "the machine has"
+    hint = "take a shorter context" if weights <= left.available // 2 else "take a smaller model, or one of fewer bits"
+    raise InsufficientMemoryError(
+        f"{path}: needs {_size(weights + cache)} of memory ({_size(weights)} for weights, {_size(cache)} for a key/value"
+        f" cache of {n_pages * PAGE_TOKENS} tokens), and {bound} {_size(left.available)} left: {hint}"
+    )
 
 
-def default_context(hparams: HParams, cache_type: str) -> int:
-    """The trained context, or less where its cache would take too much of the machine's memory."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):  # not every system says
-        memory = 8 << 30
-    affordable = memory // CACHE_SHARE_OF_MEMORY // hparams.cache_bytes_per_token(cache_type)
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 1 << 30 else f"{n_bytes / 2**20:.1f} MiB"
+
+
+def default_context(hparams: HParams, cache_type: str, weights: int, left: machine.Memory | None) -> int:
+    """The trained context, or less where its cache would take too much of the machine's memory, or of what is left of it
+    beside the weights."""
+    room = machine.total_memory() // CACHE_SHARE_OF_MEMORY
+    if left is not None:
+        room = min(room, max(0, left.available - weights))
+    # Whole pages: what is over would round up to one more than there is room for.
+    affordable = room // (PAGE_TOKENS * hparams.cache_bytes_per_token(cache_type)) * PAGE_TOKENS
     return max(PAGE_TOKENS, min(hparams.n_ctx_train, affordable))

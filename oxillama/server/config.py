@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 ENV_PREFIX = "OXILLAMA_"
 CONFIG_FILE = "oxillama.toml"
 # Variables of other parts (the kernel row, build switches, where this file is) that are no settings of the server.
-OTHER_VARIABLES = frozenset({"CONFIG", "ISA", "WERROR", "SANITIZE", "COVERAGE", "DEBUG"})
+OTHER_VARIABLES = frozenset({"CONFIG", "ISA", "WERROR", "SANITIZE", "COVERAGE", "DEBUG", "GENERIC"})
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +47,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     any_model: bool = False
     data_dir: str | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
-    ctx_size: Count | None = None
+    ctx_size: Tokens | None = None
     kv_type: Literal["auto", "f32", "f16", "i16", "q8_0"] | None = None
     parallel: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     max_waiting: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None

@@ -40,6 +40,7 @@ def quantize(
     from oxillama.cli.shared.guard import one_line, usage_error
     from oxillama.cli.shared.terminal.progress import bytes_progress
     from oxillama.gguf import GGUFFile
+    from oxillama.machine import usable_processors
     from oxillama.quant import convert
     from oxillama.quant.importance import read_importance
 
@@ -47,7 +48,7 @@ def quantize(
         usage_error(f"{target}: is the file that would be read")
     mix = convert.mix_named(type)
     chosen = convert.Options(
-        threads=threads or os.cpu_count() or 1,
+        threads=threads or usable_processors(),
         pure=pure,
         output=convert.type_named(output_tensor_type) if output_tensor_type else None,
         embedding=convert.type_named(token_embedding_type) if token_embedding_type else None,

@@ -19,7 +19,7 @@ Progress = Callable[[float], None]
 class EngineConfig:
     """What an engine is opened with; None lets the engine or the model choose.
 
-    n_threads: threads of one step; None: one per core. n_ctx: tokens of one request, prompt and completion; None: what
+    n_threads: threads of one step; None: as many as it may use. n_ctx: tokens of one request, prompt and completion; None: what
     the model was trained for, at most DEFAULT_N_CTX. parallel: requests that run at once. n_batch: most tokens in a
     step. n_prefill_shared: most prompt tokens in a step while other requests decode, because these wait for all of it.
     kv_pages: KV cache pages in all; None: enough for FULL_CONTEXTS requests of n_ctx tokens (or `parallel`, if that is

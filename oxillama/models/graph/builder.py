@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from oxillama.errors import ModelFormatError
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Graph, Part, Value, Vector, View
 from oxillama.models.params import rope
@@ -186,10 +187,14 @@ class Builder:
     def rope_table(self, factors: Vector | None = None) -> View:
         """Sines and cosines of every position, for `rope`. `factors` divide the frequencies one by one."""
         hp = self.hparams
-        scaling, n_rot = hp.rope, hp.n_rot
-        frequencies = Vector(n_rot // 2, lambda: rope.frequencies(scaling, n_rot, factors.read() if factors else None))
-        out = Value(n_rot).view()
-        self._append(ops.RopeTable(False, out, frequencies, lambda: rope.magnitude(scaling)))
+        # A few numbers, and parameters more than weights: looked at now, so that what is described can be loaded.
+        try:
+            values = rope.frequencies(hp.rope, hp.n_rot, factors.read() if factors else None)
+            magnitude = rope.magnitude(hp.rope)
+        except ValueError as error:
+            raise ModelFormatError(f"{self.gguf.path}: {error}") from None
+        out = Value(hp.n_rot).view()
+        self._append(ops.RopeTable(False, out, Vector(len(values), lambda: values), lambda: magnitude))
         return out
 
     def rope(self, q: View, k: View, table: View, kind: str) -> None:

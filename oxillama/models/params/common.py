@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oxillama.core._core import PAGE_TOKENS, cache_head_bytes
+from oxillama.core._core import MAX_HEAD_DIM, PAGE_TOKENS, cache_head_bytes
 from oxillama.errors import ModelFormatError, ModelUnsupportedError
 from oxillama.models.params.keys import (
     MAX_CONTEXT,
@@ -79,8 +79,10 @@ def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False) 
     if keys.name("attention.key_length") not in gguf.metadata_types and n_embd % n_head[0]:
         gguf.fail(keys.name("attention.head_count"), f"{n_head[0]} does not divide the embedding length {n_embd}")
     head_dim = max(1, n_embd // n_head[0])
-    head_dim_k = keys.whole("attention.key_length", head_dim, low=1, high=MAX_WIDTH)
-    head_dim_v = keys.whole("attention.value_length", head_dim, low=1, high=MAX_WIDTH)
+    head_dim_k = keys.whole("attention.key_length", head_dim, low=1, high=MAX_HEAD_DIM)
+    head_dim_v = keys.whole("attention.value_length", head_dim, low=1, high=MAX_HEAD_DIM)
+    if max(head_dim_k, head_dim_v) > MAX_HEAD_DIM:  # what follows from other keys has not been looked at
+        gguf.fail(keys.name("attention.head_count"), f"{n_head[0]} heads of {head_dim} are too wide: {MAX_HEAD_DIM} at most")
     n_rot = keys.whole("rope.dimension_count", head_dim_k, low=2, high=head_dim_k)
     if n_rot % 2:
         gguf.fail(keys.name("rope.dimension_count"), f"{n_rot} is odd: dimensions are rotated in pairs")

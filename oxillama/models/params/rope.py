@@ -43,7 +43,9 @@ def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeS
             f"{gguf.path}: key '{keys.name('rope.scaling.type')}': {kind[:40]!r} is not one of {', '.join(SCALINGS)}"
         )
     factor = keys.number("rope.scaling.factor", 0.0, low=0.0, high=1e6)
-    factor = factor or keys.number("rope.scale_linear", 0.0, low=0.0, high=1e6)  # the older name
+    factor = factor or keys.number("rope.scale_linear", 0.0, low=0.0, high=1e6) or 1.0  # the older name
+    if kind == "linear" and factor == 1.0:
+        kind = "none"  # what the file means that names no scaling, too
     options = {}
     if yarn_keys:
         options = {
@@ -55,7 +57,7 @@ def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeS
         # The frequencies are a falling series: a base of 1 or less has none.
         base=keys.number("rope.freq_base", 10000.0, low=1.001, high=1e30),
         kind=kind,
-        factor=factor or 1.0,
+        factor=factor,
         original_ctx=keys.whole("rope.scaling.original_context_length", n_ctx_train, low=1, high=MAX_CONTEXT),
         attention_factor=keys.number("rope.scaling.attn_factor", 1.0, low=1e-6, high=1e6),
         **options,
@@ -63,7 +65,20 @@ def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeS
 
 
 def frequencies(scaling: RopeScaling, n_rot: int, factors: Float32 | None = None) -> Float32:
-    """Radians per position of each rotated pair [n_rot / 2]. `factors`: the file's own divisors of them."""
+    """Radians per position of each rotated pair [n_rot / 2]. `factors`: the file's own divisors of them.
+
+    Raises ValueError for factors or a scaling that leave no finite number.
+    """
+    with np.errstate(all="ignore"):
+        found = _frequencies(scaling, n_rot, factors)
+    if not np.isfinite(found).all():
+        bad = int(np.flatnonzero(~np.isfinite(found))[0])
+        cause = f"divided by its factor {factors[bad]:g}" if factors is not None else f"scaled by {scaling.factor:g}"
+        raise ValueError(f"rope frequency {bad}, {cause}, is not a finite number")
+    return found
+
+
+def _frequencies(scaling: RopeScaling, n_rot: int, factors: Float32 | None) -> Float32:
     pairs = np.arange(n_rot // 2)
     own = np.power(float(scaling.base), -2.0 * pairs / n_rot)
     if factors is not None:
@@ -91,7 +106,10 @@ def _yarn_ramp(scaling: RopeScaling, n_rot: int) -> Float64:
 
 
 def magnitude(scaling: RopeScaling) -> float:
-    """What the rotated values are multiplied with; YaRN makes attention sharper in longer contexts (section 3.4)."""
+    """What the rotated values are multiplied with; YaRN makes attention sharper in longer contexts (section 3.4).
+
+    Raises ValueError for a scaling that leaves no finite number.
+    """
     if scaling.kind != "yarn":
         return scaling.attention_factor
 
@@ -99,4 +117,6 @@ def magnitude(scaling: RopeScaling) -> float:
         return 1.0 if scaling.factor <= 1 else 0.1 * multiplier * math.log(scaling.factor) + 1.0
 
     divisor = sharpening(scaling.log_multiplier) if scaling.log_multiplier else 1.0
+    if divisor == 0:
+        raise ValueError(f"a YaRN log multiplier of {scaling.log_multiplier:g} leaves nothing of the rotated values")
     return sharpening(1.0) / divisor * scaling.attention_factor

@@ -20,7 +20,7 @@ def bench(
     model: options.Model = None,
     threads: Annotated[
         str | None,
-        typer.Option("--threads", "-t", metavar="N[,N…]", show_default="one per core", help="Threads that compute."),
+        typer.Option("--threads", "-t", metavar="N[,N…]", show_default="one per core it may use", help="Threads that compute."),
     ] = None,
     prompt: Annotated[
         int, typer.Option("--prompt", "-p", metavar="N", min=1, max=MOST_TOKENS, help="Tokens in a prefill.")
@@ -107,9 +107,9 @@ def numbers(option: str, text: str | None, least: int, most: int) -> list[int] |
 
 def usual(room: int) -> dict[str, list[int]]:
     """What a plot shows unasked, the value that the other curves are measured at first. room: tokens of context."""
-    import os
+    from oxillama.machine import usable_processors
 
-    cores = os.cpu_count() or 1
+    cores = usable_processors()
     powers = [2**k for k in range(cores.bit_length()) if 2**k < cores]
     return {
         "threads": [cores, *powers],

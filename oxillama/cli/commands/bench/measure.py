@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What may vary in one sweep. threads None: one per core. depth: tokens already in the context."""
+    """What may vary in one sweep. threads None: one per core it may use. depth: tokens already in the context."""
 
     threads: int | None = None
     sequences: int = 1

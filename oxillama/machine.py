@@ -1,0 +1,176 @@
+"""How much of the machine this process may use: processors and memory, as the system and its control groups limit them.
+
+Control groups are read as Linux's documentation describes them: version 1 (cgroup-v1/memory.rst, scheduler/sched-bwc.rst)
+and version 2 (cgroup-v2.rst). A limit of any ancestor holds for its descendants, so all of them are looked at, as far up
+as the mount shows them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+PROC = Path("/proc")
+
+
+def usable_processors(proc: Path = PROC) -> int:
+    """How many threads are worth starting: the processors this process may run on, or what its quota of processor time
+    amounts to if that is less.
+
+    Part of a processor counts as one more thread from a half on: threads wait for each other many times per token, so
+    one that is stopped most of the time stops all of them.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    n = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    quota = processor_quota(proc)
+    return n if quota is None else max(1, min(n, int(quota + 0.5)))
+
+
+def processor_quota(proc: Path = PROC) -> float | None:
+    """Processors' worth of time that control groups allow; None: they set no limit."""
+    quotas: list[float] = []
+    for group in _groups(proc, "cpu"):
+        if group.version == 2:
+            words = (group.read("cpu.max") or "").split()  # "QUOTA PERIOD" in microseconds, or "max PERIOD"
+        else:
+            words = [group.read("cpu.cfs_quota_us") or "", group.read("cpu.cfs_period_us") or ""]
+        with suppress(ValueError, ZeroDivisionError):
+            quota, period = map(int, words)
+            if quota > 0:  # -1 is no limit
+                quotas.append(quota / period)
+    return min(quotas, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """available: bytes that this process can still take. limited: a control group sets that bound, not the machine."""
+
+    available: int
+    limited: bool
+
+
+def memory(proc: Path = PROC) -> Memory | None:
+    """What is left of the machine's memory and swap, and of the control groups' limits, before the system has to end
+    a process. File pages that can be dropped, those of a mapped model too, count as left. None where nobody says.
+    """
+    bounds = [Memory(room, True) for group in _groups(proc, "memory") if (room := _room(group)) is not None]
+    system = _system_memory(proc)
+    if system is not None:
+        bounds.append(Memory(system, False))
+    return min(bounds, key=lambda bound: bound.available, default=None)
+
+
+def total_memory() -> int:
+    """The machine's memory in bytes; 8 GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 8 << 30
+
+
+def _system_memory(proc: Path) -> int | None:
+    sizes: dict[str, int] = {}
+    for line in (_read(proc / "meminfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        with suppress(ValueError, IndexError):
+            sizes[name] = int(value.split()[0]) << 10
+    if "MemAvailable" not in sizes:
+        return None
+    return sizes["MemAvailable"] + sizes.get("SwapFree", 0)
+
+
+def _room(group: _Group) -> int | None:
+    """Bytes that a group's processes can still take; None: it has no limit."""
+    v2 = group.version == 2
+    limit = group.number("memory.max" if v2 else "memory.limit_in_bytes")
+    used = group.number("memory.current" if v2 else "memory.usage_in_bytes")
+    if limit is None or used is None or limit >= 1 << 60:  # version 1's "no limit" is the largest number there is
+        return None
+    reclaimable = 0
+    for line in (group.read("memory.stat") or "").splitlines():
+        name, _, value = line.partition(" ")
+        # Version 1 counts a group's own pages under these names, and those of its descendants too with "total_".
+        if name in (("inactive_file", "active_file") if v2 else ("total_inactive_file", "total_active_file")):
+            with suppress(ValueError):
+                reclaimable += int(value)
+    return max(0, limit - max(0, used - reclaimable) + _swap_room(group, limit, used))
+
+
+def _swap_room(group: _Group, limit: int, used: int) -> int:
+    if group.version == 2:
+        most, now = group.number("memory.swap.max"), group.number("memory.swap.current")
+        return 0 if most is None or now is None else max(0, most - now)
+    both, now = group.number("memory.memsw.limit_in_bytes"), group.number("memory.memsw.usage_in_bytes")
+    if both is None or now is None or both >= 1 << 60:
+        return 0
+    return max(0, (both - limit) - (now - used))
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """One control group's folder."""
+
+    version: int
+    folder: Path
+
+    def read(self, name: str) -> str | None:
+        return _read(self.folder / name)
+
+    def number(self, name: str) -> int | None:
+        """A file's number; None for "max" or a file that is not there."""
+        try:
+            return int(self.read(name) or "")
+        except ValueError:
+            return None
+
+
+def _groups(proc: Path, controller: str) -> Iterator[_Group]:
+    """This process's groups for a controller, in both versions, each followed by its ancestors."""
+    mounts = list(_mounts(proc))
+    for line in (_read(proc / "self" / "cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        version = 1 if controllers else 2
+        if version == 1 and controller not in controllers.split(","):
+            continue
+        for kind, names, root, folder in mounts:
+            if kind == ("cgroup" if version == 1 else "cgroup2") and (version == 2 or controller in names):
+                yield from (_Group(version, level) for level in _levels(folder, root, path))
+                break
+
+
+def _mounts(proc: Path) -> Iterator[tuple[str, list[str], str, Path]]:
+    """(file system, its options, which of its folders is mounted, where) of every mounted hierarchy of control groups."""
+    for line in (_read(proc / "self" / "mountinfo") or "").splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kinds = before.split(" "), after.split(" ")
+        if len(fields) > 4 and len(kinds) > 2 and kinds[0] in ("cgroup", "cgroup2"):
+            yield kinds[0], kinds[2].split(","), _unescaped(fields[3]), Path(_unescaped(fields[4]))
+
+
+def _unescaped(path: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        path = path.replace(code, character)
+    return path
+
+
+def _levels(folder: Path, root: str, path: str) -> Iterator[Path]:
+    """The folders of a group and its ancestors, deepest first, as far as the mount shows them."""
+    try:
+        inside = PurePosixPath(path).relative_to(root)
+    except ValueError:  # seen from a container that has only its own group mounted
+        inside = PurePosixPath()
+    if ".." in inside.parts:  # a group outside this namespace
+        inside = PurePosixPath()
+    for level in (inside, *inside.parents):
+        yield folder / level
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return None
