@@ -1,8 +1,8 @@
-"""How much of the machine this process may use: processors and memory, as the system and its control groups limit them.
+"""How much of the machine this process may use: processors and memory, as the system and control groups limit them.
 
-Control groups are read as Linux's documentation describes them: version 1 (cgroup-v1/memory.rst, scheduler/sched-bwc.rst)
-and version 2 (cgroup-v2.rst). A limit of any ancestor holds for its descendants, so all of them are looked at, as far up
-as the mount shows them.
+Control groups are read as Linux's documentation describes them: version 1 in cgroup-v1/memory.rst and
+scheduler/sched-bwc.rst, version 2 in cgroup-v2.rst. A limit of any ancestor holds for its descendants, so all of them
+are looked at, as far up as the mount shows them.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _groups(proc: Path, controller: str) -> Iterator[_Group]:
 
 
 def _mounts(proc: Path) -> Iterator[tuple[str, list[str], str, Path]]:
-    """(file system, its options, which of its folders is mounted, where) of every mounted hierarchy of control groups."""
+    """(file system, its options, which of its folders is mounted, where) of every mounted control group hierarchy."""
     for line in (_read(proc / "self" / "mountinfo") or "").splitlines():
         before, _, after = line.partition(" - ")
         fields, kinds = before.split(" "), after.split(" ")

@@ -20,12 +20,13 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "moved": set(),  # old names of modules, as texts
     "concurrency": BASE,
+    "machine": set(),  # what the system says of processors and memory
     "demonstration": BASE,  # where the demonstration model's file lies; what makes it is `embedded`
     "core": BASE,
     "system": set(),  # the one seam to the disk: it knows nothing of oxillama, so that the GGUF writer may use it too
     "gguf": BASE | {"core", "system"},
     "text": BASE | {"core", "gguf"},
-    "models": BASE | {"core", "gguf", "text"},  # describing a model checks its vocabulary
+    "models": BASE | {"machine", "core", "gguf", "text"},  # describing a model checks its vocabulary
     "quant": BASE | {"core", "gguf", "text", "models"},
     "engine": BASE | {"concurrency", "demonstration", "core", "gguf", "text", "models"},
     "chat": BASE | {"concurrency", "text", "engine"},

@@ -171,8 +171,8 @@ class Runner:
     """A model ready to step: packed weights, program, paged KV cache, scratch and thread pool, in one handle.
 
     One thread at a time, except `cancel` and `close`: whatever comes while another thread steps raises
-    InvalidParameterError. So does a step in a forked child, which has no threads of its own. Sequences are small integers;
-    pages hold `page_size` tokens.
+    InvalidParameterError. So does a step in a forked child, which has no threads of its own. Sequences are small
+    integers; pages hold `page_size` tokens.
     """
 
     n_vocab: int

@@ -119,8 +119,8 @@ def _pack(program: Program, pool: ThreadPool, progress: Progress | None) -> None
 def _check_memory(path: str, weights: int, n_pages: int, page_bytes: int, left: machine.Memory | None) -> None:
     """Refuse what the system would have to end this process for, once all of it is used.
 
-    Counted are the packed weights and the key/value cache, nearly all there is. The file is mapped: what has been packed
-    is given back, and embedding rows are read from pages that the system may drop.
+    Counted are the packed weights and the key/value cache, nearly all there is. The file is mapped: what has been
+    packed is given back, and embedding rows are read from pages that the system may drop.
     """
     cache = n_pages * page_bytes
     if left is None or weights + cache <= left.available:
@@ -128,8 +128,8 @@ def _check_memory(path: str, weights: int, n_pages: int, page_bytes: int, left: 
     bound = "its control group allows" if left.limited else "the machine has"
     hint = "take a shorter context" if weights <= left.available // 2 else "take a smaller model, or one of fewer bits"
     raise InsufficientMemoryError(
-        f"{path}: needs {_size(weights + cache)} of memory ({_size(weights)} for weights, {_size(cache)} for a key/value"
-        f" cache of {n_pages * PAGE_TOKENS} tokens), and {bound} {_size(left.available)} left: {hint}"
+        f"{path}: needs {_size(weights + cache)} of memory ({_size(weights)} for weights, {_size(cache)} for a"
+        f" key/value cache of {n_pages * PAGE_TOKENS} tokens), and {bound} {_size(left.available)} left: {hint}"
     )
 
 
@@ -138,8 +138,8 @@ def _size(n_bytes: int) -> str:
 
 
 def default_context(hparams: HParams, cache_type: str, weights: int, left: machine.Memory | None) -> int:
-    """The trained context, or less where its cache would take too much of the machine's memory, or of what is left of it
-    beside the weights."""
+    """The trained context, or less where its cache would take too much of the machine's memory, or more than is left
+    of it beside the weights."""
     room = machine.total_memory() // CACHE_SHARE_OF_MEMORY
     if left is not None:
         room = min(room, max(0, left.available - weights))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from oxillama.core._core import Program, Runner, ThreadPool
 from oxillama.gguf import GGUFFile
+from oxillama.models.describe import build_graph
 from oxillama.models.graph import ops
 from oxillama.models.graph.fuse import fuse
 from oxillama.models.graph.lower import Lowering

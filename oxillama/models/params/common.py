@@ -82,7 +82,7 @@ def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False) 
     head_dim_k = keys.whole("attention.key_length", head_dim, low=1, high=MAX_HEAD_DIM)
     head_dim_v = keys.whole("attention.value_length", head_dim, low=1, high=MAX_HEAD_DIM)
     if max(head_dim_k, head_dim_v) > MAX_HEAD_DIM:  # what follows from other keys has not been looked at
-        gguf.fail(keys.name("attention.head_count"), f"{n_head[0]} heads of {head_dim} are too wide: {MAX_HEAD_DIM} at most")
+        gguf.fail(keys.name("attention.head_count"), f"makes heads of {head_dim}, more than {MAX_HEAD_DIM}")
     n_rot = keys.whole("rope.dimension_count", head_dim_k, low=2, high=head_dim_k)
     if n_rot % 2:
         gguf.fail(keys.name("rope.dimension_count"), f"{n_rot} is odd: dimensions are rotated in pairs")

@@ -20,7 +20,7 @@ def bench(
     model: options.Model = None,
     threads: Annotated[
         str | None,
-        typer.Option("--threads", "-t", metavar="N[,N…]", show_default="one per core it may use", help="Threads that compute."),
+        typer.Option("--threads", "-t", metavar="N[,N…]", show_default="all it may use", help="Threads that compute."),
     ] = None,
     prompt: Annotated[
         int, typer.Option("--prompt", "-p", metavar="N", min=1, max=MOST_TOKENS, help="Tokens in a prefill.")
