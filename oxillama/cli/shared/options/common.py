@@ -21,7 +21,7 @@ Model = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", "-t", metavar="N", min=1, max=1024, show_default="one per core", help="Threads that compute."
+        "--threads", "-t", metavar="N", min=1, max=1024, show_default="all it may use", help="Threads that compute."
     ),
 ]
 CtxSize = Annotated[
