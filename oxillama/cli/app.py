@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from oxillama._version import __version__
+from oxillama.cli import streams
 from oxillama.cli.chat.command import chat
 from oxillama.cli.commands.bench.command import bench
 from oxillama.cli.commands.imatrix import imatrix
@@ -21,7 +22,7 @@ from oxillama.cli.commands.run import run
 from oxillama.cli.commands.serve import serve
 from oxillama.cli.commands.tokenize import tokenize
 from oxillama.cli.commands.version import version
-from oxillama.cli.shared.guard import EXIT_USAGE, guarded, usage_refused
+from oxillama.cli.shared.guard import EXIT_USAGE, expected_errors, guarded, usage_refused
 
 # Rich would draw prettier help for a multiple of the start-up time, and boxes around errors that scripts read.
 app = typer.Typer(
@@ -60,10 +61,13 @@ def _common(
 
 def main() -> None:
     """Entry point of the console script."""
+    streams.secure()
     # NumPy's BLAS would start a thread per core, which spins a while for work that never comes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows ?, not a traceback
-    with usage_refused():
-        sys.exit(app(prog_name="oxillama", standalone_mode=False))
+    with usage_refused(), expected_errors():
+        status = app(prog_name="oxillama", standalone_mode=False)
+        sys.stdout.flush()
+    sys.exit(status)

@@ -3,6 +3,6 @@
 from oxillama.server.application import Application
 from oxillama.server.config import ServerConfig, load_config
 from oxillama.server.create import create_app
-from oxillama.server.process import serve
+from oxillama.server.process import Ready, serve
 
-__all__ = ["Application", "ServerConfig", "create_app", "load_config", "serve"]
+__all__ = ["Application", "Ready", "ServerConfig", "create_app", "load_config", "serve"]

@@ -14,7 +14,9 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from oxillama.errors import EngineBusyError, StoreError
 from oxillama.server.access.auth import Keyring
+from oxillama.server.access.client import client_address
 from oxillama.server.access.cors import CORS
+from oxillama.server.access.hosts import HostRule
 from oxillama.server.http.asgi import HTTPConnection, ServerRequest
 from oxillama.server.http.lifespan import Lifespan
 from oxillama.server.observe.log import make_logger
@@ -26,10 +28,6 @@ if TYPE_CHECKING:
     from quart.typing import ResponseReturnValue
 
     from oxillama.server.config import ServerConfig
-
-
-PROBED = frozenset({"/metrics"})
-"""What scrapers ask for again and again although there is no such route: logged at debug."""
 
 
 class Application(QuartTrio):
@@ -44,6 +42,7 @@ class Application(QuartTrio):
         self.state = ServerState(config, make_logger(config))
         self.keyring = Keyring(config.api_keys)
         self.cors = CORS(config.cors_origins)
+        self.hosts = HostRule(config.host, config.allowed_hosts, has_keys=bool(config.api_keys))
         self.opens_backend = opens_backend
         """Whether the engine and the data directory are opened in the application's own lifespan."""
         self.config["MAX_CONTENT_LENGTH"] = config.max_body
@@ -70,6 +69,7 @@ class Application(QuartTrio):
             return None
         try:
             _check_lengths(request)
+            self.hosts.check(request.headers.get("Host"))
             self.keyring.check(request.headers.get("Authorization"))
             state.admission.check_room(state.engine)
         except EngineBusyError as error:
@@ -87,10 +87,20 @@ class Application(QuartTrio):
         # Probes come every few seconds for as long as the server lives, and would bury what people asked for; a page is
         # logged once, not each of its files.
         operation = self.state.operations.named(request.endpoint)
-        is_quiet = request.path in PROBED or (operation is not None and operation.quiet)
-        write = self.state.log.debug if is_quiet else self.state.log.info
-        about = {"id": request.id, "method": request.method, "path": request.path[:200], "client": request.remote_addr}
-        write("request", **about, **record.fields())
+        write = self.state.log.debug if operation is not None and operation.quiet else self.state.log.info
+        trust_proxy = self.state.config.trust_proxy
+        write(
+            "request",
+            id=request.id,
+            method=request.method,
+            path=request.path[:200],
+            client=client_address(request.headers, request.remote_addr, trust_proxy=trust_proxy),
+            **record.fields(),
+        )
+        if operation is not None:
+            self.state.metrics.add(operation.endpoint, request.method, record)
+        else:
+            self.state.metrics.add("none", "none", record)
 
     def log_fault(self, error: BaseException, request: ServerRequest) -> None:
         """Log a fault of ours, with its traceback."""
@@ -104,6 +114,7 @@ class Application(QuartTrio):
 
     async def _before(self) -> ResponseReturnValue | None:
         _check_lengths(request)
+        self.hosts.check(request.headers.get("Host"))
         if request.method == "OPTIONS":
             return Response("", 204, headers=self.cors.headers(request.headers, preflight=True), content_type=None)
         operation = self.state.operations.named(self._endpoint(request))
@@ -132,6 +143,8 @@ class Application(QuartTrio):
     def _finish(self, asked: ServerRequest, response: Response) -> Response:
         """What every answer carries."""
         response.headers["x-request-id"] = asked.id
+        if self.state.phase is Phase.DRAINING:
+            response.headers["Connection"] = "close"  # the next request belongs to another server
         response.headers["openai-processing-ms"] = str(round(asked.record.elapsed_ms()))
         for name, value in self.cors.headers(asked.headers).items():
             response.headers.setdefault(name, value)

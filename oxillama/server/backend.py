@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +29,10 @@ async def running(state: ServerState, *, progress: Progress | None = None) -> As
     """Load the model and serve it until the block is left. Raises what loading raises.
 
     Should the engine fail, the block is cancelled and EngineClosedError raised. An engine that is attached already is
-    only served, and its data directory only opened if one is set.
+    only served.
     """
     if state.engine is not None:
-        async with AsyncExitStack() as stack:
-            if state.config.data_dir is not None:
-                await stack.enter_async_context(attached(state, state.engine))
+        async with attached(state, state.engine):
             yield
         return
     from oxillama.engine.pool import EnginePool  # deferred: the C core is for those who need it
@@ -50,10 +48,12 @@ async def attached(state: ServerState, engine: EngineLike) -> AsyncIterator[None
     """Serve an engine that is open: its routes, and the runs of the data directory."""
     async with open_data(state, engine):
         state.attach(engine)
+        state.log.info("ready", model=state.model_id, data_dir=None if state.data is None else state.data.path)
         try:
             yield
         finally:
             state.phase = Phase.STOPPED
+            state.log.info("stopped")
 
 
 def model_source(config: ServerConfig, *, progress: Progress | None = None) -> ModelSource:

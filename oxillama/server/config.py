@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
@@ -11,17 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import msgspec
 
 from oxillama.errors import InvalidParameterError
+from oxillama.server.access.origins import OriginPattern
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ENV_PREFIX = "OXILLAMA_"
 CONFIG_FILE = "oxillama.toml"
 # Variables of other parts (the kernel row, build switches, where this file is) that are no settings of the server.
+_INJECTED = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|(ENV_.*)")
+_INJECTED_URL = re.compile(r"(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP))?")
+_HOST = re.compile(r"\*|(\*\.)?[^\s:/*\[\]]+|[0-9a-fA-F:.]+")
 OTHER_VARIABLES = frozenset({"CONFIG", "ISA", "WERROR", "SANITIZE", "COVERAGE", "DEBUG", "GENERIC"})
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
@@ -33,7 +37,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
     slots and queue. cache_tokens: tokens that all requests together have in the KV cache.
     temperature to presence_penalty: how tokens are chosen where a request does not say; None: as the model's file says.
-    api_keys: any one of them opens the API; none at all leaves it open. cors_origins: exact origins, or "*".
+    api_keys: any one of them opens the API; none at all leaves it open.
+    cors_origins: origins, whose host may begin with `*.` and whose port may be `*`; or "*" for all.
+    allowed_hosts: the names in Host headers that are answered beside local ones, `*.name` for those below a name, "*"
+    for all; none given: all, unless the server has no keys and listens on this machine only.
+    trust_proxy: whether a proxy says where requests come from.
     ui: whether there are pages for browsers: the chat at `/` and the API's description at `/docs`.
     max_body: larger request bodies are refused with 413. generation_timeout: the longest one generation may take.
     drain_timeout: how long SIGTERM waits for requests under way before it cuts them off.
@@ -66,6 +74,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
     api_keys: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    trust_proxy: bool = False
     ui: bool = True
 
     max_body: Annotated[int, msgspec.Meta(ge=1024, le=2**40)] = 16 * 2**20
@@ -84,13 +94,17 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             if not key or not key.isascii() or not key.isprintable() or " " in key:
                 raise ValueError("an API key is one or more printable ASCII characters without spaces")
         for origin in self.cors_origins:
-            if origin != "*" and ("://" not in origin or origin.endswith("/")):
-                raise ValueError(f"{origin!r} is no origin: write scheme://host[:port], or *")
+            OriginPattern(origin)
+        for name in self.allowed_hosts:
+            if not _HOST.fullmatch(name):
+                raise ValueError(f"{name!r} is no host: write a name without a port, *.name or *")
         if self.alias is not None and not self.alias.strip():
             raise ValueError("the alias is empty")
 
 
 FIELDS: Mapping[str, Any] = get_type_hints(ServerConfig, include_extras=True)
+LISTS = frozenset(name for name, kind in FIELDS.items() if kind == tuple[str, ...])
+"""Settings that a variable gives as texts with commas between them."""
 
 
 def load_config(
@@ -129,14 +143,35 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise InvalidParameterError(f"{file}: not TOML: {error}") from None
 
 
-def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def unknown_variables(env: Mapping[str, str]) -> list[str]:
+    """The OXILLAMA_* variables that are no setting and nothing that a container's surroundings put there."""
+    return sorted(ENV_PREFIX + key for key, _ in _own_variables(env) if key.lower() not in FIELDS)
+
+
+def _own_variables(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(name without the prefix, text) of the variables that may be settings."""
     for name, text in env.items():
         key = name.removeprefix(ENV_PREFIX)
-        if key == name or key in OTHER_VARIABLES:
+        if key != name and key not in OTHER_VARIABLES and not is_injected(key, text):
+            yield key, text
+
+
+def is_injected(key: str, text: str) -> bool:
+    """Whether Kubernetes made the variable for a service called oxillama, or Docker for a link of that name."""
+    if _INJECTED.fullmatch(key):
+        return True
+    return _INJECTED_URL.fullmatch(key) is not None and re.match("(tcp|udp|sctp)://", text) is not None
+
+
+def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
+    """The settings among the variables. One that is unknown is left out, unless it is a setting misspelt: a key that
+    was meant to close the API must not be ignored."""
+    found: dict[str, Any] = {}
+    for key, text in _own_variables(env):
+        name = key.lower()
+        if name not in FIELDS and not difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.7):
             continue
-        is_list = key.lower() in ("api_keys", "cors_origins")
-        found[key.lower()] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+        found[name] = [part.strip() for part in text.split(",") if part.strip()] if name in LISTS else text
     return found
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from oxillama.server.apis import find_apis
 from oxillama.server.application import Application
-from oxillama.server.config import ServerConfig, load_config
+from oxillama.server.config import ServerConfig, load_config, unknown_variables
 from oxillama.server.http import transport
 from oxillama.server.site import routes as pages
 
@@ -26,6 +27,8 @@ def create_app(
     config = load_config() if config is None else config
     transport.install()
     app = Application(config, opens_backend=opens_backend)
+    for name in unknown_variables(os.environ):
+        app.state.log.warning("environment variable ignored: the server has no such setting", variable=name)
     if engine is not None:
         app.state.attach(engine)
     app.state.operations.register(app, find_apis())

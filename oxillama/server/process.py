@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -17,7 +18,7 @@ from oxillama.server.config import ServerConfig, load_config
 from oxillama.server.create import create_app
 from oxillama.server.http import transport
 from oxillama.server.http.listen import listen
-from oxillama.server.observe.log import hypercorn_logger
+from oxillama.server.observe.log import hypercorn_logger, process_logging
 from oxillama.server.state import Phase
 
 if TYPE_CHECKING:
@@ -28,19 +29,43 @@ if TYPE_CHECKING:
     from oxillama.engine.api.config import Progress
     from oxillama.server.application import Application
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What is worth telling when requests are answered. As text it is the server's URL."""
+
+    url: str
+    model_id: str
+    """The model's name in the API."""
+    data_dir: str | None
+    """Where threads are kept; None: nowhere."""
+    has_keys: bool
+    """Whether callers need a key."""
+    has_ui: bool
+    """Whether there is a page for browsers at `url`."""
+
+    @property
+    def base_url(self) -> str:
+        """What clients of the API are given."""
+        return f"{self.url}/v1"
+
+    def __str__(self) -> str:
+        return self.url
+
+
 GRACE = 2.0  # seconds after the drain for error events to go out, before what is left is cut
 
 
 async def serve(
     config: ServerConfig | None = None,
     *,
-    on_ready: Callable[[str], None] | None = None,
+    on_ready: Callable[[Ready], None] | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return; a second signal ends the drain.
 
-    The socket listens from the start and answers 503 while the model loads; `on_ready` is called with the URL when it
-    has. progress: called from another thread with the share loaded, 0 to 1.
+    The socket listens from the start and answers 503 while the model loads; `on_ready` is called when it has.
+    progress: called from another thread with the share loaded, 0 to 1. What the process would write to stderr besides,
+    such as warnings, goes to the server's log.
 
     Raises OSError when the address cannot be bound, and what loading the model raises.
     """
@@ -48,12 +73,13 @@ async def serve(
     app = create_app(config, opens_backend=False)
     _allow_many_files()
     stop, hurry = trio.Event(), trio.Event()
-    async with open_nursery() as nursery:
-        await nursery.start(_watch_signals, stop, hurry)
-        try:
-            await run_app(app, stop=stop, hurry=hurry, on_ready=on_ready, progress=progress)
-        finally:
-            nursery.cancel_scope.cancel()
+    with process_logging(app.state.log):
+        async with open_nursery() as nursery:
+            await nursery.start(_watch_signals, stop, hurry)
+            try:
+                await run_app(app, stop=stop, hurry=hurry, on_ready=on_ready, progress=progress)
+            finally:
+                nursery.cancel_scope.cancel()
 
 
 async def run_app(
@@ -61,7 +87,7 @@ async def run_app(
     *,
     stop: trio.Event,
     hurry: trio.Event | None = None,
-    on_ready: Callable[[str], None] | None = None,
+    on_ready: Callable[[Ready], None] | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Serve `app` until `stop` is set, and drain; `hurry` ends the drain. For the rest see `serve`.
@@ -80,7 +106,7 @@ async def run_app(
         try:
             async with running(app.state, progress=_until(stop, progress)):
                 if not stop.is_set() and on_ready is not None:
-                    on_ready(url)
+                    on_ready(_ready(app, url))
                 await stop.wait()
                 await _drain(app, trio.Event() if hurry is None else hurry)
                 drained.set()
@@ -88,6 +114,12 @@ async def run_app(
         except LoadingStoppedError:
             drained.set()
             await done.wait()
+
+
+def _ready(app: Application, url: str) -> Ready:
+    state = app.state
+    data_dir = None if state.data is None else state.data.path
+    return Ready(url, state.model_id, data_dir, has_keys=bool(state.config.api_keys), has_ui=state.config.ui)
 
 
 class LoadingStoppedError(Exception):

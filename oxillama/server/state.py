@@ -12,6 +12,7 @@ from quart import current_app
 from oxillama._version import __version__
 from oxillama.errors import EngineClosedError
 from oxillama.server.access.admission import Admission
+from oxillama.server.observe.metrics import Metrics
 from oxillama.server.operation import Operations
 from oxillama.server.wire.errors import NO_RETRY, SERVER_ERROR, APIError, not_found, unavailable
 
@@ -55,6 +56,7 @@ class ServerState:
     """Where everything is stored; opened with the engine. None too where no directory can be written."""
     assistants: Assistants | None = None
     """Threads and runs; there with `data`."""
+    metrics: Metrics = field(default_factory=Metrics)
     under_way: set[ServerRequest] = field(default_factory=set)
     """The requests that have come and not ended."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from oxillama.server import ServerConfig, create_app
+from oxillama.server import Application, Ready, ServerConfig, create_app
 from oxillama.server.process import run_app
 from tests.support.fake_engine import FakeEngine
 
@@ -51,12 +52,19 @@ async def live_server(engine: Any = None, **settings: Any) -> AsyncIterator[Live
     """A server over `engine` (a scripted one, by default), stopped when the block is left."""
     engine = engine or FakeEngine()
     defaults: dict[str, Any] = {"port": 0, "log_level": "error", "drain_timeout": 1.0}
-    app = create_app(ServerConfig(**(defaults | settings)), engine=engine, opens_backend=False)
+    with TemporaryDirectory() as data_dir:
+        config = ServerConfig(**(defaults | {"data_dir": data_dir} | settings))
+        async with _serving(create_app(config, engine=engine, opens_backend=False), engine) as live:
+            yield live
+
+
+@asynccontextmanager
+async def _serving(app: Application, engine: Any) -> AsyncIterator[Live]:
     live = Live(0, engine, trio.Event(), trio.Event(), trio.Event())
     ready = trio.Event()
 
-    def on_ready(url: str) -> None:
-        live.port = int(url.rsplit(":", 1)[1])
+    def on_ready(told: Ready) -> None:
+        live.port = int(told.url.rsplit(":", 1)[1])
         ready.set()
 
     async def run() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oxillama.errors import InvalidParameterError
-from oxillama.server import ServerConfig, load_config
+from oxillama.server import ServerConfig, create_app, load_config
+from oxillama.server.config import unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +91,46 @@ def test_what_is_wrong_is_one_line_that_names_source_and_key(
         load_config(env=env, **keywords)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+INJECTED = {
+    "OXILLAMA_PORT": "tcp://10.0.0.1:8000",
+    "OXILLAMA_SERVICE_HOST": "10.0.0.1",
+    "OXILLAMA_SERVICE_PORT": "8000",
+    "OXILLAMA_SERVICE_PORT_HTTP": "8000",
+    "OXILLAMA_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "OXILLAMA_PORT_8000_TCP_PROTO": "tcp",
+    "OXILLAMA_PORT_8000_TCP_PORT": "8000",
+    "OXILLAMA_PORT_8000_TCP_ADDR": "10.0.0.1",
+    "OXILLAMA_CANARY_SERVICE_HOST": "10.0.0.2",
+    "OXILLAMA_CANARY_PORT": "tcp://10.0.0.2:8000",
+    "OXILLAMA_ENV_PATH": "/bin",
+}
+
+
+def test_what_kubernetes_and_docker_put_there_is_no_setting() -> None:
+    assert load_config(env=INJECTED) == ServerConfig()
+    assert unknown_variables(INJECTED) == []
+    assert load_config(env=INJECTED | {"OXILLAMA_PORT": "8001"}).port == 8001
+
+
+def test_a_foreign_variable_is_ignored_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = {"OXILLAMA_NAME": "/web/oxillama", "OXILLAMA_COLOUR": "red", "OXILLAMA_ISA": "generic"}
+    assert load_config(env=env) == ServerConfig()
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    create_app(ServerConfig(log_format="json"))
+    warnings = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["variable"] for line in warnings] == ["OXILLAMA_COLOUR", "OXILLAMA_NAME"]
+    assert {line["level"] for line in warnings} == {"warning"}
+
+
+def test_a_key_that_is_misspelt_does_not_leave_the_api_open() -> None:
+    with pytest.raises(InvalidParameterError, match="did you mean 'api_keys'"):
+        load_config(env={"OXILLAMA_API_KEY": "sk-secret"})
+
+
+def test_a_context_may_be_as_long_as_models_are() -> None:
+    assert load_config(env={}, ctx_size=1_048_576).ctx_size == 1_048_576

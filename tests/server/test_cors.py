@@ -50,3 +50,37 @@ async def test_another_page_is_not_and_caches_are_told_why(make_app: Callable[..
     response = await client.get("/v1/models", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in response.headers
     assert response.headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "others"),
+    [
+        (
+            "http://localhost:*",
+            ["http://localhost", "http://localhost:80", "http://localhost:5173", "HTTP://LocalHost:1"],
+            ["https://localhost:5173", "http://localhost.evil.example:1", "http://a.localhost:1", "http://localhost:x"],
+        ),
+        (
+            "https://*.app.example",
+            ["https://a.app.example", "https://a.b.app.example", "https://a.app.example:443"],
+            ["https://app.example", "https://evilapp.example", "https://a.app.example:8443", "http://a.app.example",
+             "https://*.app.example", "https://a.app.example.evil.example", "https://evil.example/.app.example"],
+        ),
+        ("https://*.app.example:*", ["https://a.app.example:8443", "https://a.app.example"], ["https://app.example:1"]),
+        ("http://[::1]:*", ["http://[::1]:8080"], ["http://[::2]:8080"]),
+        ("https://app.example:443", ["https://app.example"], ["https://app.example:444"]),
+        ("chrome-extension://abcdef", ["chrome-extension://abcdef"], ["chrome-extension://abcdeg"]),
+    ],
+)  # fmt: skip
+async def test_a_pattern_allows_the_origins_it_names_and_no_others(
+    make_app: Callable[..., Application], pattern: str, matching: list[str], others: list[str]
+) -> None:
+    client = ASGIClient(make_app(cors_origins=[pattern]))
+
+    async def allowed(origin: str) -> bool:
+        response = await client.get("/v1/models", headers={"Origin": origin})
+        assert response.headers["Vary"] == "Origin"
+        return response.headers.get("access-control-allow-origin") == origin
+
+    assert [origin for origin in matching if not await allowed(origin)] == []
+    assert [origin for origin in [*others, "null"] if await allowed(origin)] == []

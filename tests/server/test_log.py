@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
-from typing import TYPE_CHECKING
+import logging
+import os
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oxillama.errors import EngineBusyError
+from oxillama.server import ServerConfig
+from oxillama.server.observe.log import make_logger, process_logging
 from tests.support.asgi_client import ASGIClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oxillama.server import Application
+    from tests.support.fake_engine import FakeEngine
 
 
 async def test_a_request_is_one_line_without_its_secrets(
@@ -36,17 +45,17 @@ async def test_a_request_is_one_line_without_its_secrets(
 
 
 @pytest.mark.parametrize(
-    ("level", "told"),
+    ("level", "logged"),
     [("info", ["/", "/v1/models"]), ("debug", ["/health", "/metrics", "/ui/main.js", "/", "/v1/models"])],
 )
-async def test_probes_and_the_files_of_pages_are_told_at_debug_only(
-    level: str, told: list[str], make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
+async def test_probes_and_the_files_of_pages_are_logged_at_debug_only(
+    level: str, logged: list[str], make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = ASGIClient(make_app(log_level=level, log_format="json"))
     for path in ("/health", "/metrics", "/ui/main.js", "/", "/v1/models"):
         await client.get(path)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [line["path"] for line in lines] == told
+    assert [line["path"] for line in lines] == logged
 
 
 async def test_a_fault_is_logged_with_its_traceback_and_request(
@@ -71,3 +80,184 @@ async def test_a_path_cannot_forge_a_line(
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert "\x1b" not in said
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+CHAT = {"model": "fake-model", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_generation_is_logged_with_its_tokens_and_finish_reasons(
+    make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str], engine: FakeEngine, stream: bool
+) -> None:
+    engine.reply, engine.delay_s = "Hello", 0.001
+    client = ASGIClient(make_app(log_level="info", log_format="json"))
+    await client.post("/v1/chat/completions", json=CHAT | {"stream": stream, "n": 2, "max_tokens": 3})
+    (line,) = logged(capsys)
+    prompt = len(engine.requests[0].prompt_ids)
+    assert (line["prompt_tokens"], line["cached_tokens"], line["new_tokens"]) == (prompt, 0, 6)
+    assert line["finish"] == "length,length"
+    assert line["tokens_per_s"] > 0
+    assert "abort" not in line
+
+
+async def test_two_prompts_of_one_request_are_both_counted(
+    make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str], engine: FakeEngine
+) -> None:
+    body = {"model": "fake-model", "prompt": ["one", "three"], "n": 2, "max_tokens": 1}
+    await ASGIClient(make_app(log_level="info", log_format="json")).post("/v1/completions", json=body)
+    (line,) = logged(capsys)
+    assert line["prompt_tokens"] == sum(len(engine.requests[at].prompt_ids) for at in (0, 2))
+    assert line["new_tokens"] == 4
+
+
+async def test_a_stream_is_logged_when_it_has_ended_and_not_before(
+    make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str], engine: FakeEngine
+) -> None:
+    engine.delay_s = 0.001
+    client = ASGIClient(make_app(log_level="info", log_format="json"))
+    async with client.stream("POST", "/v1/chat/completions", json=CHAT | {"stream": True}) as stream:
+        assert await stream.receive()
+        assert logged(capsys) == []
+        while await stream.receive():
+            pass
+    (line,) = logged(capsys)
+    assert (line["status"], line["finish"]) == (200, "stop")
+
+
+async def test_a_client_that_leaves_is_logged_as_such(
+    make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str], engine: FakeEngine
+) -> None:
+    engine.delay_s = 0.001
+    client = ASGIClient(make_app(log_level="info", log_format="json"))
+    async with client.stream("POST", "/v1/chat/completions", json=CHAT | {"stream": True}) as stream:
+        assert await stream.receive()
+    (line,) = logged(capsys)
+    assert (line["status"], line["abort"]) == (200, "client")
+    assert "finish" not in line
+
+
+async def test_an_error_is_logged_with_its_code_and_parameter(
+    make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = ASGIClient(make_app(log_level="info", log_format="json"))
+    await client.post("/v1/chat/completions", json=CHAT | {"model": "none"})
+    (line,) = logged(capsys)
+    assert (line["status"], line["code"], line["param"]) == (404, "model_not_found", "model")
+
+
+async def test_an_error_in_a_stream_is_logged_with_its_code(
+    make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str], engine: FakeEngine
+) -> None:
+    engine.fail_at, engine.error = 1, EngineBusyError("full")
+    client = ASGIClient(make_app(log_level="info", log_format="json"))
+    await client.post("/v1/chat/completions", json=CHAT | {"stream": True})
+    (line,) = logged(capsys)
+    assert (line["status"], line["code"]) == (200, "rate_limit_exceeded")
+
+
+@pytest.mark.parametrize(
+    ("trust_proxy", "headers", "client"),
+    [
+        (False, {"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1"),
+        (True, {"X-Forwarded-For": "6.6.6.6, 192.0.2.1"}, "192.0.2.1"),
+        (True, {"Forwarded": 'for=6.6.6.6, for="[2001:db8::1]:4711";proto=https'}, "[2001:db8::1]:4711"),
+        (True, {"Forwarded": "by=proxy"}, "127.0.0.1"),
+        (True, {}, "127.0.0.1"),
+    ],
+)
+async def test_the_clients_address_is_the_proxys_word_if_that_is_trusted(
+    make_app: Callable[..., Application],
+    capsys: pytest.CaptureFixture[str],
+    trust_proxy: bool,
+    headers: dict[str, str],
+    client: str,
+) -> None:
+    app = make_app(log_level="info", log_format="json", trust_proxy=trust_proxy)
+    await ASGIClient(app).get("/v1/models", headers=headers)
+    assert [line["client"] for line in logged(capsys)] == [client]
+
+
+def test_what_else_the_process_says_goes_to_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = logging.getLogger().handlers[:]
+    with process_logging(make_logger(ServerConfig(log_format="json"))):
+        logging.getLogger("oxillama.engine").warning("two\nlines of %s", "words")
+        logging.getLogger("trio").error("broken %d", "x")
+        try:
+            raise ZeroDivisionError("by zero")
+        except ZeroDivisionError:
+            logging.getLogger("hypercorn").exception("failed")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("old", DeprecationWarning, stacklevel=1)
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+    assert logging.getLogger().handlers == kept
+    lines = logged(capsys)
+    assert [line["event"] for line in lines[:3]] == ["two lines of words", "log record lost", "failed"]
+    assert "ZeroDivisionError: by zero" in lines[2]["exception"]
+    assert "DeprecationWarning: old" in lines[3]["event"]
+    assert "ZeroDivisionError" in lines[4]["exception"]
+
+
+class Gone(io.RawIOBase):
+    """A stream whose reader has left, until `back` is set."""
+
+    back = False
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        if not self.back:
+            raise BrokenPipeError(32, "Broken pipe")
+        self.written += bytes(data)
+        return len(data)
+
+
+async def test_a_log_without_a_reader_costs_no_request_and_counts_what_is_lost(
+    make_app: Callable[..., Application], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(log_level="info", log_format="json")
+
+    @app.get("/broken")
+    async def broken() -> str:
+        raise ZeroDivisionError("the reason")
+
+    raw = Gone()
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw), write_through=True))
+    client = ASGIClient(app)
+    assert (await client.get("/v1/models")).status_code == 200
+    assert (await client.get("/broken")).status_code == 500
+    monkeypatch.setattr("sys.stderr", None)
+    assert (await client.get("/v1/models")).status_code == 200
+
+    raw = Gone()
+    raw.back = True
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw), write_through=True))
+    assert (await client.get("/v1/models")).status_code == 200
+    assert (await client.get("/v1/models")).status_code == 200
+    first, second = map(json.loads, raw.written.decode().splitlines())
+    assert first["lost_lines"] == 4  # one for each request, and one for the fault
+    assert "lost_lines" not in second
+
+
+def test_a_log_that_would_have_to_wait_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as reader, open(writing, "w", encoding="utf-8") as writer:
+        monkeypatch.setattr("sys.stderr", writer)
+        log = make_logger(ServerConfig(log_format="json"))
+        for number in range(2000):  # far more than a pipe holds
+            log.warning("line", number=number, filling="x" * 100)
+        taken = reader.read1(1 << 20).splitlines()
+        log.warning("line", number=2000)
+        (last,) = reader.read1(1 << 20).splitlines()
+    assert [json.loads(line)["number"] for line in taken] == list(range(len(taken)))
+    assert json.loads(last)["lost_lines"] == 2000 - len(taken)

@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from oxillama.errors import EngineClosedError
-from oxillama.server import ServerConfig, create_app, serve
+from oxillama.server import Ready, ServerConfig, create_app, serve
 from oxillama.server.process import run_app
 from tests.server.live import PATIENCE, RawClient, get, post
 from tests.support.tiny_models import tiny_model
@@ -70,6 +70,10 @@ async def exit_status(process: subprocess.Popen[str]) -> int:
 async def connection(port: int) -> AsyncIterator[RawClient]:
     async with RawClient(await trio.open_tcp_stream("127.0.0.1", port)) as client:
         yield client
+
+
+def never_ready(ready: Ready) -> None:
+    pytest.fail(f"{ready} is ready")
 
 
 def chat(**fields: Any) -> bytes:
@@ -181,14 +185,14 @@ async def test_a_stop_while_the_model_loads_ends_the_loading(settings: dict[str,
 
     app = create_app(ServerConfig(**settings), opens_backend=False)
     with trio.fail_after(PATIENCE):
-        await run_app(app, stop=stop, on_ready=pytest.fail, progress=progress)
+        await run_app(app, stop=stop, on_ready=never_ready, progress=progress)
     assert len(shares) == 1
 
 
 async def test_a_failing_engine_ends_the_server_with_its_reason(settings: dict[str, Any]) -> None:
     app = create_app(ServerConfig(**settings), opens_backend=False)
 
-    def break_it(url: str) -> None:
+    def break_it(ready: Ready) -> None:
         engine: Any = app.state.engine
         engine._stepper.step = lambda: 1 / 0
         engine._commands.put(("drop", None.__class__))
@@ -214,4 +218,4 @@ async def test_a_file_that_is_no_model_is_refused_before_anything_is_served(
 
     (tmp_path / "bad.gguf").write_bytes(b"nonsense" * 100)
     with pytest.raises(ModelFormatError, match=r"bad\.gguf"):
-        await serve(ServerConfig(**settings | {"model": str(tmp_path / "bad.gguf")}), on_ready=pytest.fail)
+        await serve(ServerConfig(**settings | {"model": str(tmp_path / "bad.gguf")}), on_ready=never_ready)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 
-from oxillama.server import ServerConfig, create_app
+from oxillama.server import Ready, ServerConfig, create_app
 from oxillama.server.process import run_app
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def served(engine: Any, **settings: Any) -> Iterator[str]:
         defaults: dict[str, Any] = {"port": 0, "log_level": "error", "drain_timeout": 0.2}
         app = create_app(ServerConfig(**(defaults | settings)), engine=engine, opens_backend=False)
 
-        def on_ready(url: str) -> None:
-            found["url"] = url
+        def on_ready(told: Ready) -> None:
+            found["url"] = told.url
             ready.set()
 
         await run_app(app, stop=found["stop"], on_ready=on_ready)

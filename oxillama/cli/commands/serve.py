@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from oxillama.cli.shared import options
+from oxillama.cli.shared.guard import EXIT_FAILED, describe, one_line, status_of
+from oxillama.concurrency import leaves
+
+if TYPE_CHECKING:
+    from oxillama.server.config import ServerConfig
+    from oxillama.server.process import Ready
 
 
 @options.with_groups
@@ -49,6 +56,14 @@ def serve(
         bool | None,
         typer.Option("--ui/--no-ui", help="Serve the pages for browsers: the chat and /docs.", show_default="--ui"),
     ] = None,
+    trust_proxy: Annotated[
+        bool | None,
+        typer.Option(
+            "--trust-proxy",
+            help="Log the client's address as the proxy in front gives it (Forwarded, X-Forwarded-For).",
+            show_default=False,
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Settings in TOML.", show_default="oxillama.toml, if it is there"),
@@ -77,6 +92,7 @@ def serve(
         kv_type=kv_type,
         parallel=parallel,
         ui=ui,
+        trust_proxy=trust_proxy,
         **sampling.given(),
     )
     path = options.model_or_embedded(Path(settings.model) if settings.model else None, "serve")
@@ -90,9 +106,40 @@ def serve(
     with ExitStack() as loading:
         progress = loading.enter_context(load_progress(path))
 
-        def announce(url: str) -> None:
-            """Print the one line that scripts wait for, once the bar is gone."""
+        def announce(ready: server.Ready) -> None:
+            """Print the line that scripts wait for, and what clients are to be given, once the bar is gone."""
             loading.close()
-            print(f"oxillama serves {path.name} at {url}", flush=True)
+            print("\n".join(announcement(path.name, ready)), flush=True)
 
-        trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))
+        with failures_logged(settings):
+            trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))
+
+
+def announcement(name: str, ready: Ready) -> list[str]:
+    """What `serve` prints when requests are answered; the first line has the URL."""
+    return [
+        f"oxillama serves {name} at {ready.url}",
+        f"  chat page  {ready.url}/" if ready.has_ui else "  chat page  off",
+        f"  base_url   {ready.base_url}",
+        f"  model      {ready.model_id}",
+        f"  data       {ready.data_dir or 'none: there is no Assistants API'}",
+        f"  API keys   {'required' if ready.has_keys else 'none: whoever reaches this address can use it'}",
+    ]
+
+
+@contextmanager
+def failures_logged(settings: ServerConfig) -> Iterator[None]:
+    """Where the log is JSON, the line that says why the server ends is JSON too."""
+    try:
+        yield
+    except Exception as error:
+        if settings.log_format != "json":
+            raise
+        from oxillama.server.observe.log import make_logger
+
+        status = status_of(error)
+        if status is None:
+            make_logger(settings).critical("failed", exc_info=error)
+        else:
+            make_logger(settings).error("failed", error=one_line(describe(next(leaves(error)))))
+        raise typer.Exit(EXIT_FAILED if status is None else status) from None

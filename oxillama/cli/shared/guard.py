@@ -82,23 +82,30 @@ def _silence_stdout() -> None:
     os.close(devnull)
 
 
+@contextmanager
+def expected_errors() -> Iterator[None]:
+    """Turn an expected error into one line `oxillama: …` and an exit status."""
+    try:
+        yield
+    except BaseException as error:
+        status = status_of(error)
+        if status is None:
+            raise
+        if status == EXIT_BROKEN_PIPE:
+            _silence_stdout()
+        elif status == EXIT_FAILED:
+            print(f"oxillama: {one_line(describe(next(leaves(error))))}", file=sys.stderr)
+        sys.exit(status)
+
+
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """`command`, with expected errors turned into one line `oxillama: …` and an exit status."""
+    """`command`, under `expected_errors`."""
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
+        with expected_errors():
             result = command(*args, **kwargs)
             sys.stdout.flush()
-        except BaseException as error:
-            status = status_of(error)
-            if status is None:
-                raise
-            if status == EXIT_BROKEN_PIPE:
-                _silence_stdout()
-            elif status == EXIT_FAILED:
-                print(f"oxillama: {one_line(describe(next(leaves(error))))}", file=sys.stderr)
-            raise typer.Exit(status) from None
         return result
 
     return wrapper

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from oxillama.server.access.origins import ANY, OriginPattern
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,16 +17,17 @@ DAY = "86400"
 
 
 class CORS:
-    """The headers for the origins that are allowed; `*` allows all."""
+    """The headers for the origins that are allowed; see `origins` for the patterns."""
 
     def __init__(self, origins: Sequence[str]) -> None:
-        self._any = "*" in origins
-        self._origins = frozenset(origins)
+        """Raises ValueError for what is no pattern."""
+        self._any = ANY in origins
+        self._origins = [OriginPattern(origin) for origin in origins]
 
     def headers(self, request: Headers, *, preflight: bool = False) -> dict[str, str]:
         """What to add to an answer; nothing where the origin is not allowed."""
         origin = request.get("Origin")
-        if origin is None or not (self._any or origin in self._origins):
+        if origin is None or not any(pattern.matches(origin) for pattern in self._origins):
             # Whether or not this one is allowed, caches must not hand its answer to another.
             return {} if self._any or not self._origins else {"Vary": "Origin"}
         found = {"Access-Control-Allow-Origin": "*" if self._any else origin, "Access-Control-Expose-Headers": EXPOSED}

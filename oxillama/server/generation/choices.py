@@ -11,13 +11,14 @@ import trio
 from oxillama.concurrency import open_nursery
 from oxillama.engine.api.types import FinishReason, TokenEvent
 from oxillama.server.generation.logprobs import text_logprobs
+from oxillama.server.observe.record import current_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from oxillama.concurrency import open_nursery
     from oxillama.engine.api.protocol import EngineLike, GenerationStream
-from oxillama.engine.api.types import GenerationRequest, TokenLogprob
+    from oxillama.engine.api.types import GenerationRequest, TokenLogprob
+    from oxillama.server.observe.record import RequestRecord
 
 BUFFERED = 64  # events of a choice that may lie ready to be written together
 Item = tuple[int, TokenEvent | Exception]
@@ -69,22 +70,32 @@ def event_of(item: Item) -> tuple[int, TokenEvent]:
 @asynccontextmanager
 async def open_choices(engine: EngineLike, requests: Sequence[GenerationRequest]) -> AsyncIterator[Choices]:
     """Queue all the requests, or none: entering raises what `engine.generate` does, leaving ends them all."""
+    record = current_record()
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(engine.generate(request)) for request in requests]
+        before = [None, *(request.prompt_ids for request in requests)]
+        record.generating(
+            streams,
+            [s for s, request, last in zip(streams, requests, before, strict=False) if request.prompt_ids is not last],
+        )
         # Readers are as slow as they like: the engine keeps what is not yet fetched.
         send, receive = trio.open_memory_channel[Item](BUFFERED * len(requests))
         async with open_nursery() as nursery:
             with send:
                 for index, stream in enumerate(streams):
-                    nursery.start_soon(_pump, index, stream, send.clone())
+                    nursery.start_soon(_pump, index, stream, send.clone(), record)
             yield Choices(streams, receive)
             nursery.cancel_scope.cancel()
 
 
-async def _pump(index: int, stream: GenerationStream, send: trio.MemorySendChannel[Item]) -> None:
+async def _pump(
+    index: int, stream: GenerationStream, send: trio.MemorySendChannel[Item], record: RequestRecord
+) -> None:
     async with send:
         try:
             async for event in stream:
+                if event.finish_reason is not None:
+                    record.finished(event.finish_reason)
                 await send.send((index, event))
         except trio.BrokenResourceError:
             return

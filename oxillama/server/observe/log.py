@@ -4,35 +4,90 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, cast
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 from hypercorn.logging import Logger as HypercornLogger
 
+from oxillama.server.observe.sink import Sink
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hypercorn.config import Config
-    from structlog.typing import FilteringBoundLogger, Processor
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
     from oxillama.server.config import ServerConfig
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def make_logger(config: ServerConfig) -> FilteringBoundLogger:
     """A logger of its own: the process's logging is left as it is."""
-    shared: list[Processor] = [
+    sink = Sink()
+
+    def count_lost(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        if sink.lost:
+            event["lost_lines"] = sink.lost
+        return event
+
+    processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        count_lost,
     ]
     if config.log_format == "json":
-        shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        shared += [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
-    level = getattr(logging, config.log_level.upper())
+        processors += [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     logger = structlog.wrap_logger(
-        structlog.WriteLogger(sys.stderr),
-        processors=shared,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        structlog.WriteLogger(cast("TextIO", sink)),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[config.log_level]),
     )
     return cast("FilteringBoundLogger", logger)
+
+
+@contextmanager
+def process_logging(log: FilteringBoundLogger) -> Iterator[None]:
+    """Send to `log` whatever else the process would write to stderr: logging, warnings and failures of threads.
+
+    For a process that is the server's own.
+    """
+    handler = _Forward(log)
+    root = logging.getLogger()
+    kept = root.handlers[:], root.level, threading.excepthook, sys.unraisablehook
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    threading.excepthook = lambda args: log.critical("thread failed", exc_info=args.exc_value)
+    sys.unraisablehook = lambda args: log.error(args.err_msg or "error ignored", exc_info=args.exc_value)
+    try:
+        yield
+    finally:
+        root.handlers[:], level, threading.excepthook, sys.unraisablehook = kept
+        root.setLevel(level)
+        logging.captureWarnings(False)
+
+
+class _Forward(logging.Handler):
+    """Python's log records as lines of `log`."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = " ".join(record.getMessage().split())
+            about: dict[str, Any] = {"logger": record.name}
+            if record.exc_info:
+                about["exc_info"] = record.exc_info
+            self._log.log(record.levelno // 10 * 10, message, **about)
+        except Exception as error:  # a record whose arguments do not fit its message
+            self._log.error("log record lost", logger=record.name, error=repr(error))
 
 
 def hypercorn_logger(log: FilteringBoundLogger) -> type[HypercornLogger]:

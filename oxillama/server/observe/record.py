@@ -29,13 +29,13 @@ class RequestRecord:
     """Why the answer is not whole: `client` (it left, or took no more bytes) or `server` (it was stopped)."""
     streams: Sequence[GenerationStream] = ()
     """The generations of the answer: one for each choice."""
-    prompts: int = 1
-    """How many of the streams' prompts differ. Streams of one prompt follow each other."""
+    firsts: Sequence[GenerationStream] = ()
+    """One stream of each prompt."""
     finish_reasons: list[str] = field(default_factory=list)
 
-    def generations(self, streams: Sequence[GenerationStream], prompts: int = 1) -> None:
-        """The answer is made by `streams`, which answer `prompts` prompts in turn."""
-        self.streams, self.prompts = streams, prompts
+    def generating(self, streams: Sequence[GenerationStream], firsts: Sequence[GenerationStream]) -> None:
+        """The answer is made by `streams`; `firsts` has one of them for each prompt."""
+        self.streams, self.firsts = streams, firsts
 
     def finished(self, reason: str) -> None:
         """A generation has ended by itself."""
@@ -53,14 +53,13 @@ class RequestRecord:
         """What the generations read and wrote; None where there was none."""
         if not self.streams:
             return None
-        firsts = self.streams[:: max(1, len(self.streams) // max(1, self.prompts))]
         written = sum(stream.usage.completion_tokens for stream in self.streams)
         decode_s = max(stream.timings.decode_s for stream in self.streams)
         # The first token of a generation comes with its prompt, so it takes no decoding.
         decoded = written - sum(stream.usage.completion_tokens > 0 for stream in self.streams)
         return TokenCounts(
-            prompt=sum(stream.usage.prompt_tokens for stream in firsts),
-            cached=sum(stream.usage.cached_tokens for stream in firsts),
+            prompt=sum(stream.usage.prompt_tokens for stream in self.firsts),
+            cached=sum(stream.usage.cached_tokens for stream in self.firsts),
             generated=written,
             per_second=decoded / decode_s if decoded > 0 and decode_s > 0 else None,
         )

@@ -1,0 +1,67 @@
+"""Which Host headers are answered: the guard against DNS rebinding.
+
+A page from elsewhere can have its own name point to 127.0.0.1 after it was loaded. For the browser it then still talks
+to its own site, so no rule about origins applies, and it can read what a server on this machine answers. The Host
+header still carries the page's name. Such a name is registered in public DNS and so has a dot; an address, or a name
+without a dot, cannot be such a page's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from oxillama.server.wire.errors import APIError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ANY = "*"
+LOCAL_SUFFIX = ".localhost"  # resolves to this machine only (RFC 6761, 6.3)
+
+
+class HostRule:
+    """Checks hosts when the server listens on this machine only and has no keys, or when allowed hosts are named."""
+
+    def __init__(self, host: str, allowed: Sequence[str], *, has_keys: bool) -> None:
+        """host: the address listened on. allowed: names, `*.name` for those below it, or `*` for all."""
+        self._checks = ANY not in allowed and (bool(allowed) or (is_loopback(host) and not has_keys))
+        self._names = {name.lower() for name in (host, *allowed) if not name.startswith("*.")}
+        self._suffixes = (LOCAL_SUFFIX, *(name[1:].lower() for name in allowed if name.startswith("*.")))
+
+    def check(self, header: str | None) -> None:
+        """Raise APIError 403 for a Host header that names a site that is not this server's."""
+        if not self._checks or header is None:  # every browser sends one
+            return
+        name = host_name(header)
+        if "." not in name or is_address(name) or name in self._names or name.endswith(self._suffixes):
+            return
+        message = (
+            f"The Host header names '{name[:100]}', which this server does not answer to. (HINT: if it should, add the "
+            "name to the setting 'allowed_hosts'.)"
+        )
+        raise APIError(403, message, code="host_not_allowed")
+
+
+def host_name(header: str) -> str:
+    """The host of a Host header, in lower case, without its port, brackets and final dot."""
+    text = header.strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0].removesuffix(".")
+
+
+def is_address(name: str) -> bool:
+    """Whether it is an IP address, which no DNS answer can turn into another."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on `host`."""
+    if host.lower() in ("localhost", "ip6-localhost"):
+        return True
+    return is_address(host) and ipaddress.ip_address(host).is_loopback

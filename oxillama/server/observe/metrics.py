@@ -1,0 +1,92 @@
+"""What the server has done, in Prometheus' text format (version 0.0.4).
+
+Counters go up for as long as the process lives; a scraper takes rates of them. Format:
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from oxillama.engine.api.types import EngineStatistics
+    from oxillama.server.observe.record import RequestRecord
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "oxillama_"
+Labels = tuple[tuple[str, str], ...]
+
+
+class Metrics:
+    """Counts of the requests that have ended."""
+
+    def __init__(self) -> None:
+        self._requests: Counter[Labels] = Counter()
+        self._seconds: defaultdict[Labels, float] = defaultdict(float)
+        self._aborted: Counter[Labels] = Counter()
+        self._cached_tokens = 0
+
+    def add(self, endpoint: str, method: str, record: RequestRecord) -> None:
+        """Count a request. endpoint: the operation's name, so that paths with ids do not become a series each."""
+        where = (("endpoint", endpoint), ("method", method))
+        if record.status is not None:
+            self._requests[*where, ("status", str(record.status))] += 1
+            self._seconds[where] += record.elapsed_ms() / 1000
+        if record.abort is not None:
+            self._aborted[("by", record.abort),] += 1
+        counts = record.tokens()
+        if counts is not None:
+            self._cached_tokens += counts.cached
+
+    def render(self, under_way: int, engine: EngineStatistics | None) -> str:
+        """The page. under_way: requests that have not ended."""
+        lines: list[str] = []
+        add = _Writer(lines)
+        add.family("requests_total", "counter", "Requests answered.", self._requests)
+        add.family("request_seconds_total", "counter", "Seconds from request to the answer's end.", self._seconds)
+        add.family("requests_aborted_total", "counter", "Answers not sent whole.", self._aborted)
+        add.one("requests_under_way", "gauge", "Requests that have not ended, this one among them.", under_way)
+        add.one("prompt_tokens_cached_total", "counter", "Prompt tokens not computed again.", self._cached_tokens)
+        if engine is not None:
+            add.engine(engine)
+        return "\n".join(lines) + "\n"
+
+
+class _Writer:
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def family(self, name: str, kind: str, about: str, values: Mapping[Labels, float]) -> None:
+        """One metric under all of its labels."""
+        self._lines += [f"# HELP {PREFIX}{name} {about}", f"# TYPE {PREFIX}{name} {kind}"]
+        self._lines += [f"{PREFIX}{name}{_braced(labels)} {value:.10g}" for labels, value in sorted(values.items())]
+
+    def one(self, name: str, kind: str, about: str, value: float) -> None:
+        """A metric without labels."""
+        self.family(name, kind, about, {(): value})
+
+    def engine(self, now: EngineStatistics) -> None:
+        """What the engine counts."""
+        self.one("generations_total", "counter", "Generations that have ended.", now.requests_total)
+        self.one("prompt_tokens_total", "counter", "Prompt tokens computed.", now.prompt_tokens_total)
+        self.one("generated_tokens_total", "counter", "Tokens generated.", now.generated_tokens_total)
+        self.one("steps_total", "counter", "Steps of the engine.", now.steps_total)
+        self.one("pauses_total", "counter", "Generations paused for lack of KV cache.", now.pauses_total)
+        self.one("generations_active", "gauge", "Generations that run.", now.active)
+        self.one("generations_waiting", "gauge", "Generations that wait for a slot.", now.waiting)
+        self.one("slots", "gauge", "Generations that can run at once.", now.n_slots)
+        self.one("waiting_limit", "gauge", "Generations that may wait.", now.max_waiting)
+        self.one("kv_pages", "gauge", "Pages of the KV cache.", now.n_pages)
+        self.one("kv_pages_free", "gauge", "Pages that no generation holds.", now.free_pages)
+
+
+def _braced(labels: Iterable[tuple[str, str]]) -> str:
+    parts = [f'{name}="{_escaped(value)}"' for name, value in labels]
+    return "{" + ",".join(parts) + "}" if parts else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
