@@ -1,0 +1,7 @@
+"""From a conversation to a prompt: what messages are, what a model's chat template takes, and what to leave out."""
+
+from oxillama.chat.conversation import Message, Role, ToolCall
+from oxillama.chat.prompt import FittedPrompt, chat_prompt, fitted_prompt
+from oxillama.chat.rendering import render
+
+__all__ = ["FittedPrompt", "Message", "Role", "ToolCall", "chat_prompt", "fitted_prompt", "render"]

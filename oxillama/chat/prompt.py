@@ -1,0 +1,66 @@
+"""The tokens of a conversation's prompt, and what to leave out when it is too long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from oxillama.chat.conversation import Message
+from oxillama.chat.rendering import render
+from oxillama.engine.requests.prompts import prompt_ids
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.protocol import EngineLike
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPrompt:
+    """The tokens of a prompt, and how many messages were left out of it."""
+
+    ids: tuple[int, ...]
+    dropped: int
+
+
+async def chat_prompt(engine: EngineLike, messages: Sequence[Message], **values: Any) -> tuple[int, ...]:
+    """The prompt of a conversation; `values` go to the chat template (see `render`).
+
+    No messages make the prompt of an empty text. The engine checks the length. Raises TemplateError.
+    """
+    text = await engine.with_template(lambda template: render(template, messages, **values))
+    return await prompt_ids(engine, text)
+
+
+async def fitted_prompt(engine: EngineLike, messages: Sequence[Message], most: int) -> FittedPrompt:
+    """The prompt with the fewest messages left out that has at most `most` tokens; the shortest, if none has.
+
+    What is left out comes from the middle: instructions at the beginning stay, then the first message, of the others
+    the oldest go first, and at last the first one too. The newest always stays. Raises TemplateError.
+    """
+    at = next((at for at, message in enumerate(messages) if message.role != "system"), len(messages))
+    head, turns = list(messages[:at]), messages[at:]
+
+    async def without(dropped: int) -> FittedPrompt:
+        return FittedPrompt(await chat_prompt(engine, head + without_middle(turns, dropped)), dropped)
+
+    high = max(len(turns) - 1, 0)
+    low = min(max(len(turns) - most, 0), high)  # a message is a token at least, so more than that cannot fit
+    prompt = await without(low)
+    if len(prompt.ids) <= most or low == high:
+        return prompt
+    best = await without(high)  # fits, or nothing does
+    while len(best.ids) <= most and high - low > 1:
+        middle = (low + high) // 2
+        prompt = await without(middle)
+        if len(prompt.ids) <= most:
+            best, high = prompt, middle
+        else:
+            low = middle
+    return best
+
+
+def without_middle(turns: Sequence[Message], dropped: int) -> list[Message]:
+    """The messages without `dropped` of those after the first; without all but the newest, if that many are to go."""
+    if dropped and dropped >= len(turns) - 1:
+        return list(turns[-1:])
+    return [*turns[:1], *turns[1 + dropped :]]
