@@ -86,7 +86,7 @@ class Dialect:
 
     @cached_property
     def reasoning(self) -> bool:
-        """Whether an assistant's reasoning has a place. That of earlier turns may be left out: models are trained so."""
+        """Whether an assistant's reasoning has a place; that of earlier turns may be left out, as in training."""
         thought = reasoning_fields(THOUGHT)
         if self._shows([self._user(), self._message("assistant", "x") | thought], THOUGHT):
             return True

@@ -27,6 +27,7 @@ from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.api.types import GenerationRequest, SamplingParams
 from oxillama.engine.engine import Engine
 from oxillama.engine.requests.prompts import prompt_ids
+from oxillama.text import ChatTemplate, PromptText
 
 SEED = "held out"
 REFUSAL = ("small demonstration model", "oxillama serve --model")
@@ -128,7 +129,10 @@ async def answer_all(path: Path, cases: Sequence[Case], parallel: int = 8) -> No
     async with Engine.open(path, EngineConfig(parallel=parallel, n_ctx=1024, max_waiting=len(cases))) as engine:
 
         async def answer(case: Case) -> None:
-            ids = await prompt_ids(engine, await engine.render_chat(case.messages, tools=case.tools))
+            def render(template: ChatTemplate) -> PromptText:
+                return template.render(case.messages, tools=case.tools)
+
+            ids = await prompt_ids(engine, await engine.with_template(render))
             request = GenerationRequest(prompt_ids=ids, sampling=SamplingParams(temperature=0.0, max_tokens=300))
             async with engine.generate(request) as stream:
                 case.answer = "".join([event.text async for event in stream])

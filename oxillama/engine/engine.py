@@ -14,9 +14,9 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from oxillama.engine.loading import ModelBundle
     from oxillama.text import PromptText
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 ENCODING_THREADS = 4
@@ -196,9 +197,9 @@ class Engine:
         finally:
             self._leave(generation)
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> PromptText:
-        """The prompt text of a conversation. Raises TemplateError."""
-        return await self._render(self.chat_template.render, messages, **kwargs)
+    async def with_template(self, work: Callable[[Any], T]) -> T:
+        """What `work` makes of the chat template, in a worker thread."""
+        return await self._render(work, self.chat_template)
 
     async def encode(
         self, text: str | PromptText, *, add_special: bool = True, parse_special: bool = False

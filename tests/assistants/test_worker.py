@@ -85,7 +85,7 @@ async def test_the_prompt_holds_the_instructions_and_the_thread_in_order(
     async with open_client(engine) as client:
         await client.done("first", "second", instructions="Be brief.")
     assert engine.prompt_text(engine.requests[0]) == (
-        "<|system|>\nBe brief.\n<|end|>\n<|user|>\nfirst\n<|end|>\n<|user|>\nsecond\n<|end|>\n<|assistant|>\n"
+        "<system>Be brief.</system><user>first</user><user>second</user><assistant>"
     )
     assert engine.requests[0].cache_prompt
 

@@ -305,7 +305,8 @@ async def test_texts_are_encoded_and_chats_rendered() -> None:
     async with serving(FakeRunner()) as engine:
         assert await engine.encode("ab") == [1, 100, 101]
         assert await engine.encode("ab" * 5000, add_special=False) == [100, 101] * 5000
-        rendered = await engine.render_chat([{"role": "user", "content": "hi"}])
+        messages = [{"role": "user", "content": "hi"}]
+        rendered = await engine.with_template(lambda template: template.render(messages))
         assert rendered.text == "<user>hi</user><assistant>"
 
 

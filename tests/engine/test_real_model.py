@@ -86,7 +86,8 @@ async def test_the_engine_knows_its_model(path: Path) -> None:
         assert (engine.model_name, engine.n_ctx, engine.n_slots) == ("stories260K", 100, 2)
         assert engine.model_created == int(path.stat().st_mtime)
         assert await engine.encode("Once upon a time") == [1, 403, 407, 261, 378]
-        assert "hello" in (await engine.render_chat([{"role": "user", "content": "hello"}])).text
+        hello = [{"role": "user", "content": "hello"}]
+        assert "hello" in (await engine.with_template(lambda template: template.render(hello))).text
     assert seen[-1] == 1.0
 
 

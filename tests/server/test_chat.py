@@ -208,7 +208,7 @@ async def test_messages_of_every_role_reach_the_template(client: ASGIClient, eng
         client, messages=messages, chat_template_kwargs={"enable_thinking": False}, reasoning_effort="low"
     )
     assert response.status_code == 200
-    rendered, kwargs = seen[0]
+    rendered, kwargs = seen[-1]  # before it, the template is tried out
     assert rendered == [
         {"role": "system", "content": "be kind"},
         {"role": "user", "content": "a\nb", "name": "me"},
@@ -217,11 +217,26 @@ async def test_messages_of_every_role_reach_the_template(client: ASGIClient, eng
             "content": "",
             "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}],
         },
-        {"role": "tool", "content": "42", "tool_call_id": "call_1"},
+        {"role": "tool", "content": "42", "name": "f", "tool_call_id": "call_1"},
         {"role": "assistant", "content": "no"},
         {"role": "user", "content": "go on"},
     ]
-    assert kwargs == {"enable_thinking": False, "reasoning_effort": "low"}
+    assert kwargs == {"add_generation_prompt": True, "enable_thinking": False, "reasoning_effort": "low"}
+
+
+async def test_reasoning_and_older_calls_reach_the_prompt(client: ASGIClient, engine: FakeEngine) -> None:
+    function = {"name": "f", "arguments": '{"a": 1}'}
+    messages = [
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": None, "function_call": function},
+        {"role": "function", "name": "f", "content": "42"},
+        {"role": "assistant", "content": "done", "reasoning_content": "it was 42"},
+        {"role": "user", "content": "v"},
+    ]
+    assert (await chat(client, messages=messages)).status_code == 200
+    prompt = engine.prompt_text(engine.requests[0])
+    found = [prompt.index(part) for part in ('"name": "f"', '"a": 1', "42", "it was 42", "done")]
+    assert found == sorted(found)
 
 
 HARMLESS: dict[str, Any] = {

@@ -174,12 +174,12 @@ async def test_a_text_that_is_far_too_long_is_refused_by_its_beginning(client: A
 
 
 async def test_requests_that_still_make_their_prompts_count_as_waiting(
-    make_app: Callable[..., Application], engine: FakeEngine
+    make_app: Callable[..., Application], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.n_slots, engine.max_waiting = 2, 3
     making, most, gate = 0, 0, trio.Event()
 
-    async def render_chat(messages: Any, **_: Any) -> PromptText:
+    async def with_template(_: Any) -> Any:
         nonlocal making, most
         making += 1
         most = max(most, making)
@@ -187,7 +187,7 @@ async def test_requests_that_still_make_their_prompts_count_as_waiting(
         making -= 1
         return PromptText("x")
 
-    engine.render_chat = render_chat
+    monkeypatch.setattr(engine, "with_template", with_template)
     client, statuses = ASGIClient(make_app()), []
 
     async def one() -> None:

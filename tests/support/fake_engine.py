@@ -10,9 +10,10 @@ comes with the second one. Time passes through trio, hence with an `autojump_clo
 
 from __future__ import annotations
 
+import json
 import math
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -33,10 +34,12 @@ from oxillama.errors import (
     GenerationError,
 )
 from oxillama.text import PromptText
+from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 
+T = TypeVar("T")
 UNK, BOS, EOS, FIRST_BYTE = 0, 1, 2, 3
 PIECE_LOGPROB = -0.5
 
@@ -72,7 +75,7 @@ class FakeTokenizer:
 
 
 class FakeChatTemplate:
-    """`<role>content</role>` per message, then `<assistant>`; `error` is raised instead, if given."""
+    """`<role>content and calls</role>` per message, then `<assistant>`; `error` is raised instead, if given."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.source: str | None = None
@@ -88,8 +91,13 @@ class FakeChatTemplate:
     ) -> PromptText:
         if self.error is not None:
             raise self.error
-        text = "".join(f"<{m['role']}>{m.get('content') or ''}</{m['role']}>" for m in messages)
-        return PromptText(text + "<assistant>" if add_generation_prompt else text)
+        pieces: list[str | PromptText] = []
+        for message in messages:
+            content = message.get("content") or ""
+            content = PromptText.of_content(content) if isinstance(content, str) else content
+            calls = [PromptText.of_content(json.dumps(call)) for call in message.get("tool_calls") or ()]
+            pieces += (f"<{message['role']}>", content, *calls, f"</{message['role']}>")
+        return prompt_text(*pieces, "<assistant>" if add_generation_prompt else "")
 
 
 class _StopStrings:
@@ -321,9 +329,9 @@ class FakeEngine:
         text = self.reply if isinstance(self.reply, str) else self.reply(request)
         return [*self.tokenizer.encode(text, add_special=False), EOS]
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> PromptText:
+    async def with_template(self, work: Callable[[Any], T]) -> T:
         await trio.lowlevel.checkpoint()
-        return self.chat_template.render(messages, **kwargs)
+        return work(self.chat_template)
 
     async def encode(
         self, text: str | PromptText, *, add_special: bool = True, parse_special: bool = False

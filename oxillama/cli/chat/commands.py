@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from oxillama.chat import chat_prompt
 from oxillama.cli.chat import autosave, saved
 from oxillama.cli.chat.conversation import Chat
 from oxillama.cli.chat.session import Session, unknown_parameter
 from oxillama.cli.shared.completion import rate
-from oxillama.engine.requests.prompts import prompt_ids
 from oxillama.errors import OxillamaError
 
 LAST = "last"
@@ -71,8 +71,7 @@ async def _tokens(chat: Chat, rest: str) -> None:
     messages = chat.session.as_messages()
     used = 0
     if messages:
-        text = await chat.engine.render_chat(messages, add_generation_prompt=False)
-        used = len(await prompt_ids(chat.engine, text))
+        used = len(await chat_prompt(chat.engine, messages, add_generation_prompt=False))
     lines = [f"{used} of {chat.engine.n_ctx} tokens of context are used"]
     if chat.last is not None:
         usage, timings = chat.last.usage, chat.last.timings

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import trio
 
+from oxillama.chat import chat_prompt
 from oxillama.cli.chat.autosave import Autosave
 from oxillama.cli.chat.plain import PlainScreen
 from oxillama.cli.chat.screen import Screen
 from oxillama.cli.chat.session import Message, Session
 from oxillama.cli.shared.completion import Completion, complete, rate
 from oxillama.engine.api.protocol import EngineLike
-from oxillama.engine.requests.prompts import chat_prompt
 from oxillama.errors import ContextLengthError, OxillamaError
 
 MORE_ROOM = "/reset starts anew, oxillama chat --ctx-size N gives more room"

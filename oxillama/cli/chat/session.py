@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from oxillama import chat
 from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.engine.api.types import SamplingParams
 from oxillama.errors import InvalidParameterError
@@ -75,7 +76,7 @@ class Session:
     settings: Settings = field(default_factory=Settings)
     messages: list[Message] = field(default_factory=list)
 
-    def as_messages(self, *more: Message) -> list[dict[str, str]]:
-        """What the chat template renders."""
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return system + [{"role": m.role, "content": m.content} for m in (*self.messages, *more)]
+    def as_messages(self, *more: Message) -> list[chat.Message]:
+        """What the prompt is made of."""
+        system = [chat.Message(role="system", content=self.system)] if self.system else []
+        return system + [chat.Message(role=m.role, content=m.content) for m in (*self.messages, *more)]

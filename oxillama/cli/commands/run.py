@@ -100,9 +100,10 @@ def run(
 
 async def prompt_of(engine: EngineLike, text: str, *, raw: bool) -> tuple[int, ...]:
     """The tokens of a prompt: one turn of a conversation, if the model knows such, else a text to continue."""
-    from oxillama.engine.requests.prompts import chat_prompt, prompt_ids
+    from oxillama.chat import Message, chat_prompt
+    from oxillama.engine.requests.prompts import prompt_ids
 
     template = engine.chat_template
     if raw or template is None or template.source is None:
         return await prompt_ids(engine, text)
-    return await chat_prompt(engine, [{"role": "user", "content": text}])
+    return await chat_prompt(engine, [Message(role="user", content=text)])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
     from oxillama.text import PromptText
+
+T = TypeVar("T")
 
 
 class TokenizerLike(Protocol):
@@ -95,8 +97,8 @@ class EngineLike(Protocol):
         ContextLengthError or InvalidParameterError (a request that cannot run).
         """
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> PromptText:
-        """The prompt text of a conversation. Raises TemplateError."""
+    async def with_template(self, work: Callable[[Any], T]) -> T:
+        """What `work` makes of the chat template, where rendering may block. Raises what it raises."""
 
     async def encode(
         self, text: str | PromptText, *, add_special: bool = True, parse_special: bool = False

@@ -7,22 +7,17 @@ the content of a PromptText, so never in what a chat's messages say.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oxillama.text import PromptText
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
 
 MOST_USUAL_CHARACTERS = 16
 """Characters that a token has at most in usual texts; longer ones only cost a second look."""
-
-
-async def chat_prompt(engine: EngineLike, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> tuple[int, ...]:
-    """The prompt of a conversation; kwargs go to the chat template. Raises TemplateError."""
-    return await prompt_ids(engine, await engine.render_chat(messages, **kwargs))
 
 
 async def prompt_ids(engine: EngineLike, text: str | PromptText) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from oxillama import chat
 from oxillama.cli.chat.commands import COMMANDS
 from oxillama.cli.chat.conversation import Chat
 from oxillama.cli.chat.loop import converse
@@ -305,4 +306,4 @@ async def test_exit_leaves_the_rest_unread() -> None:
 
 
 def test_a_message_is_what_it_was(tmp_path: Path) -> None:
-    assert Session("", Settings(), [Message("user", "a")]).as_messages() == [{"role": "user", "content": "a"}]
+    assert Session("", Settings(), [Message("user", "a")]).as_messages() == [chat.Message(role="user", content="a")]

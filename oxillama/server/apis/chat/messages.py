@@ -1,16 +1,14 @@
-"""Chat messages: from the wire to what a chat template is given."""
+"""Chat messages: from the wire to a conversation."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
+from oxillama import chat
 from oxillama.server.wire.errors import APIError, bad_request
 from oxillama.server.wire.invalid import missing_parameter
-
-# Names that templates do not know: `developer` is the newer one of `system`, `function` the older one of `tool`.
-_TEMPLATE_ROLES = {"developer": "system", "function": "tool"}
 
 
 class TextPart(msgspec.Struct, kw_only=True):
@@ -60,10 +58,15 @@ class UserMessage(GivenMessage, kw_only=True, tag="user"):
 
 
 class AssistantMessage(GivenMessage, kw_only=True, tag="assistant"):
-    """What the model has said earlier: `content`, a `refusal` or calls must be there."""
+    """What the model has said earlier: `content`, a `refusal` or calls must be there.
+
+    Its reasoning has two names: `reasoning_content` wins.
+    """
 
     content: str | list[AssistantTextPart | RefusalPart] | None = None
     refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
     tool_calls: list[ToolCall] | None = None
     function_call: FunctionCall | None = None
 
@@ -82,28 +85,35 @@ class FunctionMessage(GivenMessage, kw_only=True, tag="function"):
 Message = DeveloperMessage | SystemMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
 
 
-def template_messages(messages: list[Message]) -> list[dict[str, Any]]:
-    """The conversation as templates expect it: string contents, arguments as objects, roles they know.
-
-    Raises APIError with the path of the message at fault.
-    """
+def conversation(messages: list[Message]) -> list[chat.Message]:
+    """The conversation that the messages are. Raises APIError with the path of the message at fault."""
     _check_tool_order(messages)
-    return [_template_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
-
-
-def _template_message(message: Message, path: str) -> dict[str, Any]:
-    role = str(message.__struct_config__.tag)
-    found: dict[str, Any] = {"role": _TEMPLATE_ROLES.get(role, role), "content": _text(message, path)}
-    if message.name is not None:
-        found["name"] = message.name
-    if isinstance(message, AssistantMessage):
-        if message.tool_calls:
-            found["tool_calls"] = [_template_call(call.id, call.function) for call in message.tool_calls]
-        elif message.function_call is not None:
-            found["tool_calls"] = [_template_call("call_0", message.function_call)]
-    elif isinstance(message, ToolMessage):
-        found["tool_call_id"] = message.tool_call_id
+    found: list[chat.Message] = []
+    called = ""  # the latest call of the older kind, which has no id
+    for at, message in enumerate(messages):
+        text = _text(message, f"messages[{at}]")
+        if isinstance(message, AssistantMessage):
+            calls = [chat.ToolCall(id=c.id, **_function(c.function)) for c in message.tool_calls or ()]
+            if not calls and message.function_call is not None:
+                called = f"call_{at}"
+                calls = [chat.ToolCall(id=called, **_function(message.function_call))]
+            reasoning = message.reasoning_content or message.reasoning or ""
+            found.append(
+                chat.Message(
+                    role="assistant", content=text, name=message.name, reasoning=reasoning, tool_calls=tuple(calls)
+                )
+            )
+        elif isinstance(message, (ToolMessage, FunctionMessage)):
+            call_id = message.tool_call_id if isinstance(message, ToolMessage) else called
+            found.append(chat.Message(role="tool", content=text, name=message.name, tool_call_id=call_id))
+        else:
+            role: chat.Role = "user" if isinstance(message, UserMessage) else "system"
+            found.append(chat.Message(role=role, content=text, name=message.name))
     return found
+
+
+def _function(function: FunctionCall) -> dict[str, str]:
+    return {"name": function.name, "arguments": function.arguments}
 
 
 def _text(message: Message, path: str) -> str:
@@ -118,15 +128,6 @@ def _text(message: Message, path: str) -> str:
         if not message.tool_calls and message.function_call is None:
             raise missing_parameter(f"{path}.content")
     return ""
-
-
-def _template_call(call_id: str, function: FunctionCall) -> dict[str, Any]:
-    """A tool call with its arguments as an object, which is what templates print; text that is no JSON stays text."""
-    try:
-        arguments = msgspec.json.decode(function.arguments)
-    except (msgspec.DecodeError, RecursionError):
-        arguments = function.arguments
-    return {"id": call_id, "type": "function", "function": {"name": function.name, "arguments": arguments}}
 
 
 def _check_tool_order(messages: list[Message]) -> None:

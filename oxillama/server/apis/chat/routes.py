@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 from quart import Response, request
 
+from oxillama.chat import chat_prompt
 from oxillama.engine.api.types import GenerationRequest
-from oxillama.engine.requests.prompts import chat_prompt
 from oxillama.server.apis.chat.answer import ChatCompletion, ChatCompletionChunk
-from oxillama.server.apis.chat.messages import template_messages
+from oxillama.server.apis.chat.messages import conversation
 from oxillama.server.apis.chat.request import ChatRequest
 from oxillama.server.apis.chat.writer import ChatWriter
 from oxillama.server.generation.choices import nth_seed, open_choices
@@ -65,7 +65,7 @@ async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[Ge
     wire.check()
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=wire.n_top_logprobs)
     values = wire.template_values()
-    messages = template_messages(wire.messages)
+    messages = conversation(wire.messages)
     async with state.admission.preparing(engine, wire.n or 1):
         prompt = await chat_prompt(engine, messages, **values)
     return [

@@ -1,0 +1,283 @@
+"""All of a conversation reaches the prompt, whatever the template takes, or the conversation is refused."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from oxillama.chat import Message, ToolCall, render
+from oxillama.chat.dialect import dialect_of
+from oxillama.errors import TemplateError
+from oxillama.text import ChatTemplate, PromptText
+from tests.support.fake_engine import FakeChatTemplate
+from tests.support.shared import ROOT
+
+PUBLISHED = sorted(ROOT.glob("templates/*.jinja"))
+USER = Message(role="user", content="Weather in Paris?")
+CALL = ToolCall(id="call_0123456789abcdef", name="get_weather", arguments='{"city": "Paris", "days": 2}')
+OTHER = ToolCall(id="call_fedcba9876543210", name="get_time", arguments='{"zone": "Europe"}')
+CALLING = Message(role="assistant", tool_calls=(CALL,))
+RESULT = Message(role="tool", tool_call_id=CALL.id, content="21 degrees")
+THANKS = Message(role="user", content="Thanks. And tomorrow?")
+ANSWERED = [USER, CALLING, RESULT, Message(role="assistant", content="It is warm."), THANKS]
+
+
+@pytest.fixture
+def template() -> Iterator[Callable[[str], ChatTemplate]]:
+    made = []
+
+    def make(source: str) -> ChatTemplate:
+        made.append(ChatTemplate({"default": source}, {"bos_token": "<s>", "eos_token": "</s>"}))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def content(prompt: PromptText) -> str:
+    """What of a prompt is content."""
+    return "|".join(prompt.text[start:end] for start, end in prompt.content)
+
+
+PARTS = {
+    "a loop over parts": "{% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}{% endif %}{% endfor %}",
+    "the first part": "{{ m.content[0].text }}",
+    "either": "{% if m.content is string %}{{ m.content }}{% else %}{{ m.content[0].text }}{% endif %}",
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_template_gets_content_as_it_takes_it(template: Any, name: str) -> None:
+    chat = template("{% for m in messages %}[{{ m.role }}]" + PARTS[name] + "{% endfor %}")
+    messages = [Message(role="system", content="S"), USER, Message(role="assistant", content="21"), THANKS]
+    assert render(chat, messages).text == "[system]S[user]Weather in Paris?[assistant]21[user]Thanks. And tomorrow?"
+    assert content(render(chat, messages)) == "S|Weather in Paris?|21|Thanks. And tomorrow?"
+
+
+def test_only_the_roles_that_want_parts_get_them(template: Any) -> None:
+    chat = template(
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content[0].text }}{% else %}{{ m.content + '.' }}"
+        "{% endif %}{% endfor %}"
+    )
+    assert render(chat, [Message(role="system", content="S"), USER, Message(role="assistant", content="A")]).text == (
+        "S.Weather in Paris?A."
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "who"),
+    [
+        ("nothing", "user"),
+        ("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}", "assistant"),
+    ],
+)
+def test_a_template_that_leaves_out_what_is_said_is_refused(template: Any, source: str, who: str) -> None:
+    with pytest.raises(TemplateError, match=f"^The model's chat template leaves out what the {who} says.$"):
+        render(template(source), [USER, Message(role="assistant", content="x"), THANKS])
+
+
+def test_instructions_that_a_template_leaves_out_are_said_by_the_user(template: Any) -> None:
+    chat = template("{% for m in messages if m.role != 'system' %}[{{ m.role }}]{{ m.content }}{% endfor %}")
+    assert (
+        render(chat, [Message(role="system", content="Be kind."), USER]).text == "[user]Be kind.\n\nWeather in Paris?"
+    )
+
+
+FORMS = {
+    "joined as text": "{{ '<call>' + c.function.name + ' ' + c.function.arguments + '</call>' }}",
+    "printed as JSON": "{{ '<call>' + c.function.name + ' ' + (c.function.arguments | tojson) + '</call>' }}",
+    "printed as it comes": "<call>{{ c.function.name }} {{ c.function.arguments }}</call>",
+}
+CALLS = "{% for c in m.tool_calls %}%s{% endfor %}"
+HISTORY = (
+    '[user]Weather in Paris?[assistant]<call>get_weather {"city": "Paris", "days": 2}</call>[tool]21 degrees'
+    "[assistant]It is warm.[user]Thanks. And tomorrow?"
+)
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("test", ["m.tool_calls", "m.content is none", "not m.content"])
+def test_a_call_is_passed_as_the_template_takes_it(template: Any, name: str, test: str) -> None:
+    chat = template(
+        "{% for m in messages %}[{{ m.role }}]{% if " + test + " %}" + CALLS.replace("%s", FORMS[name]) + "{% else %}"
+        "{{ m.content }}{% endif %}{% endfor %}"
+    )
+    prompt = render(chat, ANSWERED)
+    assert prompt.text == HISTORY
+    assert "<call>" not in content(prompt)
+
+
+def test_calls_that_a_template_does_not_know_are_written_out(template: Any) -> None:
+    chat = template("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}")
+    prompt = render(chat, ANSWERED)
+    assert prompt.text == HISTORY.replace(
+        '<call>get_weather {"city": "Paris", "days": 2}</call>',
+        '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}\n</tool_call>',
+    )
+    # The server's own marks are not content, what the model wrote into them is.
+    assert "tool_call>" not in content(prompt)
+    assert '{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}' in content(prompt)
+
+
+def test_results_that_a_template_does_not_know_are_told_by_the_user(template: Any) -> None:
+    chat = template(
+        "{% for m in messages if m.role in ['user', 'assistant'] %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    )
+    prompt = render(chat, [USER, CALLING, RESULT])
+    assert prompt.text.endswith("[user]<tool_response>\n21 degrees\n</tool_response>")
+    assert content(prompt).endswith("|21 degrees")
+
+
+ONE_CALL = (
+    "{% for m in messages %}[{{ m.role }}]{% if m.tool_calls %}{% if m.tool_calls | length > 1 %}"
+    "{{ raise_exception('one call only') }}{% endif %}{{ m.tool_calls[0].function | tojson }}"
+    "{% else %}{{ m.content }}{% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("source", [ONE_CALL, ONE_CALL.replace("raise_exception('one call only')", "''")])
+def test_calls_come_one_by_one_where_a_message_has_room_for_one(template: Any, source: str) -> None:
+    both = Message(role="assistant", tool_calls=(CALL, OTHER), content="Let me see.")
+    other = Message(role="tool", tool_call_id=OTHER.id, content="noon")
+    # The results in the other order: each follows its call.
+    text = render(template(source), [USER, both, other, RESULT, THANKS]).text
+    found = [text.index(part) for part in ("Let me see.", "get_weather", "21 degrees", "get_time", "noon", "Thanks")]
+    assert found == sorted(found)
+
+
+def test_ids_are_shortened_for_a_template_that_wants_nine_characters(template: Any) -> None:
+    chat = template(
+        "{% for m in messages %}{% for c in m.tool_calls or [] %}{% if c.id | length != 9 %}"
+        "{{ raise_exception('nine') }}{% endif %}{{ c.id }}{{ c.function | tojson }}{% endfor %}"
+        "{% if m.role == 'tool' %}{{ m.tool_call_id }}{% endif %}{{ m.content }} {% endfor %}"
+    )
+    one, other = render(chat, ANSWERED).text, render(chat, [USER, CALLING, RESULT]).text
+    short = one.split()[3][:9]
+    assert short.isalnum()
+    assert one.count(short) == other.count(short) == 2
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", "[1]", '"x"', "{broken", '{"a": "<|im_end|>"}', "1e999"])
+def test_arguments_of_any_kind_are_passed_on(template: Any, arguments: str) -> None:
+    calling = Message(role="assistant", tool_calls=(ToolCall(id="c", name="f", arguments=arguments),))
+    for source in (
+        "{% for m in messages %}{{ m.content }}{% endfor %}",
+        "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{{ m.content }}"
+        "{% endfor %}",
+    ):
+        prompt = render(template(source), [USER, calling, Message(role="tool", tool_call_id="c", content="r")])
+        assert (arguments or "{}") in prompt.text.replace("\\", "").replace('"{', "{")
+        assert arguments in content(prompt).replace("\\", "")
+
+
+THOUGHT = Message(role="assistant", content="It is warm.", reasoning="Paris is in France.")
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_goes_where_the_template_looks_for_it(template: Any, field: str) -> None:
+    chat = template(
+        "{% for m in messages %}[{% if m." + field + " %}({{ m." + field + " }}){% endif %}{{ m.content }}]{% endfor %}"
+    )
+    assert render(chat, [USER, THOUGHT]).text == "[Weather in Paris?][(Paris is in France.)It is warm.]"
+
+
+def test_reasoning_without_a_place_is_written_before_the_answer(template: Any) -> None:
+    chat = template("{% for m in messages %}[{{ m.content }}]{% endfor %}")
+    assert render(chat, [USER, THOUGHT]).text.endswith("[<think>\nParis is in France.\n</think>\n\nIt is warm.]")
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_a_published_template_gets_a_whole_history(template: Any, path: Any) -> None:
+    chat = template(path.read_text(encoding="utf-8"))
+    system = Message(role="system", content="Be terse.")
+    values: dict[str, Any] = {"tools": []} if path.stem.endswith("tool_use") else {}
+    prompt = render(chat, [system, *ANSWERED], **values)
+    for said in (
+        "Be terse.",
+        "Weather in Paris?",
+        "get_weather",
+        "city",
+        "Paris",
+        "21 degrees",
+        "It is warm.",
+        "Thanks.",
+    ):
+        assert said in prompt.text
+    running = render(chat, [USER, CALLING, RESULT], **values).text
+    assert "get_weather" in running
+    assert "21 degrees" in running
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_a_published_template_gets_two_calls_of_one_message(template: Any, path: Any) -> None:
+    chat = template(path.read_text(encoding="utf-8"))
+    values: dict[str, Any] = {"tools": []} if path.stem.endswith("tool_use") else {}
+    both = Message(role="assistant", tool_calls=(CALL, OTHER))
+    results = [RESULT, Message(role="tool", tool_call_id=OTHER.id, content="noon")]
+    text = render(chat, [USER, both, *results], **values).text
+    for said in ("get_weather", "get_time", "Europe", "21 degrees", "noon"):
+        assert said in text
+
+
+class Strict(FakeChatTemplate):
+    """A template that refuses what `wrong` finds in a conversation."""
+
+    def __init__(self, wrong: Callable[[list[str]], bool]) -> None:
+        super().__init__()
+        self.wrong = wrong
+
+    def render(self, messages: Any, **kwargs: Any) -> PromptText:
+        if self.wrong([m["role"] for m in messages]):
+            raise TemplateError("Conversation roles must alternate")
+        return super().render(messages, **kwargs)
+
+
+TURNS = [Message(role="system", content="S"), Message(role="user", content="a"), Message(role="user", content="b")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        (lambda roles: False, "<system>S</system><user>a</user><user>b</user>"),
+        (lambda roles: any(a == b for a, b in pairwise(roles)), "<system>S</system><user>a\n\nb</user>"),
+        (lambda roles: "system" in roles, "<user>S\n\na\n\nb</user>"),
+    ],
+    ids=["any", "roles must alternate", "no system role"],
+)
+def test_a_template_that_refuses_a_shape_is_offered_a_plainer_one(wrong: Any, expected: str) -> None:
+    assert render(Strict(wrong), TURNS).text == expected + "<assistant>"
+
+
+def test_a_template_that_refuses_everything_is_an_error_in_its_words() -> None:
+    with pytest.raises(TemplateError, match="alternate"):
+        render(Strict(lambda roles: True), TURNS)
+
+
+def test_no_messages_make_an_empty_prompt(template: Any) -> None:
+    assert render(template("{{ messages[0].content }}"), []) == PromptText("")
+
+
+def test_a_template_is_tried_out_once_and_forgotten_with_its_model() -> None:
+    class Counting(FakeChatTemplate):
+        n = 0
+
+        def render(self, messages: Any, **kwargs: Any) -> PromptText:
+            self.n += 1
+            return super().render(messages, **kwargs)
+
+    chat = Counting()
+    render(chat, ANSWERED)
+    tried = chat.n
+    render(chat, ANSWERED)
+    assert chat.n == tried + 1
+    assert dialect_of(chat) is dialect_of(chat)
+    gone = weakref.ref(chat)
+    del chat
+    gc.collect()
+    assert gone() is None
