@@ -50,6 +50,7 @@ def start(*arguments: str | Path, log: Path, executable: str = sys.executable, *
     if found is None:
         process.kill()
         status = process.wait()
+        process.stdout.close()
         raise AssertionError(f"no URL in {line!r}, exit status {status}; stderr: {log.read_text()[-2000:]}")
     return Server(process, found.group().decode(), log)
 
