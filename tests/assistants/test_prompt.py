@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from oxillama.assistants.prompt import PromptBudgetError, build_prompt
+from oxillama.assistants.run.prompt import PromptBudgetError, build_prompt
 from oxillama.errors import ContextLengthError
 from tests.support.fake_engine import BOS, FakeEngine
 from tests.support.records import a_message, a_run
-
-if TYPE_CHECKING:
-    pass
 
 
 def run(**fields: Any) -> Any:

@@ -11,7 +11,6 @@ from typing import Any
 
 import trio
 
-from oxillama.assistants.prompt import PromptBudgetError, build_prompt
 from oxillama.assistants.records import (
     IncompleteDetails,
     Run,
@@ -34,6 +33,7 @@ from oxillama.assistants.run.events import (
 )
 from oxillama.assistants.run.live import LiveRun, LiveRuns
 from oxillama.assistants.run.outcome import Outcome
+from oxillama.assistants.run.prompt import PromptBudgetError, build_prompt
 from oxillama.assistants.store.store import Store
 from oxillama.concurrency import Offload
 from oxillama.engine.api.protocol import EngineLike

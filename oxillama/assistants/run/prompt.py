@@ -1,4 +1,4 @@
-"""From a thread to the tokens of a prompt: the model's own chat template, and what to leave out when it is too long."""
+"""The tokens of a run's prompt, under the run's truncation strategy and token budgets."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from oxillama.chat import FittedPrompt, Message, chat_prompt, fitted_prompt
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.engine.requests.check import check_length
 
-# Of the context, what a prompt made to fit leaves for the answer, unless the run says how long that may be.
 ANSWER_SHARE = 4
+"""A prompt that is made to fit leaves one part in four of the context for the answer, or the run's own budget."""
 
 _log = logging.getLogger(__name__)
 
 
 class PromptBudgetError(Exception):
-    """The prompt does not fit `max_prompt_tokens`, whatever is left out."""
+    """The prompt does not fit `max_prompt_tokens`, however many messages are left out."""
 
 
 def conversation(instructions: str, messages: Sequence[ThreadMessage]) -> list[Message]:
-    """The thread as a conversation; messages without text say nothing and are left out."""
+    """The thread as a conversation. Messages without text are left out."""
     turns = [Message(role="system", content=instructions)] if instructions else []
     turns += [Message(role=message.role, content=text) for message in messages if (text := message.text_content)]
     if not turns:
@@ -32,8 +32,8 @@ def conversation(instructions: str, messages: Sequence[ThreadMessage]) -> list[M
 async def build_prompt(engine: EngineLike, run: Run, messages: Sequence[ThreadMessage]) -> FittedPrompt:
     """The run's prompt under its truncation strategy.
 
-    `last_messages` keeps the newest n. `auto` leaves out messages from the middle of the thread (after the first one,
-    oldest first, and at last the first one too) until the prompt leaves room for an answer; the newest always stays.
+    `last_messages` keeps the newest n messages. `auto` leaves out messages until the prompt has room for an answer: the
+    oldest first, but the first message last, and never the newest.
 
     Raises PromptBudgetError (`max_prompt_tokens`), ContextLengthError or TemplateError.
     """
