@@ -59,7 +59,6 @@ SOURCES = (".py", ".pyi", ".pyx", ".pxi", ".pxd", ".c", ".h", ".js", ".css", ".h
 UPWARD: set[Edge] = set()
 CIRCULAR: set[Edge] = set()
 CIRCULAR_FOLDERS: set[Edge] = {
-    ("oxillama.models.tensors", "oxillama.models.graph.ops"),
     ("oxillama.server.state", "oxillama.server.http.asgi"),
     ("oxillama.server.http.lifespan", "oxillama.server.backend"),
     ("oxillama.server.http.lifespan", "oxillama.server.state"),

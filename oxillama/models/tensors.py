@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+import numpy.typing as npt
 
 from oxillama.core._core import dequantize, packed_bytes
 from oxillama.errors import ModelFormatError, ModelUnsupportedError
-from oxillama.models.graph.ops import Float32, Matrix, Vector
 
 if TYPE_CHECKING:
     from oxillama.core._core import TensorInfo
     from oxillama.gguf import GGUFFile
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """`n` float32 values that are read from the file when the program is loaded, and not before."""
+
+    n: int
+    read: Callable[[], Float32]
+
+    def times(self, other: Vector) -> Vector:
+        return Vector(self.n, lambda: self.read() * other.read())
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A tensor [n_rows, n_cols] to be packed, or n_experts of them."""
+
+    name: str
+    n_rows: int
+    n_cols: int
+    n_experts: int = 1
 
 
 class Tensors:

@@ -10,6 +10,7 @@ import pytest
 
 from oxillama.core._core import Runner
 from oxillama.models.graph import ops
+from oxillama.models.tensors import Matrix
 from tests.support.formulas import TOLERANCE, Floats, attention, close, mixture, stored
 from tests.support.graphs import N_VOCAB, TOKENS, OpBench, vector
 
@@ -108,7 +109,7 @@ def test_experts(bench: OpBench, x64: Floats, name: str, gated: bool, n_tokens: 
     biases = {m: bench.rng.standard_normal((n, shape[1])) for m, shape in shapes.items()}
     scales = {m: bench.rng.uniform(0.5, 2, n) for m in shapes}
     matrices = {
-        m: ops.ExpertMatrix(ops.Matrix(f"{m}.weight", s[1], s[2], n), vector(biases[m]), vector(scales[m]))
+        m: ops.ExpertMatrix(Matrix(f"{m}.weight", s[1], s[2], n), vector(biases[m]), vector(scales[m]))
         for m, s in shapes.items()
     }
     out, total = bench.value(96), bench.value(96)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from oxillama.models.graph import ops
+from oxillama.models.tensors import Matrix
 from tests.support.formulas import FUNCTIONS, Floats, close, rotated, silu
 from tests.support.graphs import TOKENS, OpBench, vector
 
@@ -71,8 +72,8 @@ def test_norm_products_bias_scale_and_residual(bench: OpBench, x64: Floats, fuse
     normed, first, second, total = bench.value(96), bench.value(40), bench.value(96), bench.value(96)
     bench.add(ops.Norm(False, bench.x, normed, "rms", 96, vector(weight), None, 1e-5))
     parts = [
-        ops.Part(ops.Matrix("a.weight", 40, 96), first),
-        ops.Part(ops.Matrix("b.weight", 96, 96), second, vector(bias), vector([1.5])),
+        ops.Part(Matrix("a.weight", 40, 96), first),
+        ops.Part(Matrix("b.weight", 96, 96), second, vector(bias), vector([1.5])),
     ]
     bench.add(ops.Linear(False, normed, parts))
     bench.add(ops.Affine(False, second, total, addend=bench.x))

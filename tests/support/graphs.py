@@ -14,7 +14,8 @@ from oxillama.models.describe import build_graph
 from oxillama.models.graph import ops
 from oxillama.models.graph.fuse import fuse
 from oxillama.models.graph.lower import Lowering
-from oxillama.models.graph.ops import Graph, Value, Vector, View
+from oxillama.models.graph.ops import Graph, Value, View
+from oxillama.models.tensors import Matrix, Vector
 from tests.support.tiny_models import N_VOCAB as N_TINY
 from tests.support.tiny_models import TinyModel
 
@@ -57,7 +58,7 @@ class OpBench:
     def linear(self, x: View, name: str) -> View:
         rows, columns = self.model.tensors[f"{name}.weight"].shape
         out = self.value(rows)
-        self.add(ops.Linear(False, x, [ops.Part(ops.Matrix(f"{name}.weight", rows, columns), out)]))
+        self.add(ops.Linear(False, x, [ops.Part(Matrix(f"{name}.weight", rows, columns), out)]))
         return out
 
     def run(
@@ -75,7 +76,7 @@ class OpBench:
         logits = Value(N_VOCAB, outputs=True).view()
         self.add(ops.Select(True, result, picked))
         self.add(ops.Select(True, self.x, first))
-        part = ops.Part(ops.Matrix("output.weight", N_VOCAB, self.x.width), logits)
+        part = ops.Part(Matrix("output.weight", N_VOCAB, self.x.width), logits)
         self.add(ops.Linear(True, first, [part]))
         self.graph.logits, self.graph.hidden = logits, picked
         if fused:

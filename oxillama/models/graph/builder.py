@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from oxillama.errors import ModelFormatError
 from oxillama.models.graph import ops
-from oxillama.models.graph.ops import Graph, Part, Value, Vector, View
+from oxillama.models.graph.ops import Graph, Part, Value, View
 from oxillama.models.params import rope
-from oxillama.models.tensors import Tensors
+from oxillama.models.tensors import Tensors, Vector
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile

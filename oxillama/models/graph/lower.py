@@ -6,8 +6,9 @@ from typing import Any
 
 from oxillama.core import _core
 from oxillama.models.graph import ops
-from oxillama.models.graph.ops import Affine, Experts, Glu, Graph, Linear, Norm, Op, Value, Vector, View
+from oxillama.models.graph.ops import Affine, Experts, Glu, Graph, Linear, Norm, Op, Value, View
 from oxillama.models.graph.slots import assign_slots
+from oxillama.models.tensors import Matrix, Vector
 
 
 class Lowering:
@@ -39,7 +40,7 @@ class Lowering:
     def _vector(self, vector: Vector | None) -> int:
         return -1 if vector is None else self.program.vector(vector.read())
 
-    def _matrix(self, matrix: ops.Matrix) -> int:
+    def _matrix(self, matrix: Matrix) -> int:
         if matrix.name not in self._matrices:
             self._matrices[matrix.name] = self.program.matrix(matrix.name)
         return self._matrices[matrix.name]

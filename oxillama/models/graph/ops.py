@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
-Float32 = npt.NDArray[np.float32]
+from oxillama.models.tensors import Matrix, Vector
 
 
 @dataclass(eq=False, slots=True)
@@ -36,27 +33,6 @@ class View:
     @property
     def whole(self) -> bool:
         return self.column == 0 and self.width == self.value.width
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """`n` float32 values that are read from the file when the program is loaded, and not before."""
-
-    n: int
-    read: Callable[[], Float32]
-
-    def times(self, other: Vector) -> Vector:
-        return Vector(self.n, lambda: self.read() * other.read())
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """A tensor [n_rows, n_cols] to be packed, or n_experts of them."""
-
-    name: str
-    n_rows: int
-    n_cols: int
-    n_experts: int = 1
 
 
 @dataclass(eq=False, slots=True)

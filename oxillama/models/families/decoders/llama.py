@@ -10,7 +10,7 @@ from oxillama.models.params.keys import Keys
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
     from oxillama.models.graph.builder import Builder
-    from oxillama.models.graph.ops import Vector
+    from oxillama.models.tensors import Vector
 
 
 class Llama:
