@@ -14,7 +14,7 @@ from oxillama.errors import InvalidParameterError, ModelUnsupportedError
 from oxillama.text import Tokenizer
 from oxillama.text.tokenizers.algorithms import pipeline
 from oxillama.text.tokenizers.algorithms.pretokenizers import BY_NAME
-from tests.text.vocabularies import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, bpe_metadata, spm_metadata
+from tests.text.vocabularies import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, bpe_metadata, real, spm_metadata
 
 SPM = Tokenizer(spm_metadata({"▁": -1.0, "a": -2.0, "b": -3.0, "▁a": -4.0, "ab": -5.0, "▁ab": -6.0}))
 BPE = Tokenizer(bpe_metadata(("a b", "Ġ a", "ab ab"), ("<|end|>", "<|eom_id|>"), bos_token_id=0))
@@ -208,3 +208,21 @@ def test_an_id_outside_the_vocabulary_is_refused(wrong: Any) -> None:
     for ask in (SPM.token_bytes, SPM.token_text, SPM.is_control, lambda i: SPM.decode([i])):
         with pytest.raises(InvalidParameterError, match="outside the vocabulary of 265 tokens"):
             ask(wrong)
+
+
+@pytest.mark.parametrize("name", ["qwen2", "command-r"])
+@pytest.mark.parametrize(
+    ("decomposed", "composed"),
+    [("cafe\u0301 nai\u0308ve", "café naïve"), ("\u1112\u1161\u11ab", "한"), ("\u212b", "Å")],
+)
+def test_texts_are_composed_where_the_published_tokenizer_does_so(name: str, decomposed: str, composed: str) -> None:
+    tokenizer = real(name)
+    assert tokenizer.encode(decomposed) == tokenizer.encode(composed)
+    assert tokenizer.decode(tokenizer.encode(decomposed)).decode().removeprefix(" ") == composed
+
+
+@pytest.mark.parametrize("name", ["gpt-2", "llama-bpe", "starcoder", "llama-spm"])
+def test_other_texts_are_taken_as_they_are_written(name: str) -> None:
+    tokenizer = real(name)
+    assert tokenizer.encode("e\u0301") != tokenizer.encode("é")
+    assert tokenizer.decode(tokenizer.encode("e\u0301", add_special=False)).decode() == "e\u0301"

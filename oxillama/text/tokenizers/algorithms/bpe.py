@@ -82,6 +82,8 @@ def _configure(pre: PreTokenizer, pipeline: Tokenizer) -> None:
     pipeline.pre_tokenizer = Sequence(steps)
     if pre.escape_spaces:
         pipeline.normalizer = normalizers.Replace(" ", "\u2581")
+    elif pre.nfc:
+        pipeline.normalizer = normalizers.NFC()
 
 
 def bpe_encoder(vocab: Vocab) -> tuple[LibraryEncoder, PreTokenizer]:

@@ -87,7 +87,8 @@ class PreTokenizer:
     escape_spaces: a space is spelled U+2581. ignore_merges: a piece that is itself a token is not built by merges.
     word_breaks: a space after a letter always starts a new piece. add_bos: the default where the file says nothing.
     has_bos: False where the family has no such token whatever the default. newline_tokens: a run of newlines that is a
-    token is that token.
+    token is that token. nfc: texts are put into Unicode's composed form (NFC) first, as the `normalizer` of the
+    published tokenizer says; only where that is known.
     """
 
     splits: tuple[str, ...]
@@ -98,6 +99,7 @@ class PreTokenizer:
     word_breaks: bool = True
     has_bos: bool = True
     newline_tokens: bool = False
+    nfc: bool = False
 
 
 DEFAULT = PreTokenizer(splits=(r"[\p{P}$+<=>^~|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"))
@@ -124,10 +126,13 @@ _FAMILIES: dict[PreTokenizer, str] = {
     _llama3: "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
     _llama3_plain: "dbrx smaug-bpe",
     _gpt2: "gpt-2 phi-2 jina-es jina-de jina-v2-es jina-v2-de jina-v1-en jina-v2-code roberta-bpe gigachat a.x-4.0 "
-    "mellum modern-bert mpt olmo jais trillion granite-docling exaone4",
-    _qwen2: "qwen2 deepseek-r1-qwen kormo f2llmv2 stablelm2 megrez hunyuan solar-open grok-2",
-    PreTokenizer(splits=(_QWEN35,)): "qwen35",
-    _starcoder: "starcoder refact command-r smollm codeshell exaone minerva-7b mellum2",
+    "mellum jais trillion granite-docling exaone4",
+    replace(_gpt2, nfc=True): "mpt olmo modern-bert",
+    replace(_qwen2, nfc=True): "qwen2",
+    _qwen2: "deepseek-r1-qwen kormo f2llmv2 stablelm2 megrez hunyuan solar-open grok-2",
+    PreTokenizer(splits=(_QWEN35,), nfc=True): "qwen35",
+    replace(_starcoder, nfc=True): "command-r",
+    _starcoder: "starcoder refact smollm codeshell exaone minerva-7b mellum2",
     PreTokenizer(splits=(r"[\p{P}$+<=>^~|`]+", _GPT2, r"[0-9][0-9][0-9]")): "falcon",
     PreTokenizer(
         splits=(
