@@ -18,7 +18,7 @@ from oxillama.server.access.client import client_address
 from oxillama.server.access.cors import CORS
 from oxillama.server.access.hosts import HostRule
 from oxillama.server.http.asgi import HTTPConnection, ServerRequest
-from oxillama.server.http.lifespan import Lifespan
+from oxillama.server.lifespan import Lifespan
 from oxillama.server.observe.log import make_logger
 from oxillama.server.state import Phase, ServerState
 from oxillama.server.wire.errors import APIError, api_error, server_fault

@@ -19,13 +19,21 @@ from oxillama.server.wire.errors import NO_RETRY, SERVER_ERROR, APIError, not_fo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import trio
     from structlog.typing import FilteringBoundLogger
 
     from oxillama.assistants.service import Assistants
     from oxillama.engine.api.protocol import EngineLike
     from oxillama.server.config import ServerConfig
-    from oxillama.server.http.asgi import ServerRequest
     from oxillama.storage.data_dir import DataDir
+
+
+class UnderWay(Protocol):
+    """A request, as the drain sees it."""
+
+    @property
+    def ended(self) -> trio.Event:
+        """Set when nothing is left of the request."""
 
 
 class Phase(enum.Enum):
@@ -57,7 +65,7 @@ class ServerState:
     assistants: Assistants | None = None
     """Threads and runs; there with `data`."""
     metrics: Metrics = field(default_factory=Metrics)
-    under_way: set[ServerRequest] = field(default_factory=set)
+    under_way: set[UnderWay] = field(default_factory=set)
     """The requests that have come and not ended."""
 
     def attach(self, engine: EngineLike) -> None:

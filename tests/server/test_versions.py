@@ -32,8 +32,9 @@ READ = {
     ),
     "quart-trio": (
         ["0.12", "0.13"],
-        "oxillama/server/http/asgi.py stands in for TrioASGIHTTPConnection and subclasses TrioRequest, lifespan.py "
-        "stands in for TrioASGILifespan: read asgi.py, app.py (startup, shutdown, handle_request) and wrappers",
+        "oxillama/server/http/asgi.py stands in for TrioASGIHTTPConnection and subclasses TrioRequest, "
+        "server/lifespan.py stands in for TrioASGILifespan: read asgi.py, app.py (startup, shutdown, "
+        "handle_request) and wrappers",
     ),
 }
 

@@ -71,8 +71,8 @@ def serve(
 ) -> None:
     """Serve a model behind the OpenAI API.
 
-    Prints one line with the URL when ready; SIGTERM finishes what runs. Settings come from the configuration file,
-    then OXILLAMA_* variables, then these options.
+    Prints the URL, and what clients need, when ready; SIGTERM finishes what runs. Settings come from the
+    configuration file, then OXILLAMA_* variables, then these options.
     """
     from msgspec.structs import replace
 
