@@ -234,10 +234,9 @@ async def test_additional_messages_and_instructions_are_part_of_the_prompt(tmp_p
         run = await api.post(f"/threads/{thread}/runs", body)
         await ended(api, thread, run["id"])
         assert run["instructions"] == "One.\nTwo."
-    prompt = engine.prompt_text(engine.requests[0])
-    assert [line for line in prompt.splitlines() if not line.startswith("<|")] == [
-        "One.", "Two.", "Hello", "Yes?", "Well."
-    ]  # fmt: skip
+    assert engine.prompt_text(engine.requests[0]) == (
+        "<system>One.\nTwo.</system><user>Hello</user><assistant>Yes?</assistant><user>Well.</user><assistant>"
+    )
 
 
 @pytest.mark.parametrize(
