@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -28,6 +29,8 @@ class Output:
     """`resumable`: under a name that the next writer finds, with what is there already; otherwise a new file."""
 
     def __init__(self, path: Path, *, resumable: bool) -> None:
+        if path.exists() and not path.is_file():  # what is published takes its place, even that of /dev/null
+            raise FileExistsError(errno.EEXIST, "is a folder, device, pipe or socket, no file to write", str(path))
         self.path = path
         self.published = False
         remove_orphans(path)

@@ -25,9 +25,11 @@ def imatrix(
     Reads a text in chunks and notes how large each column of every matrix's input was. The text should be of the kind
     that the model is for.
     """
+    from oxillama.cli.shared.output import check_output, print_json
+
+    check_output("--out", out)
     path = options.require_model(model)
 
-    from oxillama.cli.shared.output import print_json
     from oxillama.cli.shared.terminal.progress import steps_progress
     from oxillama.quant.importance import write_importance
     from oxillama.quant.observe import observe

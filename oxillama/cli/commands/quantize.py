@@ -38,12 +38,14 @@ def quantize(
     import time
 
     from oxillama.cli.shared.guard import one_line, usage_error
+    from oxillama.cli.shared.output import check_output
     from oxillama.cli.shared.terminal.progress import bytes_progress
     from oxillama.gguf import GGUFFile
     from oxillama.machine import usable_processors
     from oxillama.quant import convert
     from oxillama.quant.importance import read_importance
 
+    check_output("OUT", target)
     if target.exists() and source.exists() and os.path.samefile(source, target):
         usage_error(f"{target}: is the file that would be read")
     mix = convert.mix_named(type)

@@ -1,9 +1,26 @@
-"""What commands write for machines."""
+"""What commands write for machines, and where they may write."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
+
+from oxillama.cli.shared.guard import usage_error
+
+
+def check_output(name: str, path: Path) -> None:
+    """End the command at once, before long work, if there is no file to be written at `path`.
+
+    name: the option or argument that names it. A new file takes the old one's place, so a device or a pipe would be
+    gone afterwards: those are refused.
+    """
+    if path.is_dir():
+        usage_error(f"{name} {path}: is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        usage_error(f"{name} {path}: is a device, pipe or socket, no file")
+    if not path.parent.is_dir():
+        usage_error(f"{name} {path}: there is no folder {path.parent}")
 
 
 def print_json(value: Any) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oxillama.cli.shared.guard import one_line, usage_error
+from oxillama.cli.shared.output import check_output
 from oxillama.errors import OxillamaError
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def check_plot(path: Path | None) -> None:
         return
     if path.suffix.lower() not in SUFFIXES:
         usage_error(f"--plot {path}: the name must end in {' or '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        usage_error(f"--plot {path}: there is no folder {path.parent}")
+    check_output("--plot", path)
     if importlib.util.find_spec("matplotlib") is None:
         raise OxillamaError('--plot needs matplotlib: pip install "oxillama[plot]"')
 
