@@ -38,13 +38,13 @@ def test_what_is_no_place_for_a_file_is_refused_before_any_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe.svg")
-    arguments: list[str | Path] = {
+    commands: dict[str, list[str | Path]] = {
         "quantize": [model, out, "Q8_0"],
         "imatrix": ["--model", model, "--file", model.with_name("text.txt"), "--ctx", "16", "--out", out],
         "info": ["--model", model, "--plot", out],
-    }[command]
+    }
 
-    done = oxillama(command, *arguments)
+    done = oxillama(command, *commands[command])
 
     assert done.returncode == 2
     assert done.stderr.decode() == f"oxillama: {words}\n"
