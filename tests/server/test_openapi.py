@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 
+from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.server.apis.chat.answer import ChatCompletion, ChatCompletionChunk
 from oxillama.server.apis.completions.answer import Completion
 from oxillama.server.apis.health.answer import Health
 from oxillama.server.apis.models.answer import Model, ModelList
 from oxillama.server.wire.errors import ErrorEnvelope
+from tests.server.assistants_support import api_over
 from tests.support.answers import chat, events
 from tests.support.asgi_client import ASGIClient
+from tests.support.fake_engine import FakeEngine
+from tests.support.json_schema import Validator
+from tests.support.openapi import document_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oxillama.server import Application
+
+USER = {"role": "user", "content": "Hi"}
 
 
 async def document(app: Application) -> dict[str, Any]:
@@ -42,17 +50,73 @@ async def test_the_document_has_every_route_and_no_other(make_app: Callable[...,
     assert ("/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}", "GET") in found
 
 
-async def test_every_reference_leads_somewhere_and_ids_are_unique(make_app: Callable[..., Application]) -> None:
-    described = await document(make_app())
+async def test_the_document_is_well_formed(make_app: Callable[..., Application]) -> None:
+    assert document_faults(await document(make_app(api_keys=("sk-1",)))) == []
+    assert document_faults(await document(make_app())) == []
 
-    references = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(described)))
-    assert references <= set(described["components"]["schemas"])
-    ids = [operation["operationId"] for methods in described["paths"].values() for operation in methods.values()]
-    assert len(ids) == len(set(ids))
-    for path, methods in described["paths"].items():
-        for operation in methods.values():
-            named = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]
-            assert named == re.findall(r"{(\w+)}", path)
+
+async def test_no_two_structs_have_one_name(make_app: Callable[..., Application]) -> None:
+    schemas = (await document(make_app()))["components"]["schemas"]
+    # Of two, msgspec writes the names out with their modules.
+    assert [name for name in schemas if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", name)] == []
+    assert {name: schema["title"] for name, schema in schemas.items()} == {name: name for name in schemas}
+
+
+async def test_the_events_of_a_streamed_run_are_described(make_app: Callable[..., Application], tmp_path: Path) -> None:
+    described = await document(make_app())
+    content = described["paths"]["/v1/threads/runs"]["post"]["responses"]["200"]["content"]
+    validator = Validator(described["components"]["schemas"])
+    async with api_over(tmp_path) as api:
+        body = {"assistant_id": await api.assistant(), "stream": True, "thread": {"messages": [USER]}}
+        found = await api.events("/threads/runs", body)
+    assert len(found) > 8
+    for name, data in found[:-1]:
+        assert validator.is_valid(content["text/event-stream"]["schema"], {"event": name, "data": data}), name
+
+
+async def test_what_a_chunk_may_lack_is_not_required(make_app: Callable[..., Application]) -> None:
+    schemas = (await document(make_app()))["components"]["schemas"]
+    chunk = schemas["ChatCompletionChunk"]
+    assert set(chunk["properties"]) - set(chunk["required"]) == {"usage", "timings"}
+    assert schemas["ChatDelta"]["required"] == []
+
+
+async def test_defaults_and_examples_are_those_of_the_served_model(
+    make_app: Callable[..., Application], engine: FakeEngine
+) -> None:
+    engine.sampling_defaults = SamplerSettings(temperature=0.25, top_k=7)
+    described = await document(make_app(alias="local"))
+    fields = described["components"]["schemas"]["ChatRequest"]["properties"]
+    assert (fields["temperature"]["default"], fields["top_k"]["default"], fields["n"]["default"]) == (0.25, 7, 1)
+    assert "default" not in fields["seed"]
+    body = described["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["example"]["model"] == "local"
+
+
+@pytest.mark.parametrize(("body", "required"), [("CreateThread", False), ("CreateMessage", True)])
+async def test_a_body_is_required_where_a_field_of_it_is(
+    make_app: Callable[..., Application], body: str, required: bool
+) -> None:
+    paths = (await document(make_app()))["paths"]
+    found = [
+        operation["requestBody"]["required"]
+        for methods in paths.values()
+        for operation in methods.values()
+        if "requestBody" in operation
+        and operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{body}")
+    ]
+    assert found == [required]
+
+
+@pytest.mark.parametrize("field", ["grammar", "functions", "audio", "chat_template"])
+async def test_what_is_not_supported_is_described_as_taking_nothing(
+    make_app: Callable[..., Application], field: str
+) -> None:
+    described = await document(make_app())
+    validator = Validator(described["components"]["schemas"])
+    schema = described["components"]["schemas"]["ChatRequest"]["properties"][field]
+    assert schema["description"] == "Not supported."
+    assert [value for value in (None, "x", 1, [1], {"a": 1}, {}) if validator.is_valid(schema, value)] == [None]
 
 
 async def test_stored_objects_are_described_as_they_are_sent(make_app: Callable[..., Application]) -> None:

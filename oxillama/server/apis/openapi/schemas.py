@@ -7,7 +7,7 @@ Where a type also knows values that are refused in words of their own, the field
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -15,6 +15,7 @@ from msgspec import inspect
 from oxillama.server.generation.sampling import SamplingFields
 from oxillama.server.wire.answer import Answer
 from oxillama.server.wire.fields import ACCEPTS
+from oxillama.server.wire.pagination import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,6 +37,9 @@ class Schemas:
         structs = {kind: info for kind in named for kind, info in _structs(kind)}
         references, self.components = msgspec.json.schema_components(structs, ref_template=PREFIX + "{name}")
         self._references: dict[Any, dict[str, Any]] = dict(zip(structs, references, strict=True))
+        for kind in structs:
+            if get_origin(kind) is Page:
+                self._rename(kind, f"{get_args(kind)[0].__name__}Page")
         for kind, info in structs.items():
             schema = self._component(kind)
             cls = get_origin(info.cls) or info.cls
@@ -68,6 +72,12 @@ class Schemas:
         }
         return {"$ref": PREFIX + title}
 
+    def _rename(self, kind: Any, name: str) -> None:
+        """Give a struct that no other one refers to a name without brackets."""
+        self.components[name] = self.components.pop(self._references[kind]["$ref"].removeprefix(PREFIX))
+        self.components[name]["title"] = name
+        self._references[kind] = {"$ref": PREFIX + name}
+
     def _component(self, kind: Any) -> dict[str, Any]:
         found: dict[str, Any] = self.components[self._references[kind]["$ref"].removeprefix(PREFIX)]
         return found
@@ -75,7 +85,7 @@ class Schemas:
     @staticmethod
     def _complete(schema: dict[str, Any], info: inspect.StructType) -> None:
         """Every key of an answer is always there, also a constant one, but for those that are UNSET."""
-        schema["required"] = [field.encode_name for field in info.fields if field.default is not msgspec.UNSET]
+        schema["required"] = [field.encode_name for field in info.fields if not _may_be_unset(field)]
         for value in schema["properties"].values():
             value.pop("default", None)
 
@@ -93,6 +103,11 @@ class Schemas:
                 del value["default"]
             if field.encode_name in defaults:
                 value["default"] = defaults[field.encode_name]
+
+
+def _may_be_unset(field: inspect.Field) -> bool:
+    """Whether the default is UNSET, which msgspec does not show."""
+    return not field.required and field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
 
 
 def _types(operation: Operation) -> list[Any]:

@@ -11,12 +11,13 @@ from oxillama.assistants.service import watch
 from oxillama.errors import StateConflictError
 from oxillama.server.apis.runs.answer import RunObject
 from oxillama.server.apis.runs.request import CreateRun, CreateThreadAndRun
-from oxillama.server.apis.runs.stream import RUN_EVENTS, THREAD_CREATED, run_events
+from oxillama.server.apis.runs.stream import FAILURE, RUN_EVENTS, THREAD_CREATED, run_events
 from oxillama.server.apis.threads.answer import ThreadObject
 from oxillama.server.apis.threads.request import CreateThread
 from oxillama.server.http import sse
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
+from oxillama.server.wire.errors import ErrorEnvelope
 from oxillama.server.wire.fields import ModifyMetadata, given
 from oxillama.server.wire.json import json_response
 from oxillama.server.wire.pagination import Page, read_page
@@ -31,7 +32,13 @@ api = API("runs", prefix="/v1/threads", order=70)
 POLL_AFTER_MS = "200"  # how long official clients sleep between two looks at a run
 
 
-@api.post("/<thread_id>/runs", body=CreateRun, answer=RunObject, chunk=RUN_EVENTS, example={"assistant_id": "asst_…"})
+@api.post(
+    "/<thread_id>/runs",
+    body=CreateRun,
+    answer=RunObject,
+    chunk=RUN_EVENTS | {FAILURE: ErrorEnvelope},
+    example={"assistant_id": "asst_…"},
+)
 async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
     """Refused while another run is active on the thread. With `stream`, the run's events as they happen."""
     state = server_state()
@@ -48,7 +55,7 @@ async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
     "/runs",
     body=CreateThreadAndRun,
     answer=RunObject,
-    chunk={THREAD_CREATED: ThreadObject, **RUN_EVENTS},
+    chunk={THREAD_CREATED: ThreadObject, **RUN_EVENTS, FAILURE: ErrorEnvelope},
     example={
         "assistant_id": "asst_…",
         "thread": {"messages": [{"role": "user", "content": "Name three rivers."}]},
@@ -74,7 +81,7 @@ def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> RunObje
     subscription = watch(run, live)
     cast("ServerRequest", request).stack.callback(live.broadcast.unsubscribe, subscription)
     events = run_events(subscription, state.config.ping_interval, thread)
-    return sse.event_stream(sse.ended_by_error(events, state.log, "error"))
+    return sse.event_stream(sse.ended_by_error(events, state.log, FAILURE))
 
 
 @api.get("/<thread_id>/runs", answer=Page[RunObject])

@@ -49,6 +49,7 @@ RUN_EVENTS: dict[str, type[Answer]] = {
 }
 """What the events of a run carry, by their names."""
 THREAD_CREATED = "thread.created"
+FAILURE = "error"
 
 
 def named(event: ev.RunEvent) -> tuple[str, Answer]:

@@ -1,0 +1,167 @@
+"""What /openapi.json says of a body is what the server takes: no more, no less.
+
+Bodies are made from the description, valid and nearly valid ones, and sent. Rules between fields, which a schema does
+not state, are listed here; a refusal for any other reason fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from oxillama.server import ServerConfig, create_app
+from tests.server.assistants_support import Api, api_over
+from tests.support.asgi_client import ASGIClient, Response
+from tests.support.fake_engine import FakeEngine
+from tests.support.json_schema import Validator, Values
+
+# Not shrunk: what fails is shown with its reason, and smaller bodies would take minutes to find.
+CALM = settings(
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+JSON = {"content-type": "application/json"}
+Rule = Callable[[dict[str, Any]], bool]
+
+
+def described() -> dict[str, Any]:
+    async def ask() -> dict[str, Any]:
+        app = create_app(ServerConfig(log_level="error"), engine=FakeEngine())
+        return dict((await ASGIClient(app).get("/openapi.json")).json())
+
+    return trio.run(ask)
+
+
+DOCUMENT = described()
+VALIDATOR = Validator(DOCUMENT["components"]["schemas"])
+BODIES = {
+    path: operation["requestBody"]["content"]["application/json"]["schema"]
+    for path, methods in DOCUMENT["paths"].items()
+    for operation in methods.values()
+    if "requestBody" in operation
+}
+
+
+def _calls_wrongly(body: dict[str, Any]) -> bool:
+    """Whether a message has no content, or calls and their answers do not follow each other."""
+    open_calls: set[str] = set()
+    known: set[str] = set()
+    for message in body["messages"]:
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in known:
+                return True
+            open_calls.discard(message["tool_call_id"])
+            continue
+        if open_calls:
+            return True
+        calls = message.get("tool_calls") if message["role"] == "assistant" else None
+        if message["role"] == "assistant":
+            has_content = message.get("content") is not None or message.get("refusal") is not None
+            if not has_content and not calls and message.get("function_call") is None:
+                return True
+        known = {call["id"] for call in calls or ()}
+        open_calls = set(known)
+    return bool(open_calls)
+
+
+def _candidates(body: dict[str, Any]) -> int:
+    return max(body.get("n") or 1, body.get("best_of") or 1)
+
+
+def _prompts(body: dict[str, Any]) -> int:
+    prompt = body.get("prompt")
+    return len(prompt) if isinstance(prompt, list) and isinstance(prompt[0], (str, list)) else 1
+
+
+def _ids(prompt: Any) -> list[int]:
+    """The token ids of a prompt in any form."""
+    if isinstance(prompt, list):
+        return [id_ for part in prompt for id_ in _ids(part)]
+    return [prompt] if isinstance(prompt, int) else []
+
+
+RULES: dict[str, Rule] = {
+    r"stream_options": lambda body: not body.get("stream"),
+    r"top_logprobs": lambda body: not body.get("logprobs"),
+    r"best_of": lambda body: body["best_of"] < (body.get("n") or 1) or bool(body.get("stream")),
+    r"prompt": lambda body: _prompts(body) * _candidates(body) > 128,
+    r"prompt(\[\d+\])*": lambda body: any(id_ >= 259 for id_ in _ids(body["prompt"])),
+    r"tools": lambda body: bool(body["tools"]) and body.get("tool_choice") != "none",
+    r"logit_bias\.\d+": lambda body: any(int(key) >= 259 for key in body["logit_bias"]),
+    r"messages.*": lambda body: _calls_wrongly(body),
+}
+"""By the parameter that is blamed: whether the rule is broken that a schema does not state."""
+
+
+async def _prepared(api: Api, path: str, body: Any) -> tuple[str, Any]:
+    """The path with objects that are there, and the body with their ids where it has one."""
+    if isinstance(body, dict) and isinstance(body.get("model"), str):
+        body["model"] = "fake-model"
+    if isinstance(body, dict) and isinstance(body.get("assistant_id"), str):
+        body["assistant_id"] = await api.assistant()
+    values = {}
+    if "{thread_id}" in path:
+        values["thread_id"] = await api.thread("Hi")
+    if "{assistant_id}" in path:
+        values["assistant_id"] = await api.assistant()
+    if "{message_id}" in path:
+        values["message_id"] = (await api.get(f"/threads/{values['thread_id']}/messages"))["data"][0]["id"]
+    if "{run_id}" in path:
+        body_of_run = {"assistant_id": await api.assistant()}
+        values["run_id"] = (await api.post(f"/threads/{values['thread_id']}/runs", body_of_run))["id"]
+    return path.format(**values), body
+
+
+def _wrong(path: str, body: Any, response: Response) -> str:
+    """What is wrong with the verdict on a body; nothing, if it is the description's."""
+    is_valid = VALIDATOR.is_valid(BODIES[path], body)
+    if response.status_code == 200:
+        return "" if is_valid else "taken, but not described"
+    if response.status_code != 400:
+        return f"status {response.status_code}: {response.text}"
+    if not is_valid:
+        return ""
+    error = response.json()["error"]
+    excused = any(re.fullmatch(param, error["param"] or "") and rule(body) for param, rule in RULES.items())
+    return "" if excused else f"described, but refused: {error}"
+
+
+async def _all_agree(path: str, bodies: list[Any]) -> None:
+    engine = FakeEngine(reply="ok", n_ctx=2048, n_slots=256, max_waiting=4096)
+    with TemporaryDirectory() as folder:
+        async with api_over(Path(folder), engine) as api:
+            for body in bodies:
+                place, sent = await _prepared(api, path, body)
+                with trio.fail_after(20):
+                    response = await api.client.post(place, body=msgspec.json.encode(sent), headers=JSON)
+                problem = _wrong(path, sent, response)
+                assert not problem, f"{place} {sent}: {problem}"
+
+
+@pytest.mark.parametrize("path", sorted(BODIES))
+@given(data=st.data())
+@settings(CALM, max_examples=5)
+def test_the_server_takes_what_is_described_and_nothing_else(path: str, data: st.DataObject) -> None:
+    valid, wild = (Values(VALIDATOR, wild=wild).of(BODIES[path]) for wild in (False, True))
+    bodies = data.draw(st.lists(valid, min_size=6, max_size=6)) + data.draw(st.lists(wild, min_size=10, max_size=10))
+    trio.run(_all_agree, path, bodies)
+
+
+@pytest.mark.parametrize("path", sorted(BODIES))
+def test_every_body_has_an_example_that_is_taken(path: str) -> None:
+    [operation] = [one for one in DOCUMENT["paths"][path].values() if "requestBody" in one]
+    body = operation["requestBody"]["content"]["application/json"]["example"]
+    assert VALIDATOR.is_valid(BODIES[path], body)
+    assert body
+    trio.run(_all_agree, path, [body])
