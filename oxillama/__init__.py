@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from oxillama._version import __version__
 
 if TYPE_CHECKING:
+    from oxillama.chat.conversation import Message, ToolCall
+    from oxillama.chat.model import Model
     from oxillama.engine.api.config import EngineConfig
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import (
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
         Usage,
     )
     from oxillama.engine.engine import Engine
-    from oxillama.engine.model import Model
     from oxillama.errors import (
         ContextLengthError,
         EngineBusyError,
@@ -61,7 +62,8 @@ _HOMES = {
     "EngineConfig": "oxillama.engine.api.config",
     "GGUFFile": "oxillama.gguf",
     "GenerationRequest": "oxillama.engine.api.types",
-    "Model": "oxillama.engine.model",
+    "Message": "oxillama.chat.conversation",
+    "Model": "oxillama.chat.model",
     "Priority": "oxillama.engine.api.types",
     "SamplerParams": "oxillama.engine.api.types",
     "SamplerSettings": "oxillama.engine.api.sampling",
@@ -69,6 +71,7 @@ _HOMES = {
     "TokenEvent": "oxillama.engine.api.types",
     "TokenLogprob": "oxillama.engine.api.types",
     "Tokenizer": "oxillama.text",
+    "ToolCall": "oxillama.chat.conversation",
     "Usage": "oxillama.engine.api.types",
 }
 
@@ -84,6 +87,7 @@ __all__ = [
     "InsufficientMemoryError",
     "InvalidParameterError",
     "KVCacheFullError",
+    "Message",
     "Model",
     "ModelError",
     "ModelFormatError",
@@ -104,6 +108,7 @@ __all__ = [
     "TokenEvent",
     "TokenLogprob",
     "Tokenizer",
+    "ToolCall",
     "Usage",
     "__version__",
 ]

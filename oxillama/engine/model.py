@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -33,13 +33,14 @@ Pooling = Literal["mean", "last", "cls", "none"]
 
 
 class Model:
-    """A GGUF model, loaded. Threads may share one; they take turns.
+    """A GGUF model, loaded; `oxillama.Model` is this with conversations (chat/model.py). Threads may share one; they
+    take turns.
 
         with Model("model.gguf") as model:
             for piece in model.generate("Once upon a time", SamplingParams(temperature=0, max_tokens=50)):
                 print(piece, end="")
 
-    Generations run in the same loop as the server's. Several iterators may be open at once: whoever is read from
+    Generations run in the same loop as the server's. Several iterators may be open at once: whichever is read from
     advances all of them together.
     """
 
@@ -66,7 +67,7 @@ class Model:
         self._start(load_bundle(path, config, spare=True, progress=progress))
 
     @classmethod
-    def of(cls, bundle: ModelBundle) -> Model:
+    def of(cls, bundle: ModelBundle) -> Self:
         """A model that is already loaded; closing this one closes it."""
         model = cls.__new__(cls)
         model._start(bundle)
@@ -80,7 +81,7 @@ class Model:
         self._left: deque[Generation] = deque()  # by readers who could not wait for the lock
         self._closed = False
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,6 +135,11 @@ class Model:
             raise OxillamaError(f"{self._bundle.name} has no vocabulary; give it token ids")
         return self._bundle.tokenizer
 
+    @property
+    def chat_template(self) -> Any:
+        """`oxillama.text.ChatTemplate`; None for a model without a vocabulary."""
+        return self._bundle.chat_template
+
     # -------------------------------------------------------------------------------------------------- text
 
     def tokenize(self, text: str, add_special: bool = True, parse_special: bool = False) -> list[int]:
@@ -157,7 +163,12 @@ class Model:
         Raises ContextLengthError or InvalidParameterError at once; reading raises GenerationError.
         """
         ids = text_ids(self.tokenizer, prompt) if isinstance(prompt, str) else tuple(map(int, prompt))
-        request = GenerationRequest(prompt_ids=ids, sampling=sampling or SamplingParams())
+        return self._start_generation(ids, sampling, param="prompt")
+
+    def _start_generation(
+        self, ids: tuple[int, ...], sampling: SamplingParams | None, *, param: str
+    ) -> Iterator[TokenEvent]:
+        request = GenerationRequest(prompt_ids=ids, sampling=sampling or SamplingParams(), param=param)
         bundle = self._bundle
         check_request(request, n_ctx=self.n_ctx, n_vocab=self.n_vocab, has_text=bundle.tokenizer is not None)
         return self._run(request)

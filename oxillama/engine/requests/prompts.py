@@ -39,7 +39,7 @@ async def _encoded(engine: EngineLike, text: str | PromptText) -> tuple[int, ...
     return completed(engine.tokenizer, await engine.encode(text, add_special=False, parse_special=True))
 
 
-def text_ids(tokenizer: TokenizerLike, text: str) -> tuple[int, ...]:
+def text_ids(tokenizer: TokenizerLike, text: str | PromptText) -> tuple[int, ...]:
     """`prompt_ids` in the caller's thread."""
     return completed(tokenizer, tokenizer.encode(text, add_special=False, parse_special=True))
 
