@@ -129,7 +129,7 @@ def _vocabulary(
     readable = [chr(b) if b < 128 else f"<0x{b:02X}>" for b in range(256)]
     if kind == "spm":
         bytes_ = [(text, f"<0x{b:02X}>", BYTE) for b, text in enumerate(readable)]
-        spelled = [(word, word.replace(" ", "\u2581"), NORMAL) for word in words]
+        spelled = [(word, word.replace(" ", "\u2581"), NORMAL) for word in (" ", *words)]
         extra: dict[str, Any] = {"model": "llama", "unknown_token_id": 0}
     else:
         letters = {byte: letter for letter, byte in byte_alphabet().items()}

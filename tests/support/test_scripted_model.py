@@ -40,6 +40,13 @@ def test_says_control_tokens(tmp_path: Path) -> None:
         assert opened.detokenize(ids) == b"onetwo"
 
 
+def test_prompts_come_back_as_they_were(tmp_path: Path) -> None:
+    for vocab in ("spm", "bpe"):
+        with Model(scripted_model(tmp_path / f"{vocab}.gguf", {" ": "Hi"}, vocab=vocab)) as model:
+            assert model.detokenize(model.tokenize("A b  ü\n")) == "A b  ü\n".encode()
+            assert "".join(model.generate("And? ")) == "Hi"
+
+
 def test_refuses_a_script_that_contradicts_itself() -> None:
     with pytest.raises(ValueError, match="two followers"):
         ScriptedModel({"\n": ("a", "b", "a", "c")})
