@@ -46,7 +46,7 @@ async def _attach_default(state: ServerState, engine: EngineLike, stack: AsyncEx
     except (StoreError, OSError) as error:
         reason = str(error)
     try:
-        temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="oxillama-"))
+        temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="oxillama-", ignore_cleanup_errors=True))
         await _attach(state, temporary, engine, stack)
         state.log.warning("threads are kept until the server stops only: give --data-dir", reason=reason)
     except (StoreError, OSError) as error:
