@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from oxillama.errors import EngineBusyError
+from oxillama.server.access.pace import Pace
 from oxillama.server.wire.invalid import out_of_range
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Admission:
     def __init__(self) -> None:
         self._turns = trio.CapacityLimiter(PREPARED_AT_ONCE)
         self._preparing = 0
+        self._pace = Pace()
 
     def check_room(self, engine: EngineLike, choices: int = 1) -> None:
         """Raises EngineBusyError (429) when there is no room for so many generations; what `preparing` raises."""
@@ -35,8 +37,11 @@ class Admission:
         room = now.n_slots + now.max_waiting
         if choices > room:
             raise out_of_range("n", "int", "<=", room, choices)
-        if now.active + now.waiting + self._preparing + choices > room:
-            raise EngineBusyError("Too many requests are waiting; please try again shortly.")
+        self._pace.look(now)
+        too_many = now.active + now.waiting + self._preparing + choices - room
+        if too_many > 0:
+            message = "Too many requests are waiting; please try again shortly."
+            raise EngineBusyError(message, retry_after=self._pace.seconds_until(too_many))
 
     @asynccontextmanager
     async def preparing(self, engine: EngineLike, choices: int = 1) -> AsyncIterator[None]:
