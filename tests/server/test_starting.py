@@ -267,6 +267,29 @@ def test_a_server_whose_log_goes_nowhere_answers_and_stops_as_ever(
             process.stdout.close()
 
 
+@pytest.mark.parametrize("stdout", ["a full disk", "a pipe without a reader"])
+def test_a_server_whose_ready_lines_nobody_takes_serves(model: Path, tmp_path: Path, stdout: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "oxillama", "serve", "--port", str(port), "--model", str(model)]
+    command += ["--data-dir", str(tmp_path / "data")]
+    with _stream(stdout) as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, env=environment())
+    try:
+        assert process.stderr is not None
+        assert b"ready" in process.stderr.readline()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=READY_S) as answer:
+            assert json.load(answer)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(READY_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+
+
 @contextmanager
 def _stream(kind: str) -> Iterator[int | None]:
     """The write end of a stream of this kind, closed here when the block is left; None for one that is closed."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from oxillama.cli.shared import options
-from oxillama.cli.shared.guard import EXIT_FAILED, describe, one_line, status_of
+from oxillama.cli.shared.guard import EXIT_FAILED, describe, one_line, silence_stdout, status_of
 from oxillama.concurrency import leaves
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ def serve(
         def announce(ready: server.Ready) -> None:
             """Print the line that scripts wait for, and what clients are to be given, once the bar is gone."""
             loading.close()
-            print("\n".join(announcement(path.name, ready)), flush=True)
+            try:
+                print("\n".join(announcement(path.name, ready)), flush=True)
+            except OSError:  # who started the server need not be there any more
+                silence_stdout()
 
         with failures_logged(settings):
             trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))

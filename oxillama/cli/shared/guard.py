@@ -75,7 +75,7 @@ def status_of(error: BaseException) -> int | None:
     return None
 
 
-def _silence_stdout() -> None:
+def silence_stdout() -> None:
     """The reader has gone: keep the interpreter's own flush at exit from failing again."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
@@ -92,7 +92,7 @@ def expected_errors() -> Iterator[None]:
         if status is None:
             raise
         if status == EXIT_BROKEN_PIPE:
-            _silence_stdout()
+            silence_stdout()
         elif status == EXIT_FAILED:
             print(f"oxillama: {one_line(describe(next(leaves(error))))}", file=sys.stderr)
         sys.exit(status)
