@@ -114,7 +114,7 @@ def _probe(
 ) -> tuple[float, float]:
     """What a row's instructions reach alone: (bytes per second read, int8 operations per second)."""
 
-# --- model.pxi
+# --- program.pxi, runner.pxi
 FUNCTIONS: dict[str, int]
 NORMS: dict[str, int]
 ROPES: dict[str, int]

@@ -1,0 +1,195 @@
+/* The ops of a program: the part of the C API that describes what a step computes. Include oxillama.h. */
+#ifndef OXILLAMA_OPS_H
+#define OXILLAMA_OPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A program is what one step computes: a flat list of ops over buffers of rows [rows, width] float32, built once by the
+ * model's description and executed for every batch. Ops read and write views: a column range of a buffer. Buffers that
+ * are never alive together share a slot of memory. All of it is sized for the largest batch when the runner opens. */
+typedef struct oxi_program oxi_program;
+
+/* Columns [column, column + width) of a buffer; buffer < 0: absent. */
+typedef struct oxi_view {
+    int32_t buffer, column, width;
+} oxi_view;
+
+/* How many rows an op works on. */
+typedef enum oxi_rows {
+    OXI_ROWS_TOKENS = 0,  /* one per token of the batch */
+    OXI_ROWS_OUTPUTS = 1, /* one per position whose logits were asked for */
+} oxi_rows;
+
+typedef enum oxi_op_kind {
+    OXI_OP_EMBED = 0,
+    OXI_OP_ROPE_TABLE = 1,
+    OXI_OP_NORM = 2,
+    OXI_OP_LINEAR = 3,
+    OXI_OP_GLU = 4,
+    OXI_OP_ROPE = 5,
+    OXI_OP_KV_STORE = 6,
+    OXI_OP_ATTENTION = 7,
+    OXI_OP_EXPERTS = 8,
+    OXI_OP_SELECT = 9,
+    OXI_OP_AFFINE = 10,
+    OXI_OP_SOFTCAP = 11,
+    OXI_OP_COUNT
+} oxi_op_kind;
+
+/* out[row] = rows of a table, decoded from the mapped file, times scale. */
+typedef struct oxi_op_embed {
+    oxi_view out;
+    int32_t table;
+    float scale;
+} oxi_op_embed;
+
+/* out[row] = cos(position * frequency[i]) * magnitude for all i, then the sines: what OXI_OP_ROPE rotates with. */
+typedef struct oxi_op_rope_table {
+    oxi_view out;        /* width: twice the number of frequencies */
+    int32_t frequencies; /* vector */
+    float magnitude;
+} oxi_op_rope_table;
+
+typedef enum oxi_norm_kind {
+    OXI_NORM_RMS = 0,   /* x / sqrt(mean(x^2) + eps) */
+    OXI_NORM_LAYER = 1, /* (x - mean) / sqrt(variance + eps) */
+} oxi_norm_kind;
+
+/* Normalises every run of `group` columns by itself (group = width: the whole row), times weight, plus bias. Weight and
+ * bias (vectors, < 0: absent) have `group` values, shared by all groups, or `width` values. */
+typedef struct oxi_op_norm {
+    oxi_view x, out; /* may be the same */
+    int32_t kind, group, weight, bias;
+    float eps;
+} oxi_op_norm;
+
+typedef enum oxi_fn {
+    OXI_FN_NONE = 0,
+    OXI_FN_SILU = 1,
+    OXI_FN_GELU = 2, /* the tanh form */
+    OXI_FN_RELU = 3,
+    OXI_FN_RELU2 = 4, /* max(x, 0)^2 */
+    OXI_FN_SIGMOID = 5,
+    OXI_FN_TANH = 6,
+    OXI_FN_COUNT
+} oxi_fn;
+
+/* out = fn(x) * times; times absent: fn(x). */
+typedef struct oxi_op_glu {
+    oxi_view x, times, out;
+    int32_t fn;
+} oxi_op_glu;
+
+#define OXI_LINEAR_PARTS 8
+
+/* What a linear op does to a row on its way into the multiplication. */
+typedef enum oxi_prologue {
+    OXI_PROLOGUE_NONE = 0,
+    OXI_PROLOGUE_NORM = 1, /* `norm`, whose out is not used */
+    OXI_PROLOGUE_GLU = 2,  /* `glu`, whose out is not used */
+} oxi_prologue;
+
+/* out = matrix * row * scale + bias + addend, for several matrices over one input that is prepared once. */
+typedef struct oxi_op_linear {
+    oxi_view x;
+    int32_t prologue;
+    oxi_op_norm norm;
+    oxi_op_glu glu;
+    int32_t n_parts;
+    struct oxi_linear_part {
+        int32_t matrix, bias; /* bias: vector, < 0: absent */
+        float scale;
+        oxi_view out, addend; /* addend is another buffer than out, or absent */
+    } part[OXI_LINEAR_PARTS];
+} oxi_op_linear;
+
+typedef enum oxi_rope_kind {
+    OXI_ROPE_PAIRS = 0, /* rotates (0, 1), (2, 3), … */
+    OXI_ROPE_HALVES = 1 /* rotates (0, n/2), (1, n/2 + 1), …: NeoX */
+} oxi_rope_kind;
+
+/* Rotates, in place, n_rot columns of every head of x and y (y may be absent), starting `offset` columns into the head. */
+typedef struct oxi_op_rope {
+    oxi_view x, y, table;
+    int32_t kind, head_dim, n_rot, offset;
+} oxi_op_rope;
+
+/* Puts the rows' keys and values at their positions in the cache. */
+typedef struct oxi_op_kv_store {
+    oxi_view k, v;
+    int32_t layer; /* cache layer */
+} oxi_op_kv_store;
+
+/* Causal attention over the cache. The score of a query at position p and a key at position j <= p is
+ *     s = softcap(q.k * scale * temperature(p)) + slope[head] * (j - p)
+ * and only keys with p - j < window count. temperature(p) = 1 + temperature_scale * log(1 + floor(p / temperature_floor)).
+ * A sink is one more score per head that takes part in the softmax and has no value. */
+typedef struct oxi_op_attention {
+    oxi_view q, out;
+    int32_t layer, n_head;
+    int32_t window;        /* 0: no limit */
+    int32_t slopes, sinks; /* vectors [n_head], < 0: absent */
+    float scale, softcap;  /* softcap 0: none */
+    float temperature_scale;
+    int32_t temperature_floor; /* 0: no temperature */
+} oxi_op_attention;
+
+typedef enum oxi_gating {
+    OXI_GATING_SOFTMAX = 0, /* over all experts, then the best are chosen */
+    OXI_GATING_SIGMOID = 1,
+    OXI_GATING_SOFTMAX_CHOSEN = 2, /* over the chosen ones only */
+} oxi_gating;
+
+#define OXI_MAX_EXPERTS 4096
+
+/* Mixture of experts: out = addend + sum over the n_used best experts of weight * down(fn(gate(x)) * up(x)). */
+typedef struct oxi_op_experts {
+    oxi_view x, logits, out, addend;
+    int32_t gate, up, down;                /* expert matrices; gate < 0: fn(up(x)) */
+    int32_t gate_bias, up_bias, down_bias; /* vectors [n_expert * rows], < 0: absent */
+    int32_t gate_scale, up_scale, down_scale; /* vectors [n_expert], < 0: absent */
+    int32_t selection_bias; /* vector [n_expert] added to the scores that choose, not to those that weigh; < 0: absent */
+    int32_t n_expert, n_used, fn, gating;
+    int32_t n_groups, n_groups_used; /* n_groups > 1: only the groups with the best two-expert sums take part */
+    int32_t normalize;               /* divide the chosen weights by their sum */
+    float weight_scale;
+} oxi_op_experts;
+
+/* out[i] = x[row of the i-th output]. */
+typedef struct oxi_op_select {
+    oxi_view x, out;
+} oxi_op_select;
+
+/* out = x * scale * (times, absent: 1) + addend (absent: 0). */
+typedef struct oxi_op_affine {
+    oxi_view x, times, addend, out;
+    float scale;
+} oxi_op_affine;
+
+/* out = cap * tanh(x / cap). */
+typedef struct oxi_op_softcap {
+    oxi_view x, out;
+    float cap;
+} oxi_op_softcap;
+
+typedef struct oxi_op {
+    oxi_op_kind kind;
+    oxi_rows rows;
+    union {
+        oxi_op_embed embed;
+        oxi_op_rope_table rope_table;
+        oxi_op_norm norm;
+        oxi_op_linear linear;
+        oxi_op_glu glu;
+        oxi_op_rope rope;
+        oxi_op_kv_store kv_store;
+        oxi_op_attention attention;
+        oxi_op_experts experts;
+        oxi_op_select select;
+        oxi_op_affine affine;
+        oxi_op_softcap softcap;
+    } as;
+} oxi_op;
+
+#endif
