@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from tests.server.live import live_server
 from tests.support.fake_engine import FakeEngine
+from tests.support.live_server import live_server
 
 openai = pytest.importorskip("openai")
 

@@ -9,7 +9,7 @@ import pytest
 from oxillama.assistants.records import Assistant
 from oxillama.assistants.store.store import Store
 from oxillama.storage.ids import new_id
-from tests.server.assistants_support import Api, api_over
+from tests.support.assistants_api import Api, api_over
 
 if TYPE_CHECKING:
     from pathlib import Path

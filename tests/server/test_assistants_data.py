@@ -17,8 +17,8 @@ from oxillama.server.backend import attached
 from oxillama.server.data import default_data_dir
 from oxillama.storage.ids import new_id
 from oxillama.storage.system import SystemDisk
-from tests.server.assistants_support import Api, api_over
 from tests.support.asgi_client import ASGIClient
+from tests.support.assistants_api import Api, api_over
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:

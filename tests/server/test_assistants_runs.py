@@ -10,7 +10,7 @@ import trio
 from oxillama.assistants.records import Assistant
 from oxillama.assistants.store.store import Store
 from oxillama.storage.ids import new_id
-from tests.server.assistants_support import Api, api_over
+from tests.support.assistants_api import Api, api_over
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from oxillama.errors import GenerationError
-from tests.server.live import Live, live_server
 from tests.support.fake_engine import FakeEngine
+from tests.support.live_server import Live, live_server
 
 HELLO: Any = [{"role": "user", "content": "Hi"}]
 MODEL = "fake-model"

@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from oxillama.server import ServerConfig, create_app
-from tests.server.assistants_support import Api, api_over
 from tests.support.asgi_client import ASGIClient, Response
+from tests.support.assistants_api import Api, api_over
 from tests.support.fake_engine import FakeEngine
 from tests.support.json_schema import Validator, Values
 

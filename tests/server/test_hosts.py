@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from oxillama.server import Application
-from tests.server.live import get, live_server
 from tests.support.asgi_client import ASGIClient
+from tests.support.live_server import get, live_server
 
 FOREIGN = ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example."]
 LOCAL = [

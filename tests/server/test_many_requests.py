@@ -6,8 +6,8 @@ import json
 
 import trio
 
-from tests.server.live import chat, get, live_server
 from tests.support.fake_engine import FakeEngine
+from tests.support.live_server import chat, get, live_server
 
 MANY = 200
 AT_ONCE = 20

@@ -15,9 +15,9 @@ from oxillama.server.apis.completions.answer import Completion
 from oxillama.server.apis.health.answer import Health
 from oxillama.server.apis.models.answer import Model, ModelList
 from oxillama.server.wire.errors import ErrorEnvelope
-from tests.server.assistants_support import api_over
 from tests.support.answers import chat, events
 from tests.support.asgi_client import ASGIClient
+from tests.support.assistants_api import api_over
 from tests.support.fake_engine import FakeEngine
 from tests.support.json_schema import Validator
 from tests.support.openapi import document_faults

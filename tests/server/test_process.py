@@ -18,7 +18,7 @@ import trio
 from oxillama.errors import EngineClosedError
 from oxillama.server import Ready, ServerConfig, create_app, serve
 from oxillama.server.process import run_app
-from tests.server.live import PATIENCE, RawClient, get, post
+from tests.support.live_server import PATIENCE, RawClient, get, post
 from tests.support.tiny_models import tiny_model
 
 START = 60  # seconds for an interpreter and a tiny model on a busy machine

@@ -16,8 +16,8 @@ from oxillama.engine.api.types import SamplerParams
 from oxillama.engine.engine import Engine
 from oxillama.server.backend import model_source
 from oxillama.server.config import ServerConfig
-from tests.server.live import Live, chat, live_server, post
-from tests.server.test_hostile import CASES, COMPLETIONS, fault
+from tests.support.hostile_requests import CASES, COMPLETIONS, fault
+from tests.support.live_server import Live, chat, live_server, post
 from tests.support.tiny_models import tiny_model
 
 

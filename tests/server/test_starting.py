@@ -19,10 +19,10 @@ import trio
 
 from oxillama.server import ServerConfig, create_app
 from oxillama.server.process import run_app
-from tests.server.live import PATIENCE, RawClient, get, live_server
 from tests.support.asgi_client import ASGIClient
 from tests.support.cli import environment, oxillama
 from tests.support.fake_engine import FakeEngine
+from tests.support.live_server import PATIENCE, RawClient, get, live_server
 from tests.support.server import READY_S, running
 from tests.support.tiny_models import tiny_model
 

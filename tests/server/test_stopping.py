@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.server.live import PATIENCE, Live, chat, get, live_server
 from tests.support.fake_engine import FakeEngine
+from tests.support.live_server import PATIENCE, Live, chat, get, live_server
 
 
 async def draining(live: Live) -> None:

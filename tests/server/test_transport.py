@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.server.live import PATIENCE, Live, chat, get, live_server, post
 from tests.support.fake_engine import FakeEngine
+from tests.support.live_server import PATIENCE, Live, chat, get, live_server, post
 
 
 async def eventually(condition: Any) -> None:
