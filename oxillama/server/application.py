@@ -86,7 +86,8 @@ class Application(QuartTrio):
             record.abort = "client" if self.state.phase is Phase.READY else "server"
         # Probes come every few seconds for as long as the server lives, and would bury what people asked for; a page is
         # logged once, not each of its files.
-        operation = self.state.operations.named(request.endpoint)
+        operations = self.state.operations
+        operation = operations.named(request.endpoint) or operations.at(request.method, request.path)
         write = self.state.log.debug if operation is not None and operation.quiet else self.state.log.info
         trust_proxy = self.state.config.trust_proxy
         write(

@@ -53,6 +53,17 @@ async def test_what_is_asked_and_generated_is_counted(
     assert found["oxillama_kv_pages_free"] == found["oxillama_kv_pages"]
 
 
+async def test_early_refusals_are_counted_where_they_belong(
+    make_app: Callable[..., Application], engine: FakeEngine
+) -> None:
+    engine.max_waiting = 0
+    engine.active = engine.open = engine.n_slots
+    client = ASGIClient(make_app())
+    assert (await client.post("/v1/chat/completions", json=CHAT)).status_code == 429
+    found = values((await client.get("/metrics")).text)
+    assert found['oxillama_requests_total{endpoint="chat.create_chat_completion",method="POST",status="429"}'] == 1
+
+
 async def test_paths_and_ids_make_no_series(make_app: Callable[..., Application]) -> None:
     client = ASGIClient(make_app())
     for number in range(20):
