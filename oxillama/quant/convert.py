@@ -18,6 +18,7 @@ from oxillama.core._core import Quantizer, dequantize, tensor_types
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile, GGUFWriter
 from oxillama.quant.fingerprint import fingerprint
+from oxillama.quant.guess import guessed
 from oxillama.quant.mixes import (
     ALIASES,
     BASE,
@@ -41,6 +42,7 @@ QUANTIZATION_VERSION = 2  # of the block formats, as general.quantization_versio
 PIECE_WEIGHTS = 1 << 20
 
 _TYPES = {name: (number, block, size) for number, (name, block, size) in tensor_types().items()}
+_COUNT_COLUMNS_ALIKE = (*FLOATS, "Q8_0")
 # Keys that describe the file read and not the one written.
 _DROPPED = ("split.", "quantize.imatrix.", "general.file_type", "general.quantization_version", "general.alignment")
 
@@ -252,11 +254,23 @@ def _write(
         if type_name == info.type_name:
             pieces = _copied(file, name)
         else:
-            columns = importance.of(name, info.shape) if importance is not None else None
+            columns = _columns(file, info, type_name, importance)
             pieces = _rounded(file, info, quantizers[type_name], columns, workers, options.threads)
         writer.write_tensor(name, _counted(pieces, info, type_name, done, progress))
         file.core.release(name)  # read once: else the whole model would be resident in the end
         advance(name)
+
+
+def _columns(file: GGUFFile, info: TensorInfo, type_name: str, importance: Importance | None) -> Floats | None:
+    """How much each column matters, [experts, columns]: as it was measured, or else as the weights suggest."""
+    if type_name in _COUNT_COLUMNS_ALIKE:
+        return None
+    measured = importance.of(info.name, info.shape) if importance is not None else None
+    if measured is not None:
+        return measured
+    guess = guessed(file, info.name)
+    experts = info.shape[2] if len(info.shape) > 2 else 1
+    return None if guess is None else np.broadcast_to(guess, (experts, info.shape[0]))
 
 
 def _bytes(type_name: str, n: int) -> int:

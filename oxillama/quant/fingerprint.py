@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
     from oxillama.quant.importance import Importance
 
+# Raised with every change of what a type's bytes are for the same weights, which a version in the making may see often.
+ROUNDING = 2
+
 
 def fingerprint(file: GGUFFile, importance: Importance | None) -> str:
     """The version that rounds, the files read, as they are named and were last changed, and the importance by its
@@ -26,7 +29,7 @@ def fingerprint(file: GGUFFile, importance: Importance | None) -> str:
     if importance is not None:
         for name, values in sorted(importance.columns.items()):
             columns[name] = [list(values.shape), zlib.crc32(values.tobytes())]
-    return json.dumps({"version": __version__, "files": files, "importance": columns})
+    return json.dumps({"version": __version__, "rounding": ROUNDING, "files": files, "importance": columns})
 
 
 def _paths(file: GGUFFile) -> list[Path]:

@@ -13,6 +13,7 @@ from oxillama.errors import InvalidParameterError, OxillamaError
 from oxillama.gguf import GGUFFile, GGUFWriter
 from oxillama.quant import convert
 from oxillama.quant.convert import Options, Summary, mix_named, plan, type_named
+from oxillama.quant.guess import guessed
 from oxillama.quant.importance import Importance
 from tests.quant.rows import NUMBERS
 from tests.support.tiny_models import TinyModel
@@ -45,7 +46,7 @@ def test_every_tensor_gets_its_planned_type_and_the_quantisers_bytes(tmp_path: P
     assert types["output_norm.weight"] == "F32"
     for name, info in before.tensors.items():
         values = before.raw(name).view(np.float32)
-        want = Quantizer(NUMBERS[types[name]]).rows(values.reshape(-1, info.shape[0]))
+        want = Quantizer(NUMBERS[types[name]]).rows(values.reshape(-1, info.shape[0]), guessed(before, name))
         np.testing.assert_array_equal(after.raw(name), want, err_msg=name)
 
 
