@@ -1,4 +1,4 @@
-"""Where a benchmark's result goes: a table or JSON on standard output, or its place in docs/performance.md."""
+"""Where a benchmark's result goes: a table or JSON on standard output, or its place in a page of docs/."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 import machine
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "performance.md"
+PAGES = ROOT / "docs"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """--json and --update, for every script alike."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--update", metavar="SECTION", help="put the table into this section of docs/performance.md")
+    parser.add_argument("--update", metavar="SECTION", help="put the table into this section of a page of docs/")
 
 
 def emit(args: argparse.Namespace, rows: list[dict[str, Any]], **facts: Any) -> None:
@@ -34,7 +34,16 @@ def emit(args: argparse.Namespace, rows: list[dict[str, Any]], **facts: Any) -> 
         if "--models" in told:  # where this machine keeps its models is nobody's business
             del told[told.index("--models") : told.index("--models") + 2]
         command = f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(told)}"
-        replace_section(PAGE, args.update, f"`{command}`\n\n{_heading(facts)}\n\n{table(rows)}")
+        replace_section(_page_with(args.update), args.update, f"`{command}`\n\n{_heading(facts)}\n\n{table(rows)}")
+
+
+def _page_with(section: str) -> Path:
+    """The one page that has the section."""
+    mark = f"<!-- begin {section} -->"
+    pages = [page for page in sorted(PAGES.rglob("*.md")) if mark in page.read_text(encoding="utf-8")]
+    if len(pages) != 1:
+        raise SystemExit(f"{len(pages)} pages of {PAGES} have a section {section!r}, where one should")
+    return pages[0]
 
 
 def _heading(facts: dict[str, Any]) -> str:

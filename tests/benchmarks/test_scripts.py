@@ -14,6 +14,7 @@ import pytest
 from oxillama.core import _core
 from tests.support.cli import ROOT, environment
 from tests.support.shared import shared
+from tests.support.tiny_models import tiny_model
 
 
 def script(name: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -73,6 +74,19 @@ def test_quantize_tells_what_a_side_said_when_it_failed(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "llama-quantize" in done.stderr
     assert done.stderr.endswith("no such thing\n")
+
+
+def test_divergence_is_larger_for_fewer_bits(tmp_path: Path) -> None:
+    model = tiny_model(tmp_path / "in.gguf", vocab="spm", n_ff=64)
+    text = tmp_path / "text"
+    text.write_text("once upon a time the little dog and the big cat had a red sun day " * 12)
+    flags = ("--model", model, "--text", text, "--ctx", "32", "--chunks", "3", "--threads", "1", "--no-peer", "--json")
+
+    made = result(script("divergence.py", *flags, "--types", "Q4_0,F32,Q8_0"))
+
+    assert [row["type"] for row in made["rows"]] == ["F32", "Q8_0", "Q4_0"]
+    lost = [float(row["KL"].split()[0]) for row in made["rows"]]
+    assert lost[0] == 0 < lost[1] < lost[2]
 
 
 @pytest.mark.slow
