@@ -13,8 +13,9 @@ import math
 import queue
 import threading
 import time
+import warnings
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -200,6 +201,12 @@ class Engine:
     async def with_template(self, work: Callable[[Any], T]) -> T:
         """What `work` makes of the chat template, in a worker thread."""
         return await self._render(work, self.chat_template)
+
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
+        """The old way from a conversation to a prompt; it says of no character who wrote it. Raises TemplateError."""
+        warnings.warn("render_chat: use oxillama.chat.chat_prompt instead", DeprecationWarning, stacklevel=2)
+        text = await self.with_template(lambda template: template.render(messages, **kwargs))
+        return str(text.text)
 
     async def encode(
         self, text: str | PromptText, *, add_special: bool = True, parse_special: bool = False

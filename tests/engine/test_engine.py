@@ -310,6 +310,12 @@ async def test_texts_are_encoded_and_chats_rendered() -> None:
         assert rendered.text == "<user>hi</user><assistant>"
 
 
+async def test_the_old_way_to_a_conversation_s_prompt_still_works() -> None:
+    async with serving(FakeRunner()) as engine:
+        with pytest.warns(DeprecationWarning, match="chat_prompt"):
+            assert await engine.render_chat([{"role": "user", "content": "hi"}]) == "<user>hi</user><assistant>"
+
+
 async def test_statistics_count_what_was_done() -> None:
     async with serving(FakeRunner()) as engine:
         await read(engine, request(max_tokens=5))

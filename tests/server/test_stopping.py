@@ -49,7 +49,7 @@ async def test_a_request_without_a_generation_is_waited_for_too(monkeypatch: pyt
         return "<prompt>"
 
     engine = FakeEngine()
-    monkeypatch.setattr(engine, "render_chat", slowly)
+    monkeypatch.setattr(engine, "with_template", slowly)
     async with live_server(engine, drain_timeout=600) as live, await live.connect() as client:
         await client.send(chat())
         await slow.wait()
