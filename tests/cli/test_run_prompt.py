@@ -47,11 +47,15 @@ def test_a_model_without_a_template_continues_the_text(base_model: Path) -> None
     assert oxillama("run", "--model", base_model, "x", *ONE).stdout == b"continued"
 
 
-def test_control_tokens_are_read_with_raw(chat_model: Path) -> None:
-    raw = json.loads(oxillama("run", "--model", chat_model, "<|im_start|>", "--json", "--raw", *ONE).stdout)
+def test_control_tokens_are_read_with_raw_and_not_in_a_turn(chat_model: Path) -> None:
+    arguments = ("run", "--model", chat_model, "<|im_start|>", "--json", *ONE)
+
+    raw, turn = json.loads(oxillama(*arguments, "--raw").stdout), json.loads(oxillama(*arguments).stdout)
 
     assert len(raw["prompt_ids"]) == 2  # what begins a text, and the control token
     assert raw["text"] == "a control token"
+    assert turn["prompt_ids"].count(raw["prompt_ids"][1]) == 1  # the template's own, not the user's
+    assert turn["text"] == "answered"
 
 
 def test_special_is_raw_under_its_old_name(chat_model: Path) -> None:
