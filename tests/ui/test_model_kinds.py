@@ -131,6 +131,19 @@ def test_a_panel_fits_a_phone_and_its_buttons_stay_in_sight(
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_a_long_model_name_pushes_nothing_off_a_phone(open_chat: Any) -> None:
+    chat = open_chat(settings={"alias": "Smollm2 135M 8k Lc100K Mix1 Ep2, instructed and quantised"})
+    page = chat.visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.locator("#model:enabled").wait_for()
+
+    for name in ("#connect-open", "#settings-open", "#send"):
+        box = page.locator(name).bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 390
+    page.locator("#settings-open").click()
+    page.locator("#settings[open]").wait_for()
+
+
 def test_a_field_of_the_settings_that_gets_the_focus_is_in_sight_on_a_phone(open_chat: Any) -> None:
     page = open_chat().visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page.locator("#model:enabled").wait_for()
