@@ -69,7 +69,7 @@ class Application(QuartTrio):
             return None
         try:
             _check_lengths(request)
-            self.hosts.check(request.headers.get("Host"))
+            self._check_host(request)
             self.keyring.check(request.headers.get("Authorization"))
             state.admission.check_room(state.engine)
         except EngineBusyError as error:
@@ -115,7 +115,7 @@ class Application(QuartTrio):
 
     async def _before(self) -> ResponseReturnValue | None:
         _check_lengths(request)
-        self.hosts.check(request.headers.get("Host"))
+        self._check_host(request)
         if request.method == "OPTIONS":
             return Response("", 204, headers=self.cors.headers(request.headers, preflight=True), content_type=None)
         operation = self.state.operations.named(self._endpoint(request))
@@ -150,6 +150,10 @@ class Application(QuartTrio):
         for name, value in self.cors.headers(asked.headers).items():
             response.headers.setdefault(name, value)
         return response
+
+    def _check_host(self, asked: Any) -> None:
+        server = asked.scope.get("server")
+        self.hosts.check(asked.headers.get("Host"), server[0] if server else None)
 
     def _endpoint(self, asked: Any) -> str | None:
         """What the path leads to, even if by another method; None: nothing."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
 from oxillama.server import Application
+from oxillama.server.access.hosts import HostRule
+from oxillama.server.wire.errors import APIError
 from tests.support.asgi_client import ASGIClient
 from tests.support.live_server import get, live_server
 
@@ -63,6 +66,16 @@ async def test_hosts_that_are_named_are_answered_and_no_others(make_app: Callabl
         assert await status(app, name) == 200
     for name in ("below.example", "xllm.example", "a.llm.example", "notbelow.example"):
         assert await status(app, name) == 403
+
+
+@pytest.mark.parametrize(
+    ("reached_at", "refused"),
+    [("127.0.0.1", True), ("::1", True), (None, True), ("192.0.2.1", False), ("/run/oxillama.sock", False)],
+)
+def test_another_server_may_listen_elsewhere_than_the_settings_say(reached_at: str | None, refused: bool) -> None:
+    rule = HostRule("127.0.0.1", (), has_keys=False)
+    with pytest.raises(APIError) if refused else nullcontext():
+        rule.check("llm.example", reached_at)
 
 
 async def test_the_name_listened_on_is_answered(make_app: Callable[..., Application]) -> None:

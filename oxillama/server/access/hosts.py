@@ -25,13 +25,18 @@ class HostRule:
 
     def __init__(self, host: str, allowed: Sequence[str], *, has_keys: bool) -> None:
         """host: the address listened on. allowed: names, `*.name` for those below it, or `*` for all."""
-        self._checks = ANY not in allowed and (bool(allowed) or (is_loopback(host) and not has_keys))
+        self._checks_all = bool(allowed) and ANY not in allowed
+        self._checks_local = not allowed and is_loopback(host) and not has_keys
         self._names = {name.lower() for name in (host, *allowed) if not name.startswith("*.")}
         self._suffixes = (LOCAL_SUFFIX, *(name[1:].lower() for name in allowed if name.startswith("*.")))
 
-    def check(self, header: str | None) -> None:
-        """Raise APIError 403 for a Host header that names a site that is not this server's."""
-        if not self._checks or header is None:  # every browser sends one
+    def check(self, header: str | None, reached_at: str | None) -> None:
+        """Raise APIError 403 for a Host header that names a site that is not this server's.
+
+        reached_at: the address that the client has connected to. Another ASGI server may listen on more than `host`.
+        """
+        checks = self._checks_all or (self._checks_local and (reached_at is None or is_loopback(reached_at)))
+        if not checks or header is None:  # every browser sends one
             return
         name = host_name(header)
         if "." not in name or is_address(name) or name in self._names or name.endswith(self._suffixes):
