@@ -104,23 +104,42 @@ RULES: dict[str, Rule] = {
 """By the parameter that is blamed: whether the rule is broken that a schema does not state."""
 
 
-async def _prepared(api: Api, path: str, body: Any) -> tuple[str, Any]:
-    """The path with objects that are there, and the body with their ids where it has one."""
-    if isinstance(body, dict) and isinstance(body.get("model"), str):
-        body["model"] = "fake-model"
-    if isinstance(body, dict) and isinstance(body.get("assistant_id"), str):
-        body["assistant_id"] = await api.assistant()
-    values = {}
-    if "{thread_id}" in path:
-        values["thread_id"] = await api.thread("Hi")
-    if "{assistant_id}" in path:
-        values["assistant_id"] = await api.assistant()
-    if "{message_id}" in path:
-        values["message_id"] = (await api.get(f"/threads/{values['thread_id']}/messages"))["data"][0]["id"]
-    if "{run_id}" in path:
-        body_of_run = {"assistant_id": await api.assistant()}
-        values["run_id"] = (await api.post(f"/threads/{values['thread_id']}/runs", body_of_run))["id"]
-    return path.format(**values), body
+class Objects:
+    """What the paths and bodies of one API may name, made when it is first asked for."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._ids: dict[str, str] = {}
+
+    async def place(self, path: str) -> str:
+        """The path, with ids of objects that are there. A run needs a thread without one."""
+        if path.endswith("/runs"):
+            self._ids.pop("thread_id", None)
+        return path.format(**{name: await self.id(name) for name in re.findall(r"{(\w+)}", path)})
+
+    async def filled(self, body: Any) -> Any:
+        """The body, with the model and the assistant that are there."""
+        if isinstance(body, dict) and isinstance(body.get("model"), str):
+            body["model"] = "fake-model"
+        if isinstance(body, dict) and isinstance(body.get("assistant_id"), str):
+            body["assistant_id"] = await self.id("assistant_id")
+        return body
+
+    async def id(self, name: str) -> str:
+        if name not in self._ids:
+            self._ids[name] = await self._made(name)
+        return self._ids[name]
+
+    async def _made(self, name: str) -> str:
+        if name == "assistant_id":
+            return await self._api.assistant()
+        if name == "thread_id":
+            return await self._api.thread("Hi")
+        thread = f"/threads/{await self.id('thread_id')}"
+        if name == "message_id":
+            return str((await self._api.get(f"{thread}/messages"))["data"][0]["id"])
+        body = {"assistant_id": await self.id("assistant_id")}
+        return str((await self._api.post(f"{thread}/runs", body))["id"])
 
 
 def _wrong(path: str, body: Any, response: Response) -> str:
@@ -141,8 +160,9 @@ async def _all_agree(path: str, bodies: list[Any]) -> None:
     engine = FakeEngine(reply="ok", n_ctx=2048, n_slots=256, max_waiting=4096)
     with TemporaryDirectory() as folder:
         async with api_over(Path(folder), engine) as api:
+            objects = Objects(api)
             for body in bodies:
-                place, sent = await _prepared(api, path, body)
+                place, sent = await objects.place(path), await objects.filled(body)
                 with trio.fail_after(20):
                     response = await api.client.post(place, body=msgspec.json.encode(sent), headers=JSON)
                 problem = _wrong(path, sent, response)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def serve(
     model: options.Model = None,
     alias: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the API calls the model.", show_default="the file's name")
+        str | None,
+        typer.Option(metavar="NAME", help="What the API calls the model.", show_default="the name in the file"),
     ] = None,
     any_model: Annotated[
         bool | None, typer.Option("--any-model", help="Take any model name in requests.", show_default=False)
