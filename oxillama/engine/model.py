@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from oxillama.engine.api.config import Progress
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.sampling import SamplerSettings
+    from oxillama.engine.api.types import SamplerParams
     from oxillama.models import ModelDescription
 
 Pooling = Literal["mean", "last", "cls", "none"]
@@ -53,13 +54,16 @@ class Model:
         n_batch: int = 512,
         kv_type: str = "auto",
         parallel: int = 1,
+        sampling: SamplerParams | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Load it; None is the demonstration model that comes with the package. The rest is as in EngineConfig.
 
         Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the rest.
         """
-        config = EngineConfig(n_threads=n_threads, n_ctx=n_ctx, n_batch=n_batch, kv_type=kv_type, parallel=parallel)
+        config = EngineConfig(
+            n_threads=n_threads, n_ctx=n_ctx, n_batch=n_batch, kv_type=kv_type, parallel=parallel, sampling=sampling
+        )
         if path is None:
             from oxillama.embedded import model_path
 
@@ -78,7 +82,7 @@ class Model:
         self._stepper = Stepper(bundle.runner, bundle.new_scheduler(), n_kept=bundle.n_kept)
         self._lock = threading.Lock()
         self._ready: dict[Generation, deque[TokenEvent | OxillamaError]] = {}
-        self._left: deque[Generation] = deque()  # by readers who could not wait for the lock
+        self._left: deque[Generation] = deque()  # by readers that could not wait for the lock
         self._closed = False
 
     def __enter__(self) -> Self:

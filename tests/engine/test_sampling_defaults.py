@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ async def test_request_over_settings_over_file_over_defaults(tmp_path: Path) -> 
 
     with Model(path) as model:
         assert model.sampling_defaults == from_file
+    with Model(path, sampling=SamplerParams(top_k=7)) as model:
+        assert model.sampling_defaults == replace(from_file, top_k=7)
     config = EngineConfig(sampling=SamplerParams(top_k=7, min_p=0.0))
     async with Engine.open(path, config) as engine:
         assert engine.sampling_defaults == SamplerSettings(temperature=0.6, top_k=7, top_p=0.5, min_p=0.0)
