@@ -1,7 +1,8 @@
 """Build the one extension: every C file of csrc/, each ISA's kernel file with its own flags, objects in parallel.
 
-Switches (environment): OXILLAMA_WERROR=1 makes warnings in csrc/ errors, OXILLAMA_SANITIZE=1 adds ASan and UBSan,
-OXILLAMA_DEBUG=1 keeps assertions and symbols.
+Switches (environment): OXILLAMA_WERROR=1 makes warnings in csrc/ errors, OXILLAMA_SANITIZE=address adds ASan and UBSan,
+OXILLAMA_SANITIZE=thread adds TSan, OXILLAMA_GENERIC=1 leaves all kernel rows but the generic one out (which compiles
+in a fraction of the time), OXILLAMA_DEBUG=1 keeps assertions and symbols.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ ISA_FLAGS: dict[str, dict[str, list[str]]] = {
     },
 }
 ALL_ISAS = {isa for table in ISA_FLAGS.values() for isa in table}
+SANITIZERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
+GENERIC_ONLY = os.environ.get("OXILLAMA_GENERIC") == "1"
 
 
 def machine() -> str:
@@ -50,7 +53,7 @@ def isa_of(source: str) -> str | None:
 
 
 def c_sources() -> list[str]:
-    here = ISA_FLAGS.get(machine(), {})
+    here = {} if GENERIC_ONLY else ISA_FLAGS.get(machine(), {})
     found = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.c") if "fuzz" not in p.parts)
     return [s for s in found if isa_of(s) is None or isa_of(s) in here]
 
@@ -76,6 +79,8 @@ class ParallelBuild(build_ext):
                 return ["-Wno-unused-function"]
             isa = isa_of(source)
             strict = ["-Wall", "-Wextra", *(["-Werror"] if own else [])]
+            if os.environ.get("OXILLAMA_SANITIZE"):
+                strict.append("-fno-wrapv")  # Python's own flags define what UBSan is to find
             return [*strict, *(ISA_FLAGS[machine()][isa] if isa else [])]
 
         def compile_all(sources, output_dir=None, macros=None, include_dirs=None, debug=0,
@@ -99,14 +104,19 @@ def extension() -> Extension:
     compile_args += ["-fvisibility=hidden", "-pthread"]
     link_args = ["-pthread"]
     macros: list[tuple[str, str | None]] = [("_GNU_SOURCE", None)]
-    if os.environ.get("OXILLAMA_SANITIZE") == "1":
+    if GENERIC_ONLY:
+        macros.append(("OXI_GENERIC_ONLY", None))
+    sanitizer = os.environ.get("OXILLAMA_SANITIZE")
+    if sanitizer:
+        if sanitizer not in SANITIZERS:
+            raise SystemExit(f"OXILLAMA_SANITIZE={sanitizer}: {' or '.join(SANITIZERS)} is known")
         # Checks in code that is inlined and unrolled as for speed would take ten times as long to compile.
-        compile_args += ["-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"]
-        link_args += ["-fsanitize=address,undefined"]
+        compile_args += ["-O1", SANITIZERS[sanitizer], "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
+        link_args += [SANITIZERS[sanitizer]]
     if os.environ.get("OXILLAMA_DEBUG") == "1":
         compile_args += ["-g", "-UNDEBUG"]
     else:
-        compile_args += ["-g0"]
+        compile_args += [] if sanitizer else ["-g0"]
         macros.append(("NDEBUG", None))
     if "linux" in sysconfig.get_platform():
         link_args += ["-lm"]

@@ -32,7 +32,8 @@ oxi_prepare oxi_prepare_nl, oxi_prepare_e2m1;                                   
 /* The search for scales is compiled once more for wider registers where the loader can choose between the copies: by what
  * the processor can do, since arch= would ask for that very model. No copy fuses or reorders operations, so that all give
  * the same bytes. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) \
+    && !defined(__SANITIZE_THREAD__)
 #define OXI_ENCODER __attribute__((target_clones("avx2", "default")))
 #else
 #define OXI_ENCODER

@@ -239,3 +239,23 @@ def test_a_padded_vocabulary_has_tokens_without_text() -> None:
     bench = Bench(FakeRunner(n_vocab=300, next_token=parrot([290, 3 + ord("a")], 3)))
     (g,) = bench.run(request(max_tokens=4, logprobs=0))
     assert bench.text(g) == "aa"
+
+
+def test_an_interrupt_that_comes_before_the_step_begins_ends_it_and_hides_no_later_failure() -> None:
+    bench = Bench(FakeRunner(poison=99))
+    leaver = bench.add(request(max_tokens=5))
+    real = bench.runner.step
+
+    def interrupted_first(*args: Any) -> Any:
+        leaver.dropped = True
+        bench.stepper.interrupt_if_unwanted()
+        bench.runner.step = real
+        return real(*args)
+
+    bench.runner.step = interrupted_first
+    bench.step()
+    assert bench.runner.batches == []
+    bench.stepper.drop(leaver)
+    failing = bench.add(request((1, 99)))
+    bench.step()
+    assert isinstance(bench.errors[failing], GenerationError)

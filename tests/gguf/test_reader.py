@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from oxillama.errors import ModelFormatError
-from oxillama.gguf import GGUFFile
+from oxillama.gguf import GGUFFile, GGUFWriter
 from tests.support import gguf_bytes as gb
 
 if TYPE_CHECKING:
@@ -179,3 +180,22 @@ def test_a_float_that_is_not_finite_is_refused(value: float, tmp_path: Path) -> 
     file = opened(tmp_path / "x.gguf", gb.scalar("eps", "f32", value))
     with pytest.raises(ModelFormatError, match=r"key 'eps': .* is not a finite number"):
         file.get_float("eps")
+
+
+def test_looking_a_few_keys_up_decodes_those_alone(tmp_path: Path) -> None:
+    """Nested arrays take many times their size when they are decoded."""
+    with GGUFWriter(tmp_path / "x.gguf") as writer:
+        writer.add("nested", [[1] * 8] * 200_000, "arr[arr[i32]]")
+        writer.add("wanted", "text")
+    tracemalloc.start()
+    try:
+        file = GGUFFile(tmp_path / "x.gguf")
+        assert file.metadata.get("wanted") == file.get_str("wanted") == "text"
+        assert list(file.metadata) == ["nested", "wanted"]
+        assert file.metadata.get("other") is None
+        assert "nested" in file.metadata
+        with pytest.raises(KeyError):
+            file.metadata["other"]
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oxillama.core._core import MAX_HEAD_DIM
 from oxillama.errors import ModelError
 from oxillama.gguf import GGUFFile
 from oxillama.models import describe_model, load_model
@@ -69,3 +70,29 @@ def test_described_means_loadable(
     runner = load_model(path, n_threads=1, n_ctx=min(described.context_length, 64)).runner
     logits = runner.step(np.array([1], np.int32), [runner.seq_open()], [1], np.ones(1, bool))
     assert logits.shape == (1, described.vocabulary)
+
+
+@pytest.mark.parametrize("arch", ["llama", "mistral3", "qwen2", "qwen3"])
+@pytest.mark.parametrize(("width", "fits"), [(MAX_HEAD_DIM, True), (MAX_HEAD_DIM + 2, False)])
+def test_the_widest_head_that_is_described_is_the_widest_that_loads(
+    tmp_path: Path, arch: str, width: int, fits: bool
+) -> None:
+    model = TinyModel(arch, n_layer=1, n_embd=32, n_head=1, n_head_kv=1, head_dim=width, n_ff=32, n_vocab=32)
+    path = model.write(tmp_path / "m.gguf")
+    if fits:
+        assert describe_model(GGUFFile(path)).head_dim == width
+        assert load_model(path, n_threads=1, n_ctx=32, n_batch=1).runner.n_vocab == 32
+        return
+    for read in (lambda path: describe_model(GGUFFile(path)), load_model):
+        with pytest.raises(ModelError, match=r"key_length.*is not between 1 and 65536"):
+            read(path)
+
+
+def test_a_head_may_be_too_wide_without_a_key_that_says_so(tmp_path: Path) -> None:
+    wide = MAX_HEAD_DIM + 2
+    model = TinyModel(n_layer=1, n_embd=2, n_head=1, n_head_kv=1, head_dim=2, n_ff=2, n_vocab=2)
+    model.metadata["llama.embedding_length"] = wide
+    for key in ("key_length", "value_length"):
+        del model.metadata[f"llama.attention.{key}"]
+    with pytest.raises(ModelError, match="head_count': makes heads of 65538, more than 65536"):
+        describe_model(GGUFFile(model.write(tmp_path / "m.gguf")))

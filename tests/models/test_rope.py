@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oxillama.models import load_model
+from oxillama.errors import ModelFormatError
+from oxillama.gguf import GGUFFile
+from oxillama.models import describe_model, load_model
 from oxillama.models.params.rope import RopeScaling, frequencies, magnitude
 from tests.support.oracles import nmse
 from tests.support.tiny_models import TinyModel
@@ -117,3 +119,36 @@ def test_the_two_layouts_of_pairs_differ(tmp_path: Path) -> None:
 def no_biases() -> Any:
     model = TinyModel("qwen2")
     return {name: np.zeros_like(array) for name, array in model.tensors.items() if name.endswith(".bias")}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [0.0, np.nan, 1e-45])
+def test_factors_that_leave_no_finite_frequency_are_refused_when_the_model_is_described(
+    tmp_path: Path, factor: float
+) -> None:
+    model = TinyModel()
+    model.tensors["rope_freqs.weight"] = np.array([1, 1, factor, 1, 1, 1, 1, 1], np.float32)
+    path = model.write(tmp_path / "m.gguf")
+    for read in (load_model, lambda path: describe_model(GGUFFile(path))):
+        with pytest.raises(ModelFormatError, match=r"rope frequency 2, divided by its factor .* not a finite"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "scaling", "factor"),
+    [
+        ({}, "none", 1.0),
+        ({"rope.scaling.type": "linear"}, "none", 1.0),
+        ({"rope.scaling.type": "none", "rope.scaling.factor": 4.0}, "none", 4.0),
+        ({"rope.scaling.factor": 4.0}, "linear", 4.0),
+        ({"rope.scale_linear": 4.0}, "linear", 4.0),
+        ({"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0}, "yarn", 4.0),
+    ],
+)
+def test_a_description_names_the_scaling_that_there_is(
+    tmp_path: Path, keys: dict[str, Any], scaling: str, factor: float
+) -> None:
+    model = TinyModel()
+    model.metadata |= {f"llama.{key}": value for key, value in keys.items()}
+    described = describe_model(GGUFFile(model.write(tmp_path / "m.gguf")))
+    assert (described.rope_scaling, described.rope_factor) == (scaling, factor)

@@ -132,5 +132,6 @@ def test_a_key_that_is_misspelt_does_not_leave_the_api_open() -> None:
         load_config(env={"OXILLAMA_API_KEY": "sk-secret"})
 
 
-def test_a_context_may_be_as_long_as_models_are() -> None:
-    assert load_config(env={}, ctx_size=1_048_576).ctx_size == 1_048_576
+@pytest.mark.parametrize("tokens", [1_048_576, 2**31 - 1])
+def test_a_context_may_be_as_long_as_run_takes_one(tokens: int) -> None:
+    assert load_config(env={"OXILLAMA_CTX_SIZE": str(tokens)}).ctx_size == tokens
