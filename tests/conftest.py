@@ -11,6 +11,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
 
 
+def pytest_report_header() -> str:
+    from tests.support.rows import report
+
+    return report()
+
+
 def pytest_configure() -> None:
     # A shell starts background jobs with SIGINT ignored, which their children inherit: Ctrl-C would do nothing there.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

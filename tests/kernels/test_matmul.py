@@ -10,6 +10,7 @@ import pytest
 from oxillama.core import _core
 from oxillama.errors import InvalidParameterError, ModelFormatError, ModelUnsupportedError
 from tests.support.blocks import NUMBERS, random_matrix, with_scales
+from tests.support.rows import need_row
 
 FLOAT_TYPES = ["F32", "F16", "BF16"]
 # Bytes that 256 weights take when packed; the same as in the file where nothing else is said.
@@ -37,8 +38,7 @@ every_type = pytest.mark.parametrize("kind", TYPES, ids=TYPES)
 @pytest.fixture(params=ROWS)
 def row(request: pytest.FixtureRequest) -> str:
     name = str(request.param)
-    if name not in _core.available_isas():
-        pytest.skip(f"this machine cannot execute {name}")
+    need_row(name)
     kind = request.node.callspec.params.get("kind")
     if name in OWN_KINDS and kind not in OWN_KINDS[name]:
         pytest.skip(f"{name} has its other kernels from the row below")

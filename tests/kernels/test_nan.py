@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oxillama.core import _core
 from tests.support.cc import ROOT, compile_c
+from tests.support.rows import need_row
 
 AVX2 = ("-mavx2", "-mfma", "-mf16c", "-mbmi2")
 AVX512 = (*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl")
@@ -30,8 +30,7 @@ SANITIZE = ("-fsanitize=undefined", "-fno-sanitize-recover=all", "-fno-math-errn
 @pytest.mark.parametrize("table", TABLES)
 def test_nan_stays_nan_and_no_integer_overflows(tmp_path: Path, table: str) -> None:
     row, flags = TABLES[table]
-    if row not in _core.available_isas():
-        pytest.skip(f"this machine cannot execute {row}")
+    need_row(row)
     sources = [Path(__file__).with_name("nan_check.c"), ROOT / "csrc/kernels" / f"vec_{table}.c"]
     program = compile_c(sources, tmp_path / "nan_check", f"-DVEC=oxi_vec_{table}", *flags, *SANITIZE)
 

@@ -12,6 +12,7 @@ import pytest
 
 from oxillama.core import _core
 from tests.support.cc import ROOT, compile_c
+from tests.support.rows import executable_rows, need_row
 
 
 def isa_under(forced: str | None) -> subprocess.CompletedProcess[str]:
@@ -27,6 +28,25 @@ def test_rows_are_listed_slowest_first_and_generic_is_always_there() -> None:
 
     assert rows[0] == "generic"
     assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.skipif(os.environ.get("OXILLAMA_GENERIC") == "1", reason="the build holds the generic row alone")
+def test_every_row_that_the_processor_can_execute_is_there() -> None:
+    assert executable_rows() <= set(_core.available_isas())
+
+
+def test_skipping_a_row_that_the_processor_can_execute_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.support.rows.available_isas", lambda: ["generic"])
+    monkeypatch.setattr("tests.support.rows.executable_rows", lambda: {"generic", "avx2-base"})
+    monkeypatch.setenv("CI", "true")
+    need_row("generic")
+    with pytest.raises(pytest.skip.Exception, match="cannot execute avx512-base"):
+        need_row("avx512-base")
+    with pytest.raises(pytest.fail.Exception, match="can execute avx2-base"):
+        need_row("avx2-base")
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception):
+        need_row("avx2-base")
 
 
 @pytest.mark.parametrize("forced", [None, ""])

@@ -1,0 +1,54 @@
+"""Which kernel rows the processor can execute according to the system, to compare with what the core makes of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from oxillama.core._core import available_isas
+
+_AVX2 = {"avx2", "fma", "f16c", "bmi2"}
+_AVX512 = _AVX2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+_NEON = {"asimddp", "asimdhp"}
+NEEDS: dict[str, dict[str, set[str]]] = {
+    "x86_64": {
+        "avx2-base": _AVX2,
+        "avx2-vnni": _AVX2 | {"avx_vnni"},
+        "avx512-base": _AVX512,
+        "avx512-vnni": _AVX512 | {"avx512_vnni"},
+        "avx512-vbmi": _AVX512 | {"avx512_vnni", "avx512vbmi"},
+        "avx512-bf16": _AVX512 | {"avx512_bf16"},
+    },
+    "aarch64": {"neon-dot": _NEON, "neon-i8mm": _NEON | {"i8mm"}},
+}
+"""A row → what /proc/cpuinfo calls the instructions that it uses."""
+
+
+def executable_rows(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """Rows that the processor can execute, as Linux tells it; the generic one alone where it does not."""
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    flags: set[str] = set()
+    for line in text.splitlines():
+        name, _, words = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            flags = set(words.split())
+            break
+    return {"generic"} | {row for row, needs in NEEDS.get(platform.machine(), {}).items() if needs <= flags}
+
+
+def need_row(name: str) -> None:
+    """Skip the calling test where the row cannot be executed; in CI, fail if the processor says that it could."""
+    if name in available_isas():
+        return
+    if os.environ.get("CI") == "true" and name in executable_rows():
+        pytest.fail(f"this processor can execute {name}, and the build does not offer it")
+    pytest.skip(f"this machine cannot execute {name}")
+
+
+def report() -> str:
+    """One line for the head of a test run."""
+    missing = sorted(executable_rows() - set(available_isas()))
+    return f"kernel rows: {', '.join(available_isas())}" + (f"; not offered: {', '.join(missing)}" if missing else "")
