@@ -241,7 +241,9 @@ def test_a_padded_vocabulary_has_tokens_without_text() -> None:
     assert bench.text(g) == "aa"
 
 
-def test_an_interrupt_that_comes_before_the_step_begins_ends_it_and_hides_no_later_failure() -> None:
+def test_an_interrupt_that_comes_before_the_step_begins_ends_it_and_hides_no_later_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench(FakeRunner(poison=99))
     leaver = bench.add(request(max_tokens=5))
     real = bench.runner.step
@@ -249,10 +251,10 @@ def test_an_interrupt_that_comes_before_the_step_begins_ends_it_and_hides_no_lat
     def interrupted_first(*args: Any) -> Any:
         leaver.dropped = True
         bench.stepper.interrupt_if_unwanted()
-        bench.runner.step = real
+        monkeypatch.undo()
         return real(*args)
 
-    bench.runner.step = interrupted_first
+    monkeypatch.setattr(bench.runner, "step", interrupted_first)
     bench.step()
     assert bench.runner.batches == []
     bench.stepper.drop(leaver)
