@@ -230,6 +230,14 @@ def test_with_json_every_line_on_stderr_is_json(model: Path, tmp_path: Path) -> 
     assert {"ready", "request", "draining", "drained", "stopped"} <= set(events)
 
 
+def test_with_json_the_demonstration_model_is_told_of_in_json(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running("--data-dir", tmp_path / "data", log=log, OXILLAMA_LOG_FORMAT="json") as server:
+        assert server.terminate() == 0
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert "embedded demonstration model" in events[0]
+
+
 # A log that nobody reads
 
 

@@ -96,15 +96,17 @@ def serve(
         trust_proxy=trust_proxy,
         **sampling.given(),
     )
-    path = options.model_or_embedded(Path(settings.model) if settings.model else None, "serve")
-    settings = replace(settings, model=str(path))
 
     import trio
 
     from oxillama import server
     from oxillama.cli.shared.terminal.progress import load_progress
+    from oxillama.server.observe.log import make_logger
 
-    with ExitStack() as loading:
+    with failures_logged(settings), ExitStack() as loading:
+        tell = make_logger(settings).info if settings.log_format == "json" else None
+        path = options.model_or_embedded(Path(settings.model) if settings.model else None, "serve", tell)
+        settings = replace(settings, model=str(path))
         progress = loading.enter_context(load_progress(path))
 
         def announce(ready: server.Ready) -> None:
@@ -115,8 +117,7 @@ def serve(
             except OSError:  # who started the server need not be there any more
                 silence_stdout()
 
-        with failures_logged(settings):
-            trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))
+        trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))
 
 
 def announcement(name: str, ready: Ready) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,8 +54,10 @@ def require_model(model: Path | None) -> Path:
     return model
 
 
-def model_or_embedded(model: Path | None, command: str) -> Path:
-    """The model to use; without one the embedded model, after a line on stderr that says so and how to have another.
+def model_or_embedded(model: Path | None, command: str, tell: Callable[[str], object] | None = None) -> Path:
+    """The model to use; without one the embedded model, after a line that says so and how to have another.
+
+    tell: called with that line, which goes to stderr otherwise.
 
     Raises FileNotFoundError, which says what to do, where this installation came without it.
     """
@@ -63,5 +66,8 @@ def model_or_embedded(model: Path | None, command: str) -> Path:
     from oxillama.embedded import model_path, notice
 
     path = model_path()
-    print(f"oxillama: {notice(command)}", file=sys.stderr, flush=True)
+    if tell is None:
+        print(f"oxillama: {notice(command)}", file=sys.stderr, flush=True)
+    else:
+        tell(notice(command))
     return path
