@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from oxillama.server.wire.bodies import MAX_CONTAINERS, MAX_DEPTH, check_nesting, parse
 from oxillama.server.wire.errors import APIError
-from oxillama.server.wire.fields import NoList, NoText, NoValue
+from oxillama.server.wire.fields import FunctionName, NoList, NoText, NoValue
 from tests.support.answers import error_of
 from tests.support.asgi_client import ASGIClient
 
@@ -36,6 +37,18 @@ class Body(msgspec.Struct):
     audio: NoValue = None
     suffix: NoText = None
     files: NoList = None
+
+
+class Circle(msgspec.Struct, tag_field="shape", tag="circle"):
+    colour: Literal["red", "green"]
+
+
+class Square(msgspec.Struct, tag_field="shape", tag="square"):
+    colour: Literal["red", "blue"]
+
+
+class Drawing(msgspec.Struct):
+    shapes: list[Circle | Square]
 
 
 def refused(body: bytes) -> APIError:
@@ -109,6 +122,27 @@ def test_what_is_not_strict_json_could_not_be_parsed(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b'{"name":3,', b'{"name":"a","count":0} x', b'{"name":"a","tag":"long"'])
 def test_a_wrong_value_in_a_body_that_is_broken_behind_it_is_named(body: bytes) -> None:
     assert refused(body).code is not None
+
+
+def test_of_a_union_by_tag_only_the_member_that_is_meant_is_explained() -> None:
+    def message(body: bytes) -> str:
+        with pytest.raises(APIError) as caught:
+            parse(body, Drawing)
+        return str(caught.value)
+
+    assert "are: 'blue' and 'red'." in message(b'{"shapes":[{"shape":"square","colour":"green"}]}')
+    assert "are: 'green' and 'red'." in message(b'{"shapes":[{"shape":"circle","colour":"blue"}]}')
+    assert "are: 'circle' and 'square'." in message(b'{"shapes":[{"shape":"star","colour":"blue"}]}')
+    assert "'shapes[0].shape': expected a string, but got an integer" in message(b'{"shapes":[{"shape":5}]}')
+
+
+def test_a_pattern_is_shown_as_people_write_it() -> None:
+    class Named(msgspec.Struct):
+        name: FunctionName
+
+    for body in (b'{"name":"a b"}', b'{"name":"ab\\n"}'):
+        with pytest.raises(APIError, match=re.escape("a string that matches '^[a-zA-Z0-9_-]{1,64}$'.")):
+            parse(body, Named)
 
 
 def test_of_many_keys_the_wrong_one_is_found_and_shown_in_part() -> None:

@@ -7,6 +7,7 @@ import re
 from msgspec import inspect
 
 from oxillama.server.wire.errors import APIError, bad_request
+from oxillama.server.wire.fields import END
 from oxillama.server.wire.place import ABSENT, find_place
 
 _TYPE = re.compile(r"Expected `(?P<want>[^`]+)`(?:, got `(?P<got>[^`]+)`)?$")
@@ -49,13 +50,11 @@ def explain(message: str, body: bytes, kind: type) -> APIError:
     if length := _LENGTH.match(what):
         return wrong_length(path, length["kind"], length["op"], int(length["bound"]), place.value)
     if pattern := _PATTERN.match(what):
-        text = (
-            f"Invalid '{path}': string does not match pattern. Expected a string that matches '{pattern['pattern']}'."
-        )
-        return bad_request(text, param=path, code="invalid_value")
+        wanted = f"Expected a string that matches '{_shown(pattern['pattern'])}'."
+        return bad_request(f"Invalid '{path}': string does not match. {wanted}", param=path, code="invalid_value")
     if enum := _ENUM.match(what):
         choices = [str(v) for k in place.kinds if isinstance(k, inspect.LiteralType) for v in k.values]
-        return invalid_value(path, enum["value"].strip("'"), choices)
+        return invalid_value(path, enum["value"].strip("'"), list(dict.fromkeys(choices)))
     return bad_request(f"Invalid '{path}': {what}." if path else f"{what}.", param=path or None, code="invalid_value")
 
 
@@ -69,8 +68,13 @@ def invalid_key(path: str, key: object, what: str) -> APIError:
         code = "string_above_max_length" if length["op"] == "<=" else "string_below_min_length"
         return bad_request(f"Invalid key{shown} in '{path}': {wanted}", param=path, code=code)
     if pattern := _PATTERN.match(what):
-        what = f"Expected a string that matches '{pattern['pattern']}'"
+        what = f"Expected a string that matches '{_shown(pattern['pattern'])}'"
     return bad_request(f"Invalid key{shown} in '{path}': {what}.", param=path, code="invalid_value")
+
+
+def _shown(pattern: str) -> str:
+    """A pattern as people write it: msgspec quotes it as Python does, and the end of `fields.END` is for machines."""
+    return pattern.replace("\\\\", "\\").removesuffix(END.removeprefix("$"))
 
 
 def _takes_only_nothing(kind: inspect.Type) -> bool:

@@ -42,9 +42,6 @@ def find_place(message: str, body: bytes, kind: type) -> Place:
     match = _AT.match(message)
     assert match is not None  # the pattern takes any text
     steps: list[str | int] = [int(s) if s.isdigit() else s for s in _STEP.findall(match["path"] or "")]
-    kinds = [inspect.type_info(kind)]
-    for step in steps:
-        kinds = [inner for outer in kinds for inner in _inside(outer, step)]
     of_key = match["key"] is not None
     value: object = ABSENT
     whole = _decoded(body)
@@ -53,7 +50,22 @@ def find_place(message: str, body: bytes, kind: type) -> Place:
         if of_key:
             key = steps.pop()
             value = ABSENT if key == ANY_KEY else key
-    return Place(match["what"], _written(steps), value, of_key, [m for k in kinds for m in members(k)])
+    return Place(match["what"], _written(steps), value, of_key, _kinds_at(steps, whole, kind))
+
+
+def _kinds_at(steps: list[str | int], whole: Any, kind: type) -> list[inspect.Type]:
+    """What could stand there; of a union by tag only the member that the body has."""
+    kinds, value = members(inspect.type_info(kind)), whole
+    for step in steps:
+        if isinstance(value, dict):
+            tagged = [k for k in kinds if isinstance(k, inspect.StructType) and value.get(k.tag_field) == k.tag]
+            kinds = [k for k in tagged if k.tag_field] or kinds
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            value = ABSENT
+        kinds = [inner for outer in kinds for k in _inside(outer, step) for inner in members(k)]
+    return kinds
 
 
 def _decoded(body: bytes) -> object:
