@@ -37,6 +37,12 @@ class Server:
         """SIGKILL: no warning, nothing flushed."""
         self.process.kill()
         self.process.wait(STOP_S)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what the process wrote; once more does no harm."""
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def start(*arguments: str | Path, log: Path, executable: str = sys.executable, **env: str) -> Server:
@@ -70,5 +76,4 @@ def running(*arguments: str | Path, log: Path, **env: str) -> Iterator[Server]:
     finally:
         if server.process.poll() is None:
             server.kill()
-        if server.process.stdout is not None:
-            server.process.stdout.close()
+        server.close()
