@@ -1,4 +1,4 @@
-"""A conversation under way: an engine that answers, a screen, and what was said so far."""
+"""A conversation under way: the engine that answers, the screen, and the messages so far."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Chat:
             self.screen.interrupt()
 
     async def answer(self, text: str) -> None:
-        """One turn. What was said is part of the conversation if it got an answer, or the beginning of one."""
+        """One turn. The message joins the conversation with its answer, or with the beginning of one."""
         message, done = Message("user", text), Completion(())
         with trio.CancelScope() as self._answering:
             try:

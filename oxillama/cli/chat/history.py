@@ -1,4 +1,4 @@
-"""What was typed in earlier chats: in the user's state folder (XDG base directories), for nobody else to read."""
+"""What was typed in earlier chats: a file in the user's state folder (XDG base directories) that only they can read."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ HOW_TO_LEAVE = "to leave, press Ctrl-C once more or Ctrl-D, or type /bye"
 async def converse(chat: Chat) -> None:
     """Take turns until the input or a command ends them.
 
-    A second Ctrl-C at the prompt raises KeyboardInterrupt, and the first one where nobody types.
+    A second Ctrl-C at the prompt raises KeyboardInterrupt; without a terminal, the first one does.
     """
     if not chat.screen.interactive:
         await _take_turns(chat)

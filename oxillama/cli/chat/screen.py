@@ -1,4 +1,4 @@
-"""What a conversation is held on, and the one syntax that all screens share: blocks of several lines."""
+"""The screen of a conversation, and the syntax that all screens share: blocks of several lines."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from oxillama.errors import InvalidParameterError
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How answers are sampled: those fields of SamplingParams that make sense for a conversation; None: not said."""
+    """How answers are sampled: the fields of SamplingParams that suit a whole conversation; None: the default."""
 
     temperature: float | None = None
     top_k: int | None = None
@@ -32,12 +32,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return SamplingParams(**msgspec.structs.asdict(self))
 
     def shown(self, defaults: SamplerSettings) -> dict[str, str]:
-        """Each value as it holds; `defaults` hold where nothing is said."""
+        """Each value in words; where one is None, that of `defaults`."""
         found = {}
         for name, value in msgspec.structs.asdict(self).items():
             default = getattr(defaults, name, None)
-            said = "none" if value is None else str(value)
-            found[name] = f"{default} (the model's default)" if value is None and default is not None else said
+            if value is None and default is not None:
+                found[name] = f"{default} (the model's default)"
+            else:
+                found[name] = "none" if value is None else str(value)
         return found
 
     def with_value(self, name: str, text: str) -> Settings:

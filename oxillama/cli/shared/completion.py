@@ -55,7 +55,7 @@ async def complete(
 ) -> Completion:
     """Continue `done.prompt_ids`, handing every piece of text to `write` as soon as it is certain.
 
-    `done` is filled on the way, so that who cancels this has what there was until then; `finish_reason` is None then.
+    `done` is filled as the text comes: after a cancellation it holds what there was, and `finish_reason` is None.
     """
     async with engine.generate(GenerationRequest(prompt_ids=done.prompt_ids, sampling=sampling)) as stream:
         try:

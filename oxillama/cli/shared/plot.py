@@ -1,4 +1,4 @@
-"""Plots, for those who would rather look than read. matplotlib is imported here alone, when one is asked for."""
+"""Plots of measurements and of tensor types. Only this module imports matplotlib, and only when a plot is wanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bar that shows long work, such as loading a large model: on standard error, and only for those who can see it."""
+"""A progress bar for long work, such as loading a large model: on standard error, and only if that is a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LARGE = 64 * 2**20  # bytes; smaller files load before a bar could be read
 
 @contextmanager
 def load_progress(path: Path) -> Iterator[Callable[[float], None] | None]:
-    """A callback for the share done (0 to 1), from any thread; None when there is nothing to show or nobody to see."""
+    """A callback for the share done (0 to 1), from any thread; None if no bar is shown: a small file, no terminal."""
     if not path.is_file() or path.stat().st_size < LARGE:
         yield None
         return
@@ -22,7 +22,7 @@ def load_progress(path: Path) -> Iterator[Callable[[float], None] | None]:
 
 @contextmanager
 def bytes_progress(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
-    """A callback for the bytes done so far; None when there is nothing to show or nobody to see."""
+    """A callback for the bytes done so far; None if there is no bar: little work, or no terminal."""
     if total < LARGE:
         yield None
         return
@@ -32,7 +32,7 @@ def bytes_progress(what: str, total: int) -> Iterator[Callable[[int], None] | No
 
 @contextmanager
 def steps_progress(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
-    """A callback for how many of a few steps, long ones, are done; None when nobody can see it."""
+    """A callback for the number of steps done, for a few long ones; None without a terminal."""
     with _bar(what, total) as advance:
         yield advance
 
