@@ -10,6 +10,7 @@ import pytest
 from oxillama.embedded import model_path
 from tests.support.cli import oxillama
 from tests.support.scripted_model import ScriptedModel
+from tests.support.terminal import on_terminal
 
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}?{% endif %}"
 ONE = ("--threads", "1", "--max-tokens", "20", "--temp", "0")
@@ -79,3 +80,16 @@ def test_the_demonstration_model_answers_a_question() -> None:
 
     assert b"--port" in done.stdout
     assert done.stderr == b""
+
+
+def test_on_a_terminal_lines_end_between_words(tmp_path: Path) -> None:
+    words = " ".join(f"word{n}-of-many" for n in range(100, 120)) + " end."
+    model = ScriptedModel({"x": words}).write(tmp_path / "m.gguf")
+
+    with on_terminal("-m", "oxillama", "run", "x", "--model", model, "--threads", "1") as terminal:
+        lines = terminal.expect(b"end.").decode().split("\n")
+        assert terminal.end() == 0
+
+    assert len(lines) > 2
+    assert all(len(line) <= 100 for line in lines)
+    assert " ".join(lines) == words
