@@ -199,7 +199,11 @@ class Engine:
             self._leave(generation)
 
     async def with_template(self, work: Callable[[Any], T]) -> T:
-        """What `work` makes of the chat template, in a worker thread."""
+        """What `work` makes of the chat template, in a worker thread.
+
+        Raises OxillamaError for a model without a vocabulary, which has none.
+        """
+        _ = self.tokenizer
         return await self._render(work, self.chat_template)
 
     async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:

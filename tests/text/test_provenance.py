@@ -71,6 +71,11 @@ AS_A_WHOLE = {
     "wrapped": "{{ m.content | wordwrap(4) }}{{ m.content | truncate(7) }}{{ m.content | center(80) }}",
     "escaped": "{{ m.content | e }}{{ m.content | urlencode }}{{ m.content | pprint }}",
     "reversed": "{{ m.content | reverse }}{{ m.content[::-1] }}{{ m.content.zfill(50) }}",
+    "printed in a list": "{{ [m.content] }}{{ {'KEY': m.content} }}{{ (m.content, 1) }}{{ [m.content] | string }}"
+    "{{ [m.content] ~ m.content }}{{ [[m.content]] | join }}{{ [m.content] | upper | trim }}{{ '%s' % [m.content] }}"
+    "{{ namespace(x=m.content) }}{{ m }}{{ [m.content] | replace('A', [m.content]) }}{{ '{}'.format([m.content]) }}",
+    "by way of bytes": "{{ m.content.encode().decode() }}{{ strftime_now(m.content) }}",
+    "in an escaping block": "{% autoescape true %}{{ m.content }}{{ m.content | e }}{% endautoescape %}",
     "as JSON": "{{ m.content | tojson }}{{ {'a': [m.content]} | tojson(indent=2) }}{{ messages | tojson }}",
     "formatted to a width": "{{ '%50s' % m.content }}{{ '{:>50}'.format(m.content) }}",
     "keys": "{% for k, v in given.items() %}{{ k }}{{ v }}{% endfor %}{{ given | dictsort | first | first }}",

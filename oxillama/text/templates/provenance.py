@@ -36,9 +36,14 @@ class Content(str):
         return self
 
     def __add__(self, other: Any) -> Any:
+        if type(other) is str:  # as most often, and in half the time
+            return _made(str.__add__(self, other), self._spans)
         return joined((self, other)) if isinstance(other, str) else NotImplemented
 
     def __radd__(self, other: Any) -> Any:
+        if type(other) is str:
+            at = len(other)
+            return _made(str.__add__(other, self), tuple([(start + at, end + at) for start, end in self._spans]))
         return joined((other, self)) if isinstance(other, str) else NotImplemented
 
     def __mul__(self, times: Any) -> Any:
@@ -69,7 +74,7 @@ class Content(str):
     def _part(self, text: str, start: int) -> str:
         """`text`, which is what begins at `start`."""
         if self._spans == ((0, len(self)),):
-            return Content(text)
+            return _made(text, ((0, len(text)),) if text else ())
         stop = start + len(text)
         spans = [(max(a, start) - start, min(b, stop) - start) for a, b in self._spans if a < stop and b > start]
         return Content(text, tuple(spans))
@@ -110,8 +115,9 @@ class Content(str):
         return a, b, c
 
     def strip(self, chars: str | None = None) -> str:
-        rest = super().lstrip(chars)
-        return self._part(rest.rstrip(chars), len(self) - len(rest))
+        rest = str.lstrip(self, chars)
+        text = rest.rstrip(chars)
+        return self if len(text) == len(self) else self._part(text, len(self) - len(rest))
 
     def lstrip(self, chars: str | None = None) -> str:
         rest = super().lstrip(chars)
@@ -127,10 +133,19 @@ class Content(str):
         return self._cut(0, len(self) - (len(suffix) if suffix and self.endswith(suffix) else 0))
 
     def replace(self, old: str, new: str, count: Any = -1) -> str:
+        if old and old not in self:
+            return self
         if old:
             return Content(new, spans_of(new)).join(self.split(old, count))
         plain = super().replace(old, new, count)
         return Content(plain, None if self._spans or spans_of(new) else ())
+
+
+def _made(text: str, spans: Spans) -> Content:
+    """`Content(text, spans)` in half the time."""
+    made = str.__new__(Content, text)
+    made._spans = spans
+    return made
 
 
 def _same_length(name: str) -> Callable[..., str]:
@@ -177,7 +192,7 @@ def joined(pieces: Iterable[Any]) -> str:
         if type(piece) is not str:
             if not isinstance(piece, str):
                 raise TypeError(f"sequence item {len(texts)}: expected str instance, {type(piece).__name__} found")
-            for start, end in spans_of(piece):
+            for start, end in piece._spans if type(piece) is Content else spans_of(piece):
                 if spans and spans[-1][1] == at + start:
                     spans[-1] = (spans[-1][0], at + end)
                 else:
@@ -185,7 +200,15 @@ def joined(pieces: Iterable[Any]) -> str:
         texts.append(piece)
         at += len(piece)
     text = "".join(texts)
-    return Content(text, tuple(spans)) if spans else text
+    return _made(text, tuple(spans)) if spans else text
+
+
+def text_of(value: Any) -> str:
+    """`str(value)`: lists and objects are printed with the content in them."""
+    if type(value) is str or type(value) is Content:
+        return value
+    text = str(value)
+    return Content(text) if holds_content(value) else text
 
 
 def holds_content(value: Any) -> bool:
@@ -217,8 +240,13 @@ def marked(value: Any, marker: str) -> Any:
         return Content(text, tuple((start, end) for start, end in spans))
     found = {}
     for name, item in value.items():
-        is_name = name in _NAMES and type(item) is str and item.isidentifier()
-        found[name if name in _FIELDS else Content(name)] = item if is_name else marked(item, marker)
+        key = name if name in _FIELDS else Content(name)
+        if type(item) is not str:
+            found[key] = marked(item, marker)
+        elif name in _NAMES and item.isidentifier():
+            found[key] = item
+        else:
+            found[key] = _made(item, ((0, len(item)),) if item else ())
     return found
 
 

@@ -32,11 +32,11 @@ CACHED_TEMPLATES = 16
 # Filters that hand on what they were given or call its methods, which keep track of content. What a filter that is not
 # listed makes of content is content.
 TRANSPARENT_FILTERS = (
-    *("abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "first", "float", "groupby"),
-    *("int", "items", "last", "length", "list", "lower", "map", "max", "min", "random", "reject", "rejectattr"),
-    *("reverse", "round", "select", "selectattr", "slice", "sort", "string", "sum", "trim", "unique", "upper"),
-    "wordcount",
+    *("abs", "attr", "batch", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items", "last"),
+    *("length", "list", "map", "max", "min", "random", "reject", "rejectattr", "reverse", "round", "select"),
+    *("selectattr", "slice", "sort", "sum", "unique", "wordcount"),
 )
+TEXT_FILTERS = ("capitalize", "center", "lower", "string", "trim", "upper")
 
 
 def load_beside(name: str) -> Any:
@@ -53,7 +53,8 @@ provenance = load_beside("provenance")
 
 
 def strftime_now(format: str) -> str:  # noqa: A002  (templates may name it)
-    return datetime.now().strftime(format)
+    text = datetime.now().strftime(format)
+    return provenance.Content(text) if provenance.holds_content(format) else text
 
 
 def make_environment() -> Any:
@@ -63,7 +64,6 @@ def make_environment() -> Any:
     from jinja2.exceptions import TemplateError
     from jinja2.ext import Extension, loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
-    from markupsafe import soft_str
 
     class Generation(Extension):
         """`{% generation %}…{% endgeneration %}` marks what the model said, for training; here it is only its text."""
@@ -79,10 +79,13 @@ def make_environment() -> Any:
             return caller()
 
     class Generator(CodeGenerator):
-        """The `~` operator through the environment: Jinja's own forgets what is content."""
+        """What is printed, and the `~` operator, through the environment: Jinja's own forgets what is content."""
+
+        def _output_child_pre(self, node: Any, frame: Any, finalize: Any) -> None:
+            self.write("environment.text_of(")
 
         def visit_Concat(self, node: Any, frame: Any) -> None:  # noqa: N802  (as jinja2 calls it)
-            self.write("environment.concat(map(str, (")
+            self.write("environment.concat(map(environment.text_of, (")
             for arg in node.nodes:
                 self.visit(arg, frame)
                 self.write(", ")
@@ -93,6 +96,7 @@ def make_environment() -> Any:
 
         code_generator_class = Generator
         concat = staticmethod(provenance.joined)
+        text_of = staticmethod(provenance.text_of)
         intercepted_binops = frozenset("%")
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -100,15 +104,19 @@ def make_environment() -> Any:
 
         def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
             owner = getattr(called, "__self__", None)
+            if type(owner) is bytes:  # nobody has kept track there
+                result = super().call(context, called, *args, **kwargs)
+                return provenance.Content(result) if isinstance(result, str) else result
             if type(owner) is str and (args or kwargs):
                 # A method of the template's own string: content among the arguments shows in the result.
                 called = getattr(provenance.Content(owner, ()), called.__name__)
             return super().call(context, called, *args, **kwargs)
 
         def wrap_str_format(self, value: Any) -> Any:
-            if super().wrap_str_format(value) is None:
+            name = getattr(value, "__name__", "")  # most often another one, which is quicker to see
+            if name not in ("format", "format_map") or super().wrap_str_format(value) is None:
                 return None
-            if value.__name__ == "format":
+            if name == "format":
                 return lambda *args, **kwargs: self._format(value.__self__, args, kwargs)
             return lambda mapping: self._format(value.__self__, (), mapping)
 
@@ -128,20 +136,27 @@ def make_environment() -> Any:
 
         return filtered
 
+    def of_text(change: Any) -> Any:
+        @functools.wraps(change)
+        def filtered(value: Any, *args: Any, **kwargs: Any) -> Any:
+            return change(provenance.text_of(value), *args, **kwargs)
+
+        return filtered
+
     def join(value: Any, d: str = "", attribute: Any = None) -> str:
         if attribute is not None:
             value = environment.call_filter("map", value, (), {"attribute": attribute}, context=no_context)
-        return str(provenance.Content(d, provenance.spans_of(d)).join(map(str, value)))
+        return str(provenance.Content(d, provenance.spans_of(d)).join(map(provenance.text_of, value)))
 
     def replace(s: Any, old: str, new: str, count: int | None = None) -> str:
-        text = str(s)
-        count = -1 if count is None else count
-        return str(provenance.Content(text, provenance.spans_of(text)).replace(str(old), str(new), count))
+        text, new = provenance.text_of(s), provenance.text_of(new)
+        tracked = provenance.Content(text, provenance.spans_of(text))
+        return str(tracked.replace(str(old), new, -1 if count is None else count))
 
     def format_filter(value: Any, *args: Any, **kwargs: Any) -> str:
         if args and kwargs:
             raise TypeError("can't handle positional and keyword arguments at the same time")
-        return str(provenance.percent(soft_str(value), kwargs or args))
+        return str(provenance.percent(provenance.text_of(value), kwargs or args))
 
     def raise_exception(message: str) -> NoReturn:
         raise TemplateError(message)
@@ -149,10 +164,13 @@ def make_environment() -> Any:
     environment = TrackingEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
     no_context = environment.from_string("").new_context()
     for name, change in environment.filters.items():
-        if name not in TRANSPARENT_FILTERS:
+        if name in TEXT_FILTERS:
+            environment.filters[name] = of_text(change)
+        elif name not in TRANSPARENT_FILTERS:
             environment.filters[name] = all_or_nothing(change)
     # Nothing is escaped here, so nothing needs to be called safe.
-    environment.filters |= {"format": format_filter, "join": join, "replace": replace, "safe": soft_str}
+    text_of = provenance.text_of
+    environment.filters |= {"format": format_filter, "join": join, "replace": replace, "safe": text_of}
     environment.filters["tojson"] = provenance.tojson
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = strftime_now
