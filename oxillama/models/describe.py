@@ -62,11 +62,11 @@ def build_graph(gguf: GGUFFile, n_ctx: int | None = None) -> Builder:
 
 
 def check_vocabulary(gguf: GGUFFile) -> None:
-    """A model may have no tokenizer; one that it has must work."""
+    """A model may have no tokenizer; one that it has must work, and its chat templates be texts."""
     if gguf.get_str("tokenizer.ggml.model", "none") not in ("none", "no_vocab"):
-        from oxillama.text import Tokenizer
+        from oxillama.text import ChatTemplate, Tokenizer
 
-        Tokenizer.from_gguf(gguf)
+        ChatTemplate.from_gguf(gguf, Tokenizer.from_gguf(gguf))
 
 
 def describe_model(gguf: GGUFFile) -> ModelDescription:
