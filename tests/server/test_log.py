@@ -231,14 +231,17 @@ async def test_a_log_without_a_reader_costs_no_request_and_counts_what_is_lost(
     async def broken() -> str:
         raise ZeroDivisionError("the reason")
 
-    raw = Gone()
-    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw), write_through=True))
+    gone = Gone()
+    unheard = io.TextIOWrapper(io.BufferedWriter(gone), write_through=True)
+    monkeypatch.setattr("sys.stderr", unheard)
     client = ASGIClient(app)
     assert (await client.get("/v1/models")).status_code == 200
     assert (await client.get("/broken")).status_code == 500
     monkeypatch.setattr("sys.stderr", None)
     assert (await client.get("/v1/models")).status_code == 200
 
+    gone.back = True
+    unheard.close()
     raw = Gone()
     raw.back = True
     monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw), write_through=True))
