@@ -32,7 +32,7 @@ class Admission:
         self._pace = Pace()
 
     def check_room(self, engine: EngineLike, choices: int = 1) -> None:
-        """Raises EngineBusyError (429) when there is no room for so many generations; what `preparing` raises."""
+        """Raises EngineBusyError (429) when there is no room for `choices` generations; see `preparing`."""
         now = engine.statistics()
         room = now.n_slots + now.max_waiting
         if choices > room:
@@ -45,7 +45,7 @@ class Admission:
 
     @asynccontextmanager
     async def preparing(self, engine: EngineLike, choices: int = 1) -> AsyncIterator[None]:
-        """Make the prompt for so many generations inside the block, and open them right after it, before any `await`.
+        """Make the prompt of `choices` generations inside the block, and open them right after it, before any `await`.
 
         Raises EngineBusyError (429) at once when there is no room for them. More than the engine could ever take are an
         APIError 400 instead, for waiting would not help.

@@ -1,4 +1,4 @@
-"""The choices of one answer: their generations, opened together, read as one stream of events, closed together."""
+"""The choices of one answer: one generation each, read as one stream of events, opened and closed together."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class EndedChoice:
 
 
 async def collect(choices: Choices, eog_ids: frozenset[int]) -> list[EndedChoice]:
-    """Every choice, when all have ended. Raises the first error."""
+    """Wait for the end of every choice. Raises the first error."""
     texts: list[list[str]] = [[] for _ in choices.streams]
     logprobs: list[list[TokenLogprob]] = [[] for _ in choices.streams]
     reasons: list[FinishReason] = ["length" for _ in choices.streams]
@@ -55,12 +55,12 @@ async def collect(choices: Choices, eog_ids: frozenset[int]) -> list[EndedChoice
 
 
 def nth_seed(seed: int | None, index: int) -> int | None:
-    """The seed of a choice: choices must differ, and the first must be what `n=1` gives."""
+    """The seed of a choice. Each choice has its own; the first one's is the request's, so that `n=1` gives the same."""
     return None if seed is None else (seed + index + 2**63) % 2**64 - 2**63
 
 
 def event_of(item: Item) -> tuple[int, TokenEvent]:
-    """The event in an item, or its error raised."""
+    """The event in an item. Raises the error, if the item is one."""
     index, event = item
     if isinstance(event, Exception):
         raise event
@@ -69,7 +69,7 @@ def event_of(item: Item) -> tuple[int, TokenEvent]:
 
 @asynccontextmanager
 async def open_choices(engine: EngineLike, requests: Sequence[GenerationRequest]) -> AsyncIterator[Choices]:
-    """Queue all the requests, or none: entering raises what `engine.generate` does, leaving ends them all."""
+    """Queue all requests or none. Entering raises what `engine.generate` raises; leaving ends all generations."""
     record = current_record()
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(engine.generate(request)) for request in requests]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from oxillama.engine.api.types import TokenEvent, TokenLogprob
 
 UNLIKELY = -9999.0
-"""The wire's word for a probability of nothing, which JSON has no number for."""
+"""Stands for minus infinity, which JSON cannot write. OpenAI's API uses the same number."""
 
 
 def finite(logprob: float) -> float:
@@ -18,7 +18,7 @@ def finite(logprob: float) -> float:
 
 
 def text_logprobs(event: TokenEvent, eog_ids: frozenset[int]) -> tuple[TokenLogprob, ...]:
-    """The log-probabilities of the tokens that make up the text: the token that ended it is none of them."""
+    """The log-probabilities of the event's text, without that of the token that ended the generation."""
     if event.finish_reason == "stop" and event.token_id in eog_ids and event.logprobs:
         return event.logprobs[:-1] if event.logprobs[-1].token_id == event.token_id else event.logprobs
     return event.logprobs

@@ -1,4 +1,4 @@
-"""The fields that chat and completions share, and the sampling parameters they amount to."""
+"""Request fields that chat and completions share, and the sampling parameters that they become."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Timings(Answer, kw_only=True):
 
     @classmethod
     def of(cls, stream: GenerationStream) -> Timings:
-        """The first token comes with the prompt, so a speed of decoding needs a second one."""
+        """The first token is computed with the prompt, so decoding has no speed before the second token."""
         usage, timings = stream.usage, stream.timings
         read, decoded = usage.prompt_tokens - usage.cached_tokens, usage.completion_tokens - 1
         return cls(

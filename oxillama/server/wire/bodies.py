@@ -94,7 +94,7 @@ def _not_utf8(body: bytes, at: int) -> APIError:
 
 
 def _check_headers() -> None:
-    """JSON, or nothing said. Anything else is what a page from elsewhere can send without being asked first."""
+    """Accept JSON, or no type at all. Browsers send other types from foreign pages without asking the server first."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise APIError(

@@ -1,4 +1,4 @@
-"""The OpenAI error envelope, and which exception becomes which status. The only place that writes an error body."""
+"""The OpenAI error envelope, and the status of each exception. All error bodies are written here."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class ErrorBody(Answer, kw_only=True):
 
 
 class ErrorEnvelope(Answer, kw_only=True):
-    """Every answer that is no success."""
+    """The body of every error."""
 
     error: ErrorBody
 
 
 class APIError(OxillamaError):
-    """An answer other than success: what the envelope says, under which status, with which extra headers."""
+    """An error as the client gets it: the envelope's fields, the status, and extra headers."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class APIError(OxillamaError):
 
 
 def bad_request(message: str, *, param: str | None = None, code: str | None = None) -> APIError:
-    """400: also for state conflicts, because official clients re-send after a 409."""
+    """400. Also for state conflicts: official clients would retry a 409."""
     return APIError(400, message, param=param, code=code)
 
 
@@ -83,12 +83,12 @@ def not_found(message: str, *, param: str | None = None, code: str | None = None
 
 
 def unavailable(message: str, *, retry_after: float = 5.0) -> APIError:
-    """503: not now, but soon."""
+    """503, with the seconds after which a retry makes sense."""
     return APIError(503, message, type=SERVER_ERROR, headers={"Retry-After": _seconds(retry_after)})
 
 
 def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIError | None:
-    """What the client is told about `error`; None for a fault of ours, which is logged and told as SERVER_FAULT."""
+    """The answer to `error`; None for a fault of the server, which is logged and answered with `server_fault`."""
     error = single(error)
     match error:
         case APIError():
@@ -119,7 +119,7 @@ def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIE
 
 
 def server_fault() -> APIError:
-    """500 for a bug: says nothing about the inside."""
+    """500 for a bug. It reveals nothing about the inside."""
     return APIError(500, SERVER_FAULT, type=SERVER_ERROR)
 
 
@@ -141,7 +141,7 @@ def _from_http(error: HTTPException, method: str, path: str) -> APIError:
 
 
 def _from_store(error: StoreError) -> APIError:
-    """What failed, without the paths in the error's own words: those are for the log."""
+    """The kind of failure. The error's own text names paths on the server, so only the log has it."""
     if isinstance(error, StoreFullError):
         message = "The server has no space left to store this. Nothing was changed."
         return APIError(507, message, type=SERVER_ERROR, headers=NO_RETRY)

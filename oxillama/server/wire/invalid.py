@@ -1,4 +1,4 @@
-"""From msgspec's words about a wrong value to the envelope's: message, `param` and `code` as clients match on them."""
+"""Turns msgspec's message about a wrong value into the API's: message, `param` and `code` as clients match on them."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def invalid_key(path: str, key: object, what: str) -> APIError:
 
 
 def _shown(pattern: str) -> str:
-    """A pattern as people write it: msgspec quotes it as Python does, and the end of `fields.END` is for machines."""
+    """A pattern for people: without Python's quoting and without the lookahead of `fields.END`."""
     return pattern.replace("\\\\", "\\").removesuffix(END.removeprefix("$"))
 
 
 def _takes_only_nothing(kind: inspect.Type) -> bool:
-    """Whether a type takes nothing but null and empty values: so are fields declared that are not supported."""
+    """Whether a type takes only null and empty values. Fields that are not supported have such types."""
     return isinstance(kind, inspect.NoneType) or getattr(kind, "max_length", None) == 0
 
 

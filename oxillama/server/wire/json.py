@@ -23,7 +23,7 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 
 
 def error_response(error: APIError) -> Response:
-    """The envelope under its status."""
+    """An error with its status and headers."""
     return json_response(error.envelope(), error.status, error.headers)
 
 

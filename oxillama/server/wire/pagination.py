@@ -43,7 +43,7 @@ class Page(Answer, Generic[Listed], kw_only=True):
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a list that was asked for."""
+    """Which part of a list a request wants."""
 
     limit: int = 20
     order: Order = "desc"
@@ -94,7 +94,7 @@ def _limit(text: str | None, default: int, maximum: int) -> int:
 
 
 def page(items: Sequence[T], query: ListQuery, *, key: Callable[[T], str]) -> tuple[list[T], bool]:
-    """The asked-for part of `items` (oldest first, `key` gives an item's id), and whether more follow it.
+    """The requested part of `items` (oldest first; `key` gives an item's id), and whether more items follow.
 
     `after` and `before` may bound the page together; `before` alone gives the page that ends just before that item.
     Raises APIError 400 for a cursor that is no item of the list.

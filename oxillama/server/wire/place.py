@@ -1,4 +1,4 @@
-"""Where in a body msgspec found something wrong: its words for the place, and what stands there."""
+"""Finds the place in a body that msgspec's error message names, and the value there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANY_KEY = "..."  # msgspec does not say which key of a mapping
 
 
 class Absent:
-    """Stands for a value that cannot be told; `None` is a value."""
+    """Marks a value that is not known; `None` is a value."""
 
 
 ABSENT = Absent()
@@ -54,7 +54,7 @@ def find_place(message: str, body: bytes, kind: type) -> Place:
 
 
 def _kinds_at(steps: list[str | int], whole: Any, kind: type) -> list[inspect.Type]:
-    """What could stand there; of a union by tag only the member that the body has."""
+    """The types allowed at `steps`. Of a union by tag, only the member that the body has."""
     kinds, value = members(inspect.type_info(kind)), whole
     for step in steps:
         if isinstance(value, dict):
@@ -69,7 +69,7 @@ def _kinds_at(steps: list[str | int], whole: Any, kind: type) -> list[inspect.Ty
 
 
 def _decoded(body: bytes) -> object:
-    """The whole body; ABSENT where it is too large, or broken behind the place."""
+    """The whole body; ABSENT if it is too large, or is not JSON behind the wrong value."""
     try:
         return msgspec.json.decode(body) if len(body) <= LARGEST else ABSENT
     except msgspec.DecodeError:
@@ -77,14 +77,14 @@ def _decoded(body: bytes) -> object:
 
 
 def members(kind: inspect.Type) -> list[inspect.Type]:
-    """The types of a union; otherwise the one."""
+    """The members of a union; of any other type, the type itself."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     return [m for one in kind.types for m in members(one)] if isinstance(kind, inspect.UnionType) else [kind]
 
 
 def _looked_up(whole: Any, steps: list[str | int], message: str, kind: type) -> tuple[list[str | int], object]:
-    """The steps with the names of keys, and what stands there."""
+    """The steps, each `...` replaced by the key that it stands for, and the value at their end."""
     found: list[str | int] = []
     value = whole
     try:
@@ -99,7 +99,7 @@ def _looked_up(whole: Any, steps: list[str | int], message: str, kind: type) -> 
 
 
 def _bad_key(whole: Any, mapping: dict[str, Any], message: str, kind: type) -> str:
-    """The first key of a mapping in `whole` without which, and all behind it, this error would not be there."""
+    """The key that causes this error: without it and the keys after it, `mapping` in `whole` would be valid."""
     items = list(mapping.items())
 
     def fails(n: int) -> bool:

@@ -15,7 +15,7 @@ from oxillama.server.wire.formats import ONLY_TEXT, ResponseFormat, TextFormat
 from oxillama.server.wire.invalid import unsupported_parameter, unsupported_value
 from oxillama.server.wire.tools import FunctionDefinition
 
-# What a template is given by the server; a request may add values of its own, but neither these nor a template.
+# Names that the server gives to templates. A request may add values of its own, but not replace these.
 RESERVED_KWARGS = frozenset(
     {"add_generation_prompt", "bos_token", "chat_template", "documents", "eos_token", "messages", "template", "tools"}
 )
@@ -37,7 +37,7 @@ class ChatTool(msgspec.Struct, kw_only=True):
 
 
 class ChatRequest(SamplingFields, kw_only=True):
-    """The fields that have an effect, or that must not be ignored. Harmless ones are not even looked at."""
+    """Fields of the OpenAI API that are not listed here have no effect and are ignored."""
 
     messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
     max_completion_tokens: AtLeastOne | None = None
@@ -63,7 +63,7 @@ class ChatRequest(SamplingFields, kw_only=True):
 
     @property
     def limit(self) -> int | None:
-        """The newer name wins; None is bounded by the context."""
+        """Most new tokens; None: as many as fit the context. `max_completion_tokens`, the newer name, wins."""
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     @property

@@ -27,7 +27,7 @@ PROMPT = {
 
 
 class CompletionRequest(SamplingFields, kw_only=True):
-    """The fields that have an effect, or that must not be ignored."""
+    """Fields of the OpenAI API that are not listed here have no effect and are ignored."""
 
     DEFAULTS: ClassVar[dict[str, object]] = SamplingFields.DEFAULTS | {
         "prompt": "",
@@ -71,7 +71,7 @@ class CompletionRequest(SamplingFields, kw_only=True):
             raise bad_request(message, param="best_of", code="invalid_value")
 
     def prompts(self, n_vocab: int, n_ctx: int) -> list[str | tuple[int, ...]]:
-        """The prompts: texts, or token ids in range. One absent is an empty text. Raises APIError."""
+        """The prompts: texts, or token ids in range. An absent prompt is an empty text. Raises APIError."""
         found = self._prompts(n_vocab, n_ctx)
         if len(found) * self.candidates > MAX_CHOICES:
             message = f"Invalid 'prompt': {len(found)} times {self.candidates} choices are more than {MAX_CHOICES}."

@@ -100,7 +100,7 @@ class CompletionWriter:
         return sse.event(self._object([choice], None if self.wire.include_usage else msgspec.UNSET))
 
     def _logprobs_from(self, prompt: Prompt) -> LogprobsBuilder:
-        """Echoed tokens end where the prompt's text does, which may lack a blank that the first of them begins with."""
+        """Echoed tokens may begin with a blank that the text lacks, so offsets are counted from the text's end."""
         length = len(prompt.text)
         if self.wire.echo:
             spelled = b"".join(map(self.tokenizer.token_bytes, prompt.ids)).decode("utf-8", "replace")
@@ -134,7 +134,7 @@ class CompletionWriter:
 
 
 def mean_logprob(ended: EndedChoice) -> float:
-    """What `best_of` ranks by: the mean over the tokens, so that longer texts are not worse for it."""
+    """What `best_of` ranks by: the mean over the tokens, so that long texts have no disadvantage."""
     values = [lp.logprob for lp in ended.logprobs]
     mean = sum(values) / len(values) if values else 0.0
     return mean if math.isfinite(mean) else -math.inf

@@ -33,6 +33,6 @@ async def get_model(name: str) -> Model:
 
 @api.delete("/<path:name>")
 async def delete_model(name: str) -> NoReturn:
-    """Refused: the model is a file of whoever runs the server."""
+    """Always refused: the model is a file that is not the server's to delete."""
     server_state().check_model(name)
     raise APIError(403, "You have insufficient permissions for this operation: the served model cannot be deleted.")

@@ -23,7 +23,7 @@ api = API("openapi", order=95)
 
 @api.get("/openapi.json", open=True)
 async def document() -> Response:
-    """This description."""
+    """The API's description, as OpenAPI 3.1."""
     state = server_state()
     if state.engine is None:
         return page_response(_page(describe_api(state.operations, needs_key=bool(state.config.api_keys))), HEADERS)

@@ -74,7 +74,7 @@ async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Respons
 
 
 def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> RunObject | Response:
-    """The run, or if it asked for that the stream of its events. A client that leaves does not end its run."""
+    """The run, or the stream of its events if the request wants one. A client that leaves does not end its run."""
     if not run.streamed:
         return RunObject.of(run)
     state = server_state()
