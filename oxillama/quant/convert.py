@@ -268,9 +268,7 @@ def _columns(file: GGUFFile, info: TensorInfo, type_name: str, importance: Impor
     measured = importance.of(info.name, info.shape) if importance is not None else None
     if measured is not None:
         return measured
-    guess = guessed(file, info.name)
-    experts = info.shape[2] if len(info.shape) > 2 else 1
-    return None if guess is None else np.broadcast_to(guess, (experts, info.shape[0]))
+    return guessed(file, info.name)
 
 
 def _bytes(type_name: str, n: int) -> int:

@@ -11,10 +11,10 @@ import pytest
 
 from oxillama.core._core import Quantizer, Runner
 from oxillama.gguf import GGUFFile
-from oxillama.quant import convert
+from oxillama.quant import convert, guess
 from oxillama.quant.chunks import Tokens, evaluate, open_for_chunks
 from oxillama.quant.convert import Options, plan
-from oxillama.quant.guess import FLOOR, SAMPLED_ROWS, guessed
+from oxillama.quant.guess import FLOOR, SAMPLED_ROWS, SPIKE, guessed
 from oxillama.quant.importance import Importance
 from tests.quant.rows import NUMBERS, Floats, decoded
 from tests.quant.test_bytes import whole_numbers
@@ -58,7 +58,7 @@ def test_columns_of_large_inputs_are_rounded_more_exactly(tmp_path: Path, role: 
     assert error < 0.8 * error_alike
 
 
-@pytest.mark.parametrize("name", ["blk.0.attn_output.weight", "blk.0.ffn_down.weight", "token_embd.weight"])
+@pytest.mark.parametrize("name", ["blk.0.attn_output.weight", "token_embd.weight", "output.weight"])
 def test_where_weights_say_nothing_columns_count_alike(tmp_path: Path, name: str) -> None:
     assert guessed(GGUFFile(model().write(tmp_path / "in.gguf")), name) is None
 
@@ -81,7 +81,8 @@ def test_a_column_counts_by_what_is_missing_to_the_mean_square(tmp_path: Path) -
 
     share = np.square(values[0]) / np.square(values[0]).mean()
     assert found is not None
-    np.testing.assert_allclose(found, 1 / (share + FLOOR), rtol=1e-6)
+    assert found.shape == (1, 256)
+    np.testing.assert_allclose(found[0], 1 / (share + FLOOR), rtol=1e-6)
     assert found.max() == pytest.approx(1 / FLOOR)
 
 
@@ -94,19 +95,105 @@ def test_rows_are_sampled_evenly(tmp_path: Path) -> None:
     found = guessed(GGUFFile(made.write(tmp_path / "in.gguf")), "blk.0.ffn_gate.weight")
 
     assert found is not None
-    assert found[5] > 3 * found[4]
-    assert found[6] == found[4]
+    assert found[0, 5] > 3 * found[0, 4]
+    assert found[0, 6] == found[0, 4]
+
+
+SPIKES = [9, 200]  # units whose rows of ffn_gate and ffn_up are both long
+
+
+def spiked(n_expert: int = 0) -> TinyModel:
+    made = TinyModel(
+        "llama",
+        n_embd=256,
+        n_ff=256,
+        n_head=4,
+        head_dim=64,
+        vocab="spm",
+        n_expert=n_expert,
+        n_expert_used=n_expert // 2,
+    )
+    kind = "_exps" if n_expert else ""
+    for part in ("gate", "up"):
+        rows = made.tensors[f"blk.0.ffn_{part}{kind}.weight"]
+        (rows[1] if n_expert else rows)[SPIKES] *= 5
+    return made
+
+
+@pytest.mark.parametrize("mix", ["Q4_0", "Q6_K", "IQ4_XS"])
+def test_weights_of_units_of_large_values_are_rounded_more_exactly(tmp_path: Path, mix: str) -> None:
+    name = "blk.0.ffn_down.weight"
+    source = spiked().write(tmp_path / "in.gguf")
+
+    file = quantised(source, tmp_path / "out.gguf", mix)
+
+    want, info = matrix(GGUFFile(source), name), file.tensors[name]
+    alike = decoded(info.type_name, Quantizer(NUMBERS[info.type_name]).rows(want), want.shape)
+    error, error_alike = (np.square(back - want)[:, SPIKES].mean() for back in (matrix(file, name), alike))
+    assert error < 0.5 * error_alike
+
+
+def test_a_unit_counts_by_the_square_of_its_rows_lengths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = spiked()
+    product = np.prod([np.square(made.tensors[f"blk.0.ffn_{p}.weight"]).sum(1) for p in ("gate", "up")], 0)
+    file = GGUFFile(made.write(tmp_path / "in.gguf"))
+
+    found = guessed(file, "blk.0.ffn_down.weight")
+
+    want = np.square(product / product.mean() / SPIKE)
+    assert found is not None
+    assert (found[0] / want)[SPIKES].min() > 0.99  # the next power of two
+    assert (found[0] / want)[SPIKES].max() < 2.01
+    assert np.delete(found[0], SPIKES).tolist() == [1.0] * 254
+    monkeypatch.setattr(guess, "PIECE_ROWS", 7)
+    np.testing.assert_array_equal(guessed(file, "blk.0.ffn_down.weight"), found)
+
+
+def test_experts_have_units_of_their_own(tmp_path: Path) -> None:
+    file = GGUFFile(spiked(n_expert=4).write(tmp_path / "in.gguf"))
+
+    down, up = guessed(file, "blk.0.ffn_down_exps.weight"), guessed(file, "blk.0.ffn_up_exps.weight")
+
+    assert down is not None
+    assert up is not None
+    assert down.shape == up.shape == (4, 256)
+    assert (down[1, SPIKES] > 100).all()
+    assert (np.delete(down, 1, axis=0) == 1).all()
+    assert (up[0] == up[3]).all()
+
+
+@pytest.mark.parametrize("missing", ["ffn_gate", "ffn_up"])
+def test_units_count_alike_where_there_is_no_gate(tmp_path: Path, missing: str) -> None:
+    made = spiked()
+    del made.tensors[f"blk.0.{missing}.weight"]
+
+    assert guessed(GGUFFile(made.write(tmp_path / "in.gguf")), "blk.0.ffn_down.weight") is None
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_units_count_alike_where_lengths_mean_nothing(tmp_path: Path, value: float) -> None:
+    made = spiked()
+    made.tensors["blk.0.ffn_gate.weight"][:] = value
+
+    assert guessed(GGUFFile(made.write(tmp_path / "in.gguf")), "blk.0.ffn_down.weight") is None
 
 
 def test_every_machine_guesses_the_same_bits(tmp_path: Path) -> None:
     made = model()
     n_rows = 128
     made.tensors["blk.0.attn_v.weight"] = (whole_numbers((n_rows, 256), 7) / 2**16 - 0.5).astype(np.float32)
+    for seed, name in enumerate(("blk.0.ffn_gate.weight", "blk.0.ffn_up.weight")):
+        made.tensors[name] = ((whole_numbers((256, 256), seed) / 2**16) ** 4).astype(np.float32)
+        made.tensors[name][::31] *= np.arange(9, dtype=np.float32)[:, None]
+    file = GGUFFile(made.write(tmp_path / "in.gguf"))
 
-    found = guessed(GGUFFile(made.write(tmp_path / "in.gguf")), "blk.0.attn_v.weight")
+    columns, units = guessed(file, "blk.0.attn_v.weight"), guessed(file, "blk.0.ffn_down.weight")
 
-    assert found is not None
-    assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == "502b065e26bf22bc"
+    assert columns is not None
+    assert units is not None
+    assert units.max() > 100
+    assert hashlib.sha256(columns.tobytes()).hexdigest()[:16] == "502b065e26bf22bc"
+    assert hashlib.sha256(units.tobytes()).hexdigest()[:16] == "afb2caf56846bea3"
 
 
 def test_what_was_measured_goes_before_a_guess(tmp_path: Path) -> None:
