@@ -8,6 +8,7 @@ are looked at, as far up as the mount shows them.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def memory(proc: Path = PROC) -> Memory | None:
     a process. File pages that can be dropped, those of a mapped model too, count as left. None where nobody says.
     """
     bounds = [Memory(room, True) for group in _groups(proc, "memory") if (room := _room(group)) is not None]
-    system = _system_memory(proc)
+    # Other systems say what there is, and not what is left.
+    system = _system_memory(proc) if platform.system() == "Linux" else _physical_memory()
     if system is not None:
         bounds.append(Memory(system, False))
     return min(bounds, key=lambda bound: bound.available, default=None)
@@ -65,10 +67,14 @@ def memory(proc: Path = PROC) -> Memory | None:
 
 def total_memory() -> int:
     """The machine's memory in bytes; 8 GiB where the system does not say."""
+    return _physical_memory() or 8 << 30
+
+
+def _physical_memory() -> int | None:
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
-        return 8 << 30
+        return None
 
 
 def _system_memory(proc: Path) -> int | None:

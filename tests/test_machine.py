@@ -166,3 +166,8 @@ def test_the_smallest_bound_of_memory_holds(proc: Proc) -> None:
 
 def test_where_nobody_says_nothing_is_known(tmp_path: Path) -> None:
     assert machine.memory(tmp_path) is None
+
+
+def test_other_systems_are_believed_what_they_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    assert machine.memory(tmp_path) == Memory(machine.total_memory(), limited=False)
