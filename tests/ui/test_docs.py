@@ -32,6 +32,7 @@ def test_a_route_shows_what_it_takes_and_a_command_that_calls_it(open_chat: Any)
     assert "number, 0 to 2" in operation.inner_text()
     assert f"curl -X POST '{chat.url}/v1/chat/completions'" in operation.locator("pre").inner_text()
     operation.locator("summary", has_text="messages").click()
+    operation.locator("summary", has_text="ToolMessage").last.click()
     operation.locator("code", has_text="tool_call_id").first.wait_for()
 
 

@@ -1,6 +1,6 @@
 // The API's description as a page: every route, what it takes and answers, and a command that calls it.
 
-import { defaultOf, schemaOf, typeOf } from "./api/schema.js";
+import { defaultOf, objectsOf, schemaOf, typeOf } from "./api/schema.js";
 import { el, quoted } from "./lib/dom.js";
 
 const TITLES = { openapi: "This description", steps: "Run steps" };
@@ -68,25 +68,32 @@ function field(name, kind, required, about, inside = null) {
   return el("li", {}, el("details", {}, el("summary", {}, ...head), note, inside));
 }
 
-/** The fields of an object as a list; objects within them open on demand. */
+/** A field that opens on demand, if objects are within. */
+function fieldView(api, name, value, required, depth) {
+  const opens = objectsOf(api, value).length && depth < DEPTH_SHOWN;
+  const item = field(name, typeOf(value) + defaultOf(value), required, value.description, opens ? el("div") : null);
+  if (opens) {
+    const details = item.firstElementChild;
+    const fill = () => details.lastElementChild.append(fields(api, value, depth + 1));
+    details.addEventListener("toggle", fill, { once: true });
+  }
+  return item;
+}
+
+/** The fields of an object as a list; of several objects that may stand there, each by its name. */
 function fields(api, schema, depth = 0) {
-  const { properties, required = [], description } = schemaOf(api, schema);
-  if (!properties) return el("p", {}, typeOf(schema));
+  const objects = objectsOf(api, schema);
+  if (!objects.length) return el("p", {}, typeOf(schema));
   const list = el("ul", { className: "schema" });
+  if (objects.length > 1) {
+    list.append(...objects.map((one) => fieldView(api, one.title, one, false, depth)));
+    return list;
+  }
+  const [{ properties, required = [], description }] = objects;
   if (description && depth === 0) list.append(el("li", {}, el("span", { className: "note" }, ...marked(description))));
   const isNeeded = ([name]) => (required.includes(name) ? 0 : 1);
-  for (const [name, value] of Object.entries(properties).sort((a, b) => isNeeded(a) - isNeeded(b))) {
-    const inner = schemaOf(api, value);
-    const opens = inner.properties && depth < DEPTH_SHOWN;
-    const kind = typeOf(value) + defaultOf(value);
-    const item = field(name, kind, required.includes(name), value.description, opens ? el("div") : null);
-    if (opens) {
-      const details = item.firstElementChild;
-      const fill = () => details.lastElementChild.append(fields(api, value, depth + 1));
-      details.addEventListener("toggle", fill, { once: true });
-    }
-    list.append(item);
-  }
+  for (const [name, value] of Object.entries(properties).sort((a, b) => isNeeded(a) - isNeeded(b)))
+    list.append(fieldView(api, name, value, required.includes(name), depth));
   return list;
 }
 

@@ -9,6 +9,13 @@ export function schemaOf(api, schema) {
   return objects.length === 1 ? objects[0] : schema;
 }
 
+/** The objects that a schema allows: itself, the items of an array, or each member of a union. */
+export function objectsOf(api, schema) {
+  const whole = schemaOf(api, schema);
+  if (whole.properties) return [whole];
+  return (whole.anyOf ?? []).flatMap((one) => objectsOf(api, one));
+}
+
 /** The type in words: `string, 1 or more long`, `array of Message`, `"asc" or "desc"`. */
 export function typeOf(schema) {
   if (!schema) return "anything";
