@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -172,3 +174,17 @@ def test_logprobs_of_a_prompt_are_those_of_its_logits(path: Path) -> None:
             return [lp.logprob for lp in stream.prompt_logprobs if lp is not None]
 
     np.testing.assert_allclose(trio.run(main), exact[np.arange(98), ids[1:]], atol=1e-3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_leaving_the_block_of_a_model_ends_its_threads(tmp_path: Path) -> None:
+    def n_threads() -> int:
+        return len(os.listdir("/proc/self/task"))
+
+    path = tiny_model(tmp_path / "m.gguf", vocab="spm")
+    before = n_threads()
+    with oxillama.Model(path, n_threads=5) as model:
+        logits = model.logits([1, 2, 3])
+        assert n_threads() == before + 4
+    assert n_threads() == before  # though `model` still refers to it
+    assert np.isfinite(logits).all()
