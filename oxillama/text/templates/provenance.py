@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -76,8 +77,10 @@ class Content(str):
         if self._spans == ((0, len(self)),):
             return _made(text, ((0, len(text)),) if text else ())
         stop = start + len(text)
-        spans = [(max(a, start) - start, min(b, stop) - start) for a, b in self._spans if a < stop and b > start]
-        return Content(text, tuple(spans))
+        first = max(bisect(self._spans, (start, len(self))) - 1, 0)
+        near = self._spans[first : bisect(self._spans, (stop,))]
+        spans = [(max(a, start) - start, min(b, stop) - start) for a, b in near if a < stop and b > start]
+        return _made(text, tuple(spans))
 
     def _pieces(self, pieces: Iterable[str], gap: int | None) -> list[str]:
         """Substrings with their places: `gap` characters apart; None: the next place where each of them is."""
