@@ -1,8 +1,8 @@
-/* The C API of oxillama, all of it: what the Python binding may call, and nothing else.
+/* The whole C API of oxillama. The Python binding calls this and nothing else.
  *
  * Rules. Every fallible function returns oxi_status and fills `err` (never NULL) with one line that names the file, key
- * or tensor. Nothing aborts, prints or exits. Handles are opaque; close functions take the address of the handle, accept
- * NULL and half-built objects, and leave NULL behind. Strings are UTF-8 and not owned by the caller unless said so.
+ * or tensor. Nothing aborts, prints or exits. Handles are opaque. Close functions take the address of the handle, accept
+ * NULL and half-built objects, and set the handle to NULL. Strings are UTF-8; the caller owns none unless stated.
  */
 #ifndef OXILLAMA_H
 #define OXILLAMA_H
@@ -50,12 +50,13 @@ typedef void oxi_job(void *arg, int thread, int n_threads);
 oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err);
 void oxi_pool_close(oxi_pool **pool);
 int oxi_pool_size(const oxi_pool *pool);
-/* Jobs run between these two. Fails for a second thread, and in a forked child, where the pool's threads are not. */
+/* Jobs run between claim and release. Claiming fails for a second thread, and in a forked child, which has none of the
+ * pool's threads. */
 oxi_status oxi_pool_claim(oxi_pool *pool, oxi_error *err);
 void oxi_pool_release(oxi_pool *pool);
 void oxi_pool_run(oxi_pool *pool, oxi_job *job, void *arg); /* returns when every thread has left `job` */
-void oxi_pool_barrier(oxi_pool *pool);                      /* inside a job: every thread must call it equally often */
-uint64_t oxi_pool_barriers(const oxi_pool *pool);           /* how many barriers have been passed, for measurements */
+void oxi_pool_barrier(oxi_pool *pool);                      /* inside a job; all threads call it the same number of times */
+uint64_t oxi_pool_barriers(const oxi_pool *pool);           /* number of barriers passed so far, for measurements */
 
 /* ------------------------------------------------------------------------------------------------ GGUF files (gguf/) */
 
@@ -74,10 +75,10 @@ typedef enum oxi_type {
 typedef struct oxi_type_info {
     const char *name;    /* "Q4_K"; NULL: a number GGUF does not define */
     uint32_t block;      /* weights per block */
-    uint32_t block_size; /* bytes per block; 0: known by name only, its size is unknown to this build */
+    uint32_t block_size; /* bytes per block; 0: this build knows the name only */
 } oxi_type_info;
 
-/* Never NULL, for any number a file may hold. */
+/* Describes any number that a file may hold; never NULL. */
 const oxi_type_info *oxi_type_describe(uint32_t type);
 
 /* Metadata value types as GGUF numbers them. */
@@ -115,16 +116,16 @@ void oxi_gguf_close(oxi_gguf **file);
 uint64_t oxi_gguf_n_kv(const oxi_gguf *file);
 const oxi_kv *oxi_gguf_kv(const oxi_gguf *file, uint64_t index);
 const oxi_kv *oxi_gguf_find_kv(const oxi_gguf *file, const char *key);
-/* Step through an array of strings or arrays that the opening has already checked: fills `item` and moves `*at`. */
+/* Step through an array of strings or arrays, which opening the file has checked: fills `item` and advances `*at`. */
 void oxi_gguf_next(const oxi_kv *array, const uint8_t **at, oxi_kv *item);
 uint64_t oxi_gguf_n_tensors(const oxi_gguf *file);
 const oxi_tensor *oxi_gguf_tensor(const oxi_gguf *file, uint64_t index);
 const oxi_tensor *oxi_gguf_find_tensor(const oxi_gguf *file, const char *name);
 uint64_t oxi_gguf_file_bytes(const oxi_gguf *file); /* all shards together */
-/* Reading a tensor of a file that was cut short after it was opened kills the process (SIGBUS). Call this before long
- * reads: it fails once that has happened. A file replaced by renaming another over it is safe. */
+/* Reading a tensor kills the process (SIGBUS) if the file was cut short after it was opened. Call this before long
+ * reads: it fails once that has happened. Replacing the file by renaming another over it is safe. */
 oxi_status oxi_gguf_check(const oxi_gguf *file, oxi_error *err);
-/* Give a tensor's mapped pages back to the system; reading them again is slow but legal. */
+/* Give a tensor's mapped pages back to the system. Reading them again is slow but allowed. */
 void oxi_gguf_release(const oxi_gguf *file, const oxi_tensor *tensor);
 
 /* -------------------------------------------------------------------------------------------- file formats (quant/) */
@@ -138,16 +139,17 @@ typedef struct oxi_quantizer oxi_quantizer;
 bool oxi_quantizable(uint32_t type); /* there is a quantiser for it */
 oxi_status oxi_quantizer_open(oxi_quantizer **out, uint32_t type, oxi_error *err);
 void oxi_quantizer_close(oxi_quantizer **quantizer);
-/* Rows [n_rows, n_cols] of weights; n_cols is a multiple of the type's block. What is made least is the sum of
- * importance[column] * error^2 within each block; importance NULL: all columns matter alike. Every machine gives the same
- * bytes. Fails for weights that are not finite or, but for F32, F16 and BF16, exceed 65504 in magnitude, and for importance
- * that is negative or not finite. */
+/* Quantise rows [n_rows, n_cols] of weights; n_cols is a multiple of the type's block. Minimises the sum of
+ * importance[column] * error^2 within each block; importance NULL: all columns count alike. Every machine gives the same
+ * bytes. Fails for weights that are not finite or (except for F32, F16 and BF16) exceed 65504 in magnitude, and for
+ * importance that is negative or not finite. */
 oxi_status oxi_quantizer_rows(const oxi_quantizer *q, const float *src, uint64_t n_rows, uint64_t n_cols,
                               const float *importance, void *dst, oxi_error *err);
 
 /* ------------------------------------------------------------------------------------------- kernel rows (kernels/) */
 
-/* The row in use, chosen once: the best the CPU has, or what OXILLAMA_ISA asks for. Unknown or impossible: an error. */
+/* The row in use, chosen once: the best one for this CPU, or the one OXILLAMA_ISA names. An unknown or unsupported name
+ * is an error. */
 oxi_status oxi_kernels_init(const char *forced, oxi_error *err);
 const char *oxi_kernels_name(void);
 /* Names of all rows this CPU can execute, slowest first; NULL at the end. */
@@ -158,18 +160,18 @@ const char *const *oxi_kernels_available(void);
 /* The pieces of a SentencePiece BPE vocabulary. Threads may share one. */
 typedef struct oxi_spm oxi_spm;
 
-/* Piece i is bytes[ends[i - 1], ends[i]) with scores[i]; an empty one is never found. All is copied. `seed` should be
- * random: it keeps a file from choosing pieces that collide. Fails for a score that is NaN. */
+/* Piece i is bytes[ends[i - 1], ends[i]) with scores[i]; an empty piece is never found. Everything is copied. `seed`
+ * should be random, so that a file cannot choose pieces that collide. Fails for a NaN score. */
 oxi_status oxi_spm_open(oxi_spm **out, const char *bytes, const uint64_t *ends, const float *scores, size_t n_tokens,
                         uint64_t seed, oxi_error *err);
 void oxi_spm_close(oxi_spm **spm);
-/* Tokens of a UTF-8 text; for each byte b of a character that no token covers, -1 - b. `out` has room for n. */
+/* Tokens of a UTF-8 text. Each byte b of a character that no token covers becomes -1 - b. `out` has room for n. */
 oxi_status oxi_spm_encode(const oxi_spm *spm, const char *text, size_t n, int32_t *out, size_t *n_out, oxi_error *err);
 
 /* ---------------------------------------------------------------------------------------------- sampling (sample/) */
 
-/* One generation's sampler chain, in this order: penalties, bias, bans, temperature, top-k, top-p, min-p, draw.
- * One thread at a time. The same seed and logits give the same tokens on every platform. */
+/* The sampler chain of one generation, in this order: penalties, bias, bans, temperature, top-k, top-p, min-p, draw. One
+ * thread at a time. The same seed and logits give the same tokens on every platform. */
 typedef struct oxi_sampler oxi_sampler;
 
 typedef struct oxi_sampler_params {
@@ -177,9 +179,9 @@ typedef struct oxi_sampler_params {
     float temperature;        /* 0: the most likely token, ties to the lowest id */
     int32_t top_k;            /* 0: off */
     float top_p;              /* 1: off */
-    float min_p;              /* 0: off; else drop what is less likely than min_p times the most likely */
+    float min_p;              /* 0: off; else drop tokens less likely than min_p times the most likely one */
     float repeat_penalty;     /* 1: off; positive logits are divided by it, others multiplied */
-    int32_t repeat_last_n;    /* how many of the latest tokens all three penalties look at; -1: all */
+    int32_t repeat_last_n;    /* how many of the latest tokens all three penalties see; -1: all */
     float frequency_penalty;  /* subtracted once per occurrence */
     float presence_penalty;   /* subtracted once */
     uint64_t seed;
@@ -189,9 +191,10 @@ typedef struct oxi_sampler_params {
 oxi_status oxi_sampler_open(oxi_sampler **out, const oxi_sampler_params *params, const int32_t *bias_ids,
                             const float *bias, size_t n_bias, oxi_error *err);
 void oxi_sampler_close(oxi_sampler **sampler);
-/* Add a token of the prompt or of the answer to the history that the penalties look at. */
+/* Add a token of the prompt or of the answer to the history that the penalties use. */
 oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, oxi_error *err);
-/* Choose from logits [n_vocab], never one of `banned`. NaN counts as -inf. OXI_ERR_NUMERIC: nothing above -inf is left. */
+/* Choose a token from logits [n_vocab], never one of `banned`. NaN counts as -inf. OXI_ERR_NUMERIC: no logit left is
+ * above -inf. */
 oxi_status oxi_sampler_sample(oxi_sampler *sampler, const float *logits, const int32_t *banned, size_t n_banned,
                               int32_t *token, oxi_error *err);
 /* Log-probability of `token`, and the `n_top` (at most n_vocab) most likely tokens, best first. Summed in float64. */
@@ -205,12 +208,12 @@ oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t tok
 oxi_status oxi_program_open(oxi_program **out, oxi_error *err);
 /* The functions below fail while a runner of the program is open. Matrices come before their memory is reserved. */
 void oxi_program_close(oxi_program **program);
-/* Each returns the new thing's index through `id`. */
+/* Each writes the new object's index to `id`. */
 oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32_t *id, oxi_error *err);
 oxi_status oxi_program_vector(oxi_program *p, const float *values, int64_t n, int32_t *id, oxi_error *err); /* copies */
-/* A table whose rows are decoded where they lie; the file must stay open. */
+/* A table whose rows are decoded from the mapping; the file must stay open. */
 oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err);
-/* A matrix to be packed, or one per index of the third dimension (experts). The file must stay open until it is. */
+/* A matrix to pack, or one per index of the third dimension (experts). The file must stay open until it is packed. */
 oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err);
 #define OXI_MAX_KV_HEADS 65536
 #define OXI_MAX_HEAD_DIM 65536
@@ -219,24 +222,25 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
 oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
                              oxi_error *err);
 oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err); /* checks every index and width */
-/* Which buffers hold the results: logits [outputs, n_vocab] and the hidden states they came from [outputs, n_embd]. */
+/* Name the buffers that hold the results: logits [outputs, n_vocab] and their hidden states [outputs, n_embd]. */
 oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err);
 int32_t oxi_program_n_matrices(const oxi_program *p);
 uint64_t oxi_program_matrix_bytes(const oxi_program *p, int32_t matrix); /* packed */
-/* One memory for all packed matrices; then each is packed by the whole pool and its mapped pages given back. */
+/* Reserve one block of memory for all packed matrices, then pack each on the whole pool. Packing gives its mapped pages
+ * back. */
 oxi_status oxi_program_reserve(oxi_program *p, oxi_error *err);
 oxi_status oxi_program_pack(oxi_program *p, int32_t matrix, oxi_pool *pool, const oxi_gguf *file, oxi_error *err);
 
 /* -------------------------------------------------------------------------------------------- runners (graph/, kv/) */
 
-/* I16: integers of 14 bits with a scale for each position and head. Q8_0: of 8 bits, with a scale for 32 values. */
+/* I16: 14-bit integers with one scale per position and head. Q8_0: 8-bit integers with one scale per 32 values. */
 typedef enum oxi_cache_type { OXI_CACHE_F32 = 0, OXI_CACHE_F16, OXI_CACHE_I16, OXI_CACHE_Q8_0, OXI_CACHE_COUNT } oxi_cache_type;
 
 #define OXI_PAGE_TOKENS 32
 
-/* The 16-bit type that the kernel row in use computes with quicker. */
+/* The 16-bit type that is faster on the kernel row in use. */
 oxi_cache_type oxi_cache_quick(void);
-/* Bytes that OXI_PAGE_TOKENS positions of one head take. */
+/* Bytes of OXI_PAGE_TOKENS positions of one head. */
 uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim);
 
 typedef struct oxi_runner_config {
@@ -248,9 +252,9 @@ typedef struct oxi_runner_config {
     int32_t cache_type;
 } oxi_runner_config;
 
-/* A program with memory to run in and a paged key/value cache. One thread at a time, but for oxi_runner_cancel: while a
- * step is under way, everything else fails with OXI_ERR_ARGUMENT. The program, the pool and the file must outlive it; the
- * program does not change as long as a runner is open. */
+/* A program with memory to run in and a paged key/value cache. One thread at a time, except for oxi_runner_cancel:
+ * during a step every other call fails with OXI_ERR_ARGUMENT. The program, the pool and the file must outlive the
+ * runner, and the program does not change while a runner is open. */
 typedef struct oxi_runner oxi_runner;
 
 typedef struct oxi_batch {
@@ -264,8 +268,8 @@ typedef struct oxi_batch {
 oxi_status oxi_runner_open(oxi_runner **out, oxi_program *p, oxi_pool *pool, const oxi_runner_config *config,
                            oxi_error *err);
 void oxi_runner_close(oxi_runner **runner);
-/* Free all but the memory that oxi_runner_logits and oxi_runner_hidden have shown, which goes when the runner is closed.
- * Afterwards neither the program nor the pool is needed any more. */
+/* Free everything except the memory that oxi_runner_logits and oxi_runner_hidden returned, which closing the runner
+ * frees. Afterwards neither the program nor the pool is needed. */
 void oxi_runner_end(oxi_runner *r);
 bool oxi_runner_busy(const oxi_runner *r); /* a step is under way; any thread */
 oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err);
@@ -278,17 +282,17 @@ oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *o
 int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n);
 int32_t oxi_runner_free_pages(const oxi_runner *r);
 uint64_t oxi_runner_cache_bytes(const oxi_runner *r);
-/* The batch is copied: whoever owns its memory may change it meanwhile. */
+/* The batch is copied, so its memory may change during the step. */
 oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *batch, int32_t *n_outputs, oxi_error *err);
 /* Row 0 of the last step's results and the distance between rows, in floats. */
 const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride);
 const float *oxi_runner_hidden(const oxi_runner *r, int64_t *stride);
-/* End the step under way, or the next one, with OXI_ERR_CANCELLED: it changes nothing. Any thread. */
+/* Make the step under way, or the next one, end with OXI_ERR_CANCELLED and change nothing. Any thread. */
 void oxi_runner_cancel(oxi_runner *r);
-/* From now on, add up the squares of what every matrix is multiplied with: what an importance matrix is made of. */
+/* From now on, sum the squares of every matrix's input: the data of an importance matrix. */
 oxi_status oxi_runner_observe(oxi_runner *r, oxi_error *err);
-/* What was added up for a matrix of the program: sums [n_experts, n_cols] and counts [n_experts] of rows seen, which later
- * steps add to. Returns the matrix's tensor; NULL: no such matrix, or nobody asked. */
+/* The sums of one matrix of the program: sums [n_experts, n_cols] and counts [n_experts] of rows seen; later steps add
+ * to both. Returns the matrix's tensor; NULL: no such matrix, or not observing. */
 const oxi_tensor *oxi_runner_observed(const oxi_runner *r, int32_t matrix, int32_t *n_experts, int64_t *n_cols,
                                       const double **sums, const int64_t **counts);
 

@@ -44,7 +44,7 @@ typedef struct oxi_op_embed {
     float scale;
 } oxi_op_embed;
 
-/* out[row] = cos(position * frequency[i]) * magnitude for all i, then the sines: what OXI_OP_ROPE rotates with. */
+/* out[row] = cos(position * frequency[i]) * magnitude for all i, then the sines: the table that OXI_OP_ROPE reads. */
 typedef struct oxi_op_rope_table {
     oxi_view out;        /* width: twice the number of frequencies */
     int32_t frequencies; /* vector */
@@ -56,8 +56,8 @@ typedef enum oxi_norm_kind {
     OXI_NORM_LAYER = 1, /* (x - mean) / sqrt(variance + eps) */
 } oxi_norm_kind;
 
-/* Normalises every run of `group` columns by itself (group = width: the whole row), times weight, plus bias. Weight and
- * bias (vectors, < 0: absent) have `group` values, shared by all groups, or `width` values. */
+/* Normalises every run of `group` columns separately (group = width: the whole row), multiplies by weight and adds bias.
+ * Weight and bias (vectors, < 0: absent) have `group` values, shared by all groups, or `width` values. */
 typedef struct oxi_op_norm {
     oxi_view x, out; /* may be the same */
     int32_t kind, group, weight, bias;
@@ -83,14 +83,14 @@ typedef struct oxi_op_glu {
 
 #define OXI_LINEAR_PARTS 8
 
-/* What a linear op does to a row on its way into the multiplication. */
+/* What a linear op does to an input row before it multiplies. */
 typedef enum oxi_prologue {
     OXI_PROLOGUE_NONE = 0,
     OXI_PROLOGUE_NORM = 1, /* `norm`, whose out is not used */
     OXI_PROLOGUE_GLU = 2,  /* `glu`, whose out is not used */
 } oxi_prologue;
 
-/* out = matrix * row * scale + bias + addend, for several matrices over one input that is prepared once. */
+/* out = matrix * row * scale + bias + addend, for several matrices that share one input, prepared once. */
 typedef struct oxi_op_linear {
     oxi_view x;
     int32_t prologue;
@@ -100,7 +100,7 @@ typedef struct oxi_op_linear {
     struct oxi_linear_part {
         int32_t matrix, bias; /* bias: vector, < 0: absent */
         float scale;
-        oxi_view out, addend; /* addend is another buffer than out, or absent */
+        oxi_view out, addend; /* addend: a buffer other than out's, or absent */
     } part[OXI_LINEAR_PARTS];
 } oxi_op_linear;
 
@@ -109,13 +109,13 @@ typedef enum oxi_rope_kind {
     OXI_ROPE_HALVES = 1 /* rotates (0, n/2), (1, n/2 + 1), …: NeoX */
 } oxi_rope_kind;
 
-/* Rotates, in place, n_rot columns of every head of x and y (y may be absent), starting `offset` columns into the head. */
+/* Rotates n_rot columns of every head of x and y in place, starting `offset` columns into the head; y may be absent. */
 typedef struct oxi_op_rope {
     oxi_view x, y, table;
     int32_t kind, head_dim, n_rot, offset;
 } oxi_op_rope;
 
-/* Puts the rows' keys and values at their positions in the cache. */
+/* Stores the rows' keys and values at their positions in the cache. */
 typedef struct oxi_op_kv_store {
     oxi_view k, v;
     int32_t layer; /* cache layer */
@@ -124,7 +124,8 @@ typedef struct oxi_op_kv_store {
 /* Causal attention over the cache. The score of a query at position p and a key at position j <= p is
  *     s = softcap(q.k * scale * temperature(p)) + slope[head] * (j - p)
  * and only keys with p - j < window count. temperature(p) = 1 + temperature_scale * log(1 + floor(p / temperature_floor)).
- * A sink is one more score per head that takes part in the softmax and has no value. */
+ * A sink is one extra score per head: it takes part in the softmax and has no value.
+ */
 typedef struct oxi_op_attention {
     oxi_view q, out;
     int32_t layer, n_head;
@@ -149,7 +150,7 @@ typedef struct oxi_op_experts {
     int32_t gate, up, down;                /* expert matrices; gate < 0: fn(up(x)) */
     int32_t gate_bias, up_bias, down_bias; /* vectors [n_expert * rows], < 0: absent */
     int32_t gate_scale, up_scale, down_scale; /* vectors [n_expert], < 0: absent */
-    int32_t selection_bias; /* vector [n_expert] added to the scores that choose, not to those that weigh; < 0: absent */
+    int32_t selection_bias; /* vector [n_expert], added to the scores for choosing, not for weighing; < 0: absent */
     int32_t n_expert, n_used, fn, gating;
     int32_t n_groups, n_groups_used; /* n_groups > 1: only the groups with the best two-expert sums take part */
     int32_t normalize;               /* divide the chosen weights by their sum */

@@ -1,5 +1,5 @@
-/* The one way through a file's header: every byte is asked for before it is read, and nothing else moves `at`.
- * `at <= end` always holds; a request is compared with `end - at`, which cannot wrap. */
+/* The only way to read a file's header. Every byte is requested before it is read, and nothing else moves `at`. `at <=
+ * end` always holds; a request is compared with `end - at`, which cannot wrap. */
 #ifndef OXI_CURSOR_H
 #define OXI_CURSOR_H
 
@@ -49,7 +49,7 @@ static inline oxi_status cursor_take(cursor *c, void *out, size_t n, const char 
     return OXI_OK;
 }
 
-/* values.c: a length and as many bytes; a value of kv->type (which is set) with everything in it checked. */
+/* values.c: a length and that many bytes; a value of kv->type (already set), with everything in it checked. */
 oxi_status oxi_cursor_string(cursor *c, const uint8_t **text, uint64_t *n, const char *what);
 oxi_status oxi_cursor_value(cursor *c, oxi_kv *kv);
 

@@ -94,7 +94,7 @@ static oxi_status copy_names(oxi_gguf *g, oxi_error *err)
 
 /* ---------------------------------------------------------------------------------------------------------- opening */
 
-/* Takes over `path`; the mapping is opened by the caller. */
+/* Takes over `path`; the caller opens the mapping. */
 static shard *add_shard(oxi_gguf *g, char *path)
 {
     if (!path || !oxi_gguf_grow((void **)&g->shards, g->n_shards, &g->shard_capacity, sizeof *g->shards)) {
@@ -176,7 +176,7 @@ static oxi_status read_all(oxi_gguf *g, oxi_error *err)
     return status;
 }
 
-/* `memory` NULL: map the file at `path`. */
+/* If `memory` is NULL, map the file at `path`. */
 static oxi_status open_any(oxi_gguf **out, const char *path, const oxi_mapping *memory, oxi_error *err)
 {
     *out = NULL;

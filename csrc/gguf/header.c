@@ -107,7 +107,7 @@ static oxi_status read_tensor(cursor *c, tensor_entry *entry)
     entry->name = c->name;
     entry->name_len = c->name_len;
     if (t->n_dims > 4) return oxi_cursor_bad(c, "has %" PRIu32 " dimensions, at most 4 are allowed", t->n_dims);
-    /* No dimensions at all is a single number, as the reference implementation has it. */
+    /* A tensor without dimensions is a single number, as in the reference implementation. */
     for (int d = 0; d < 4; d++) t->ne[d] = 1;
     status = cursor_take(c, t->ne, t->n_dims * sizeof t->ne[0], "its dimensions");
     if (status == OXI_OK) status = cursor_take(c, &t->type, sizeof t->type, "its type");
@@ -193,8 +193,8 @@ static void name_tensor(cursor *c, const tensor_entry *entry)
     c->name_len = entry->name_len;
 }
 
-/* Tensors lie in the order of their descriptions, each padded to the alignment, so a damaged offset is found even if it
- * stays inside the file. From here on a tensor's data pointer is good for n_bytes. */
+/* Tensors lie in the order of their descriptions, each padded to the alignment. So a damaged offset is found even if it
+ * stays inside the file. After this check a tensor's data pointer is valid for n_bytes. */
 static oxi_status place_tensors(cursor *c, const oxi_mapping *map, uint32_t alignment, tensor_entry *entries,
                                 uint32_t n)
 {

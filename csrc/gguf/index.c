@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* Bottom-up merge sort. A hash table would be quicker on friendly names; this one has no unfriendly ones. */
+/* Bottom-up merge sort. A hash table would be faster on friendly names, but no names are hostile to this. */
 uint32_t *oxi_gguf_sorted(uint32_t n, oxi_gguf_compare *compare, const void *items)
 {
     uint32_t *from = malloc(((size_t)n + 1) * sizeof *from), *to = malloc(((size_t)n + 1) * sizeof *to);

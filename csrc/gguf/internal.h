@@ -1,11 +1,11 @@
-/* What the files of gguf/ share, and the door that tests and the fuzzer use. */
+/* Shared by the files of gguf/, plus the entry points for tests and the fuzzer. */
 #ifndef OXI_GGUF_INTERNAL_H
 #define OXI_GGUF_INTERNAL_H
 
 #include "oxillama.h"
 #include "platform/mapping.h"
 
-/* Far above any model, and low enough that a hostile file costs a second and some memory, not the machine. */
+/* Far above any model, yet low enough that a hostile file costs a second and some memory, not the machine. */
 #define OXI_GGUF_MAX_HEADER ((size_t)256 << 20) /* bytes of metadata and tensor descriptions in one file */
 #define OXI_GGUF_MAX_ENTRIES (1u << 20)         /* keys, or tensors of all shards together */
 #define OXI_GGUF_MAX_KEY 65535                  /* bytes; the format's own limit */
@@ -34,21 +34,21 @@ typedef struct tensor_list {
 /* Grow so that one more item fits; false: no memory. */
 bool oxi_gguf_grow(void **items, uint32_t n, uint32_t *capacity, size_t item_size);
 
-/* header.c: read and check one file, appending to both lists (kept for the caller to free, whatever the outcome). */
+/* header.c: read and check one file, appending to both lists. The caller frees the lists, whatever the outcome. */
 oxi_status oxi_gguf_read_header(const oxi_mapping *map, const char *path, uint32_t shard, kv_list *kvs,
                                 tensor_list *tensors, oxi_error *err);
 const oxi_kv *oxi_gguf_kv_named(const kv_list *kvs, const char *key);
 
-/* values.c: bytes of a scalar; 0 for strings, arrays and numbers that are no type. */
+/* values.c: size of a scalar in bytes; 0 for strings, arrays and unknown type numbers. */
 size_t oxi_gguf_scalar_size(uint32_t type);
-/* A scalar of any integer type that is >= 0. */
+/* Read a scalar of any integer type; false unless it is one and >= 0. */
 bool oxi_gguf_kv_unsigned(const oxi_kv *kv, uint64_t *value);
 
 /* cursor.c: printable ASCII of a string from a file, cut to fit an error's line. */
 #define OXI_GGUF_QUOTE 80
 const char *oxi_gguf_quote(char out[OXI_GGUF_QUOTE], const uint8_t *text, size_t n);
 
-/* index.c: the numbers 0 … n-1 in ascending order of `compare`; n log n whatever the input. NULL: no memory. */
+/* index.c: the numbers 0 … n-1 in ascending order of `compare`, in n log n steps for any input. NULL: out of memory. */
 typedef int oxi_gguf_compare(const void *items, uint32_t a, uint32_t b);
 uint32_t *oxi_gguf_sorted(uint32_t n, oxi_gguf_compare *compare, const void *items);
 
@@ -62,7 +62,7 @@ oxi_status oxi_gguf_shard_keys(const kv_list *kvs, const char *path, shard_keys 
 oxi_status oxi_gguf_shard_path(const char *path, uint64_t from, uint64_t to, uint64_t count, char **out,
                                oxi_error *err);
 
-/* Read a file that already lies in memory, which must outlive the handle. Files of several shards are refused. */
+/* Read a file from memory, which must outlive the handle. A file that is one of several shards is refused. */
 oxi_status oxi_gguf_open_memory(oxi_gguf **out, const void *bytes, size_t size, const char *label, oxi_error *err);
 
 #endif

@@ -24,7 +24,7 @@ oxi_status oxi_gguf_shard_keys(const kv_list *kvs, const char *path, shard_keys 
     if (status == OXI_OK) status = read_key(kvs, path, "split.no", 0, &keys->no, err);
     if (status == OXI_OK) status = read_key(kvs, path, "split.tensors.count", UINT64_MAX, &keys->n_tensors, err);
     if (status != OXI_OK) return status;
-    if (keys->count <= 1) { /* tools that merge shards again leave 0 behind */
+    if (keys->count <= 1) { /* tools that merge shards leave 0 behind */
         *keys = (shard_keys){0, 1, UINT64_MAX};
         return OXI_OK;
     }

@@ -1,4 +1,4 @@
-/* Stepping through arrays whose elements have no fixed size. The opening has checked every length met here. */
+/* Steps through arrays whose elements have no fixed size. Opening the file has checked every length met here. */
 #include "gguf/internal.h"
 
 #include <string.h>

@@ -1,6 +1,5 @@
-/* Walking the op list. All threads run the same list; a barrier lies between two ops unless both work row by row with
- * the same rows on the same thread.
- */
+/* Executes the op list. All threads run the same list. A barrier separates two ops, unless both work row by row and each
+ * thread handles the same rows in both. */
 #include "graph/runner.h"
 
 #include <math.h>
@@ -9,7 +8,8 @@ bool oxi_step_barrier(oxi_step *s)
 {
     oxi_runner *r = s->r;
     s->barriers++;
-    /* Thread 0 decides for everyone, before it arrives; the number tells late readers which barrier was meant. */
+    /* Thread 0 decides for all threads before it arrives. The number tells threads that read it late which barrier was
+     * meant. */
     if (s->thread == 0 && atomic_load_explicit(&r->cancel, memory_order_relaxed) && !atomic_load(&r->stop_at))
         atomic_store(&r->stop_at, s->barriers);
     oxi_pool_barrier(r->pool);
@@ -115,7 +115,7 @@ static void run_rows(oxi_step *s, const oxi_op *op, int64_t rows)
     }
 }
 
-/* Does the op begin by reading only rows of its thread's own share? A linear op over one row begins on every thread. */
+/* True if the op begins by reading only rows of its thread's own share. A linear op on one row begins on every thread. */
 static bool starts_by_rows(const oxi_op *op, int64_t rows)
 {
     switch (op->kind) {
@@ -126,7 +126,7 @@ static bool starts_by_rows(const oxi_op *op, int64_t rows)
     }
 }
 
-/* Does it end by having written only rows of its thread's own share? */
+/* True if the op ends having written only rows of its thread's own share. */
 static bool ends_by_rows(const oxi_op *op)
 {
     return op->kind != OXI_OP_LINEAR && op->kind != OXI_OP_ATTENTION;
@@ -136,7 +136,7 @@ void oxi_step_run(void *runner, int thread, int n_threads)
 {
     oxi_runner *r = runner;
     oxi_step s = {.r = r, .thread = thread, .n_threads = n_threads, .scratch = &r->threads[thread]};
-    bool by_rows = true; /* nothing was written yet */
+    bool by_rows = true; /* nothing has been written yet */
     oxi_rows shared_by = OXI_ROWS_TOKENS;
     for (int32_t i = 0; i < r->program->n_ops; i++) {
         const oxi_op *op = &r->program->ops[i];

@@ -1,5 +1,5 @@
-/* Sums of squares of what matrices are multiplied with, column by column: what an importance matrix is made of. One thread
- * adds them up, so that the sums do not depend on how many there are. */
+/* Sums of squares of each matrix's input, per column: the data of an importance matrix. One thread adds them up, so the
+ * sums do not depend on the number of threads. */
 #include "graph/runner.h"
 
 #include <stdlib.h>

@@ -1,8 +1,8 @@
-/* Attention over the pages of the cache. Work is cut by (run of queries, key head) and, in decode with
- * few of those, by blocks of keys. It is handed out, so that late, longer blocks of a prefill do not wait for one thread;
- * a thread takes its next piece before it computes one, so that decode can fetch the keys of the one while it does the
- * other. A thread's first piece is the one of its own number: its keys are fetched while others are still busy before.
- */
+/* Attention over the pages of the cache. Work is cut into pieces by (run of queries, key head) and, when decode has few
+ * of those, also by blocks of keys. Threads take pieces as they become free, so the late, longer blocks of a prefill do
+ * not wait for one thread. A thread takes its next piece before it computes the current one, so decode can fetch the
+ * next piece's keys meanwhile. A thread's first piece has the thread's own number: its keys are fetched while other
+ * threads still work on the op before. */
 #include "graph/runner.h"
 
 #include <math.h>
@@ -13,8 +13,8 @@ static float temperature(const oxi_op_attention *op, int32_t position)
     return 1.0f + op->temperature_scale * logf(floorf((float)position / (float)op->temperature_floor) + 1.0f);
 }
 
-/* One piece of work: queries [first, first + n) of a run, n * group rows, against one key head and keys from first_key to
- * before n_keys. Without parts, those are all the keys there are. */
+/* One piece of work: queries [first, first + n) of a run (n * group rows) against one key head, over keys from first_key
+ * to before n_keys. Without `parts` these are all keys. */
 typedef struct piece {
     const oxi_run *run;
     int32_t first, n, head, first_key, n_keys;
@@ -22,7 +22,7 @@ typedef struct piece {
     int32_t unit, n_parts; /* with parts: which run and head it belongs to, and how many pieces these have */
 } piece;
 
-/* Where a thread is in the pieces of an op, whose numbers it gets in rising order. */
+/* A thread's position among the pieces of an op. The numbers it takes only rise. */
 typedef struct cursor {
     oxi_runner *r;
     const oxi_op_attention *op;
@@ -46,20 +46,20 @@ static cursor begin(const oxi_step *s, const oxi_op_attention *op)
                     .split = decode && r->n_runs <= OXI_SPLIT_RUNS && s->n_threads > 1 && r->n_runs * n_head < 8 * s->n_threads};
 }
 
-/* Where the block of keys that starts at `key` ends, of n_keys; a context may be as long as an int32_t counts. */
+/* End of the block of keys that starts at `key`, at most n_keys. A context may be INT32_MAX tokens long. */
 static int32_t block_end(int32_t key, int32_t n_keys)
 {
     return n_keys - key < OXI_ATTEND_KEYS ? n_keys : key + OXI_ATTEND_KEYS;
 }
 
-/* Blocks of keys that a run's pieces are cut into, or blocks of its queries. */
+/* Number of blocks that a run's keys, or its queries, are cut into. */
 static int32_t n_blocks_of(const cursor *c, const oxi_run *run, int32_t block)
 {
     if (c->split) return run->position / OXI_ATTEND_KEYS + 1 - oldest_key(c->op, run->position) / OXI_ATTEND_KEYS;
     return (run->count + block - 1) / block;
 }
 
-/* Piece `number`; false: there are not so many. */
+/* Find piece `number`; false: there are fewer pieces. */
 static bool find_piece(cursor *c, int64_t number, piece *out)
 {
     const oxi_runner *r = c->r;
@@ -92,7 +92,7 @@ static bool find_piece(cursor *c, int64_t number, piece *out)
     return false;
 }
 
-/* The pages of keys that a piece begins with, [returned] of them. */
+/* The pages of keys that a piece begins with; returns their number. */
 static int32_t first_pages(const cursor *c, const piece *w, const uint8_t **pages)
 {
     const oxi_cache_layer *l = oxi_cache_layer_of(c->r->cache, c->op->layer);
@@ -122,7 +122,7 @@ static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const pi
         s->scratch->keys[p] = page + l->keys + l->key_bytes * (size_t)w->head;
         s->scratch->values[p] = page + l->values + l->value_bytes * (size_t)w->head;
     }
-    /* A group may be larger than a call: several then, over the same keys. */
+    /* A group may exceed the rows of one call; several calls then cover the same keys. */
     for (int32_t row = 0; row < w->n * group;) {
         const int32_t done = row;
         int32_t rows = 0;
@@ -149,7 +149,8 @@ static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const pi
     }
 }
 
-/* Who has done the last block of a run and head adds all of them up, in order, to the same bits as one thread alone. */
+/* The thread that finishes the last block of a run and head adds up all blocks, in order. The bits are the same as with
+ * one thread. */
 static void join(const cursor *c, const piece *w)
 {
     oxi_runner *r = c->r;

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* The best of n scores that is not taken yet; the first of equals; NaN loses. */
+/* The best of n scores not yet taken. Ties go to the first; NaN loses. */
 static int32_t best_of(const float *scores, const bool *taken, int32_t n)
 {
     int32_t best = -1;
@@ -15,7 +15,7 @@ static int32_t best_of(const float *scores, const bool *taken, int32_t n)
     return best;
 }
 
-/* Take experts of all but the n_groups_used groups with the best sums of their two best scores. */
+/* Mark experts as taken, except those of the n_groups_used best groups. A group ranks by the sum of its two best scores. */
 static void drop_groups(const oxi_op_experts *op, const float *scores, bool *taken)
 {
     const int32_t size = op->n_expert / op->n_groups;
@@ -61,7 +61,7 @@ static void choose(const oxi_runner *r, const oxi_op_experts *op, const float *l
     for (int32_t i = 0; i < op->n_used; i++) weights[i] *= scale;
 }
 
-/* Sort (row, choice) pairs by expert, and lay out each expert's prepared rows. One thread does it: it is counting. */
+/* Sort (row, choice) pairs by expert and lay out each expert's prepared rows. One thread is enough: it only counts. */
 static void sort_by_expert(const oxi_runner *r, const oxi_op_experts *op, int64_t rows)
 {
     const oxi_expert_scratch *x = &r->experts;
@@ -79,7 +79,7 @@ static void sort_by_expert(const oxi_runner *r, const oxi_op_experts *op, int64_
     start[0] = 0;
 }
 
-/* Where expert e's prepared rows start, for a product with m. Every expert's rows are prepared as a batch of their own. */
+/* Offset of expert e's prepared rows for a product with m. Each expert's rows are prepared as a separate batch. */
 static size_t act_offset(const oxi_runner *r, const oxi_matrix *m, int32_t e)
 {
     const oxi_expert_scratch *x = &r->experts;
@@ -90,7 +90,7 @@ static size_t act_offset(const oxi_runner *r, const oxi_matrix *m, int32_t e)
     return at;
 }
 
-/* The i-th of the sorted rows, `width` wide: a row of x, or (second) fn(gate) * up of what the first products gave. */
+/* The i-th sorted row, `width` wide: a row of x or, if `second`, fn(gate) * up of the first products' results. */
 static const float *sorted_row(const oxi_step *s, const oxi_op_experts *op, int64_t i, int64_t width, bool second)
 {
     const oxi_runner *r = s->r;

@@ -1,7 +1,7 @@
-/* Keys and values into the pages of the cache (kernels/page.h). */
+/* Writes keys and values into the pages of the cache (kernels/page.h). */
 #include "graph/runner.h"
 
-/* One key into its column of a page [2][key_dim][16]. */
+/* Store one key in its column of a page [2][key_dim][16]. */
 static void store_key(const oxi_vec *vec, oxi_cache_type type, const float *k, int32_t dim, int32_t slot, uint8_t *page,
                       float *scratch)
 {
@@ -24,7 +24,7 @@ static void store_value(const oxi_vec *vec, oxi_cache_type type, const float *v,
     else vec->to_f16(v, l->value_dim, (uint16_t *)page + at);
 }
 
-/* Codes of one position, group by group, each with its scale at [group][slot]. */
+/* Encode one position group by group; each group's scale goes to [group][slot]. */
 static void encode(const oxi_vec *vec, oxi_cache_type type, const float *x, int32_t dim, int32_t group, int32_t slot,
                    uint8_t *page, int16_t *codes)
 {
@@ -34,7 +34,7 @@ static void encode(const oxi_vec *vec, oxi_cache_type type, const float *x, int3
                     &scales[d / group * OXI_PAGE_TOKENS], codes + d);
 }
 
-/* One code into its place. */
+/* Store one code in its place. */
 static void put(oxi_cache_type type, uint8_t *to, int32_t at, int16_t code)
 {
     if (type == OXI_CACHE_Q8_0) ((int8_t *)to)[at] = (int8_t)code;

@@ -1,21 +1,21 @@
-/* Several matrices times one input: the rows are prepared once, then all panels of all matrices are one range of work.
- * It is cut by bytes, so that every thread streams the same share of the weights in every step. A thread that is done with
- * its share takes pieces of the others' (unless matrices want different kinds of activations): a core that another program
- * slows down does not keep the others waiting.
- */
+/* Several matrices times one input. The rows are prepared once; then all panels of all matrices form one range of work.
+ * It is cut by bytes, so every thread streams the same share of the weights in every step. A thread that finishes its
+ * share takes pieces of other shares (unless the matrices want different kinds of activations), so a core that another
+ * program slows down does not hold up the others. */
 #include "graph/runner.h"
 
-/* Rows of a step: up to FEW_ROWS products read weights once, from MANY_ROWS on a piece is worth its while at TOGETHER panels. */
+/* Rows of a step. Up to FEW_ROWS, products read the weights once. From MANY_ROWS on, TOGETHER panels make a worthwhile
+ * piece. */
 enum { FEW_ROWS = 8, MANY_ROWS = 128, TOGETHER = 4 };
 
-/* Panels of a piece: what products read in turns or unpack together stays together, and tables of a codebook, which each
- * product makes anew, are used for longer. */
+/* Panels per piece. Panels that a product reads in turns or unpacks together stay together, and codebook tables, which
+ * each product rebuilds, are used for longer. */
 static int64_t panels_in_piece(const oxi_matrix *m, int64_t rows)
 {
     return rows >= MANY_ROWS ? TOGETHER : m->book ? 8 * TOGETHER : 2 * TOGETHER;
 }
 
-/* The row as the products see it: as it is, or computed into `row`. */
+/* The input row as the products see it: unchanged, or computed into `row`. */
 static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int64_t t, float *row)
 {
     const float *x = oxi_view_row(r, op->x, t);
@@ -29,7 +29,7 @@ static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int6
     }
 }
 
-/* Which panels [p0, returned) of part `index` are the share of `thread`; shares begin at multiples of `together`. */
+/* The panels [p0, returned) of part `index` in the share of `thread`. Shares begin at multiples of `together`. */
 static int64_t panels_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int thread, int64_t together, int64_t *p0)
 {
     int64_t total = 0, before = 0;
@@ -68,7 +68,7 @@ static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int6
                        out + t * stride + c0);
 }
 
-/* Pieces of part `index` in the share of `owner`, which begins at panel p0 and ends before p1. */
+/* Number of pieces of part `index` in the share of `owner`, which begins at panel p0 and ends before p1. */
 static int64_t pieces_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int64_t rows, int64_t *in_piece,
                          int64_t *p0, int64_t *p1)
 {
@@ -77,13 +77,13 @@ static int64_t pieces_of(const oxi_step *s, const oxi_op_linear *op, int32_t ind
     return (*p1 - *p0 + *in_piece - 1) / *in_piece;
 }
 
-/* The next pieces of one thread's share, for as long as there are any. */
+/* Run pieces of one thread's share until none is left. */
 static void run_share(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, const void *act, int64_t rows)
 {
     _Atomic int32_t *const next = &s->r->next[(int64_t)index * s->n_threads + owner];
     int64_t in_piece, p0, p1, all = 0;
     for (int32_t i = 0; i < op->n_parts; i++) all += pieces_of(s, op, i, owner, rows, &in_piece, &p0, &p1);
-    /* Looking first keeps threads that are done from passing the counter around. */
+    /* Reading first keeps finished threads from bouncing the counter between cores. */
     while (atomic_load_explicit(next, memory_order_relaxed) < all) {
         int64_t piece = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
         for (int32_t i = 0; i < op->n_parts; i++) {
@@ -107,10 +107,10 @@ static bool is_alike(const oxi_runner *r, const oxi_op_linear *op)
     return true;
 }
 
-/* False: cancelled. */
+/* Returns false if cancelled. */
 static bool observe(oxi_step *s, const oxi_op_linear *op, int64_t rows)
 {
-    /* The op before this one may have left its rows to the threads that will prepare them. */
+    /* The op before may have left each row to the thread that would prepare it, without a barrier. */
     if (rows > 1 && !oxi_step_barrier(s)) return false;
     if (s->thread) return true;
     for (int64_t t = 0; t < rows; t++) {
@@ -125,13 +125,13 @@ bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t
     const oxi_runner *r = s->r;
     if (r->observer && !observe(s, op, rows)) return false;
     const int64_t n_cols = op->x.width;
-    /* One round for each kind of activations that the matrices want; usually all want the same. */
+    /* One round per kind of activations that the matrices want; usually there is only one. */
     for (int kind = 0, rounds = 0; kind < OXI_ACT_COUNT; kind++) {
         bool wanted = false;
         for (int32_t i = 0; i < op->n_parts; i++) wanted |= (int)r->program->weights[op->part[i].matrix].matrix.act == kind;
         if (!wanted) continue;
         if (rounds++ && rows > 1 && !oxi_step_barrier(s)) return false;
-        /* A single row is prepared by every thread for itself: that is quicker than waiting for another. */
+        /* Every thread prepares a single row for itself: that is faster than waiting for another thread. */
         void *act = rows == 1 ? s->scratch->activations : r->activations;
         int64_t from = 0, to = 1;
         if (rows > 1) to = oxi_share(s, rows, &from);

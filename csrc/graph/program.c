@@ -43,7 +43,7 @@ void oxi_program_close(oxi_program **program)
     free(p);
 }
 
-/* A runner has sized its memory by the program. */
+/* An open runner has sized its memory by the program, so the program must stay as it is. */
 static oxi_status check_unused(const oxi_program *p, oxi_error *err)
 {
     return p->n_runners ? oxi_fail(err, OXI_ERR_ARGUMENT, "a program cannot change while a runner is open") : OXI_OK;
@@ -57,7 +57,8 @@ oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32
         return oxi_fail(err, OXI_ERR_ARGUMENT, "a buffer of %d columns in slot %d is out of range", width, slot);
     s = grow(&p->buffers, p->n_buffers, sizeof *p->buffers, err);
     if (s != OXI_OK) return s;
-    /* Rows start on cache lines, and not a power of two apart: 2048 columns would put every row into the same cache set. */
+    /* Rows start on cache lines, but not a power of two apart: with 2048 columns every row would fall into the same
+     * cache set. */
     const int64_t stride = ((int64_t)width + 15) / 16 * 16 + 16;
     *id = p->n_buffers;
     p->buffers[p->n_buffers++] = (oxi_buffer){.slot = slot, .width = width, .stride = stride};
@@ -87,7 +88,7 @@ oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *
     oxi_pack ignored;
     if (tensor->ne[0] > MAX_WIDTH || tensor->ne[1] > INT32_MAX || tensor->ne[2] != 1 || tensor->ne[3] != 1)
         return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: not a table of rows", tensor->name);
-    if (!oxi_pack_for(tensor->type, &ignored)) /* the types of matrices are those that can be decoded */
+    if (!oxi_pack_for(tensor->type, &ignored)) /* the types that can be packed are those that can be decoded */
         return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: rows of its type cannot be decoded", tensor->name);
     s = grow(&p->tables, p->n_tables, sizeof *p->tables, err);
     if (s != OXI_OK) return s;

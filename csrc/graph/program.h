@@ -38,15 +38,15 @@ struct oxi_program {
     oxi_view logits, hidden;
     uint8_t *packed;
     size_t packed_bytes;
-    int32_t n_runners; /* open ones: they have measured the program, so it stays as it is */
+    int32_t n_runners; /* open runners; they have measured the program, so it must not change */
 };
 
 /* Expert e's matrix. */
 oxi_matrix oxi_weight_matrix(const oxi_weight *w, int32_t expert);
 
-/* The rows-wise half of checking an op (program_check.c): every index in range, every width what the op needs. */
+/* Checks one op (program_check.c): every index is in range, every width is what the op needs. */
 oxi_status oxi_op_check(const oxi_program *p, const oxi_op *op, oxi_error *err);
-/* What only the whole program can be checked for: that it runs on tokens below n_vocab. */
+/* Checks what needs the whole program: that it runs on tokens below n_vocab. */
 oxi_status oxi_program_check(const oxi_program *p, int32_t n_vocab, int32_t n_embd, oxi_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* Every index and width of an op, checked once when it joins the program, so that the executor checks nothing. */
+/* Checks every index and width of an op once, when it joins the program, so that the executor checks nothing. */
 #include "graph/program.h"
 
 static bool inside(const oxi_program *p, oxi_view v)
@@ -105,7 +105,7 @@ static bool experts_ok(const oxi_program *p, const oxi_op_experts *e)
     return e->fn >= 0 && e->fn < OXI_FN_COUNT && e->gating >= OXI_GATING_SOFTMAX && e->gating <= OXI_GATING_SOFTMAX_CHOSEN;
 }
 
-/* Some ops look at what belongs to tokens (ids, positions, pages), whatever rows they are asked for; SELECT makes rows of
+/* Some ops read data of tokens (ids, positions, pages), so they run on rows of tokens only; SELECT makes rows of
  * outputs. */
 static bool rows_ok(const oxi_op *op)
 {

@@ -22,7 +22,7 @@ static void measure_experts(const oxi_program *p, const oxi_op_experts *e, int32
     const oxi_matrix *gate = e->gate >= 0 ? &p->weights[e->gate].matrix : up;
     const int64_t rows = (int64_t)n_batch * e->n_used;
     const int64_t busy = rows < e->n_expert ? rows : e->n_expert;
-    /* Each expert's rows are a batch of their own: besides the rows, what a batch is rounded up by. */
+    /* Each expert's rows form a separate batch: count the rows, plus what each batch is rounded up by. */
     const oxi_matrix *all[] = {gate, up, down};
     for (int i = 0; i < 3; i++)
         z->experts_act = larger(z->experts_act, act_bytes(all[i], rows) + (size_t)busy * (act_bytes(all[i], 16) + 64));
@@ -61,7 +61,7 @@ static sizes measure(const oxi_program *p, int32_t n_batch)
     return z;
 }
 
-/* True when the memory is there. */
+/* True if the allocation succeeded. */
 static bool get(void *at, size_t count, size_t size)
 {
     void **out = at;
@@ -164,7 +164,7 @@ oxi_status oxi_runner_open(oxi_runner **out, oxi_program *p, oxi_pool *pool, con
     return s;
 }
 
-/* Free memory that `at` points to, once. */
+/* Free the memory that `at` points to and clear the pointer, so that it is freed once. */
 static void drop(void *at)
 {
     void **memory = at;
@@ -249,7 +249,7 @@ static oxi_status check_sizes(const oxi_runner *r, const oxi_batch *b, oxi_error
     return OXI_OK;
 }
 
-/* Everything about a batch of a possible size that does not depend on the cache. */
+/* Check a batch whose size is possible, except for what depends on the cache. */
 static oxi_status check_batch(const oxi_runner *r, const oxi_batch *b, oxi_error *err)
 {
     int64_t total = 0;
@@ -271,7 +271,7 @@ static oxi_status check_batch(const oxi_runner *r, const oxi_batch *b, oxi_error
     return OXI_OK;
 }
 
-/* The runner's own copy, so that nothing that has been checked changes before it is used. */
+/* The runner's own copy, so that nothing changes between its check and its use. */
 static void copy_batch(oxi_runner *r, const oxi_batch *b)
 {
     memcpy(r->tokens, b->tokens, (size_t)b->n_tokens * sizeof *r->tokens);
@@ -289,7 +289,7 @@ static void lay_out_step(oxi_runner *r, const oxi_batch *b)
     r->n_outputs = 0;
     for (int32_t i = 0, t = 0; i < b->n_runs; i++) {
         int32_t length = 0;
-        oxi_error ignored; /* the sequence is open: reserving has found it */
+        oxi_error ignored; /* cannot fail: reserving has found the sequence open */
         (void)oxi_cache_seq_len(r->cache, b->seqs[i], &length, &ignored);
         r->runs[i] = (oxi_run){.first = t, .count = b->counts[i], .position = length,
                                .pages = oxi_cache_table(r->cache, b->seqs[i])};
@@ -311,7 +311,7 @@ static oxi_status step(oxi_runner *r, const oxi_batch *b, oxi_error *err)
     if (s != OXI_OK) return s;
     lay_out_step(r, b);
     oxi_pool_run(r->pool, oxi_step_run, r);
-    /* What came too late for this step was meant for it all the same. */
+    /* A cancel that came too late for this step was still meant for it. */
     atomic_store(&r->cancel, false);
     if (atomic_load(&r->stop_at)) {
         oxi_cache_rollback(r->cache, b->seqs, r->page_counts, b->n_runs);
@@ -331,7 +331,7 @@ oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *b, int32_t *n_outputs
     s = oxi_pool_claim(r->pool, err);
     if (s == OXI_OK) {
         copy_batch(r, b);
-        /* A cancel that was there before is for this step: it ends before it begins. */
+        /* A cancel that is already pending is for this step: the step ends before it begins. */
         s = atomic_exchange(&r->cancel, false) ? oxi_fail(err, OXI_ERR_CANCELLED, "the step was cancelled")
                                                : step(r, &r->batch, err);
         if (s == OXI_OK) *n_outputs = r->n_outputs;

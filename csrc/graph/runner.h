@@ -10,7 +10,7 @@
 
 #define OXI_SPLIT_RUNS 8 /* most one-token runs whose attention is cut by blocks of keys */
 
-/* Tokens [first, first + count) of the batch continue one sequence, whose table of pages is `pages`. */
+/* Tokens [first, first + count) of the batch continue one sequence; `pages` is its page table. */
 typedef struct oxi_run {
     int32_t first, count, position;
     const int32_t *pages;
@@ -18,7 +18,7 @@ typedef struct oxi_run {
 
 /* One thread's own memory. */
 typedef struct oxi_thread_scratch {
-    float *row;         /* the widest row an op computes on its way into a product */
+    float *row;         /* the widest row an op computes as input of a product */
     void *activations;  /* one prepared row, of the widest kind */
     void *matmul;       /* OXI_MATMUL_SCRATCH */
     void *attend;       /* oxi_attend_scratch of the largest cache layer */
@@ -43,7 +43,7 @@ typedef struct oxi_observer oxi_observer;
 struct oxi_runner {
     oxi_program *program; /* NULL once the runner has ended */
     oxi_pool *pool;
-    int32_t n_slots, n_threads; /* the program's and the pool's, which may be gone when this is freed */
+    int32_t n_slots, n_threads; /* copies: the program and the pool may be gone when this is freed */
     oxi_runner_config config;
     const oxi_kernels *kernels;
     const oxi_vec *vec;
@@ -52,7 +52,7 @@ struct oxi_runner {
     void *activations; /* a whole batch, prepared */
     oxi_thread_scratch *threads;
     oxi_expert_scratch experts;
-    _Atomic int32_t *next; /* [n_ops][threads] the next piece of work of an op that hands it out; [..][0] if of one heap */
+    _Atomic int32_t *next; /* [n_ops][threads] next piece of an op that hands out work; [..][0]: one queue for all */
     float *parts;            /* [runs * key heads][part_blocks][group][oxi_attend_part]: attention cut by blocks of keys */
     int32_t part_blocks;     /* of a whole context */
     _Atomic int32_t *joined; /* [runs * key heads] blocks done */
@@ -61,12 +61,12 @@ struct oxi_runner {
     int32_t *tokens, *seqs, *counts; /* [n_batch] */
     uint8_t *outputs;
     oxi_run *runs;         /* [n_batch] */
-    oxi_observer *observer; /* NULL: nobody asked */
+    oxi_observer *observer; /* NULL: not observing */
 
     /* The step under way. */
     atomic_bool busy;
     int32_t n_tokens, n_outputs, n_runs;
-    atomic_bool cancel; /* stays until a step has ended by it */
+    atomic_bool cancel; /* stays set until a step has ended because of it */
     _Atomic uint64_t stop_at; /* the barrier after which every thread leaves; 0: none */
 };
 
@@ -105,22 +105,22 @@ static inline int64_t oxi_share(const oxi_step *s, int64_t n, int64_t *from)
     return n * (s->thread + 1) / s->n_threads;
 }
 
-/* Wait for all threads; false: the step is cancelled and everyone leaves here. */
+/* Wait for all threads; false: the step is cancelled and every thread leaves here. */
 bool oxi_step_barrier(oxi_step *s);
 
 void oxi_observer_close(oxi_observer **observer);
-/* Add a row that matrix `weight` (of experts: one of them) is multiplied with. Thread 0 only. */
+/* Add one input row of matrix `weight` (for experts: of number `expert`). Thread 0 only. */
 void oxi_observe_row(const oxi_runner *r, int32_t weight, int32_t expert, const float *row);
 
 void oxi_norm_row(const oxi_runner *r, const oxi_op_norm *op, const float *x, float *out);
-/* False: cancelled. */
+/* Returns false if cancelled. */
 bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t rows);
 bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows);
 void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op);
 void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index);
-/* Fetch what this thread's part of the op begins with, on the way to the barrier before it. */
+/* Prefetch what this thread's part of the op begins with, while it heads for the barrier before the op. */
 void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op);
-/* The step as one thread walks it: an oxi_job whose argument is the runner. */
+/* One thread's pass through the step: an oxi_job whose argument is the runner. */
 void oxi_step_run(void *runner, int thread, int n_threads);
 
 #endif

@@ -25,7 +25,7 @@ struct oxi_cache {
     int32_t n_free_seqs;
 };
 
-/* Without a sum that INT32_MAX tokens would overflow. */
+/* Avoids a sum that INT32_MAX tokens would overflow. */
 static int32_t pages_for(int32_t n_tokens) { return n_tokens / OXI_PAGE_TOKENS + (n_tokens % OXI_PAGE_TOKENS > 0); }
 
 static oxi_status lay_out(oxi_cache *c, oxi_error *err)
@@ -78,7 +78,7 @@ oxi_status oxi_cache_open(oxi_cache **out, const oxi_cache_layer *layers, int32_
         oxi_cache_close(&c);
         return s;
     }
-    /* Low numbers first: memory that was never needed is never touched. */
+    /* Low numbers first, so that memory that is never needed is never touched. */
     for (int32_t i = 0; i < n_pages; i++) c->free_pages[i] = n_pages - 1 - i;
     for (int32_t i = 0; i < n_seqs; i++) c->free_seqs[i] = n_seqs - 1 - i;
     c->n_free = n_pages;
@@ -201,14 +201,14 @@ int32_t oxi_cache_seq_pages(const oxi_cache *c, int32_t seq, int32_t *pages, int
     return s->n_pages;
 }
 
-/* The page that the next token goes into, when it holds earlier ones already; else -1. */
+/* The page that the next token goes into, if it already holds earlier tokens; else -1. */
 static int32_t tail(const sequence *s)
 {
     return s->n_tokens % OXI_PAGE_TOKENS ? s->pages[s->n_tokens / OXI_PAGE_TOKENS] : -1;
 }
 
-/* Pages that reserving takes, and which sequences must copy their tail. Of two that share a tail only the first needs
- * a copy: each copy to come is taken off the page's count while counting, and put back. */
+/* Number of pages a reservation takes, and which sequences must copy their tail. If two sequences share a tail, only the
+ * first needs a copy: each planned copy is taken off the page's count while counting, and put back afterwards. */
 static int64_t plan(oxi_cache *c, const int32_t *seqs, const int32_t *counts, int32_t n)
 {
     int64_t needed = 0;

@@ -1,11 +1,10 @@
 /* The paged key/value cache: pages, reference counts, copy on write.
  *
- * A page holds OXI_PAGE_TOKENS positions of one sequence for all layers, so that sharing, copying and freeing are one act:
+ * A page holds OXI_PAGE_TOKENS positions of one sequence for all layers, so one operation shares, copies or frees them all:
  *     page: [layer 0: keys [head], values [head]] [layer 1: …]
- * Keys lie so that the same dimension of 16 positions is one load; values so that one position's dimensions are
- * (kernels/page.h draws them). A
- * sequence is a list of pages; several sequences may hold the same page, and whoever writes into a shared one gets a copy
- * first. Everything is all or nothing: a call that fails has changed nothing.
+ * Keys are laid out so that the same dimension of 16 positions is one load, values so that one position's dimensions are
+ * (kernels/page.h draws them). A sequence is a list of pages, and several sequences may hold the same page. Writing into a
+ * shared page copies it first. Every call is all or nothing: a call that fails has changed nothing.
  */
 #ifndef OXI_KV_H
 #define OXI_KV_H
@@ -20,7 +19,7 @@ typedef struct oxi_cache_layer {
 
 typedef struct oxi_cache oxi_cache;
 
-/* `layers`: n_head, key_dim and value_dim are read, the rest is filled. */
+/* `layers`: n_head, key_dim and value_dim are inputs; the rest is filled in. */
 oxi_status oxi_cache_open(oxi_cache **out, const oxi_cache_layer *layers, int32_t n_layers, oxi_cache_type type,
                           int32_t n_pages, int32_t n_seqs, int32_t n_ctx, oxi_error *err);
 void oxi_cache_close(oxi_cache **cache);
@@ -31,11 +30,11 @@ oxi_status oxi_cache_seq_len(const oxi_cache *c, int32_t seq, int32_t *n_tokens,
 oxi_status oxi_cache_seq_truncate(oxi_cache *c, int32_t seq, int32_t n_tokens, oxi_error *err);
 oxi_status oxi_cache_seq_fork(oxi_cache *c, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err);
 int32_t oxi_cache_seq_pages(const oxi_cache *c, int32_t seq, int32_t *pages, int32_t n);
-/* Room for counts[i] more tokens in every seqs[i], which are distinct: all of them or none. */
+/* Make room for counts[i] more tokens in each seqs[i] (all distinct): for all of them or for none. */
 oxi_status oxi_cache_reserve(oxi_cache *c, const int32_t *seqs, const int32_t *counts, int32_t n, oxi_error *err);
-/* The reserved tokens have been written: they belong to the sequence now. */
+/* Add the reserved tokens to their sequences, once they have been written. */
 void oxi_cache_commit(oxi_cache *c, const int32_t *seqs, const int32_t *counts, int32_t n);
-/* Back to the page counts from before a reservation whose tokens were not written. */
+/* Undo a reservation whose tokens were not written: return to the page counts from before it. */
 void oxi_cache_rollback(oxi_cache *c, const int32_t *seqs, const int32_t *n_pages, int32_t n);
 int32_t oxi_cache_n_pages_of(const oxi_cache *c, int32_t seq);
 

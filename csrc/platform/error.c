@@ -12,7 +12,7 @@ oxi_status oxi_fail(oxi_error *err, oxi_status code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, args);
     va_end(args);
-    /* One line, whatever a file's strings hold. */
+    /* Keep the text on one line, whatever strings the file holds. */
     for (char *c = err->text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
     return code;

@@ -14,11 +14,11 @@ const char *oxi_path_label(const char *path)
     const size_t n = strlen(path);
     if (n <= LABEL_MAX) return path;
     path += n - LABEL_MAX;
-    while (((unsigned char)*path & 0xc0) == 0x80) path++; /* not into the middle of a UTF-8 character */
+    while (((unsigned char)*path & 0xc0) == 0x80) path++; /* do not start inside a UTF-8 character */
     return path;
 }
 
-/* The status of an open descriptor, or a failure that says why it cannot be mapped. */
+/* Check an open descriptor and get its size; a failure says why the file cannot be mapped. */
 static oxi_status measure(int fd, const char *path, size_t *size, oxi_error *err)
 {
     struct stat st;
@@ -40,7 +40,7 @@ static oxi_status measure(int fd, const char *path, size_t *size, oxi_error *err
 oxi_status oxi_mapping_open(oxi_mapping *map, const char *path, oxi_error *err)
 {
     *map = (oxi_mapping){.fd = -1};
-    /* Opening a pipe would otherwise wait for a writer. */
+    /* Without O_NONBLOCK, opening a pipe would wait for a writer. */
     const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return oxi_fail(err, OXI_ERR_IO, "%s: %s", oxi_path_label(path), strerror(errno));
     size_t size = 0;
@@ -83,5 +83,5 @@ void oxi_mapping_release(const oxi_mapping *map, const uint8_t *data, size_t byt
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     const uintptr_t start = (uintptr_t)data & ~(page - 1);
     const uintptr_t end = ((uintptr_t)data + bytes + page - 1) & ~(page - 1);
-    (void)madvise((void *)start, end - start, MADV_DONTNEED); /* a wish */
+    (void)madvise((void *)start, end - start, MADV_DONTNEED); /* a hint */
 }

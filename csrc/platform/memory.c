@@ -14,7 +14,7 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
-/* Lies in the OXI_ALIGN bytes before what the caller sees. */
+/* Stored in the OXI_ALIGN bytes before the caller's pointer. */
 typedef struct header {
     void *base;
     size_t mapped; /* 0: from malloc */
@@ -28,7 +28,7 @@ static void *finish(void *base, size_t mapped)
     return (char *)base + OXI_ALIGN;
 }
 
-/* A mapping that starts on a huge page's border, so that the system can use one from the first byte. */
+/* Map memory that starts on a huge-page boundary, so that huge pages can back it from the first byte. */
 static void *map_huge(size_t total)
 {
     size_t span;
@@ -39,7 +39,7 @@ static void *map_huge(size_t total)
     if (base > raw) munmap(raw, (size_t)(base - raw));
     if (raw + span > base + total) munmap(base + total, (size_t)(raw + span - (base + total)));
 #ifdef MADV_HUGEPAGE
-    (void)madvise(base, total, MADV_HUGEPAGE); /* a wish: small pages work too */
+    (void)madvise(base, total, MADV_HUGEPAGE); /* a hint: small pages work too */
 #endif
     return base;
 }

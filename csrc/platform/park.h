@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#if defined(__linux__) && !defined(OXI_PARK_PORTABLE) /* the macro lets Linux test the other half */
+#if defined(__linux__) && !defined(OXI_PARK_PORTABLE) /* the macro lets Linux test the portable half */
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -19,14 +19,14 @@ typedef struct oxi_park {
 static inline int oxi_park_init(oxi_park *park) { (void)park; return 0; }
 static inline void oxi_park_destroy(oxi_park *park) { (void)park; }
 
-/* Sleep while *word == seen. May return early: callers look again. */
+/* Sleep while *word == seen. May return early: callers check again. */
 static inline void oxi_park_wait(oxi_park *park, _Atomic uint32_t *word, uint32_t seen)
 {
     (void)park;
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 }
 
-/* Wake everyone who sleeps on `word`, after it was changed. */
+/* Wake all threads that sleep on `word`. Call it after changing the word. */
 static inline void oxi_park_wake(oxi_park *park, _Atomic uint32_t *word)
 {
     (void)park;
@@ -61,7 +61,7 @@ static inline void oxi_park_wait(oxi_park *park, _Atomic uint32_t *word, uint32_
     pthread_mutex_unlock(&park->mutex);
 }
 
-/* Holding the mutex orders the waker after the sleeper's look at the word. */
+/* Taking the mutex orders this wake-up after the sleeper's check of the word. */
 static inline void oxi_park_wake(oxi_park *park, _Atomic uint32_t *word)
 {
     (void)word;

@@ -1,11 +1,11 @@
-/* The thread pool. Waiting is the same everywhere in it: look at a word for a while, then sleep until it changes. How
- * long a while is learnt per word: a look that was rewarded doubles it, one in vain halves it, so that threads which have
- * a processor each meet without system calls, and threads that share one do not keep each other from running.
+/* The thread pool. All waiting works the same way: spin on a word for a while, then sleep until it changes. Each word
+ * learns how long to spin: a spin that sees a change doubles the time, one in vain halves it. So threads that have a
+ * processor each meet without system calls, and threads that share one do not keep each other from running.
  *
- * Three words change: `round` when a job starts (or the pool ends), `running` when a worker leaves a job, `phase` when
- * a barrier opens. Whoever sleeps first counts itself in the word's `sleepers`, and whoever changes the word afterwards
- * reads that count; both are sequentially consistent, so either the sleeper sees the new word or the changer sees the
- * sleeper. Without sleepers nobody makes a system call.
+ * Three words change: `round` when a job starts (or the pool ends), `running` when a worker leaves a job, `phase` when a
+ * barrier opens. A thread counts itself in the word's `sleepers` before it sleeps, and a thread that changes the word
+ * reads that count afterwards. Both are sequentially consistent, so either the sleeper sees the new word or the changer
+ * sees the sleeper. Without sleepers there is no system call.
  */
 #include "oxillama.h"
 #include "platform/memory.h"
@@ -26,8 +26,8 @@
 
 #define MAX_THREADS 1024
 #define STACK_BYTES ((size_t)2 << 20)
-/* At most: longer than threads with equal work are usually apart; short enough that an idle pool is asleep before
- * anyone could measure it. At least: so that a processor that has become free is found again. */
+/* The longest spin is longer than threads with equal work usually are apart, and short enough that an idle pool sleeps
+ * before its cost can be measured. The shortest spin is long enough to notice that a processor has become free. */
 #define SPIN_MOST_NS 100000
 #define SPIN_LEAST_NS 2000
 #define LOOKS_PER_CLOCK 16
@@ -52,9 +52,9 @@ struct oxi_pool {
     oxi_job *job;
     void *arg;
     atomic_bool claimed; /* by a thread that runs jobs */
-    pid_t process;       /* that the workers live in: a forked child has none of them */
+    pid_t process;       /* the process the workers live in; a forked child has none of them */
     bool stopping;
-    bool spin; /* false: more threads than processors, where looking is always in vain */
+    bool spin; /* false: more threads than processors, so spinning is always in vain */
     int n_threads, n_started;
     oxi_park park;
     worker *workers; /* n_threads - 1 */
@@ -76,7 +76,7 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Look at the word until it changes or the time for that is over; returns the last value seen. */
+/* Spin until the word changes or the time is over; returns the last value seen. */
 static uint32_t spin(word *w, uint32_t seen)
 {
     const int32_t budget = atomic_load_explicit(&w->spin_ns, memory_order_relaxed);
@@ -129,7 +129,7 @@ static void *work(void *arg)
     }
 }
 
-/* Processors this process may run on. */
+/* Number of processors this process may run on. */
 static int n_processors(void)
 {
 #if defined(__linux__)
@@ -140,8 +140,8 @@ static int n_processors(void)
     return n > 0 ? (int)n : 1;
 }
 
-/* Workers take no signals: handlers belong to the threads of whoever embeds this. Those that a thread's own instruction
- * raises stay open, or the process would end before a handler could say where. */
+/* Workers block signals: handlers belong to the threads of the embedding program. Signals raised by a thread's own
+ * instruction stay open; otherwise the process would end before a handler could report where. */
 static void block_signals(sigset_t *before)
 {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
@@ -215,7 +215,7 @@ void oxi_pool_close(oxi_pool **pool)
         start_round(p);
         for (int i = 0; i < p->n_started; i++) pthread_join(p->workers[i].handle, NULL);
         oxi_park_destroy(&p->park);
-    } /* else a copy of the memory is all there is: waiting for its threads would never end */
+    } /* else only the memory was copied: waiting for the threads would never end */
     oxi_free(p->workers);
     oxi_free(p);
 }
@@ -262,7 +262,8 @@ void oxi_pool_barrier(oxi_pool *pool)
         await_change(pool, &pool->phase, phase);
         return;
     }
-    /* The last one in opens the barrier; `arrived` is reset first, for those who run ahead to the next. */
+    /* The last thread to arrive opens the barrier. It resets `arrived` first, for threads that run ahead to the next
+     * barrier. */
     atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->barriers, 1, memory_order_relaxed);
     atomic_fetch_add(&pool->phase.value, 1);

@@ -1,4 +1,4 @@
-/* How often each token occurs among the latest ones, which is all that the penalties need to know. */
+/* How often each token occurs among the latest ones: all that the penalties need. */
 #ifndef OXI_HISTORY_H
 #define OXI_HISTORY_H
 
@@ -6,7 +6,7 @@
 
 typedef struct oxi_history {
     int32_t window;         /* how many of the latest tokens count; -1: all */
-    int32_t *ring;          /* those tokens, if there is a window; grows up to it */
+    int32_t *ring;          /* those tokens, used only with a window; grows up to it */
     size_t n_ring, cap_ring, oldest;
     int32_t *ids, *counts;  /* the distinct tokens and how often each occurs */
     size_t n, cap;

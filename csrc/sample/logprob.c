@@ -26,7 +26,7 @@ oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t tok
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += x[i] == max ? 1.0 : exp((double)x[i] - max);
     const double log_sum = log(sum);
-    /* Equal to the maximum is tested first, for an infinite maximum. */
+    /* Test for equality with the maximum first: the maximum may be infinite. */
     *logprob = (x[token] == max ? 0.0 : (double)x[token] - max) - log_sum;
     if (n_top > 0) oxi_top(x, n, top, (size_t)n_top);
     for (int32_t i = 0; i < n_top; i++) {

@@ -1,5 +1,5 @@
-/* The sampler chain. Every filter keeps a prefix of the tokens in the order "larger logit first, equal ones by lower id",
- * so each is a cut in that order and no filter needs more than the tokens near its cut sorted. */
+/* The sampler chain. Every filter keeps a prefix of the tokens in the order "larger logit first, equal ones by lower
+ * id". So each filter is a cut in that order, and only the tokens near its cut need sorting. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ struct oxi_sampler {
     size_t n_bias;
     float *logits;             /* [n_vocab] after penalties, bias and bans */
     float *weights;            /* [n_vocab] exp of the logits; only for a temperature above 0 */
-    oxi_candidate *candidates; /* [n_vocab], or [top_k] where that is less; likewise */
+    oxi_candidate *candidates; /* [n_vocab], or [top_k] if that is less; only for a temperature above 0 */
 };
 
 oxi_status oxi_sampler_open(oxi_sampler **out, const oxi_sampler_params *params, const int32_t *bias_ids,
@@ -89,10 +89,10 @@ oxi_status oxi_sampler_accept(oxi_sampler *s, int32_t token, oxi_error *err)
     return s->penalised ? oxi_history_add(&s->history, token, err) : OXI_OK;
 }
 
-/* NaN counts as -inf, wherever it comes from: a penalty of infinity for a logit of 0 or of the other infinity, for one. */
+/* NaN counts as -inf, whatever its source: for example an infinite penalty on a logit of 0 or of the other infinity. */
 static float or_least(float x) { return x == x ? x : -INFINITY; }
 
-/* Fill s->logits, none of them NaN: what follows compares. */
+/* Fill s->logits. None of them is NaN, since the next steps compare them. */
 static void prepare(oxi_sampler *s, const float *logits, const int32_t *banned, size_t n_banned)
 {
     const oxi_sampler_params *p = &s->params;
@@ -107,7 +107,7 @@ static void prepare(oxi_sampler *s, const float *logits, const int32_t *banned, 
     for (size_t i = 0; i < n_banned; i++) x[banned[i]] = -INFINITY;
 }
 
-/* How many of the n best-first weights top-p keeps: the fewest whose sum reaches its share of their total. */
+/* How many of the n best-first weights top-p keeps: the fewest whose sum reaches `wanted`. */
 static size_t nucleus(const oxi_candidate *c, size_t n, double wanted)
 {
     double sum = 0;
@@ -116,14 +116,14 @@ static size_t nucleus(const oxi_candidate *c, size_t n, double wanted)
     return n;
 }
 
-/* top-k leaves few candidates: sort them, and cut the list from its end. */
+/* top-k leaves few candidates: sort them and cut the list from its end. */
 static int32_t draw_from_few(oxi_sampler *s, float max)
 {
     const oxi_sampler_params *p = &s->params;
     oxi_candidate *c = s->candidates;
     size_t n = (size_t)p->top_k;
     oxi_top(s->logits, (size_t)p->n_vocab, c, n);
-    for (size_t i = 0; i < n; i++) s->logits[i] = c[i].value; /* the logits have served: reuse them */
+    for (size_t i = 0; i < n; i++) s->logits[i] = c[i].value; /* the logits are no longer needed: reuse them */
     const double total = oxi_weights(s->logits, n, max, p->temperature, s->weights);
     for (size_t i = 0; i < n; i++) c[i].value = s->weights[i];
     if (p->top_p < 1) n = nucleus(c, n, (double)p->top_p * total);
@@ -133,11 +133,11 @@ static int32_t draw_from_few(oxi_sampler *s, float max)
     double left = oxi_rng_uniform(&s->rng) * sum;
     for (size_t i = 0; i < n; i++)
         if ((left -= c[i].value) < 0) return c[i].id;
-    return c[0].id; /* rounding ate the last of it */
+    return c[0].id; /* rounding used up the remainder */
 }
 
-/* Where top-p cuts: the worst candidate it keeps. Weights are sorted roughly, into eighths of an octave by their leading
- * bits; only the one bucket in which the cut falls is put in order. */
+/* The worst candidate that top-p keeps. Weights are bucketed by their leading bits into eighths of an octave; only the
+ * bucket that contains the cut is ordered. */
 static oxi_candidate nucleus_cut(oxi_sampler *s, double wanted)
 {
     enum { SHIFT = 20, N_BUCKETS = (0x3f800000 >> SHIFT) + 1 }; /* up to the weight 1.0f */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF /* one rounding per operation, so that every platform chooses alike; gcc's -std=c11 does so */
+#pragma STDC FP_CONTRACT OFF /* one rounding per operation, so every platform chooses alike; gcc's -std=c11 does so */
 #endif
 
 enum { LANES = 16 };
@@ -41,8 +41,8 @@ void oxi_top(const float *x, size_t n, oxi_candidate *out, size_t k)
 {
     for (size_t i = 0; i < k; i++) out[i] = (oxi_candidate){x[i], (int32_t)i};
     for (size_t i = k / 2; i-- > 0;) sift(out, k, i, 1);
-    /* The root is the worst of the best so far: nearly every later value fails this one comparison. An equal value has a
-     * higher id than what is in the heap and stays out. */
+    /* The root is the worst of the best so far, so nearly every later value fails this one comparison. An equal value
+     * has a higher id than those in the heap and stays out. */
     for (size_t i = k; i < n; i++)
         if (x[i] > out[0].value) {
             out[0] = (oxi_candidate){x[i], (int32_t)i};
@@ -67,9 +67,9 @@ void oxi_pop_best(oxi_candidate *c, size_t n)
     if (n > 1) sift(c, n - 1, 0, -1);
 }
 
-/* exp for x <= 0, relative error below 2e-7, from additions, multiplications and integer operations alone: libraries differ
- * in the last bit, and this must not. x = k ln 2 + r with |r| <= ln 2 / 2; exp(r) is its Taylor polynomial of degree 7, and
- * 2^k is put together from its bits. */
+/* exp for x <= 0, relative error below 2e-7, from additions, multiplications and integer operations alone: libraries
+ * differ in the last bit, and this must not. x = k ln 2 + r with |r| <= ln 2 / 2. exp(r) is its Taylor polynomial of
+ * degree 7, and 2^k is assembled from its bits. */
 static inline float exp_negative(float x)
 {
     const float lowest = -87.0f; /* below it the result would be subnormal: 0 instead */
@@ -94,7 +94,7 @@ static inline float exp_negative(float x)
 double oxi_weights(const float *x, size_t n, float max, float temperature, float *w)
 {
     const float inverse = 1.0f / temperature;
-    if (max == INFINITY || inverse == INFINITY) { /* differences would be NaN: all the weight lies on the maximum */
+    if (max == INFINITY || inverse == INFINITY) { /* differences would be NaN: the maximum has all the weight */
         double sum = 0;
         for (size_t i = 0; i < n; i++) sum += w[i] = x[i] == max ? 1.0f : 0.0f;
         return sum;

@@ -20,7 +20,7 @@ static inline int oxi_better(oxi_candidate a, oxi_candidate b)
 float oxi_max(const float *x, size_t n);
 /* The k best of n values, best first, in out[0..k); 1 <= k <= n. */
 void oxi_top(const float *x, size_t n, oxi_candidate *out, size_t k);
-/* Rearrange n candidates, the best of them first; O(n). Then oxi_pop_best removes the first, in O(log n). */
+/* Turn n candidates into a heap with the best first, in O(n). oxi_pop_best then removes the first, in O(log n). */
 void oxi_heapify_best(oxi_candidate *c, size_t n);
 void oxi_pop_best(oxi_candidate *c, size_t n);
 /* w[i] = exp((x[i] - max) / temperature), exactly 1 where x[i] == max; returns the sum of all w. */

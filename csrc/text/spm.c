@@ -1,8 +1,8 @@
 /* SentencePiece BPE: neighbouring pieces of a text merge, best score first, as long as some pair makes a token.
  *
- * Pieces are known by the byte they start at: end[i] is where piece i ends (0: it was merged into the one before it),
- * previous[i] where its left neighbour starts. A heap holds the pairs that make a token; an entry whose pieces have
- * changed since is passed over. Each merge removes a piece and adds two entries at most, so the work is n log n.
+ * A piece is identified by its first byte: end[i] is where piece i ends (0: it was merged into the piece before it),
+ * previous[i] is where its left neighbour starts. A heap holds the pairs that make a token; an entry whose pieces have
+ * changed since is skipped. Each merge removes a piece and adds at most two entries, so the work is n log n.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +43,8 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotated(v[2], 32);
 }
 
-/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012), whose collisions nobody can choose without
- * the key. Multiplying and folding is quicker, but there are differences of two texts that it loses whatever the key is. */
+/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): nobody can choose collisions without
+ * the key. Hashes that multiply and fold are faster, but some pairs of texts collide under every key. */
 static uint32_t hash_of(const uint64_t key[2], const char *text, uint64_t n)
 {
     uint64_t v[4] = {key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
@@ -72,7 +72,7 @@ static uint64_t token_start(const oxi_spm *spm, uint32_t token)
     return token ? spm->ends[token - 1] : 0;
 }
 
-/* The slot of a text: its token's, or the free one where it belongs. */
+/* The slot of a text: the one that holds its token, or the free one where it belongs. */
 static slot *find_slot(const oxi_spm *spm, const char *text, uint64_t n, uint32_t hash)
 {
     for (uint64_t at = hash & spm->mask;; at = (at + 1) & spm->mask) {
@@ -163,7 +163,7 @@ typedef struct work {
     size_t heap_used, heap_size;
 } work;
 
-/* The better score first, then the one further left. */
+/* The better score goes first; on a tie, the pair further left. */
 static bool goes_first(const pair *a, const pair *b)
 {
     if (a->score != b->score) return a->score > b->score;
@@ -213,7 +213,7 @@ static bool push_if_token(work *w, uint32_t left, uint32_t end)
     return token == NONE || push(w, (pair){.score = w->spm->scores[token], .left = left, .end = end});
 }
 
-/* Bytes of the character that a lead byte announces. */
+/* Bytes of the character that this lead byte starts. */
 static uint32_t character_size(unsigned char lead)
 {
     return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
