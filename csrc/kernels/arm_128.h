@@ -1,5 +1,5 @@
-/* What Arm rows share: NEON with the dot product of signed bytes. All codes fit signed bytes once 8-bit ones lose their
- * offset. */
+/* Shared by the Arm rows: NEON with the dot product of signed bytes. All codes fit signed bytes once 8-bit ones lose
+ * their offset. */
 #include <arm_neon.h>
 
 #define VB 16

@@ -1,4 +1,4 @@
-/* Entry numbers into chunks, and the plain way back. */
+/* Packs entry numbers into chunks, and expands chunks the plain way. */
 #include "books.h"
 
 #include <string.h>
@@ -57,7 +57,7 @@ static unsigned entry_at(const oxi_codebook *book, const oxi_book_places *p, con
     return entry;
 }
 
-/* The specification: what other expanders must make of a chunk, to the bit. */
+/* The specification: every other expander must produce the same chunk, to the bit. */
 static void expand(const oxi_codebook *book, int group, const uint8_t *tables, const uint8_t *src, uint8_t *flat)
 {
     const oxi_book_places p = oxi_book_places_of(book, group);

@@ -4,7 +4,7 @@
 
 #include <cpuid.h>
 
-/* Which register files the system saves on a task switch (XCR0). */
+/* The register files that the system saves on a task switch (XCR0). */
 static uint64_t saved_registers(void)
 {
     uint32_t low, high;

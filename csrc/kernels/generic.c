@@ -1,4 +1,4 @@
-/* The specification of every kernel, in plain C: complete, plain, and what the other rows are tested against. */
+/* The specification of every kernel, in plain C and complete. The other rows are tested against it. */
 #include "books.h"
 #include "prepare.h"
 #include "rows.h"
@@ -9,8 +9,8 @@
 typedef struct plain_chunk {
     int value[OXI_CHUNK][OXI_PANEL];
     float scale[16][OXI_PANEL];   /* per group of 32 or 16 columns */
-    float minimum[16][OXI_PANEL]; /* the same; those of integers before dmin */
-    float d[OXI_PANEL], dmin[OXI_PANEL]; /* what sums of the chunk are multiplied by: d of whole sums, else 1 */
+    float minimum[16][OXI_PANEL]; /* the same for minima; integers, before dmin */
+    float d[OXI_PANEL], dmin[OXI_PANEL]; /* factors of the chunk's sums: d if sums are whole, else 1 */
 } plain_chunk;
 
 static float half_at(const uint8_t *p, int row) { return oxi_half_float(oxi_read_u16(p + 2 * row)); }

@@ -1,11 +1,11 @@
-/* The kernel table: the contract between whoever computes (graph/) and whoever knows an instruction set.
+/* The kernel table: the contract between graph/, which computes, and the files that know an instruction set.
  *
  * Packed weights. A matrix [n_rows, n_cols] is cut into panels of 16 rows. Inside a panel the columns run in blocks of
- * 32 or 256 (the file format's own block), and a block holds the codes of all 16 rows interleaved so that one 32-bit lane
+ * 32 or 256 (the file format's own block). A block holds the codes of all 16 rows, interleaved so that one 32-bit lane
  * of a SIMD register holds 4 columns of one row, and register r of a block is [row 0: 4 columns][row 1: the same 4]…
  * Sixteen lanes are one 512-bit register, two of 256 bits or four of 128: every instruction set reads the same bytes.
- * A dot product then needs no shuffle and no horizontal sum: unsigned weight codes times signed activations broadcast
- * four bytes at a time. After (or before) a block's codes come its scales and minima, 16 rows side by side.
+ * A dot product then needs no shuffle and no horizontal sum: it multiplies unsigned weight codes by signed activations,
+ * broadcast four bytes at a time. After (or before) a block's codes come its scales and minima, 16 rows side by side.
  *
  *     weight[row, col] = scale(row, group of col) * value(code) - minimum(row, group of col)
  *
@@ -14,8 +14,8 @@
  * Rows past n_rows in the last panel hold code `zero` and scale 0. Every panel of a matrix is `panel_bytes` long, so a
  * thread's share of rows is one contiguous run of memory, the same in every step.
  *
- * Activations are quantised once per step to int8 with one scale per block of 32 or 256 columns, the same block as the
- * weights', with the sums per 16 or 32 that zero points and minima need. Their layout is private to kernels/.
+ * Activations are quantised once per step to int8, with one scale per block of 32 or 256 columns (the weights' block) and
+ * the sums per 16 or 32 columns that zero points and minima need. Their layout is private to kernels/.
  */
 #ifndef OXI_KERNELS_H
 #define OXI_KERNELS_H
@@ -24,8 +24,8 @@
 
 #define OXI_PANEL 16
 
-/* Compute formats. Names say code bits (T: of an index into a table of values) and columns per block; layout.h draws
- * them. */
+/* Compute formats. A name gives the bits of a code (T: of an index into a table of values) and the columns per block;
+ * layout.h draws them. */
 typedef enum oxi_pack {
     OXI_PACK_F32,       /* [panel][col][16] float */
     OXI_PACK_F16,       /* [panel][col][16] half */
@@ -54,7 +54,7 @@ typedef enum oxi_pack {
 
 typedef enum oxi_act {
     OXI_ACT_F32,
-    OXI_ACT_BF16, /* for matrices of bfloat16: rounded to it in rows that multiply pairs, floats in others */
+    OXI_ACT_BF16, /* for matrices of bfloat16: rounded to bfloat16 in rows that multiply pairs, floats in others */
     OXI_ACT_Q8_32,
     OXI_ACT_Q8_256,
     OXI_ACT_COUNT
@@ -72,56 +72,56 @@ extern const oxi_expander oxi_expander_plain; /* slow, right on every processor 
 /* A packed matrix. `data` is 64-byte aligned. */
 typedef struct oxi_matrix {
     oxi_pack pack;
-    oxi_act act;          /* what it multiplies with */
+    oxi_act act;          /* the activations it multiplies */
     int64_t n_rows, n_cols;
     int64_t n_panels;     /* ceil(n_rows / 16) */
     size_t panel_bytes;
-    const struct oxi_codebook *book; /* NULL: codes lie as the pack says. Else chunks are expanded with: */
+    const struct oxi_codebook *book; /* NULL: codes lie as the pack says. Otherwise chunks are expanded with: */
     const oxi_expander *expander;
     float unit;           /* what the scales are multiplied by: a power of two */
     int8_t table[16];     /* what codes stand for, in packs with a table */
     const uint8_t *data;
 } oxi_matrix;
 
-/* Which compute format a file type is packed into; false: the type is not supported as a matrix (embedding rows are
- * read with oxi_dequantize, which knows the same types). */
+/* The compute format that a file type is packed into; false: the type is not supported as a matrix (oxi_dequantize,
+ * which reads embedding rows, knows the same types). */
 bool oxi_pack_for(uint32_t type, oxi_pack *pack);
-/* Fill everything of `m` but data, checking n_cols against the block. A codebook format keeps its entry numbers if there
- * is an expander (a row's own: `row->expander`), and is expanded when it is packed if that is NULL. */
+/* Fill in all of `m` except data, checking n_cols against the block. With an expander (a row's own: `row->expander`) a
+ * codebook format keeps its entry numbers; with NULL it is expanded when it is packed. */
 oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_expander *expander, int64_t n_rows, int64_t n_cols,
                          oxi_error *err);
 size_t oxi_pack_bytes(const oxi_matrix *m); /* n_panels * panel_bytes, plus the over-read kernels may do */
-/* Re-lay panels [p0, p1) of a tensor (row-major file blocks at `src`) into `dst`, which is m->data made writable. */
+/* Pack panels [p0, p1) of a tensor (row-major file blocks at `src`) into `dst`, which is m->data made writable. */
 void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_t p0, int64_t p1, uint8_t *dst);
 
 /* Bytes for `n_tokens` prepared activation rows of n_cols; the buffer is 64-byte aligned. */
 size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols);
 
-/* One instruction set's functions. NULL entries are those of the row below; generic is complete but for the probes. */
+/* One instruction set's functions. A NULL entry is taken from the row below; generic is complete except for the probes. */
 typedef struct oxi_kernels {
     const char *name;
     uint64_t needs; /* every OXI_CPU_* bit this row's compiler flags allow */
 
-    /* Prepare rows [t0, t1) of x [.., ldx] (floats) in `act`, a buffer for n_tokens rows (the same n_tokens goes to
-     * matmul). Threads take disjoint ranges. A block that holds a NaN or an infinity makes its whole token NaN. */
+    /* Prepare rows [t0, t1) of x [.., ldx] (floats) in `act`, a buffer for n_tokens rows (matmul gets the same
+     * n_tokens). Threads take disjoint ranges. A block that holds a NaN or an infinity makes its whole token NaN. */
     void (*prepare[OXI_ACT_COUNT])(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
                                    void *act);
 
-    /* out[t * ldo + row] = sum over columns, for every prepared token t < n_tokens and every row of panels [p0, p1) below
-     * n_rows. Overwrites, never accumulates. A token's result does not depend on the other tokens or on p0, p1: within a
-     * row of this table it is the same to the last bit. `scratch`: OXI_MATMUL_SCRATCH bytes, one per thread, 64-byte
-     * aligned. Threads that take panels in multiples of 4 waste nothing. */
+    /* out[t * ldo + row] = sum over columns, for every prepared token t < n_tokens and every row of panels [p0, p1)
+     * below n_rows. Overwrites, never accumulates. A token's result does not depend on the other tokens or on p0, p1:
+     * within a row of this table it is the same to the last bit. `scratch`: OXI_MATMUL_SCRATCH bytes, one per thread,
+     * 64-byte aligned. Threads that take panels in multiples of 4 waste no work. */
     void (*matmul[OXI_PACK_COUNT])(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens,
                                    float *out, int64_t ldo, void *scratch);
 
-    /* NULL: this row looks entries of codebooks up so slowly that matrices had better not keep their numbers. */
+    /* NULL: this row looks up codebook entries too slowly for matrices to keep their numbers. */
     const oxi_expander *expander;
 
-    /* What goes with the products, for the same processors (vec.h). */
+    /* The vector functions for the same processors (vec.h). */
     const struct oxi_vec *vec;
 
-    /* For benchmarks: what this row's instructions reach with nothing else to do. Multiply on registers, returning the
-     * operations done; read `bytes` (a multiple of 64) of memory. NULL in generic. */
+    /* For benchmarks: the limits of this row's instructions with nothing else to do. Multiply on registers and return
+     * the number of operations; read `bytes` (a multiple of 64) of memory. NULL in generic. */
     double (*probe_dot)(int64_t rounds, float *sink);
     void (*probe_read)(const uint8_t *p, size_t bytes, float *sink);
 } oxi_kernels;
@@ -130,7 +130,7 @@ typedef struct oxi_kernels {
 
 /* The row in use (select.c). Before oxi_kernels_init: generic. */
 const oxi_kernels *oxi_kernels_get(void);
-/* Any row this CPU can execute, by its exact name or its family's; NULL otherwise. */
+/* Any row that this CPU can execute, by its exact name or its family's name; NULL otherwise. */
 const oxi_kernels *oxi_kernels_find(const char *name);
 
 #endif

@@ -1,8 +1,8 @@
 /* Packed weights and prepared activations, drawn. Private to kernels/.
  *
- * Everything runs in chunks of 256 columns (the last one of a row may be shorter), cut into groups of 32.
+ * Everything is in chunks of 256 columns (the last one of a row may be shorter), cut into groups of 32.
  *
- * A panel is its chunks one after the other. A chunk is the codes of its groups, then the tail: scales and minima.
+ * A panel is its chunks in order. A chunk is the codes of its groups, then the tail: scales and minima.
  *
  *   codes of a group, 64-byte registers, lane = row (0..15):
  *     code register 4h + k (h = 0, 1; k = 0..3) holds columns 16h + k, + 4, + 8, + 12 of the group, so that the bits of
@@ -30,8 +30,8 @@
  *     FLOAT        float d, for the whole chunk
  *
  * Prepared activations are records of one chunk of one token, ordered [chunk][token]. OXI_ACT_F32: 256 floats, zeros past
- * n_cols. OXI_ACT_BF16: the same, or what a row of its own rounds them to, in no more bytes. The others: oxi_act_record.
- * OXI_ACT_PADDING more records may be read, and what they hold does not matter.
+ * n_cols. OXI_ACT_BF16: the same, or a row's own rounded form in no more bytes. The others: oxi_act_record.
+ * Kernels may read OXI_ACT_PADDING more records, whose content does not matter.
  */
 #ifndef OXI_LAYOUT_H
 #define OXI_LAYOUT_H
@@ -45,7 +45,7 @@
 
 typedef struct oxi_act_record {
     int8_t q[OXI_CHUNK];    /* -127..127; in the order of code registers */
-    int32_t start16[16];    /* minus OXI_ACT_ZERO times the sum of q per 16 columns: from where integer sums start */
+    int32_t start16[16];    /* minus OXI_ACT_ZERO times the sum of q per 16 columns: where integer sums start */
     int32_t start32[8];     /* per 32 */
     union {
         float d[8];         /* Q8_32: one per group of 32. Q8_256: d[0]. NaN where the input was not finite. */
@@ -59,7 +59,7 @@ typedef struct oxi_act_record {
     uint8_t unused[32];
 } oxi_act_record;
 
-/* The code that stands for zero in the widest codes; of others it is this, shifted. */
+/* The code that stands for zero in the widest codes; narrower codes use it shifted. */
 enum { OXI_ACT_ZERO_SHIFT = 7, OXI_ACT_ZERO = 1 << OXI_ACT_ZERO_SHIFT };
 
 _Static_assert(sizeof(oxi_act_record) == 448, "records are whole cache lines");
@@ -73,7 +73,7 @@ typedef enum oxi_tail {
 typedef struct oxi_pack_traits {
     uint8_t bits;       /* of a code in memory */
     uint8_t group;      /* columns that share a scale in the product: 16 or 32 */
-    uint8_t span;       /* columns that share one in the tail, where that is more */
+    uint8_t span;       /* columns that share a scale in the tail, where that is more */
     int8_t zero_shift;  /* 1 << zero_shift is the code that stands for zero; minus 1: code 0 does */
     bool table;         /* codes are looked up; what comes out is a value plus 128 */
     oxi_tail tail;
@@ -82,7 +82,7 @@ typedef struct oxi_pack_traits {
                            2^24, where floats and integers, in any order, give the same */
 } oxi_pack_traits;
 
-/* 1-bit codes are read as 0 and 2, so that the zero between them is a whole number. */
+/* 1-bit codes are read as 0 and 2, so that the zero between them is an integer. */
 static const oxi_pack_traits oxi_traits[OXI_PACK_COUNT] = {
     [OXI_PACK_BF16] = {.act = OXI_ACT_BF16},
     [OXI_PACK_Q4_32] = {4, 32, 32, 3, false, OXI_TAIL_HALF, OXI_ACT_Q8_256},
@@ -106,13 +106,13 @@ static const oxi_pack_traits oxi_traits[OXI_PACK_COUNT] = {
     [OXI_PACK_Q8_256] = {8, 32, 32, 7, false, OXI_TAIL_FLOAT, OXI_ACT_Q8_256, .whole = true},
 };
 
-/* Places in the tails of a whole chunk. */
+/* Offsets in the tail of a whole chunk. */
 enum {
     OXI_SIX_HIGH = 128, OXI_SIX_D = 192, OXI_SIX_DMIN = 224, OXI_SIX_BYTES = 256,
     OXI_FOUR_D = 256, OXI_FOUR_DMIN = 288, OXI_FOUR_BYTES = 320,
 };
 
-/* Where d comes after the small scales of an INT8 tail. */
+/* Offset of d after the small scales of an INT8 tail. */
 static inline int oxi_int8_d(oxi_pack pack) { return OXI_CHUNK / oxi_traits[pack].group * OXI_PANEL; }
 
 static inline size_t oxi_tail_bytes(oxi_pack pack, int n_groups)

@@ -1,4 +1,4 @@
-/* From file blocks to panels. Codes and scales keep their values to the last bit; only their places change. */
+/* Repacks file blocks into panels. Codes and scales keep their values to the last bit; only their places change. */
 #include "books.h"
 #include "layout.h"
 
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* What the padding of an over-reading prefetch or load may touch behind the last panel. */
+/* Bytes behind the last panel that an over-reading prefetch or load may touch. */
 #define OVER_READ 64
 
 bool oxi_pack_for(uint32_t type, oxi_pack *pack)
@@ -51,7 +51,7 @@ static size_t panel_bytes(oxi_pack pack, const oxi_codebook *book, int64_t n_col
     return (bytes + 63) & ~(size_t)63;
 }
 
-/* A sign lies in bit 3 of a file's code and in bit 2 of a packed 3-bit one: codebooks of two bits leave bit 2 unused. */
+/* The sign is bit 3 of a file's code but bit 2 of a packed 3-bit one: codebooks of two bits leave bit 2 unused. */
 static uint8_t fold(uint8_t code) { return (uint8_t)((code & 3) | (code & 8) >> 1); }
 
 static bool folds(const oxi_format *f, oxi_pack pack) { return oxi_traits[pack].bits == 3 && f->bits == 4; }
@@ -104,7 +104,7 @@ size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols)
 
 /* -------------------------------------------------------------------------------------------------------- quantised */
 
-/* Sixteen rows of one chunk, decoded: codes by column, halves by block, the others by the format's groups. */
+/* Sixteen rows of one chunk, decoded: codes by column, halves by block, the rest by the format's groups. */
 typedef struct chunk_rows {
     uint8_t code[OXI_PANEL][OXI_CHUNK];
     uint16_t d[OXI_CHUNK_GROUPS][OXI_PANEL], dmin[OXI_CHUNK_GROUPS][OXI_PANEL];
@@ -132,7 +132,7 @@ static void decode_row(const oxi_format *f, const uint8_t *src, int n_blocks, in
     }
 }
 
-/* A row that is not there: code `zero` and all scales 0. */
+/* A row that does not exist: code `zero` and all scales 0. */
 static void absent_row(const oxi_format *f, int row, chunk_rows *out)
 {
     memset(out->code[row], f->zero, sizeof out->code[row]);
@@ -154,7 +154,7 @@ static size_t put_plane(const lanes *code, int first, int bits, uint8_t *dst)
     for (int j = 0; j < bits; j++) {
         lanes plane = {0};
         for (int k = 0; k < 8 / bits; k++) {
-            /* Nibbles alternate, narrower codes follow one another. */
+            /* Nibbles alternate; narrower codes follow one another. */
             const int i = bits == 4 ? 4 * k + j : 8 / bits * j + k;
             for (int r = 0; r < OXI_PANEL; r++) plane[r] |= ((code[i][r] >> first) & mask) << bits * k;
         }
@@ -163,7 +163,7 @@ static size_t put_plane(const lanes *code, int first, int bits, uint8_t *dst)
     return sizeof(lanes) * (size_t)bits;
 }
 
-/* Four registers of four consecutive columns each become four of every fourth column: transposed bytes. */
+/* Four registers of four consecutive columns each become four registers of every fourth column: a byte transposition. */
 static void order_columns(lanes w[4])
 {
     const uint32_t even = 0x00ff00ff, odd = 0xff00ff00, low = 0x0000ffff;
@@ -177,7 +177,7 @@ static void order_columns(lanes w[4])
     }
 }
 
-/* The codes of one group; `dst` is oxi_group_bytes long. Four columns travel as one 32-bit lane. */
+/* Store the codes of one group; `dst` is oxi_group_bytes long. Four columns move as one 32-bit lane. */
 static void interleave_group(oxi_pack pack, const chunk_rows *rows, int g, uint8_t *dst)
 {
     lanes code[8];
@@ -198,7 +198,7 @@ static void interleave_group(oxi_pack pack, const chunk_rows *rows, int g, uint8
     if (bits > low) put_plane(code, low, bits - low, dst);
 }
 
-/* Scales as [group][row], minima in pairs: [group / 2][row][group % 2]. */
+/* Lay out scales as [group][row], and minima in pairs: [group / 2][row][group % 2]. */
 static void order_scales(const chunk_rows *rows, int n_groups, uint8_t *s, uint8_t *m)
 {
     for (int g = 0; g < n_groups; g++)
@@ -219,7 +219,7 @@ static void put_six_bit(const chunk_rows *rows, uint8_t *dst)
     memcpy(dst + OXI_SIX_DMIN, rows->dmin[0], sizeof rows->dmin[0]);
 }
 
-/* Scales that are floats when decoded but had a byte in the file get it back; every float they can be has one. */
+/* These turn a decoded scale back into its byte in the file. Every float that occurs has such a byte. */
 static uint8_t e8m0_byte(float half)
 {
     const uint32_t bits = oxi_float_bits(half);

@@ -4,17 +4,17 @@
  * i16, q8_0: codes, integers that a scale (f16) belongs to:
  *     keys   scales [groups][32], codes [2][dims / 2][16][2]: two dimensions of a position side by side
  *     values scales [groups][32], codes [16][pad][2]: positions i and i + 16 of a dimension side by side
- * A 32-bit lane then holds what an instruction that multiplies and adds pairs of integers takes. A group is as many
- * values of one position as share a scale; the last may be shorter. i16 codes have 13 bits and a sign: 64 products of two
- * of them, one of at most OXI_CODE_MOST / 2, fit 32 bits.
+ * A 32-bit lane then holds the operand of an instruction that multiplies and adds pairs of integers. A group is the values
+ * of one position that share a scale; the last group may be shorter. i16 codes have 13 bits and a sign: the sum of 64
+ * products of two codes, one of them at most OXI_CODE_MOST / 2, fits 32 bits.
  */
 #ifndef OXI_PAGE_H
 #define OXI_PAGE_H
 
 #include "oxillama.h"
 
-#define OXI_CODE_MOST 8191 /* of queries and probabilities; keys and values of i16: half */
-#define OXI_CODE_RUN 64    /* products summed as integers, at most */
+#define OXI_CODE_MOST 8191 /* largest code of queries and probabilities; for keys and values of i16: half of it */
+#define OXI_CODE_RUN 64    /* most products summed as integers */
 
 static inline int32_t oxi_pad16(int32_t n) { return (n + 15) / 16 * 16; }
 
@@ -23,12 +23,12 @@ static inline int32_t oxi_code_most(oxi_cache_type type) { return type == OXI_CA
 static inline size_t oxi_code_bytes(oxi_cache_type type) { return type == OXI_CACHE_Q8_0 ? 1 : 2; }
 
 static inline int32_t oxi_key_group(oxi_cache_type type) { return type == OXI_CACHE_Q8_0 ? 32 : OXI_CODE_RUN; }
-/* Values of i16 have one scale, which goes into the probabilities. */
+/* Values of i16 have one scale, which is multiplied into the probabilities. */
 static inline int32_t oxi_value_group(oxi_cache_type type, int32_t dim) { return type == OXI_CACHE_Q8_0 ? 32 : dim; }
 
 static inline int32_t oxi_groups(int32_t dim, int32_t group) { return (dim + group - 1) / group; }
 
-/* Where the codes of a head's page begin, behind the scales. */
+/* Offset of the codes of a head's page, behind the scales. */
 static inline size_t oxi_key_codes(oxi_cache_type type, int32_t dim)
 {
     return sizeof(uint16_t) * OXI_PAGE_TOKENS * (size_t)oxi_groups(dim, oxi_key_group(type));
@@ -39,7 +39,7 @@ static inline size_t oxi_value_codes(oxi_cache_type type, int32_t dim)
     return sizeof(uint16_t) * OXI_PAGE_TOKENS * (size_t)oxi_groups(dim, oxi_value_group(type, dim));
 }
 
-/* Bytes of one head's keys or values of a page. */
+/* Bytes of one head's keys or values in a page. */
 static inline size_t oxi_key_bytes(oxi_cache_type type, int32_t dim)
 {
     if (!oxi_cache_coded(type)) return (type == OXI_CACHE_F32 ? 4 : 2) * OXI_PAGE_TOKENS * (size_t)dim;

@@ -1,7 +1,8 @@
-/* Quantising activations, in C that every instruction set's compiler flags vectorise to the same results.
+/* Quantises activations, in C that the compiler flags of every instruction set vectorise to the same results.
  *
- * x -> q = round(x * 127 / max|x|), to nearest even, and d = max|x| / 127. Blocks whose largest magnitude is below 2^-100
- * count as zero; one with a NaN or an infinity gets d = NaN and q = 0, so that every output of the token is NaN.
+ * x -> q = round(x * 127 / max|x|), to nearest even, and d = max|x| / 127. A block whose largest magnitude is below
+ * 2^-100 counts as zero. A block with a NaN or an infinity gets d = NaN and q = 0, so that every output of the token is
+ * NaN.
  */
 #ifndef OXI_PREPARE_H
 #define OXI_PREPARE_H
@@ -26,14 +27,14 @@ static inline float quantise_span(const float *x, unsigned n, int8_t *q)
     }
     const float inverse = 127.0f / top;
     for (unsigned i = 0; i < n; i++) {
-        /* Adding 1.5 * 2^23 rounds to an integer that then sits in the low bits. */
+        /* Adding 1.5 * 2^23 rounds to an integer, which is then in the low bits. */
         const uint32_t bits = oxi_float_bits(x[i] * inverse + 12582912.0f);
         q[i] = (int8_t)(uint8_t)bits;
     }
     return top / 127.0f;
 }
 
-/* Sixteen columns in the order of code registers (layout.h): a transposition of four by four. */
+/* Put sixteen columns in the order of code registers (layout.h): a four-by-four transposition. */
 static inline void order_columns(int8_t *q)
 {
     int8_t to[16];

@@ -1,4 +1,4 @@
-/* AVX2 with FMA and F16C: bytes are multiplied into pairs of 16 bits, which are widened before they could overflow. */
+/* AVX2 with FMA and F16C: bytes are multiplied into 16-bit pair sums, which are widened before they can overflow. */
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 4
 #define DIRECT_TOKENS 4
@@ -9,7 +9,7 @@
 static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
 {
     __m256i u = (__m256i)w, s = (__m256i)x;
-    if (bits == 8) { /* the multiplier wants one side unsigned: move the weights' signs to the activations */
+    if (bits == 8) { /* the multiplier needs one unsigned side: move the weights' signs to the activations */
         s = _mm256_sign_epi8(s, u);
         u = _mm256_abs_epi8(u);
     }

@@ -1,4 +1,4 @@
-/* AVX2 with AVX-VNNI: four products of bytes and their sum in one instruction. */
+/* AVX2 with AVX-VNNI: one instruction multiplies four bytes and sums the products. */
 #define TILE_TOKENS 6
 #define TILE_TOKENS_256 2
 #define DIRECT_TOKENS 6

@@ -1,4 +1,4 @@
-/* AVX-512 without VNNI: bytes are multiplied into pairs of 16 bits, which are widened before they could overflow. */
+/* AVX-512 without VNNI: bytes are multiplied into 16-bit pair sums, which are widened before they can overflow. */
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 4
@@ -13,7 +13,7 @@
 static inline v_i32 dot4(v_i32 sum, v_u8 w, v_i32 x, int bits)
 {
     __m512i u = (__m512i)w, s = (__m512i)x;
-    if (bits == 8) { /* the multiplier wants one side unsigned: move the weights' signs to the activations */
+    if (bits == 8) { /* the multiplier needs one unsigned side: move the weights' signs to the activations */
         s = _mm512_mask_sub_epi8(s, _mm512_movepi8_mask(u), _mm512_setzero_si512(), s);
         u = _mm512_abs_epi8(u);
     }

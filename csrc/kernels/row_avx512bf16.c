@@ -1,9 +1,10 @@
-/* AVX-512 with BF16: matrices of bfloat16 times activations rounded to it, two products and their sum in one instruction.
- * Twice the rate of multiplying floats; everything else comes from the row below.
+/* AVX-512 with BF16: bfloat16 matrices times activations rounded to bfloat16; one instruction computes two products and
+ * their sum. That is twice the rate of multiplying floats. Everything else comes from the row below.
  *
- * Rounded activations are off by 2^-9 at most, less than an int8 with a scale per 32 is; the products of two bfloat16 are
- * exact and sums are floats. Each row and token has one sum, which takes the pairs of columns in their order, whatever
- * the number of tokens. Prepared activations are records of 256 bfloat16, zeros past n_cols, ordered [chunk][token]. */
+ * Rounded activations are off by at most 2^-9, less than int8 with a scale per 32. The products of two bfloat16 are
+ * exact, and sums are floats. Each row and token has one sum, which takes the pairs of columns in order, whatever the
+ * number of tokens. Prepared activations are records of 256 bfloat16, zeros past n_cols, ordered [chunk][token].
+ */
 #include "layout.h"
 #include "rows.h"
 
@@ -16,7 +17,7 @@
 enum {
     PANELS = 2,       /* of a tile */
     TOKENS = 8,       /* of the largest tile: 16 sums hide the multiplier's latency */
-    ROUND_PANELS = 4, /* their chunks fill two thirds of the first cache while all tokens of a round pass by */
+    ROUND_PANELS = 4, /* their chunks fill two thirds of the L1 cache while all tokens of a round pass */
     ROUND_TOKENS = 512,
     CHUNK_BYTES = OXI_CHUNK * OXI_PANEL * 2,
 };
@@ -41,7 +42,7 @@ static void prepare_bf16(const float *x, int64_t ldx, int64_t t0, int64_t t1, in
         }
 }
 
-/* sums += a chunk of PANELS panels times `tokens` records. `ahead`: what to ask memory for meanwhile, or NULL. */
+/* sums += a chunk of PANELS panels times `tokens` records. `ahead`: what to prefetch meanwhile, or NULL. */
 INLINE void tile(int tokens, int n_pairs, const uint8_t *const w[PANELS], const uint8_t *const ahead[PANELS],
                  const uint16_t *x, float sums[][PANELS][OXI_PANEL])
 {
@@ -88,7 +89,7 @@ static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const til
     }
 }
 
-/* Panels [p, p + n_panels) times at most ROUND_TOKENS tokens, whose chunks lie `stride` values apart. */
+/* Panels [p, p + n_panels) times at most ROUND_TOKENS tokens, whose chunks are `stride` values apart. */
 static void multiply_round(const oxi_matrix *m, int64_t p, int n_panels, const uint16_t *x, int64_t stride, int n_tokens,
                            tile_sums *sums)
 {
@@ -99,7 +100,7 @@ static void multiply_round(const oxi_matrix *m, int64_t p, int n_panels, const u
             for (int i = 0; i < n_panels; i += PANELS) {
                 const uint8_t *w[PANELS], *ahead[PANELS];
                 for (int k = 0; k < PANELS; k++) {
-                    /* A panel that is not there is the one before it again. */
+                    /* A missing panel repeats the one before it. */
                     w[k] = m->data + (size_t)(p + i + (i + k < n_panels ? k : 0)) * m->panel_bytes + (size_t)c * CHUNK_BYTES;
                     ahead[k] = w[k] + CHUNK_BYTES;
                 }

@@ -1,5 +1,5 @@
-/* AVX-512 with VNNI and VBMI, whose permutations of bytes look 64 indices of six bits up at a time, whatever the other two
- * bits are: packs with a table or of three bits need less unpacking, and entries of codebooks become codes in registers. */
+/* AVX-512 with VNNI and VBMI. VBMI's byte permutations look up 64 six-bit indices at a time and ignore the other two
+ * bits. So packs with a table or with three bits need less unpacking, and codebook entries become codes in registers. */
 #define PACKS(F) F(T4_256) F(T3_256) F(T3_256_16) F(Q3_256_16)
 #define WIDE_LOOKUP 1
 #include "x86_512_vnni.h"
@@ -19,7 +19,8 @@ INLINE __mmask64 load_mask(const uint8_t *p)
     return (__mmask64)bits;
 }
 
-/* One byte of the entries whose numbers have bits 0..7 in `low`; bits 7, 8, 9 in `bit` choose between tables of 128. */
+/* One byte of each entry. `low` holds bits 0..7 of the entry numbers; bits 7, 8 and 9 in `bit` choose between tables of
+ * 128. */
 INLINE __m512i look_up(const uint8_t *table, int n, __m512i low, const __mmask64 bit[3])
 {
     __m512i found[8];
@@ -31,7 +32,7 @@ INLINE __m512i look_up(const uint8_t *table, int n, __m512i low, const __mmask64
     return found[0];
 }
 
-/* Both bytes of 64 entries, from `tables` as begin leaves them. */
+/* Both bytes of 64 entries, from `tables` as `begin` leaves them. */
 INLINE void book_entries(const uint8_t *tables, int n, const uint8_t *low, const uint8_t *high, v_u8 out[2])
 {
     const __m512i number = _mm512_loadu_si512(low);
@@ -43,7 +44,7 @@ INLINE void book_entries(const uint8_t *tables, int n, const uint8_t *low, const
 
 INLINE v_u8 bytes_of_mask(const uint8_t *p) { return (v_u8)_mm512_movm_epi8(load_mask(p)); }
 
-/* Bytes of a and b in turns, eight of each from every sixteen. */
+/* Alternate bytes of a and b, eight of each from every sixteen. */
 INLINE v_u8 low_turns(v_u8 a, v_u8 b) { return (v_u8)_mm512_unpacklo_epi8((__m512i)a, (__m512i)b); }
 INLINE v_u8 high_turns(v_u8 a, v_u8 b) { return (v_u8)_mm512_unpackhi_epi8((__m512i)a, (__m512i)b); }
 

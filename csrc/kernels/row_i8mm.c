@@ -1,6 +1,5 @@
-/* Arm with products of small matrices of bytes: two rows times two tokens by eight columns in one instruction, which is
- * twice what the dot product does. For many tokens; the few are bound by memory and run in the row below, to the same
- * bits. */
+/* Arm with int8 matrix products: one instruction multiplies two rows by two tokens over eight columns, twice the rate of
+ * the dot product. Used for many tokens. Few tokens are bound by memory and run in the row below, with the same bits. */
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 2

@@ -1,4 +1,4 @@
-/* The rows this build holds, one per instruction-set file. Private to kernels/. */
+/* The rows in this build, one per instruction-set file. Private to kernels/. */
 #ifndef OXI_ROWS_H
 #define OXI_ROWS_H
 
@@ -6,7 +6,7 @@
 #include "vec.h"
 
 extern const oxi_kernels oxi_row_generic;
-#if defined(OXI_GENERIC_ONLY) /* for builds that must compile quickly: those of the sanitizers */
+#if defined(OXI_GENERIC_ONLY) /* for builds that must compile quickly: the sanitizers' */
 #elif defined(__x86_64__)
 extern const oxi_kernels oxi_row_avx2_base, oxi_row_avx2_vnni, oxi_row_avx512_base, oxi_row_avx512_vnni,
     oxi_row_avx512_vbmi, oxi_row_avx512_bf16;

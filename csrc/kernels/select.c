@@ -1,4 +1,4 @@
-/* Choosing a row: asked once, by the first caller, for the best the processor has or the one that was asked for. */
+/* Chooses a row, once, on the first call: the best the processor has, or the one asked for. */
 #include "cpu.h"
 #include "kernels.h"
 #include "rows.h"
@@ -20,7 +20,7 @@ static const oxi_kernels *const built[] = {
 };
 enum { N_BUILT = sizeof built / sizeof *built };
 
-/* The one global of the project: filled once, constant afterwards. */
+/* The project's only global: filled once, constant afterwards. */
 static oxi_kernels resolved[N_BUILT];
 static const char *names[N_BUILT + 1];
 static int n_available;

@@ -1,6 +1,5 @@
-/* Float vector work beside the matrix products: norms, activation functions, rope, attention. One source, vec_impl.h,
- * is compiled once for each instruction set; a kernel row names its table.
- */
+/* Float vector work beside the matrix products: norms, activation functions, rope, attention. The one source,
+ * vec_impl.h, is compiled once per instruction set; a kernel row names its table. */
 #ifndef OXI_VEC_H
 #define OXI_VEC_H
 
@@ -18,14 +17,14 @@ typedef struct oxi_attend {
     const float *slopes;       /* [n_rows] or NULL */
     const float *sinks;        /* [n_rows] or NULL */
     float *const *out;         /* [n_rows] pointers to value_dim floats */
-    float *parts;              /* [n_rows][oxi_attend_part] or NULL: where sums are left for attend_join, without sinks */
+    float *parts;              /* [n_rows][oxi_attend_part] or NULL: where to leave sums for attend_join, without sinks */
     float softcap;             /* 0: none */
     int32_t window;            /* 0: none */
     int32_t first_key, n_keys; /* keys [first_key, n_keys) are summed; the first is a multiple of OXI_ATTEND_KEYS */
     oxi_cache_type type;
     const uint8_t *const *keys;   /* page pointers by position / OXI_PAGE_TOKENS, at the head */
     const uint8_t *const *values;
-    const uint8_t *const *next_keys; /* [n_next] pages whose keys this thread reads after the call, fetched during it */
+    const uint8_t *const *next_keys; /* [n_next] pages whose keys this thread reads after the call; prefetched during it */
     int32_t n_next;
     void *scratch; /* oxi_attend_scratch bytes, 64-byte aligned */
 } oxi_attend;
@@ -33,8 +32,9 @@ typedef struct oxi_attend {
 /* Floats of a row's unfinished sums: the largest score, the sum of e^(score - largest), 14 unused, the sum of values. */
 static inline int32_t oxi_attend_part(int32_t value_pad) { return 16 + value_pad; }
 
-/* Bytes of scratch a call needs: scores, sums of one block and of all, pages of keys or values as float32; for the types
- * with codes those of the queries, a block's scales of values, and a few rows' probabilities as codes, with their scales. */
+/* Bytes of scratch that a call needs: scores; sums of one block and of all; pages of keys or values as float32. Types
+ * with codes also need the queries' codes, a block's value scales, and a few rows' probabilities as codes, with their
+ * scales. */
 static inline size_t oxi_attend_scratch(int32_t key_dim, int32_t value_pad)
 {
     const size_t values = 4 * (size_t)value_pad, widest = (size_t)key_dim > values ? (size_t)key_dim : values;
@@ -47,14 +47,14 @@ static inline size_t oxi_attend_scratch(int32_t key_dim, int32_t value_pad)
 
 typedef struct oxi_vec {
     const char *name;
-    bool quick_codes; /* pairs of 16-bit integers are multiplied and added by one instruction: i16 is quicker than f16 */
+    bool quick_codes; /* one instruction multiplies and adds pairs of 16-bit integers: i16 is faster than f16 */
     /* x / sqrt(mean(x^2) + eps) * weight + bias; weight and bias may be NULL, out may be x. */
     void (*rms_norm)(const float *x, const float *weight, const float *bias, int64_t n, float eps, float *out);
     /* (x - mean) / sqrt(variance + eps) * weight + bias. */
     void (*layer_norm)(const float *x, const float *weight, const float *bias, int64_t n, float eps, float *out);
     /* out = fn(x) * times; times NULL: fn(x). */
     void (*glu)(oxi_fn fn, const float *x, const float *times, int64_t n, float *out);
-    /* out = x * scale * times + bias + addend; NULL: 1 and 0. out may be any of them. */
+    /* out = x * scale * times + bias + addend; NULL counts as 1 or 0. out may be any of the inputs. */
     void (*affine)(const float *x, float scale, const float *times, const float *bias, const float *addend, int64_t n,
                    float *out);
     void (*softcap)(const float *x, float cap, int64_t n, float *out);
@@ -64,12 +64,13 @@ typedef struct oxi_vec {
     void (*softmax)(float *x, int64_t n); /* in place; all -inf gives zeros */
     void (*to_f16)(const float *x, int64_t n, uint16_t *out);
     void (*from_f16)(const uint16_t *x, int64_t n, float *out);
-    /* codes = x / scale, rounded to integers of at most `most`. Returns the scale, which is a half float if `half` is given
-     * and goes there too; NaN, with codes of 0, if x holds a NaN or an infinity. */
+    /* codes = x / scale, rounded to integers of at most `most`. Returns the scale. If `half` is given, the scale is a
+     * half float and is also stored there. If x holds a NaN or an infinity, the scale is NaN and the codes are 0. */
     float (*encode)(const float *x, int64_t n, float most, uint16_t *half, int16_t *codes);
     void (*attend)(const oxi_attend *a);
-    /* The result of one row whose blocks of keys were summed by several calls: parts `apart` floats from each other, in
-     * the order of their keys; the first is overwritten. sink may be NULL. The same bits as one call over all keys. */
+    /* The result of one row whose blocks of keys several calls have summed. The parts are `apart` floats from each
+     * other, in the order of their keys; the first is overwritten. sink may be NULL. The bits are those of one call over
+     * all keys. */
     void (*attend_join)(float *parts, int64_t apart, int32_t n_parts, const float *sink, int32_t value_dim, float *out);
 } oxi_vec;
 

@@ -1,9 +1,9 @@
 /* Attention of one block of query rows over the pages of a sequence.
  *
- * Keys are taken in blocks of OXI_ATTEND_KEYS that start at multiples of it: scores as small products of query rows and
- * key pages, one softmax for each row, probabilities times value pages. A row's result is the sum of its blocks in order,
- * each brought to the largest score so far; so it depends neither on the other rows of a call nor on whether its blocks
- * were one call's or several threads'. Included by vec_impl.h.
+ * Keys are taken in blocks of OXI_ATTEND_KEYS that start at multiples of it. Each block computes scores as small
+ * products of query rows and key pages, one softmax per row, and probabilities times value pages. A row's result is the
+ * sum of its blocks in order, each rescaled to the largest score so far. So it depends neither on the other rows of a
+ * call nor on whether one call or several threads computed the blocks. Included by vec_impl.h.
  */
 
 #if defined(__AVX512F__)
@@ -14,10 +14,11 @@
 
 #include "kernels/vec_fetch.h"
 
-#define SCORES (OXI_ATTEND_KEYS + 16) /* floats between rows of scores: no power of two, which would share cache sets */
-#define VALUE_PAGES 4                 /* whose values are converted together */
+#define SCORES (OXI_ATTEND_KEYS + 16) /* floats between rows of scores; a power of two would make rows share cache sets */
+#define VALUE_PAGES 4                 /* pages whose values are converted together */
 
-/* The keys or values of some pages: floats, or halves. `ahead`, or NULL: what to fetch beside each, or NULL. */
+/* The keys or values of some pages, as floats or halves. `ahead`: what to prefetch beside each page; it or its entries
+ * may be NULL. */
 typedef struct page_data {
     const uint8_t *const *pages;
     const uint8_t *const *ahead;
@@ -29,9 +30,10 @@ INLINE vf load_page(const uint8_t *page, bool half, int64_t at)
     return half ? load_half((const uint16_t *)(const void *)page + at) : load((const float *)(const void *)page + at);
 }
 
-/* c[r][0 .. n_vec * VW) (+)= sum over k of a[r][k] * column k of the pages, `per_page` in each: elements at + k * ldb ..,
- * and the second vector `apart` elements after the first. With `ahead`, every k fetches as many bytes as it reads, from
- * `fetched` on: a page of another layer or token lies too far away for the processor to guess it. */
+/* c[r][0 .. n_vec * VW) (+)= sum over k of a[r][k] * column k of the pages, `per_page` columns in each. A column's
+ * elements start at `at` + k * ldb; its second vector is `apart` elements after the first. With `ahead`, every k
+ * prefetches as many bytes as it reads, starting at `fetched`: a page of another layer or token is too far away for the
+ * hardware prefetcher. */
 INLINE void tile(int n_rows, int n_vec, const float *a, int64_t lda, page_data from, int64_t per_page, int64_t at,
                  int64_t ldb, int64_t apart, int64_t fetched, int64_t n_k, float *c, int64_t ldc, bool accumulate)
 {
@@ -113,7 +115,7 @@ INLINE void values_of(const float *probabilities, int32_t n_rows, int32_t n_keys
     }
 }
 
-/* Constants for the compiler. */
+/* Dispatch with constants for the compiler. */
 static void page_scores(const float *q, int32_t n_rows, int32_t dim, page_data page, float *scores)
 {
     if (page.half) scores_of(q, n_rows, dim, (page_data){page.pages, page.ahead, true}, scores);
@@ -131,7 +133,7 @@ static void page_values(const float *probabilities, int32_t n_rows, int32_t n_ke
     else values_of(probabilities, n_rows, n_keys, (page_data){pages.pages, NULL, false}, pad, out, ldo, accumulate);
 }
 
-/* The keys of a block of n from `first` on that a row sees: [*start, returned), which may be empty or the wrong way round. */
+/* The keys that a row sees in a block of n from `first` on: [*start, returned), which may be empty or reversed. */
 static int32_t seen_by(const oxi_attend *a, int32_t row, int32_t first, int32_t n, int32_t *start)
 {
     const int32_t position = a->positions[row], end = position + 1 - first;
@@ -139,8 +141,8 @@ static int32_t seen_by(const oxi_attend *a, int32_t row, int32_t first, int32_t 
     return end < n ? end : n;
 }
 
-/* One row's softmax over keys [first, first + n), as far as the row sees them: scores become probabilities relative to
- * the largest, which goes to sums[0], and their sum to sums[1]. `n` is padded to whole pages. */
+/* One row's softmax over the keys of [first, first + n) that it sees. Scores become probabilities relative to the
+ * largest score. The largest score goes to sums[0], the sum of probabilities to sums[1]. `n` is padded to whole pages. */
 static void softmax_block(const oxi_attend *a, int32_t row, int32_t first, int32_t n, float *scores, float *sums)
 {
     const int32_t position = a->positions[row];
@@ -158,20 +160,20 @@ static void softmax_block(const oxi_attend *a, int32_t row, int32_t first, int32
     for (int32_t i = 0; i < start; i++) scores[i] = -INFINITY;
     for (int32_t i = end; i < n; i++) scores[i] = -INFINITY;
 
-    vf one = splat(-INFINITY), two = one; /* two, since each waits for the one before */
+    vf one = splat(-INFINITY), two = one; /* two chains, since each waits for its previous operation */
     for (int32_t i = 0; i < n; i += 2 * VW) {
         one = max_(one, load(scores + i));
         two = max_(two, load(scores + i + VW));
     }
     sums[0] = largest(max_(one, two));
     sums[1] = exp_and_sum(scores, n, sums[0]);
-    if (sums[0] == -INFINITY) sums[1] = NAN; /* what was seen was no number: the largest of nothing else */
+    if (sums[0] == -INFINITY) sums[1] = NAN; /* all scores seen were NaN or -inf */
 }
 
-/* A row's sums over one block: its largest score, the sum of its probabilities and their sum of values. */
+/* Add one block to a row's sums: its largest score, the sum of its probabilities and their sum of values. */
 static void join(float *sums, const float *block, int32_t pad)
 {
-    if (block[0] == -INFINITY && block[1] == 0) return; /* saw nothing */
+    if (block[0] == -INFINITY && block[1] == 0) return; /* the row saw no key */
     if (sums[0] == -INFINITY && sums[1] == 0) {
         memcpy(sums, block, (size_t)oxi_attend_part(pad) * sizeof *sums);
         return;
@@ -200,16 +202,16 @@ static void attend_join(float *parts, int64_t apart, int32_t n_parts, const floa
     finish(parts, sink, value_dim, out);
 }
 
-/* Do products read halves as they are? With several tiles of rows they are converted once for all of them. */
+/* True if products read halves directly. With several tiles of rows they are converted once for all tiles. */
 static bool reads_halves(const oxi_attend *a)
 {
     return a->type == OXI_CACHE_F16 && VW >= 8 && a->n_rows <= TILE_ROWS;
 }
 
-/* Do keys that some row does not see have values that are no numbers? Probabilities of 0 would not hide them. */
+/* True if keys hidden from some row have NaN or infinite values: probabilities of 0 would not hide them. */
 static bool hides_poison(const oxi_attend *a, int32_t first, int32_t n)
 {
-    int32_t from = 0, to = n; /* what every row sees */
+    int32_t from = 0, to = n; /* the keys that every row sees */
     for (int32_t r = 0; r < a->n_rows; r++) {
         int32_t start;
         const int32_t end = seen_by(a, r, first, n, &start);
@@ -226,7 +228,7 @@ static bool hides_poison(const oxi_attend *a, int32_t first, int32_t n)
     return sum(poison) != 0;
 }
 
-/* One row's sum of values of the keys it sees and of no others: the bits of page_values, where no number is missing. */
+/* One row's sum of values over only the keys it sees. Without NaN or infinity the bits equal page_values'. */
 static void seen_values(const oxi_attend *a, int32_t row, int32_t first, int32_t n, const float *probabilities, float *out)
 {
     int32_t start;
@@ -239,7 +241,7 @@ static void seen_values(const oxi_attend *a, int32_t row, int32_t first, int32_t
                                           k % OXI_PAGE_TOKENS * a->value_pad + d), load(out + d)));
 }
 
-/* The keys [first, first + n) of one block for all rows; a row's sums go to sums[row]. */
+/* Attention of all rows over the keys [first, first + n) of one block; a row's sums go to sums[row]. */
 static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *scores, uint8_t *buffer, float *sums)
 {
     const int64_t stride = oxi_attend_part(a->value_pad), key_floats = (int64_t)OXI_PAGE_TOKENS * a->key_dim;
@@ -303,7 +305,7 @@ static void attend(const oxi_attend *a)
     const int32_t n_keys = highest + 1 < a->n_keys ? highest + 1 : a->n_keys;
     const int32_t seen = a->window && lowest >= a->window ? lowest - a->window + 1 : 0;
     const int32_t start = (seen > a->first_key ? seen : a->first_key) / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
-    for (int64_t at = start; at < n_keys; at += OXI_ATTEND_KEYS) { /* past the last block may be past an int32_t */
+    for (int64_t at = start; at < n_keys; at += OXI_ATTEND_KEYS) { /* the step after the last block may exceed an int32_t */
         const int32_t first = (int32_t)at, n = n_keys - first < OXI_ATTEND_KEYS ? n_keys - first : OXI_ATTEND_KEYS;
         float *to = first == start ? sums : block;
         if (coded) attend_codes(a, first, n, &codes, scores, to);

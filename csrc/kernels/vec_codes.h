@@ -1,17 +1,17 @@
-/* Attention over pages of codes (page.h): queries and probabilities become codes as well, and products are of integers.
+/* Attention over pages of codes (page.h): queries and probabilities become codes too, so products are of integers.
  *
  * A query row has one scale. A score is the sum of its groups, each an exact integer times the key's scale. The scale of
- * a position's values is multiplied into the probabilities (those of q8_0 have a scale for every 32 values: as many sets
- * of probabilities then); these get a scale of their own for every OXI_CODE_RUN keys, so that small probabilities far from
- * the largest one keep their bits. Sums of integers have no order, so a row's result does not depend on the other rows of a
- * call. Included by vec_attend.h.
+ * a position's values is multiplied into the probabilities (q8_0 has a scale for every 32 values, so it needs one set of
+ * probabilities per scale). The probabilities get their own scale for every OXI_CODE_RUN keys, so that small
+ * probabilities far from the largest one keep their bits. Integer sums do not depend on order, so a row's result does
+ * not depend on the other rows of a call. Included by vec_attend.h.
  */
 
 enum { RUN_PAGES = OXI_CODE_RUN / OXI_PAGE_TOKENS };
 
 static float encode(const float *x, int64_t n, float most, uint16_t *half, int16_t *codes)
 {
-    vf top = {0}, poison = {0}; /* 0 times a NaN or an infinity is no number */
+    vf top = {0}, poison = {0}; /* 0 times a NaN or an infinity is NaN */
     for (int64_t i = 0; i < n; i += VW) {
         const vf v = i + VW <= n ? load(x + i) : load_part(x + i, n - i);
         top = max_(top, max_(v, -v));
@@ -19,7 +19,7 @@ static float encode(const float *x, int64_t n, float most, uint16_t *half, int16
     }
     float scale = largest(top) / most;
     if (sum(poison) != 0) scale = NAN;
-    if (half) { /* up, so that no code is larger than allowed */
+    if (half) { /* round up, so that no code exceeds the limit */
         *half = float_to_half(scale);
         if (half_to_float(*half) < scale) ++*half;
         scale = half_to_float(*half);
@@ -37,13 +37,13 @@ static float encode(const float *x, int64_t n, float most, uint16_t *half, int16
     return scale;
 }
 
-/* Codes of one vector, those of q8_0 as 16-bit ones. */
+/* One vector of codes; 8-bit codes (q8_0) are widened to 16 bits. */
 INLINE vi load_pairs(const uint8_t *codes, bool bytes)
 {
     return bytes ? load_bytes((const int8_t *)codes) : load_codes((const int16_t *)(const void *)codes);
 }
 
-/* A pair of codes in every lane. */
+/* The same pair of codes in every lane. */
 INLINE vi both(const int16_t *pair)
 {
     int32_t x;
@@ -51,7 +51,7 @@ INLINE vi both(const int16_t *pair)
     return x + (vi){0};
 }
 
-/* What a call computes with, in its scratch. */
+/* A call's working memory, in its scratch. */
 typedef struct code_work {
     int16_t *queries;     /* [key groups][OXI_ATTEND_ROWS][dimensions of a group] */
     int32_t value_groups; /* how many scales a position's values have */
@@ -59,10 +59,11 @@ typedef struct code_work {
     float *value_scales;  /* [value_groups][OXI_ATTEND_KEYS] of a block */
     int16_t *shares;      /* [value_groups][TILE_ROWS][OXI_CODE_RUN] probabilities times scales, as codes in values' order */
     float *share_scales;  /* [value_groups][TILE_ROWS] */
-    bool poisoned;        /* some values are NaN, in scales that are taken for 0 */
+    bool poisoned;        /* some values are NaN; their scales count as 0 */
 } code_work;
 
-/* scores[r][..] of one or two pages, without the queries' scales. Two are read in turns, a vector of keys of each. */
+/* scores[r][..] of one or two pages, without the queries' scales. Two pages are read alternately, a vector of keys of
+ * each. */
 INLINE void code_scores(int rows, bool bytes, int32_t n_pages, const int16_t *q, int32_t pairs, size_t codes_at,
                         const uint8_t *const *pages, const four_places *ahead, float *scores)
 {
@@ -108,8 +109,8 @@ INLINE void code_scores(int rows, bool bytes, int32_t n_pages, const int16_t *q,
     }
 }
 
-/* out[r][column ..] (+)= shares[r] . values of a run of two pages, read in turns; `group`: which of the shares go with these
- * columns. Where there are no more keys the shares are 0. */
+/* out[r][column ..] (+)= shares[r] . values of a run of two pages, read alternately; `group`: which shares belong to
+ * these columns. Past the last key the shares are 0. */
 INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int32_t group, const uint8_t *const *codes,
                         int32_t pad, int32_t column, const four_places *ahead, float *out, int64_t ldo, bool accumulate)
 {
@@ -145,7 +146,7 @@ INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int
         }
 }
 
-/* Constants for the compiler: the number of rows, and for a full tile that it fetches nothing. */
+/* Constants for the compiler: the number of rows, and that a full tile prefetches nothing. */
 #define ROW_CASE(n, call) \
     case n: call(n, ahead); break;
 #if TILE_ROWS == 8
@@ -160,7 +161,7 @@ INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int
         LAST_CASES(call)                                                                                                   \
     }
 
-/* `ahead` is fetched with the first tile: the others find the pages in the first cache. */
+/* `ahead` is prefetched with the first tile; the other tiles find the pages in the L1 cache. */
 static void run_code_scores(const oxi_attend *a, const code_work *w, int32_t n_pages, const uint8_t *const *pages,
                             const four_places *ahead, float *scores)
 {
@@ -179,8 +180,8 @@ static void run_code_scores(const oxi_attend *a, const code_work *w, int32_t n_p
     }
 }
 
-/* A tile's probabilities [rows][SCORES] times scales of values, over one run of keys from `key` on. A lane has positions i
- * and i + 16 of a page. */
+/* Encode a tile's probabilities [rows][SCORES] times the scales of values, over one run of keys from `key` on. A lane
+ * has positions i and i + 16 of a page. */
 static void encode_shares(const code_work *w, int32_t rows, const float *probabilities, int32_t key)
 {
     const float *const scales = w->value_scales + key;
@@ -208,7 +209,7 @@ static void encode_shares(const code_work *w, int32_t rows, const float *probabi
     }
 }
 
-/* A run of keys from `key` of the block on, whose values begin at `codes`. */
+/* Add a run of keys from `key` of the block on; their values begin at `codes`. */
 static void run_code_values(const oxi_attend *a, const code_work *w, const float *probabilities, int32_t key,
                             const uint8_t *const *codes, const four_places *ahead, float *out, int64_t ldo)
 {
@@ -237,7 +238,7 @@ static void run_code_values(const oxi_attend *a, const code_work *w, const float
     }
 }
 
-/* The scales of values of keys [first, first + n) of a block, 0 for the rest of the last run. */
+/* Load the value scales of keys [first, first + n) of a block; 0 for the rest of the last run. */
 static void scales_of_values(const oxi_attend *a, int32_t first_page, int32_t n, code_work *w)
 {
     w->poisoned = false;
@@ -253,7 +254,7 @@ static void scales_of_values(const oxi_attend *a, int32_t first_page, int32_t n,
     }
 }
 
-/* Do keys [from, to) have values that are NaN? */
+/* True if keys [from, to) have NaN values. */
 static bool sees_poison(const oxi_attend *a, const code_work *w, int32_t from, int32_t to)
 {
     for (int32_t i = from; i < to; i++) {
@@ -264,8 +265,8 @@ static bool sees_poison(const oxi_attend *a, const code_work *w, int32_t from, i
     return false;
 }
 
-/* One row's softmax over keys [first, first + n), as far as the row sees them, like softmax_block; up to the end of the
- * last run of keys probabilities are 0. */
+/* One row's softmax over the keys of [first, first + n) that it sees, like softmax_block. From there to the end of the
+ * last run of keys the probabilities are 0. */
 static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32_t n, const code_work *w, float *scores,
                           page_list *beside, int32_t n_lines, float *sums)
 {
@@ -309,7 +310,7 @@ static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32
     sums[1] = w->poisoned && sees_poison(a, w, first + start, first + end) ? NAN : sum(total);
 }
 
-/* The keys [first, first + n) of one block for all rows; a row's sums go to sums[row]. */
+/* Attention of all rows over the keys [first, first + n) of one block; a row's sums go to sums[row]. */
 static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_work *w, float *scores, float *sums)
 {
     const int64_t stride = oxi_attend_part(a->value_pad);
@@ -338,7 +339,7 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
     const page_list next = keys_after(a, first);
     for (int32_t run = 0, p = 0; run < n_runs; run++, p += RUN_PAGES) {
         const uint8_t *codes[RUN_PAGES];
-        for (int32_t i = 0; i < RUN_PAGES; i++) /* a page that there is not has shares of 0 */
+        for (int32_t i = 0; i < RUN_PAGES; i++) /* a missing page has shares of 0 */
             codes[i] = values[p + i < n_pages ? p + i : p] + value_at;
         const four_places ahead = few ? halves_beside(next.pages, next.n, run, n_runs, key_at, key_bytes)
                                       : pages_beside(values, n_pages, p + RUN_PAGES, value_at, value_bytes);
@@ -346,7 +347,7 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
     }
 }
 
-/* Divide up the scratch behind the buffer that floats use, and turn the queries into codes, one after the other in `row`. */
+/* Divide up the scratch behind the float path's buffer, and encode the queries one after the other through `row`. */
 static code_work begin_codes(const oxi_attend *a, uint8_t *buffer, int16_t *row)
 {
     const int32_t group = oxi_key_group(a->type);

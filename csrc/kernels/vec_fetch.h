@@ -1,13 +1,13 @@
-/* What attention fetches while it computes.
+/* What attention prefetches while it computes.
  *
- * Pages of a head lie far apart, so the processor does not guess the next one. Prefetches of our own hold one of the few
- * places for lines under way until memory answers, and loads that miss the first cache wait for a place too: they should be
- * spread evenly, and go to several pages in turns. Then the processor sees as many runs of addresses and fetches ahead of
- * us, into the second cache, where it has more places.
+ * A head's pages are far apart, so the hardware prefetcher does not find the next one. Each software prefetch occupies one
+ * of the few line-fill buffers until memory answers, and loads that miss the L1 cache wait for a buffer too. So prefetches
+ * should be spread evenly and alternate between several pages. The hardware then sees that many streams of addresses and
+ * prefetches ahead of them into the L2 cache, which has more buffers.
  *
- * Few rows compute about as fast as memory is read. They fetch three of four pages of a block's values while they read its
- * keys, the rest during the softmax, and the keys that come next while they read values. Many rows compute for longer than
- * they read: they fetch the next pages of what they are reading. Included by vec_attend.h.
+ * Few rows compute about as fast as memory is read. They prefetch three of four pages of a block's values while they
+ * read its keys, the rest during the softmax, and the next keys while they read values. Many rows compute for longer
+ * than they read: they prefetch the next pages of what they are reading. Included by vec_attend.h.
  */
 
 static void fetch(const uint8_t *from, size_t bytes)
@@ -15,7 +15,7 @@ static void fetch(const uint8_t *from, size_t bytes)
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
 
-/* Four runs of addresses to fetch. */
+/* Four streams of addresses to prefetch. */
 typedef struct four_places {
     const uint8_t *at[4];
     bool any;
@@ -23,7 +23,8 @@ typedef struct four_places {
 
 static const four_places nowhere;
 
-/* The places when `done` bytes are read, of each place a quarter as many; in the caller's registers. */
+/* The four places after `done` bytes have been read: each has advanced by a quarter of that. Kept in the caller's
+ * registers. */
 INLINE four_places further(const four_places *f, int64_t done)
 {
     four_places to = *f;
@@ -33,7 +34,7 @@ INLINE four_places further(const four_places *f, int64_t done)
     return to;
 }
 
-/* What goes with the bytes from `done` on, if that is another line. */
+/* Prefetch what belongs to the bytes from `done` on, if that starts another line. */
 INLINE void fetch_beside(const four_places *f, int64_t done)
 {
     if (!f->any || done / 4 % 64) return;
@@ -41,7 +42,7 @@ INLINE void fetch_beside(const four_places *f, int64_t done)
     for (int i = 0; i < 4; i++) __builtin_prefetch(f->at[i] + done / 4);
 }
 
-/* Pages to fetch from byte `at` to before `end`, a line of each in turns. */
+/* Pages to prefetch from byte `at` to before `end`, one line of each page in turn. */
 typedef struct page_list {
     const uint8_t *const *pages; /* [n] */
     int32_t n, turn;
@@ -58,10 +59,10 @@ INLINE void fetch_lines(page_list *f, int32_t n_lines)
     }
 }
 
-/* How many pages of values of n_pages are fetched with the keys. */
+/* How many of n_pages pages of values are prefetched with the keys. */
 static int32_t fetched_with_keys(int32_t n_pages) { return (3 * n_pages + 3) / 4; }
 
-/* The keys that follow those of the block at `first`: of the next block, or of the next call. */
+/* The keys after those of the block at `first`: of the next block, or of the next call. */
 static page_list keys_after(const oxi_attend *a, int32_t first)
 {
     if (a->n_rows > TILE_ROWS) return (page_list){0};
@@ -71,15 +72,15 @@ static page_list keys_after(const oxi_attend *a, int32_t first)
     return (page_list){.pages = a->keys + next / OXI_PAGE_TOKENS, .n = (n + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS};
 }
 
-/* Which of n parts is fetched beside step `step` of n_steps, or -1. */
+/* Which of n parts is prefetched beside step `step` of n_steps, or -1. */
 static int32_t part_beside(int32_t n, int32_t step, int32_t n_steps)
 {
     const int32_t part = step * n / n_steps;
     return (step + 1) * n / n_steps > part ? part : -1;
 }
 
-/* What few rows fetch of n pages, four at a time, beside a step that reads two: half of each, its codes behind `head` bytes
- * of scales. */
+/* What few rows prefetch of n pages, four at a time, beside a step that reads two: half of each page, whose codes are
+ * behind `head` bytes of scales. */
 static four_places halves_beside(const uint8_t *const *pages, int32_t n, int32_t step, int32_t n_steps, size_t head,
                                  size_t bytes)
 {
@@ -94,7 +95,7 @@ static four_places halves_beside(const uint8_t *const *pages, int32_t n, int32_t
     return f;
 }
 
-/* What many rows fetch beside two pages: the codes of pages p and p + 1 of n. */
+/* What many rows prefetch beside two pages: the codes of pages p and p + 1 of n. */
 static four_places pages_beside(const uint8_t *const *pages, int32_t n, int32_t p, size_t head, size_t bytes)
 {
     if (p >= n) return nowhere;

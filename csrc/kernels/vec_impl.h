@@ -166,7 +166,8 @@ static void from_f16(const uint16_t *x, int64_t n, float *out)
     for (; i < n; i++) out[i] = half_to_float(x[i]);
 }
 
-/* x = e^(x - m) for n values (a multiple of VW), none above m; returns their sum. m = -inf, nothing to attend to: zeros. */
+/* x = e^(x - m) for n values (a multiple of VW), none above m; returns their sum. If m = -inf (nothing to attend to),
+ * all become zero. */
 static float exp_and_sum(float *x, int64_t n, float m)
 {
     if (m == -INFINITY) {

@@ -10,7 +10,7 @@ typedef int8_t vb_half __attribute__((vector_size(VW * 2)));
 
 INLINE vf to_float(vi x) { return __builtin_convertvector(x, vf); }
 
-/* To the nearest integer, ties to even, for |x| < 2^22. */
+/* Round to the nearest integer, ties to even, for |x| < 2^22. */
 INLINE vi round_(vf x)
 {
     const vf magic = splat(12582912.0f); /* 1.5 * 2^23 */
@@ -20,7 +20,7 @@ INLINE vi round_(vf x)
 INLINE vi load_codes(const int16_t *p) { vi v; memcpy(&v, p, sizeof v); return v; }
 INLINE void store_pairs(int16_t *p, vi v) { memcpy(p, &v, sizeof v); }
 
-/* The low halves of the lanes, side by side. */
+/* Store the low halves of the lanes side by side. */
 INLINE void store_codes(int16_t *p, vi v)
 {
 #if defined(__AVX512F__)
@@ -34,7 +34,7 @@ INLINE void store_codes(int16_t *p, vi v)
 #endif
 }
 
-/* c + the sum of the two products of each lane. */
+/* c + the sum of each lane's two products. */
 INLINE vi dot_pairs(vi c, vi a, vi b)
 {
 #if defined(__AVX512VNNI__)

@@ -1,5 +1,5 @@
-/* A vector of floats as wide as the instruction set of this translation unit, and the few operations that GCC's vector
- * types do not spell: fused multiply-add, selection, rounding, reductions, half precision, exp and tanh. */
+/* A vector of floats as wide as this translation unit's instruction set, and the operations that GCC's vector types
+ * lack: fused multiply-add, selection, rounding, reductions, half precision, exp and tanh. */
 #ifndef OXI_VEC_SIMD_H
 #define OXI_VEC_SIMD_H
 
@@ -50,7 +50,7 @@ INLINE vf fma_(vf a, vf b, vf c)
 #endif
 }
 
-/* The second operand where either is NaN, as x86 has it. */
+/* The second operand if either is NaN, as on x86. */
 INLINE vf max_(vf a, vf b)
 {
 #if defined(__AVX512F__)
@@ -73,7 +73,7 @@ INLINE vf min_(vf a, vf b)
 #endif
 }
 
-/* Halves are folded onto each other until one lane is left. */
+/* Fold the halves onto each other until one lane is left. */
 INLINE float sum(vf v)
 {
 #if defined(__AVX512F__)
@@ -102,14 +102,14 @@ INLINE float largest(vf v)
 #endif
 }
 
-/* e^x to about 1 ulp: x = k ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder below 6e-9), and 2^k
- * by the instruction there is for it, or through the exponent bits in two factors. Results below the smallest normal
- * number are 0 (without the instruction) or denormal. NaN stays; its bits are no exponent, so integers are unsigned where
- * they may hold them: their overflow is defined. */
+/* e^x to about 1 ulp: x = k ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder below 6e-9). 2^k comes
+ * from the scaling instruction where there is one, else from the exponent bits, in two factors. Results below the
+ * smallest normal number are 0 (without the instruction) or denormal. NaN stays NaN. Its bits are no exponent, so
+ * integers that may hold them are unsigned: their overflow is defined. */
 INLINE vf exp_(vf x)
 {
 #if defined(__AVX512F__)
-    const vf low = splat(-105.0f), high = splat(89.0f); /* 0 and infinity by then */
+    const vf low = splat(-105.0f), high = splat(89.0f); /* the result is 0 or infinity beyond these */
 #else
     const vf low = splat(-87.33654f), high = splat(88.72283f);
 #endif
@@ -138,7 +138,7 @@ INLINE vf exp_(vf x)
 #endif
 }
 
-/* tanh x = 1 - 2 / (e^2x + 1); near 0 its series, where the difference would cancel. */
+/* tanh x = 1 - 2 / (e^2x + 1); near 0, where the difference would cancel, its series. */
 INLINE vf tanh_(vf x)
 {
     const vf e = exp_(x + x);
@@ -150,13 +150,13 @@ INLINE vf tanh_(vf x)
     return pick((x > splat(-0.125f)) & (x < splat(0.125f)), near, far);
 }
 
-/* e^x for x <= 0 to about 3 ulp, quicker than exp_: 2^t, t = x / ln 2 = k + f, |f| <= 1/2, and 2^f by the polynomial of
- * degree 5 whose largest relative error is least. 0 where 2^t is too small for a
- * float (without the instruction: for a normal one); NaN stays. */
+/* e^x for x <= 0 to about 3 ulp, faster than exp_: 2^t, t = x / ln 2 = k + f, |f| <= 1/2, and 2^f by the polynomial of
+ * degree 5 with the least largest relative error. 0 where 2^t is too small for a float (without the instruction: for a
+ * normal one). NaN stays NaN. */
 INLINE vf exp_below(vf x)
 {
 #if defined(__AVX512F__)
-    const vf t = max_(splat(-152.0f), x * splat(1.44269504f)); /* 0 by then; minus infinity would leave no fraction */
+    const vf t = max_(splat(-152.0f), x * splat(1.44269504f)); /* the result is 0 here already; -inf would leave no fraction */
     const vf k = (vf)_mm512_roundscale_ps((__m512)t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
     const vf round_magic = splat(12582912.0f); /* as in exp_ */
@@ -173,12 +173,12 @@ INLINE vf exp_below(vf x)
 #if defined(__AVX512F__)
     return (vf)_mm512_scalef_ps((__m512)p, (__m512)k);
 #else
-    /* The low bits of `shifted` are k; 2^k by its exponent. */
+    /* The low bits of `shifted` are k; 2^k is built from its exponent. */
     return pick(below < splat(-126.0f), (vf){0}, p * (vf)(((vu)shifted << 23) + 0x3f800000));
 #endif
 }
 
-/* 2^t for t <= 0 to 3 millionths, quicker still: with a polynomial of degree 4. */
+/* 2^t for t <= 0 to 3 millionths, faster still: a polynomial of degree 4. */
 INLINE vf exp2_below(vf t)
 {
 #if defined(__AVX512F__)
@@ -188,7 +188,7 @@ INLINE vf exp2_below(vf t)
     p = fma_(p, f, splat(0.24144275f));
     p = fma_(p, f, splat(0.69300383f));
     p = fma_(p, f, splat(1.0000026f));
-    return (vf)_mm512_scalef_ps((__m512)p, (__m512)t); /* takes the integer below t */
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)t); /* applies the integer below t */
 #else
     const vf round_magic = splat(12582912.0f); /* as in exp_ */
     const vf inside = max_(splat(-126.0f), t), shifted = inside + round_magic, f = inside - (shifted - round_magic);

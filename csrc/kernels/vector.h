@@ -4,12 +4,12 @@
  *     VB             bytes of a vector register: 16, 32 or 64
  *     TILE_PANELS    panels a tile of the many-token kernel covers
  *     TILE_TOKENS    tokens it covers: 2, 4, 6 or 8, for formats of 32 columns and floats
- *     TILE_TOKENS_256    and for formats of 256, which keep another sum for each
- *     TILE_TOKENS_SCALED and for those whose opened codes have their scales in them, if not TILE_TOKENS
- *     DIRECT_TOKENS  tokens passed at a time where weights go from memory straight to the multiplier
- *     DIRECT_LIMIT, DIRECT_LIMIT_UNPACKED  up to how many tokens that is done: 8-bit codes and floats, and the others
- *                    (but for codebooks: DIRECT_TOKENS)
- *     DIRECT_PAIRS   from how many tokens on it takes TILE_PANELS panels at a time
+ *     TILE_TOKENS_256    the same for formats of 256, which keep one more sum per token
+ *     TILE_TOKENS_SCALED the same for formats whose opened codes include their scales, if not TILE_TOKENS
+ *     DIRECT_TOKENS  tokens at a time where weights go from memory straight to the multiplier
+ *     DIRECT_LIMIT, DIRECT_LIMIT_UNPACKED  most tokens for which that is done: for 8-bit codes and floats, and for other packs
+ *                    (except codebooks: DIRECT_TOKENS)
+ *     DIRECT_PAIRS   fewest tokens for which it takes TILE_PANELS panels at a time
  *     SIGNED_BYTES   1: 8-bit codes are multiplied as signed bytes (zero point 0), 0: as unsigned ones (zero point 128)
  *     WIDE_SUMS      1: `dot4` adds to 32-bit sums, 0: to 16-bit ones that `widen` must empty every so often
  * and, on the types below,
@@ -21,19 +21,20 @@
  *     v_i32 widen_u8(v_lanes v), widen_i8(v_lanes v)     a byte per lane
  *     v_i16 widen_pairs(v_half v)                        two unsigned bytes per lane
  *     v_u8 lookup(v_u8 table, v_u8 index)                table repeats 16 bytes, index is below 16
- * A row whose permutations take 64 bytes of table defines WIDE_LOOKUP 1, the PACKS that profit, and
+ * A row whose permutations take a table of 64 bytes defines WIDE_LOOKUP 1, the PACKS that profit, and
  *     v_u8 lookup_wide(v_u8 table, v_u8 index)           by the index's lower six bits
  *     v_u8 choose(v_u8 mask, v_u8 a, v_u8 b)             mask ? a : b, bit by bit
- *     v_u8 low_turns, high_turns(v_u8 a, v_u8 b)         bytes of both in turns, eight of each from every sixteen
- *     v_u8 bytes_of_mask(const uint8_t *p)               a byte of ones for each bit that is set
+ *     v_u8 low_turns, high_turns(v_u8 a, v_u8 b)         alternate bytes, eight of each from every sixteen
+ *     v_u8 bytes_of_mask(const uint8_t *p)               a byte of ones for each set bit
  *     void book_entries(const uint8_t *tables, int n, const uint8_t *low, const uint8_t *high, v_u8 out[2])
- * A row that only betters the many-token kernels of another defines FEW_TOKENS, that row's table, and none of DIRECT_*
- * but DIRECT_LIMIT; it has the matrices of floats from there. One that multiplies two rows by two tokens defines
+ * A row that only improves the many-token kernels of another row defines FEW_TOKENS (that row's table) and, of DIRECT_*,
+ * only DIRECT_LIMIT; its float matrices use that table too. A row that multiplies two rows by two tokens defines
  * PAIRED_DOTS 1 and
  *     v_i32 dot2x2(v_i32 sum, v_u8 w, v_u8 x)            8 products per lane: w's halves (rows) by x's halves (tokens)
  *     v_i32 pairs_low, pairs_high(v_i32 a, v_i32 b)      a0 b0 a1 b1; a2 b2 a3 b3
  *     v_i32 evens, odds(v_i32 a, v_i32 b)                a0 a2 b0 b2; a1 a3 b1 b3
- * then includes this file and fills a table with TABLE(name, needs, vec). The rooms below build on one another, in this order.
+ * then includes this file and fills a table with TABLE(name, needs, vec). The files included below build on one another, in
+ * this order.
  */
 #include "books.h"
 #ifndef PACKS
@@ -71,7 +72,7 @@ INLINE void multiply(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *
 }
 
 #if WIDE_LOOKUP
-/* A kernel for each shape of a pack's codebooks. */
+/* One kernel per shape of a pack's codebooks. */
 #define BOOK(entries, cols, one)                                                                                       \
     if (m->book->n == entries) {                                                                                       \
         static const oxi_codebook book = {.n = entries, .columns = cols, .one_sign = one};                             \

@@ -1,7 +1,7 @@
-/* Matrices that keep a codebook's entry numbers (books.h). A row with WIDE_LOOKUP makes them codes in registers; in others
- * chunks are expanded on the way to the kernel of the pack. */
+/* Matrices that keep a codebook's entry numbers (books.h). A row with WIDE_LOOKUP turns them into codes in registers;
+ * other rows expand each chunk on its way to the kernel of the pack. */
 
-/* Of one thread, at the beginning of its scratch. Panels are read in turns. */
+/* One thread's data, at the beginning of its scratch. Panels are read in turns. */
 typedef struct book_scratch {
     _Alignas(64) uint8_t tables[OXI_BOOK_TABLE_BYTES];
 #if WIDE_LOOKUP
@@ -13,7 +13,7 @@ typedef struct book_scratch {
 #endif
 } book_scratch;
 
-/* Packs that codebooks expand to; asked first, so that others have no code for it. */
+/* True for packs that codebooks expand to. Tested first, so that other packs have no code for it. */
 INLINE bool with_book(oxi_pack pack, const oxi_codebook *book)
 {
     return (pack == OXI_PACK_T3_256 || pack == OXI_PACK_T3_256_16 || pack == OXI_PACK_T4_256) && book;
@@ -27,13 +27,14 @@ INLINE size_t chunk_step(oxi_pack pack, const oxi_codebook *book, int n_groups)
 
 #if WIDE_LOOKUP
 
-/* Packs whose codes are looked up in pairs: two codes and their signs (or third bits) are an index of six bits.
+/* Packs whose codes are looked up in pairs: two codes and their signs (or third bits) form an index of six bits.
  *     three bits               from the lowest bit on: code, code, sign, sign
- *     entries of four columns  three bits of the second code, three of the first; the sign takes the other code's place */
+ *     entries of four columns  three bits of the second code, three of the first; the sign takes the other code's place
+ */
 INLINE bool in_pairs(oxi_pack pack, const oxi_codebook *book) { return oxi_traits[pack].bits == 3 || with_book(pack, book); }
 
-/* What all chunks of a matrix need: the values of the two codes of an index, and tables of the entries' low bytes and high
- * ones. The four codes of an entry become indices here. */
+/* What all chunks of a matrix need: the values of an index's two codes, and tables of the entries' low and high bytes.
+ * This turns an entry's four codes into indices. */
 INLINE void begin(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, book_scratch *b)
 {
     if (!in_pairs(pack, book)) return;
@@ -54,8 +55,8 @@ INLINE void begin(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, 
     }
 }
 
-/* Eight code registers from the planes of a group of three bits: two of code bits, and signs for each pair of registers, in
- * bits 4 and 5. */
+/* Eight code registers from the planes of a three-bit group: two planes of code bits, and the signs of each pair of
+ * registers in bits 4 and 5. */
 INLINE void look_threes_up(const v_u8 of_pair[2], const v_u8 low[2], const v_u8 sign[4], v_u8 code[8])
 {
     UNROLL for (int j = 0; j < 4; j++) {
@@ -66,7 +67,7 @@ INLINE void look_threes_up(const v_u8 of_pair[2], const v_u8 low[2], const v_u8 
     }
 }
 
-/* A plane of signs, moved so that those of code registers 2j and 2j + 1 are in bits `to` and `to` + 1. */
+/* A plane of signs, shifted so that those of code registers 2j and 2j + 1 are in bits `to` and `to` + 1. */
 INLINE v_u8 signs_of_pair(v_u8 signs, int j, int to)
 {
     return (v_u8)(2 * j < to ? (v_u16)signs << (to - 2 * j) : (v_u16)signs >> (2 * j - to));
@@ -112,7 +113,7 @@ INLINE void look_entries_up(oxi_pack pack, const oxi_codebook *book, const uint8
     }
 }
 
-/* More tokens' sums and the tables do not fit the registers together: then codes go by way of the first cache. */
+/* With more tokens, their sums and the tables do not both fit the registers; codes then go through the L1 cache. */
 enum { MOST_BESIDE_TABLES = 4 };
 
 INLINE void set_codes_down(oxi_pack pack, const oxi_codebook *book, const v_u8 of_pair[2], const uint8_t *src, book_scratch *b)
@@ -124,7 +125,7 @@ INLINE void set_codes_down(oxi_pack pack, const oxi_codebook *book, const v_u8 o
     }
 }
 
-/* Scales and d of a chunk, as the pack has them. */
+/* A chunk's scales and d, as the pack has them. */
 INLINE void expand_tail(oxi_pack pack, const oxi_codebook *book, const uint8_t *src, uint8_t *tail)
 {
     const oxi_book_places p = oxi_book_places_of(book, group_of(pack));

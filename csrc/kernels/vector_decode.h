@@ -1,8 +1,8 @@
-/* Few tokens: one pass over the weights, which go from memory to the multiplier. Memory is the limit.
+/* Few tokens: one pass over the weights, straight from memory to the multiplier. Memory is the limit.
  *
- * A processor fetches ahead of a reader within a page, and begins anew at the next. Several panels read in turns keep more
- * such runs going at a time: that gave one core a quarter more bytes a second than one panel after the other (Ice Lake).
- * Sums lie in the first cache between two turns of a panel.
+ * A processor prefetches ahead of a reader within a page, and starts afresh at the next page. Reading several panels in
+ * turns keeps more such streams going: that gave one core a quarter more bytes per second than one panel after the other
+ * (Ice Lake). Between two turns of a panel its sums are in the L1 cache.
  */
 
 typedef struct direct_scratch {
@@ -14,21 +14,22 @@ _Static_assert(STREAMS % TILE_PANELS == 0, "turns are whole");
 _Static_assert(DIRECT_LIMIT_UNPACKED <= DIRECT_LIMIT && DIRECT_TOKENS <= DIRECT_LIMIT, "a pass has places for all tokens");
 _Static_assert(sizeof(book_scratch) + sizeof(direct_scratch) <= OXI_MATMUL_SCRATCH, "a pass fits the scratch");
 
-/* Up to how many tokens weights go from memory to the multiplier: every share of them unpacks the codes anew. */
+/* Up to this many tokens, weights go from memory straight to the multiplier. Every share of tokens unpacks the codes
+ * again. */
 INLINE int64_t direct_limit(oxi_pack pack, const oxi_codebook *book)
 {
     if (with_book(pack, book)) return DIRECT_TOKENS;
     return oxi_traits[pack].bits == 8 ? DIRECT_LIMIT : DIRECT_LIMIT_UNPACKED;
 }
 
-/* Panels that so many tokens pass together. */
+/* Panels that this many tokens pass together. */
 INLINE int direct_panels_of(oxi_pack pack, const oxi_codebook *book, int tokens)
 {
     if (WIDE_LOOKUP && with_book(pack, book)) return 1; /* the tables need the registers */
     return tokens < DIRECT_PAIRS ? 1 : TILE_PANELS;
 }
 
-/* Groups of a panel's turn: about 512 bytes of codes. More tokens are better off with their sums in registers for a whole
+/* Groups in a panel's turn: about 512 bytes of codes. More tokens do better with their sums in registers for a whole
  * chunk. */
 INLINE int turn_groups(oxi_pack pack, const oxi_codebook *book, int tokens)
 {
@@ -52,15 +53,15 @@ INLINE void store_sums(int vectors, int tokens, const v_f32 sum[TILE_VECTORS][MA
             store_f32(to + v / STRIPS * stride + t * OXI_PANEL + LANES * (v % STRIPS), sum[v][t]);
 }
 
-/* The kernel for n tokens that are left over of many, which must read as many panels as the kernel for the others. */
+/* The kernel for the n tokens left over from many. It must read as many panels as the kernel for the others. */
 INLINE int kernel_beside(oxi_pack pack, const oxi_codebook *book, int n, int together)
 {
     while (direct_panels_of(pack, book, n) != together) n += n < 2 ? 1 : 2;
     return n;
 }
 
-/* A turn: groups [g0, g1) of a chunk of `panels` panels, from `panel` on, times the `tokens` records from x[t] on, added to
- * the sums. Of formats with parts, the scratch holds the chunk's from one turn to the next. */
+/* One turn: groups [g0, g1) of a chunk of `panels` panels, from `panel` on, times the `tokens` records from x[t] on,
+ * added to the sums. For formats with parts, the scratch holds the chunk's parts from one turn to the next. */
 INLINE void direct(oxi_pack pack, const oxi_codebook *book, const constants *shared, int panels, int tokens, const chunk *w,
                    const oxi_act_record *x, int g0, int g1, int n_groups, const book_scratch *b, direct_scratch *s, int panel, int t)
 {
@@ -104,7 +105,7 @@ INLINE void direct_streams(oxi_pack pack, const oxi_codebook *book, const oxi_ma
                            const oxi_act_record *x, int n_tokens, book_scratch *b, direct_scratch *s)
 {
     const int share = even_share(n_tokens, DIRECT_TOKENS), together = direct_panels_of(pack, book, share);
-    const int last = (n_tokens - 1) / share * share; /* where the last share begins */
+    const int last = (n_tokens - 1) / share * share; /* start of the last share */
     const int last_kernel = kernel_beside(pack, book, kernel_tokens(n_tokens - last, share), together);
     const int turn = turn_groups(pack, book, n_tokens);
     const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
@@ -115,7 +116,7 @@ INLINE void direct_streams(oxi_pack pack, const oxi_codebook *book, const oxi_ma
         const size_t step = chunk_step(pack, book, n_groups);
         chunk w[STREAMS];
         for (int i = 0; i < n_panels || i % together; i++) {
-            /* A panel that is not there is the first one again. */
+            /* A missing panel repeats the first one. */
             const uint8_t *src = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
             w[i] = chunk_at(pack, book, m, src + at, ahead_of(m, src, at, step, n_panels), n_groups, b, i);
         }
@@ -135,7 +136,7 @@ INLINE void direct_streams(oxi_pack pack, const oxi_codebook *book, const oxi_ma
     }
 }
 
-/* Of n_left panels, how many take turns next: about as many each time, in multiples of `together`. */
+/* How many of n_left panels take turns next: about as many each time, in multiples of `together`. */
 INLINE int streams_of(int64_t n_left, int together)
 {
     const int64_t times = (n_left + STREAMS - 1) / STREAMS, even = (n_left + times - 1) / times;

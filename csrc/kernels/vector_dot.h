@@ -1,11 +1,11 @@
-/* The product of one chunk: the body of the kernels for few tokens (weights packed, as they lie in memory) and for many
- * (weights opened). Both run this code in the same order of operations, so both give the same bits. */
+/* The product of one chunk: the body of the kernels for few tokens (weights packed, as in memory) and for many (weights
+ * opened). Both run this code in the same order of operations, so both give the same bits. */
 
-/* A chunk of one panel: packed as it lies in memory, or opened for many tokens. */
+/* A chunk of one panel: packed as in memory, or opened for many tokens. */
 typedef struct open_chunk {
     uint8_t code[OXI_CHUNK / 4][64];
     float d[OXI_PANEL];                     /* of whole parts */
-    union { /* per scale group, unless codes have theirs in them */
+    union { /* per scale group, unless the codes include their scales */
         float scale[OXI_CHUNK / 16][OXI_PANEL];
         int16_t whole_scale[OXI_CHUNK / 16][2 * OXI_PANEL]; /* each twice */
     };
@@ -20,8 +20,8 @@ typedef struct open_chunk {
 
 #define ROUND_PANELS 4 /* opened together */
 
-/* What is asked of memory beside an opened chunk: with each group `step` lines of each of the panels to open next, in turns.
- * A burst of requests would wait for the few that can be under way. */
+/* What to prefetch beside an opened chunk: with each group, `step` lines of each panel to open next, in turns. A burst
+ * of requests would wait for the few that can be under way. */
 typedef struct wish {
     const uint8_t *at[ROUND_PANELS];
     int step;
@@ -29,12 +29,12 @@ typedef struct wish {
 
 typedef struct chunk {
     const uint8_t *packed, *tail;
-    const uint8_t *ahead;   /* packed: ask memory for as much as is read, from here */
-    const open_chunk *open; /* NULL: read the others */
-    const wish *wish;       /* opened: or NULL */
+    const uint8_t *ahead;   /* packed: prefetch as much as is read, from here */
+    const open_chunk *open; /* NULL: use the fields above */
+    const wish *wish;       /* for opened chunks, or NULL */
 } chunk;
 
-/* The chunk at `src`, whose columns are n_groups groups; it may be expanded into the place of `panel` in the scratch. */
+/* The chunk at `src`, which has n_groups groups of columns; it may be expanded into the scratch of `panel`. */
 INLINE chunk chunk_at(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, const uint8_t *src,
                       const uint8_t *ahead, int n_groups, book_scratch *b, int panel)
 {
@@ -57,7 +57,7 @@ INLINE void fetch(const uint8_t *p, size_t bytes)
     UNROLL for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at);
 }
 
-/* Ask memory for what is ahead, when group g of n_groups is read; with the last one for the rest of the chunk. */
+/* Prefetch what lies ahead while group g is read; with the last group, the rest of the chunk. */
 INLINE void fetch_group(oxi_pack pack, const oxi_codebook *book, const uint8_t *ahead, int g)
 {
     const size_t bytes = with_book(pack, book) ? chunk_step(pack, book, 0) / OXI_CHUNK_GROUPS & ~(size_t)63 : oxi_group_bytes(pack);
@@ -81,7 +81,7 @@ INLINE void fetch_wish(const wish *wish, int group)
         UNROLL for (int p = 0; p < ROUND_PANELS; p++) __builtin_prefetch(wish->at[p] + 64 * i);
 }
 
-/* The place `lead` bytes ahead of byte `at` of a panel, when `together` panels are read side by side and the next ones
+/* The place `lead` bytes ahead of byte `at` of a panel, when `together` panels are read side by side and the next panels
  * follow them. */
 INLINE const uint8_t *ahead_of(const oxi_matrix *m, const uint8_t *panel, size_t at, size_t lead, int together)
 {
@@ -95,7 +95,7 @@ INLINE const int32_t *start_at(oxi_pack pack, const oxi_act_record *x, int group
     return group_of(pack) == 32 ? x->start32 + group : x->start16 + group;
 }
 
-/* What a scale group's integer sum starts from: minus the zero point times the activations' sum. */
+/* The start of a scale group's integer sum: minus the zero point times the activations' sum. */
 INLINE v_i32 start_of(oxi_pack pack, bool open, const oxi_act_record *x, int group)
 {
     const int shift = zero_shift_of(pack, open);
@@ -103,7 +103,7 @@ INLINE v_i32 start_of(oxi_pack pack, bool open, const oxi_act_record *x, int gro
 }
 
 #if PAIRED_DOTS
-/* The same as dot_codes below for opened chunks, whose registers hold two rows by two registers' columns (open_codes). */
+/* Like dot_codes below, for opened chunks whose registers hold two rows by two registers' columns (open_codes). */
 INLINE void dot_pairs(int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group, int first, int n,
                       v_i32 dot[TILE_VECTORS][MAX_TOKENS])
 {
@@ -132,8 +132,8 @@ INLINE void dot_pairs(int vectors, int tokens, const chunk *w, const oxi_act_rec
 }
 #endif
 
-/* dot[v][t] += the products of code registers [first, first + n) of a group, times `scale`, if that is not NULL; v runs over
- * the strips of the panels. */
+/* dot[v][t] += the products of code registers [first, first + n) of a group, times `scale` unless it is NULL; v runs
+ * over the strips of the panels. */
 INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
                       const registers *packed, const oxi_act_record *x, int group, int first, int n, const v_i16 *scale,
                       v_i32 dot[TILE_VECTORS][MAX_TOKENS])
@@ -165,11 +165,11 @@ INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors,
     }
 }
 
-/* One or two tokens leave registers for planes, and need the loads for codes that come from memory. */
+/* One or two tokens leave registers for planes, and need the load slots for codes from memory. */
 INLINE bool holds_planes(int tokens) { return STRIPS == 1 && tokens <= 2; }
 
-/* One group of 32 columns into `sum`: the result itself where groups have scales of their own, else the chunk's part, which
- * is integers of 32 bits if scaled_when_widened. */
+/* Add one group of 32 columns to `sum`: the result itself where groups have their own scales, else the chunk's part,
+ * which is in 32-bit integers if scaled_when_widened. */
 INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group,
                       const v_f32 d[TILE_VECTORS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
@@ -214,7 +214,8 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
     }
 }
 
-/* The chunk's end for formats of 256: sum + (part - minima * dmin) * d; a whole part takes the weights' d first. */
+/* The end of a chunk in formats of 256: sum + (part - minima * dmin) * d; a whole part is multiplied by the weights' d
+ * first. */
 INLINE void close_chunk(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
                         const oxi_act_record *x, const v_f32 part[TILE_VECTORS][MAX_TOKENS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
@@ -246,7 +247,7 @@ INLINE void close_chunk(oxi_pack pack, const constants *k, bool open, int vector
     }
 }
 
-/* Groups [g0, g1) of the n_groups of a chunk of `vectors` strips of rows times `tokens` records, added to `sum`: the result
+/* Add groups [g0, g1) of a chunk's n_groups, `vectors` strips of rows times `tokens` records, to `sum`: the result
  * itself where groups have whole scales, else the chunk's part, which close_chunk adds to the result. */
 INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
                        const oxi_act_record *x, int g0, int g1, int n_groups, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
@@ -265,7 +266,7 @@ INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors
                 fetch_rest(pack, k->book, w[i].ahead, n_groups);
 }
 
-/* The same for all groups of an opened chunk whose codes have their scales in them. */
+/* The same for all groups of an opened chunk whose codes include their scales. */
 INLINE void add_scaled(oxi_pack pack, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int n_groups,
                        v_f32 part[TILE_VECTORS][MAX_TOKENS])
 {

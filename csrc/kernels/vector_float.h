@@ -1,8 +1,8 @@
-/* Float matrices of a vector row, few tokens and many. One chain of fused multiply-adds per row and token, in the
- * order of the columns, whatever the number of tokens. */
+/* Float matrices of a vector row, for few tokens and many. Each row and token has one chain of fused multiply-adds, in
+ * column order, whatever the number of tokens. */
 
-/* Columns come two at a time: bfloat16 pairs share a lane. Odd matrices end with a column of zeros (activations) times
- * whatever lies there, so pairs past the last column are never read; see float_pairs. */
+/* Columns come two at a time: bfloat16 pairs share a lane. A matrix with an odd number of columns ends with a column of
+ * zero activations times whatever the pack holds there, so pairs past the last column are never read; see float_pairs. */
 INLINE void read_pair(oxi_pack pack, const uint8_t *panel, int64_t pair, int strip, v_f32 w[2])
 {
     if (pack == OXI_PACK_F32) {
@@ -28,7 +28,7 @@ INLINE v_f32 read_last(oxi_pack pack, const uint8_t *panel, int64_t pair, int st
 
 INLINE size_t pair_bytes(oxi_pack pack) { return pack == OXI_PACK_F32 ? 128 : 64; }
 
-/* A turn (vector_decode.h): `cols` columns at `w` of a panel times `tokens` records of x, added to `sums`. */
+/* One turn (vector_decode.h): `cols` columns at `w` of a panel times `tokens` records of x, added to `sums`. */
 INLINE void direct_float(oxi_pack pack, int tokens, const uint8_t *w, const uint8_t *ahead, const float *x, int cols,
                          float (*sums)[OXI_PANEL])
 {
@@ -53,7 +53,7 @@ INLINE void direct_float(oxi_pack pack, int tokens, const uint8_t *w, const uint
     store_sums(STRIPS, tokens, sum, sums[0], 0);
 }
 
-/* A round of floats takes one tile's panels: their chunk alone fills the first cache. */
+/* A round of floats takes one tile's panels: their chunk alone fills the L1 cache. */
 typedef struct float_scratch {
     float w[TILE_PANELS][OXI_CHUNK][OXI_PANEL];
     float sum[ROUND_TOKENS + MAX_TOKENS][TILE_ROWS];
@@ -127,7 +127,7 @@ INLINE void tiled_float(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t 
     }
 }
 
-enum { FLOAT_TURN = 16, FLOAT_LEAD = 2048 }; /* columns of a turn of few tokens; bytes of a panel to ask for ahead */
+enum { FLOAT_TURN = 16, FLOAT_LEAD = 2048 }; /* columns in a turn of few tokens; bytes of a panel to prefetch ahead */
 
 #define DIRECT_FLOAT_CASE(n)                                                                                           \
     case n:                                                                                                            \

@@ -1,8 +1,8 @@
-/* Many tokens: weights are unpacked once and multiplied in tiles. Arithmetic is the limit, and memory works meanwhile: the
- * tiles of one chunk ask for the next. */
+/* Many tokens: weights are unpacked once and multiplied in tiles. Arithmetic is the limit; memory works meanwhile,
+ * because the tiles of one chunk prefetch the next. */
 
-/* Panels unpacked together, tokens between two unpackings of the same weights. Their partial sums and the unpacked chunk
- * share the scratch; the chunk stays in the first cache while all tokens pass by. */
+/* Panels unpacked together, and tokens between two unpackings of the same weights. Their partial sums and the unpacked
+ * chunk share the scratch; the chunk stays in the L1 cache while all tokens pass. */
 #define ROUND_TOKENS 512
 #define ROUND_TILES (ROUND_PANELS / TILE_PANELS)
 
@@ -13,7 +13,7 @@ typedef struct round_scratch {
 
 _Static_assert(sizeof(book_scratch) + sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
 
-/* What opened codes are times, and what is added to them. */
+/* Opened codes are multiplied by `factor`; `shift` is added. */
 typedef struct opening {
     v_u8 factor, shift;
 } opening;
@@ -28,7 +28,7 @@ INLINE opening opening_of(oxi_pack pack, const uint8_t *tail, int scale_group, i
     return (opening){.factor = -scale, .shift = (scale << zero) + (uint8_t)(SIGNED_BYTES ? 0 : OXI_ACT_ZERO)};
 }
 
-/* Code registers i and i + 1 of a group, opened; side by side for each pair of rows where those are multiplied so. */
+/* Open code registers i and i + 1 of a group; rows that multiply pairs get them side by side for each pair of rows. */
 INLINE void open_codes(oxi_pack pack, const constants *k, const registers *group, const opening *how, int strip, int i,
                        uint8_t (*out)[64])
 {
@@ -84,22 +84,22 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
     }
 }
 
-/* What the tiles of one chunk ask memory for, all of them alike: `bytes` at `first`, and as many in each of the n_panels
- * panels from there on. */
+/* What all tiles of one chunk prefetch together: `bytes` at `first`, and as many in each of the n_panels panels from
+ * there on. */
 typedef struct wishes {
     const uint8_t *first;
     size_t stride, bytes;
     int n_panels;
 } wishes;
 
-/* Lines of each panel with each group, when n_calls tiles share them out. */
+/* Lines of each panel per group, when n_calls tiles divide them. */
 INLINE int step_of(const wishes *a, int n_calls)
 {
     const int lines = (int)(a->bytes + 63) / 64, groups = n_calls * OXI_CHUNK_GROUPS;
     return (lines + groups - 1) / groups;
 }
 
-/* What tile number `call` asks for, in `out`; NULL: nothing is left. */
+/* What tile number `call` prefetches, in `out`; NULL: nothing is left. */
 INLINE const wish *wish_of(const wishes *a, int call, int step, wish *out)
 {
     const size_t at = (size_t)(call * OXI_CHUNK_GROUPS * step) * 64;
@@ -115,7 +115,7 @@ INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const wish *
     chunk w[TILE_PANELS];
     UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i, .wish = ahead};
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
-    /* The sums so far are read when the part is complete: both and the integer sums do not fit the registers. */
+    /* Read the sums so far only when the part is complete: together with the integer sums they do not fit the registers. */
     if (scaled_when_opened(pack)) {
         add_scaled(pack, TILE_VECTORS, tokens, w, x, n_groups, part);
     } else if (has_parts(pack)) {
@@ -201,7 +201,7 @@ enum { STORE_AHEAD = 16 }; /* tokens */
 static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const float *sums, int64_t t0, int n_tokens, float *out,
                         int64_t ldo)
 {
-    /* Token by token: one lies a whole row of `out` behind the other, on another page that no cache holds. */
+    /* Token by token: each is a whole row of `out` after the last, on another page that no cache holds. */
     for (int t = 0; t < n_tokens; t++) {
         float *to = out + (t0 + t) * ldo + p0 * OXI_PANEL;
         for (int i = 0; i < n_panels; i++) {

@@ -1,4 +1,4 @@
-/* What the machine gives to a row that does nothing else: the limits benchmarks are held against. */
+/* What the machine gives to a row that does nothing else: the limits that benchmarks compare with. */
 
 enum { PROBE_SUMS = 12 }; /* more independent sums than latency times units */
 
@@ -10,7 +10,7 @@ enum { PROBE_SUMS = 12 }; /* more independent sums than latency times units */
 #define PROBE_OPERATIONS (2.0 * VB)
 #endif
 
-/* PROBE_SUMS * rounds products on registers; returns how many multiplications and additions that was. */
+/* PROBE_SUMS * rounds products on registers; returns the number of multiplications and additions. */
 static double probe_dot(int64_t rounds, float *sink)
 {
     v_i32 sum[PROBE_SUMS], x = (v_i32){0} + 0x03fd0581;
@@ -19,7 +19,7 @@ static double probe_dot(int64_t rounds, float *sink)
     for (int64_t r = 0; r < rounds; r++)
         UNROLL for (int i = 0; i < PROBE_SUMS; i++) {
             sum[i] = PROBE_DOT(sum[i], w, x);
-            /* The compiler must not know that the next product is the same. */
+            /* The compiler must not see that the next product is the same. */
 #if defined(__x86_64__)
             __asm__ volatile("" : "+x"(w));
 #else
@@ -32,8 +32,8 @@ static double probe_dot(int64_t rounds, float *sink)
     return PROBE_OPERATIONS * PROBE_SUMS * (double)rounds;
 }
 
-/* Read `bytes` (a multiple of 64) as the few-token kernels do: runs in turns, and of all numbers of runs and lengths of turns
- * that were tried the quickest. */
+/* Read `bytes` (a multiple of 64) as the few-token kernels do, in alternating streams. These numbers of streams and
+ * lengths of turns were the fastest of those tried. */
 enum { PROBE_RUNS = 16, PROBE_TURN = 256, PROBE_LEAD = 1024, PROBE_RUN = 65536, PROBE_BLOCK = PROBE_RUNS * PROBE_RUN };
 
 static void probe_read(const uint8_t *p, size_t bytes, float *sink)

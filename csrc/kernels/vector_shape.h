@@ -1,5 +1,5 @@
-/* The shapes that kernels come in: vectors in a tile, tokens at a time, and what a pack asks of its kernel. All of it is
- * known when a kernel is compiled: `pack` is a constant wherever these are inlined. */
+/* The shapes of kernels: vectors in a tile, tokens at a time, and what a pack needs of its kernel. All of it is known
+ * when a kernel is compiled: `pack` is a constant wherever these are inlined. */
 
 #define STRIPS (64 / VB) /* vectors in a panel's register */
 #define TILE_VECTORS (TILE_PANELS * STRIPS)
@@ -15,27 +15,28 @@
 INLINE int group_of(oxi_pack pack) { return oxi_traits[pack].group; }
 INLINE oxi_tail tail_of(oxi_pack pack) { return oxi_traits[pack].tail; }
 INLINE bool has_table(oxi_pack pack) { return oxi_traits[pack].table; }
-/* Each group's activations have a scale of their own; else scales are summed up per chunk in parts. */
+/* Each group's activations have their own scale; otherwise scales are summed per chunk, in parts. */
 INLINE bool scale_per_group(oxi_pack pack) { return oxi_traits[pack].act == OXI_ACT_Q8_32; }
 INLINE bool has_parts(oxi_pack pack) { return !scale_per_group(pack); }
-/* Minima: summed up as integers over a chunk, or subtracted group by group. */
+/* Minima: summed as integers over a chunk, or subtracted group by group. */
 INLINE bool has_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_SIX_BIT || tail_of(pack) == OXI_TAIL_FOUR_BIT; }
 INLINE bool has_group_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_HALF_MIN; }
 /* Of minima summed up over a chunk. */
 INLINE int pairs_of_minima(oxi_pack pack) { return OXI_CHUNK / group_of(pack) / 2; }
-/* 16-bit sums are widened by a multiplication: by the scale, where that is an integer and code 0 stands for zero. Parts
- * are 32-bit integers then: 256 products of 31, 127 and 63 at most, far below 2^31. */
+/* A multiplication widens 16-bit sums: by the scale, where that is an integer and code 0 stands for zero. Parts are then
+ * 32-bit integers: 256 products of at most 31, 127 and 63, far below 2^31. */
 INLINE bool scaled_when_widened(oxi_pack pack) { return !WIDE_SUMS && has_minima(pack); }
-/* Parts are whole numbers, which d multiplies in the end. */
+/* Parts are integers, which d multiplies in the end. */
 INLINE bool has_whole_parts(oxi_pack pack) { return oxi_traits[pack].whole || scaled_when_widened(pack); }
 
-/* Opened codes are multiplied by their scales: a chunk is then one sum of integers. Two bits by 4-bit scales are at most
- * 45; three bits by 6-bit ones are -124 to 128, and with the sign changed a signed byte. 16-bit sums would overflow. */
+/* Opened codes are multiplied by their scales, so a chunk is one sum of integers. Two bits times 4-bit scales are at
+ * most 45; three bits times 6-bit ones are -124 to 128, which with the sign changed fits a signed byte. 16-bit sums
+ * would overflow. */
 INLINE bool scaled_when_opened(oxi_pack pack) { return WIDE_SUMS && has_whole_parts(pack); }
 INLINE bool multiplied_when_opened(oxi_pack pack) { return scaled_when_opened(pack) && tail_of(pack) != OXI_TAIL_FLOAT; }
 INLINE bool negated_when_opened(oxi_pack pack) { return multiplied_when_opened(pack) && oxi_traits[pack].zero_shift >= 0; }
 
-/* The pack whose kernel multiplies an opened chunk. Many share one, to which their codes are moved when opened. */
+/* The pack whose kernel multiplies an opened chunk. Many packs share one; opening moves their codes to its form. */
 INLINE oxi_pack opened_as(oxi_pack pack)
 {
     if (has_group_minima(pack)) return OXI_PACK_Q5_32_MIN;
@@ -44,22 +45,22 @@ INLINE oxi_pack opened_as(oxi_pack pack)
     return group_of(pack) == 16 ? OXI_PACK_T4_E4M3 : OXI_PACK_Q8_32;
 }
 
-/* Bits of what read_codes gives. */
+/* Bits of the codes that read_codes returns. */
 INLINE int bits_of(oxi_pack pack)
 {
     return has_table(pack) ? 8 : oxi_traits[pack].bits == 1 ? 2 : oxi_traits[pack].bits;
 }
 
-/* Codes are opened with their zero where 8-bit ones have it, unless 16-bit sums need them small: then a sum's start is
- * what the activations' record holds, or nothing. */
+/* Codes are opened with the zero of 8-bit codes, unless 16-bit sums need small codes. A sum then starts from what the
+ * activations' record holds, or from nothing. */
 INLINE bool moved_when_opened(oxi_pack pack)
 {
     if (oxi_traits[pack].zero_shift < 0 || has_table(pack) || oxi_traits[pack].bits == 8) return false;
     return WIDE_SUMS || opened_as(pack) != pack;
 }
 
-/* Which power of two stands for zero, in codes as they are multiplied; minus 1: code 0 does. A pack whose opened codes are
- * another's is asked about as that one. */
+/* The power of two that stands for zero in codes as they are multiplied; minus 1: code 0 does. A pack whose opened codes
+ * are another pack's gets that pack's answer. */
 INLINE int zero_shift_of(oxi_pack pack, bool open)
 {
     const int shift = oxi_traits[pack].zero_shift;
@@ -68,8 +69,8 @@ INLINE int zero_shift_of(oxi_pack pack, bool open)
     return wide ? OXI_ACT_ZERO_SHIFT : shift;
 }
 
-/* How many dot4 a 16-bit sum takes when each adds two products: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127, 2 * 2 * 63 * 127 and
- * 2 * 128 * 127 are all below 2^15, and so is 2 * 2 * 43 * 127: the tables of 3-bit codes reach 43. */
+/* How many dot4 a 16-bit sum can take when each adds two products: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127, 2 * 2 * 63 * 127
+ * and 2 * 128 * 127 are all below 2^15, and so is 2 * 2 * 43 * 127: the tables of 3-bit codes reach 43. */
 INLINE int dots_per_widen(oxi_pack pack)
 {
     const int bits = bits_of(pack);
@@ -84,7 +85,7 @@ static int rows_of(const oxi_matrix *m, int64_t panel)
     return (int)(left < OXI_PANEL ? left : OXI_PANEL);
 }
 
-/* A panel's results for one token, without the rows that only fill it up. */
+/* Store a panel's results for one token, without its padding rows. */
 INLINE void store_panel(float *out, const float *rows, int n_rows)
 {
     if (n_rows == OXI_PANEL) memcpy(out, rows, OXI_PANEL * sizeof(float)); /* a size that the compiler knows: no call */
@@ -103,8 +104,8 @@ _Static_assert(DIRECT_TOKENS <= MAX_TOKENS && (TILE_PANELS == 1 || DIRECT_PAIRS 
                "what is left over has a kernel");
 #endif
 
-/* Kernels exist for some numbers of tokens. Others compute a few more, of records that lie behind the last (or in the
- * padding), and drop them. */
+/* Kernels exist for some numbers of tokens. For other numbers they compute a few more tokens, from records behind the
+ * last one (or in the padding), and drop the results. */
 INLINE int kernel_tokens(int n, int most)
 {
     const int up = n < 3 ? n : (n + 1) & ~1;
@@ -116,7 +117,7 @@ INLINE int tile_tokens(oxi_pack pack)
     return scaled_when_opened(pack) ? TILE_TOKENS_SCALED : has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS;
 }
 
-/* Tokens to take at a time, at most `most`: 8 of at most 6 are better two fours than a six and a two. */
+/* Tokens to take at a time, at most `most`. With a limit of 6, 8 tokens go better as four and four than as six and two. */
 INLINE int even_share(int n, int most)
 {
     const int times = (n + most - 1) / most;

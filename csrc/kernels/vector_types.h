@@ -1,5 +1,5 @@
-/* The vector types that an instruction-set file and the rooms of vector.h share, and what needs no intrinsics on them.
- * VB: bytes of a register. */
+/* The vector types that an instruction-set file and the parts of vector.h share, and the operations on them that need no
+ * intrinsics. VB: bytes of a register. */
 #include <stdint.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ typedef uint16_t v_lanes_u16 __attribute__((vector_size(LANES)));
 typedef uint8_t v_half __attribute__((vector_size(VB / 2))); /* two bytes per lane */
 typedef uint16_t v_half_u16 __attribute__((vector_size(VB / 2)));
 
-/* Keep a vector in a register: the compiler would rather read memory again. */
+/* Keep a vector in a register: otherwise the compiler would read memory again. */
 #if defined(__AVX512F__)
 #define HOLD(v) __asm__("" : "+v"(v))
 #elif defined(__x86_64__)
@@ -65,7 +65,8 @@ INLINE v_i32 every_int(int32_t x) { return x - (v_i32){0}; }
 INLINE v_f32 every_f32(float x) { return x - (v_f32){0}; }
 INLINE v_f32 to_float(v_i32 v) { return __builtin_convertvector(v, v_f32); }
 
-/* A sum in the order that it is written in: the compiler would add integers as it likes, and keep all products for it. */
+/* Keep a sum in the order it is written: the compiler would otherwise reorder integer additions and hold all the
+ * products. */
 INLINE v_i32 in_turn(v_i32 sum)
 {
     HOLD(sum);

@@ -1,4 +1,4 @@
-/* Packed bytes into registers: codes, scales and minima as layout.h draws them. */
+/* Unpacks bytes into registers: codes, scales and minima as layout.h draws them. */
 
 INLINE v_f32 load_half(const uint8_t *p) { return from_halves((v_half_u16)load_halves(p)); }
 
@@ -10,11 +10,11 @@ typedef struct constants {
 #if WIDE_LOOKUP
     v_u8 of_pair[2];
     const uint8_t *tables;
-    const uint8_t (*codes)[64]; /* NULL: entries are looked up group by group. Else those of the chunk */
+    const uint8_t (*codes)[64]; /* NULL: entries are looked up group by group. Else the codes of the chunk */
 #endif
 } constants;
 
-/* `book`: m's, or none, or in rows with WIDE_LOOKUP one of its shape that the compiler knows. */
+/* `book`: m's book or NULL; in rows with WIDE_LOOKUP, one of its shape that the compiler knows. */
 INLINE constants constants_of(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, const book_scratch *b)
 {
     (void)b;
@@ -30,13 +30,13 @@ INLINE constants constants_of(oxi_pack pack, const oxi_codebook *book, const oxi
     return k;
 }
 
-/* A group's registers as they are in memory, one strip of their lanes: planes, or the codes themselves. */
+/* A group's registers as in memory, one strip of their lanes: planes, or the codes themselves. */
 typedef struct registers {
     v_u8 r[8];
 } registers;
 
-/* Group g of the chunk at `src`. `held`: planes stay in registers; else the compiler may read them again for each code
- * register. */
+/* Group g of the chunk at `src`. `held`: planes stay in registers; otherwise the compiler may read them again for each
+ * code register. */
 INLINE registers read_group(oxi_pack pack, const constants *k, bool held, const uint8_t *src, int g, int strip)
 {
     registers p;
@@ -63,7 +63,7 @@ INLINE registers read_group(oxi_pack pack, const constants *k, bool held, const 
     return p;
 }
 
-/* Code register i's bits in planes of 1 or 2 bits, moved up by `to`. */
+/* Code register i's bits in planes of 1 or 2 bits, shifted up by `to`. */
 INLINE v_u8 read_bits(int bits, const v_u8 *plane, int i, int to)
 {
     const v_u16 h = (v_u16)plane[i * bits / 8];
@@ -93,14 +93,14 @@ INLINE v_u8 read_codes(oxi_pack pack, const constants *k, const registers *group
     return has_table(pack) ? lookup(k->table, code) : code;
 }
 
-/* What to add to codes so that zero is where opened ones have it. */
+/* What to add to codes so that their zero is that of opened codes. */
 INLINE int opening_shift(oxi_pack pack)
 {
     if (!moved_when_opened(pack)) return 0;
     return (SIGNED_BYTES ? 0 : OXI_ACT_ZERO) - (1 << oxi_traits[pack].zero_shift);
 }
 
-/* The scale of a chunk, 1 where each scale group's needs no other. */
+/* The scale of a chunk; 1 where the scale groups need no other factor. */
 INLINE v_f32 read_d(oxi_pack pack, const constants *k, const uint8_t *tail, int strip)
 {
     const int at = 2 * LANES * strip;
@@ -112,7 +112,7 @@ INLINE v_f32 read_d(oxi_pack pack, const constants *k, const uint8_t *tail, int 
     return has_table(pack) ? d * k->unit : d;
 }
 
-/* What of it goes into the scales of groups. */
+/* The part of d that goes into the scales of groups. */
 INLINE v_f32 group_d(oxi_pack pack, const constants *k, const uint8_t *tail, int strip)
 {
     return has_whole_parts(pack) ? every_f32(1.0f) : read_d(pack, k, tail, strip);
@@ -125,7 +125,7 @@ INLINE v_f32 power_of_two(v_i32 e)
     return (v_f32)((((e - 1) << 23) & ~small) | (((e + 1) << 21) & small));
 }
 
-/* Scales that are integers, a byte for each row. */
+/* Integer scales, one byte per row. */
 INLINE v_lanes scale_bytes(oxi_pack pack, const uint8_t *tail, int group, int strip)
 {
     const int at = OXI_PANEL * group + LANES * strip;
@@ -143,7 +143,8 @@ INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *tail, int group, int strip
     case OXI_TAIL_HALF: return load_half(tail + 2 * (OXI_PANEL * (group * OXI_GROUP / oxi_traits[pack].span) + LANES * strip));
     case OXI_TAIL_HALF_MIN: return load_half(tail + 64 * group + 2 * LANES * strip);
     case OXI_TAIL_E8M0: return power_of_two(widen_u8(load_lanes(tail + at)));
-    /* Halves with the exponent's lower four bits: small ones have no full mantissa, which only halves convert at no cost. */
+    /* Halves with the exponent's lower four bits: small ones have no full mantissa, and only halves convert those at no
+     * cost. */
     case OXI_TAIL_E4M3:
         return from_halves(__builtin_convertvector(load_lanes(tail + at), v_half_u16) << 7) * every_f32(0x1p7f);
     case OXI_TAIL_INT8: return d * to_float(widen_i8(scale_bytes(pack, tail, group, strip)));
@@ -153,7 +154,7 @@ INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *tail, int group, int strip
     return d;
 }
 
-/* Integer scales as bytes, of each row in all four of its lane; and as 16 bits, in both halves. */
+/* Integer scales as bytes, in all four bytes of the row's lane; and as 16 bits, in both halves. */
 INLINE v_u8 read_scale_u8(oxi_pack pack, const uint8_t *tail, int group, int strip)
 {
     const v_i32 one = widen_u8(scale_bytes(pack, tail, group, strip)), two = one | one << 8;
@@ -166,7 +167,7 @@ INLINE v_i16 read_scale_i16(oxi_pack pack, const uint8_t *tail, int group, int s
     return (v_i16)(one | one << 16);
 }
 
-/* Minima of a pair of groups, side by side for each row. */
+/* Minima of a pair of groups, side by side in each row. */
 INLINE v_i16 read_minima(oxi_pack pack, const uint8_t *tail, int pair, int strip)
 {
     const int at = 2 * OXI_PANEL * pair + VB / 2 * strip;
@@ -181,7 +182,7 @@ INLINE v_f32 read_dmin(oxi_pack pack, const uint8_t *tail, int strip)
     return load_half(tail + (tail_of(pack) == OXI_TAIL_FOUR_BIT ? OXI_FOUR_DMIN : OXI_SIX_DMIN) + 2 * LANES * strip);
 }
 
-/* What is subtracted group by group. */
+/* The minimum that is subtracted group by group. */
 INLINE v_f32 read_minimum(const uint8_t *tail, int group, int strip)
 {
     return load_half(tail + 64 * group + 32 + 2 * LANES * strip);

@@ -1,4 +1,4 @@
-/* What AVX2 rows share, with AVX-VNNI or without. */
+/* Shared by the AVX2 rows, with AVX-VNNI or without. */
 #include <immintrin.h>
 
 #define VB 32

@@ -1,4 +1,4 @@
-/* What AVX-512 rows share, with VNNI or without. */
+/* Shared by the AVX-512 rows, with VNNI or without. */
 #include <immintrin.h>
 
 #define VB 64

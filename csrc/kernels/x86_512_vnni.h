@@ -1,5 +1,5 @@
-/* What AVX-512 rows with VNNI share: four products of bytes and their sum in one instruction. 32 rows by 6 tokens fill the
- * 32 registers: 12 integer sums, 12 float sums, two registers of codes, the rest for scales. */
+/* Shared by the AVX-512 rows with VNNI: one instruction multiplies four bytes and sums the products. 32 rows by 6 tokens
+ * fill the 32 registers: 12 integer sums, 12 float sums, two registers of codes, the rest for scales. */
 #define TILE_PANELS 2
 #define TILE_TOKENS 6
 #define TILE_TOKENS_256 6
