@@ -1,6 +1,6 @@
-/* Calls the fuzz target with damaged copies of the seeds, a bounded number of times: `driver COUNT [SEED [FILE...]]`.
- * Inputs that open and hold no less than their origin join a small pool and are damaged further. A crash leaves its
- * input in ./gguf-crash.bin, which `driver 0 0 gguf-crash.bin` runs again. */
+/* Calls the fuzz target with damaged copies of the seeds, a limited number of times: `driver COUNT [SEED [FILE...]]`.
+ * Inputs that open and hold at least as much as their origin join a small pool and are damaged further. A crash leaves
+ * its input in ./gguf-crash.bin; `driver 0 0 gguf-crash.bin` runs it again. */
 #include "fuzz/seeds.h"
 
 #include <fcntl.h>
@@ -12,11 +12,11 @@
 
 #define POOL 256
 #define LONGEST 65536
-#define SECONDS_PER_BATCH 60 /* for BATCH inputs; one that hangs is a finding */
+#define SECONDS_PER_BATCH 60 /* for BATCH inputs; an input that hangs is a finding */
 #define BATCH 1000
 
 int oxi_fuzz_read(const uint8_t *data, size_t size);
-/* Of the sanitizers' runtime; absent in a build without one. */
+/* From the sanitizers' runtime; absent in a build without one. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
 static uint64_t rng_state;
@@ -47,7 +47,7 @@ static void on_signal(int number)
     raise(number);
 }
 
-/* The input lies in memory of exactly its size, so that the sanitizer sees the first byte read past it. */
+/* The input is in memory of exactly its size, so that the sanitizer sees the first read past its end. */
 static int run(const uint8_t *data, size_t n)
 {
     uint8_t *exact = malloc(n ? n : 1);
@@ -77,7 +77,7 @@ static void insert_run(bytes *b, size_t at, const bytes *from, size_t n)
     const size_t source = below(from->n);
     if (source + n > from->n) n = from->n - source;
     if (b->n + n > LONGEST || at > b->n) return;
-    bytes_append(b, from->data, n); /* room; the content comes below */
+    bytes_append(b, from->data, n); /* makes room; the content comes below */
     memmove(b->data + at + n, b->data + at, b->n - n - at);
     memcpy(b->data + at, from->data + source, n);
 }
@@ -91,7 +91,7 @@ static void damage(bytes *b, const bytes *other)
     };
     static const uint8_t widths[] = {1, 2, 4, 8};
     if (b->n == 0) return;
-    /* Headers are where the decisions are: half of the damage goes to the first bytes. */
+    /* Most decisions depend on the header: half of the damage goes to the first bytes. */
     const size_t at = below(below(2) && b->n > 256 ? 256 : b->n), n = 1 + below(1u << below(8));
     const uint64_t extreme = extremes[below(sizeof extremes / sizeof *extremes)];
     switch (below(9)) {

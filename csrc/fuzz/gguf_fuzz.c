@@ -1,5 +1,6 @@
-/* The fuzz target of the GGUF reader: opens the bytes as a file and, when that succeeds, touches everything the API
- * hands out. With libFuzzer: clang -fsanitize=fuzzer,address,undefined. Without: driver.c mutates and calls it (run.sh). */
+/* The fuzz target of the GGUF reader. It opens the bytes as a file and, if that succeeds, touches everything that the
+ * API returns. With libFuzzer: clang -fsanitize=fuzzer,address,undefined. Without it, driver.c mutates inputs and calls
+ * this (run.sh). */
 #include "gguf/internal.h"
 
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Reading is the test; the sum keeps the compiler from leaving it out. */
+/* Reading is the test; the sum keeps the compiler from removing it. */
 static uint64_t touch(const void *data, uint64_t n)
 {
     uint64_t sum = n;
@@ -22,7 +23,7 @@ static void require(bool holds)
 
 static uint64_t touch_value(const oxi_kv *kv, size_t size)
 {
-    require(kv->n <= size); /* every element has at least a byte: a larger count has wrapped somewhere */
+    require(kv->n <= size); /* every element has at least one byte, so a larger count has wrapped somewhere */
     static const uint8_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 1, 0, 8, 8, 8};
     if (kv->type != OXI_KV_ARRAY) return touch(kv->data, kv->n * sizes[kv->type]);
     if (kv->elem != OXI_KV_STRING && kv->elem != OXI_KV_ARRAY) return touch(kv->data, kv->n * sizes[kv->elem]);
@@ -36,7 +37,7 @@ static uint64_t touch_value(const oxi_kv *kv, size_t size)
     return sum;
 }
 
-/* Shape, elements and bytes agree, in arithmetic that does not wrap. */
+/* Check that shape, elements and bytes agree, in arithmetic that does not wrap. */
 static void require_sizes(const oxi_tensor *t, size_t size)
 {
     const oxi_type_info *type = oxi_type_describe(t->type);
@@ -69,7 +70,7 @@ static uint64_t touch_file(const oxi_gguf *file, size_t size)
     return sum;
 }
 
-/* How many keys and tensors were read, plus 1; 0 when the bytes are no valid file. libFuzzer must not be told. */
+/* How many keys and tensors were read, plus 1; 0 if the bytes are no valid file. libFuzzer must not get this value. */
 int oxi_fuzz_read(const uint8_t *data, size_t size);
 
 int oxi_fuzz_read(const uint8_t *data, size_t size)

@@ -88,7 +88,7 @@ static void every_type(bytes *b)
     string(b, "three");
     key(b, "nested", OXI_KV_ARRAY);
     array(b, OXI_KV_ARRAY, 2);
-    for (int depth = 2; depth < 8; depth++) array(b, OXI_KV_ARRAY, 1); /* as deep as is allowed */
+    for (int depth = 2; depth < 8; depth++) array(b, OXI_KV_ARRAY, 1); /* the deepest nesting allowed */
     array(b, OXI_KV_STRING, 1);
     string(b, "deep");
     array(b, OXI_KV_U16, 2);

@@ -1,4 +1,4 @@
-/* Valid GGUF files, put together in memory, for the driver to damage. */
+/* Valid GGUF files, built in memory, for the driver to damage. */
 #ifndef OXI_FUZZ_SEEDS_H
 #define OXI_FUZZ_SEEDS_H
 

@@ -25,7 +25,7 @@ static void decode_q4_0(const uint8_t *src, oxi_block *out)
 const oxi_format oxi_format_q4_0 = {.block = 32, .block_size = Q4_0_BYTES, .group = 32, .bits = 4, .zero = 8,
                                      .unit = 1.0f, .decode = decode_q4_0, .encode = oxi_encode_q4_0};
 
-/* d: half | qs[32]: signed bytes. Codes are kept unsigned, 128 more. */
+/* d: half | qs[32]: signed bytes. Codes are kept unsigned: 128 is added. */
 enum { Q8_0_BYTES = 2 + 32 };
 
 static void decode_q8_0(const uint8_t *src, oxi_block *out)
@@ -38,7 +38,7 @@ static void decode_q8_0(const uint8_t *src, oxi_block *out)
 const oxi_format oxi_format_q8_0 = {.block = 32, .block_size = Q8_0_BYTES, .group = 32, .bits = 8, .zero = 128,
                                      .unit = 1.0f, .decode = decode_q8_0, .encode = oxi_encode_q8_0};
 
-/* The file holds the smallest weight; minima are subtracted, so its sign turns. */
+/* The file holds the smallest weight; minima are subtracted, so its sign is flipped. */
 static void take_smallest(const uint8_t *src, oxi_block *out)
 {
     out->dmin = oxi_read_u16(src) ^ 0x8000u;

@@ -1,4 +1,4 @@
-/* Finding entries of the IQ formats' codebooks. Private to quant/. */
+/* Searches the codebooks of the IQ formats. Private to quant/. */
 #ifndef OXI_BOOKS_H
 #define OXI_BOOKS_H
 
@@ -6,19 +6,19 @@
 
 enum { OXI_BOOK_LANES = 8, OXI_BOOK_NEAR = 16, OXI_BOOK_LEVELS = 8 };
 
-/* A book, with what a search needs. Rounding each coordinate to its nearest level gives a corner of a grid. Where the book
- * has that corner it is the best entry, whatever the weights; for every other corner a list names the entries nearest to
- * it, among which the weights decide. */
+/* A book with the data that a search needs. Rounding each coordinate to its nearest level gives a corner of a grid. If
+ * the book has that corner, it is the best entry, whatever the weights. For every other corner a list names the nearest
+ * entries, and the weights decide among them. */
 typedef struct oxi_book {
     int dim, n_entries, n_levels, n_corners;
     float level[OXI_BOOK_LEVELS];
-    float middle[OXI_BOOK_LEVELS]; /* between a level and the next */
+    float middle[OXI_BOOK_LEVELS]; /* between one level and the next */
     float value[2048][OXI_BOOK_LANES];
     int16_t *exact;                    /* [n_corners]: an entry, or -1 */
     uint16_t (*near)[OXI_BOOK_NEAR];   /* [n_corners] */
 } oxi_book;
 
-/* One allocation; free() gives it back. NULL: out of memory. */
+/* One allocation; release it with free(). NULL: out of memory. */
 oxi_book *oxi_book_make(const uint16_t *entries, int n_entries, int dim, const int8_t *levels, int n_levels);
 
 #endif

@@ -1,7 +1,7 @@
-/* The IQ formats: weights in fours or eights are an entry of a codebook, with signs beside it.
+/* The IQ formats: every four or eight weights are an entry of a codebook, with signs stored beside it.
  *
- * A code is the index that the book holds for one weight, with the sign (IQ1: the direction of the shift) above it, so
- * that a table of 16 values says what it stands for.
+ * A code is the book's index for one weight, with the sign (IQ1: the direction of the shift) above it, so that a table
+ * of 16 values maps codes to values.
  */
 #include "codebook_tables.h"
 #include "half.h"
@@ -15,17 +15,17 @@ enum { NEGATIVE = 8 };
 static const int8_t values_2[16] = {8, 25, 43, 0, 0, 0, 0, 0, -8, -25, -43};
 static const int8_t values_3_xxs[16] = {4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62};
 static const int8_t values_3_s[16] = {1, 3, 5, 7, 9, 11, 13, 15, -1, -3, -5, -7, -9, -11, -13, -15};
-/* Eight times (index - 1), shifted by one eighth up or, with the high bit, down. */
+/* Eight times (index - 1), shifted up by one eighth or, with the high bit, down. */
 static const int8_t values_1[16] = {-7, 1, 9, 0, 0, 0, 0, 0, -9, -1, 7};
 
 static uint16_t u16(const uint8_t *p) { return oxi_read_u16(p); }
 
 static uint32_t u32(const uint8_t *p) { return u16(p) | (uint32_t)u16(p + 2) << 16; }
 
-/* Seven bits of signs; the eighth makes their number even. */
+/* Seven bits of signs; the eighth makes the number of set bits even. */
 static unsigned even_signs(unsigned seven) { return seven | (unsigned)(__builtin_popcount(seven) & 1) << 7; }
 
-/* The eight weights of place `at`; bit i of `high` lifts weight i into the upper half of the table. */
+/* The eight weights from `at` on; bit i of `high` moves weight i into the upper half of the table. */
 static void eight(const uint16_t *book, unsigned entry, unsigned high, int at, oxi_block *out)
 {
     uint8_t *code = out->code + 8 * at;
@@ -42,7 +42,7 @@ static void four(const uint16_t *book, unsigned entry, unsigned high, int at, ox
 
 static int8_t odd(unsigned s) { return (int8_t)(2 * s + 1); }
 
-/* d | per 32 weights: four entry numbers, then a word of four times seven signs and, on top, the scale */
+/* d | per 32 weights: four entry numbers, then a word with four times seven signs and, in its top bits, the scale */
 static void decode_iq2_xxs(const uint8_t *src, oxi_block *out)
 {
     out->d = u16(src);
@@ -78,7 +78,7 @@ static void decode_iq2_s(const uint8_t *src, oxi_block *out)
     for (int g = 0; g < 16; g++) out->scale[g] = odd((scales[g / 2] >> 4 * (g % 2)) & 15);
 }
 
-/* d | entry[64] | per 32 weights a word of four times seven signs and, on top, the scale */
+/* d | entry[64] | per 32 weights a word with four times seven signs and, in its top bits, the scale */
 static void decode_iq3_xxs(const uint8_t *src, oxi_block *out)
 {
     const uint8_t *entry = src + 2;
@@ -119,8 +119,8 @@ static void decode_iq1_s(const uint8_t *src, oxi_block *out)
     }
 }
 
-/* low[32] | high[16]: per 8 weights three more bits of the entry number and the direction | four 16-bit words, each four
- * scales of three bits and, on top, a nibble of d */
+/* low[32] | high[16]: per 8 weights three more bits of the entry number and the direction | four 16-bit words, each with
+ * four scales of three bits and, in its top bits, a nibble of d */
 static void decode_iq1_m(const uint8_t *src, oxi_block *out)
 {
     const uint8_t *high = src + 32, *words = high + 16;

@@ -1,21 +1,21 @@
-/* Rounding weights to a format. An encoder looks for the block with the least
+/* Encoders round weights to a format. An encoder searches for the block that minimises
  *
  *     sum over i of w[i] * (x[i] - weight[i])^2
  *
- * and gives its bytes. x are finite and at most OXI_ENCODE_MOST in magnitude; w are above zero and at most 1: how much an
- * error in that column matters, all 1 without an importance matrix.
+ * and writes its bytes. x are finite and at most OXI_ENCODE_MOST in magnitude. w are above zero and at most 1: how much an
+ * error in that column counts; all are 1 without an importance matrix.
  */
 #ifndef OXI_ENCODE_H
 #define OXI_ENCODE_H
 
 #include <stdint.h>
 
-/* The largest half: what a format's scale can hold even where one code stands for the scale itself. */
+/* The largest half: a format's scale can hold it even where one code stands for the scale itself. */
 #define OXI_ENCODE_MOST 65504.0f
 
-/* One block. `prepared`: what the format's `prepare` made, or NULL if it has none. */
+/* Encode one block. `prepared`: the result of the format's `prepare`, or NULL if it has none. */
 typedef void oxi_encode(const void *prepared, const float *x, const float *w, uint8_t *dst);
-/* Tables that an encoder searches in: malloc'd, read by any number of threads, or NULL: out of memory. */
+/* Make the tables that an encoder searches: malloc'd, read by any number of threads; NULL: out of memory. */
 typedef void *oxi_prepare(void);
 
 oxi_encode oxi_encode_q4_0, oxi_encode_q4_1, oxi_encode_q5_0, oxi_encode_q5_1, oxi_encode_q8_0; /* encode_32.c */
@@ -29,8 +29,8 @@ oxi_prepare oxi_prepare_iq1, oxi_prepare_iq2_xxs, oxi_prepare_iq2_xs, oxi_prepar
     oxi_prepare_iq3_s; /* encode_codebooks.c */
 oxi_prepare oxi_prepare_nl, oxi_prepare_e2m1;                                                     /* encode_tables.c */
 
-/* The search for scales is compiled once more for wider registers where the loader can choose between the copies: by what
- * the processor can do, since arch= would ask for that very model. No copy fuses or reorders operations, so that all give
+/* The scale search is compiled again for wider registers where the loader can choose between the copies. The copies are
+ * named by CPU features, since arch= would require that exact model. No copy fuses or reorders operations, so all give
  * the same bytes. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) \
     && !defined(__SANITIZE_THREAD__)

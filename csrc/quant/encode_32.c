@@ -21,7 +21,7 @@ static void put_fifth_bits(const uint8_t code[32], uint8_t *qh)
     for (int i = 0; i < 32; i++) qh[i / 8] |= (uint8_t)((code[i] >> 4) << i % 8);
 }
 
-/* d and the codes of x / d, moved up so that they begin at zero. */
+/* d and the codes of x / d, shifted so that they begin at zero. */
 OXI_INLINE void symmetric(const float *x, const float *w, int levels_below, float spread, int steps, uint8_t *d,
                           uint8_t code[32])
 {
@@ -77,7 +77,7 @@ OXI_ENCODER void oxi_encode_q5_1(const void *prepared, const float *x, const flo
     put_nibbles(code, dst + 8);
 }
 
-/* With 255 levels there is nothing to search for: the scale that just reaches the largest weight. */
+/* With 255 levels there is nothing to search for: use the scale that just reaches the largest weight. */
 OXI_ENCODER void oxi_encode_q8_0(const void *prepared, const float *x, const float *w, uint8_t *dst)
 {
     float top = 0.0f;

@@ -2,9 +2,10 @@
  *
  *     x ~ (d * scale[g]) * code - (dmin * minimum[g])
  *
- * First each group gets the line that suits it. Their scales and minima are then rounded to whole multiples of d and dmin,
- * and from there on the two halves take turns: with d and dmin fixed, each group tries the multiples next to its own;
- * with all multiples and codes fixed, d and dmin have a closed form. */
+ * First each group is fitted with its own line. The lines' scales and minima are then rounded to integer multiples of d and
+ * dmin. From there two steps alternate: with d and dmin fixed, each group tries the multiples next to its own; with all
+ * multiples and codes fixed, d and dmin have a closed form.
+ */
 #include "encode.h"
 #include "fit.h"
 #include "half.h"
@@ -18,7 +19,7 @@ typedef struct block {
 
 static uint16_t half_of(float v) { return oxi_scale_half(v > 0.0f ? v : 0.0f); }
 
-/* The unit for whole multiples up to `most` of values that are not negative. */
+/* The unit for rounding non-negative values to integer multiples of up to `most`. */
 OXI_INLINE float unit_of(const float *value, const float *weight, int groups, float most)
 {
     const oxi_levels levels = {0.0f, most, NULL};
@@ -31,7 +32,7 @@ OXI_INLINE int multiple(float v, float inverse, int most)
     return (int)oxi_round(oxi_clamp(v * inverse, 0.0f, (float)most));
 }
 
-/* The multiples next to (s, m) that lose least in one group; returns the loss. */
+/* Find the multiples next to (s, m) with the least loss in one group; returns the loss. */
 OXI_INLINE float settle(const float *x, const float *w, int size, float top, int most, float d, float dmin, uint8_t *s,
                         uint8_t *m)
 {
@@ -49,7 +50,7 @@ OXI_INLINE float settle(const float *x, const float *w, int size, float top, int
     return loss;
 }
 
-/* Codes for the block's scales, and the d and dmin that would suit these codes best. */
+/* Codes for the block's scales, and the best d and dmin for these codes. */
 OXI_INLINE void solve(const float *x, const float *w, int groups, int size, float top, block *b, float *d, float *dmin)
 {
     const float df = oxi_half_float(b->d), mf = oxi_half_float(b->dmin);
@@ -142,7 +143,7 @@ static void put_head(const block *b, uint8_t *head)
     }
 }
 
-/* Groups in pairs share 32 bytes: the first of the pair in the low nibbles. */
+/* Each pair of groups shares 32 bytes: the first group is in the low nibbles. */
 static void put_nibbles(const uint8_t *code, uint8_t *qs)
 {
     for (int pair = 0; pair < 4; pair++)

@@ -1,9 +1,9 @@
-/* Encoders of the IQ formats, whose weights come in fours or eights from a codebook. The layouts are drawn in
- * codebooks.c.
+/* Encoders of the IQ formats, whose weights come in fours or eights from a codebook. The layouts are drawn in codebooks.c.
  *
  *     x ~ d * unit * (2 * scale[g] + 1) * (an entry's levels, with signs or, in IQ1, with a shift)
  *
- * As in the other super-blocks each group is fitted alone first, then groups and d take turns. */
+ * As in the other super-blocks, each group is first fitted alone; then fitting groups and fitting d alternate.
+ */
 #include "books.h"
 #include "codebook_tables.h"
 #include "encode.h"
@@ -19,11 +19,11 @@ typedef struct style {
     int dim, group, n_scales;
     bool signs, even, shift, shift_each; /* even: of each eight signs, an even number is negative */
     float unit;
-    float least, most; /* the grid of scales, in units of the one for which the largest weight is the highest level */
+    float least, most; /* the grid of scales; the unit is the scale at which the largest weight reaches the highest level */
     int steps;
 } style;
 
-/* One group on its way: what its entries must come near to, and what was found. */
+/* One group during the search: the target of its entries, and what was found. */
 typedef struct group {
     float x[32]; /* magnitudes (below zero where parity forced a sign), or weights in IQ1 */
     float w[32];
@@ -80,7 +80,7 @@ OXI_INLINE int nearest(style s, const oxi_book *book, const float *t, const floa
     return best;
 }
 
-/* Entries for a given step. `down`: the direction of the shift where one holds for the whole group. */
+/* Choose entries for a given step. `down`: the direction of the shift, if the whole group has one. */
 OXI_INLINE void choose(style s, const oxi_book *book, float step, int down, group *g)
 {
     const float inverse = 1.0f / step;
@@ -110,7 +110,7 @@ OXI_INLINE void choose(style s, const oxi_book *book, float step, int down, grou
     g->qq = oxi_sum_lanes(b);
 }
 
-/* The step that suits a group best, and how much it gains over leaving the group zero. */
+/* Find the best step for a group, and its gain over leaving the group zero. */
 OXI_INLINE float fit_group(style s, const oxi_book *book, int down, group *g, float *gain)
 {
     float top = 0.0f, best = 0.0f;
@@ -134,13 +134,13 @@ OXI_INLINE float fit_group(style s, const oxi_book *book, int down, group *g, fl
     return best;
 }
 
-/* The number below n whose odd multiple, 2k + 1, comes nearest. */
+/* The k below n whose odd multiple, 2k + 1, is nearest. */
 OXI_INLINE int odd_index(float multiple, int n)
 {
     return (int)oxi_round(oxi_clamp((multiple - 1.0f) / 2.0f, 0.0f, (float)(n - 1)));
 }
 
-/* The unit of which n steps are nearly odd multiples, 2k + 1 with k below n_scales. */
+/* The unit for which n steps are nearly odd multiples, 2k + 1 with k below n_scales. */
 static float odd_unit(const float *step, const float *weight, int n, int n_scales)
 {
     float top = 0.0f, best = 0.0f;
@@ -168,7 +168,7 @@ static float odd_unit(const float *step, const float *weight, int n, int n_scale
     return best;
 }
 
-/* d and the whole block's groups and scales. */
+/* Fit d and all the block's groups and scales. */
 OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, const float *w, uint8_t *scale, group *best)
 {
     const int n = 256 / s.group;
@@ -199,7 +199,7 @@ OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, con
     for (int turn = 0; turn <= TURNS; turn++) {
         const uint16_t half = oxi_scale_half(unit);
         const float df = oxi_half_float(half) * s.unit;
-        if (!(df > 0.0f)) { /* all zero: entries do not matter, but must be some */
+        if (!(df > 0.0f)) { /* all zero: any entries will do */
             if (turn == 0)
                 for (int i = 0; i < n; i++) choose(s, book, 1.0f, 0, &best[i]);
             break;
@@ -277,7 +277,7 @@ void *oxi_prepare_iq1(void)
     return oxi_book_make(oxi_book_iq1, 2048, 8, levels, 3);
 }
 
-/* Four times seven signs, and the scale on top. */
+/* Four times seven signs, and the scale in the top bits. */
 static uint32_t signs_word(const group *g, uint8_t scale)
 {
     uint32_t word = (uint32_t)scale << 28;

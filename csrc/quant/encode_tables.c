@@ -27,7 +27,7 @@ void *oxi_prepare_nl(void) { return nearest(oxi_values_nl); }
 
 void *oxi_prepare_e2m1(void) { return nearest(oxi_values_e2m1); }
 
-/* How far beyond the scale that just reaches the largest weight it pays to look, of 127. */
+/* How far the search goes beyond the scale that just reaches the largest weight, of 127. */
 #define NL_SPREAD 28.0f
 #define NL_STEPS 4
 
@@ -67,7 +67,7 @@ OXI_ENCODER void oxi_encode_iq4_xs(const void *prepared, const float *x, const f
 
 OXI_INLINE void put_codes(const oxi_levels levels, const float *x, int n, float scale, uint8_t *qs)
 {
-    const float inverse = scale > 1e-30f ? 1.0f / scale : 0.0f; /* a block of zeros has MXFP4's least scale, 2^-128 */
+    const float inverse = scale > 1e-30f ? 1.0f / scale : 0.0f; /* a block of zeros gets MXFP4's smallest scale, 2^-128 */
     uint8_t code[32];
     for (int i = 0; i < n; i++)
         code[i] = levels.table->code[(int)((oxi_clamp(x[i] * inverse, levels.low, levels.high) + 128.0f) * 2.0f)];
@@ -81,7 +81,7 @@ static float largest(const float *x, int n)
     return top;
 }
 
-/* A power of two: the one that just reaches the largest weight, and its neighbours. */
+/* The scale is a power of two: try the one that just reaches the largest weight, and its neighbours. */
 OXI_ENCODER void oxi_encode_mxfp4(const void *prepared, const float *x, const float *w, uint8_t *dst)
 {
     const oxi_levels levels = {-12.0f, 12.0f, prepared};
@@ -103,7 +103,7 @@ OXI_ENCODER void oxi_encode_mxfp4(const void *prepared, const float *x, const fl
     put_codes(levels, x, 32, oxi_half_of_e8m0(dst[0]), dst + 1);
 }
 
-/* A small float per 16 weights: all from below half to beyond twice the one that just reaches the largest weight. */
+/* One small float per 16 weights: try all from below half to beyond twice the one that just reaches the largest weight. */
 OXI_ENCODER void oxi_encode_nvfp4(const void *prepared, const float *x, const float *w, uint8_t *dst)
 {
     const oxi_levels levels = {-12.0f, 12.0f, prepared};

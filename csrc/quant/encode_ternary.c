@@ -15,8 +15,8 @@ static int larger_first(const void *a, const void *b)
     return (l < r) - (l > r);
 }
 
-/* The scale d of 256 weights that become -d, 0 or d. For any d the largest magnitudes are the ones that do not become
- * zero, and for the largest k the best d is their mean: so every k is tried. */
+/* The scale d of 256 weights that become -d, 0 or d. For any d, the weights that do not become zero are those of the
+ * largest magnitude, and for the largest k the best d is their mean. So every k is tried. */
 static uint16_t ternary_scale(const float *x, const float *w)
 {
     sized order[256];
@@ -40,7 +40,7 @@ static void ternary_codes(const float *x, uint16_t d, uint8_t code[256])
     for (int i = 0; i < 256; i++) code[i] = (uint8_t)(int)(oxi_round(oxi_clamp(x[i] * inverse, -1.0f, 1.0f)) + 1.0f);
 }
 
-/* The fraction, of 256, whose base-3 digits are these, rounded up, so that multiplying brings each digit to the top. */
+/* The fraction, in 256ths, with these base-3 digits, rounded up so that multiplying brings each digit to the top. */
 static uint8_t fraction(const uint8_t *code, int stride, int n)
 {
     int v = 0;
@@ -71,7 +71,7 @@ void oxi_encode_tq2_0(const void *prepared, const float *x, const float *w, uint
     memcpy(dst + 64, &d, 2);
 }
 
-/* Signs; the best scale is the mean magnitude. */
+/* Signs only; the best scale is the mean magnitude. */
 void oxi_encode_q1_0(const void *prepared, const float *x, const float *w, uint8_t *dst)
 {
     double sum = 0.0, weight = 0.0;

@@ -1,13 +1,13 @@
-/* Weighted least squares for one group of weights: which scale, or scale and minimum, loses least.
+/* Weighted least squares for one group of weights: find the scale, or scale and minimum, with the least loss.
  *
- * For fixed codes the best scale has a closed form; for a fixed scale the best codes are the nearest ones. Neither alone
- * is the optimum, so each fit tries a grid of scales around the one that just reaches the largest weight, takes the
- * best, and then alternates the two steps until nothing changes. Grids are wide, by up to a sixth of the levels: where
- * columns differ in importance it pays to clip a large weight, and finer steps find little that alternating does not.
+ * For fixed codes the best scale has a closed form; for a fixed scale the best codes are the nearest ones. Neither alone is
+ * the optimum. So each fit tries a grid of scales around the one that just reaches the largest weight, takes the best, and
+ * then alternates the two steps until nothing changes. Grids are wide, up to a sixth of the levels: where columns differ in
+ * importance it pays to clip a large weight, and finer steps find little that alternating does not.
  *
  * All loops run over whole lanes (n is a multiple of 8, at most OXI_FIT_MOST) and keep one sum per lane, so that every
- * build gives the same bytes. Levels are found in loops of their own, which compilers vectorise; sums are spelt as vectors,
- * because what compilers make of eight sums in an array is scalar.
+ * build gives the same bytes. Separate loops find the levels; compilers vectorise those. Sums are written as vectors,
+ * because compilers turn eight sums in an array into scalar code.
  */
 #ifndef OXI_FIT_H
 #define OXI_FIT_H
@@ -23,15 +23,15 @@
 
 enum { OXI_LANES = 8, OXI_REFINEMENTS = 6, OXI_FIT_MOST = 256, OXI_FIT_STEPS = 12 };
 
-/* One sum per lane. Vectors are never passed or returned: how that is done depends on the instruction set. */
+/* One sum per lane. Vectors are never passed or returned: the calling convention depends on the instruction set. */
 typedef float oxi_lanes __attribute__((vector_size(4 * OXI_LANES)));
 typedef float oxi_half_lanes __attribute__((vector_size(2 * OXI_LANES)));
 
-/* Below this a group counts as zero: no half can hold its scale, and squares must not underflow. */
+/* A group below this counts as zero: no half can hold its scale, and squares must not underflow. */
 #define OXI_FIT_LEAST 1e-14f
 
-/* A scale as files hold it. What is too small for a half becomes the smallest one, which still beats zero: the whole
- * multiples of it that groups choose, or the codes, are small then. */
+/* A scale as files hold it. A scale too small for a half becomes the smallest half. That still beats zero: the groups'
+ * integer multiples of it, or the codes, are then small. */
 static inline uint16_t oxi_scale_half(float v)
 {
     const float held = v < -OXI_ENCODE_MOST ? -OXI_ENCODE_MOST : v > OXI_ENCODE_MOST ? OXI_ENCODE_MOST : v;
@@ -39,13 +39,13 @@ static inline uint16_t oxi_scale_half(float v)
     return (half & 0x7fff) || v == 0.0f ? half : half | 1;
 }
 
-/* Which levels a format has: whole numbers from low to high, or those of a table. */
+/* The levels of a format: integers from low to high, or those of a table. */
 typedef struct oxi_levels {
     float low, high;
-    const struct oxi_nearest *table; /* NULL: whole numbers */
+    const struct oxi_nearest *table; /* NULL: integers */
 } oxi_levels;
 
-/* The nearest level and its code for t in [-128, 128), by the cell of half a unit it lies in: the midpoints between a
+/* The nearest level and its code for t in [-128, 128), indexed by t's cell of half a unit: the midpoints between a
  * format's levels are multiples of one half. */
 typedef struct oxi_nearest {
     float level[512];
@@ -58,7 +58,7 @@ OXI_INLINE float oxi_clamp(float v, float low, float high)
     return v > high ? high : v;
 }
 
-/* To the nearest whole number, ties to even, for |v| below 2^22. */
+/* Round to the nearest integer, ties to even, for |v| below 2^22. */
 OXI_INLINE float oxi_round(float v) { return (v + 12582912.0f) - 12582912.0f; }
 
 OXI_INLINE float oxi_level(oxi_levels levels, float t)
@@ -67,7 +67,7 @@ OXI_INLINE float oxi_level(oxi_levels levels, float t)
     return levels.table ? levels.table->level[(int)((t + 128.0f) * 2.0f)] : oxi_round(t);
 }
 
-/* Keeps a compiler from seeing a constant: it would make branches of a clamp's cases, and selections of these. */
+/* Hides a constant from the compiler, which would otherwise make branches of a clamp's cases. */
 #define OXI_OPAQUE(v) __asm__("" : "+m"(v))
 
 /* The levels nearest to x[i] * inverse. */
@@ -97,7 +97,7 @@ OXI_INLINE float oxi_sum_vector(const oxi_lanes *lanes)
     return (low[0] + low[2]) + (low[1] + low[3]);
 }
 
-/* What the closed form needs for levels q of x / scale. */
+/* The sums that the closed form needs for levels q of x / scale. */
 OXI_INLINE void oxi_scale_sums(const float *x, const float *w, int n, oxi_levels levels, float inverse, float *xq,
                                float *qq)
 {
@@ -116,9 +116,9 @@ OXI_INLINE void oxi_scale_sums(const float *x, const float *w, int n, oxi_levels
     *qq = oxi_sum_vector(&b);
 }
 
-/* The scale, of either sign, for x[i] ~ scale * level; 0 for a group that is zero. `spread`: how far the grid goes beyond
- * the scale that just reaches the largest weight, in levels; `steps` (at most OXI_FIT_STEPS) of them on either side and for
- * either sign. */
+/* The scale, of either sign, for x[i] ~ scale * level; 0 for a group of zeros. `spread`: how far the grid goes beyond
+ * the scale that just reaches the largest weight, in levels. `steps` (at most OXI_FIT_STEPS): grid points on either
+ * side, for either sign. */
 OXI_INLINE float oxi_fit_scale(const float *x, const float *w, int n, oxi_levels levels, float spread, int steps)
 {
     float extreme = 0.0f;
@@ -134,7 +134,7 @@ OXI_INLINE float oxi_fit_scale(const float *x, const float *w, int n, oxi_levels
             const float inverse = (end + copysignf(spread, end) * (float)k / (float)steps) / extreme;
             oxi_scale_sums(x, w, n, levels, inverse, &xqs[k + steps], &qqs[k + steps]);
         }
-        /* Apart from the sums, so that a branch nobody can foresee does not throw away those under way. */
+        /* Separate from the sums, so that an unpredictable branch does not throw away sums in flight. */
         for (int k = 0; k <= 2 * steps; k++)
             if (qqs[k] > 0.0f && xqs[k] * xqs[k] > gain * qqs[k]) {
                 gain = xqs[k] * xqs[k] / qqs[k];
@@ -199,8 +199,8 @@ OXI_INLINE void oxi_line_codes(const float *x, int n, float top, float inverse, 
     for (int i = 0; i < n; i++) q[i] = oxi_round(oxi_clamp((x[i] + minimum) * inverse, least, top));
 }
 
-/* Rounds x to the line's codes, then solves for the line that suits these codes best; gives its loss. With `positive`
- * the minimum may not be below zero (what is subtracted is never negative in the super-block formats). */
+/* Rounds x to the line's codes, then solves for the best line for these codes; returns its loss. With `positive` the
+ * minimum may not be below zero (the super-block formats never subtract a negative value). */
 OXI_INLINE float oxi_line_step(const float *x, const float *w, int n, float top, bool positive, const oxi_moments *m,
                                float inverse, float minimum, oxi_line *out)
 {

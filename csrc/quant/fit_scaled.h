@@ -1,5 +1,5 @@
-/* Super-blocks without minima: x ~ (d * scale[g]) * level, with whole scales of either sign. As with minima, each group is
- * fitted alone first; then groups (with d fixed) and d (with all else fixed) take turns. */
+/* Super-blocks without minima: x ~ (d * scale[g]) * level, with integer scales of either sign. As with minima, each
+ * group is first fitted alone; then fitting groups (with d fixed) and fitting d (with all else fixed) alternate. */
 #ifndef OXI_FIT_SCALED_H
 #define OXI_FIT_SCALED_H
 
@@ -57,7 +57,7 @@ OXI_INLINE void oxi_fit_scaled(const float *x, const float *w, int groups, oxi_l
     }
 }
 
-/* The codes of one group: levels moved up so that they begin at zero, or the table's. */
+/* The codes of one group: levels shifted so that they begin at zero, or the table's codes. */
 OXI_INLINE void oxi_scaled_codes(const float *x, int size, oxi_levels levels, uint16_t d, int scale, uint8_t *code)
 {
     const float step = oxi_half_float(d) * (float)scale, inverse = step != 0.0f ? 1.0f / step : 0.0f;

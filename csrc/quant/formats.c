@@ -1,4 +1,4 @@
-/* From a type's number to its format, and the loops that turn weights to float32. */
+/* Maps a type's number to its format, and holds the loops that decode weights to float32. */
 #include "quant.h"
 
 #include "half.h"

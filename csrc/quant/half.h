@@ -1,4 +1,5 @@
-/* Half and bfloat16 values as bit patterns, converted without help from the processor: every build gives the same bits. */
+/* Half and bfloat16 values as bit patterns, converted without the processor's instructions: every build gives the same
+ * bits. */
 #ifndef OXI_HALF_H
 #define OXI_HALF_H
 
@@ -19,8 +20,8 @@ static inline uint32_t oxi_float_bits(float f)
     return bits;
 }
 
-/* IEEE 754 binary16 to binary32: exact for every pattern, a NaN keeps its payload. Branch-free, so that loops over it
- * vectorise: the subnormal half is a subnormal pattern of a float with bias 126 less 0.5's own bits. */
+/* IEEE 754 binary16 to binary32: exact for every pattern; a NaN keeps its payload. Branch-free, so that loops over it
+ * vectorise: a subnormal half is the subnormal pattern of a float with bias 126, less the bits of 0.5. */
 static inline float oxi_half_float(uint16_t h)
 {
     const uint32_t sign = (uint32_t)(h & 0x8000u) << 16, body = h & 0x7fffu;
@@ -30,21 +31,21 @@ static inline float oxi_half_float(uint16_t h)
     return oxi_bits_float(sign | (body < 0x0400u ? small : normal));
 }
 
-/* binary32 to binary16, to nearest, ties to even; overflow gives infinity and a NaN stays a NaN. */
+/* binary32 to binary16, to nearest, ties to even. Overflow gives infinity; a NaN stays a NaN. */
 static inline uint16_t oxi_float_half(float f)
 {
     const uint32_t bits = oxi_float_bits(f), body = bits & 0x7fffffffu;
     const uint32_t sign = (bits >> 16) & 0x8000u;
     if (body > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | ((body >> 13) & 0x3ffu));
     if (body >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); /* 65520 and more */
-    if (body < 0x38800000u) /* below 2^-14: let the addition round at the last bit of a subnormal half */
+    if (body < 0x38800000u) /* below 2^-14: let the addition round to the last bit of a subnormal half */
         return (uint16_t)(sign | (oxi_float_bits(oxi_bits_float(body) + 0.5f) - (126u << 23)));
     return (uint16_t)(sign | ((body + 0xfffu + ((body >> 13) & 1u) - ((127u - 15u) << 23)) >> 13));
 }
 
 static inline float oxi_bf16_float(uint16_t b) { return oxi_bits_float((uint32_t)b << 16); }
 
-/* To nearest, ties to even; a NaN becomes a quiet one. */
+/* Round to nearest, ties to even; a NaN becomes a quiet NaN. */
 static inline uint16_t oxi_float_bf16(float f)
 {
     const uint32_t bits = oxi_float_bits(f);
@@ -52,7 +53,7 @@ static inline uint16_t oxi_float_bf16(float f)
     return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-/* Files are little-endian, and so is every machine this is built for. */
+/* Files are little-endian, and so are all machines that this is built for. */
 static inline uint16_t oxi_read_u16(const uint8_t *p)
 {
     uint16_t v;

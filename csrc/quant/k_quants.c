@@ -1,4 +1,4 @@
-/* Super-blocks of 256 weights: half-precision scales for the whole, small integer scales for groups of 16 or 32. */
+/* Super-blocks of 256 weights: half-precision scales for the whole block, small integer scales for groups of 16 or 32. */
 #include "quant.h"
 
 #include "half.h"
@@ -19,7 +19,7 @@ static void decode_scales(const uint8_t *s, oxi_block *out)
     }
 }
 
-/* Groups in pairs share 32 bytes: the first of the pair in the low nibbles. */
+/* Each pair of groups shares 32 bytes: the first group is in the low nibbles. */
 static void decode_nibbles(const uint8_t *qs, uint8_t *code)
 {
     for (int pair = 0; pair < 4; pair++)

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Sixteen times: scale below, minimum above | qs[64]: four weights, 32 apart, per byte | d | dmin */
+/* sixteen bytes: scale in the low nibble, minimum in the high one | qs[64]: four weights, 32 apart, per byte | d | dmin */
 static void decode_q2_k(const uint8_t *src, oxi_block *out)
 {
     const uint8_t *qs = src + 16;
@@ -17,8 +17,8 @@ static void decode_q2_k(const uint8_t *src, oxi_block *out)
     out->dmin = oxi_read_u16(src + 82);
 }
 
-/* high[32]: bit i / 32 of byte i % 32 is weight i's third bit | qs[64] | twelve bytes of 6-bit scales, 32 more than they
- * mean: bytes 0-7 hold the low nibbles of scales 0-7 and, above, 8-15; byte 8 + i % 4 holds two high bits each | d */
+/* high[32]: bit i / 32 of byte i % 32 is weight i's third bit | qs[64] | twelve bytes of 6-bit scales, stored plus 32:
+ * bytes 0-7 hold the low nibbles of scales 0-7 and, above them, of 8-15; byte 8 + i % 4 holds two high bits each | d */
 static void decode_q3_k(const uint8_t *src, oxi_block *out)
 {
     const uint8_t *high = src, *qs = src + 32, *scales = src + 96;

@@ -1,11 +1,10 @@
-/* File formats: what one block of weights holds. A format states how its bytes become codes, scales and minima, and
- * nothing else; the dequantiser, the packer and the tests all come from that one statement.
+/* File formats: the content of one block of weights. A format defines only how its bytes become codes, scales and minima.
+ * The dequantiser, the packer and the tests all use that one definition.
  *
  *     weight[i] = (d * unit * scale[i / group]) * value(code[i]) - (dmin * minimum[i / group])
  *
- * where value(c) is c - zero, or values[c] for formats with a table,
- *
- * in float32, rounded after every operation, in this order: bit for bit what the reference decoders compute.
+ * where value(c) is c - zero, or values[c] for formats with a table. It is computed in float32, in this order, and rounded
+ * after every operation: bit for bit what the reference decoders compute.
  */
 #ifndef OXI_QUANT_H
 #define OXI_QUANT_H
@@ -18,17 +17,18 @@
 #define OXI_WIDE_GROUPS 4
 #define OXI_MAX_ENTRIES 64
 
-/* One block of one row. Formats with a single scale leave scale[0] = 1; without minima dmin and minimum stay unread. */
+/* One block of one row. Formats with a single scale leave scale[0] = 1; formats without minima leave dmin and minimum
+ * unread. */
 typedef struct oxi_block {
     uint8_t code[OXI_MAX_BLOCK];
     int8_t scale[OXI_MAX_GROUPS];
     uint8_t minimum[OXI_MAX_GROUPS];
-    uint16_t entry[OXI_MAX_ENTRIES]; /* formats with a codebook: where in it the codes come from */
+    uint16_t entry[OXI_MAX_ENTRIES]; /* formats with a codebook: the entries that the codes come from */
     uint16_t d, dmin;                /* halves, as in the file */
-    float wide[OXI_WIDE_GROUPS];     /* instead of d and scale, one per group, in formats whose scales are not halves */
+    float wide[OXI_WIDE_GROUPS];     /* in formats whose scales are not halves: one per group, instead of d and scale */
 } oxi_block;
 
-/* A book of weights that come together. Bit 3 of a code is its weight's own; the others are the entry's. */
+/* A codebook. Bit 3 of a code belongs to its weight; the other bits are the entry's. */
 typedef struct oxi_codebook {
     uint16_t n;              /* entries: 256, 512, 1024 or 2048 */
     uint8_t columns;         /* codes per entry: 8 of two bits, or 4 of three bits in a nibble each; the first is lowest */
@@ -46,13 +46,13 @@ typedef struct oxi_format {
     bool wide;                /* the scales are in `wide` */
     float unit;               /* a power of two, so that multiplying d by it is exact */
     const int8_t *values;     /* NULL, or what each code stands for (then `zero` is 0) */
-    const oxi_codebook *book; /* NULL: codes are each their own */
+    const oxi_codebook *book; /* NULL: each code stands alone */
     void (*decode)(const uint8_t *src, oxi_block *out);
-    oxi_encode *encode;       /* NULL: there is no quantiser for it */
+    oxi_encode *encode;       /* NULL: the type has no quantiser */
     oxi_prepare *prepare;     /* NULL: `encode` needs nothing prepared */
 } oxi_format;
 
-/* NULL: not a block format this build knows (floats are not block formats). */
+/* NULL: not a block format that this build knows (floats are not block formats). */
 const oxi_format *oxi_format_of(uint32_t type);
 /* "DOING weights of type NAME is not supported". */
 oxi_status oxi_type_unsupported(uint32_t type, const char *doing, oxi_error *err);

@@ -1,11 +1,11 @@
-/* The loops that round whole rows to a format. */
+/* The loops that quantise whole rows. */
 #include "encode.h"
 #include "half.h"
 #include "quant.h"
 
 #include <stdlib.h>
 
-/* Columns whose weights of importance are looked at together: a multiple of every block. */
+/* Columns whose importance is read together: a multiple of every block. */
 enum { CHUNK = 256 };
 
 struct oxi_quantizer {
@@ -54,7 +54,7 @@ static void convert(uint32_t type, const float *src, uint64_t n, uint8_t *dst)
     }
 }
 
-/* The bits of a float without its sign order as its magnitude does, with infinities and NaNs on top. */
+/* Without its sign, a float's bits order as its magnitude does, with infinities and NaNs on top. */
 static uint32_t largest_magnitude(const float *x, int n)
 {
     uint32_t most = 0;
@@ -65,8 +65,8 @@ static uint32_t largest_magnitude(const float *x, int n)
     return most;
 }
 
-/* Weights of a chunk of columns for the encoder: at most 1, and never zero, since a column that was not seen when
- * importance was measured is not a column that may hold anything. */
+/* The encoder's weights for a chunk of columns: at most 1, and never zero. A column not seen when importance was
+ * measured still needs usable values. */
 static bool column_weights(const float *importance, int n, float *w)
 {
     float top = 0.0f;

@@ -6,7 +6,7 @@
 
 extern const int8_t oxi_values_nl[16], oxi_values_e2m1[16];
 
-/* 2^(e - 128): half of what E8M0 says, for the table holds twice the values. The two smallest are subnormal. */
+/* 2^(e - 128): half of E8M0's value, since the table holds twice the values. The two smallest are subnormal. */
 static inline float oxi_half_of_e8m0(uint8_t e) { return oxi_bits_float(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23); }
 
 /* Half of an unsigned float with four bits of exponent (bias 7) and three of mantissa; 0x7f, its NaN, counts as zero. */

@@ -1,8 +1,8 @@
-/* Formats of one and two bits: a sign, or minus one, zero and one. */
+/* Formats of one and two bits: a sign, or -1, 0 and 1. */
 #include "half.h"
 #include "quant.h"
 
-/* Five base-3 digits per byte, stored as a fraction of 243 scaled to 256: multiplying by 3^k in eight bits brings digit k
+/* Five base-3 digits per byte, stored as a fraction of 243 scaled to 256: an 8-bit multiplication by 3^k brings digit k
  * to the top. */
 static uint8_t digit(uint8_t byte, int k)
 {
@@ -11,7 +11,8 @@ static uint8_t digit(uint8_t byte, int k)
     return (uint8_t)(moved * 3 >> 8);
 }
 
-/* qs[48] | qh[4] | d. qs: 32 bytes hold digits of 160 weights, then 16 bytes of 80; qh: 4 bytes of 16. */
+/* qs[48] | qh[4] | d. In qs, 32 bytes hold the digits of 160 weights and 16 bytes those of 80; in qh, 4 bytes those of
+ * 16. */
 static void decode_tq1_0(const uint8_t *src, oxi_block *out)
 {
     out->d = oxi_read_u16(src + 52);

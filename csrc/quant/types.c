@@ -1,7 +1,7 @@
 #include "oxillama.h"
 
-/* Block sizes in weights and bytes, as the GGUF format defines them. Numbers that once had a meaning and lost it keep
- * their name, so that an old file gets an error that says what it holds. */
+/* Block sizes in weights and bytes, as the GGUF format defines them. Numbers that the format has withdrawn keep their
+ * name, so that the error for an old file says what it holds. */
 static const oxi_type_info types[OXI_TYPE_COUNT] = {
     [OXI_TYPE_F32] = {"F32", 1, 4},
     [OXI_TYPE_F16] = {"F16", 1, 2},
