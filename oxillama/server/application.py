@@ -1,7 +1,7 @@
-"""The application's type: the state of one server, and what happens around every request.
+"""The application's type: the state of one server, and the steps around every request.
 
-Before a route: keys, origins and lengths are checked. After it: ids and origins are added. When the last byte is sent:
-the request is logged. The routes are put in by `create`.
+Before a route runs, keys, origins and lengths are checked. After it, the answer gets its id and CORS headers. When the
+last byte is sent, the request is logged. `create` adds the routes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Application(QuartTrio):
-    """Quart-Trio with the server's state, and its own way through a request."""
+    """Quart-Trio with the server's state and with request handling of its own."""
 
     request_class = ServerRequest
     asgi_http_class = HTTPConnection  # type: ignore[assignment]  # all that Quart asks of it is to be called
@@ -47,7 +47,7 @@ class Application(QuartTrio):
         """Whether the engine and the data directory are opened in the application's own lifespan."""
         self.config["MAX_CONTENT_LENGTH"] = config.max_body
         self.config["BODY_TIMEOUT"] = config.body_timeout
-        # Redirects would be HTML, and `//` or a trailing slash no reason for one.
+        # No redirects for `//` or a trailing slash: their bodies would be HTML.
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
         self.before_request(self._before)
@@ -57,10 +57,10 @@ class Application(QuartTrio):
     # ---------------------------------------------------------------- what a connection asks for (http.asgi.Handler)
 
     def admit(self, request: ServerRequest) -> Response | None:
-        """Count the request in. Returns its answer if the engine has no room for it; None: it goes its usual way.
+        """Register the request. Returns the refusal if the engine has no room for it, else None.
 
-        Called before anything is spent on the request: requests that come when the server is busiest must not make it
-        busier, and their bodies need not even have arrived.
+        Called before any work is done for the request and before its body has arrived, so that refusing requests
+        costs a busy server little.
         """
         state = self.state
         state.under_way.add(request)
@@ -75,17 +75,17 @@ class Application(QuartTrio):
         except EngineBusyError as error:
             return self._finish(request, self._refuse(request, error))
         except APIError:
-            pass  # refused for another reason: the usual way finds it again and says so
+            pass  # refused for another reason: the normal handling finds the error again and reports it
         return None
 
     def release(self, request: ServerRequest) -> None:
-        """Count the request out, and log it."""
+        """Unregister the request, and log it."""
         self.state.under_way.discard(request)
         record = request.record
         if not record.is_whole:
             record.abort = "client" if self.state.phase is Phase.READY else "server"
-        # Probes come every few seconds for as long as the server lives, and would bury what people asked for; a page is
-        # logged once, not each of its files.
+        # Health probes come every few seconds and would bury the requests of users. A page is logged once, not once for
+        # each of its files.
         operations = self.state.operations
         operation = operations.named(request.endpoint) or operations.at(request.method, request.path)
         write = self.state.log.debug if operation is not None and operation.quiet else self.state.log.info
@@ -104,11 +104,11 @@ class Application(QuartTrio):
             self.state.metrics.add("none", "none", record)
 
     def log_fault(self, error: BaseException, request: ServerRequest) -> None:
-        """Log a fault of ours, with its traceback."""
+        """Log a bug, with its traceback."""
         self.state.log.error("request failed", id=request.id, exc_info=error)
 
     def log_exception(self, *details: Any) -> None:
-        """Quart's own reports; its versions differ in what they pass before the exception's details."""
+        """Quart calls this. Its versions pass different arguments before the exception's details."""
         self.state.log.error("request failed", exc_info=details[-1])
 
     # ------------------------------------------------------------------------------------------- around every route
@@ -133,7 +133,7 @@ class Application(QuartTrio):
         return self._refuse(asked, error)
 
     def _refuse(self, asked: ServerRequest, error: Exception) -> Response:
-        """The envelope of an error, noted for the log; of a fault, which is logged."""
+        """The answer for an error, which is noted in the request's record. A bug is logged with its traceback."""
         told = api_error(error, method=asked.method[:40], path=asked.path[:200])
         if told is None:
             self.log_fault(error, asked)
@@ -142,10 +142,10 @@ class Application(QuartTrio):
         return error_response(told)
 
     def _finish(self, asked: ServerRequest, response: Response) -> Response:
-        """What every answer carries."""
+        """Add the headers that every answer has."""
         response.headers["x-request-id"] = asked.id
         if self.state.phase is Phase.DRAINING:
-            response.headers["Connection"] = "close"  # the next request belongs to another server
+            response.headers["Connection"] = "close"  # later requests go to another server
         response.headers["openai-processing-ms"] = str(round(asked.record.elapsed_ms()))
         for name, value in self.cors.headers(asked.headers).items():
             response.headers.setdefault(name, value)
@@ -156,7 +156,7 @@ class Application(QuartTrio):
         self.hosts.check(asked.headers.get("Host"), server[0] if server else None)
 
     def _endpoint(self, asked: Any) -> str | None:
-        """What the path leads to, even if by another method; None: nothing."""
+        """The operation at the path, even for another method; None if there is none."""
         refused = asked.routing_exception
         adapter = self.create_url_adapter(asked)
         if not isinstance(refused, MethodNotAllowed) or not refused.valid_methods or adapter is None:
@@ -172,6 +172,6 @@ def current_request() -> ServerRequest:
 
 def _check_lengths(asked: Any) -> None:
     if "Transfer-Encoding" in asked.headers and "Content-Length" in asked.headers:
-        # Two lengths: whatever follows may have been smuggled past a proxy (RFC 9112, 6.1), so the connection ends too.
+        # With two lengths, a request may be smuggled past a proxy (RFC 9112, 6.1), so the connection is closed too.
         message = "A request must not have both Content-Length and Transfer-Encoding."
         raise APIError(400, message, headers={"Connection": "close"})

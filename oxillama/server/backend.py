@@ -1,4 +1,4 @@
-"""What runs beside the HTTP server: the engine, and what works through it. One block of code owns it all."""
+"""What runs beside the HTTP server: the engine, the data directory and the run worker. One block of code owns them all."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MODEL = "model"
 async def running(state: ServerState, *, progress: Progress | None = None) -> AsyncIterator[None]:
     """Load the model and serve it until the block is left. Raises what loading raises.
 
-    Should the engine fail, the block is cancelled and EngineClosedError raised. An engine that is attached already is
-    only served.
+    If the engine fails, the block is cancelled and EngineClosedError raised. An engine that is already attached is
+    served without loading.
     """
     if state.engine is not None:
         async with attached(state, state.engine):
@@ -45,7 +45,7 @@ async def running(state: ServerState, *, progress: Progress | None = None) -> As
 
 @asynccontextmanager
 async def attached(state: ServerState, engine: EngineLike) -> AsyncIterator[None]:
-    """Serve an engine that is open: its routes, and the runs of the data directory."""
+    """Serve an open engine: open the data directory, execute its runs, and take requests."""
     async with open_data(state, engine):
         state.attach(engine)
         state.log.info("ready", model=state.model_id, data_dir=None if state.data is None else state.data.path)
@@ -57,7 +57,7 @@ async def attached(state: ServerState, engine: EngineLike) -> AsyncIterator[None
 
 
 def model_source(config: ServerConfig, *, progress: Progress | None = None) -> ModelSource:
-    """The model that `config` names, and how its engine is opened. Raises InvalidParameterError when it names none."""
+    """The model in `config`, and how its engine is opened. Raises InvalidParameterError if there is none."""
     from oxillama.engine.pool import ModelSource  # deferred: the C core is for those who need it
 
     if config.model is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ENV_PREFIX = "OXILLAMA_"
 CONFIG_FILE = "oxillama.toml"
-# Variables of other parts (the kernel row, build switches, where this file is) that are no settings of the server.
+# Variables that are not settings of the server: the kernel row, build switches, and the path of the configuration file.
 _INJECTED = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|(ENV_.*)")
 _INJECTED_URL = re.compile(r"(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP))?")
 _HOST = re.compile(r"\*|(\*\.)?[^\s:/*\[\]]+|[0-9a-fA-F:.]+")
@@ -32,22 +32,22 @@ Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. Times are in seconds, sizes in bytes. None means the engine's own choice.
 
-    model: the GGUF file. alias: the model's name on the wire instead of the file's. data_dir: where threads are kept.
-    any_model: whether requests may give any name for the model.
+    model: the GGUF file. alias: the model's id in the API; None: the name in the file.
+    any_model: accept any model id in requests. data_dir: where assistants, threads and runs are kept.
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
-    slots and queue. cache_tokens: tokens that all requests together have in the KV cache.
-    temperature to presence_penalty: how tokens are chosen where a request does not say; None: as the model's file says.
-    api_keys: any one of them opens the API; none at all leaves it open.
+    slots and queue. cache_tokens: size of the KV cache in tokens, shared by all requests.
+    temperature to presence_penalty: sampling defaults for requests; None: the model file's recommendation.
+    api_keys: a client must send one of them; if there are none, the API is open.
     cors_origins: origins, whose host may begin with `*.` and whose port may be `*`; or "*" for all.
-    allowed_hosts: the names in Host headers that are answered beside local ones, `*.name` for those below a name, "*"
-    for all; none given: all, unless the server has no keys and listens on this machine only.
-    trust_proxy: whether a proxy says where requests come from.
-    ui: whether there are pages for browsers: the chat at `/` and the API's description at `/docs`.
-    max_body: larger request bodies are refused with 413. generation_timeout: the longest one generation may take.
-    drain_timeout: how long SIGTERM waits for requests under way before it cuts them off.
-    ping_interval: the longest silence in a stream. body_timeout: the longest a request body may take to arrive.
-    write_timeout: a client that takes no byte for so long is dropped. keep_alive_timeout: the same for an idle
-    connection, and for a request's headers to arrive.
+    allowed_hosts: names accepted in Host headers in addition to local ones, `*.name` for subdomains, "*" for all. If
+    empty, all names are accepted, unless the server has no keys and listens on this machine only.
+    trust_proxy: log the client address that a proxy reports.
+    ui: serve the pages for browsers: the chat at `/` and the API's description at `/docs`.
+    max_body: the maximum size of a request body; larger ones are refused with 413. generation_timeout: the limit for
+    one generation. drain_timeout: how long requests in progress may go on after SIGTERM.
+    ping_interval: the longest silence in a stream. body_timeout: the time within which a request body must arrive.
+    write_timeout: after this time a client that reads nothing is disconnected. keep_alive_timeout: the limit for an
+    idle connection, and for a request's headers to arrive.
     """
 
     model: str | None = None
@@ -104,16 +104,16 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 FIELDS: Mapping[str, Any] = get_type_hints(ServerConfig, include_extras=True)
 LISTS = frozenset(name for name, kind in FIELDS.items() if kind == tuple[str, ...])
-"""Settings that a variable gives as texts with commas between them."""
+"""Settings whose environment variable is a comma-separated list."""
 
 
 def load_config(
     path: str | os.PathLike[str] | None = None, *, env: Mapping[str, str] | None = None, **overrides: Any
 ) -> ServerConfig:
-    """The settings from all sources. Overrides that are None count as not given.
+    """The settings from all sources. Overrides that are None are ignored.
 
-    path: the TOML file; without it the file $OXILLAMA_CONFIG names, else `oxillama.toml` here, if there is one.
-    Raises InvalidParameterError (one line that names the source, the key and what is wrong) and OSError.
+    path: the TOML file; None: the file that $OXILLAMA_CONFIG names, else `oxillama.toml` in the current folder, if it
+    exists. Raises InvalidParameterError (one line with the source, the key and the fault) and OSError.
     """
     env = os.environ if env is None else env
     settings: dict[str, Any] = {}
@@ -144,7 +144,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 
 def unknown_variables(env: Mapping[str, str]) -> list[str]:
-    """The OXILLAMA_* variables that are no setting and nothing that a container's surroundings put there."""
+    """The OXILLAMA_* variables that are neither settings nor made by Kubernetes or Docker."""
     return sorted(ENV_PREFIX + key for key, _ in _own_variables(env) if key.lower() not in FIELDS)
 
 
@@ -164,8 +164,8 @@ def is_injected(key: str, text: str) -> bool:
 
 
 def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
-    """The settings among the variables. One that is unknown is left out, unless it is a setting misspelt: a key that
-    was meant to close the API must not be ignored."""
+    """The settings among the variables. Unknown variables are left out. But those that resemble a setting are kept, so
+    that the caller refuses them: a misspelt OXILLAMA_API_KEYS must not leave the API open."""
     found: dict[str, Any] = {}
     for key, text in _own_variables(env):
         name = key.lower()
@@ -183,7 +183,7 @@ def _convert(key: str, value: Any, source: str) -> Any:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     try:
-        # Variables are text, so numbers may be written as such; TOML's own types pass unchanged.
+        # Variables are text, so text may stand for a number. TOML's other types must match exactly.
         return msgspec.convert(value, FIELDS[key], strict=not isinstance(value, str))
     except msgspec.ValidationError as error:
         raise InvalidParameterError(f"{source}: {error}", param=key) from None

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def create_app(
     config: ServerConfig | None = None, *, engine: EngineLike | None = None, opens_backend: bool = True
 ) -> Application:
-    """The application. Without `config` it is read from `oxillama.toml` and `OXILLAMA_*` variables.
+    """The application. If `config` is None, it is read from `oxillama.toml` and `OXILLAMA_*` variables.
 
-    engine: one that is open already and stays its owner's; without it, the model is opened. opens_backend: whether that
-    and the data directory are opened in the application's own lifespan, as any ASGI server needs it; `serve` opens them
-    beside the server, where a failure ends the program.
+    engine: an open engine, which the caller closes; None: the application opens the model. opens_backend: whether the
+    application's lifespan opens the engine and the data directory, as other ASGI servers need. `serve` passes False
+    and opens them beside the server, so that a failure ends the program.
     """
     config = load_config() if config is None else config
     transport.install()

@@ -1,1 +1,1 @@
-"""Who may ask, from where, and how much at once."""
+"""Which requests are let in: keys, hosts, origins and the number at once."""

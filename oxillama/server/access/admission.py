@@ -1,4 +1,4 @@
-"""How much work is let in: refused at once when the queue is full, prepared a few at a time when it is not."""
+"""Admission: requests are refused at once when the queue is full; otherwise a few prompts are prepared at a time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PREPARED_AT_ONCE = 4
 class Admission:
     """Counts the requests between their arrival and the engine's queue, where their prompts are made.
 
-    A burst of requests that all make their prompts at once would hold up the event loop for every one of them; and
-    those that the engine would refuse afterwards are better refused before.
+    If a burst of requests made all their prompts at once, they would hold up the event loop for every client. Requests
+    that the engine would refuse are refused before their prompts are made.
     """
 
     def __init__(self) -> None:
@@ -47,8 +47,8 @@ class Admission:
     async def preparing(self, engine: EngineLike, choices: int = 1) -> AsyncIterator[None]:
         """Make the prompt of `choices` generations inside the block, and open them right after it, before any `await`.
 
-        Raises EngineBusyError (429) at once when there is no room for them. More than the engine could ever take are an
-        APIError 400 instead, for waiting would not help.
+        Raises EngineBusyError (429) at once when there is no room for them, and APIError 400 for more choices than the
+        engine can ever take, because waiting would not help.
         """
         self.check_room(engine, choices)
         self._preparing += choices

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Keyring:
-    """The keys that open the API; an empty one is always open."""
+    """The keys that the API accepts. An empty keyring accepts every request."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        # Digests have one length, so that comparing tells nothing about a key's.
+        # Digests all have the same length, so a comparison's time reveals nothing about the length of a key.
         self._digests = [_digest(key) for key in keys]
 
     def check(self, authorization: str | None) -> None:
-        """Raise the 401 unless the header carries one of the keys. Every key is compared, and each in constant time."""
+        """Raise the 401 unless the header has one of the keys. All keys are compared, each in constant time."""
         if not self._digests:
             return
         scheme, _, token = (authorization or "").partition(" ")
@@ -40,7 +40,7 @@ def _digest(key: str) -> bytes:
 
 
 def _masked(token: str) -> str:
-    """Enough to recognise one's own key by, and no more."""
+    """The key shortened: enough for its owner to recognise it."""
     if len(token) < 12:
         return "*" * len(token)
     shown = token if token.isascii() and token.isprintable() else "?" * len(token)

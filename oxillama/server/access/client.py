@@ -13,10 +13,10 @@ LONGEST = 64  # characters
 
 
 def client_address(headers: Headers, peer: str | None, *, trust_proxy: bool) -> str | None:
-    """Where a request comes from: the socket's peer, or what a trusted proxy says of it.
+    """The address of a request's client: the socket's peer, or the address that a trusted proxy reports.
 
-    A proxy adds the address it sees at the end of Forwarded (RFC 7239) or X-Forwarded-For; what stands before that may
-    be the client's invention.
+    A proxy appends the address it sees to Forwarded (RFC 7239) or X-Forwarded-For. Only the last entry counts, because
+    a client can send the others itself.
     """
     if not trust_proxy:
         return peer

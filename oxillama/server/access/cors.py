@@ -1,4 +1,4 @@
-"""Cross-origin requests: which pages of a browser may call the API. None, unless configured."""
+"""Cross-origin requests: which web pages may call the API. By default, none."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class CORS:
     """The headers for the origins that are allowed; see `origins` for the patterns."""
 
     def __init__(self, origins: Sequence[str]) -> None:
-        """Raises ValueError for what is no pattern."""
+        """Raises ValueError for an invalid pattern."""
         self._any = ANY in origins
         self._origins = [OriginPattern(origin) for origin in origins]
 
     def headers(self, request: Headers, *, preflight: bool = False) -> dict[str, str]:
-        """What to add to an answer; nothing where the origin is not allowed."""
+        """The headers to add to an answer; none if the origin is not allowed."""
         origin = request.get("Origin")
         if origin is None or not any(pattern.matches(origin) for pattern in self._origins):
-            # Whether or not this one is allowed, caches must not hand its answer to another.
+            # Caches must not give one origin's answer to another origin.
             return {} if self._any or not self._origins else {"Vary": "Origin"}
         found = {"Access-Control-Allow-Origin": "*" if self._any else origin, "Access-Control-Expose-Headers": EXPOSED}
         if not self._any:

@@ -1,9 +1,9 @@
 """Which Host headers are answered: the guard against DNS rebinding.
 
-A page from elsewhere can have its own name point to 127.0.0.1 after it was loaded. For the browser it then still talks
-to its own site, so no rule about origins applies, and it can read what a server on this machine answers. The Host
-header still carries the page's name. Such a name is registered in public DNS and so has a dot; an address, or a name
-without a dot, cannot be such a page's.
+A foreign web page can make its own name resolve to 127.0.0.1 after it was loaded. The browser then believes that the
+page talks to its own site, so no rule about origins applies, and the page can read the answers of a server on this
+machine. The Host header still has the page's name. That name is in public DNS and so has a dot. An address, or a name
+without a dot, cannot belong to such a page.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ LOCAL_SUFFIX = ".localhost"  # resolves to this machine only (RFC 6761, 6.3)
 
 
 class HostRule:
-    """Checks hosts when the server listens on this machine only and has no keys, or when allowed hosts are named."""
+    """Checks hosts if the server listens on this machine only and has no keys, or if allowed hosts are configured."""
 
     def __init__(self, host: str, allowed: Sequence[str], *, has_keys: bool) -> None:
-        """host: the address listened on. allowed: names, `*.name` for those below it, or `*` for all."""
+        """host: the address the server listens on. allowed: names, `*.name` for subdomains, or `*` for all."""
         self._checks_all = bool(allowed) and ANY not in allowed
         self._checks_local = not allowed and is_loopback(host) and not has_keys
         self._names = {name.lower() for name in (host, *allowed) if not name.startswith("*.")}
         self._suffixes = (LOCAL_SUFFIX, *(name[1:].lower() for name in allowed if name.startswith("*.")))
 
     def check(self, header: str | None, reached_at: str | None) -> None:
-        """Raise APIError 403 for a Host header that names a site that is not this server's.
+        """Raise APIError 403 for a Host header with a name that does not belong to this server.
 
-        reached_at: the address that the client has connected to. Another ASGI server may listen on more than `host`.
+        reached_at: the address that the client connected to. Another ASGI server may listen on more than `host`.
         """
         checks = self._checks_all or (self._checks_local and (reached_at is None or is_loopback(reached_at)))
-        if not checks or header is None:  # every browser sends one
+        if not checks or header is None:  # browsers always send a Host header
             return
         name = host_name(header)
         if "." not in name or is_address(name) or name in self._names or name.endswith(self._suffixes):

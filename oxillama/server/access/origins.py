@@ -1,7 +1,7 @@
 """Patterns of origins, as `cors_origins` takes them.
 
-`scheme://host[:port]` is one origin. `scheme://*.host` stands for every name below `host`, however deep, but not for
-`host` itself. The port `*` stands for any port, also for none. `*` alone stands for every origin.
+`scheme://host[:port]` matches one origin. `scheme://*.host` matches every subdomain of `host` at any depth, but not
+`host` itself. The port `*` matches any port, and none. `*` alone matches every origin.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _PATTERN = re.compile(r"([a-z][a-z0-9+.-]*)://(\*\.)?(\[[0-9a-f:.]+\]|[^\s/:*?#@
 
 
 class OriginPattern:
-    """One origin, or a family of them."""
+    """A pattern: one origin or several."""
 
     def __init__(self, pattern: str) -> None:
-        """Raises ValueError (one line) for what is no pattern."""
+        """Raises ValueError (one line) for an invalid pattern."""
         found = _PATTERN.fullmatch(pattern.lower())
         if pattern != ANY and found is None:
             raise ValueError(
@@ -27,7 +27,7 @@ class OriginPattern:
         self._parts = None if found is None else _parts(found)
 
     def matches(self, origin: str) -> bool:
-        """Whether the Origin header of a request is meant."""
+        """Whether the pattern matches a request's Origin header."""
         if self._parts is None:
             return True
         found = _PATTERN.fullmatch(origin.lower())
@@ -42,6 +42,6 @@ class OriginPattern:
 
 
 def _parts(found: re.Match[str]) -> tuple[str, bool, str, str | None]:
-    """(scheme, whether it is about names below the host, host, port): a default port counts as none."""
+    """(scheme, whether the pattern means subdomains of the host, host, port). A default port counts as none."""
     scheme, below, host, port = found.groups()
     return scheme, bool(below), host, None if port == DEFAULT_PORTS.get(scheme) else port

@@ -1,4 +1,4 @@
-"""How fast a full engine gets through its requests, so that a refused one is told when to come again."""
+"""How fast a full engine finishes requests, to tell a refused client when to retry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ WINDOW_S = 60.0
 
 
 class Pace:
-    """Measured while all slots are taken, from the requests that end between two looks; nothing runs for it.
+    """The rate is measured while all slots are taken, from the requests that end between two calls of `look`.
 
-    The measurement begins anew after WINDOW_S, and whenever a slot was free: an idle engine's time says nothing.
+    The measurement restarts after WINDOW_S, and whenever a slot was free: the rate of an idle engine means nothing.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Pace:
         self._per_request: float | None = None
 
     def look(self, now: EngineStatistics) -> None:
-        """Take note of the engine as it is; called for every request that comes."""
+        """Note the engine's state; called for every request that arrives."""
         if now.active < now.n_slots:
             self._since = None
             return
@@ -38,9 +38,9 @@ class Pace:
             self._since, self._ended = time, now.requests_total
 
     def seconds_until(self, n: int) -> float:
-        """About how long it takes until `n` more requests have ended; 0 where nothing is known.
+        """Estimated seconds until `n` more requests have ended; 0 if nothing is known.
 
-        As long as none has ended, the first takes at least as long as it was waited for.
+        While none has ended, the first is assumed to take at least the time since the measurement began.
         """
         waited = 0.0 if self._since is None else trio.current_time() - self._since
         return n * (waited if self._per_request is None else self._per_request)

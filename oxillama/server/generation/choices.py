@@ -1,4 +1,4 @@
-"""The choices of one answer: one generation each, read as one stream of events, opened and closed together."""
+"""The choices of one answer. Each is one generation; all are opened and closed together and read as one stream."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from oxillama.engine.api.types import GenerationRequest, TokenLogprob
     from oxillama.server.observe.record import RequestRecord
 
-BUFFERED = 64  # events of a choice that may lie ready to be written together
+BUFFERED = 64  # events of a choice that may be buffered and then written together
 Item = tuple[int, TokenEvent | Exception]
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """`items`: (index of the choice, its next event, or the error that ended it), in order within each choice."""
+    """`items`: (index of the choice, its next event or the error that ended it), in order within each choice."""
 
     streams: Sequence[GenerationStream]
     items: trio.MemoryReceiveChannel[Item]
@@ -55,7 +55,7 @@ async def collect(choices: Choices, eog_ids: frozenset[int]) -> list[EndedChoice
 
 
 def nth_seed(seed: int | None, index: int) -> int | None:
-    """The seed of a choice. Each choice has its own; the first one's is the request's, so that `n=1` gives the same."""
+    """The seed of a choice. The first choice has the request's seed, so that its text is the same for every `n`."""
     return None if seed is None else (seed + index + 2**63) % 2**64 - 2**63
 
 
@@ -78,7 +78,7 @@ async def open_choices(engine: EngineLike, requests: Sequence[GenerationRequest]
             streams,
             [s for s, request, last in zip(streams, requests, before, strict=False) if request.prompt_ids is not last],
         )
-        # Readers are as slow as they like: the engine keeps what is not yet fetched.
+        # Readers may be slow: the engine keeps events that are not yet read.
         send, receive = trio.open_memory_channel[Item](BUFFERED * len(requests))
         async with open_nursery() as nursery:
             with send:

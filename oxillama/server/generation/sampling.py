@@ -30,9 +30,9 @@ class StreamOptions(msgspec.Struct, kw_only=True):
 
 
 class SamplingFields(msgspec.Struct, kw_only=True):
-    """What both kinds of request may say about sampling and the answer's form; None and null are "not given".
+    """The sampling and format fields of both kinds of request. None and null mean "not given".
 
-    How tokens are chosen where a request does not say is the model's to decide (`EngineLike.sampling_defaults`).
+    The engine decides the defaults (`EngineLike.sampling_defaults`).
     """
 
     DEFAULTS: ClassVar[dict[str, object]] = {
@@ -42,7 +42,7 @@ class SamplingFields(msgspec.Struct, kw_only=True):
         "min_tokens": 0,
         "cache_prompt": True,
     }
-    """What absent fields mean, beside those that the engine decides."""
+    """The meaning of absent fields, except those that the engine decides."""
 
     model: Annotated[str, msgspec.Meta(description="The id of a model, as `GET /v1/models` lists it.")]
     temperature: Temperature | None = None
@@ -58,7 +58,7 @@ class SamplingFields(msgspec.Struct, kw_only=True):
     ] = None
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
 
-    # Local extensions that other servers have too.
+    # Extensions of the OpenAI API that other local servers have too.
     top_k: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
     min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     repeat_penalty: Annotated[float, msgspec.Meta(ge=0.001, le=100)] | None = None
@@ -74,7 +74,7 @@ class SamplingFields(msgspec.Struct, kw_only=True):
         return bool(self.stream_options and self.stream_options.include_usage)
 
     def check_common(self) -> None:
-        """Raise APIError for combinations and values that cannot be honoured."""
+        """Raise APIError for combinations and values that are not supported."""
         if self.stream_options is not None and not self.stream:
             message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
             raise bad_request(message, param="stream_options", code="invalid_value")
@@ -82,13 +82,13 @@ class SamplingFields(msgspec.Struct, kw_only=True):
             raise unsupported_value("typical_p", self.typical_p, "1")
 
     def sampling(self, n_vocab: int, *, max_tokens: int | None, logprobs: int | None) -> SamplingParams:
-        """The engine's parameters; what is not given is left to the model's defaults.
+        """The engine's parameters. Fields that are not given get the engine's defaults.
 
         Raises APIError or InvalidParameterError, both with the field's name.
         """
         return SamplingParams(
             temperature=self.temperature,
-            top_k=None if self.top_k is None else max(self.top_k, 0),  # -1 is another way to say: all
+            top_k=None if self.top_k is None else max(self.top_k, 0),  # other servers take -1 for "all"
             top_p=self.top_p,
             min_p=self.min_p,
             repeat_penalty=self.repeat_penalty,

@@ -1,4 +1,4 @@
-"""What an answer cost: its tokens, and how long it took."""
+"""The cost of an answer: tokens and time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PromptTokensDetails(Answer, kw_only=True):
-    """cached_tokens: how many were found in the prefix cache and not computed again."""
+    """cached_tokens: prompt tokens that came from the prefix cache."""
 
     cached_tokens: int
     audio_tokens: int = 0
@@ -37,7 +37,7 @@ class Usage(Answer, kw_only=True):
 
     @classmethod
     def of(cls, prompts: Sequence[GenerationStream], generations: Sequence[GenerationStream]) -> Usage:
-        """Each prompt counts once (`prompts` has one stream of it), and every generated token."""
+        """The sum. Each prompt counts once (`prompts` has one stream for each), and every generated token."""
         prompt_tokens = sum(stream.usage.prompt_tokens for stream in prompts)
         completion_tokens = sum(stream.usage.completion_tokens for stream in generations)
         return cls(
@@ -49,9 +49,9 @@ class Usage(Answer, kw_only=True):
 
 
 class Timings(Answer, kw_only=True):
-    """Of the first choice: tokens taken from the cache, read and written, milliseconds, and tokens per second.
+    """Times of the first choice: cached, prompt and generated tokens, milliseconds, and tokens per second.
 
-    The names are those of llama.cpp's server; `queue_ms` is ours. Speeds are null where nothing was measured.
+    The names are those of llama.cpp's server; `queue_ms` is ours. Speeds are null if nothing was measured.
     """
 
     cache_n: int

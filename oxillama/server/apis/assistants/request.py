@@ -16,7 +16,7 @@ ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
 class AssistantFields(msgspec.Struct, kw_only=True):
-    """What an assistant can be given, and what can be changed of it."""
+    """The fields of an assistant that a request can set or change."""
 
     name: Annotated[str, msgspec.Meta(max_length=256)] | None = None
     description: Annotated[str, msgspec.Meta(max_length=512)] | None = None

@@ -56,7 +56,7 @@ async def delete_assistant(assistant_id: str) -> Deleted:
 def _changes(wire: CreateAssistant | ModifyAssistant) -> dict[str, Any]:
     """The fields that were given, as they are stored.
 
-    What no run could honour is refused here, not when a run fails; an assistant that is stored already stays readable.
+    Settings that no run could honour are refused here, before a run fails on them. Stored assistants stay readable.
     """
     if wire.model is not None:
         server_state().check_model(wire.model)

@@ -12,7 +12,7 @@ from oxillama.server.wire.answer import Answer
 
 
 class TopLogprob(Answer, kw_only=True):
-    """bytes: matter where a token is not whole UTF-8."""
+    """bytes: the exact token, because it need not be valid UTF-8."""
 
     token: str
     logprob: float
@@ -55,7 +55,7 @@ class ChatCompletion(Answer, kw_only=True):
 
 
 class ChatDelta(Answer, kw_only=True):
-    """Only what is new."""
+    """The new part of a message."""
 
     role: Literal["assistant"] | msgspec.UnsetType = msgspec.UNSET
     content: str | msgspec.UnsetType = msgspec.UNSET
@@ -70,7 +70,7 @@ class ChatChunkChoice(Answer, kw_only=True):
 
 
 class ChatCompletionChunk(Answer, kw_only=True):
-    """usage: only with `stream_options.include_usage`, and null but in the last chunk, which has the timings too."""
+    """usage: present only with `stream_options.include_usage`; null in all chunks but the last, which also has `timings`."""
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"

@@ -40,7 +40,7 @@ class ToolCall(msgspec.Struct, kw_only=True):
 
 
 class GivenMessage(msgspec.Struct, kw_only=True, tag_field="role"):
-    """What messages of every role may have."""
+    """The fields of messages of every role."""
 
     name: str | None = None
 
@@ -58,9 +58,9 @@ class UserMessage(GivenMessage, kw_only=True, tag="user"):
 
 
 class AssistantMessage(GivenMessage, kw_only=True, tag="assistant"):
-    """What the model has said earlier: `content`, a `refusal` or calls must be there.
+    """An earlier message of the model. It must have `content`, a `refusal` or calls.
 
-    Its reasoning has two names: `reasoning_content` wins.
+    Its reasoning has two names; `reasoning_content` has precedence.
     """
 
     content: str | list[AssistantTextPart | RefusalPart] | None = None
@@ -72,7 +72,7 @@ class AssistantMessage(GivenMessage, kw_only=True, tag="assistant"):
 
 
 class ToolMessage(GivenMessage, kw_only=True, tag="tool"):
-    """What a tool has answered to a call of the assistant message before it."""
+    """A tool's result for a call in the assistant message before it."""
 
     content: str | list[TextPart]
     tool_call_id: str
@@ -86,7 +86,7 @@ Message = DeveloperMessage | SystemMessage | UserMessage | AssistantMessage | To
 
 
 def conversation(messages: list[Message]) -> list[chat.Message]:
-    """The conversation that the messages are. Raises APIError with the path of the message at fault."""
+    """The messages as a conversation. Raises APIError with the path of the wrong message."""
     _check_tool_order(messages)
     found: list[chat.Message] = []
     called = ""  # the latest call of the older kind, which has no id
@@ -117,7 +117,7 @@ def _function(function: FunctionCall) -> dict[str, str]:
 
 
 def _text(message: Message, path: str) -> str:
-    """The message's text; parts are paragraphs of it."""
+    """The message's text; its parts become paragraphs."""
     if isinstance(message.content, str):
         return message.content
     if message.content is not None:
@@ -131,7 +131,7 @@ def _text(message: Message, path: str) -> str:
 
 
 def _check_tool_order(messages: list[Message]) -> None:
-    """Every tool call is answered right after it, and every tool message answers one."""
+    """Check that each tool call has its result right after it, and that each tool message answers a call."""
     unanswered: set[str] = set()
     answerable: set[str] = set()
     for at, message in enumerate(messages):

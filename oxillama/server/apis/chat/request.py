@@ -63,7 +63,8 @@ class ChatRequest(SamplingFields, kw_only=True):
 
     @property
     def limit(self) -> int | None:
-        """Most new tokens; None: as many as fit the context. `max_completion_tokens`, the newer name, wins."""
+        """Maximum number of new tokens; None: as many as fit the context. `max_completion_tokens`, the newer name, has
+        precedence."""
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     @property
@@ -72,7 +73,7 @@ class ChatRequest(SamplingFields, kw_only=True):
         return (self.top_logprobs or 0) if self.logprobs else None
 
     def check(self) -> None:
-        """Raise APIError for what cannot be honoured."""
+        """Raise APIError for fields that are not supported."""
         self.check_common()
         if self.top_logprobs is not None and not self.logprobs:
             message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."
@@ -86,7 +87,7 @@ class ChatRequest(SamplingFields, kw_only=True):
                 raise unsupported_value(f"modalities[{at}]", modality, "'text'")
 
     def template_values(self) -> dict[str, Any]:
-        """Values of the request's own for the template. Raises APIError for names that are not theirs to set."""
+        """The request's values for the template. Raises APIError for names that a request must not set."""
         values = dict(self.chat_template_kwargs or {})
         for name in values:
             if name in RESERVED_KWARGS or not re.fullmatch(KWARG, name):

@@ -37,7 +37,7 @@ api = API("chat", prefix="/v1", order=10)
 )
 async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response:
     """Answer a conversation, whole or with `stream` as it is written."""
-    # A refusal still has its status: nothing is sent before admission.
+    # Nothing is sent before admission, so a refusal can still have its status.
     state = server_state()
     model, engine = state.check_model(wire.model), state.require_engine()
     writer = ChatWriter(
@@ -51,7 +51,7 @@ async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response
     )
     choices = open_choices(engine, await _generation_requests(wire, state))
     if wire.stream:
-        # The request owns the choices until the last byte is sent, or the client is gone.
+        # The request keeps the choices open until the last byte is sent or the client is gone.
         opened = await cast("ServerRequest", request).stack.enter_async_context(choices)
         chunks = writer.chunks(opened, state.config.ping_interval)
         return sse.event_stream(sse.ended_by_error(chunks, state.log))
@@ -60,7 +60,7 @@ async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response
 
 
 async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[GenerationRequest]:
-    """One request for each choice, all with the same prompt; a seed gives each choice its own."""
+    """One request per choice, all with the same prompt. Each choice gets a seed of its own, derived from the request's."""
     engine = state.require_engine()
     wire.check()
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=wire.n_top_logprobs)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChatWriter:
-    """Writes one answer; all its chunks carry the same id, time and model.
+    """Writes one answer. All its chunks have the same id, time and model.
 
     eog_ids: the tokens that end a generation. logprobs, include_usage: whether they were asked for.
     """
@@ -68,7 +68,8 @@ class ChatWriter:
         )
 
     async def chunks(self, choices: Choices, ping_interval: float) -> AsyncGenerator[bytes, None]:
-        """The events of the stream: the role of each choice at once, its text as it comes, its reason, the usage."""
+        """The events of the stream: the role of each choice first, then its text as it is generated, its finish reason, and
+        the usage."""
 
         def render(item: Item) -> bytes:
             index, event = event_of(item)
@@ -114,7 +115,7 @@ class ChatWriter:
                 model=self.model,
                 system_fingerprint=self.fingerprint,
                 choices=[choice],
-                # With usage asked for, every chunk but the last says null; without, none may have the key.
+                # If usage was requested, it is null in every chunk but the last. If not, no chunk may have the key.
                 usage=None if self.include_usage else msgspec.UNSET,
             )
         )

@@ -12,7 +12,7 @@ from oxillama.server.wire.answer import Answer
 
 
 class CompletionLogprobs(Answer, kw_only=True):
-    """Four lists side by side, an entry for each token."""
+    """Four parallel lists with one entry per token."""
 
     tokens: list[str] = msgspec.field(default_factory=list)
     token_logprobs: list[float | None] = msgspec.field(default_factory=list)
@@ -20,7 +20,7 @@ class CompletionLogprobs(Answer, kw_only=True):
     text_offset: list[int] = msgspec.field(default_factory=list)
 
     def __add__(self, other: CompletionLogprobs) -> CompletionLogprobs:
-        """The entries of both."""
+        """Both, one after the other."""
         return CompletionLogprobs(
             tokens=self.tokens + other.tokens,
             token_logprobs=self.token_logprobs + other.token_logprobs,
@@ -37,8 +37,8 @@ class CompletionChoice(Answer, kw_only=True):
 
 
 class Completion(Answer, kw_only=True):
-    """Whole, or in a stream a piece of it. usage: in a stream only with `stream_options.include_usage`, and null but in
-    the last chunk."""
+    """The whole answer, or one chunk of a stream. usage: in a stream, present only with `stream_options.include_usage`, and
+    null in all chunks but the last."""
 
     id: str
     object: Literal["text_completion"] = "text_completion"

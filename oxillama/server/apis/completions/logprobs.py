@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class LogprobsBuilder:
-    """Makes the object for one choice, all at once or a piece for each chunk.
+    """Makes the object for one choice, whole or in one piece per chunk.
 
-    n_top: how many alternatives each token shows (the chosen one is always there). offset: where the first token
-    stands, in characters from the start of the prompt; below 0 where the tokens begin with a blank that the text lacks.
+    n_top: number of alternatives per token; the chosen token is always included. offset: position of the first token in
+    characters from the start of the prompt; negative if the tokens begin with a space that the text lacks.
     """
 
     def __init__(self, n_top: int, offset: int) -> None:
@@ -30,7 +30,7 @@ class LogprobsBuilder:
     def of_prompt(
         self, ids: Sequence[int], logprobs: Sequence[TokenLogprob | None], token_bytes: Callable[[int], bytes]
     ) -> CompletionLogprobs:
-        """The entries of the prompt's tokens; nothing precedes the first one, so it has no log-probability."""
+        """The entries of the prompt's tokens. The first has no log-probability, because nothing precedes it."""
         found = CompletionLogprobs()
         for token, logprob in zip(ids, logprobs, strict=False):
             self._add(found, token_bytes(token), logprob)
@@ -57,7 +57,7 @@ class LogprobsBuilder:
 
 
 def token_name(piece: bytes) -> str:
-    """A token's text, or its bytes written out where they are no whole characters, so that names stay distinct."""
+    """A token's text, or its escaped bytes if they are not whole characters, so that keys stay distinct."""
     try:
         return piece.decode("utf-8")
     except UnicodeDecodeError:

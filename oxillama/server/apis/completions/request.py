@@ -23,7 +23,7 @@ PROMPT = {
         {"type": "null"},
     ]
 }
-"""A text, several, the ids of a text's tokens, or those of several."""
+"""A text, a list of texts, a list of token ids, or a list of such lists."""
 
 
 class CompletionRequest(SamplingFields, kw_only=True):
@@ -52,16 +52,16 @@ class CompletionRequest(SamplingFields, kw_only=True):
 
     @property
     def candidates(self) -> int:
-        """How many are generated for each prompt, of which the best `n` are returned."""
+        """The number of candidates per prompt. The best `n` are returned."""
         return max(self.n or 1, self.best_of or 1)
 
     @property
     def ranks(self) -> bool:
-        """Whether more are generated than returned."""
+        """Whether more candidates are generated than returned."""
         return self.candidates > (self.n or 1)
 
     def check(self) -> None:
-        """Raise APIError for what cannot be honoured."""
+        """Raise APIError for fields that are not supported."""
         self.check_common()
         if self.best_of is not None and self.best_of < (self.n or 1):
             message = f"Invalid 'best_of': it must not be less than 'n', but {self.best_of} < {self.n}."

@@ -39,7 +39,7 @@ api = API("completions", prefix="/v1", order=20)
 )
 async def create_completion(wire: CompletionRequest) -> Completion | Response:
     """Continue a text, or several, whole or with `stream` as it is written."""
-    # A refusal still has its status: nothing is sent before admission.
+    # Nothing is sent before admission, so a refusal can still have its status.
     state = server_state()
     model, engine = state.check_model(wire.model), state.require_engine()
     prompts = await _read_prompts(wire, engine, state.admission)
@@ -47,7 +47,7 @@ async def create_completion(wire: CompletionRequest) -> Completion | Response:
     writer = CompletionWriter(id_, now(), model, state.fingerprint, wire, prompts, engine.tokenizer)
     choices = open_choices(engine, _generation_requests(wire, prompts, engine))
     if wire.stream:
-        # The request owns the choices until the last byte is sent, or the client is gone.
+        # The request keeps the choices open until the last byte is sent or the client is gone.
         opened = await cast("ServerRequest", request).stack.enter_async_context(choices)
         chunks = writer.chunks(opened, state.config.ping_interval)
         return sse.event_stream(sse.ended_by_error(chunks, state.log))
@@ -72,7 +72,7 @@ async def _read_prompts(wire: CompletionRequest, engine: EngineLike, admission: 
 def _generation_requests(
     wire: CompletionRequest, prompts: Sequence[Prompt], engine: EngineLike
 ) -> list[GenerationRequest]:
-    """One for each candidate of each prompt; a seed gives each candidate of a prompt its own."""
+    """One request per candidate of each prompt. Each candidate gets a seed of its own, derived from the request's."""
     logprobs = 0 if wire.ranks and wire.logprobs is None else wire.logprobs
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=logprobs)
     return [

@@ -59,12 +59,12 @@ class CompletionWriter:
         return self._object(made, self._usage(choices))
 
     async def chunks(self, choices: Choices, ping_interval: float) -> AsyncGenerator[bytes, None]:
-        """The events of the stream: a chunk for each choice at once, its text as it comes, the usage."""
+        """The events of the stream: a chunk for each choice first, then its text as it is generated, and the usage."""
         wire, count = self.wire, len(choices.streams)
         eog_ids = self.tokenizer.eog_ids
         prompts = [self.prompts[index // wire.candidates] for index in range(count)]
         builders = [self._logprobs_from(prompt) for prompt in prompts]
-        # The log-probabilities of an echoed prompt are there with the first event, and the prompt waits for them.
+        # The echoed prompt is sent with the first event, because its log-probabilities are complete then.
         echo_later = set(range(count)) if wire.echo and wire.logprobs is not None else set()
 
         def echo(index: int) -> bytes:
@@ -96,11 +96,11 @@ class CompletionWriter:
     ) -> bytes:
         """The event with a piece of a choice."""
         choice = CompletionChoice(text=text, index=index, logprobs=entries, finish_reason=reason)
-        # With usage asked for, every chunk but the last says null; without, none may have the key.
+        # If usage was requested, it is null in every chunk but the last. If not, no chunk may have the key.
         return sse.event(self._object([choice], None if self.wire.include_usage else msgspec.UNSET))
 
     def _logprobs_from(self, prompt: Prompt) -> LogprobsBuilder:
-        """Echoed tokens may begin with a blank that the text lacks, so offsets are counted from the text's end."""
+        """Echoed tokens may begin with a space that the text lacks, so offsets are counted from the end of the text."""
         length = len(prompt.text)
         if self.wire.echo:
             spelled = b"".join(map(self.tokenizer.token_bytes, prompt.ids)).decode("utf-8", "replace")
@@ -134,7 +134,7 @@ class CompletionWriter:
 
 
 def mean_logprob(ended: EndedChoice) -> float:
-    """What `best_of` ranks by: the mean over the tokens, so that long texts have no disadvantage."""
+    """The value that `best_of` ranks by: the mean over the tokens, so that long texts are not at a disadvantage."""
     values = [lp.logprob for lp in ended.logprobs]
     mean = sum(values) / len(values) if values else 0.0
     return mean if math.isfinite(mean) else -math.inf

@@ -12,8 +12,8 @@ Storage = Literal["ok", "full", "read_only", "none"]
 
 
 class Health(Answer, kw_only=True):
-    """storage: whether assistants, threads and runs can be changed. Without space they cannot, and the status is
-    `degraded`; the rest is served. `none`: this server has no data directory."""
+    """storage: whether assistants, threads and runs can be changed. On a full disk they cannot, and the status is
+    `degraded`; everything else works. `none`: this server has no data directory."""
 
     status: Status
     model: str
@@ -21,8 +21,8 @@ class Health(Answer, kw_only=True):
 
 
 class Unwell(Answer, kw_only=True):
-    """The 503 while no work is taken, or nothing can be stored until a restart: an error's envelope, with the status
-    beside it."""
+    """The 503 of a server that takes no requests, or cannot store anything until a restart: an error envelope with the
+    status beside it."""
 
     status: Status
     error: ErrorBody

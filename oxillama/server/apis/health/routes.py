@@ -1,4 +1,4 @@
-"""GET /health: open to all, answered without touching the engine, and the disk only when that was full."""
+"""GET /health: needs no key and no engine. It touches the disk only if the disk was full."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class MessageObject(RecordAnswer, kw_only=True):
 
 
 class TextDelta(Answer, kw_only=True):
-    """The next piece of a text; annotations are only in the first one."""
+    """The next piece of a text. Only the first one has annotations."""
 
     value: str
     annotations: list[Any] | msgspec.UnsetType = msgspec.UNSET
@@ -47,7 +47,7 @@ class MessageDelta(Answer, kw_only=True):
 
 
 class MessageDeltaObject(Answer, kw_only=True):
-    """What is new in a message that a run writes."""
+    """The new part of a message that a run writes."""
 
     id: str
     object: Literal["thread.message.delta"] = "thread.message.delta"

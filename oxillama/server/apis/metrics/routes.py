@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus scrapes. Open to all, since it names nothing that anyone asked."""
+"""GET /metrics for Prometheus. It needs no key, since it has nothing of what requests contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/models. Ids may hold slashes, and arrive with them or with %2F."""
+"""/v1/models. Ids may contain slashes, which arrive as such or as %2F."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _model(name: str) -> Model:
 
 @api.get("", answer=ModelList)
 async def list_models() -> ModelList:
-    """The one model, under each of its names."""
+    """The model, once for each of its names."""
     state = server_state()
     state.require_engine()
     return ModelList(data=[_model(name) for name in state.model_ids])
@@ -33,6 +33,6 @@ async def get_model(name: str) -> Model:
 
 @api.delete("/<path:name>")
 async def delete_model(name: str) -> NoReturn:
-    """Always refused: the model is a file that is not the server's to delete."""
+    """Always refused: the server does not delete model files."""
     server_state().check_model(name)
     raise APIError(403, "You have insufficient permissions for this operation: the served model cannot be deleted.")

@@ -43,8 +43,8 @@ def describe_api(
 ) -> Document:
     """The whole document.
 
-    needs_key: whether callers must send a bearer key. model: its id, for the examples. sampling: what it does where a
-    request does not say.
+    needs_key: whether clients must send a bearer key. model: its id, for the examples. sampling: the defaults for
+    parameters that a request leaves out.
     """
     described = [operation for operation in operations if operation.described]
     described.sort(key=lambda operation: (described_path(operation), METHODS.index(operation.method)))

@@ -1,7 +1,8 @@
-"""JSON schemas of the wire types; each struct stands once, in `components`.
+"""JSON schemas of the wire types. Each struct appears once, in `components`.
 
-msgspec makes them from the types that bodies are decoded with, so bounds and required fields are those that are held.
-Where a type also knows values that are refused in words of their own, the field says what is taken (`wire.fields`).
+msgspec makes them from the types that decode the bodies, so bounds and required fields are those that are enforced. Some
+types also accept values that are refused later with a special message. Such a field declares the accepted values itself
+(`wire.fields`).
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ PREFIX = "#/components/schemas/"
 
 
 class Schemas:
-    """The schemas of everything that these operations take and answer, and of `others`.
+    """The schemas of the bodies and answers of these operations, and of `others`.
 
-    sampling: what the served model does where a request does not say.
+    sampling: the served model's defaults for parameters that a request leaves out.
     """
 
     def __init__(self, operations: Iterable[Operation], *others: Any, sampling: SamplerSettings | None = None) -> None:
@@ -56,7 +57,7 @@ class Schemas:
         return dict(self._references[kind])
 
     def of_events(self, chunk: Any) -> dict[str, Any]:
-        """The schema of an event's data; where events have names, of one of the events that there are."""
+        """The schema of an event's data. If events have names: a union of all events."""
         if not isinstance(chunk, dict):
             return self.of(chunk)
         return {"anyOf": [self._event(name, kind) for name, kind in chunk.items()]}
@@ -73,7 +74,7 @@ class Schemas:
         return {"$ref": PREFIX + title}
 
     def _rename(self, kind: Any, name: str) -> None:
-        """Give a struct that no other one refers to a name without brackets."""
+        """Rename a generic struct that appears only once, so that its name has no brackets."""
         self.components[name] = self.components.pop(self._references[kind]["$ref"].removeprefix(PREFIX))
         self.components[name]["title"] = name
         self._references[kind] = {"$ref": PREFIX + name}
@@ -84,14 +85,14 @@ class Schemas:
 
     @staticmethod
     def _complete(schema: dict[str, Any], info: inspect.StructType) -> None:
-        """Every key of an answer is always there, also a constant one, but for those that are UNSET."""
+        """Mark every key of an answer as required, constant ones included, except those that may be UNSET."""
         schema["required"] = [field.encode_name for field in info.fields if not _may_be_unset(field)]
         for value in schema["properties"].values():
             value.pop("default", None)
 
     @staticmethod
     def _narrow(schema: dict[str, Any], info: inspect.StructType, defaults: dict[str, Any]) -> None:
-        """Of a request, what is really taken, and what an absent field means instead of null."""
+        """Replace a request's schemas by the accepted values, and null defaults by what an absent field means."""
         for field in info.fields:
             value = schema["properties"][field.encode_name]
             extra = (field.type.extra or {}) if isinstance(field.type, inspect.Metadata) else {}

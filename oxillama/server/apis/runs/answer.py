@@ -9,7 +9,7 @@ from oxillama.server.wire.answer import RecordAnswer
 
 
 class RunObject(RecordAnswer, kw_only=True):
-    """One answer of an assistant to a thread, and how far it has come."""
+    """One answer of an assistant to a thread, and its progress."""
 
     id: str
     object: Literal["thread.run"] = "thread.run"

@@ -22,7 +22,7 @@ TokenBudget = Annotated[int, msgspec.Meta(ge=256, le=2**31 - 1)]
 
 
 class AutoTruncation(msgspec.Struct, kw_only=True, tag_field="type", tag="auto"):
-    """As many of the latest messages as fit."""
+    """As many recent messages as fit."""
 
     last_messages: MessageCount | None = None
 
@@ -34,7 +34,7 @@ class LastMessages(msgspec.Struct, kw_only=True, tag_field="type", tag="last_mes
 
 
 class RunFields(msgspec.Struct, kw_only=True):
-    """What both ways to create a run have in common."""
+    """The fields that both ways to create a run share."""
 
     assistant_id: str
     model: str | None = None
@@ -56,9 +56,9 @@ class RunFields(msgspec.Struct, kw_only=True):
     reasoning_effort: ReasoningEffort | None = None
 
     def record(self, assistant: Assistant, thread_id: str, model: str, now: int, additional: str = "") -> Run:
-        """The run to store, with everything resolved; the request's fields win over the assistant's.
+        """The run to store, with all values resolved. The request's fields override the assistant's.
 
-        additional: instructions behind those. Raises InvalidParameterError for what no run could honour.
+        additional: instructions to append. Raises InvalidParameterError for settings that no run could honour.
         """
         own = msgspec.to_builtins(self)
 

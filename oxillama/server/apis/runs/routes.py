@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 api = API("runs", prefix="/v1/threads", order=70)
 
-POLL_AFTER_MS = "200"  # how long official clients sleep between two looks at a run
+POLL_AFTER_MS = "200"  # how long official clients sleep between two polls of a run
 
 
 @api.post(
@@ -40,7 +40,7 @@ POLL_AFTER_MS = "200"  # how long official clients sleep between two looks at a 
     example={"assistant_id": "asst_…"},
 )
 async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
-    """Refused while another run is active on the thread. With `stream`, the run's events as they happen."""
+    """Refused while another run is active on the thread. With `stream`, answers with the run's events as they happen."""
     state = server_state()
     assistants = state.require_assistants()
     assistant = await assistants.in_thread(assistants.store.assistants.get, wire.assistant_id)
@@ -62,7 +62,7 @@ async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
     },
 )
 async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Response:
-    """A thread with a run on it. With `stream`, the run's events as they happen."""
+    """Create a thread and a run on it. With `stream`, answers with the run's events as they happen."""
     state = server_state()
     assistants = state.require_assistants()
     assistant = await assistants.in_thread(assistants.store.assistants.get, wire.assistant_id)
@@ -74,7 +74,7 @@ async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Respons
 
 
 def _answer(run: Run, live: LiveRun, *, thread: Thread | None = None) -> RunObject | Response:
-    """The run, or the stream of its events if the request wants one. A client that leaves does not end its run."""
+    """The run, or the stream of its events if the request asks for it. A run continues when its client disconnects."""
     if not run.streamed:
         return RunObject.of(run)
     state = server_state()
@@ -115,7 +115,7 @@ async def cancel_run(thread_id: str, run_id: str) -> RunObject:
 
 @api.post("/<thread_id>/runs/<run_id>/submit_tool_outputs")
 async def submit_tool_outputs(thread_id: str, run_id: str) -> NoReturn:
-    """No run asks for tool outputs here, so they always come at the wrong time."""
+    """Always refused: no run of this server waits for tool outputs."""
     assistants = server_state().require_assistants()
     run = await assistants.in_thread(assistants.store.runs.get, thread_id, run_id)
     raise StateConflictError(f'Runs in status "{run.status}" do not accept tool outputs.')

@@ -47,7 +47,7 @@ RUN_EVENTS: dict[str, type[Answer]] = {
     "thread.message.completed": MessageObject,
     "thread.message.incomplete": MessageObject,
 }
-"""What the events of a run carry, by their names."""
+"""The data of a run's events, by event name."""
 THREAD_CREATED = "thread.created"
 FAILURE = "error"
 
@@ -76,7 +76,7 @@ def named(event: ev.RunEvent) -> tuple[str, Answer]:
 async def run_events(
     subscription: ev.Subscription, ping_interval: float, thread: Thread | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """The stream of a run's events, up to its end. `thread`: one that was made together with the run.
+    """The stream of a run's events, up to its end. thread: the thread, if it was created together with the run.
 
     Raises EngineClosedError if the run has not ended, because the server stops or cannot store the end. The next start
     takes the run up again.

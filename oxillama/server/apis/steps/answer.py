@@ -9,7 +9,7 @@ from oxillama.server.wire.answer import RecordAnswer
 
 
 class RunStepObject(RecordAnswer, kw_only=True):
-    """One thing that a run does."""
+    """One action of a run."""
 
     id: str
     object: Literal["thread.run.step"] = "thread.run.step"

@@ -40,6 +40,6 @@ async def modify_thread(wire: ModifyThread, thread_id: str) -> ThreadObject:
 
 @api.delete("/<thread_id>", answer=Deleted)
 async def delete_thread(thread_id: str) -> Deleted:
-    """A run that is at work on the thread ends with it."""
+    """A run that is active on the thread is cancelled."""
     await server_state().require_assistants().delete_thread(thread_id)
     return Deleted(id=thread_id, object="thread.deleted")
