@@ -1,8 +1,8 @@
 """Build the one extension: every C file of csrc/, each ISA's kernel file with its own flags, objects in parallel.
 
 Switches (environment): OXILLAMA_WERROR=1 makes warnings in csrc/ errors, OXILLAMA_SANITIZE=address adds ASan and UBSan,
-OXILLAMA_SANITIZE=thread adds TSan, OXILLAMA_GENERIC=1 leaves all kernel rows but the generic one out (which compiles
-in a fraction of the time), OXILLAMA_DEBUG=1 keeps assertions and symbols.
+OXILLAMA_SANITIZE=thread adds TSan, OXILLAMA_GENERIC=1 builds only the generic kernel row (which compiles in
+a fraction of the time), OXILLAMA_DEBUG=1 keeps assertions and symbols.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).parent
 AVX2 = ["-mavx2", "-mfma", "-mf16c", "-mbmi2"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
-# The end of a file's name says which flags it is built with, and for which processors it is built at all.
+# A file name's ending selects its compiler flags, and the processor families it is built for at all.
 ISA_FLAGS: dict[str, dict[str, list[str]]] = {
     "x86_64": {
         "avx2": AVX2,
@@ -41,7 +41,7 @@ GENERIC_ONLY = os.environ.get("OXILLAMA_GENERIC") == "1"
 
 
 def machine() -> str:
-    """The processor family built for: _PYTHON_HOST_PLATFORM names it to a cross compiler, ARCHFLAGS on macOS."""
+    """The target processor family. _PYTHON_HOST_PLATFORM names it for a cross build, ARCHFLAGS on macOS."""
     name = sysconfig.get_platform().rpartition("-")[2]
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name.lower(), name.lower())
 
@@ -67,7 +67,7 @@ class ParallelBuild(build_ext):
         super().run()
 
     def get_ext_filename(self, fullname: str) -> str:
-        """The name that the interpreter of the machine built for looks for; in a cross build that is not this one."""
+        """The file name that the target's interpreter looks for; a cross build's differs from this machine's."""
         return super().get_ext_filename(fullname).replace(f"-{platform.machine()}-linux", f"-{machine()}-linux")
 
     def build_extension(self, ext: Extension) -> None:
@@ -80,7 +80,7 @@ class ParallelBuild(build_ext):
             isa = isa_of(source)
             strict = ["-Wall", "-Wextra", *(["-Werror"] if own else [])]
             if os.environ.get("OXILLAMA_SANITIZE"):
-                strict.append("-fno-wrapv")  # Python's own flags define what UBSan is to find
+                strict.append("-fno-wrapv")  # Python's flags define the overflow that UBSan should find
             return [*strict, *(ISA_FLAGS[machine()][isa] if isa else [])]
 
         def compile_all(sources, output_dir=None, macros=None, include_dirs=None, debug=0,
@@ -110,7 +110,7 @@ def extension() -> Extension:
     if sanitizer:
         if sanitizer not in SANITIZERS:
             raise SystemExit(f"OXILLAMA_SANITIZE={sanitizer}: {' or '.join(SANITIZERS)} is known")
-        # Checks in code that is inlined and unrolled as for speed would take ten times as long to compile.
+        # With the release build's inlining and unrolling, instrumented code would take ten times as long to compile.
         compile_args += ["-O1", SANITIZERS[sanitizer], "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
         link_args += [SANITIZERS[sanitizer]]
     if os.environ.get("OXILLAMA_DEBUG") == "1":

@@ -2,7 +2,7 @@
 
     LLAMA_CPP_BIN=…/bin python benchmarks/context.py --type Q4_K_M --depths 128,1024,4096
 
-"kept": the speed at this length over the speed at the first one, on our side and theirs.
+"kept": the speed at this length divided by the speed at the first one, for both sides.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(model: Path, args: argparse.Namespace, *, prompt: int, depth: int, what: str) -> tuple[float, float | None]:
-    """Medians of our and their speed over alternating runs; `what` is "prefill" or "decode"."""
+    """Median speeds of both sides over alternating runs; `what` is "prefill" or "decode"."""
     mine, theirs = [], []
     for _ in range(args.reps):
         run = ours.bench(

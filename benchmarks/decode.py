@@ -2,10 +2,10 @@
 
     LLAMA_CPP_BIN=…/bin python benchmarks/decode.py --threads 2 --types Q4_0,Q4_K_M,Q8_0
 
-The sides alternate, each in a fresh process on the same file, so that a slow minute of the machine hits both; the
-figures are medians. "of read": weight bytes that a token must read x decode speed, over what a bare loop read right
-after. "of peak": two operations for each weight and prompt token x prefill speed, over what a bare loop of the same
-multiply instruction reached. The models are made by make_model.py on first use and kept in --models.
+The sides alternate, each in a fresh process on the same file, so that a slow minute of the machine affects both. The
+figures are medians. "of read": weight bytes that a token must read x decode speed, divided by what a bare loop read
+right after. "of peak": two operations for each weight and prompt token x prefill speed, divided by what a bare loop of
+the same multiply instruction reached. make_model.py makes the models on first use and keeps them in --models.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How far do quantised files stray from their source? KL divergence of the next token, beside llama-quantize.
+"""How far do quantised files diverge from their source? KL divergence of the next token, beside llama-quantize.
 
     LLAMA_CPP_BIN=…/bin python benchmarks/divergence.py --model model-F16.gguf --text a.txt,b.txt
 
-Both programs quantise one file. Both files are decoded to F32 and read by one engine, in single precision, so that
-nothing but the weights differs; the figure is the mean over all positions of KL(source || file), in nats. Positions
-of one chunk share its first token, and with it how attention begins, so they are not independent: errors are
-those of the chunks' means, and the one of the difference is of paired chunks. Types that llama-quantize refuses to
+Both programs quantise one file. Both files are decoded to F32 and run by one engine, in single precision, so that
+only the weights differ. The figure is the mean over all positions of KL(source || file), in nats. Positions
+of one chunk share its first token, and with it how attention begins, so they are not independent. Standard errors
+are therefore those of the chunks' means; for the difference, of paired chunks. Types that llama-quantize refuses to
 make without an importance matrix get one on both sides, measured by llama-imatrix on --calibration.
 """
 
@@ -34,7 +34,7 @@ TYPES = (
     "IQ3_XS,IQ3_XXS,Q2_K,Q2_K_S,IQ2_M,IQ2_S,IQ2_XS,IQ2_XXS,IQ1_M,IQ1_S,TQ2_0,TQ1_0"
 )
 NEED_IMPORTANCE = frozenset(("Q2_K_S", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"))
-AT_ONCE = 64  # logits of large vocabularies are large
+AT_ONCE = 64  # positions per step; logits of large vocabularies take much memory
 
 Floats = npt.NDArray[np.float32]
 Means = npt.NDArray[np.float64]
@@ -75,7 +75,7 @@ def log_probabilities(logits: Floats) -> Floats:
 
 
 class Reference:
-    """The source's predictions for all chunks, on disk: they are larger than the model."""
+    """The source's predictions for all chunks. They are larger than the model, so they are kept on disk."""
 
     def __init__(self, model: Path, texts: list[Path], args: argparse.Namespace, folder: Path) -> None:
         self.threads, self.ctx = args.threads, args.ctx
@@ -94,7 +94,7 @@ class Reference:
         plain.unlink()
 
     def _read(self, model: Path) -> Any:
-        """(position of the first, logits) for all chunks, a few at a time."""
+        """(position of the first row, logits) for all chunks, a few rows at a time."""
         loaded, _ = open_for_chunks(model, self.ctx, self.threads, kv_type="f32")
         try:
             at = 0
@@ -108,7 +108,7 @@ class Reference:
             loaded.close()
 
     def divergence(self, model: Path) -> Means:
-        """The mean of each chunk."""
+        """The mean divergence of each chunk."""
         assert self.said is not None
         found = np.empty(len(self.said))
         for i, logits in self._read(model):

@@ -1,10 +1,10 @@
-"""How many instructions does one token of decode take? Counted by valgrind, so the machine's load does not matter.
+"""How many instructions does one token of decode take? valgrind counts them, so the machine's load does not matter.
 
     LLAMA_CPP_BIN=…/bin python benchmarks/instructions.py --type Q4_K_M
 
-Each side runs on one thread, once for two tokens and once for more; the difference per token is what a step costs,
-whatever loading takes. A small model needs many tokens to be seen above what Python's start varies by (`--tokens`).
-valgrind executes AVX2 and no AVX-512, so both sides show their AVX2 code: give a peer that was built for it. Takes
+Each side runs on one thread, once for two tokens and once for more. The difference per token is the cost of a step,
+without loading. A small model needs many tokens (`--tokens`) to stand out from the variation of Python's start.
+valgrind executes AVX2 but not AVX-512, so both sides run their AVX2 code: use a peer that was built for AVX2. Takes
 several minutes.
 """
 
@@ -24,7 +24,7 @@ import report
 from make_model import DEFAULT_FOLDER, made
 
 FEW = 2
-STEADY = {"PYTHONHASHSEED": "0"}  # or sets would have another order in every process
+STEADY = {"PYTHONHASHSEED": "0"}  # otherwise sets have a different order in every process
 
 
 def arguments() -> argparse.Namespace:
@@ -54,7 +54,7 @@ def instructions(command: list[str]) -> int:
 
 
 def per_token(command: list[str], count: str, tokens: int) -> float:
-    """The cost of one more token, from a run of `tokens` more; `count` is the option that says how many a run makes."""
+    """The cost of one more token, from a run with `tokens` more. `count`: the option for a run's number of tokens."""
     few, more = (instructions([*command, count, str(n)]) for n in (FEW, FEW + tokens))
     return (more - few) / tokens
 
@@ -64,7 +64,7 @@ def main() -> None:
     model = str(made(args.shape, args.type, args.models))
     run = [sys.executable, "-m", "oxillama", "run", "--model", model, "--threads", "1", "--temp", "0"]
     run += ["--prompt-ids", "1"]
-    # Uncounted: compiles the modules that never were, so that no counted run has to.
+    # Not counted: compiles modules to bytecode, so that no counted run has to.
     subprocess.run([*run, "--max-tokens", "1"], capture_output=True, env=ours.environment())
     mine = per_token(run, "--max-tokens", args.tokens)
     theirs = None

@@ -2,13 +2,13 @@
 
     python benchmarks/kernels.py --threads 2 --rows avx512-vnni,avx2-vnni
 
-Decode (1 token) is bound by memory: GB/s of packed weights, read from a matrix that no cache holds. Prefill is bound
+Decode (1 token) is bound by memory: GB/s of packed weights, read from a matrix larger than any cache. Prefill is bound
 by arithmetic: int8 operations per second, two for each weight and token, on a feed-forward matrix of a 1.1B model
-(float formats do floating-point operations and are shown without a share). Beside both stands the share of what a bare
-loop of the same row's instructions reads and multiplies, measured right before. "1 token" and "8 tokens" are in
+(float formats do floating-point operations and are shown without a share). Beside each stands its share of what a bare
+loop of the same row's instructions reads or multiplies, measured right before. "1 token" and "8 tokens" are in
 billions of weights per second, times tokens: a model of 1.1 billion weights decodes 1/1.1 of that. Figures are medians.
 
-Codebook types are packed as each row likes them, so their bits per weight differ between rows.
+Each row packs codebook types in its own way, so their bits per weight differ between rows.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from make_model import pool
 
 from oxillama.core import _core
 
-# One type for each packed format, and the codebooks.
+# One type per packed format, and all codebook types.
 TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
          "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "MXFP4", "NVFP4", "TQ2_0",
          "Q1_0"]  # fmt: skip
 COLUMNS = 2048
 PREFILL = (5632, COLUMNS)
 FEW = 8  # tokens decoded together
-MOST_WEIGHTS = 400_000_000  # of a matrix that is cold only because it is large
+MOST_WEIGHTS = 400_000_000  # of a matrix that misses the caches only because it is large
 
 
 def arguments() -> argparse.Namespace:
@@ -55,7 +55,7 @@ def random_blocks(name: str, n_weights: int) -> np.ndarray:
 
 
 def bits(name: str, row: str) -> float:
-    """Per weight, packed as `row` likes it."""
+    """Bits per weight, packed for `row`."""
     small = _core._PackedMatrix(FILE_TYPES[name][0], random_blocks(name, 16 * COLUMNS), 16, COLUMNS, row)
     return small.packed_bytes * 8 / (16 * COLUMNS)
 
@@ -65,12 +65,12 @@ def activations(n_tokens: int) -> np.ndarray:
 
 
 def seconds(matrix: _core._PackedMatrix, n_tokens: int, row: str, args: argparse.Namespace) -> float:
-    """Median of `reps` products after one that wakes the threads."""
+    """Median of `reps` products, after one that wakes the threads."""
     return statistics.median(matrix.run(activations(n_tokens), row, args.threads, args.reps + 1)[1][1:])
 
 
 def measure(name: str, rows: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
-    """One line per row. Rows that like a type packed alike share the matrices."""
+    """One line per kernel row. Rows that pack a type the same way share the matrices."""
     kind = FILE_TYPES[name][0]
     lines: list[dict[str, Any]] = []
     cold: tuple[float, _core._PackedMatrix, _core._PackedMatrix] | None = None

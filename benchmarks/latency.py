@@ -1,11 +1,11 @@
-"""How long does a client wait while many others ask? A burst of streamed chats, beside llama-server.
+"""How long does a client wait under load? A burst of streamed chats, beside llama-server.
 
     LLAMA_CPP_BIN=…/bin python benchmarks/latency.py --type Q4_K_M --burst 200
 
-All chats are sent at once. "refused" is the time to the whole of a 429 or 503, "first token" that to the first piece of
-text of a chat that was let in. Meanwhile two more clients ask every 50 ms, one for /health, one for a chat, of which
-those that find the queue full are "refused later". Times begin before the connection is made. The clients run on the
-same processors, and their own delays are in the figures of both sides.
+All chats are sent at once. "refused" is the time to the complete 429 or 503, "first token" the time to the first piece
+of text of an admitted chat. Meanwhile two more clients send a request every 50 ms, one for /health and one for a chat;
+chats that find the queue full count as "refused later". Times begin before the connection is made. The clients run on
+the same processors, and their own delays are in the figures of both sides.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def arguments() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def server(command: list[str], port: int, log: Path) -> Iterator[None]:
-    """Run it until the block is left; the block begins when /health says 200."""
+    """Run the server for the duration of the block, which begins when /health returns 200."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=ours.environment())
         try:
@@ -71,7 +71,7 @@ def server(command: list[str], port: int, log: Path) -> Iterator[None]:
 
 
 def status_of(port: int, request: bytes, patience: float = 30) -> int:
-    """The status of the answer; 0 without one."""
+    """The response's status; 0 without a response."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
             connection.sendall(request)
@@ -85,7 +85,7 @@ def health(port: int) -> int:
 
 
 def probe_health(port: int, stop: threading.Event, times: list[float]) -> None:
-    """Note how long /health takes, again and again; infinity for no answer or a wrong one."""
+    """Record repeatedly how long /health takes; infinity for a missing or wrong response."""
     while not stop.wait(PROBE_S):
         began = time.perf_counter()
         status = health(port)
@@ -93,7 +93,7 @@ def probe_health(port: int, stop: threading.Event, times: list[float]) -> None:
 
 
 def probe_chat(port: int, stop: threading.Event, times: list[float]) -> None:
-    """Note how long a refusal takes once the burst is in; whoever is let in leaves at once."""
+    """Record how long a refusal takes once the burst is in. A chat that is admitted is dropped at once."""
     stop.wait(0.7)
     request = chat_request(0, 1)
     while not stop.wait(PROBE_S):
@@ -147,7 +147,7 @@ async def burst(port: int, args: argparse.Namespace) -> list[tuple[str, float]]:
 
 
 def measure(port: int, args: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds by what was waited for."""
+    """Waiting times in seconds, by event."""
     asyncio.run(chat(port, 0, 2))
     found: dict[str, list[float]] = {what: [] for what in WAITS}
     stop = threading.Event()
@@ -190,7 +190,7 @@ def run(side: str, model: Path, folder: Path, args: argparse.Namespace) -> dict[
 
 
 def quantile(times: list[float], share: float) -> float | None:
-    """Milliseconds."""
+    """A quantile, in milliseconds."""
     if not times:
         return None
     ordered = sorted(times)

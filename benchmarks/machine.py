@@ -10,7 +10,7 @@ from oxillama.core import _core
 
 
 class Limits(NamedTuple):
-    """What loops that do nothing else reach."""
+    """What bare loops reach."""
 
     bytes_per_second: float  # read from memory
     ops_per_second: float  # products and sums of bytes, two for each pair
@@ -33,7 +33,7 @@ def describe() -> dict[str, object]:
 
 
 def heading() -> str:
-    """`describe` in one line."""
+    """`describe` as one line."""
     facts = describe()
     return f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, load {facts['load_1min']}"
 

@@ -1,10 +1,10 @@
-"""Make a GGUF file with a published model's shape and random weights: for speed, which does not depend on their values.
+"""Make a GGUF file with a published model's shape and random weights: enough to measure speed.
 
     python benchmarks/make_model.py OUT.gguf --shape tinyllama-1.1b --type Q4_K_M [--vocab REAL.gguf]
 
 Each type's blocks come from one pool, quantised from a Gaussian with the spread of an initialised network, so that
 logits stay finite; a tensor is a random choice of blocks from the pool. The tensors of a mix get the types that
-llama-quantize would choose. Without --vocab the vocabulary is made up.
+llama-quantize would choose. Without --vocab the vocabulary is synthetic.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def make(out: Path, shape: Shape, mix: str, *, vocab: Path | None = None, seed: 
 
 
 def made(shape: str, mix: str, folder: Path = DEFAULT_FOLDER) -> Path:
-    """The path of a model in `folder`, made now if it is not there."""
+    """The path of a model in `folder`; makes the model if it is missing."""
     path = folder / f"{shape}-{mix}.gguf"
     if not path.exists():
         print(f"making {path}", file=sys.stderr)
@@ -114,16 +114,16 @@ def made(shape: str, mix: str, folder: Path = DEFAULT_FOLDER) -> Path:
 
 
 def weight_bytes_per_token(path: Path) -> int:
-    """Bytes of weights that decoding one token reads: all but the embedding table, which gives one row unless it is the
-    output matrix too."""
+    """Bytes of weights that decoding one token reads: all but the embedding table, of which one row is read, unless
+    it is also the output matrix."""
     tensors = GGUFFile(path).tensors
     tied = "output.weight" not in tensors
     return sum(t.n_bytes for name, t in tensors.items() if tied or name != "token_embd.weight")
 
 
 def weights_per_token(path: Path) -> int:
-    """Weights that prefill multiplies for each token: all matrices but the embedding table and the output, which only
-    the last token needs."""
+    """Weights that prefill multiplies for each token: all matrices except the embedding table and the output matrix,
+    which only the last token needs."""
     tensors = GGUFFile(path).tensors
     matrices = {name: t for name, t in tensors.items() if len(t.shape) > 1}
     return sum(prod(t.shape) for name, t in matrices.items() if name not in ("token_embd.weight", "output.weight"))

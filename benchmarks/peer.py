@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def program(name: str) -> Path:
-    """Where llama.cpp's program `name` is; ends the script where it is not."""
+    """The path of llama.cpp's program `name`; ends the script if it is missing."""
     folder = os.environ.get("LLAMA_CPP_BIN")
     found = shutil.which(name, path=folder) if folder else shutil.which(name)
     if found is None:
@@ -23,8 +23,8 @@ def program(name: str) -> Path:
 def llama_bench(
     model: Path, *, threads: int, prompt: int, new: int, depth: int = 0, reps: int = 1, kv_type: str = "f16"
 ) -> dict[str, float]:
-    """Tokens per second of llama-bench: {"prefill": …, "decode": …}. With a cache of another type than f16, flash
-    attention is on: its values need it.
+    """Tokens per second of llama-bench: {"prefill": …, "decode": …}. With a cache type other than f16, flash
+    attention is on, because quantised values need it.
     """
     command = [
         str(program("llama-bench")), "-m", str(model), "-t", str(threads), "-p", str(prompt), "-n", str(new),

@@ -3,7 +3,7 @@
     python benchmarks/quality.py --model trained-F32.gguf --types Q8_0,Q4_0,Q4_K
 
 The difference between "packed" and "decoded" is what packing and int8 activations cost; the format's own loss is in
-both. The text is the model's own, sampled at temperature 1 unless --text gives one.
+both. The text is sampled from the model at temperature 1, unless --text gives one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import ours
 import report
 
-# Every type that rounds to blocks of 32, so that any model's rows hold them.
+# Every type with blocks of 32, which fit any model's rows.
 TYPES = "F16,BF16,Q8_0,Q5_1,Q5_0,Q4_1,Q4_0,IQ4_NL,MXFP4"
 
 
@@ -43,7 +43,7 @@ def oxillama(*words: str | Path) -> str:
 
 
 def written(model: Path, n: int) -> str:
-    """`n` texts of the model's own, a different seed each."""
+    """`n` texts sampled from the model, each with a different seed."""
     write = ("run", "--model", model, "--prompt", "", "--max-tokens", 400, "--temp", 1, "--threads", 1)
     return "\n".join(oxillama(*map(str, write), "--seed", str(seed)) for seed in range(n))
 

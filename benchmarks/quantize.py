@@ -2,9 +2,9 @@
 
     LLAMA_CPP_BIN=…/bin python benchmarks/quantize.py --threads 2 --types Q4_0,Q4_K_M,Q8_0
 
-The sides alternate, each in a fresh process that writes a file anew; the figures are medians. Resident memory is the
-process's peak, in which pages of the mapped input count too. The input is read once before, so that the disk is out of
-the picture as far as it can be. Rounding differs: docs/quantize.md says how much less error the time buys.
+The sides alternate, each in a fresh process that writes a new file; the figures are medians. Resident memory is the
+process's peak, which includes pages of the mapped input. The input is read once before, to keep the disk out of the
+figures as far as possible. Rounding differs: docs/quantize.md says how much less error the time buys.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def arguments() -> argparse.Namespace:
 
 
 def read_through(path: Path) -> None:
-    """Into the page cache, a little at a time: a child's peak counts what its parent held when it was forked."""
+    """Read a file into the page cache, a little at a time: a child's peak includes its parent's memory at the fork."""
     with path.open("rb") as file:
         while file.read(1 << 20):
             pass
 
 
 def run(command: list[str | Path], out: Path) -> Run:
-    """One process to its end; the file that it wrote is removed."""
+    """Run one process to its end and remove the file that it wrote."""
     start = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(list(map(str, command)), stdout=said, stderr=said, env=ours.environment())

@@ -1,4 +1,4 @@
-"""Where a benchmark's result goes: a table or JSON on standard output, or its place in a page of docs/."""
+"""Outputs a benchmark's result: a table or JSON on standard output, or a section of a page in docs/."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PAGES = ROOT / "docs"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """--json and --update, for every script alike."""
+    """Add --json and --update, the same for every script."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--update", metavar="SECTION", help="put the table into this section of a page of docs/")
 
 
 def emit(args: argparse.Namespace, rows: list[dict[str, Any]], **facts: Any) -> None:
-    """Print the rows with what they were measured on, and store them where --update says."""
+    """Print the rows and the machine they were measured on, and store them where --update says."""
     facts = {**machine.describe(), **facts}
     if args.json:
         print(json.dumps({"machine": facts, "rows": rows}, indent=2))
@@ -31,7 +31,7 @@ def emit(args: argparse.Namespace, rows: list[dict[str, Any]], **facts: Any) -> 
         print(_heading(facts), "", table(rows), sep="\n")
     if args.update:
         told = list(sys.argv[1:])
-        if "--models" in told:  # where this machine keeps its models is nobody's business
+        if "--models" in told:  # the machine's folder of models does not belong in a report
             del told[told.index("--models") : told.index("--models") + 2]
         command = f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(told)}"
         replace_section(_page_with(args.update), args.update, f"`{command}`\n\n{_heading(facts)}\n\n{table(rows)}")
@@ -51,7 +51,7 @@ def _heading(facts: dict[str, Any]) -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows with equal keys as a Markdown table; floats with three figures."""
+    """Rows with equal keys as a Markdown table; floats have three significant figures."""
     heads = list(rows[0])
     cells = [[h.strip() for h in heads], *([_cell(row[h]) for h in heads] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(heads))]

@@ -22,7 +22,7 @@ class Shape:
     head_dim: int = 0
     rope_base: float = 10000.0
     rms_eps: float = 1e-5
-    tied: bool = False  # no output matrix: the token embedding serves as one
+    tied: bool = False  # no output matrix: the token embedding is used instead
     qkv_bias: bool = False
     qk_norm: bool = False
 

@@ -1,8 +1,8 @@
-"""How long until it is useful, and how much memory does it hold? Import, --help, and a server on a real-sized model.
+"""How long does start-up take, and how much memory does it use? Import, --help, and a server on a real-sized model.
 
     python benchmarks/startup.py --type Q4_K_M
 
-The model's pages are read once first, so that the disk is out of the picture. Resident memory is compared with the
+The model's pages are read once before, to keep the disk out of the figures. Resident memory is compared with the
 size of the file plus the KV cache.
 """
 

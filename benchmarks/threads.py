@@ -1,10 +1,10 @@
-"""What does another thread bring? Prefill and decode beside what the machine itself gives as many threads.
+"""What does another thread gain? Prefill and decode, beside bare loops on the same number of threads.
 
     python benchmarks/threads.py --threads 1,2,4 --type Q4_K_M
 
-Numbers of threads take turns, each in a fresh process; right after each come two bare loops, one of the kernels'
-multiply instruction and one that reads memory. Figures are medians; "x": times the first number of threads, the median
-of what each turn gave. Cores that share a cache, memory or a power budget bring less than their number, to loops as to
+The thread counts alternate, each in a fresh process. Right after each run come two bare loops: one of the kernels'
+multiply instruction, one that reads memory. Figures are medians; "x": the speed relative to the first thread count, the
+median over the rounds. Cores that share a cache, memory or a power budget gain less than their number, in loops as in
 models.
 """
 
@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(model: Path, args: argparse.Namespace, n_threads: int) -> dict[str, float]:
-    """One turn of one number of threads."""
+    """One run with one number of threads."""
     run = ours.bench(model, threads=n_threads, prompt=args.prompt, new=args.new, reps=1)
     limits = machine.limits(run["kernels"], n_threads)
     return {

@@ -1,4 +1,4 @@
-"""The tokenizer.* metadata of a synthetic model: copied from a real file, or made up in the right size."""
+"""The tokenizer.* metadata of a synthetic model: copied from a real file, or synthetic with the right size."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def copied(path: Path) -> Metadata:
 
 
 def made_up(n_vocab: int) -> Metadata:
-    """A SentencePiece-like vocabulary: three special tokens, 256 bytes, then ever longer strings of letters."""
+    """A SentencePiece-like vocabulary: three special tokens, 256 bytes, then strings of letters of growing length."""
     if n_vocab < 3 + 256 + 64:
         raise ValueError(f"a vocabulary needs at least 323 tokens, not {n_vocab}")
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256))]
     types = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256]
     tokens += itertools.islice(_pieces(), n_vocab - len(tokens))
     types += [NORMAL] * (n_vocab - len(types))
-    # The better the score, the earlier SentencePiece merges a piece; special tokens and bytes have none.
+    # SentencePiece merges pieces with better scores earlier; special tokens and bytes have none.
     scores = [0.0] * 259 + [float(-i) for i in range(n_vocab - 259)]
     return {
         "tokenizer.ggml.model": ("str", "llama"),

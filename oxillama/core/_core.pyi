@@ -42,19 +42,19 @@ class GGUF:
     def metadata(self) -> dict[str, MetadataValue]:
         """All key/values: strings as str (surrogateescape), numeric arrays as numpy arrays, string arrays as lists."""
     def value(self, key: str) -> MetadataValue:
-        """One key's value, as metadata() has it. Raises KeyError for a key the file does not have."""
+        """One key's value, in the form that metadata() gives. Raises KeyError if the file has no such key."""
     def metadata_types(self) -> dict[str, str]:
         """GGUF type names: "u32", "str", "arr[i32]", …"""
     def tensors(self) -> dict[str, TensorInfo]: ...
     def raw(self, name: str) -> npt.NDArray[np.uint8]:
-        """The tensor's bytes, a read-only view of the mapping that keeps it open.
+        """The tensor's bytes: a read-only view that keeps the mapping open.
 
-        Raises KeyError for a name the file does not have, ModelFormatError when the file was cut short meanwhile.
+        Raises KeyError if the file has no such tensor, ModelFormatError if the file was cut short meanwhile.
         """
     def release(self, name: str) -> None:
-        """Give the memory of a tensor's mapped pages back; reading them again is slow but legal.
+        """Give a tensor's mapped pages back to the system. Reading them again is slow but allowed.
 
-        Raises KeyError for a name the file does not have.
+        Raises KeyError if the file has no such tensor.
         """
 
 def tensor_types() -> dict[int, tuple[str, int, int]]:
@@ -64,24 +64,24 @@ def dequantize(type: int, data: npt.NDArray[np.uint8], n: int) -> Float32: ...
 
 @final
 class Quantizer:
-    """Rounds weights to one tensor type, with the least sum of importance[column] * error^2 in each block. Threads may
-    share one. Raises ModelUnsupportedError for a type without a quantiser."""
+    """Quantises weights to one tensor type and minimises the sum of importance[column] * error^2 in each block. Threads
+    may share one. Raises ModelUnsupportedError for a type without a quantiser."""
 
     def __init__(self, type: int) -> None: ...
     @property
     def type(self) -> int: ...
     def rows(self, values: Float32, importance: Float32 | None = None) -> npt.NDArray[np.uint8]:
-        """The bytes of rows [n_rows, n_cols]; importance [n_cols], by default alike. Releases the GIL. Raises
-        InvalidParameterError for columns that are no multiple of the type's block, and for values it cannot hold."""
+        """The bytes of rows [n_rows, n_cols]; importance [n_cols], by default equal. Releases the GIL. Raises
+        InvalidParameterError if n_cols is no multiple of the type's block, or for values the type cannot hold."""
 
 def quantize(type: int, values: Float32) -> npt.NDArray[np.uint8]:
-    """Round float32 values to GGUF tensor type `type`: Quantizer for one row."""
+    """Quantise float32 values to GGUF tensor type `type`, as Quantizer does, for one row."""
 
 def quantizable_types() -> list[int]:
-    """Numbers of the types that Quantizer takes."""
+    """Numbers of the types that Quantizer supports."""
 
 class _PackedMatrix:
-    """A packed matrix by itself, for tests and benchmarks of the kernels."""
+    """A single packed matrix, for tests and benchmarks of the kernels."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class _PackedMatrix:
         isa: str | None = None,
         books: bool | None = None,
     ) -> None:
-        """Packed as the row `isa` likes it; `books`: whether codebook types keep their entry numbers."""
+        """Pack for the kernel row `isa`; `books`: whether codebook types keep their entry numbers."""
     @property
     def packed_bytes(self) -> int: ...
     def run(
@@ -112,7 +112,7 @@ def _matmul(
 def _probe(
     isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...
 ) -> tuple[float, float]:
-    """What a row's instructions reach alone: (bytes per second read, int8 operations per second)."""
+    """The limits of a row's instructions by themselves: (bytes per second read, int8 operations per second)."""
 
 # --- program.pxi, runner.pxi
 FUNCTIONS: dict[str, int]
@@ -126,13 +126,13 @@ MAX_HEAD_DIM: int
 PAGE_TOKENS: int
 
 def quick_cache_type() -> str:
-    """The 16-bit cache type, "f16" or "i16", that the kernel row in use computes with quicker."""
+    """The 16-bit cache type, "f16" or "i16", that is faster on the kernel row in use."""
 
 def cache_head_bytes(cache_type: str, key_dim: int, value_dim: int) -> int:
-    """Bytes that PAGE_TOKENS positions of one head of keys and values take."""
+    """Bytes of PAGE_TOKENS positions of one head of keys and values."""
 
 def packed_bytes(type: int, n_rows: int, n_cols: int) -> int:
-    """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError if it cannot be."""
+    """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError if it cannot be packed."""
 
 @final
 class ThreadPool:
@@ -141,13 +141,13 @@ class ThreadPool:
     def n_threads(self) -> int: ...
     @property
     def barriers(self) -> int:
-        """How many barriers the pool has passed, for measurements."""
+        """Number of barriers the pool has passed, for measurements."""
 
 @final
 class Program:
-    """What one step computes, as the C core runs it. oxillama.models builds it op by op, then packs its matrices.
+    """What one step computes, as the C core runs it. oxillama.models builds it op by op and packs its matrices.
 
-    Ops name their fields as csrc/oxillama.h does; a view is a dict of buffer, column and width.
+    Ops use the field names of csrc/oxillama_ops.h; a view is a dict of buffer, column and width.
     """
 
     def __init__(self, file: GGUF) -> None: ...
@@ -162,7 +162,7 @@ class Program:
     def matrix_bytes(self) -> list[int]:
         """Packed bytes of each matrix, in order."""
     def reserve(self) -> None:
-        """Get the memory of all packed matrices. Raises MemoryError."""
+        """Allocate the memory of all packed matrices. Raises MemoryError."""
     def pack(self, matrix: int, pool: ThreadPool) -> None:
         """Pack one matrix on all threads and give its mapped pages back. Releases the GIL."""
 
@@ -170,8 +170,8 @@ class Program:
 class Runner:
     """A model ready to step: packed weights, program, paged KV cache, scratch and thread pool, in one handle.
 
-    One thread at a time, except `cancel` and `close`: whatever comes while another thread steps raises
-    InvalidParameterError. So does a step in a forked child, which has no threads of its own. Sequences are small
+    One thread at a time, except `cancel` and `close`: any other call during another thread's step raises
+    InvalidParameterError. So does a step in a forked child, which has no worker threads. Sequences are small
     integers; pages hold `page_size` tokens.
     """
 
@@ -185,7 +185,7 @@ class Runner:
     cache_type: str
     n_threads: int
 
-    # oxillama.models.load_model is the way to get one.
+    # Created by oxillama.models.load_model.
     def __init__(
         self,
         program: Program,
@@ -201,18 +201,18 @@ class Runner:
     ) -> None: ...
     @property
     def barriers(self) -> int:
-        """How many barriers the pool has passed, for measurements."""
+        """Number of barriers the pool has passed, for measurements."""
     def seq_pages(self, seq: int) -> list[int]:
         """The numbers of the sequence's pages, in order."""
     def seq_open(self) -> int:
         """A new empty sequence. Raises KVCacheFullError when all sequence slots are taken."""
     def seq_close(self, seq: int) -> None:
-        """Drop the sequence; pages no other sequence shares become free at once."""
+        """Close the sequence; pages that no other sequence shares become free at once."""
     def seq_len(self, seq: int) -> int: ...
     def seq_reserve(self, seq: int, n_tokens: int) -> None:
-        """Make room for n_tokens more. All or nothing; raises KVCacheFullError."""
+        """Make room for n_tokens more tokens, for all or for none. Raises KVCacheFullError."""
     def seq_truncate(self, seq: int, n_tokens: int) -> None:
-        """Keep the first n_tokens."""
+        """Keep the first n_tokens tokens and drop the rest."""
     def seq_fork(self, seq: int, n_tokens: int) -> int:
         """A new sequence that shares the first n_tokens of `seq` (pages shared, the last one copied on write)."""
     @property
@@ -222,7 +222,7 @@ class Runner:
     ) -> Float32:
         """Append `counts[i]` tokens to sequence `seqs[i]`, runs back to back in `tokens`, and evaluate them all.
 
-        Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's own
+        Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's
         memory, valid until the next step. Reserves what it needs (all or nothing). Releases the GIL. After an error
         nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch, a second
         thread, a forked child), StepCancelledError, ModelFormatError (the file was cut short while it was open).
@@ -230,14 +230,14 @@ class Runner:
     def embeddings(self) -> Float32:
         """Final hidden states [n_outputs, n_embd] (after the output norm) of the last step's flagged positions."""
     def observe(self) -> None:
-        """From now on, add up the squares of what every matrix is multiplied with."""
+        """From now on, sum the squares of every matrix's input."""
     def observed(self) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
-        """What was added up: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
+        """The sums so far: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
     def cancel(self) -> None:
-        """Make the step that is under way, or else the next one, return early with StepCancelledError. Any thread."""
+        """Make the step under way, or else the next one, return early with StepCancelledError. Any thread."""
     def close(self) -> None:
-        """End it, and a step that another thread computes: weights, cache and threads go at once, if nobody else has
-        them. The memory of arrays that `step` and `embeddings` returned stays until the last of them goes."""
+        """Close the runner and cancel a step of another thread. Weights, cache and threads are freed at once unless
+        others still use them. Memory that `step` and `embeddings` returned stays until its last array is gone."""
 
 # --- sample.pxi
 @final
@@ -260,9 +260,9 @@ class Sampler:
         seed: int,
     ) -> None: ...
     def accept(self, token: int) -> None:
-        """Add a token (prompt or generated) to the history penalties look at."""
+        """Add a token (prompt or generated) to the history that the penalties use."""
     def sample(self, logits: Float32, banned: Sequence[int] = ()) -> int:
-        """Choose from one row [n_vocab]; does not accept it. NaN counts as -inf; all NaN raises GenerationError."""
+        """Choose a token from one row [n_vocab]; does not accept it. NaN counts as -inf; all NaN: GenerationError."""
 
 def log_softmax_top(logits: Float32, token: int, n_top: int) -> tuple[float, list[tuple[int, float]]]:
     """(log-probability of `token`, the n_top most likely (id, log-probability), best first) of one row."""
@@ -270,11 +270,13 @@ def log_softmax_top(logits: Float32, token: int, n_top: int) -> tuple[float, lis
 # --- text.pxi
 @final
 class SpmVocab:
-    """The pieces of a SentencePiece BPE vocabulary (UTF-8, empty: never found) with their scores. Threads may share it.
+    """The pieces of a SentencePiece BPE vocabulary with their scores. Threads may share it.
 
-    `seed` should be random: it keeps a file from choosing pieces that collide in the table.
+    Pieces are UTF-8; an empty piece is never found.
+
+    `seed` should be random, so that a file cannot choose pieces that collide in the table.
     """
 
     def __init__(self, pieces: list[bytes], scores: Float32, seed: int) -> None: ...
     def encode(self, text: bytes) -> npt.NDArray[np.int32]:
-        """Tokens of a UTF-8 text; where no token fits, -1 - b for each byte b. Without the GIL."""
+        """Tokens of a UTF-8 text; where no token fits, -1 - b for each byte b. Releases the GIL."""

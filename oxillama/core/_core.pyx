@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The one extension. Each area of the C API is one .pxi; this file only gathers them.
+"""The only extension module. Each area of the C API is one .pxi; this file only includes them.
 
-Classes that hold others of this module are @cython.no_gc: they are part of no cycle, and the cyclic collector would
-otherwise take what they hold from them before their __dealloc__ reads it.
+Classes that hold other classes of this module are @cython.no_gc. They are part of no cycle, and the cyclic collector
+would otherwise clear their references before __dealloc__ reads them.
 """
 
 cimport cython

@@ -21,7 +21,7 @@ _EXCEPTIONS = {
 
 
 cdef int check(oxi.oxi_status status, oxi.oxi_error *err) except -1:
-    """Raise for a failed status. The words are the C side's; only the class is chosen here."""
+    """Raise for a failed status. The text comes from C; only the exception class is chosen here."""
     if status == oxi.OXI_OK:
         return 0
     text = (<bytes>err.text).decode("utf-8", "replace")

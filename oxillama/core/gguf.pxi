@@ -7,7 +7,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-# Python's and numpy's names of the value types, by GGUF number. Arrays and strings have no numpy type.
+# Names of the value types in Python and numpy, by GGUF number. Arrays and strings have no numpy type.
 _KV_NAMES = ("u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "str", "arr", "u64", "i64", "f64")
 _KV_DTYPES = ("<u1", "<i1", "<u2", "<i2", "<u4", "<i4", "<f4", "?", None, None, "<u8", "<i8", "<f8")
 
@@ -31,7 +31,7 @@ cdef class TensorInfo:
 
 @cython.no_gc
 cdef class _Extent:
-    """A read-only run of a mapping that keeps its file open."""
+    """A read-only part of a mapping; it keeps the file open."""
 
     cdef GGUF _file
     cdef const uint8_t *_data
@@ -78,7 +78,7 @@ cdef class GGUF:
         return values
 
     def value(self, str key):
-        """One key's value, as metadata() has it. Raises KeyError for a key the file does not have."""
+        """One key's value, in the form that metadata() gives. Raises KeyError if the file has no such key."""
         cdef bytes encoded = key.encode("utf-8", "surrogateescape")
         cdef const oxi.oxi_kv *kv = NULL
         if b"\0" not in encoded:
@@ -110,9 +110,9 @@ cdef class GGUF:
         return infos
 
     def raw(self, str name):
-        """The tensor's bytes, a read-only view of the mapping that keeps it open.
+        """The tensor's bytes: a read-only view that keeps the mapping open.
 
-        Raises KeyError for a name the file does not have, ModelFormatError when the file was cut short meanwhile.
+        Raises KeyError if the file has no such tensor, ModelFormatError if the file was cut short meanwhile.
         """
         import numpy as np
 
@@ -125,9 +125,9 @@ cdef class GGUF:
         return np.frombuffer(extent, dtype=np.uint8)
 
     def release(self, str name):
-        """Give the memory of a tensor's mapped pages back; reading them again is slow but legal.
+        """Give a tensor's mapped pages back to the system. Reading them again is slow but allowed.
 
-        Raises KeyError for a name the file does not have.
+        Raises KeyError if the file has no such tensor.
         """
         oxi.oxi_gguf_release(self._ptr, self.find(name))
 
@@ -177,9 +177,9 @@ cdef list items_of(const oxi.oxi_kv *array):
     cdef Py_ssize_t i
     for i in range(<Py_ssize_t>array.n):
         oxi.oxi_gguf_next(array, &at, &item)
-        # Vocabularies have hundreds of thousands of strings: they take the short way.
+        # Vocabularies have hundreds of thousands of strings, so strings take a short path.
         value = text(<const char *>item.data, item.n) if array.elem == oxi.OXI_KV_STRING else value_of(&item)
-        Py_INCREF(value)  # SET_ITEM takes the reference over
+        Py_INCREF(value)  # SET_ITEM steals the reference
         PyList_SET_ITEM(items, i, value)
     return items
 

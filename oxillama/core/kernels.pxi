@@ -61,7 +61,7 @@ cdef bint _kernels_chosen = False
 
 
 cdef int ensure_kernels() except -1:
-    """Choose the kernel row on first use, so that a wrong OXILLAMA_ISA is an error of the command, not of the import."""
+    """Choose the kernel row on first use, so that a wrong OXILLAMA_ISA fails the command, not the import."""
     global _kernels_chosen
     cdef oxi.oxi_error err
     if _kernels_chosen:
@@ -88,7 +88,7 @@ def available_isas():
 
 
 cdef const oxi_kernels *_row(isa) except NULL:
-    """The row of that name, the one in use for None."""
+    """The row with that name; None: the row in use."""
     cdef const oxi_kernels *row
     if isa is None:
         ensure_kernels()
@@ -101,8 +101,8 @@ cdef const oxi_kernels *_row(isa) except NULL:
 
 
 cdef class _PackedMatrix:
-    """A packed matrix by itself, for tests and benchmarks of the kernels. It is packed as the row `isa` likes it (None: the
-    row in use); `books` says otherwise whether codebook types keep their entry numbers."""
+    """A single packed matrix, for tests and benchmarks of the kernels. It is packed for the kernel row `isa` (None: the row
+    in use). `books`, if given, overrides whether codebook types keep their entry numbers."""
 
     cdef oxi_matrix _m
     cdef uint8_t *_data
@@ -131,7 +131,7 @@ cdef class _PackedMatrix:
 
     @property
     def packed_bytes(self):
-        """Bytes that a product reads."""
+        """Bytes that one product reads."""
         return self._m.n_panels * self._m.panel_bytes
 
     def run(self, const float[:, ::1] x not None, isa=None, int n_threads=1, int repeats=1):
@@ -173,13 +173,13 @@ cdef class _PackedMatrix:
 
 def _matmul(uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int64_t n_cols, const float[:, ::1] x not None,
             isa=None, books=None):
-    """x [n_tokens, n_cols] times the transposed matrix of file blocks `data`, packed and multiplied as in a model."""
+    """x [n_tokens, n_cols] times the transpose of the matrix in file blocks `data`, packed and multiplied as in a model."""
     return _PackedMatrix(type, data, n_rows, n_cols, isa, books).run(x, isa)[0]
 
 
 def _probe(isa=None, int n_threads=1, int repeats=5, size_t read_bytes=256 << 20):
-    """What a row's instructions reach alone: (bytes per second read from memory, int8 operations per second), the best
-    of `repeats`. Raises InvalidParameterError for the generic row, which has no instructions of its own."""
+    """The limits of a row's instructions by themselves: (bytes per second read from memory, int8 operations per second),
+    the best of `repeats`. Raises InvalidParameterError for the generic row, which has no instructions of its own."""
     cdef const oxi_kernels *row = _row(isa)
     cdef oxi.oxi_pool *pool = NULL
     cdef oxi.oxi_error err

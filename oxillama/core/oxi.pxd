@@ -1,4 +1,4 @@
-# csrc/oxillama.h again, name for name; each area adds its part.
+# The declarations of csrc/oxillama.h, name for name, one part per area.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "oxillama.h" nogil:

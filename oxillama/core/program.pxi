@@ -30,19 +30,19 @@ PAGE_TOKENS = oxi.OXI_PAGE_TOKENS
 
 
 def quick_cache_type():
-    """The 16-bit cache type, "f16" or "i16", that the kernel row in use computes with quicker."""
+    """The 16-bit cache type, "f16" or "i16", that is faster on the kernel row in use."""
     ensure_kernels()
     cdef int quick = oxi.oxi_cache_quick()
     return next(name for name, value in CACHE_TYPES.items() if value == quick)
 
 
 def cache_head_bytes(str cache_type, int32_t key_dim, int32_t value_dim):
-    """Bytes that PAGE_TOKENS positions of one head of keys and values take."""
+    """Bytes of PAGE_TOKENS positions of one head of keys and values."""
     return oxi.oxi_cache_head_bytes(<oxi.oxi_cache_type><int>CACHE_TYPES[cache_type], key_dim, value_dim)
 
 
 def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
-    """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError for a type that cannot be."""
+    """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError if it cannot be packed."""
     cdef oxi_matrix m
     cdef oxi.oxi_error err
     ensure_kernels()
@@ -51,7 +51,7 @@ def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
 
 
 cdef class ThreadPool:
-    """Persistent worker threads; the calling thread is one of them. Runs one thing at a time."""
+    """Persistent worker threads; the calling thread is one of them. Runs one job at a time."""
 
     cdef oxi.oxi_pool *_ptr
     cdef readonly int n_threads
@@ -66,15 +66,15 @@ cdef class ThreadPool:
 
     @property
     def barriers(self):
-        """How many barriers the pool has passed, for measurements."""
+        """Number of barriers the pool has passed, for measurements."""
         return oxi.oxi_pool_barriers(self._ptr)
 
 
 @cython.no_gc
 cdef class Program:
-    """What one step computes, as the C core runs it. oxillama.models builds it op by op, then packs its matrices.
+    """What one step computes, as the C core runs it. oxillama.models builds it op by op and packs its matrices.
 
-    Ops name their fields as csrc/oxillama.h does; a view is a dict of buffer, column and width.
+    Ops use the field names of csrc/oxillama_ops.h; a view is a dict of buffer, column and width.
     """
 
     cdef oxi.oxi_program *_ptr
@@ -119,7 +119,7 @@ cdef class Program:
         return id
 
     def op(self, str kind, bint outputs, dict fields):
-        """Append an op; `outputs`: it works on the rows whose logits were asked for, not on all."""
+        """Append an op; `outputs`: it works on the rows whose logits were requested, not on all rows."""
         cdef oxi.oxi_op op
         cdef oxi.oxi_error err
         memset(&op, 0, sizeof(op))
@@ -163,7 +163,7 @@ cdef class Program:
         return [oxi.oxi_program_matrix_bytes(self._ptr, i) for i in range(oxi.oxi_program_n_matrices(self._ptr))]
 
     def reserve(self):
-        """Get the memory of all packed matrices. Raises MemoryError."""
+        """Allocate the memory of all packed matrices. Raises MemoryError."""
         cdef oxi.oxi_error err
         check(oxi.oxi_program_reserve(self._ptr, &err), &err)
 

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
 cdef size_t _encoded_bytes(uint32_t type, uint64_t n) except 0:
-    """Bytes of n weights of a type, or an error that names it."""
+    """Bytes of n weights of a type. Raises an error that names the type if that is not possible."""
     cdef const oxi.oxi_type_info *info = oxi.oxi_type_describe(type)
     if info.name == NULL or info.block_size == 0:
         raise ModelUnsupportedError(f"tensor type {type} is not supported")
@@ -14,9 +14,9 @@ cdef size_t _encoded_bytes(uint32_t type, uint64_t n) except 0:
 
 
 def dequantize(uint32_t type, const uint8_t[::1] data not None, uint64_t n):
-    """Decode `n` weights of GGUF tensor type `type` to float32, bit for bit what the format's definition says.
+    """Decode `n` weights of GGUF tensor type `type` to float32, bit for bit as the format defines.
 
-    Raises ModelUnsupportedError (type), InvalidParameterError (n not a multiple of the block, data of another length).
+    Raises ModelUnsupportedError (type), InvalidParameterError (n not a multiple of the block, data of the wrong length).
     """
     cdef size_t need = _encoded_bytes(type, n)
     cdef oxi.oxi_error err
@@ -32,7 +32,7 @@ def dequantize(uint32_t type, const uint8_t[::1] data not None, uint64_t n):
 
 
 cdef class Quantizer:
-    """Rounds weights to one tensor type. Threads may share one."""
+    """Quantises weights to one tensor type. Threads may share one."""
 
     cdef oxi.oxi_quantizer *_ptr
     cdef readonly uint32_t type
@@ -67,10 +67,10 @@ cdef class Quantizer:
 
 
 def quantize(uint32_t type, const float[::1] values not None):
-    """Round float32 values to GGUF tensor type `type`: Quantizer for one row."""
+    """Quantise float32 values to GGUF tensor type `type`, as Quantizer does, for one row."""
     return Quantizer(type).rows(np.asarray(values).reshape(1, -1))
 
 
 def quantizable_types():
-    """Numbers of the types that Quantizer takes."""
+    """Numbers of the types that Quantizer supports."""
     return [n for n in range(oxi.OXI_TYPE_COUNT) if oxi.oxi_quantizable(n)]

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 @cython.no_gc
 cdef class _Rows:
-    """Rows of a runner's memory as a read-only buffer that keeps that memory, even when the runner is closed."""
+    """Rows of a runner's memory as a read-only buffer. It keeps that memory alive after the runner is closed."""
 
     cdef Runner _runner
     cdef const float *_data
@@ -37,15 +37,15 @@ cdef class _Rows:
 cdef class Runner:
     """A model ready to step: packed weights, program, paged KV cache, scratch and thread pool, in one handle.
 
-    One thread at a time, except `cancel` and `close`: whatever comes while another thread steps raises
-    InvalidParameterError. So does a step in a forked child, which has no threads of its own.
+    One thread at a time, except `cancel` and `close`: any other call during another thread's step raises
+    InvalidParameterError. So does a step in a forked child, which has no worker threads.
     """
 
     cdef oxi.oxi_runner *_ptr
     cdef Program _program
     cdef ThreadPool _pool
     cdef bint _closed
-    cdef int _n_shown  # arrays that show the results' memory
+    cdef int _n_shown  # live arrays that view the results' memory
     cdef int32_t _n_outputs
     cdef readonly int n_threads
     cdef readonly int n_vocab
@@ -83,9 +83,10 @@ cdef class Runner:
         return 0
 
     def close(self):
-        """End it, and a step that another thread computes: weights, cache and threads go at once, if nobody else has them.
+        """Close the runner and cancel a step of another thread. Weights, cache and threads are freed at once unless
+        others still use them.
 
-        The memory of arrays that `step` and `embeddings` returned stays until the last of them goes.
+        The memory of arrays that `step` and `embeddings` returned stays until the last array is gone.
         """
         if self._closed:
             return
@@ -103,14 +104,14 @@ cdef class Runner:
         self._program, self._pool = None, None
 
     cdef void let_go(self):
-        """An array that showed results is gone."""
+        """Called when an array that viewed the results is gone."""
         self._n_shown -= 1
         if self._closed and self._n_shown == 0 and self._program is None:
             oxi.oxi_runner_close(&self._ptr)
 
     @property
     def barriers(self):
-        """How many barriers the pool has passed, for measurements."""
+        """Number of barriers the pool has passed, for measurements."""
         self.usable()
         return self._pool.barriers
 
@@ -123,7 +124,7 @@ cdef class Runner:
         return seq
 
     def seq_close(self, int32_t seq):
-        """Drop the sequence; pages no other sequence shares become free at once."""
+        """Close the sequence; pages that no other sequence shares become free at once."""
         cdef oxi.oxi_error err
         self.usable()
         check(oxi.oxi_seq_close(self._ptr, seq, &err), &err)
@@ -136,13 +137,13 @@ cdef class Runner:
         return n
 
     def seq_reserve(self, int32_t seq, int32_t n_tokens):
-        """Make room for n_tokens more. All or nothing; raises KVCacheFullError."""
+        """Make room for n_tokens more tokens, for all or for none. Raises KVCacheFullError."""
         cdef oxi.oxi_error err
         self.usable()
         check(oxi.oxi_seq_reserve(self._ptr, seq, n_tokens, &err), &err)
 
     def seq_truncate(self, int32_t seq, int32_t n_tokens):
-        """Keep the first n_tokens."""
+        """Keep the first n_tokens tokens and drop the rest."""
         cdef oxi.oxi_error err
         self.usable()
         check(oxi.oxi_seq_truncate(self._ptr, seq, n_tokens, &err), &err)
@@ -160,7 +161,7 @@ cdef class Runner:
         self.usable()
         pages = np.empty(oxi.oxi_seq_pages(self._ptr, seq, NULL, 0), np.int32)
         cdef int32_t[::1] view = pages
-        self.usable()  # allocating may have run somebody's finaliser
+        self.usable()  # allocating may have run a finaliser that closed the runner
         if len(pages):
             oxi.oxi_seq_pages(self._ptr, seq, &view[0], <int32_t>view.shape[0])
         return pages.tolist()
@@ -173,7 +174,7 @@ cdef class Runner:
     def step(self, const int32_t[::1] tokens not None, seqs, counts, outputs):
         """Append `counts[i]` tokens to sequence `seqs[i]`, runs back to back in `tokens`, and evaluate them all.
 
-        Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's own
+        Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's
         memory, valid until the next step. Reserves what it needs (all or nothing). Releases the GIL. After an error
         nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch, a second thread, a
         forked child), StepCancelledError, ModelFormatError (the file was cut short while it was open).
@@ -224,13 +225,13 @@ cdef class Runner:
         return np.asarray(rows)
 
     def observe(self):
-        """From now on, add up the squares of what every matrix is multiplied with."""
+        """From now on, sum the squares of every matrix's input."""
         cdef oxi.oxi_error err
         self.usable()
         check(oxi.oxi_runner_observe(self._ptr, &err), &err)
 
     def observed(self):
-        """What was added up: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
+        """The sums so far: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
         cdef int32_t i, n_experts
         cdef int64_t n_cols
         cdef const double *sums
@@ -246,13 +247,13 @@ cdef class Runner:
                 break
             a, b = np.empty((n_experts, n_cols), np.float64), np.empty(n_experts, np.int64)
             sums_view, counts_view = a, b
-            self.usable()  # allocating may have run somebody's finaliser
+            self.usable()  # allocating may have run a finaliser that closed the runner
             memcpy(&sums_view[0, 0], sums, a.nbytes)
             memcpy(&counts_view[0], counts, b.nbytes)
             found[tensor.name.decode("utf-8", "surrogateescape")] = (a, b)
         return found
 
     def cancel(self):
-        """Make the step that is under way, or else the next one, return early with StepCancelledError. Any thread."""
+        """Make the step under way, or else the next one, return early with StepCancelledError. Any thread."""
         if self._ptr != NULL:
             oxi.oxi_runner_cancel(self._ptr)

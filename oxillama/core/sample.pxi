@@ -18,7 +18,7 @@ cdef class Sampler:
         cdef oxi.oxi_status status
         cdef int32_t *ids = NULL
         cdef float *bias = NULL
-        cdef list entries = list(logit_bias.items())  # ours: converting a value may run code that changes the dict
+        cdef list entries = list(logit_bias.items())  # a copy: converting a value may run code that changes the dict
         cdef size_t n = len(entries)
         cdef size_t i = 0
         params.n_vocab = n_vocab
@@ -57,20 +57,20 @@ cdef class Sampler:
         return 0
 
     def accept(self, int token):
-        """Add a token (prompt or generated) to the history penalties look at."""
+        """Add a token (prompt or generated) to the history that the penalties use."""
         cdef oxi.oxi_error err
         self.idle()
         check(oxi.oxi_sampler_accept(self._ptr, token, &err), &err)
 
     def sample(self, const float[::1] logits not None, banned=()):
-        """Choose from one row [n_vocab]; does not accept it. NaN counts as -inf.
+        """Choose a token from one row [n_vocab], without accepting it. NaN counts as -inf.
 
-        Raises GenerationError when nothing above -inf is left.
+        Raises GenerationError if no logit left is above -inf.
         """
         cdef oxi.oxi_error err
         cdef oxi.oxi_status status
         cdef int32_t *ids = NULL
-        cdef list values = list(banned)  # as many as it yields, whatever it says its length is
+        cdef list values = list(banned)  # counts what the iteration yields; len() may say otherwise
         cdef size_t n = len(values)
         cdef size_t i = 0
         cdef int32_t token = -1
@@ -98,7 +98,7 @@ cdef class Sampler:
 def log_softmax_top(const float[::1] logits not None, int token, int n_top):
     """(log-probability of `token`, the n_top most likely (id, log-probability), best first) of one row.
 
-    n_top beyond the vocabulary is all of it. Raises GenerationError when nothing is above -inf.
+    An n_top beyond the vocabulary means all of it. Raises GenerationError if no logit is above -inf.
     """
     cdef oxi.oxi_error err
     cdef oxi.oxi_status status

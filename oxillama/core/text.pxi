@@ -12,7 +12,7 @@ cdef class SpmVocab:
     def __cinit__(self, list pieces, const float[::1] scores not None, uint64_t seed):
         cdef oxi.oxi_error err
         cdef oxi.oxi_status status
-        cdef list owned = list(pieces)  # which no other thread changes meanwhile
+        cdef list owned = list(pieces)  # a copy that no other thread changes meanwhile
         cdef size_t n = len(owned)
         cdef size_t i
         cdef uint64_t end = 0
@@ -25,7 +25,7 @@ cdef class SpmVocab:
             raise ValueError("no pieces")
         ends = np.empty(n, np.uint64)
         for i in range(n):
-            if type(owned[i]) is not bytes:  # of others the length need not be that of their bytes
+            if type(owned[i]) is not bytes:  # a subclass may report a length that is not its bytes'
                 raise TypeError("a piece must be bytes")
             end += <uint64_t>PyBytes_GET_SIZE(owned[i])
             ends[i] = end
@@ -39,7 +39,7 @@ cdef class SpmVocab:
         oxi.oxi_spm_close(&self._ptr)
 
     def encode(self, bytes text not None):
-        """Tokens of a UTF-8 text as int32; where no token fits, -1 - b for each byte b. Without the GIL."""
+        """Tokens of a UTF-8 text as int32; where no token fits, -1 - b for each byte b. Releases the GIL."""
         cdef oxi.oxi_error err
         cdef oxi.oxi_status status
         cdef size_t n = PyBytes_GET_SIZE(text)
