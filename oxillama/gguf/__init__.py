@@ -1,4 +1,4 @@
-"""GGUF files as Python sees them: GGUFFile reads, GGUFWriter writes."""
+"""GGUF files in Python: GGUFFile reads them, GGUFWriter writes them."""
 
 from oxillama.gguf.reader import GGUFFile
 from oxillama.gguf.writer import GGUFWriter

@@ -1,4 +1,4 @@
-"""Metadata values to bytes, as GGUF stores them: little-endian, strings and arrays preceded by their length."""
+"""Encodes metadata values as GGUF stores them: little-endian, strings and arrays preceded by their length."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ MAX_NAME_BYTES = 64
 
 
 def encode_text(text: str | bytes) -> bytes:
-    """A string with its length; str may hold surrogates for bytes that are no UTF-8, as the reader returns them."""
+    """A string with its length. A str may hold surrogates for bytes that are not UTF-8, as the reader returns them."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
     return struct.pack("<Q", len(data)) + data
 
 
 def encode_key(key: str, limit: int, what: str) -> bytes:
-    """A key's or tensor's name, within what readers accept."""
+    """A key's or tensor's name, checked against the limits of readers."""
     encoded = encode_text(key)
     if not 8 < len(encoded) <= 8 + limit or b"\0" in encoded[8:]:
         raise InvalidParameterError(f"{what} '{key}': must have 1 to {limit} bytes, none of them zero")
@@ -60,7 +60,7 @@ def encode_key(key: str, limit: int, what: str) -> bytes:
 
 
 def infer_type(key: str, value: Any) -> str:
-    """The type a value gets when none is asked for: the narrowest of those that converters usually write."""
+    """The default type of a value: the narrowest of those that converters usually write."""
     match value:
         case bool() | np.bool_():
             return "bool"
@@ -107,7 +107,7 @@ def _element_type(key: str, values: Sequence[Any]) -> str:
 
 
 def encode_value(key: str, value: Any, kind: str) -> bytes:
-    """Type number(s) and value. `kind` is a name as GGUFFile.metadata_types has it, nested as deep as needed:
+    """Type number(s) and value. `kind` is a type name as in GGUFFile.metadata_types, nested as deep as needed:
     "u32", "str", "arr[f32]", "arr[arr[str]]".
 
     Raises InvalidParameterError, naming the key, for an unknown type or a value that does not fit it.

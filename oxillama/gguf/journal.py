@@ -1,7 +1,7 @@
-"""What an interrupted writer has done, so that the next one need not do it again.
+"""Records what an interrupted writer has done, so that the next one can resume.
 
-`.NAME.journal` is text: a line with the plan, then a line per tensor that is whole, its number in the file and the
-CRC-32 of its bytes. A line is written when the tensor's bytes have been synced, and counts when it ends in a newline.
+`.NAME.journal` is text: a line with the plan, then a line per finished tensor: its number in the file and the
+CRC-32 of its bytes. A line is written after the tensor's bytes have been synced, and counts if it ends in a newline.
 The next writer compares the bytes with the CRC: a line in the journal alone proves nothing.
 """
 
@@ -38,7 +38,7 @@ class Journal:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(self._fd), self._path.stat()):
                     break
-            DISK.close(self._fd)  # its writer ended, and removed it, between our opening and our locking it
+            DISK.close(self._fd)  # its writer removed it and ended after we opened it but before we locked it
 
     def read(self, plan: str) -> dict[int, int] | None:
         """CRC-32 by tensor; None for a journal of another plan, or a new one."""
@@ -47,20 +47,20 @@ class Journal:
         if head + newline != _head(plan):
             return None
         self._end = len(whole) + 1
-        DISK.truncate(self._fd, self._end)  # a line that was being written
+        DISK.truncate(self._fd, self._end)  # drop an incomplete last line
         found = (_LINE.fullmatch(line) for line in lines)
         sums = {int(line[1]): int(line[2], 16) for line in found if line}
         self.lines = len(sums)
         return sums
 
     def begin(self, plan: str) -> None:
-        """Forget what is there, and note the plan."""
+        """Clear the journal and record the plan."""
         DISK.truncate(self._fd, 0)
         self._end = self.lines = 0
         self._append(_head(plan))
 
     def add(self, sums: Mapping[int, int]) -> None:
-        """Note tensors whose bytes are on the disk, for good."""
+        """Record, durably, tensors whose bytes are on the disk."""
         self._append(b"".join(b"%d %08x\n" % item for item in sums.items()))
         self.lines += len(sums)
         DISK.fsync(self._fd)

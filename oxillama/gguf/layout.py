@@ -1,4 +1,4 @@
-"""Where everything lies in a GGUF file, or in its shards: tensors' offsets and the headers before them."""
+"""The layout of a GGUF file or its shards: the tensors' offsets and the headers before them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Shard:
 def lay_out(
     path: Path, tensors: Sequence[Tensor], metadata: dict[str, bytes], alignment: int, shard_bytes: int | None
 ) -> list[Shard]:
-    """Tensors to shards in their order, with their offsets, and each shard's header. `metadata`: encoded, by key."""
+    """Assign tensors to shards, in order and with offsets; make each shard's header. `metadata`: encoded, by key."""
 
     def padded(n: int) -> int:
         return -(-n // alignment) * alignment

@@ -1,4 +1,4 @@
-"""A file being written beside its place, under a name that hides it from patterns like *.gguf, until it is whole."""
+"""A file written next to its destination, under a name that patterns like *.gguf do not match, until it is complete."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from oxillama.storage.system import Disk
 
 DISK: Disk = SystemDisk()
-"""What the writer's calls go through. Tests fail each in turn and cut the power between any two."""
+"""All of the writer's disk calls go through this. Tests make each call fail and simulate power cuts between calls."""
 
 ORPHAN_S = 60.0
-"""Seconds without a write after which an unlocked temporary file counts as left behind."""
+"""An unlocked temporary file counts as an orphan after this many seconds without a write."""
 
 
 class Output:
-    """`resumable`: under a name that the next writer finds, with what is there already; otherwise a new file."""
+    """`resumable`: use a name that the next writer finds, and keep existing content; otherwise make a new file."""
 
     def __init__(self, path: Path, *, resumable: bool) -> None:
-        if path.exists() and not path.is_file():  # what is published takes its place, even that of /dev/null
+        if path.exists() and not path.is_file():  # publishing replaces whatever has the name, even /dev/null
             raise FileExistsError(errno.EEXIST, "is a folder, device, pipe or socket, no file to write", str(path))
         self.path = path
         self.published = False
@@ -40,15 +40,15 @@ class Output:
             self.temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
         self.fd = open_file(self.temporary, keep=resumable)
         if not resumable:
-            with contextlib.suppress(OSError):  # it only tells others that the file is no orphan
+            with contextlib.suppress(OSError):  # the lock only tells others that the file is no orphan
                 DISK.lock(self.fd)
 
     def write(self, data: Buffer, at: int) -> None:
         write_all(DISK, self.fd, data, at)
 
     def publish(self) -> None:
-        """Put the synced file under its name. Raises OSError when another process has put its own in our place, which
-        only a file system without locks lets happen."""
+        """Move the synced file to its name. Raises OSError if another process has replaced it, which is possible
+        only on a file system without locks."""
         if not os.path.samestat(os.fstat(self.fd), self.temporary.stat()):
             raise OSError(f"{self.path}: another process is writing it too")
         DISK.rename(str(self.temporary), str(self.path))
@@ -56,7 +56,7 @@ class Output:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; once more does no harm."""
+        """Close the file; may be called again."""
         if self.fd >= 0:
             DISK.close(self.fd)
             self.fd = -1
@@ -69,13 +69,13 @@ class Output:
 
 
 def open_file(path: Path, *, keep: bool) -> int:
-    """A file to read and write, new unless its content is to be kept. A link is never followed. Raises OSError."""
+    """Open a file to read and write; `keep`: keep its content. Links are never followed. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (0 if keep else os.O_EXCL)
     return DISK.open(str(path), flags, 0o666)
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what resumable writers of a file, or of its shards, left: only for the holder of its journal."""
+    """Remove the files that resumable writers of a file or its shards left. Only the journal's holder may call this."""
     shard = re.escape(path.stem) + r"-\d{5}-of-\d{5}\.gguf"
     left = re.compile(rf"\.({re.escape(path.name)}|{shard})\.partial")
     for name in os.listdir(path.parent):
@@ -85,18 +85,18 @@ def remove_partials(path: Path) -> None:
 
 
 def remove_orphans(path: Path) -> None:
-    """Remove what writers of the same file left behind when they were killed: a living one holds a lock on its own."""
+    """Remove the files that killed writers of the same file left. A running writer holds a lock on its own."""
     left = re.compile(re.escape(f".{path.name}.") + r"\d+-[0-9a-f]{8}\.tmp")
     for name in os.listdir(path.parent):
         orphan = path.with_name(name)
         with contextlib.suppress(OSError):  # locked, gone already, or not ours
-            # One just made may not be locked yet.
+            # A new file may not be locked yet.
             if left.fullmatch(name) and time.time() - orphan.stat().st_mtime > ORPHAN_S:
                 _remove_unlocked(str(orphan))
 
 
 def _remove_unlocked(path: str) -> None:
-    fd = DISK.open(path, os.O_RDWR | os.O_NOFOLLOW)  # to write: locks over NFS need that
+    fd = DISK.open(path, os.O_RDWR | os.O_NOFOLLOW)  # opened for writing: locks over NFS need that
     try:
         if DISK.lock(fd):
             DISK.unlink(path)

@@ -32,12 +32,12 @@ _ARRAY_KINDS: dict[ArrayKind, frozenset[str]] = {
 class GGUFFile:
     """An open model file (all its shards), read-only and mapped. Threads may share one.
 
-    `get_*` returns `default` for an absent key, `require_*` raises for it; both raise ModelFormatError, naming the file
-    and the key, for a value of another type or outside the bounds given. Raises OSError, ModelFormatError or
-    ModelUnsupportedError when the file cannot be opened.
+    For an absent key `get_*` returns `default` and `require_*` raises. Both raise ModelFormatError, naming the file
+    and the key, for a value of the wrong type or out of bounds. Raises OSError, ModelFormatError or
+    ModelUnsupportedError if the file cannot be opened.
 
-    Cutting the file short in place while it is open makes reads fail or, in the middle of one, kills the process; as
-    with any mapped file, replace models by renaming a new file over the old one.
+    Truncating the file in place while it is open makes reads fail or, during a read, kills the process. As with any
+    mapped file, replace a model by renaming a new file over the old one.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -48,7 +48,7 @@ class GGUFFile:
 
     @property
     def path(self) -> str:
-        """The path as it was given (of shards: the first)."""
+        """The path as given (for shards: the first one)."""
         return self.core.path
 
     @property
@@ -58,7 +58,7 @@ class GGUFFile:
 
     @cached_property
     def metadata(self) -> Mapping[str, MetadataValue]:
-        """All keys in the file's order. A value is decoded when it is asked for, and kept.
+        """All keys in the file's order. A value is decoded on first access and cached.
 
         Strings that are not UTF-8 hold surrogates (surrogateescape).
         """
@@ -77,7 +77,7 @@ class GGUFFile:
     def raw(self, name: str) -> npt.NDArray[np.uint8]:
         """A tensor's bytes, a read-only view of the mapping.
 
-        Raises ModelFormatError for a tensor that the file does not have.
+        Raises ModelFormatError if the file has no such tensor.
         """
         if name not in self.tensors:
             raise ModelFormatError(f"{self.path}: tensor '{name}' is missing")
@@ -112,7 +112,7 @@ class GGUFFile:
     def get_int(
         self, key: str, default: int | None = None, *, low: int | None = None, high: int | None = None
     ) -> int | None:
-        """A whole number of any integer type; low and high are the least and greatest allowed."""
+        """An integer of any integer type; low and high are the bounds, inclusive."""
         value: int | None = self._lookup(key, INTEGER_TYPES, "an integer")
         if value is None:
             return default
@@ -132,7 +132,7 @@ class GGUFFile:
     def get_float(
         self, key: str, default: float | None = None, *, low: float | None = None, high: float | None = None
     ) -> float | None:
-        """A finite f32 or f64; low and high are the least and greatest allowed."""
+        """A finite f32 or f64; low and high are the bounds, inclusive."""
         value: float | None = self._lookup(key, FLOAT_TYPES, "a float")
         if value is None:
             return default
@@ -170,7 +170,7 @@ class GGUFFile:
     # -------------------------------------------------------------------------------------------------------- arrays
 
     def get_strs(self, key: str, default: list[str] | None = None) -> list[str] | None:
-        """An array of strings; the list belongs to the metadata and is not to be changed."""
+        """An array of strings; the list belongs to the metadata and must not be changed."""
         value: list[str] | None = self._lookup(key, frozenset({"arr[str]"}), "an array of strings")
         return default if value is None else value
 
@@ -199,8 +199,8 @@ class GGUFFile:
 
 
 class _Metadata(Mapping[str, "MetadataValue"]):
-    """A file's keys and values. A vocabulary takes a while to decode and nested arrays many times their size in memory:
-    who looks a few keys up pays for those."""
+    """A file's keys and values. A vocabulary is slow to decode, and nested arrays take many times their size in
+    memory, so each value is decoded only when it is looked up."""
 
     def __init__(self, core: GGUF, types: Mapping[str, str]) -> None:
         self._core = core

@@ -1,4 +1,4 @@
-"""A tensor's values to the bytes of its type."""
+"""Converts a tensor's values to the bytes of its type."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from oxillama.errors import InvalidParameterError
 TensorData: TypeAlias = "bytes | bytearray | memoryview | np.ndarray[Any, Any]"
 
 _TYPE_NUMBERS = {name: number for number, (name, _, _) in _core.tensor_types().items()}
-# Types that numpy has itself.
+# Types that numpy supports.
 _NATIVE = {"F32": "<f4", "F16": "<f2", "F64": "<f8", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 
 
 def tensor_bytes(name: str, type_name: str, shape: tuple[int, ...], data: TensorData) -> bytes | bytearray | memoryview:
-    """Bytes pass as they are, and so do uint8 arrays; arrays of floats are converted to the type, arrays of integers
-    only to types of integers that hold them. `shape` is as in the file; an array may have it reversed, or be flat.
+    """Bytes and uint8 arrays pass unchanged. Float arrays are converted to the type; integer arrays only to integer
+    types that can hold them. `shape` is as in the file; an array may have it reversed, or be flat.
 
     Raises InvalidParameterError for an array of another size or kind.
     """

@@ -8,8 +8,8 @@
         writer.write_tensor("output_norm.weight", norm)            # a numpy array, or bytes
         writer.write_tensor("token_embd.weight", chunks)           # or pieces of bytes, so that nothing large is held
 
-The file appears under its name when the block ends without an error; before that, and after one, nothing is there.
-A writer with a `plan` leaves hidden files when it is interrupted or killed, and the next one of that plan goes on:
+The file appears under its name when the block ends without an error; until then, and after an error, there is no file.
+A writer with a `plan` leaves hidden files when it is interrupted or killed, and the next writer of that plan resumes:
 
     with GGUFWriter("model.gguf", plan="what decides the tensors' bytes") as writer:
         ...  # describe
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from oxillama.gguf.tensor_bytes import TensorData
 
 COMMIT_S = 1.0
-"""Seconds after which whole tensors are synced and noted in the journal: a killed writer loses no more than that."""
+"""Seconds after which finished tensors are synced and recorded in the journal: a killed writer loses no more."""
 _CHECK_BYTES = 4 << 20
 
 
@@ -55,9 +55,9 @@ class GGUFWriter:
     """Writes one model: a single file, or shards of at most `shard_bytes` of tensor data each (a larger tensor gets a
     shard of its own) named NAME-00001-of-0000N.gguf. Shapes are as in the file: shape[0] is the contiguous dimension.
 
-    `plan`: a text that names everything that decides the tensors' bytes and is not in the description. With a plan, an
-    interrupted block leaves what is done to the next writer of the same plan and description, unless it ended with an
-    OxillamaError, which would come again. `restart`: begin anew in any case.
+    `plan`: a text that names everything that determines the tensors' bytes and is not in the description. With a plan,
+    an interrupted block leaves its work to the next writer of the same plan and description, unless it ended with an
+    OxillamaError, which would recur. `restart`: start over in any case.
 
     Raises InvalidParameterError for what a reader would refuse, and OSError.
     """
@@ -88,15 +88,15 @@ class GGUFWriter:
         self._shards: list[Shard] = []
         self._outputs: list[Output] = []
         self._journal: Journal | None = None
-        self._unnoted: list[tuple[Tensor, int]] = []  # whole, but not in the journal yet; with their CRC-32
+        self._unnoted: list[tuple[Tensor, int]] = []  # finished, but not in the journal yet; with their CRC-32
         self._noted_at = 0.0
-        self.suspended = False  # left something to go on with
+        self.suspended = False  # left files that can be resumed
         if alignment != 32:
             self.add("general.alignment", alignment, "u32")
 
     @property
     def paths(self) -> list[Path]:
-        """The files written, once the first tensor has been."""
+        """The output files; known once the first tensor is written."""
         return [shard.path for shard in self._shards]
 
     # ------------------------------------------------------------------------------------------------- describing
@@ -132,7 +132,7 @@ class GGUFWriter:
         self._tensors[name] = Tensor(len(self._tensors), name, type_name, dims, prod(dims) // block * block_bytes)
 
     def add_tensor(self, name: str, array: np.ndarray[Any, Any], type_name: str = "F32") -> None:
-        """A tensor with its values, which are kept until the file is written. The array's last dimension is the
+        """Add a tensor with its values, which are kept until the file is written. The array's last dimension is the
         contiguous one: an array of shape (rows, columns) is a tensor of shape (columns, rows)."""
         self.add_tensor_info(name, type_name, array.shape[::-1])
         self._pending[name] = array
@@ -144,8 +144,8 @@ class GGUFWriter:
     # ---------------------------------------------------------------------------------------------------- writing
 
     def start(self, found: Callable[[str], None] | None = None) -> frozenset[str]:
-        """Begin to write, if that has not begun: from here on only tensors' bytes are missing. Returns the names of the
-        tensors that an interrupted writer left whole, and tells each to `found` as soon as its bytes are checked."""
+        """Start writing, unless already started: then only the tensors' bytes are missing. Returns the names of the tensors
+        that an interrupted writer finished; `found` gets each name as soon as its bytes are checked."""
         self._begin(found)
         return frozenset(name for name, tensor in self._tensors.items() if tensor.written)
 
@@ -192,7 +192,7 @@ class GGUFWriter:
         return sums or {}
 
     def _checksum(self, tensor: Tensor) -> int:
-        """CRC-32 of the bytes that are in a tensor's place."""
+        """CRC-32 of the bytes at a tensor's place in the file."""
         at, end = self._place(tensor)
         crc, fd = 0, self._outputs[tensor.shard].fd
         while at < end and (piece := os.pread(fd, min(_CHECK_BYTES, end - at), at)):
@@ -239,10 +239,10 @@ class GGUFWriter:
                 self._note()
 
     def _note(self) -> None:
-        """Put the tensors written last on the disk, and only then say so in the journal."""
+        """Sync the latest tensors to the disk, and only then record them in the journal."""
         if self._journal is None or not self._unnoted:
             return
-        # After a failed fsync it is unknown what is on the disk: then these are never noted.
+        # After a failed fsync the disk's content is unknown, so these tensors are never recorded.
         noted, self._unnoted = self._unnoted, []
         for shard in {tensor.shard for tensor, _ in noted}:
             DISK.fsync(self._outputs[shard].fd)
@@ -250,7 +250,7 @@ class GGUFWriter:
         self._noted_at = time.monotonic()
 
     def close(self) -> None:
-        """Write what `add_tensor` kept, check that nothing is missing, and put the files under their names."""
+        """Write the tensors that `add_tensor` kept, check that none is missing, and move the files to their names."""
         try:
             self._begin()
             for name, array in self._pending.items():
@@ -264,7 +264,7 @@ class GGUFWriter:
             self._note()
             for output in self._outputs:
                 DISK.fsync(output.fd)
-            # The first shard last: where it is, its siblings are.
+            # The first shard is moved last: if it exists, so do its siblings.
             for output in reversed(self._outputs):
                 output.publish()
             if self._journal is not None:
@@ -275,11 +275,11 @@ class GGUFWriter:
         self.discard()
 
     def _end(self, error: BaseException) -> None:
-        """Leave what another writer can go on with, if anything."""
+        """Leave the files that another writer can resume from, if any."""
         if self._journal is None or isinstance(error, OxillamaError):
             self.discard()
             return
-        with contextlib.suppress(OSError):  # what was noted before still holds, and `error` says more
+        with contextlib.suppress(OSError):  # earlier records still hold, and `error` says more
             self._note()
         if self._journal.lines == 0 or all(output.published for output in self._outputs):
             self.discard()
@@ -292,7 +292,7 @@ class GGUFWriter:
         self._pending.clear()
 
     def discard(self) -> None:
-        """Remove what has not been put under its name."""
+        """Remove files that have not been moved to their names."""
         for output in self._outputs:
             output.discard()
         self._outputs = []

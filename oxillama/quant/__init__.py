@@ -1,1 +1,1 @@
-"""Making quantised models, and measuring what they lost: above models and text, below the command line."""
+"""Makes quantised models and measures their loss. Above models and text, below the command line."""

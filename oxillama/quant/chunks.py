@@ -1,4 +1,4 @@
-"""A text, cut into chunks of one length that a model reads one after another, each in a sequence of its own."""
+"""Cuts a text into chunks of equal length. A model reads them one after another, each in its own sequence."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from oxillama.core._core import Runner
 
 Tokens = npt.NDArray[np.int32]
-N_BATCH = 256  # logits of a whole step are kept: those of large vocabularies are large
+N_BATCH = 256  # a step's logits are all kept, and large vocabularies make them large
 
 
 def read_chunks(tokenizer: Tokenizer, text: str, size: int, most: int | None = None) -> list[Tokens]:
-    """Whole chunks of `size` tokens, at most `most`. Where the model wants a BOS, each chunk's first token is one, in
-    place of what was there. Raises InvalidParameterError for a text that fills none."""
+    """Whole chunks of `size` tokens, at most `most`. If the model wants a BOS, it replaces each chunk's
+    first token. Raises InvalidParameterError for a text shorter than one chunk."""
     tokens = np.array(tokenizer.encode(text), np.int32)
     n = len(tokens) // size
     if n == 0:
@@ -66,7 +66,7 @@ def open_for_chunks(
 
 
 def evaluate(runner: Runner, chunk: Tokens, wanted: npt.NDArray[np.bool_]) -> Iterator[npt.NDArray[np.float32]]:
-    """Logits [n, n_vocab] of the wanted positions, in order, step by step; each is valid until the next."""
+    """Logits [n, n_vocab] of the wanted positions, in order, step by step; each array is valid until the next."""
     seq = runner.seq_open()
     try:
         for at in range(0, len(chunk), runner.n_batch):

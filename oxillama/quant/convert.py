@@ -1,5 +1,5 @@
-"""Quantising a file: tensors are read where they lie, rounded a few rows at a time by several threads, and written as
-they come, so that memory holds a few pieces, never the model."""
+"""Quantises a file. Tensors are read from the mapping, quantised a few rows at a time by several threads, and written
+at once, so memory holds a few pieces, never the model."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ PIECE_WEIGHTS = 1 << 20
 
 _TYPES = {name: (number, block, size) for number, (name, block, size) in tensor_types().items()}
 _COUNT_COLUMNS_ALIKE = (*FLOATS, "Q8_0")
-# Keys that describe the file read and not the one written.
+# Keys that describe the input file, not the output.
 _DROPPED = ("split.", "quantize.imatrix.", "general.file_type", "general.quantization_version", "general.alignment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`pure`: every matrix gets the base type; `output` and `embedding`: types of these two matrices, None: as the mix
-    has it; `requantize`: allow what is quantised already; `restart`: do not go on with what an interrupted run left."""
+    """`pure`: every matrix gets the base type; `output` and `embedding`: types of these two matrices, None: the mix's
+    choice; `requantize`: accept a quantised input; `restart`: do not resume an interrupted run."""
 
     threads: int
     pure: bool = False
@@ -85,7 +85,7 @@ class Summary:
 
 
 def mix_named(name: str) -> str:
-    """The mix of a name as people write it. Raises InvalidParameterError listing all."""
+    """The mix that a user's spelling names. Raises InvalidParameterError with a list of all mixes."""
     mix = name.upper()
     mix = ALIASES.get(mix, mix)
     if mix not in NAMES:
@@ -96,7 +96,7 @@ def mix_named(name: str) -> str:
 
 
 def type_named(name: str) -> str:
-    """The tensor type of a name. Raises InvalidParameterError listing all."""
+    """The tensor type with that name. Raises InvalidParameterError with a list of all types."""
     if name.upper() not in QUANTIZABLE:
         known = ", ".join(sorted(QUANTIZABLE))
         raise InvalidParameterError(f"'{name}' is no tensor type with a quantiser; there are {known}")
@@ -104,7 +104,7 @@ def type_named(name: str) -> str:
 
 
 def traits_of(file: GGUFFile) -> Traits:
-    """What the rules of mixes ask about a model; files without the keys get plain rules."""
+    """The facts about a model that the mixes' rules need; files without the keys get the plain rules."""
     arch = file.get_str("general.architecture", "")
     n_head = _first(file, f"{arch}.attention.head_count", 1)
     n_head_kv = _first(file, f"{arch}.attention.head_count_kv", n_head)
@@ -119,7 +119,7 @@ def traits_of(file: GGUFFile) -> Traits:
 
 
 def _first(file: GGUFFile, key: str, default: int) -> int:
-    """A whole number, or the largest of an array with one per layer."""
+    """An integer, or the largest of an array with one per layer."""
     if file.metadata_types.get(key, "").startswith("arr["):
         values = file.require_array(key, kind="integer")
         return int(values.max()) if len(values) else default
@@ -127,7 +127,7 @@ def _first(file: GGUFFile, key: str, default: int) -> int:
 
 
 def plan(file: GGUFFile, mix: str, options: Options, importance: Importance | None = None) -> Plan:
-    """Choose every tensor's type, and refuse what cannot or should not be done before anything is written.
+    """Choose every tensor's type. Refuses what cannot or should not be done before anything is written.
 
     Raises InvalidParameterError.
     """
@@ -166,7 +166,7 @@ def plan(file: GGUFFile, mix: str, options: Options, importance: Importance | No
 def _chosen(
     name: str, info: TensorInfo, mix: str, options: Options, traits: Traits, importance: bool, *, whole: bool = False
 ) -> str:
-    """A matrix's type. `whole`: as if its rows filled any block, to see what takes whose place."""
+    """A matrix's type. `whole`: as if its rows fitted any block; the difference shows which types were replaced."""
     n_cols = 256 if whole else info.shape[0]
     shape = (n_cols, *info.shape[1:])
     output = name == "output.weight" or (traits.tied and name == "token_embd.weight" and options.embedding is None)
@@ -188,8 +188,8 @@ def convert(
     progress: Callable[[int], None] | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> Summary:
-    """Write the planned file; it appears under its name when it is whole. `progress` is told the bytes read so far,
-    `notice` where an interrupted run goes on, and where this one was interrupted.
+    """Write the planned file; it appears under its name when it is complete. `progress` gets the bytes read so far.
+    `notice` is called when an interrupted run resumes and when this run is interrupted.
 
     Raises InvalidParameterError for weights that a type cannot hold, naming the tensor, and while another process
     writes the same file; OSError.
@@ -217,7 +217,7 @@ def convert(
 
 
 def _nobody(told: object) -> None:
-    """For whom nobody waits."""
+    """A callback that ignores its argument."""
 
 
 def _write(
@@ -230,7 +230,7 @@ def _write(
     progress: Callable[[int], None],
     notice: Callable[[str], None],
 ) -> None:
-    """All but what is there already."""
+    """Write all tensors except those that are there already."""
     quantizers = {name: Quantizer(_TYPES[name][0]) for name in set(plan.types.values()) if name in QUANTIZABLE}
     _add_metadata(file, writer, plan.mix, importance)
     for name, info in file.tensors.items():
@@ -257,12 +257,12 @@ def _write(
             columns = _columns(file, info, type_name, importance)
             pieces = _rounded(file, info, quantizers[type_name], columns, workers, options.threads)
         writer.write_tensor(name, _counted(pieces, info, type_name, done, progress))
-        file.core.release(name)  # read once: else the whole model would be resident in the end
+        file.core.release(name)  # it is read only once; otherwise the whole model would end up resident
         advance(name)
 
 
 def _columns(file: GGUFFile, info: TensorInfo, type_name: str, importance: Importance | None) -> Floats | None:
-    """How much each column matters, [experts, columns]: as it was measured, or else as the weights suggest."""
+    """The importance of each column, [experts, columns]: measured, or else guessed from the weights."""
     if type_name in _COUNT_COLUMNS_ALIKE:
         return None
     measured = importance.of(info.name, info.shape) if importance is not None else None
@@ -280,7 +280,7 @@ def _add_metadata(file: GGUFFile, writer: GGUFWriter, mix: str, importance: Impo
     for key, kind in file.metadata_types.items():
         if not key.startswith(_DROPPED):
             value = file.metadata[key]
-            # The name of a nested array's type does not say what it holds; the values do.
+            # A nested array's type name does not give its element type; the values do.
             writer.add(key, value, kind if kind != "arr[arr]" else None if value else "arr[arr[i32]]")
     writer.add("general.file_type", FILE_TYPE_NUMBERS[mix], "u32")
     writer.add("general.quantization_version", QUANTIZATION_VERSION, "u32")
@@ -307,7 +307,7 @@ def _rounded(
     workers: ThreadPoolExecutor,
     ahead: int,
 ) -> Iterator[memoryview]:
-    """The tensor in its new type, piece by piece in order, with a few pieces more than there are threads under way."""
+    """The tensor in its new type, piece by piece in order. Slightly more pieces than threads are in flight."""
     n_cols = info.shape[0]
     rows = info.n_elements // n_cols
     per_expert = info.shape[1] if len(info.shape) > 1 else 1
@@ -345,7 +345,7 @@ def _counted(
     done: int,
     progress: Callable[[int], None],
 ) -> Iterator[memoryview]:
-    """The pieces, and how many of the bytes read they stand for."""
+    """Yields the pieces and reports how many input bytes they stand for."""
     written, total = 0, _bytes(type_name, info.n_elements)
     for piece in pieces:
         yield piece

@@ -1,4 +1,4 @@
-"""What decides the bytes of a quantised file beside its description: it tells whether an interrupted run may go on."""
+"""The inputs, besides its description, that determine a quantised file's bytes. They decide if a run may resume."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
     from oxillama.quant.importance import Importance
 
-# Raised with every change of what a type's bytes are for the same weights, which a version in the making may see often.
+# Raised whenever the same weights get different bytes in some type; during development that may happen often.
 ROUNDING = 2
 
 
 def fingerprint(file: GGUFFile, importance: Importance | None) -> str:
-    """The version that rounds, the files read, as they are named and were last changed, and the importance by its
-    values. Types and metadata are left to the description of the file to write. Raises OSError."""
+    """The rounding's version, the input files by name and modification time, and the importance by its values.
+    Types and metadata are covered by the description of the output file. Raises OSError."""
     files = []
     for path in _paths(file):
         status = path.stat()

@@ -1,16 +1,16 @@
-"""How much each column matters where nobody measured it: guessed from the weights.
+"""The importance of each column where it was not measured: guessed from the weights.
 
-What a rounding error costs grows with the square of the input it is multiplied with. In trained models a few channels
-carry inputs many times larger than the rest, and weights show which.
+The cost of a rounding error grows with the square of the input that multiplies it. In trained models a few channels
+carry inputs many times larger than the rest, and the weights show which.
 
 Matrices that pass their input on without a gate learn small weights there: attn_v and ffn_up hold their smallest
-columns where inputs are largest. The columns' mean squares are therefore read backwards, and matrices with the same
+columns where inputs are largest. So the columns' mean squares count inversely, and matrices with the same
 input (attn_q and attn_k, ffn_gate) share the guess.
 
 ffn_down's inputs are products of a gate and a value. The few units whose rows of ffn_gate and ffn_up are both long give
 values a hundred times those of others, on which attention comes to rest.
 
-docs/quantize.md says what that gains; inputs of attn_output leave no such trace, and count alike.
+docs/quantize.md gives the gain. Inputs of attn_output leave no such trace, so its columns count equally.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
     from oxillama.quant.importance import Floats
 
-# Whose columns tell what comes in, for every matrix that reads the same input.
+# For every matrix: the matrix with the same input whose columns reveal that input.
 _TELLTALE = {
     "attn_q": "attn_v", "attn_k": "attn_v", "attn_v": "attn_v", "ffn_gate": "ffn_up", "ffn_up": "ffn_up",
     "ffn_gate_exps": "ffn_up_exps", "ffn_up_exps": "ffn_up_exps",
     "ffn_gate_shexp": "ffn_up_shexp", "ffn_up_shexp": "ffn_up_shexp",
 }  # fmt: skip
-# Whose rows make the input.
+# The matrices whose rows produce the input.
 _MAKERS = {f"ffn_down{kind}": (f"ffn_gate{kind}", f"ffn_up{kind}") for kind in ("", "_exps", "_shexp")}
-# So many rows, evenly spaced, tell a column's mean square to a tenth, at a cost that large models do not notice.
+# This many rows, evenly spaced, give a column's mean square to a tenth, at a negligible cost for large models.
 SAMPLED_ROWS = 256
 # Added to a column's share of the mean square: no column counts more than a hundred times an average one.
 FLOOR = 0.01
-# A unit matters more than others from this multiple of the mean product on; below, the product tells nothing.
+# From this multiple of the mean product on, a unit counts more than others; below it the product says nothing.
 SPIKE = 4.0
 PIECE_ROWS = 256
 
 
 def guessed(file: GGUFFile, name: str) -> Floats | None:
-    """How much each column of a matrix matters, [experts, columns] without a unit; None: nothing tells."""
+    """The importance of a matrix's columns, [experts, columns], without a unit; None: the weights do not show it."""
     layer, role = split_name(name)
     if layer is None:
         return None
@@ -72,7 +72,7 @@ def _rows(info: TensorInfo) -> int:
 
 
 def _by_columns(file: GGUFFile, info: TensorInfo) -> Floats | None:
-    """Sums are taken row by row in double precision, so that every machine gives the same bits."""
+    """From the columns of `info`. Sums run row by row in double precision, so every machine gives the same bits."""
     n_cols, n_rows = info.shape[0], _rows(info)
     chosen = np.arange(min(n_rows, SAMPLED_ROWS)) * n_rows // min(n_rows, SAMPLED_ROWS)
     encoded = file.raw(info.name).reshape(n_rows, -1)[chosen]
@@ -86,8 +86,8 @@ def _by_columns(file: GGUFFile, info: TensorInfo) -> Floats | None:
 
 
 def _by_rows(file: GGUFFile, gate: TensorInfo, value: TensorInfo, experts: int) -> Floats | None:
-    """The square of a unit's product of squared lengths, in units of SPIKE times the mean, as a power of two: how NumPy
-    orders a sum depends on the machine, and the last bits must not show."""
+    """The square of a unit's product of squared lengths, in units of SPIKE times the mean, rounded to a power of two:
+    NumPy's order of summation depends on the machine, and the last bits must not show."""
     product = (_squared_lengths(file, gate) * _squared_lengths(file, value)).reshape(experts, -1)
     mean = np.array([math.fsum(unit) for unit in product])[:, None] / product.shape[1]
     if not ((mean > 0) & (mean < math.inf)).all():
@@ -97,7 +97,7 @@ def _by_rows(file: GGUFFile, gate: TensorInfo, value: TensorInfo, experts: int) 
 
 
 def _squared_lengths(file: GGUFFile, info: TensorInfo) -> npt.NDArray[np.float64]:
-    """Of every row, a few rows at a time."""
+    """The squared length of every row, a few rows at a time."""
     n_cols, n_rows = info.shape[0], _rows(info)
     raw = file.raw(info.name).reshape(n_rows, -1)
     found = np.empty(n_rows)

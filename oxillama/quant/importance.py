@@ -1,8 +1,8 @@
-"""Importance matrices: how much each input column of each matrix matters, as mean squares of activations.
+"""Importance matrices: the importance of each input column of each matrix, as mean squares of activations.
 
 The file is GGUF, as llama.cpp's tools write it: for a matrix NAME the tensors NAME.in_sum2 (sums of squares, one row
-per expert) and NAME.counts (how many activations each row has seen), and general.type "imatrix". Files in the form that
-these tools wrote before are read too (importance_dat.py).
+per expert) and NAME.counts (how many activations each row has seen), and general.type "imatrix". Files in the older
+form of these tools are read too (importance_dat.py).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _SUMS, _COUNTS = ".in_sum2", ".counts"
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """`columns`: for each matrix the mean squares [experts, columns] of what it is multiplied with."""
+    """`columns`: for each matrix the mean squares [experts, columns] of its input."""
 
     path: str
     columns: dict[str, Floats]
     datasets: list[str] = field(default_factory=list)
     n_chunks: int = 0
-    flat: bool = False  # the file does not say how many experts a row of columns is of
+    flat: bool = False  # the file does not say how many experts a row holds
 
     def of(self, name: str, shape: tuple[int, ...]) -> Floats | None:
-        """Of a tensor of that shape, [experts, columns]; None: it was not measured.
+        """The importance for a tensor of that shape, [experts, columns]; None: not measured.
 
-        Raises InvalidParameterError when it was measured with other dimensions.
+        Raises InvalidParameterError if it was measured with other dimensions.
         """
         found = self.columns.get(name)
         experts = shape[2] if len(shape) > 2 else 1
@@ -53,7 +53,7 @@ class Importance:
 
 
 def read_importance(path: str | os.PathLike[str]) -> Importance:
-    """A file in either form. Raises OSError, ModelFormatError."""
+    """Read a file in either form. Raises OSError, ModelFormatError."""
     with open(path, "rb") as start:
         if start.read(4) != b"GGUF":
             return Importance(os.fspath(path), *read_dat(path), flat=True)
@@ -75,7 +75,7 @@ def read_importance(path: str | os.PathLike[str]) -> Importance:
         counts = file.raw(matrix + _COUNTS).view(np.float32).reshape(n_rows, 1)
         if not (np.isfinite(sums).all() and np.isfinite(counts).all() and (sums >= 0).all() and (counts >= 0).all()):
             raise ModelFormatError(f"{file.path}: '{matrix}' has values that are negative or not finite")
-        # An expert that saw nothing: all its columns matter alike.
+        # An expert that saw no row: all its columns count equally.
         columns[matrix] = np.where(counts > 0, sums / np.maximum(counts, 1e-30), 1.0).astype(np.float32)
     if not columns:
         raise ModelFormatError(f"{file.path}: holds no importance ('…{_SUMS}' tensors)")

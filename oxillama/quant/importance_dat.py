@@ -1,4 +1,4 @@
-"""Importance matrices in the form that llama.cpp's tools wrote before they took GGUF (".dat" files).
+"""Importance matrices in the form that llama.cpp's tools wrote before they used GGUF (".dat" files).
 
 Little-endian: i32 entries; for each: i32 length and bytes of the matrix's name, i32 calls, i32 values, f32 values (mean
 squares times calls, all experts one after the other). Then, in later versions: i32 chunks, i32 length and bytes of

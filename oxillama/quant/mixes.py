@@ -1,8 +1,8 @@
 """Which type each tensor of a quantised file gets.
 
 A mix keeps the tensors that suffer most (attn_v, ffn_down, the output matrix) at more bits, some of them only in the
-layers where it shows. The rules are those by which llama-quantize makes files of these names, so that a "Q4_K_M" has
-the size and the quality that people expect of one.
+layers where it shows. The rules are those that llama-quantize uses for these names, so a "Q4_K_M" has the
+expected size and quality.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from oxillama.core._core import quantizable_types, tensor_types
 from oxillama.models.describe import FILE_TYPES
 
-# Mixes whose name is not that of their base type.
+# Mixes whose name is not their base type's.
 BASE = {
     "Q2_K_S": "Q2_K", "Q3_K_S": "Q3_K", "Q3_K_M": "Q3_K", "Q3_K_L": "Q3_K", "Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K",
     "Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K", "IQ2_S": "IQ2_XS", "IQ2_M": "IQ2_S", "IQ3_XS": "IQ3_S", "IQ3_M": "IQ3_S",
@@ -24,20 +24,20 @@ ALIASES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "MXFP4": "MXFP4
 _BLOCKS = {name: block for name, block, _ in tensor_types().values()}
 QUANTIZABLE = tuple(tensor_types()[number][0] for number in quantizable_types())
 FLOATS = ("F32", "F16", "BF16")
-# What general.file_type says of a file.
+# Values of general.file_type.
 FILE_TYPE_NUMBERS = {name: number for number, name in FILE_TYPES.items()}
 # Everything a file can be quantised as.
 NAMES = tuple(name for name in FILE_TYPE_NUMBERS if BASE.get(name, name) in QUANTIZABLE)
 
-# What takes a type's place where a row is no multiple of its block of 256; for all other such rows, F16 does.
+# Replacement types for rows that are no multiple of a block of 256; F16 replaces all other types.
 _FALLBACK = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0", "Q2_0": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1",
     "Q6_K": "Q8_0", "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL",
     "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL",
 }  # fmt: skip
-# At these sizes, rounding that does not know which columns matter loses too much.
+# Types this small lose too much without knowing which columns matter.
 _NEED_IMPORTANCE = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"})
-# Parts of names of matrices that are small, or too sensitive, and stay as they are.
+# Parts of the names of matrices that stay unchanged, being small or too sensitive.
 _KEPT = (
     "_norm.weight", "ffn_gate_inp.weight", "ffn_gate_tid2eid.weight", "altup", "laurel", "per_layer_model_proj",
     "ssm_conv1d", "shortconv.conv", "indexer.k_proj.weight", "indexer.q_proj.weight", "time_mix_first.weight",
@@ -47,7 +47,7 @@ _KEPT = (
     "attn_rel_b.weight", "position_embd", "token_types", "sam.pos_embd", "sam.neck.", "sam.net_", ".rel_pos",
     ".patch_embd", ".patch_merger", "a.rvq.codebook", "mm.a.code_embd",
 )  # fmt: skip
-# The same for one architecture, and what of it is never below eight bits.
+# The same for one architecture, and its matrices that never go below eight bits.
 _GLM5_KEPT = (
     "hc_", "indexer.attn_q_b", "indexer.attn_k", "indexer.proj", "indexer_compressor_gate", "indexer_compressor_ape",
     "ssm_f_a.weight", "ssm_f_b.weight", "ssm_g_a.weight", "ssm_g_b.weight", "ssm_beta.weight", "attn_kv_a_mqa.weight",
@@ -58,7 +58,7 @@ _GLM5_EIGHT_BITS = ("attn_q_a", "attn_q_b", "nextn.eh_proj")
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What the rules ask about a model. `layers`: for each role, the layers that have it, in order."""
+    """The facts about a model that the rules need. `layers`: for each role, the layers that have it, in order."""
 
     architecture: str = "llama"
     n_layer: int = 0
@@ -69,12 +69,12 @@ class Traits:
 
     @property
     def is_falcon(self) -> bool:
-        """Its rules are its own: they were tuned on the first models there were."""
+        """Falcon has its own rules, tuned on the earliest models."""
         return self.architecture == "falcon"
 
     @property
     def shares_values(self) -> bool:
-        """The llama of 70B parameters, whose values serve eight heads each."""
+        """Llama 70B, where eight heads share each value head."""
         return self.architecture == "llama" and self.n_layer == 80 and self.grouping == 8
 
 
@@ -110,7 +110,7 @@ def wants_importance(mix: str, name: str, type_name: str) -> bool:
 
 
 def fitting(type_name: str, n_cols: int) -> str:
-    """The type, or what takes its place for rows that are no multiple of its block."""
+    """The type, or its replacement for rows that are no multiple of its block."""
     if n_cols % _BLOCKS[type_name] == 0:
         return type_name
     replacement = _FALLBACK.get(type_name, "F16")
@@ -128,7 +128,7 @@ def choose(mix: str, name: str, shape: tuple[int, ...], traits: Traits, *, impor
     if role == "output.weight" or (traits.tied and role == "token_embd.weight"):
         return fitting(_output(mix, base, shape[0], traits), shape[0])
     if mix == "MXFP4_MOE":
-        # The projections of bailingmoe3's attention have three dimensions too.
+        # bailingmoe3's attention projections also have three dimensions.
         experts = len(shape) > 2 and shape[2] > 1 and (traits.architecture != "bailingmoe3" or role.startswith("ffn_"))
         return fitting("MXFP4" if experts else "Q8_0", shape[0])
     if role in ("token_embd.weight", "per_layer_token_embd.weight"):
@@ -142,7 +142,7 @@ def choose(mix: str, name: str, shape: tuple[int, ...], traits: Traits, *, impor
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a tensor stands among those of its role."""
+    """A tensor's position among the tensors of its role."""
 
     index: int
     count: int
@@ -152,7 +152,7 @@ class _Place:
 
     @property
     def more_bits(self) -> bool:
-        """The first and last eighth, and every third between."""
+        """True for the first and last eighth, and every third layer between."""
         return self.within_first(8) or self.index >= 7 * self.count // 8 or (self.index - self.count // 8) % 3 == 2
 
 

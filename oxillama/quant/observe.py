@@ -1,4 +1,4 @@
-"""What a model's matrices are multiplied with while it reads a text: the sums an importance matrix is made of."""
+"""Observes the inputs of a model's matrices while it reads a text: the sums for an importance matrix."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def observe(
     runner: Runner, chunks: Sequence[Tokens], progress: Callable[[int], None] | None = None
 ) -> tuple[Sums, Counts]:
     """Sums of squares [experts, columns] of every matrix's input over all tokens, and how many rows [experts] each saw.
-    `progress` is told the chunks read. Raises GenerationError for activations that are not finite."""
+    `progress` gets the number of chunks read. Raises GenerationError for activations that are not finite."""
     runner.observe()
     for i, chunk in enumerate(chunks):
-        # All positions' logits are asked for: what only leads to them is computed for no others.
+        # Request logits at all positions: the last layers compute only requested positions.
         for _ in evaluate(runner, chunk, np.ones(len(chunk), np.bool_)):
             pass
         if progress is not None:

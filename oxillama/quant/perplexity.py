@@ -1,7 +1,7 @@
-"""Perplexity: how surprised a model is by a text.
+"""Perplexity of a model on a text.
 
-The text is cut into chunks, and in each only the second half counts, so that every token that counts has at least half
-a chunk before it. This is how llama.cpp measures it, so that figures compare.
+The text is cut into chunks. Only the second half of each counts, so every counted token has at least half a chunk
+before it. llama.cpp measures it the same way, so figures are comparable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """After some chunks: the sum of -log p over `tokens`, and of its squares."""
+    """The state after some chunks: the sum of -log p over `tokens`, and the sum of its squares."""
 
     chunks: int = 0
     tokens: int = 0
@@ -41,7 +41,7 @@ class Estimate:
 
     @property
     def standard_error(self) -> float:
-        """Of the perplexity, from the variance of the tokens' losses; 0 with fewer than two tokens."""
+        """The perplexity's standard error, from the variance of the tokens' losses; 0 with fewer than two tokens."""
         if self.tokens < 2:
             return 0.0
         variance = max(0.0, self.squares / self.tokens - self.mean**2)
