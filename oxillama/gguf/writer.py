@@ -144,8 +144,8 @@ class GGUFWriter:
     # ---------------------------------------------------------------------------------------------------- writing
 
     def start(self, found: Callable[[str], None] | None = None) -> frozenset[str]:
-        """Start writing, unless already started: then only the tensors' bytes are missing. Returns the names of the tensors
-        that an interrupted writer finished; `found` gets each name as soon as its bytes are checked."""
+        """Start writing, unless already started: then only the tensors' bytes are missing. Returns the names of the
+        tensors that an interrupted writer finished; `found` gets each name as soon as its bytes are checked."""
         self._begin(found)
         return frozenset(name for name, tensor in self._tensors.items() if tensor.written)
 

@@ -1,4 +1,4 @@
-"""What a family's module provides for each architecture it describes."""
+"""The interface that a family's module provides for each architecture."""
 
 from __future__ import annotations
 

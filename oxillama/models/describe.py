@@ -1,4 +1,4 @@
-"""What a model file holds, checked as a whole without touching its weights."""
+"""Describes a model file, checked as a whole without touching its weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
     """A summary for people and machines. Sizes are in bytes; `tensor_types` counts tensors by type,
-    `kv_bytes_per_token` is what a token of context takes in a key/value cache of each type."""
+    `kv_bytes_per_token` is the size of one token in a key/value cache of each type."""
 
     architecture: str
     name: str | None
@@ -48,7 +48,7 @@ class ModelDescription:
 
 
 def build_graph(gguf: GGUFFile, n_ctx: int | None = None) -> Builder:
-    """Read, check and describe the model: everything that can be wrong with the file is found here.
+    """Read, check and describe the model. Every possible fault of the file is found here.
 
     n_ctx None: the context the model was trained with. Raises ModelFormatError or ModelUnsupportedError.
     """
@@ -62,7 +62,7 @@ def build_graph(gguf: GGUFFile, n_ctx: int | None = None) -> Builder:
 
 
 def check_vocabulary(gguf: GGUFFile) -> None:
-    """A model may have no tokenizer; one that it has must work, and its chat templates be texts."""
+    """A model may have no tokenizer. If it has one, it must work, and the chat templates must be strings."""
     if gguf.get_str("tokenizer.ggml.model", "none") not in ("none", "no_vocab"):
         from oxillama.text import ChatTemplate, Tokenizer
 
@@ -72,8 +72,8 @@ def check_vocabulary(gguf: GGUFFile) -> None:
 def describe_model(gguf: GGUFFile) -> ModelDescription:
     """Check the whole model (hyper-parameters, tensors, vocabulary) without touching weights, and summarise it.
 
-    What this accepts, load_model loads. Raises ModelFormatError or ModelUnsupportedError naming the file and the key or
-    tensor.
+    load_model loads every file that this accepts. Raises ModelFormatError or ModelUnsupportedError naming the file and
+    the key or tensor.
     """
     builder = build_graph(gguf)
     check_vocabulary(gguf)
@@ -107,7 +107,7 @@ def describe_model(gguf: GGUFFile) -> ModelDescription:
     )
 
 
-# What general.file_type means: the mixes of types that quantisers make.
+# Meanings of general.file_type: the mixes of types that quantisers make.
 FILE_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
     13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
@@ -118,7 +118,7 @@ FILE_TYPES = {
 
 
 def _quantization(gguf: GGUFFile) -> str:
-    """What the file says it is, or the type that holds most of the weights' bytes."""
+    """The file's stated type, or else the type with most of the weights' bytes."""
     stated = gguf.get_int("general.file_type")
     if stated in FILE_TYPES:
         return FILE_TYPES[stated]
@@ -129,7 +129,7 @@ def _quantization(gguf: GGUFFile) -> str:
 
 
 def weights_are_f32(gguf: GGUFFile) -> bool:
-    """Whether all matrices are F32: such a model is run for exactness, and gets an F32 cache."""
+    """Whether all matrices are F32: such a model is run for exactness, so it gets an F32 cache."""
     return all(info.type_name == "F32" for info in gguf.tensors.values() if len(info.shape) > 1)
 
 

@@ -1,4 +1,4 @@
-"""Which class describes which architecture, as data: a family's module is imported when a file asks for it."""
+"""Maps architectures to classes, as data: a family's module is imported when a file needs it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def architectures() -> list[str]:
 
 
 def find_architecture(gguf: GGUFFile, name: str) -> Architecture:
-    """A new instance of the class that describes `name`. Raises ModelUnsupportedError when there is none."""
+    """A new instance of the class that describes `name`. Raises ModelUnsupportedError if there is none."""
     if name not in FAMILIES:
         raise ModelUnsupportedError(
             f"{gguf.path}: architecture {name[:60]!r} is not supported; these are: {', '.join(architectures())}"

@@ -1,4 +1,4 @@
-"""From a path to a model that can step."""
+"""Loads the model at a path so that it can step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from oxillama.models.graph.lower import Lowering
 from oxillama.models.params.common import HParams
 
 DEFAULT_SEQUENCES = 256
-# Without an n_ctx the whole trained context is offered, as far as its cache takes at most this part of memory.
+# Without n_ctx the context is the trained one, limited so that its cache takes at most 1 / this of memory.
 CACHE_SHARE_OF_MEMORY = 4
 Progress = Callable[[float], None]
 
@@ -56,11 +56,11 @@ def load_model(
 
     n_threads: None for one per processor this process may use. n_ctx: most tokens in a sequence; None for the model's
     own context, as far as memory reasonably allows. kv_pages: pages of 32 tokens, all sequences together; None for one
-    sequence of n_ctx. more_kv_pages: how many beside these would be useful; there are fewer where memory has no room.
-    n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: what keys and values
-    are kept as: "f32", "f16", "i16" (14-bit integers with a scale per position and head: as exact as f16), "q8_0"
+    sequence of n_ctx. more_kv_pages: how many additional pages would be useful; fewer are made if memory is short.
+    n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: the type of keys and
+    values: "f32", "f16", "i16" (14-bit integers with a scale per position and head: as exact as f16), "q8_0"
     (8-bit integers with a scale per 32 values) or "auto": f32 for a model with F32 weights, else i16 or f16, whichever
-    this processor is quicker with. progress: called with the share of the weights that is ready, 0 to 1.
+    is faster on this processor. progress: called with the share of weights that are ready, 0 to 1.
 
     Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, InsufficientMemoryError.
     """
@@ -117,10 +117,10 @@ def _pack(program: Program, pool: ThreadPool, progress: Progress | None) -> None
 
 
 def _check_memory(path: str, weights: int, n_pages: int, page_bytes: int, left: machine.Memory | None) -> None:
-    """Refuse what the system would have to end this process for, once all of it is used.
+    """Refuse a model that would make the system kill this process once all its memory is used.
 
-    Counted are the packed weights and the key/value cache, nearly all there is. The file is mapped: what has been
-    packed is given back, and embedding rows are read from pages that the system may drop.
+    This counts the packed weights and the key/value cache, nearly everything. The file is mapped: packed pages are
+    given back, and embedding rows are read from pages that the system may drop.
     """
     cache = n_pages * page_bytes
     if left is None or weights + cache <= left.available:
@@ -138,11 +138,11 @@ def _size(n_bytes: int) -> str:
 
 
 def default_context(hparams: HParams, cache_type: str, weights: int, left: machine.Memory | None) -> int:
-    """The trained context, or less where its cache would take too much of the machine's memory, or more than is left
-    of it beside the weights."""
+    """The trained context; less if its cache would take too much of the machine's memory, or more than the weights
+    leave."""
     room = machine.total_memory() // CACHE_SHARE_OF_MEMORY
     if left is not None:
         room = min(room, max(0, left.available - weights))
-    # Whole pages: what is over would round up to one more than there is room for.
+    # Whole pages: a remainder would round up to one page more than fits.
     affordable = room // (PAGE_TOKENS * hparams.cache_bytes_per_token(cache_type)) * PAGE_TOKENS
     return max(PAGE_TOKENS, min(hparams.n_ctx_train, affordable))

@@ -1,4 +1,4 @@
-"""A file's tensors as a model's description asks for them: each looked up by name, with its exact shape and type."""
+"""Looks up the tensors that a model's description needs: each by name, with its exact shape and type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """`n` float32 values that are read from the file when the program is loaded, and not before."""
+    """`n` float32 values that are read from the file only when the program is loaded."""
 
     n: int
     read: Callable[[], Float32]
@@ -32,7 +32,7 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A tensor [n_rows, n_cols] to be packed, or n_experts of them."""
+    """A tensor [n_rows, n_cols] to pack, or n_experts of them."""
 
     name: str
     n_rows: int
@@ -60,14 +60,14 @@ class Tensors:
         if info is None:
             raise ModelFormatError(f"{self.gguf.path}: tensor '{name}' is missing")
         found = info.shape
-        # A file may spell trailing dimensions of 1.
+        # A file may state trailing dimensions of 1.
         if _trimmed(found) != _trimmed(shape):
             self.fail(name, f"has shape {list(found)}, not {list(shape)}")
         self.used.add(name)
         return info
 
     def ignore(self, name: str) -> None:
-        """A tensor that may be there and has no part in the computation."""
+        """Accept a tensor that may exist but has no part in the computation."""
         self.used.add(name)
 
     def matrix(self, name: str, n_rows: int, n_cols: int, n_experts: int = 1) -> Matrix:
@@ -78,7 +78,7 @@ class Tensors:
             self.packed_bytes += n_experts * packed_bytes(info.type, n_rows, n_cols)
         except (ModelUnsupportedError, ModelFormatError, ValueError) as error:
             raise ModelUnsupportedError(f"{self.gguf.path}: tensor '{name}': {error}") from None
-        # What only the quantisation of activations for accelerators needs.
+        # Needed only to quantise activations for accelerators.
         self.ignore(name.removesuffix(".weight") + ".input_scale")
         return Matrix(name, n_rows, n_cols, n_experts)
 
@@ -108,7 +108,7 @@ class Tensors:
         return self.vector(name, n, shape) if self.has(name) else None
 
     def refuse_unused(self, architecture: str) -> None:
-        """A tensor that the description does not know would silently change what the model means: refuse it."""
+        """Refuse a tensor that the description does not know: leaving it out would silently change the model."""
         for name in self.gguf.tensors:
             if name not in self.used:
                 raise ModelUnsupportedError(

@@ -1,1 +1,1 @@
-"""One module per family of architectures; imported when a file asks for it."""
+"""One module per family of architectures, imported when a file needs it."""

@@ -1,1 +1,1 @@
-"""A network as a program: ops, the builder that appends them, and lowering to the core."""
+"""Networks as programs: ops, the builder that appends them, and lowering to the core."""

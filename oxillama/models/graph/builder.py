@@ -1,4 +1,4 @@
-"""How an architecture's Python file describes its network: each method appends an op and returns what it computes."""
+"""Describes a network for an architecture's module: each method appends an op and returns its result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Builder:
     """Collects a Graph while checking every tensor it names against the file. Touches no weights.
 
     Tensor names are given without ".weight"; the ".bias" and ".scale" beside it are used where the file has them.
-    n_ctx: how long sequences may get, which some kinds of rope scaling depend on.
+    n_ctx: the longest sequence; some kinds of rope scaling depend on it.
     """
 
     def __init__(self, gguf: GGUFFile, hparams: HParams, n_ctx: int) -> None:
@@ -43,7 +43,7 @@ class Builder:
         return out
 
     def select(self, *views: View) -> tuple[View, ...]:
-        """The same values for the rows whose logits were asked for: what follows is not computed for the others."""
+        """The same values for only the rows whose logits were requested; later ops skip the other rows."""
         selected = []
         for x in views:
             out = Value(x.width, outputs=True).view()
@@ -52,7 +52,7 @@ class Builder:
         return tuple(selected)
 
     def output(self, hidden: View, name: str = "output", *, scale: float = 1.0, softcap: float = 0.0) -> None:
-        """The last op: logits from the normed hidden states. Without its own tensor the embedding is the matrix."""
+        """The last op: logits from the normed hidden states. Without that tensor the embedding is the matrix."""
         hp = self.hparams
         source = name if self.tensors.has(f"{name}.weight") else "token_embd"
         matrix = self.tensors.matrix(f"{source}.weight", hp.n_vocab, hp.n_embd)
@@ -75,7 +75,7 @@ class Builder:
     def norm(
         self, x: View, name: str | None, *, kind: str = "rms", group: int | None = None, in_place: bool = False
     ) -> View:
-        """RMS or layer norm; `name` None: without weight. `group`: every run of that many columns by itself."""
+        """RMS or layer norm; `name` None: without weight. `group`: norm each run of that many columns separately."""
         group = group or x.width
         weight = bias = None
         if name is not None:
@@ -106,7 +106,7 @@ class Builder:
     # -------------------------------------------------------------------------------------------------------- products
 
     def linear(self, x: View, name: str, n_rows: int, **options: bool) -> View:
-        """matrix * x * scale + bias, with the bias and scale that the file has."""
+        """matrix * x * scale + bias, with the file's bias and scale, if any."""
         return self.linears(x, [(name, n_rows)], **options)[0]
 
     def linears(
@@ -118,7 +118,7 @@ class Builder:
         scale_after_bias: bool = False,
         biased: bool = True,
     ) -> list[View]:
-        """Several products with one input, as one op. scaled, biased: whether ".scale" and ".bias" count."""
+        """Several products with one input, as one op. scaled, biased: whether to use ".scale" and ".bias"."""
         parts = []
         for name, n_rows in matrices:
             matrix = self.tensors.matrix(f"{name}.weight", n_rows, x.width)
@@ -187,7 +187,7 @@ class Builder:
     def rope_table(self, factors: Vector | None = None) -> View:
         """Sines and cosines of every position, for `rope`. `factors` divide the frequencies one by one."""
         hp = self.hparams
-        # A few numbers, and parameters more than weights: looked at now, so that what is described can be loaded.
+        # A few numbers, closer to parameters than to weights. Checked now, so that a described model can be loaded.
         try:
             values = rope.frequencies(hp.rope, hp.n_rot, factors.read() if factors else None)
             magnitude = rope.magnitude(hp.rope)

@@ -1,4 +1,4 @@
-"""Ops that can share a pass over memory become one: norms, gated activations and residual sums go into products."""
+"""Fuses ops that can share a pass over memory: norms, gated activations and residual sums move into products."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _fuse_prologues(graph: Graph, uses: Counter[Value]) -> None:
 
 
 def _fuse_sums(graph: Graph, uses: Counter[Value]) -> None:
-    ready: dict[int, int] = {}  # value → index of the op that made it
+    ready: dict[int, int] = {}  # value → index of the op that computed it
     for index, op in enumerate(list(graph.ops)):
         if isinstance(op, Affine) and op.scale == 1.0 and op.times is None and op.addend is not None:
             for x, other in ((op.x, op.addend), (op.addend, op.x)):
@@ -44,14 +44,14 @@ def _fuse_sums(graph: Graph, uses: Counter[Value]) -> None:
 
 
 def _absorb_sum(graph: Graph, ready: dict[int, int], uses: Counter[Value], op: Affine, x: View, other: View) -> bool:
-    """Let the product that made x add `other` to it and write the sum where `op` would have."""
+    """Let the product that computes x add `other` and write the sum to `op`'s output."""
     if not (x.whole and op.out.whole) or uses[x.value] != 1 or x.value is other.value:
         return False
     for maker in reversed(graph.ops):
         target = _sum_target(maker, x)
         if target is None:
             continue
-        # What is added must have been there, as it is now, before the product ran.
+        # The addend must have had its final value before the product ran.
         if target.addend is not None or ready[id(other.value)] >= ready[id(x.value)] or maker.outputs != op.outputs:
             return False
         if _written_between(graph, other.value, maker, op) or _written_between(graph, x.value, maker, op):

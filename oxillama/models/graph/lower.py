@@ -1,4 +1,4 @@
-"""From a Graph to the C core's program: values get slots of memory, names become indices."""
+"""Turns a Graph into the C core's program: values get slots of memory, names become indices."""
 
 from __future__ import annotations
 

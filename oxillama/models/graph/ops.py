@@ -122,7 +122,7 @@ class Part:
 
 @dataclass(eq=False, slots=True)
 class Linear(Op):
-    """Products of several matrices with one input, which `prologue` (if any) computes on the way."""
+    """Products of several matrices with one input, to which `prologue` (if any) is applied first."""
 
     x: View
     parts: list[Part]
@@ -174,7 +174,7 @@ class CacheLayer:
 
 @dataclass(eq=False, slots=True)
 class KVStore(Op):
-    """Keys and values into the cache."""
+    """Stores keys and values in the cache."""
 
     k: View
     v: View
@@ -250,7 +250,7 @@ class Experts(Op):
 
 @dataclass(eq=False, slots=True)
 class Select(Op):
-    """The rows whose outputs were asked for."""
+    """The rows whose outputs were requested."""
 
     x: View
     out: View
@@ -299,7 +299,7 @@ class Softcap(Op):
 
 @dataclass(slots=True)
 class Graph:
-    """A whole model: ops in order, and what they end in."""
+    """A whole model: its ops in order, and its results."""
 
     ops: list[Op] = field(default_factory=list)
     logits: View | None = None

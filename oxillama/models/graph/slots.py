@@ -1,16 +1,16 @@
-"""Memory for values: by liveness, two that never live at the same time share a slot."""
+"""Assigns memory to values by liveness: two values that are never alive together share a slot."""
 
 from __future__ import annotations
 
 from oxillama.models.graph.ops import Attention, Experts, Graph, Linear, Select, Value
 
-# After these every thread has passed a barrier, so that memory may change its owner and its row layout.
+# After these ops every thread has passed a barrier, so memory may change its owner and its row layout.
 _BARRIERS = (Linear, Attention, Experts, Select)
 
 
 def assign_slots(graph: Graph) -> dict[Value, int]:
-    """A slot of memory for every value. Two values share one when the first is dead before the second is born, with a
-    barrier between: without one, a quick thread would write rows that a slow one has still to read."""
+    """A slot of memory for every value. Two values share one if the first dies before the second is created, with a
+    barrier in between. Without the barrier a fast thread would overwrite rows that a slow one has yet to read."""
     last_use: dict[Value, int] = {}
     for index, op in enumerate(graph.ops):
         for view in (*op.reads(), *op.writes()):
@@ -36,7 +36,7 @@ def assign_slots(graph: Graph) -> dict[Value, int]:
 
 
 def _take_slot(width: int, widths: list[int], free: list[int]) -> int:
-    """The free slot whose width fits best; a new one when there is none."""
+    """The free slot whose width fits best; a new one if none is free."""
     if not free:
         widths.append(width)
         return len(widths) - 1

@@ -49,7 +49,7 @@ class HParams:
 
 
 def read_vocab_size(gguf: GGUFFile, keys: Keys) -> int:
-    """The token list's length, or what the file says where it has none; they may not contradict each other."""
+    """The length of the token list, or without one the size that the file states. The two must not disagree."""
     tokens = gguf.get_strs("tokenizer.ggml.tokens")
     stated = gguf.get_int(keys.name("vocab_size"), low=1, high=MAX_VOCAB)
     if tokens is None:
@@ -64,7 +64,7 @@ def read_vocab_size(gguf: GGUFFile, keys: Keys) -> int:
 
 
 def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False) -> HParams:
-    """What every decoder-only transformer has. Raises ModelFormatError or ModelUnsupportedError naming file and key."""
+    """Read the common hyper-parameters. Raises ModelFormatError or ModelUnsupportedError naming file and key."""
     keys = Keys(gguf, architecture)
     if gguf.get_bool(keys.name("attention.causal"), True) is False:
         raise ModelUnsupportedError(f"{gguf.path}: key '{keys.name('attention.causal')}': false is not supported")
@@ -81,7 +81,7 @@ def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False) 
     head_dim = max(1, n_embd // n_head[0])
     head_dim_k = keys.whole("attention.key_length", head_dim, low=1, high=MAX_HEAD_DIM)
     head_dim_v = keys.whole("attention.value_length", head_dim, low=1, high=MAX_HEAD_DIM)
-    if max(head_dim_k, head_dim_v) > MAX_HEAD_DIM:  # what follows from other keys has not been looked at
+    if max(head_dim_k, head_dim_v) > MAX_HEAD_DIM:  # a value derived from other keys is still unchecked
         gguf.fail(keys.name("attention.head_count"), f"makes heads of {head_dim}, more than {MAX_HEAD_DIM}")
     n_rot = keys.whole("rope.dimension_count", head_dim_k, low=2, high=head_dim_k)
     if n_rot % 2:
@@ -131,7 +131,7 @@ def read_experts(keys: Keys) -> tuple[int, int]:
 
 
 def require_whole_heads(gguf: GGUFFile, hparams: HParams) -> None:
-    """For architectures that rotate whole heads, and whose keys and values are equally long."""
+    """For architectures that rotate whole heads and whose keys and values have equal length."""
     if hparams.n_rot != hparams.head_dim_k:
         raise ModelFormatError(
             f"{gguf.path}: key '{hparams.architecture}.rope.dimension_count': {hparams.n_rot} is not the head's"

@@ -1,4 +1,4 @@
-"""A file's hyper-parameters by name: read with their bounds, refused with file and key in the message."""
+"""Reads a file's hyper-parameters by name, within bounds; errors name the file and the key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
 
-# Limits far above every known model: past them a number is a mistake or an attack, not a model.
+# Limits far above every known model: a larger number is a mistake or an attack.
 MAX_LAYERS = 1024
 MAX_HEADS = 4096
 MAX_WIDTH = 1 << 20
@@ -28,7 +28,7 @@ class Keys:
         return f"{self.architecture}.{key}"
 
     def whole(self, key: str, default: int | None = None, *, low: int, high: int) -> int:
-        """A whole number in [low, high]; without a default it is required."""
+        """An integer in [low, high]; required unless there is a default."""
         if default is None:
             return self.gguf.require_int(self.name(key), low=low, high=high)
         return self.gguf.get_int(self.name(key), default, low=low, high=high)
@@ -41,7 +41,7 @@ class Keys:
     def per_layer(
         self, key: str, n_layer: int, default: tuple[int, ...] | None = None, *, low: int, high: int
     ) -> tuple[int, ...]:
-        """One number for all layers, or an array of one for each."""
+        """One number for all layers, or an array with one per layer."""
         name = self.name(key)
         if not self.gguf.metadata_types.get(name, "").startswith("arr"):
             if default is not None and name not in self.gguf.metadata_types:

@@ -1,4 +1,4 @@
-"""Rotary position embedding: its parameters in the file, and from them frequencies and the rotation's magnitude.
+"""Rotary position embedding: its parameters in the file, and the frequencies and magnitude that follow from them.
 
 A token at position p rotates pair i of its rotated dimensions by p * frequency[i].
 """
@@ -21,8 +21,8 @@ SCALINGS = ("none", "linear", "yarn", "longrope")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RopeScaling:
-    """base: of the geometric series of frequencies. kind: one of SCALINGS. factor: how many times longer the context is
-    than the original one, original_ctx tokens; attention_factor multiplies the magnitude. The rest is YaRN's."""
+    """base: of the geometric series of frequencies. kind: one of SCALINGS. factor: the context's length relative to the
+    original one of original_ctx tokens. attention_factor multiplies the magnitude. The rest belongs to YaRN."""
 
     base: float = 10000.0
     kind: str = "none"
@@ -35,7 +35,7 @@ class RopeScaling:
 
 
 def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeScaling:
-    """yarn_keys: whether the architecture reads YaRN's fine tuning from the file."""
+    """yarn_keys: whether the architecture reads YaRN's tuning parameters from the file."""
     gguf = keys.gguf
     kind = gguf.get_str(keys.name("rope.scaling.type"), "linear")
     if kind not in SCALINGS:
@@ -45,7 +45,7 @@ def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeS
     factor = keys.number("rope.scaling.factor", 0.0, low=0.0, high=1e6)
     factor = factor or keys.number("rope.scale_linear", 0.0, low=0.0, high=1e6) or 1.0  # the older name
     if kind == "linear" and factor == 1.0:
-        kind = "none"  # what the file means that names no scaling, too
+        kind = "none"  # the same as a file that names no scaling
     options = {}
     if yarn_keys:
         options = {
@@ -54,7 +54,7 @@ def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeS
             "log_multiplier": keys.number("rope.scaling.yarn_log_multiplier", 0.0, low=-100.0, high=100.0),
         }
     return RopeScaling(
-        # The frequencies are a falling series: a base of 1 or less has none.
+        # The frequencies must fall, so the base must exceed 1.
         base=keys.number("rope.freq_base", 10000.0, low=1.001, high=1e30),
         kind=kind,
         factor=factor,
@@ -65,9 +65,9 @@ def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeS
 
 
 def frequencies(scaling: RopeScaling, n_rot: int, factors: Float32 | None = None) -> Float32:
-    """Radians per position of each rotated pair [n_rot / 2]. `factors`: the file's own divisors of them.
+    """Radians per position of each rotated pair [n_rot / 2]. `factors`: the file's divisors for them.
 
-    Raises ValueError for factors or a scaling that leave no finite number.
+    Raises ValueError if the factors or the scaling give a number that is not finite.
     """
     with np.errstate(all="ignore"):
         found = _frequencies(scaling, n_rot, factors)
@@ -93,8 +93,8 @@ def _frequencies(scaling: RopeScaling, n_rot: int, factors: Float32 | None) -> F
 
 
 def _yarn_ramp(scaling: RopeScaling, n_rot: int) -> Float64:
-    """How much of its own frequency each pair keeps: 1 for those that turn often within the original context, 0 for
-    those that turn less than once (Peng et al., "YaRN", 2023, section 3.2)."""
+    """The share of its own frequency that each pair keeps: 1 for pairs that turn often within the original context,
+    0 for pairs that turn less than once (Peng et al., "YaRN", 2023, section 3.2)."""
 
     def pair_that_turns(n_turns: float) -> float:
         return n_rot * math.log(scaling.original_ctx / (n_turns * 2 * math.pi)) / (2 * math.log(scaling.base))
@@ -106,9 +106,9 @@ def _yarn_ramp(scaling: RopeScaling, n_rot: int) -> Float64:
 
 
 def magnitude(scaling: RopeScaling) -> float:
-    """What the rotated values are multiplied with; YaRN makes attention sharper in longer contexts (section 3.4).
+    """The factor for rotated values; YaRN makes attention sharper in longer contexts (section 3.4).
 
-    Raises ValueError for a scaling that leaves no finite number.
+    Raises ValueError if the scaling gives a number that is not finite.
     """
     if scaling.kind != "yarn":
         return scaling.attention_factor

@@ -1,4 +1,4 @@
-"""The llama family: llama 1 to 3, mistral, mixtral and what uses the same network under its own name."""
+"""The llama family: llama 1 to 3, mistral, mixtral and models that use the same network under another name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Llama:
         return hparams
 
     def temperature(self, b: Builder) -> tuple[float, int]:
-        """(scale, floor) of queries that sharpen with their position, as in oxi_op_attention; (0, 0): they do not."""
+        """(scale, floor) for queries that sharpen with their position, as in oxi_op_attention; (0, 0): they do not."""
         return 0.0, 0
 
     def build(self, b: Builder) -> None:
@@ -45,7 +45,7 @@ class Llama:
 
 
 class Mistral3(Llama):
-    """Llama with YaRN's fine tuning from the file, and queries that sharpen with their position."""
+    """Llama with YaRN's tuning parameters from the file, and queries that sharpen with their position."""
 
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
         hparams = read_hparams(gguf, architecture, yarn_keys=True)
@@ -58,7 +58,7 @@ class Mistral3(Llama):
 
 
 def rope_factors(b: Builder) -> Vector | None:
-    """The file's own divisors of the rope frequencies: llama 3's, or longrope's for a short or a long context."""
+    """The file's divisors for the rope frequencies: llama 3's, or longrope's for a short or a long context."""
     half = b.hparams.n_rot // 2
     if b.hparams.rope.kind != "longrope":
         return b.tensors.optional_vector("rope_freqs.weight", half)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Qwen2:
-    """Biases on queries, keys and values; a scale beside a matrix of the feed-forward network has no part in it."""
+    """Biases on queries, keys and values; a scale beside a feed-forward matrix is not used."""
 
     ffn_scaled = False
 
@@ -23,7 +23,7 @@ class Qwen2:
         return hparams
 
     def norm_heads(self, b: Builder, q: View, k: View, prefix: str) -> None:
-        """Before the rotation, in place."""
+        """Normalise heads in place, before the rotation."""
 
     def build(self, b: Builder) -> None:
         hp = b.hparams

@@ -1,4 +1,4 @@
-"""SmolLM3: llama's block, with every fourth layer without rotation ("Rope to Nope", Yang et al., 2025)."""
+"""SmolLM3: llama's block, but every fourth layer has no rotation ("Rope to Nope", Yang et al., 2025)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from oxillama.models.graph.builder import Builder
 
 UNROTATED_EVERY = 4
-"""Files do not say so: it is a constant of the architecture."""
+"""A constant of the architecture; files do not state it."""
 
 
 class SmolLM3:
-    """Grouped-query attention and a gated SiLU network, in which a scale beside a matrix has no part."""
+    """Grouped-query attention and a gated SiLU network, which ignores a scale beside a matrix."""
 
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
         hparams = read_hparams(gguf, architecture)
