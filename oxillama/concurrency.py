@@ -1,6 +1,6 @@
 """The one place that takes errors out of exception groups and sends blocking calls to threads.
 
-Trio is imported when it is first needed: the command line looks at errors before it knows that it will need it.
+Trio is imported on first use, because the command line handles errors before it needs Trio.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def split_cancelled(group: BaseException) -> tuple[BaseException | None, BaseExc
 
 @asynccontextmanager
 async def open_nursery() -> AsyncIterator[trio.Nursery]:
-    """A nursery out of which a single failure comes as itself, not in a group."""
+    """A nursery that raises a single failure as itself, not in a group."""
     import trio
 
     try:
@@ -61,15 +61,15 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
         try:
             raise error
         finally:
-            error.__context__ = context  # its own, which `raise` has replaced with the group; its cause is untouched
+            error.__context__ = context  # restore it: `raise` has replaced it with the group
             del error, context
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call in a worker thread.
 
-    A call that has begun is waited for even if the caller is cancelled, so that its outcome is known. One that still
-    waits for a thread is then not begun.
+    If the caller is cancelled, a call that has begun is still waited for, so that its outcome is known. A call that is
+    still waiting for a thread does not begin.
     """
     import trio
 

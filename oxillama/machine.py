@@ -18,11 +18,11 @@ PROC = Path("/proc")
 
 
 def usable_processors(proc: Path = PROC) -> int:
-    """How many threads are worth starting: the processors this process may run on, or what its quota of processor time
-    amounts to if that is less.
+    """How many threads to start: the number of processors this process may run on, or its quota of processor time if
+    that is less.
 
-    Part of a processor counts as one more thread from a half on: threads wait for each other many times per token, so
-    one that is stopped most of the time stops all of them.
+    A fraction of a processor counts as one more thread from a half on. Threads wait for each other many times per
+    token, so a thread that is stopped most of the time stops all of them.
     """
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
     n = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
@@ -54,11 +54,12 @@ class Memory:
 
 
 def memory(proc: Path = PROC) -> Memory | None:
-    """What is left of the machine's memory and swap, and of the control groups' limits, before the system has to end
-    a process. File pages that can be dropped, those of a mapped model too, count as left. None where nobody says.
+    """The memory and swap that this process can still take before a limit of the machine or a control group is
+    reached. File pages that can be dropped, such as those of a mapped model, count as free.
+    None if the system does not say.
     """
     bounds = [Memory(room, True) for group in _groups(proc, "memory") if (room := _room(group)) is not None]
-    # Other systems say what there is, and not what is left.
+    # Other systems report the total memory but not the free memory.
     system = _system_memory(proc) if platform.system() == "Linux" else _physical_memory()
     if system is not None:
         bounds.append(Memory(system, False))
@@ -66,7 +67,7 @@ def memory(proc: Path = PROC) -> Memory | None:
 
 
 def total_memory() -> int:
-    """The machine's memory in bytes; 8 GiB where the system does not say."""
+    """The machine's memory in bytes; 8 GiB if the system does not say."""
     return _physical_memory() or 8 << 30
 
 

@@ -1,4 +1,4 @@
-"""From a conversation to a prompt: what messages are, what a model's chat template takes, and what to leave out."""
+"""From a conversation to a prompt: messages, what a model's chat template accepts, and which messages to leave out."""
 
 from oxillama.chat.conversation import Message, Role, ToolCall
 from oxillama.chat.prompt import FittedPrompt, chat_prompt, fitted_prompt

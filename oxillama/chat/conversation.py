@@ -1,4 +1,4 @@
-"""What a conversation consists of, whoever keeps it: an HTTP request, a thread, a terminal."""
+"""The parts of a conversation, for HTTP requests, threads and terminals alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call that the assistant has made. `arguments` is the text that the model wrote, a JSON object as a rule."""
+    """A call that the assistant made. `arguments` is the text that the model wrote, usually a JSON object."""
 
     id: str
     name: str
@@ -23,10 +23,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What one side has said.
+    """One message.
 
-    content: a string is what others wrote, so texts of control tokens in it stay text; a PromptText says itself which
-    of its characters others wrote. reasoning, tool_calls: an assistant's. tool_call_id: which call a tool answers.
+    content: a string is untrusted, so texts of control tokens in it stay text; a PromptText marks which of its
+    characters are untrusted. reasoning, tool_calls: an assistant's. tool_call_id: which call a tool answers.
     """
 
     role: Role
@@ -38,7 +38,7 @@ class Message:
 
 
 def joined(first: str | PromptText, gap: str, second: str | PromptText) -> str | PromptText:
-    """Two contents as one. Where both are plain, so is the gap."""
+    """Two contents joined with a gap. If both are plain strings, so is the result."""
     if isinstance(first, str) and isinstance(second, str):
         return first + gap + second
     return prompt_text(
@@ -63,5 +63,5 @@ def _is_plain(message: Message) -> bool:
 
 
 def folded(messages: Sequence[Message]) -> list[Message]:
-    """The instructions as the beginning of what the user says: several templates know no system role."""
+    """The instructions moved to the beginning of the user's message, because several templates have no system role."""
     return [replace(message, role="user") if message.role == "system" else message for message in messages]

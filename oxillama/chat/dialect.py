@@ -1,8 +1,9 @@
-"""What a chat template takes, found out by trying.
+"""What a chat template accepts, found out by trying.
 
-Templates differ in what they make of a message: some take a list of typed parts as content, some print a tool call's
-arguments as they come, some know no tool calls at all; and most say nothing about what they leave out. So small
-conversations with made-up words are rendered once, and what does not show up in the prompt is said in another way.
+Templates differ in how they treat a message. Some take a list of typed parts as content, some print a tool call's
+arguments unchanged, and some have no tool calls at all. Most do not report what they leave out. Therefore small
+conversations with made-up words are rendered once. Parts that do not appear in the prompt are later passed in another
+way.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from oxillama.text import PromptText
 
 Given = dict[str, Any]
-"""A message as a template gets it."""
+"""A message in the form that templates receive."""
 
 # Words of no language, in small letters only: templates may change the case.
 SAID, THOUGHT, CALLED, KEY, VALUE, RESULT = "zorbwyk", "plumqat", "fnirkad", "grelvox", "skwomp", "dwefjint"
@@ -39,10 +40,11 @@ class Template(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallForm:
-    """How a template takes tool calls.
+    """The form of tool calls that a template accepts.
 
-    text_arguments: as the JSON text, not the object. null_content: a message with calls has None as content.
-    short_ids: ids are nine letters or digits. one_each: one call in a message. beside: a message may have text too.
+    text_arguments: arguments as JSON text, not as an object. null_content: a message with calls has None as content.
+    short_ids: ids are nine letters or digits. one_each: one call per message. beside: a message with calls may have
+    text too.
     """
 
     text_arguments: bool = False
@@ -53,14 +55,14 @@ class CallForm:
 
 
 class Dialect:
-    """One template's answers. Each is found when first asked for; threads may share it."""
+    """What one template accepts. Each property is found on first use; threads may share it."""
 
     def __init__(self, template: Template) -> None:
         self._template = ref(template)  # which is what keeps a dialect in `_known`
 
     @cached_property
     def parts(self) -> frozenset[str]:
-        """The roles whose content has to be a list of typed parts."""
+        """The roles whose content must be a list of typed parts."""
         return frozenset(role for role, form in self._forms.items() if form == "parts")
 
     @cached_property
@@ -80,13 +82,13 @@ class Dialect:
 
     @cached_property
     def tool_role(self) -> bool:
-        """Whether what a tool says is shown where no call is."""
+        """Whether a tool's result appears in the prompt without a call before it."""
         assistant = self._message("assistant", "x")
         return bool(self._shows([self._user(), assistant, {"role": "tool", "content": RESULT, "name": "x"}], RESULT))
 
     @cached_property
     def reasoning(self) -> bool:
-        """Whether an assistant's reasoning has a place; that of earlier turns may be left out, as in training."""
+        """Whether the template prints an assistant's reasoning. It may omit it in earlier turns, as in training."""
         thought = reasoning_fields(THOUGHT)
         if self._shows([self._user(), self._message("assistant", "x") | thought], THOUGHT):
             return True
@@ -97,7 +99,7 @@ class Dialect:
 
     @cached_property
     def _forms(self) -> dict[str, str | None]:
-        """Role → "text" or "parts"; None where neither shows up. A template that only refuses says so itself."""
+        """Role → "text" or "parts"; None if neither appears in the prompt. Templates that refuse report it."""
         forms: dict[str, str | None] = {"user": self._form("user", [], []), "tool": "text"}
         user = content_of("x", forms["user"] == "parts")
         others = {"role": "user", "content": user}
@@ -134,7 +136,7 @@ class Dialect:
         messages = [self._user(), self._calling(form), self._result(form)]
         if not self._shows(messages, CALLED, KEY, VALUE, RESULT):
             return False
-        # An object that a template prints as it comes is Python, not JSON.
+        # A template that prints an object unchanged prints Python, not JSON.
         return not self._shows(messages, f"'{KEY}': '{VALUE}'")
 
     def _shows_two_calls(self, form: CallForm) -> bool:
@@ -165,7 +167,7 @@ def content_of(text: str | PromptText, parts: bool) -> Any:
 
 
 def call_of(call_id: str, name: str, arguments: Any, form: CallForm) -> Given:
-    """arguments: an object, or a text that is none."""
+    """arguments: an object, or a text that is not an object."""
     if form.text_arguments and not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)
     function = {"name": name, "arguments": arguments}
@@ -173,14 +175,14 @@ def call_of(call_id: str, name: str, arguments: Any, form: CallForm) -> Given:
 
 
 def id_of(call_id: str, form: CallForm) -> str:
-    """The id of a call; where ids have to be short, nine characters that are always the same for it."""
+    """The id of a call; if ids must be short, nine characters that depend only on the id."""
     if not form.short_ids or (len(call_id) == 9 and call_id.isalnum() and call_id.isascii()):
         return call_id
     return sha256(call_id.encode("utf-8", "replace")).hexdigest()[:9]
 
 
 def reasoning_fields(text: str) -> Given:
-    """A reasoning under every name that templates know it by."""
+    """The reasoning under every key that templates use for it."""
     return {"reasoning_content": text, "reasoning": text, "thinking": text}
 
 
@@ -188,7 +190,7 @@ _known: WeakKeyDictionary[Any, Dialect] = WeakKeyDictionary()
 
 
 def dialect_of(template: Template) -> Dialect:
-    """The template's dialect; tried out once for as long as the template lives."""
+    """The template's dialect, found once per template."""
     dialect = _known.get(template)
     if dialect is None:
         dialect = _known.setdefault(template, Dialect(template))

@@ -1,4 +1,4 @@
-"""`oxillama.Model`: the engine's, which can also hold a conversation."""
+"""`oxillama.Model`: the engine's Model with conversations."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Model(engine_model.Model):
         sampling: SamplingParams | None = None,
         **values: Any,
     ) -> Iterator[str]:
-        """The pieces of the answer to a conversation, as they come. Closing the iterator ends it.
+        """The pieces of the answer to a conversation, as they are generated. Closing the iterator ends it.
 
         messages: `oxillama.chat.Message`s, or mappings in the shape of the OpenAI API: `role` ("system", "developer",
         "user", "assistant" or "tool"), `content` (a text, or a list of `{"type": "text", "text": …}`), and of an
         assistant `reasoning_content` and `tool_calls`, of a tool `tool_call_id`. Texts of control tokens in a message
-        stay text. values: for the model's chat template, such as `enable_thinking=False`.
+        stay text. values: variables for the model's chat template, such as `enable_thinking=False`.
 
         Raises InvalidParameterError, TemplateError or ContextLengthError at once; reading raises GenerationError.
         """
@@ -54,7 +54,7 @@ _ROLES: dict[Any, Role] = {role: role for role in get_args(Role)} | {"developer"
 
 
 def _message(given: Mapping[str, Any], at: int) -> Message:
-    """A message in the shape of the OpenAI API. Raises InvalidParameterError with the path of what is wrong."""
+    """A message in the shape of the OpenAI API. Raises InvalidParameterError with the path of the wrong part."""
     path = f"messages[{at}]"
     if not isinstance(given, Mapping):
         raise _invalid(path, "is neither a Message nor a mapping")

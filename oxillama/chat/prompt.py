@@ -25,17 +25,17 @@ class FittedPrompt:
 async def chat_prompt(engine: EngineLike, messages: Sequence[Message], **values: Any) -> tuple[int, ...]:
     """The prompt of a conversation; `values` go to the chat template (see `render`).
 
-    No messages make the prompt of an empty text. The engine checks the length. Raises TemplateError.
+    Without messages, it is the prompt of an empty text. The engine checks the length. Raises TemplateError.
     """
     text = await engine.with_template(lambda template: render(template, messages, **values))
     return await prompt_ids(engine, text)
 
 
 async def fitted_prompt(engine: EngineLike, messages: Sequence[Message], most: int) -> FittedPrompt:
-    """The prompt with the fewest messages left out that has at most `most` tokens; the shortest, if none has.
+    """The prompt of at most `most` tokens that leaves out the fewest messages; if there is none, the shortest prompt.
 
-    What is left out comes from the middle: instructions at the beginning stay, then the first message, of the others
-    the oldest go first, and at last the first one too. The newest always stays. Raises TemplateError.
+    Instructions at the beginning and the newest message always stay. Of the others, the oldest are left out first, but
+    the first message last. Raises TemplateError.
     """
     at = next((at for at, message in enumerate(messages) if message.role != "system"), len(messages))
     head, turns = list(messages[:at]), messages[at:]
@@ -60,7 +60,7 @@ async def fitted_prompt(engine: EngineLike, messages: Sequence[Message], most: i
 
 
 def without_middle(turns: Sequence[Message], dropped: int) -> list[Message]:
-    """The messages without `dropped` of those after the first; without all but the newest, if that many are to go."""
+    """The messages without the `dropped` oldest after the first; with only the newest if more have to go."""
     if dropped and dropped >= len(turns) - 1:
         return list(turns[-1:])
     return [*turns[:1], *turns[1 + dropped :]]

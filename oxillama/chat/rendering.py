@@ -1,4 +1,4 @@
-"""A conversation through a chat template: said so that all of it reaches the prompt."""
+"""Rendering a conversation with a chat template, so that all of it reaches the prompt."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def render(
     template: Template, messages: Sequence[Message], *, add_generation_prompt: bool = True, **values: Any
 ) -> PromptText:
-    """The prompt of a conversation; `values` are the template's own. Blocking. No messages make an empty prompt.
+    """The prompt of a conversation; `values` are the template's own. Blocking. Without messages the prompt is empty.
 
-    Templates refuse shapes that a conversation may well have, so they are then offered plainer ones: neighbours of one
-    role as one message, and instructions as the beginning of what the user says.
+    Some templates refuse valid conversations. They are then given simpler ones: neighbours of the same role joined into
+    one message, and instructions moved to the beginning of the user's message.
 
-    Raises TemplateError, of the first attempt; also when what was said would leave no trace in the prompt.
+    Raises the TemplateError of the first attempt, and TemplateError if a message would leave no trace in the prompt.
     """
     if not messages:
         return PromptText("")
@@ -43,7 +43,7 @@ def render(
 
 
 def _shapes(messages: Sequence[Message], dialect: Dialect) -> Iterator[list[Message]]:
-    """The conversation as it is, then plainer; all that the template has no place for is written out."""
+    """The conversation as it is, then simpler forms. Parts without a place in the template are written as text."""
     written = list(_written(messages, dialect))
     for message in written:
         if message.content and message.role in dialect.mute - {"system"}:
@@ -59,7 +59,7 @@ def _shapes(messages: Sequence[Message], dialect: Dialect) -> Iterator[list[Mess
 
 
 def _written(messages: Sequence[Message], dialect: Dialect) -> Iterator[Message]:
-    """With tool calls, their results and reasoning as text where the template has no other place for them."""
+    """The conversation with tool calls, their results and reasoning as text, if the template has no place for them."""
     for message in messages:
         if message.reasoning and not dialect.reasoning:
             thought = prompt_text("<think>\n", PromptText.of_content(message.reasoning), "\n</think>\n\n")
@@ -76,7 +76,7 @@ def _written(messages: Sequence[Message], dialect: Dialect) -> Iterator[Message]
 
 
 def _written_call(call: ToolCall) -> Iterator[str | PromptText]:
-    """The shape that most models know, whatever their own is. The marks are ours; what is in them, the model wrote."""
+    """The form that most models know. The tags are trusted; the model wrote what is inside them."""
     arguments = _arguments(call)
     written = call.arguments if isinstance(arguments, dict) and call.arguments else json.dumps(arguments)
     content = f'{{"name": {json.dumps(call.name, ensure_ascii=False)}, "arguments": {written}}}'
@@ -86,7 +86,7 @@ def _written_call(call: ToolCall) -> Iterator[str | PromptText]:
 
 
 def _given(messages: Sequence[Message], dialect: Dialect) -> Iterator[Given]:
-    """The messages as the template takes them."""
+    """The messages in the form that the template accepts."""
     names = {call.id: call.name for message in messages for call in message.tool_calls}
     left = deque(messages)
     while left:
@@ -116,7 +116,7 @@ def _said(message: Message, dialect: Dialect, names: Mapping[str, str]) -> Given
 def _exchange(
     message: Message, results: Sequence[Message], dialect: Dialect, names: Mapping[str, str]
 ) -> Iterator[Given]:
-    """Calls and what came of them, in the order of the calls."""
+    """Calls and their results, in the order of the calls."""
     form = dialect.calls
     assert form is not None  # else `_written` has made text of the calls
     content, calls = message.content, message.tool_calls
@@ -140,7 +140,7 @@ def _exchange(
 
 
 def _arguments(call: ToolCall) -> Any:
-    """The arguments as an object, which is what most templates print; a text that is none stays text."""
+    """The arguments as an object, which most templates expect; text that is not an object stays text."""
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The engine as a server sees it: requests in, streams of events out, and one compute thread behind them.
+"""The engine for servers: requests in, streams of events out, and one compute thread behind them.
 
 Two queues join the sides. Commands go down a `SimpleQueue`; the compute thread takes all that lie there before it plans
 a step, and sleeps on it when there is nothing to do. Events come up once per step, all of a step's together, through
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 ENCODING_THREADS = 4
 RENDERING_THREADS = 4
-"""As many as there are processes to render in, so that requests wait here, where leaving ends the wait."""
+"""As many as there are rendering processes, so that requests wait here, where a wait can be cancelled."""
 LONG_TEXT = 4096
 """Characters beyond which a text is tokenized in a worker thread: about a millisecond's work."""
 
@@ -136,7 +136,7 @@ class Engine:
     @classmethod
     @asynccontextmanager
     async def serve(cls, bundle: ModelBundle, config: EngineConfig | None = None) -> AsyncIterator[Engine]:
-        """Run a model that is already loaded; it belongs to the engine, which closes it."""
+        """Run a model that is already loaded. The engine owns and closes it."""
         engine = cls(bundle, config or EngineConfig())
         engine._thread.start()
         try:
@@ -166,7 +166,7 @@ class Engine:
 
     @property
     def sampling_defaults(self) -> SamplerSettings:
-        """How tokens are chosen where a request does not say."""
+        """The sampling defaults for requests."""
         return self._bundle.sampling
 
     @property
@@ -179,11 +179,11 @@ class Engine:
 
     @property
     def is_running(self) -> bool:
-        """Whether requests are taken: false once it drains, has stopped or failed."""
+        """Whether the engine takes requests. False once it drains, has stopped or has failed."""
         return not (self._draining or self._stopped.is_set())
 
     async def wait_stopped(self) -> str | None:
-        """Return when the compute thread has ended: None if it was told to, else why it failed."""
+        """Wait for the end of the compute thread. Returns None after a normal stop, else the failure."""
         await self._stopped.wait()
         return self._failure
 
@@ -199,7 +199,7 @@ class Engine:
             self._leave(generation)
 
     async def with_template(self, work: Callable[[Any], T]) -> T:
-        """What `work` makes of the chat template, in a worker thread.
+        """Call `work` with the chat template in a worker thread. Returns its result.
 
         Raises OxillamaError for a model without a vocabulary, which has none.
         """
@@ -241,7 +241,7 @@ class Engine:
         )
 
     async def drain(self, deadline_s: float | None = None) -> None:
-        """Refuse new requests, wait for those under way, end what is left at the deadline with EngineClosedError."""
+        """Refuse new requests, wait for those in progress, and end the rest at the deadline with EngineClosedError."""
         self._draining = True
         with trio.move_on_after(math.inf if deadline_s is None else deadline_s):
             await self._idle.wait()
@@ -279,7 +279,7 @@ class Engine:
         return generation
 
     def _leave(self, generation: Generation) -> None:
-        """The reader has gone: end the generation unless it has ended."""
+        """The reader has left: end the generation unless it has ended."""
         if self._forget(generation):
             generation.dropped = True
             self._commands.put(("drop", generation))
@@ -331,7 +331,7 @@ class Engine:
                 if outcomes:
                     self._trio.run_sync_soon(self._receive, outcomes)
         except trio.RunFinishedError:
-            return  # nobody is left to tell
+            return  # no reader is left
         except OxillamaError as error:  # such as a model file that was cut short: its text says it all
             failure = f"the engine has failed: {error}"
             log.critical(failure)
@@ -344,7 +344,7 @@ class Engine:
             return
 
     def _take_commands(self) -> bool:
-        """Take all commands, sleeping until there is one if there is nothing else to do. False: stop."""
+        """Take all commands; if there is nothing else to do, sleep until one arrives. False: stop."""
         block = self._stepper.idle
         while True:
             try:

@@ -1,4 +1,4 @@
-"""A model file opened as a bundle: all that an engine or a `Model` is made of."""
+"""A model file opened as a bundle: everything that an engine or a `Model` needs."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class ModelBundle:
 def load_bundle(
     path: str | PathLike[str], config: EngineConfig, *, spare: bool = False, progress: Progress | None = None
 ) -> ModelBundle:
-    """Load a GGUF file. Blocking, and long for a large file.
+    """Load a GGUF file. Blocks, for a long time if the file is large.
 
-    spare: with a sequence's worth of cache beyond what the scheduler gives out, for evaluations beside it.
+    spare: add cache for one sequence that the scheduler does not use, for other evaluations.
     progress: called with the share of the weights that is ready, 0 to 1.
 
     Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the config,
@@ -116,7 +116,7 @@ def load_bundle(
 
 
 def load_tokenizer(gguf: GGUFFile) -> Tokenizer | None:
-    """The file's tokenizer; None for a file that says it has none. Raises ModelError."""
+    """The file's tokenizer; None for a file without a vocabulary. Raises ModelError."""
     from oxillama.text import Tokenizer
 
     if gguf.get_str("tokenizer.ggml.model", "none") in ("none", "no_vocab"):
@@ -125,5 +125,5 @@ def load_tokenizer(gguf: GGUFFile) -> Tokenizer | None:
 
 
 def trained_context(gguf: GGUFFile) -> int:
-    """Tokens the model was trained on at once."""
+    """The context length that the model was trained with."""
     return gguf.get_int(f"{gguf.get_str('general.architecture', '')}.context_length", DEFAULT_N_CTX)

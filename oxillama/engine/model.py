@@ -34,8 +34,7 @@ Pooling = Literal["mean", "last", "cls", "none"]
 
 
 class Model:
-    """A GGUF model, loaded; `oxillama.Model` is this with conversations (chat/model.py). Threads may share one; they
-    take turns.
+    """A loaded GGUF model. `oxillama.Model` adds conversations (chat/model.py). Threads may share one; they take turns.
 
         with Model("model.gguf") as model:
             for piece in model.generate("Once upon a time", SamplingParams(temperature=0, max_tokens=50)):
@@ -102,7 +101,7 @@ class Model:
 
     @property
     def n_ctx(self) -> int:
-        """The most tokens of one sequence."""
+        """The maximum number of tokens of one sequence."""
         return self._bundle.n_ctx
 
     @property
@@ -129,7 +128,7 @@ class Model:
 
     @property
     def sampling_defaults(self) -> SamplerSettings:
-        """How tokens are chosen where SamplingParams does not say: the file's recommendation, else the usual."""
+        """The sampling defaults: the file's recommendations, else the usual values."""
         return self._bundle.sampling
 
     @property
@@ -152,11 +151,11 @@ class Model:
         return self.tokenizer.encode(text, add_special, parse_special)
 
     def detokenize(self, ids: Sequence[int]) -> bytes:
-        """The text of whole tokens: bytes, because it need not be valid UTF-8."""
+        """The text of the tokens, as bytes because it need not be valid UTF-8."""
         return self.tokenizer.decode(ids)
 
     def generate(self, prompt: str | Sequence[int], sampling: SamplingParams | None = None) -> Iterator[str]:
-        """The pieces of text that follow a prompt, as they come. See `events`."""
+        """The pieces of text that follow a prompt, as they are generated. See `events`."""
         return (event.text for event in self.events(prompt, sampling) if event.text)
 
     def events(self, prompt: str | Sequence[int], sampling: SamplingParams | None = None) -> Iterator[TokenEvent]:
@@ -216,7 +215,7 @@ class Model:
         self._let_go()
         try:
             outcomes = self._stepper.step()
-        except BaseException:  # Ctrl-C, for one: what the step was about is in an unknown state, the rest is not
+        except BaseException:  # such as Ctrl-C: the sequences of the step are in an unknown state, the others are not
             for generation, ready in self._ready.items():
                 self._stepper.drop(generation, keep=False)
                 ready.append(GenerationError("the generation was interrupted"))

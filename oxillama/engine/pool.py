@@ -4,8 +4,8 @@
         async with pool.lease("small") as engine:
             ...
 
-A lease is the promise that its engine stays open while the block runs. Every engine has threads of its own: a pool of
-several models that work at the same time shares the processors by the operating system's means alone.
+A lease is the promise that its engine stays open while the block runs. Every engine has its own threads. If several
+models work at the same time, the operating system alone divides the processors between them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """Where a model is and how it is opened. progress: called from another thread with the share loaded, 0 to 1."""
+    """The path of a model and how to open it. progress: called from another thread with the share loaded, 0 to 1."""
 
     path: str | PathLike[str]
     config: EngineConfig = field(default_factory=EngineConfig)
@@ -52,7 +52,7 @@ class EnginePool:
     async def open(cls, sources: Mapping[str, ModelSource]) -> AsyncIterator[EnginePool]:
         """A pool of these models, none of them loaded yet. Leaving closes the engines.
 
-        Should an engine fail, the block is cancelled and EngineClosedError raised.
+        If an engine fails, the block is cancelled and EngineClosedError raised.
         """
         async with open_nursery() as nursery:
             pool = cls(sources, nursery)

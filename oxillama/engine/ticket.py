@@ -1,4 +1,4 @@
-"""What the scheduler knows of a request: numbers of tokens and pages, not the tokens."""
+"""A request as the scheduler sees it: numbers of tokens and pages, without the tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs beside the HTTP server: the engine, the data directory and the run worker. One block of code owns them all."""
+"""What runs beside the HTTP server: the engine, the data directory and the run worker. One block owns them all."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Opener(Protocol):
-    """What the lifespan needs of the application."""
+    """What the lifespan needs from the application."""
 
     state: ServerState
     opens_backend: bool
@@ -33,8 +33,8 @@ class Opener(Protocol):
 class Lifespan:
     """Opens the model and the data directory at start-up and closes them at shutdown, unless `serve` does.
 
-    Both happen in this one task, so what is opened around the serving is a plain `async with`. Should the engine fail
-    later, this task ends with its error and every request is answered with 503.
+    Both happen in the same task, so a plain `async with` surrounds the serving. If the engine fails later, this task
+    ends with its error, and every request is answered with 503.
     """
 
     def __init__(self, app: Any, scope: Any) -> None:

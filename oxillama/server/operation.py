@@ -1,7 +1,7 @@
-"""One declaration per endpoint: what it takes and answers, and how the server treats it.
+"""One declaration per endpoint: its body, its answer, and how the server handles it.
 
-The route reads its body by the declaration, the application asks it for keys, log level and early refusals, and
-`/openapi.json` is made from it:
+The route reads its body as declared. The application looks up keys, log level and early refusals here, and
+`/openapi.json` is generated from the declarations:
 
     api = API("things", prefix="/v1/things")
 
@@ -33,7 +33,7 @@ BodyView: TypeAlias = Callable[Concatenate[Body, Arguments], Awaitable[Answer | 
 
 
 class How(TypedDict, total=False):
-    """What may be declared besides; see Operation."""
+    """Optional parts of a declaration; see Operation."""
 
     chunk: Any
     example: Mapping[str, Any]
@@ -49,10 +49,10 @@ class Operation:
     """One method of one path.
 
     path: as Quart writes it, `/v1/threads/<thread_id>`. view: called with the body, if there is one, and the path's
-    arguments; returns the answer or a finished Response. body, answer: msgspec structs. chunk: the data of each event
-    of a stream, where one can be asked for; a mapping gives the data of each named event. example: a body to show; its
-    model is filled in. query: parameter -> what it does, beside a list's own. open: no key is needed. quiet: logged at
-    debug. generating: needs one of the engine's slots, so it is refused early when there is none. described: part of
+    arguments; returns the answer or a finished Response. body, answer: msgspec structs. chunk: the data of each event,
+    if the endpoint can stream; a mapping gives the data of each named event. example: an example body, without its
+    model. query: parameter -> description, in addition to those of lists. open: needs no key. quiet: logged at debug.
+    generating: needs one of the engine's slots, so it is refused early if there is none. described: part of
     `/openapi.json`.
     """
 
@@ -91,7 +91,7 @@ class Operation:
 class API:
     """A group of endpoints under one name. A folder below `apis/` has one, as `api` in its `routes` module.
 
-    order: where the description lists the group; smaller comes first. described: whether it is listed at all.
+    order: position of the group in the description; smaller comes first. described: whether it is listed.
     """
 
     def __init__(self, name: str, *, prefix: str = "", order: int = 50, described: bool = True) -> None:
@@ -104,7 +104,7 @@ class API:
     def get(
         self, path: str, *, answer: type[Answer] | None = None, **how: Unpack[How]
     ) -> Callable[[View[Arguments, Answer]], View[Arguments, Answer]]:
-        """Declare the decorated view as the GET of `path`; for the rest see Operation."""
+        """Declare the decorated view as the GET of `path`; see Operation for the options."""
         declare: Callable[[View[Arguments, Answer]], View[Arguments, Answer]] = self._declare(
             "GET", path, None, answer, how
         )
@@ -159,7 +159,7 @@ class Operations:
         return iter(self._by_endpoint.values())
 
     def register(self, app: Quart, apis: Iterable[API]) -> None:
-        """Give the application a route for each operation of `apis`."""
+        """Add a route to the application for each operation of `apis`."""
         for api in apis:
             if api.name in self._order:
                 raise ValueError(f"two APIs are named {api.name!r}")
@@ -174,7 +174,7 @@ class Operations:
         return None if endpoint is None else self._by_endpoint.get(endpoint)
 
     def at(self, method: str, path: str) -> Operation | None:
-        """The operation of exactly this path, which has no arguments then."""
+        """The operation of exactly this path, without path arguments."""
         return self._by_place.get((method, path))
 
     def groups(self) -> list[str]:

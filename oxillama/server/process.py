@@ -1,4 +1,4 @@
-"""Running the application as a process: the HTTP server, the engine beside it, signals, and the way down."""
+"""Running the application as a process: the HTTP server, the engine beside it, signals and shutdown."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What is worth telling when requests are answered. As text it is the server's URL."""
+    """Facts about the server when it is ready. As text it is the server's URL."""
 
     url: str
     model_id: str
-    """The model's name in the API."""
+    """The model's id in the API."""
     data_dir: str | None
-    """Where threads are kept; None: nowhere."""
+    """The data directory; None: there is none."""
     has_keys: bool
-    """Whether callers need a key."""
+    """Whether clients need a key."""
     has_ui: bool
     """Whether there is a page for browsers at `url`."""
 
     @property
     def base_url(self) -> str:
-        """What clients of the API are given."""
+        """The base URL for clients of the API."""
         return f"{self.url}/v1"
 
     def __str__(self) -> str:
         return self.url
 
 
-GRACE = 2.0  # seconds after the drain for error events to go out, before what is left is cut
+GRACE = 2.0  # seconds after the drain to send error events, before the remaining connections are cut
 
 
 async def serve(
@@ -63,8 +63,8 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return; a second signal ends the drain.
 
-    The socket listens from the start and answers 503 while the model loads; `on_ready` is called when it has.
-    progress: called from another thread with the share loaded, 0 to 1. What the process would write to stderr besides,
+    The socket listens from the start and answers 503 while the model loads. on_ready: called when the model is loaded.
+    progress: called from another thread with the share that is loaded, 0 to 1. Other output of the process to stderr,
     such as warnings, goes to the server's log.
 
     Raises OSError when the address cannot be bound, and what loading the model raises.
@@ -90,9 +90,9 @@ async def run_app(
     on_ready: Callable[[Ready], None] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Serve `app` until `stop` is set, and drain; `hurry` ends the drain. For the rest see `serve`.
+    """Serve `app` until `stop` is set, then drain; `hurry` ends the drain. See `serve` for the rest.
 
-    The sockets listen until the drain is over, so that clients that come during it are told to come back.
+    The sockets listen until the drain is over, so that new clients get a 503 with Retry-After.
     """
     config = app.state.config
     hyper = transport.configuration(
@@ -123,11 +123,11 @@ def _ready(app: Application, url: str) -> Ready:
 
 
 class LoadingStoppedError(Exception):
-    """The server was told to stop before its model was loaded."""
+    """Raised to stop the server before its model is loaded."""
 
 
 def _until(stop: trio.Event, progress: Progress | None) -> Progress:
-    """`progress`, which also ends the loading once `stop` is set. Called from the thread that loads."""
+    """`progress`, which also aborts loading once `stop` is set. Called from the loading thread."""
 
     def check(share: float) -> None:
         if stop.is_set():
@@ -139,9 +139,9 @@ def _until(stop: trio.Event, progress: Progress | None) -> Progress:
 
 
 def _allow_many_files() -> None:
-    """Let the process have as many sockets as it may: the usual limit is a fraction of that, for select()'s sake."""
+    """Raise the limit of open files to its maximum: the usual limit is far lower, for programs that use select()."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems name a limit that they do not grant
+    with contextlib.suppress(ValueError, OSError):  # some systems report a limit that they do not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
@@ -165,9 +165,9 @@ async def _serve_http(
 
 
 async def _drain(app: Application, hurry: trio.Event) -> None:
-    """Take no more work, and let what is under way finish within the limit; the rest ends with an error.
+    """Take no more work, and let requests in progress finish within the limit. The rest end with an error.
 
-    Requests that come meanwhile are answered 503, and not waited for.
+    Requests that arrive during the drain are answered with 503 and not waited for.
     """
     state = app.state
     state.phase = Phase.DRAINING

@@ -1,4 +1,4 @@
-"""What the routes of one application share, and how they reach it."""
+"""The state that the routes of one application share."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 class UnderWay(Protocol):
-    """A request, as the drain sees it."""
+    """A request as the drain needs it."""
 
     @property
     def ended(self) -> trio.Event:
-        """Set when nothing is left of the request."""
+        """Set when the request has ended."""
 
 
 class Phase(enum.Enum):
-    """How far the server is: only READY takes work."""
+    """The phase of the server. Only READY takes work."""
 
     LOADING = "loading"
     READY = "ok"
@@ -53,20 +53,20 @@ class ServerState:
     log: FilteringBoundLogger
     admission: Admission = field(default_factory=Admission)
     operations: Operations = field(default_factory=Operations)
-    """What is served: which endpoint needs what."""
+    """The operations that are served."""
     phase: Phase = Phase.LOADING
     engine: EngineLike | None = None
     model_ids: tuple[str, ...] = field(default=())
-    """The names the model answers to; the first one is the name on the wire."""
+    """The names of the model in requests; the first one is its id in answers."""
     fingerprint: str = ""
-    """Changes when what makes the tokens does."""
+    """Changes when the model or the program that computes the tokens changes."""
     data: DataDir | None = None
-    """Where everything is stored; opened with the engine. None too where no directory can be written."""
+    """The data directory, opened with the engine. None also if no directory can be written."""
     assistants: Assistants | None = None
-    """Threads and runs; there with `data`."""
+    """Threads and runs; None if `data` is None."""
     metrics: Metrics = field(default_factory=Metrics)
     under_way: set[UnderWay] = field(default_factory=set)
-    """The requests that have come and not ended."""
+    """The requests that have arrived and not ended."""
 
     def attach(self, engine: EngineLike) -> None:
         """Serve `engine` from now on."""
@@ -77,7 +77,7 @@ class ServerState:
         self.phase = Phase.READY
 
     def require_engine(self) -> EngineLike:
-        """The engine, ready for work; else the 503 that says why not."""
+        """The engine. Raises the 503 that says why it is not ready."""
         if self.phase is Phase.LOADING:
             raise unavailable("The model is still loading; please try again shortly.", retry_after=2)
         if self.phase is not Phase.READY or self.engine is None:
@@ -85,7 +85,7 @@ class ServerState:
         return self.engine
 
     def require_assistants(self) -> Assistants:
-        """Threads and runs, ready for work; else the 503 that says why not."""
+        """Threads and runs. Raises the 503 that says why they are not available."""
         self.require_engine()
         if self.assistants is None:
             raise no_data()
@@ -93,14 +93,14 @@ class ServerState:
 
     @property
     def model_id(self) -> str:
-        """The model's name on the wire."""
+        """The model's id in the API."""
         self.require_engine()
         return self.model_ids[0]
 
     def check_model(self, name: str) -> str:
-        """The wire name of the model that `name` stands for: any name, with the setting `any_model`.
+        """The id of the model that `name` means. With the setting `any_model`, any name means the model.
 
-        Raises the 404 `model_not_found` when it is not served here.
+        Raises the 404 `model_not_found` for an unknown name.
         """
         self.require_engine()
         if name not in self.model_ids and not self.config.any_model:
@@ -109,14 +109,14 @@ class ServerState:
 
 
 def model_not_found(name: str, served: Sequence[str]) -> APIError:
-    """The 404 of an unknown model: begins with the words clients match on, and names the models there are."""
+    """The 404 for an unknown model. It begins with the words that clients match on and lists the models."""
     message = f"The model `{name[:200]}` does not exist or you do not have access to it."
     names = " or ".join(f"`{one}`" for one in served)
     return not_found(f"{message} This server has {names}.", param="model", code="model_not_found")
 
 
 def no_data() -> APIError:
-    """The 503 of what has to be stored, where nothing can be."""
+    """The 503 for requests that need a data directory, if there is none."""
     message = (
         "This server has no assistants, threads and runs, because it found no directory that it can write to. "
         "Start it with --data-dir (OXILLAMA_DATA_DIR) and one that it can."

@@ -17,16 +17,16 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """What an engine is opened with; None lets the engine or the model choose.
+    """The settings of an engine. None lets the engine or the model choose.
 
-    n_threads: threads of one step; None: as many as it may use. n_ctx: tokens of one request, prompt and completion;
+    n_threads: threads of a step; None: as many as the process may use. n_ctx: tokens of a request, with completion;
     None: what the model was trained for, at most DEFAULT_N_CTX. parallel: requests that run at once. n_batch: most
     tokens in a step. n_prefill_shared: most prompt tokens in a step while other requests decode, because these wait
     for all of it. kv_pages: KV cache pages in all; None: enough for FULL_CONTEXTS requests of n_ctx tokens (or
     `parallel`, if that is less), shared by all requests, since few fill their context. kv_type: "auto", "f32", "f16",
     "i16" or "q8_0", as for load_model. max_waiting: requests that may wait beyond those that run. max_generation_s:
     seconds after which a generation ends with GenerationError, waiting included. model_name: None: from the file.
-    sampling: how tokens are chosen where a request does not say; what this leaves open, the model's file decides.
+    sampling: defaults for requests; fields that are None take the model file's recommendation.
 
     Raises InvalidParameterError, with `param` naming the field.
     """
@@ -66,7 +66,7 @@ PAGE_TOKENS = 32
 """Tokens of a page of the KV cache: the core's constant, for modules that do not load the core."""
 
 DEFAULT_N_CTX = 8192
-"""Most context an engine gives a request unasked."""
+"""The largest context of a request by default."""
 
 FULL_CONTEXTS = 4
-"""How many requests of the whole context the KV cache holds unasked."""
+"""How many requests with a full context the KV cache holds by default."""

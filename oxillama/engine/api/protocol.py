@@ -1,4 +1,4 @@
-"""The engine as the layers above see it, so that they can be typed, and tested, without a model."""
+"""The interface of the engine, so that the layers above can be typed and tested without a model."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class GenerationStream(Protocol):
     """The events of one generation, for one reader.
 
     Iterating raises GenerationError when this request failed and EngineClosedError when the engine did. Otherwise the
-    last event, and only that one, has a finish_reason. A reader may be as slow as it likes: events wait for it, and
-    there are never more of them than tokens.
+    last event, and only that one, has a finish_reason. A reader may be slow: events wait for it, and
+    there are never more events than tokens.
     """
 
     def __aiter__(self) -> AsyncIterator[TokenEvent]: ...
@@ -56,17 +56,17 @@ class GenerationStream(Protocol):
 
     @property
     def prompt_logprobs(self) -> tuple[TokenLogprob | None, ...]:
-        """If asked for: one per prompt token (None for the first), complete from the first event on."""
+        """If requested: one per prompt token (None for the first), complete from the first event on."""
 
 
 class EngineLike(Protocol):
-    """What a server or a run worker may ask of an engine; `Engine` and the tests' double both are one."""
+    """The interface of an engine for servers and run workers. `Engine` and the tests' double implement it."""
 
     @property
     def tokenizer(self) -> TokenizerLike: ...
     @property
     def chat_template(self) -> Any:
-        """`oxillama.text.ChatTemplate`, or what quacks like it."""
+        """`oxillama.text.ChatTemplate`, or an object with its interface."""
 
     @property
     def n_ctx(self) -> int:
@@ -78,11 +78,11 @@ class EngineLike(Protocol):
 
     @property
     def sampling_defaults(self) -> SamplerSettings:
-        """How tokens are chosen where a request does not say."""
+        """The sampling defaults for requests."""
 
     @property
     def is_running(self) -> bool:
-        """Whether requests are taken: false once it drains, has stopped or failed."""
+        """Whether the engine takes requests. False once it drains, has stopped or has failed."""
 
     @property
     def model_name(self) -> str: ...
@@ -91,18 +91,18 @@ class EngineLike(Protocol):
         """Unix seconds."""
 
     def generate(self, request: GenerationRequest) -> AbstractAsyncContextManager[GenerationStream]:
-        """Queue the request. Entering never waits for a slot: reading does. Leaving, however, ends the generation.
+        """Queue the request. Entering never waits for a slot; reading does. Leaving the block ends the generation.
 
         Entering raises EngineBusyError (queue full), EngineClosedError (draining, stopped or failed),
         ContextLengthError or InvalidParameterError (a request that cannot run).
         """
 
     async def with_template(self, work: Callable[[Any], T]) -> T:
-        """What `work` makes of the chat template, where rendering may block. Raises what it raises."""
+        """Call `work` with the chat template in a thread, since rendering blocks. Returns its result."""
 
     async def encode(
         self, text: str | PromptText, *, add_special: bool = True, parse_special: bool = False
     ) -> list[int]: ...
     def statistics(self) -> EngineStatistics: ...
     async def drain(self, deadline_s: float | None = None) -> None:
-        """Refuse new requests (EngineClosedError), wait for those under way, end what is left at the deadline."""
+        """Refuse new requests (EngineClosedError), wait for those in progress, and end the rest at the deadline."""

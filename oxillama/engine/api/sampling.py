@@ -1,4 +1,4 @@
-"""How tokens are chosen where a request does not say: the only defaults there are.
+"""The sampling defaults. There are no others.
 
 A field that a request leaves at None takes its value from EngineConfig.sampling (a server's configuration, options of
 the command line), else from the model's file (`general.sampling.*`), else from SamplerSettings, whose values are
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerSettings:
-    """A value for every field of SamplerParams: how tokens are chosen, with nothing left open."""
+    """SamplerParams with a value for every field."""
 
     temperature: float = 0.8
     top_k: int = 40
@@ -35,7 +35,7 @@ class SamplerSettings:
     presence_penalty: float = 0.0
 
     def with_params(self, params: SamplerParams | None) -> SamplerSettings:
-        """These settings, except for what `params` says."""
+        """These settings, overridden by the fields that `params` sets."""
         if params is None:
             return self
         given = {field.name: getattr(params, field.name) for field in fields(SamplerParams)}
@@ -53,12 +53,12 @@ _FILE_KEYS = {
 }
 _WHOLE = frozenset({"top_k", "repeat_last_n"})
 
-# What a file may ask for that is not implemented, and the value that switches it off.
+# Keys for steps that are not implemented, and the value that turns each one off.
 _UNSUPPORTED = {"general.sampling.mirostat": 0.0, "general.sampling.xtc_probability": 0.0}
 
 
 def file_sampling(gguf: GGUFFile) -> SamplerParams:
-    """What a model's file recommends. A recommendation that cannot be followed is logged and left out.
+    """The recommendations in a model file. One that cannot be followed is logged and left out.
 
     `general.sampling.sequence` has no effect: the order of the steps is fixed (docs/python.md).
     """

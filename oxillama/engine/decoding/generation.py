@@ -1,4 +1,4 @@
-"""One request while it runs, on the side that computes: from its rows of logits to its events."""
+"""One running request in the compute thread: from its rows of logits to its events."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Generation:
     ) -> None:
         """`request` has been checked (requests/check.py); `now` and the times below are seconds of one monotonic clock.
 
-        defaults: how tokens are chosen where the request does not say.
+        defaults: the sampling defaults.
         """
         self.request = request
         self.prompt = np.array(request.prompt_ids, np.int32)
@@ -54,7 +54,7 @@ class Generation:
         self.seq: int | None = None
         self.completion: list[int] = []
         self.dropped = False
-        self.n_cached = 0  # tokens of the prompt that were not computed, because an earlier request had
+        self.n_cached = 0  # prompt tokens that an earlier request had computed
         self.prompt_logprobs: list[TokenLogprob | None] = []
         self.limit_s = limit_s
         self.ended: float | None = None
@@ -76,7 +76,7 @@ class Generation:
 
     @property
     def may_reuse(self) -> bool:
-        """Whether what others have computed for the same tokens will do: every position's logits are not wanted."""
+        """Whether the prompt may use cached results: false if logits of every position are wanted."""
         return self.request.cache_prompt and self.request.prompt_logprobs is None
 
     def known_tokens(self) -> npt.NDArray[np.int32]:
@@ -96,7 +96,7 @@ class Generation:
         return self._added + self.limit_s
 
     def begin(self, now: float) -> None:
-        """It takes part in its first step, or in another after a pause, when there is nothing left to do here.
+        """Prepare for the first step, or for the next one after a pause.
 
         Raises MemoryError, and may then be called again.
         """
@@ -105,7 +105,7 @@ class Generation:
             self._admitted = now
 
     def release(self, now: float) -> None:
-        """It has ended: free the sampler's memory now, even if the stream is still held."""
+        """End: free the sampler's memory now, even if the stream is still referenced."""
         self.dropped = True
         self.ended = now
         self._sampler = None
@@ -129,10 +129,10 @@ class Generation:
         return np.concatenate((self.prompt[start:], later))
 
     def take(self, rows: npt.NDArray[np.float32], piece: Slice, now: float) -> TokenEvent | None:
-        """The slice has been evaluated: choose the next token if it completes what is known.
+        """Note that the slice was evaluated; choose the next token if the slice completes the known tokens.
 
         rows: [wants_rows(piece), n_vocab]. Returns None while the prompt is being read. The event with a finish_reason
-        is the last one. Raises GenerationError when the logits are no numbers.
+        is the last one. Raises GenerationError if the logits are NaN.
         """
         if self._scores(piece):
             self._score_prompt(rows, piece.start, self.request.prompt_logprobs or 0)
@@ -171,7 +171,7 @@ class Generation:
         return TokenEvent(token, text + rest, logprobs + more, reason)
 
     def _score_prompt(self, rows: npt.NDArray[np.float32], start: int, n_top: int) -> None:
-        """Each row is the distribution of the token after its own."""
+        """Each row is the distribution of the next token."""
         if start == 0:
             self.prompt_logprobs = [None]
         for position, row in enumerate(rows, start + 1):

@@ -41,9 +41,9 @@ class TextOutput:
         drop_space: bool = False,
         hidden_text: Callable[[int], str] = lambda _: "",
     ) -> None:
-        """detokenizer None: there is no text. drop_space: one space at the very start is no part of the text.
+        """detokenizer: None if there is no text. drop_space: drop one space at the start of the text.
 
-        hidden_text: how a control token is spelled, which stop strings may name; "" for tokens that are shown.
+        hidden_text: the spelling of a control token, which stop strings may name; "" for tokens that are shown.
         """
         self._detokenizer = detokenizer
         self._stops = stops
@@ -51,7 +51,7 @@ class TextOutput:
         self._drop_space = drop_space
         self._pushed = 0  # characters that have come out of the detokenizer
         self._released = 0  # characters that have been shown
-        self._held: deque[tuple[int, TokenLogprob]] = deque()  # with the character each token starts at
+        self._held: deque[tuple[int, TokenLogprob]] = deque()  # with the character at which each token starts
 
     def push(
         self, token_id: int, logprob: TokenLogprob | None, *, heed_stops: bool = True
@@ -74,7 +74,7 @@ class TextOutput:
         return text, self._take_started(), matched
 
     def end(self) -> tuple[str, tuple[TokenLogprob, ...]]:
-        """What was still held back, when the text ends for another reason than a stop string."""
+        """The text that was held back, when the text ends for another reason than a stop string."""
         text = self._detokenizer.flush() if self._detokenizer is not None else ""
         if self._stops is not None:
             text, matched = self._stops.push(text)

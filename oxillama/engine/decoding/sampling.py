@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from oxillama.engine.decoding.vocabulary import Vocabulary
 
 LEAST_LOGPROB = -9999.0
-"""What a probability of zero is reported as: minus infinity is not JSON."""
+"""Reported for a probability of zero, because minus infinity is not valid JSON."""
 
 
 def new_sampler(settings: SamplerSettings, request: GenerationRequest, n_vocab: int) -> Sampler:
-    """A sampler that has seen as much of the prompt as its penalties look at. Raises MemoryError."""
+    """A sampler that has been given the part of the prompt that its penalties look at. Raises MemoryError."""
     seed = request.sampling.seed
     sampler = Sampler(
         n_vocab,

@@ -1,4 +1,4 @@
-"""What generating needs of a vocabulary, also for a model that has none."""
+"""The vocabulary as generation needs it, also for a model without one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Vocabulary:
-    """A model's `n_vocab` logits and, where the file has one, the tokenizer that gives them texts.
+    """A model's `n_vocab` and, if the file has one, the tokenizer that gives its tokens texts.
 
     A model may have more logits than its tokenizer has tokens (padding): such ids have no text.
     """
@@ -26,7 +26,7 @@ class Vocabulary:
         self.eog_ids = frozenset(i for i in tokenizer.eog_ids if i < n_vocab) if tokenizer is not None else frozenset()
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The token's text in bytes; empty where it has none."""
+        """The token's text in bytes; empty if it has none."""
         if self.tokenizer is None or token_id >= self.n_named:
             return b""
         return self.tokenizer.token_bytes(token_id)
@@ -50,8 +50,8 @@ class Vocabulary:
         return TextOutput(detokenizer, stops, drop_space=drop_space, hidden_text=self.hidden_text)
 
     def _begins_a_text(self, prompt: tuple[int, ...]) -> bool:
-        """Whether the first token has the space that a vocabulary like SentencePiece's puts before every text: nothing
-        but control tokens stands before it."""
+        """Whether the first token begins with the space that vocabularies like SentencePiece's put before every text:
+        true if only control tokens precede it."""
         tokenizer = self.tokenizer
         if tokenizer is None or not self._puts_space_first:
             return False

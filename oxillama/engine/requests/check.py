@@ -1,4 +1,4 @@
-"""The one place where a request is checked before it may run: nothing beyond it doubts a token id again."""
+"""The one place where a request is checked before it runs. Later code relies on valid token ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_ids(ids: Iterable[int], n_vocab: int, param: str) -> None:
 def check_length(n_prompt: int, n_ctx: int, param: str, *, room: int) -> None:
     """Raises ContextLengthError, in the words that clients match on, unless `room` more tokens fit the context.
 
-    param: what the caller calls the prompt.
+    param: the caller's name for the prompt.
     """
     if n_prompt + room > n_ctx:
         noun = "messages" if param == "messages" else "prompt"
@@ -42,7 +42,7 @@ def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_t
     prompt, sampling, param = request.prompt_ids, request.sampling, request.param
     if not prompt:
         raise InvalidParameterError(f"Invalid '{param}': it has no tokens.", param=param, code="empty_prompt")
-    # Before the ids are looked at: a prompt far too long costs nothing.
+    # Before the ids are checked, so that refusing a far too long prompt is cheap.
     check_length(len(prompt), n_ctx, param, room=0 if sampling.max_tokens == 0 else 1)
     check_ids(prompt, n_vocab, param)
     check_ids(sampling.logit_bias, n_vocab, "logit_bias")

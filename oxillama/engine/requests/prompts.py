@@ -1,8 +1,8 @@
 """From a text to the token ids of a prompt: which special tokens it has, and what an empty text begins with.
 
 A prompt begins with the token that the model wants at the beginning of a text, once, also where the text spells it. It
-does not end with the token that ends a text, for it asks for more. Texts of control tokens are those tokens, except in
-the content of a PromptText, so never in what a chat's messages say.
+does not end with the token that ends a text, because it is to be continued. Text that spells a control token becomes
+that token, except in the content of a PromptText, and so never in chat messages.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
 
 MOST_USUAL_CHARACTERS = 16
-"""Characters that a token has at most in usual texts; longer ones only cost a second look."""
+"""The maximum characters per token in usual texts. Longer tokens only cost a second encoding."""
 
 
 async def prompt_ids(engine: EngineLike, text: str | PromptText) -> tuple[int, ...]:
-    """The prompt that a text makes. A long text is encoded in a worker thread.
+    """The prompt for a text. A long text is encoded in a worker thread.
 
-    Of a text whose beginning alone is too long for the context, the ids of that beginning: the engine refuses them
-    (`check_request`), and the rest would only be work.
+    If the beginning of a text is already too long for the context, only the ids of that beginning are returned. The
+    engine refuses them (`check_request`), so encoding the rest would be wasted work.
     """
     beginning = MOST_USUAL_CHARACTERS * engine.n_ctx
     if len(text) > beginning:
@@ -45,10 +45,10 @@ def text_ids(tokenizer: TokenizerLike, text: str | PromptText) -> tuple[int, ...
 
 
 def completed(tokenizer: TokenizerLike, ids: Sequence[int]) -> tuple[int, ...]:
-    """The ids of a text as a prompt: with the token that begins texts, if the model wants it and it is not there.
+    """The ids of a text as a prompt, with the token that begins texts if the model wants it and the text lacks it.
 
-    An empty text has nothing to continue: it becomes the token that begins a text, or ends the one before. Nothing
-    where a vocabulary has neither.
+    An empty text becomes the token that begins a text, else the token that ends one. It stays empty if the vocabulary
+    has neither.
     """
     bos = tokenizer.bos_id
     if bos is not None and tuple(ids[:1]) != (bos,) and tokenizer.encode("", True)[:1] == [bos]:

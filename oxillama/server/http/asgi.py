@@ -1,4 +1,4 @@
-"""One HTTP request from ASGI to the application and back, with an owner for everything that the request opens.
+"""One HTTP request from ASGI to the application and back. Each request owns what it opens.
 
 Quart-Trio's own connection class is not used. It cancels hypercorn in the middle of closing a socket, so that
 "Connection: close" is never honoured; it cuts streams after RESPONSE_TIMEOUT; and its methods change with each version.
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 class ServerRequest(TrioRequest):
-    """A request that owns what is opened for its answer.
+    """A request that owns the resources of its answer.
 
-    `stack` is closed when the last byte of the answer is sent, or the request is given up for whatever reason: there a
-    handler that returns a stream enters what the stream reads from. `ended` is set after that.
+    A handler that returns a stream enters what the stream reads from in `stack`. `stack` is closed when the last byte
+    of the answer is sent, or the request ends for any other reason. `ended` is set after that.
     """
 
     body_class = cast("Any", RequestBody)
@@ -48,25 +48,25 @@ class ServerRequest(TrioRequest):
 
 
 class Handler(Protocol):
-    """What a connection needs of the application."""
+    """What a connection needs from the application."""
 
     config: Any
 
     def admit(self, request: ServerRequest) -> Response | None:
-        """Note that the request has come. Its answer, if that can be given before its body has arrived."""
+        """Note that the request has arrived. Returns its answer if that does not need the body, else None."""
 
     async def handle_request(self, request: ServerRequest) -> Response:
         """The answer."""
 
     def release(self, request: ServerRequest) -> None:
-        """Note that the request has ended, in whatever way; called once for each."""
+        """Note that the request has ended, for any reason. Called once per request."""
 
     def log_fault(self, error: BaseException, request: ServerRequest) -> None:
-        """Log a fault of ours."""
+        """Log a bug."""
 
 
 class HTTPConnection:
-    """One request: a nursery with a task that hears of the client's leaving and one that answers."""
+    """One request: a nursery with one task that notices when the client leaves and one that answers."""
 
     def __init__(self, app: Any, scope: HTTPScope) -> None:
         self._app: Handler = app
@@ -89,7 +89,7 @@ class HTTPConnection:
             request.ended.set()
 
     async def _hear(self, nursery: trio.Nursery, request: ServerRequest, receive: Receive) -> None:
-        """Take in the body and, after it, the client's leaving."""
+        """Receive the body, then wait until the client leaves."""
         body = cast("RequestBody", request.body)
         while True:
             message = await receive()
@@ -99,7 +99,7 @@ class HTTPConnection:
                     body.set_complete()
             elif message["type"] == "http.disconnect":
                 break
-        # hypercorn also says so after a complete answer, and closes the socket: that must not be cancelled.
+        # hypercorn also sends this after a complete answer and then closes the socket, which must not be cancelled.
         if not self._ending:
             nursery.cancel_scope.cancel()
 
@@ -126,11 +126,11 @@ class HTTPConnection:
         request.record.is_whole = True
 
     def _request(self) -> ServerRequest:
-        """The request that the scope describes."""
+        """The request of an ASGI scope."""
         scope = self._scope
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
         client = scope.get("client")
-        headers["Remote-Addr"] = client[0] if client else "<local>"  # where werkzeug looks for `remote_addr`
+        headers["Remote-Addr"] = client[0] if client else "<local>"  # werkzeug reads `remote_addr` here
         root = scope.get("root_path", "")
         return ServerRequest(
             scope["method"],
@@ -148,11 +148,11 @@ class HTTPConnection:
 
 
 async def _no_push(path: str, headers: Headers) -> None:
-    """Server push is HTTP/2's, which is not spoken here."""
+    """Server push needs HTTP/2, which this server does not speak."""
 
 
 def _origin_path(path: str) -> str:
-    """The path of whatever stands in a request line, also of an empty or broken one."""
+    """The path in a request line, even if that is empty or malformed."""
     if path.startswith("/"):
         return path
     try:

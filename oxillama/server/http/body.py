@@ -1,4 +1,4 @@
-"""A request's body as it arrives: bounded while it grows, and the same under every version of Quart."""
+"""A request's body as it arrives. Its size is checked while it grows, and it works with every version of Quart."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ if TYPE_CHECKING:
 
 
 class RequestBody:
-    """What Quart's `Request.body` is: awaited for the whole body, or iterated for its parts.
+    """The class of Quart's `Request.body`: await it for the whole body, or iterate over its parts.
 
-    Quart's own class has no limit on a body of unknown length before the body is complete, and other methods in each
-    version.
+    Quart's own class checks a body of unknown length only when it is complete, and its methods differ between versions.
     """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
@@ -26,7 +25,7 @@ class RequestBody:
         self._too_large = self._exceeds(expected_content_length or 0)
 
     def append(self, data: bytes) -> None:
-        """The next part. Once the limit is exceeded nothing more is kept."""
+        """Add the next part. Nothing more is kept once the limit is exceeded."""
         if self._too_large or not data:
             return
         if self._exceeds(len(self._data) + len(data)):
@@ -38,12 +37,12 @@ class RequestBody:
         self._arrived.set()
 
     def set_complete(self) -> None:
-        """No more parts come."""
+        """End the body."""
         self._complete.set()
         self._arrived.set()
 
     async def read(self) -> bytes:
-        """The whole body, once it is there. Raises RequestEntityTooLarge."""
+        """Wait for the whole body. Raises RequestEntityTooLarge."""
         if not self._too_large:
             await self._complete.wait()
         self._check()
@@ -68,7 +67,7 @@ class RequestBody:
         return data
 
     def clear(self) -> None:
-        """Forget what has arrived."""
+        """Discard what has arrived."""
         self._data.clear()
 
     def _exceeds(self, length: int) -> bool:

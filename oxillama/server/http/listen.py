@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hypercorn.config import Config, Sockets
 
-ACCEPTS = 8  # clients taken in at once
+ACCEPTS = 8  # clients accepted at once
 
 
 def address(host: str, port: int) -> str:

@@ -44,10 +44,9 @@ def error_event(error: APIError, name: str | None = None) -> bytes:
 async def with_pings(
     source: trio.abc.ReceiveChannel[T], interval: float, render: Callable[[T], bytes]
 ) -> AsyncGenerator[bytes, None]:
-    """Each item as `render` writes it (nothing, if that is empty), and a ping whenever none came for `interval`.
+    """Each item as `render` writes it (nothing, if that is empty), and a ping after `interval` seconds without an item.
 
-    Items that lie ready in a memory channel go out together: a loop that is behind writes larger parts, and so catches
-    up.
+    Items that are ready in a memory channel are sent together, so that a loop that is behind catches up.
     """
     while True:
         data = b""
@@ -75,9 +74,9 @@ async def with_pings(
 def ended_by_error(
     events: AsyncGenerator[bytes, None], log: FilteringBoundLogger, name: str | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """`events`, and if they fail, the failure as the last event: a cut-off never looks like an end.
+    """`events`. If they fail, the last event is the error, so that a client can tell a failure from an end.
 
-    Called while the request is handled; the stream is read after that, when Quart's `request` is gone.
+    Called while the request is handled. The stream is read later, when Quart's `request` no longer exists.
     """
     return _ended_by_error(events, log, name, current_record())
 
@@ -102,5 +101,5 @@ async def _ended_by_error(
 def event_stream(events: AsyncIterator[bytes]) -> Response:
     """The answer whose body is `events`."""
     response = Response(events, 200, headers=HEADERS, content_type="text/event-stream; charset=utf-8")
-    response.timeout = None  # Quart would cut a long answer after a minute, in silence
+    response.timeout = None  # Quart would silently cut off a long answer after a minute
     return response

@@ -1,8 +1,8 @@
-"""hypercorn's connections, with the limits and the manners it lacks.
+"""hypercorn's connections, with limits and fixes that it lacks.
 
-hypercorn waits for ever for a client that takes no bytes, dies in the middle of closing a socket, answers malformed
-HTTP without a body, and lets one connection's failure end the server. `install` puts the classes below in place of its
-own. Nothing else in the process is touched, and an application run by the `hypercorn` command gets them too.
+hypercorn waits for ever for a client that reads nothing, can be cancelled in the middle of closing a socket, answers
+malformed HTTP without a body, and lets one connection's failure end the server. `install` replaces its classes with
+those below. Nothing else in the process is touched, and an application run by the `hypercorn` command gets them too.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from oxillama.server.wire.json import new_request_id
 if TYPE_CHECKING:
     from hypercorn.typing import H11SendableEvent
 
-WRITE_TIMEOUT = 20.0  # seconds, where hypercorn's own configuration has no `write_timeout`
-WRITE_SIZE = 64 * 1024  # a slow reader has the write timeout for each piece of this size, not for the whole answer
-LINGER = 2.0  # seconds for a client to read the answer while what it still sends is thrown away
-HANG_UP_INTERVAL = 1.0  # seconds between looks for a hang-up behind unread requests
+WRITE_TIMEOUT = 20.0  # seconds, if hypercorn's configuration has no `write_timeout`
+WRITE_SIZE = 64 * 1024  # the write timeout holds for each piece of this size, not for the whole answer
+LINGER = 2.0  # seconds for a client to read the answer while its remaining data is discarded
+HANG_UP_INTERVAL = 1.0  # seconds between checks for a hang-up behind unread requests
 
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _MESSAGES = {
@@ -52,7 +52,7 @@ def install() -> None:
 
 
 class Connection(TCPServer):
-    """One client's socket: every write has a deadline, and it is always closed in the end."""
+    """One client's socket. Every write has a deadline, and the socket is always closed."""
 
     _write: trio.CancelScope | None = None
     _reader: trio.lowlevel.Task | None = None
@@ -64,7 +64,7 @@ class Connection(TCPServer):
         self._write_timeout: float = getattr(self.config, "write_timeout", WRITE_TIMEOUT)
 
     async def run(self) -> None:
-        """Serve the connection until it ends; its failures are its own."""
+        """Serve the connection until it ends. Its failures do not affect others."""
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._cut_writes_when_cancelled)
@@ -93,7 +93,7 @@ class Connection(TCPServer):
         return any(happened & _HUNG_UP for _, happened in poll.poll(0))
 
     def abandon(self) -> None:
-        """The client is gone: end all that is done for it."""
+        """The client is gone: cancel the work for it."""
         nursery = self._task_group._nursery
         if nursery is not None:
             nursery.cancel_scope.cancel()
@@ -109,11 +109,11 @@ class Connection(TCPServer):
                 for at in range(0, len(event.data), WRITE_SIZE):
                     await self._send(event.data[at : at + WRITE_SIZE])
             except (trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError):
-                await self.protocol.handle(Closed())  # busy: it is just being closed, by the reader
+                await self.protocol.handle(Closed())  # busy: the reader is closing it
 
     async def _send(self, data: bytes) -> None:
-        """Send all of `data`, or close the socket: half a write leaves nothing that could be continued."""
-        # Shielded: a request that is cancelled must not cut off what it was sending. The server still can.
+        """Send all of `data`, or close the socket: a partial write cannot be continued."""
+        # Shielded, so that a cancelled request does not cut off its own write. The server can still cancel it.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + self._write_timeout) as self._write:
             await self.stream.send_all(data)
         if self._write.cancelled_caught:
@@ -130,7 +130,7 @@ class Connection(TCPServer):
                 self._write.cancel()
 
     def _reset(self) -> None:
-        """Close at once and have the system forget unsent bytes, which it would otherwise keep for minutes."""
+        """Close at once and make the system drop unsent bytes, which it would otherwise keep for minutes."""
         self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.stream.socket.close()
 
@@ -147,7 +147,7 @@ class Connection(TCPServer):
         if self._closing:
             return
         self._closing = True
-        # Whoever is cancelled meanwhile, the socket must go.
+        # The socket must be closed even if this task is cancelled.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + LINGER):
             try:
                 await self.stream.send_eof()
@@ -157,7 +157,7 @@ class Connection(TCPServer):
         await trio.aclose_forcefully(self.stream)
 
     async def _linger(self) -> None:
-        """Take in the rest of a request that is answered: closing on it would destroy the answer (RFC 9112, 9.6)."""
+        """Read the rest of a request that has been answered. Closing earlier can lose the answer (RFC 9112, 9.6)."""
         connection = getattr(self.protocol.protocol, "connection", None)
         if connection is None or connection.their_state not in (h11.SEND_BODY, h11.ERROR):
             return
@@ -183,18 +183,18 @@ class Protocol(H11Protocol):
 
     async def handle(self, event: Event) -> None:
         if isinstance(event, RawData) and self.connection.their_state is h11.MUST_CLOSE:
-            return  # whatever follows the last request is not kept
+            return  # data after the last request is not kept
         await super().handle(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """No way from here to HTTP/2: without TLS no client needs it, and its windows can hold an answer for ever."""
+        """Never upgrade to HTTP/2: no client needs it without TLS, and its flow control can hold up an answer."""
 
     async def _create_stream(self, request: h11.Request) -> None:
         if request.http_version not in (b"1.0", b"1.1"):
             await self._send_error_response(505)
             await self.send(Closed())
             return
-        # There is nothing to upgrade to: such a request is answered as if it had not asked.
+        # Upgrades are not supported: such a request is answered as if it had not asked for one.
         headers = [(name, value) for name, value in request.headers.raw_items() if name.lower() != b"upgrade"]
         version, method, target = request.http_version, request.method, request.target
         await super()._create_stream(h11.Request(http_version=version, method=method, target=target, headers=headers))
@@ -203,7 +203,7 @@ class Protocol(H11Protocol):
         try:
             await super()._send_h11_event(event)
         except h11.LocalProtocolError:
-            # An answer that was cut off cannot be completed properly, and need not be where nobody is left to get it.
+            # An answer that was cut off cannot be completed, and need not be if the client is gone.
             if self._owner is None or not self._owner.is_gone:
                 raise
 
@@ -224,9 +224,9 @@ class Protocol(H11Protocol):
 
 
 class LastRequestConnection(h11.Connection):
-    """h11's connection, where what follows the last request is ignored (RFC 9112, 9.6).
+    """h11's connection, but data after the last request is ignored (RFC 9112, 9.6).
 
-    h11 takes it for an error of the client, for which hypercorn cuts off the answer to that request.
+    h11 reports such data as an error of the client, and hypercorn then cuts off the answer to the last request.
     """
 
     def next_event(self) -> Any:
@@ -236,7 +236,7 @@ class LastRequestConnection(h11.Connection):
 class PausedReading:
     """hypercorn's event "read on", for a connection whose client sent a request before the last one was answered.
 
-    Nothing is read meanwhile, so a hang-up would go unnoticed and an unwanted generation run on.
+    Nothing is read in the meantime, so a hang-up would go unnoticed and the generation would continue.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -262,13 +262,13 @@ class PausedReading:
 
 
 class TransportConfig(Config):
-    """hypercorn's configuration, and the limit it lacks."""
+    """hypercorn's configuration with the limit that it lacks."""
 
     write_timeout: float = WRITE_TIMEOUT
 
 
 def configuration(*, keep_alive: float, write_timeout: float, grace: float) -> TransportConfig:
-    """A configuration with what hypercorn leaves open. Times in seconds."""
+    """A configuration that sets what hypercorn leaves open. Times are in seconds."""
     config = TransportConfig()
     config.keep_alive_timeout = keep_alive
     config.graceful_timeout = grace

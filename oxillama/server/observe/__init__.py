@@ -1,1 +1,1 @@
-"""What the server says about itself."""
+"""The server's log and metrics."""

@@ -25,7 +25,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def make_logger(config: ServerConfig) -> FilteringBoundLogger:
-    """A logger of its own: the process's logging is left as it is."""
+    """The server's own logger; the process's logging stays as it is."""
     sink = Sink()
 
     def count_lost(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -52,9 +52,9 @@ def make_logger(config: ServerConfig) -> FilteringBoundLogger:
 
 @contextmanager
 def process_logging(log: FilteringBoundLogger) -> Iterator[None]:
-    """Send to `log` whatever else the process would write to stderr: logging, warnings and failures of threads.
+    """Send everything that the process would write to stderr to `log`: logging, warnings and failures of threads.
 
-    For a process that is the server's own.
+    Only for a process that runs nothing but the server.
     """
     handler = _Forward(log)
     root = logging.getLogger()
@@ -91,7 +91,7 @@ class _Forward(logging.Handler):
 
 
 def hypercorn_logger(log: FilteringBoundLogger) -> type[HypercornLogger]:
-    """A logger class for hypercorn that hands its failures to `log` and leaves out its chatter."""
+    """A logger class for hypercorn that passes its errors to `log` and drops its other messages."""
 
     class Forwarding(HypercornLogger):
         def __init__(self, config: Config) -> None:

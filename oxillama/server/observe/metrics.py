@@ -1,6 +1,6 @@
-"""What the server has done, in Prometheus' text format (version 0.0.4).
+"""The server's metrics in Prometheus' text format (version 0.0.4).
 
-Counters go up for as long as the process lives; a scraper takes rates of them. Format:
+Counters only go up while the process lives; a scraper computes rates from them. Format:
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
@@ -30,7 +30,7 @@ class Metrics:
         self._cached_tokens = 0
 
     def add(self, endpoint: str, method: str, record: RequestRecord) -> None:
-        """Count a request. endpoint: the operation's name, so that paths with ids do not become a series each."""
+        """Count a request. endpoint: the operation's name, so that not every path with an id becomes a series."""
         where = (("endpoint", endpoint), ("method", method))
         if record.status is not None:
             self._requests[*where, ("status", str(record.status))] += 1
@@ -42,7 +42,7 @@ class Metrics:
             self._cached_tokens += counts.cached
 
     def render(self, under_way: int, engine: EngineStatistics | None) -> str:
-        """The page. under_way: requests that have not ended."""
+        """The metrics page. under_way: requests that have not ended."""
         lines: list[str] = []
         add = _Writer(lines)
         add.family("requests_total", "counter", "Requests answered.", self._requests)
@@ -69,7 +69,7 @@ class _Writer:
         self.family(name, kind, about, {(): value})
 
     def engine(self, now: EngineStatistics) -> None:
-        """What the engine counts."""
+        """The engine's metrics."""
         self.one("generations_total", "counter", "Generations that have ended.", now.requests_total)
         self.one("prompt_tokens_total", "counter", "Prompt tokens computed.", now.prompt_tokens_total)
         self.one("generated_tokens_total", "counter", "Tokens generated.", now.generated_tokens_total)

@@ -1,4 +1,4 @@
-"""What is worth knowing about one request, gathered while it is answered and logged when it has ended."""
+"""The facts about one request, gathered while it is answered and logged when it has ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Filled in by whatever knows: the routes know of generations, the error handlers of errors, ASGI of the end."""
+    """Routes fill in the generations, error handlers the error, and the ASGI layer the end."""
 
     began: float = field(default_factory=time.perf_counter)
     status: int | None = None
@@ -26,7 +26,7 @@ class RequestRecord:
     is_whole: bool = False
     """Whether the last byte of the answer was sent."""
     abort: str | None = None
-    """Why the answer is not whole: `client` (it left, or took no more bytes) or `server` (it was stopped)."""
+    """Why the answer is incomplete: `client` (it left or stopped reading) or `server` (it was stopped)."""
     streams: Sequence[GenerationStream] = ()
     """The generations of the answer: one for each choice."""
     firsts: Sequence[GenerationStream] = ()
@@ -34,15 +34,15 @@ class RequestRecord:
     finish_reasons: list[str] = field(default_factory=list)
 
     def generating(self, streams: Sequence[GenerationStream], firsts: Sequence[GenerationStream]) -> None:
-        """The answer is made by `streams`; `firsts` has one of them for each prompt."""
+        """Note the generations of the answer; `firsts` has one of them for each prompt."""
         self.streams, self.firsts = streams, firsts
 
     def finished(self, reason: str) -> None:
-        """A generation has ended by itself."""
+        """Note that a generation has ended by itself."""
         self.finish_reasons.append(reason)
 
     def failed(self, code: str | None, param: str | None) -> None:
-        """The answer is an error, or ends with one."""
+        """Note the error that the answer is, or ends with."""
         self.error_code, self.error_param = code, param
 
     def elapsed_ms(self) -> float:
@@ -50,12 +50,12 @@ class RequestRecord:
         return (time.perf_counter() - self.began) * 1000
 
     def tokens(self) -> TokenCounts | None:
-        """What the generations read and wrote; None where there was none."""
+        """The tokens of the generations; None if there were none."""
         if not self.streams:
             return None
         written = sum(stream.usage.completion_tokens for stream in self.streams)
         decode_s = max(stream.timings.decode_s for stream in self.streams)
-        # The first token of a generation comes with its prompt, so it takes no decoding.
+        # The first token of a generation is computed with its prompt and takes no decode step.
         decoded = written - sum(stream.usage.completion_tokens > 0 for stream in self.streams)
         return TokenCounts(
             prompt=sum(stream.usage.prompt_tokens for stream in self.firsts),
@@ -65,7 +65,7 @@ class RequestRecord:
         )
 
     def fields(self) -> dict[str, Any]:
-        """The record as the keys of a log line, without those that say nothing."""
+        """The record as the keys of a log line, without empty values."""
         counts = self.tokens()
         found: dict[str, Any] = {
             "status": self.status,
@@ -86,7 +86,7 @@ class RequestRecord:
 
 
 def current_record() -> RequestRecord:
-    """The record of the request that is being handled; outside of one, a record that nobody reads."""
+    """The record of the current request; outside a request, a record that is discarded."""
     return cast("RequestRecord", cast("Any", request).record) if has_request_context() else RequestRecord()
 
 

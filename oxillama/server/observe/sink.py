@@ -1,4 +1,4 @@
-"""Standard error as a log's destination: written to as it is now, and never a reason to fail or to wait."""
+"""Standard error as a log's destination. Writing to it never fails and never waits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TextIO
 
 
 class Sink:
-    """Whole lines to standard error. A line that cannot be written at once is dropped, and counted.
+    """Writes whole lines to standard error. A line that cannot be written at once is dropped and counted.
 
-    The reader may have gone, the disk may be full, or the terminal be stopped: none of that may end the server, or stop
-    the event loop that answers its requests.
+    The reader may be gone, the disk full, or the terminal stopped. None of this may end the server or block its event
+    loop.
     """
 
     def __init__(self) -> None:
@@ -33,12 +33,12 @@ class Sink:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: nothing is buffered."""
 
 
 def _write(stream: TextIO | None, text: str) -> bool:
     """Whether all of the text was written."""
-    if stream is None:  # it was closed when the process began
+    if stream is None:  # it was closed when the process started
         return False
     descriptor = _descriptor(stream)
     if descriptor is None:
@@ -57,7 +57,7 @@ def _write(stream: TextIO | None, text: str) -> bool:
 
 
 def _descriptor(stream: TextIO) -> int | None:
-    """What the stream writes to; None for one that was put in its place: by a progress bar, by a test."""
+    """The descriptor that the stream writes to; None for a replaced stream, as by a progress bar or a test."""
     try:
         return stream.fileno() if isinstance(stream, io.TextIOWrapper) else None
     except io.UnsupportedOperation:

@@ -1,4 +1,4 @@
-"""What the chat page says about the model that it talks to."""
+"""Facts about the model for the chat page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Defaults(Answer, kw_only=True):
-    """How tokens are chosen where a request does not say, for what the page lets people set."""
+    """The sampling defaults of the parameters that the page lets users set."""
 
     temperature: float
     top_p: float

@@ -1,4 +1,4 @@
-"""The files of the pages for browsers: read once from the package, and never from a path that a request names."""
+"""The files of the pages for browsers. They are read once from the package, never from a path in a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
-# Only these endings are served: licences and whatever else lies in the folder stay there.
+# Only these endings are served; licences and other files in the folder are not.
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -20,8 +20,8 @@ TYPES = {
     ".mjs": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# What a page may do: load our own files, call our own API, and nothing else. A model's answer can name any address and
-# hold any markup, so no inline code runs, nothing is fetched from elsewhere, and HTML is only made by the sanitizer.
+# A page may only load our own files and call our own API. A model's answer can contain any address and any markup, so
+# no inline code runs, nothing is fetched from other hosts, and only the sanitizer creates HTML.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
@@ -34,14 +34,14 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    # Kept, and asked for again each time: a new version of the package is a new page at once.
+    # Browsers cache the files but revalidate them each time, so a new version of the package takes effect at once.
     "Cache-Control": "no-cache",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One file as it is answered; `etag` is a quoted tag of its bytes."""
+    """One file as it is sent; `etag` is a quoted hash of its bytes."""
 
     body: bytes
     content_type: str

@@ -1,7 +1,7 @@
 """The pages for browsers: the chat at `/`, the API's description at `/docs`, and their files under `/ui/`.
 
-They are open without a key, since they hold nothing but the page itself: what it shows comes from the API and from
-`/ui/about`, with the key that its user types in.
+They need no key, because they contain only the page itself. What the page shows comes from the API and from
+`/ui/about`, with the key that the user enters.
 """
 
 from __future__ import annotations

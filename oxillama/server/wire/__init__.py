@@ -1,1 +1,1 @@
-"""The requests as they stand on the wire: typed structs, and what they mean for the engine. No HTTP in here."""
+"""Requests and answers as they are sent: typed structs, their JSON, and errors."""

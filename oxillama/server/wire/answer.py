@@ -1,4 +1,4 @@
-"""What answers have in common. Each API states its own in its `answer` module; tests hold real answers against them."""
+"""The base of all answers. Each API defines its own in its `answer` module; tests compare real answers with them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import msgspec
 
 
 class Answer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Every key is always there, in the order of the fields, except those that are UNSET."""
+    """Every key is always present, in the order of the fields, except those that are UNSET."""
 
 
 class RecordAnswer(Answer, kw_only=True):
-    """A stored record as it is sent: of its fields those that are named here, and a constant `object`."""
+    """A stored record as it is sent: those of its fields that are named here, and a constant `object`."""
 
     @classmethod
     def of(cls, record: object) -> Self:
-        """The answer of one record, which has every field but `object`."""
+        """The answer for a record. The record has every field except `object`."""
         return cls(**{name: getattr(record, name) for name in cls.__struct_fields__ if name != "object"})
 
 
 class Deleted(Answer, kw_only=True):
-    """That an object is gone; `object` is its kind with `.deleted`."""
+    """Confirms a deletion; `object` is the object's kind with `.deleted`."""
 
     id: str
     object: str

@@ -1,8 +1,8 @@
 """A request's JSON body, from bytes to a typed struct.
 
-The order is what makes it safe: size cap (Quart's, by Content-Length and by count), content type, nesting scan, strict
+The order is for safety: size cap (Quart's, by Content-Length and by count), content type, nesting scan, strict
 UTF-8, strict JSON (no NaN, no lone surrogates, nothing after the value), then one typed decode. An absent body is `{}`,
-because official clients send a JSON content type with nothing after it; of duplicate keys the last one counts.
+because official clients send a JSON content type without a body. Of duplicate keys the last one counts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_DEPTH = 128
 MAX_CONTAINERS = 200_000
 LARGE = 64 * 1024  # bytes; larger bodies are read in a worker thread so that the event loop stays free
 
-# Everything up to the next brackets (strings whole, so that brackets in them do not count), then a run of them.
+# Everything up to the next brackets, then a run of brackets. Strings match whole, so brackets in them do not count.
 _BRACKETS = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"?)*+([\[{]++|[\]}]++)', re.DOTALL)
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 
@@ -46,7 +46,7 @@ def parse(body: bytes, kind: type[T]) -> T:
     """`body` as `kind`; blocking. Raises APIError with `param` and `code`."""
     check_nesting(body)
     try:
-        body.decode("utf-8")  # also in the parts the typed decode skips
+        body.decode("utf-8")  # also in the parts that the typed decode skips
         return _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
         raise explain(str(error), body, kind) from None
@@ -94,7 +94,7 @@ def _not_utf8(body: bytes, at: int) -> APIError:
 
 
 def _check_headers() -> None:
-    """Accept JSON, or no type at all. Browsers send other types from foreign pages without asking the server first."""
+    """Accept JSON, or no type at all. Foreign web pages can send other types without a CORS preflight."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise APIError(

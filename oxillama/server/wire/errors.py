@@ -30,7 +30,7 @@ from oxillama.server.wire.unserved import explain_unknown_path
 INVALID_REQUEST = "invalid_request_error"
 SERVER_ERROR = "server_error"
 SERVER_FAULT = "The server had an error while processing your request. Sorry about that!"
-MAX_RETRY_AFTER = 60  # official clients change their behaviour above it
+MAX_RETRY_AFTER = 60  # official clients behave differently above it
 NO_RETRY = {"x-should-retry": "false"}
 
 
@@ -48,7 +48,7 @@ class ErrorEnvelope(Answer, kw_only=True):
 
 
 class APIError(OxillamaError):
-    """An error as the client gets it: the envelope's fields, the status, and extra headers."""
+    """An error as it is sent: the envelope's fields, the status and extra headers."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ def not_found(message: str, *, param: str | None = None, code: str | None = None
 
 
 def unavailable(message: str, *, retry_after: float = 5.0) -> APIError:
-    """503, with the seconds after which a retry makes sense."""
+    """503, with the seconds after which to retry."""
     return APIError(503, message, type=SERVER_ERROR, headers={"Retry-After": _seconds(retry_after)})
 
 
 def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIError | None:
-    """The answer to `error`; None for a fault of the server, which is logged and answered with `server_fault`."""
+    """The answer to `error`; None for a bug, which is logged and answered with `server_fault`."""
     error = single(error)
     match error:
         case APIError():
@@ -119,7 +119,7 @@ def api_error(error: BaseException, *, method: str = "", path: str = "") -> APIE
 
 
 def server_fault() -> APIError:
-    """500 for a bug. It reveals nothing about the inside."""
+    """500 for a bug. It reveals no internals."""
     return APIError(500, SERVER_FAULT, type=SERVER_ERROR)
 
 
@@ -141,7 +141,7 @@ def _from_http(error: HTTPException, method: str, path: str) -> APIError:
 
 
 def _from_store(error: StoreError) -> APIError:
-    """The kind of failure. The error's own text names paths on the server, so only the log has it."""
+    """The kind of failure. The error's own text names paths on the server, so it goes only to the log."""
     if isinstance(error, StoreFullError):
         message = "The server has no space left to store this. Nothing was changed."
         return APIError(507, message, type=SERVER_ERROR, headers=NO_RETRY)

@@ -1,4 +1,4 @@
-"""Fields that requests of several APIs have in common. null is "not given"."""
+"""Fields that requests of several APIs share. null is "not given"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 MAX_TEXT = 256_000
 END = r"$(?!\n)"
-"""The end of a pattern: Python's `$` alone lets a line end pass behind it, ECMA's does not."""
+"""The end of a pattern. Python's `$` also matches before a final newline, ECMA's does not."""
 
 MetadataKey = Annotated[str, msgspec.Meta(max_length=64)]
 MetadataValue = Annotated[str, msgspec.Meta(max_length=512)]
@@ -19,24 +19,24 @@ TopP = Annotated[float, msgspec.Meta(ge=0, le=1)]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 FunctionName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}" + END)]
 
-# Types of fields that would change the answer and cannot be honoured: only null, or an empty value that clients send by
-# themselves, is taken; anything else is refused as unsupported (`wire.invalid`).
+# Types of fields that would change the answer but are not supported. They accept null, and the empty values that
+# clients send by default. Anything else is refused as unsupported (`wire.invalid`).
 NoValue = Annotated[None, msgspec.Meta(description="Not supported.")]
 NoText = Annotated[Annotated[str, msgspec.Meta(max_length=0)] | None, msgspec.Meta(description="Not supported.")]
 NoList = Annotated[Annotated[list[Any], msgspec.Meta(max_length=0)] | None, msgspec.Meta(description="Not supported.")]
 
 
 def accepts(schema: dict[str, Any], description: str | None = None) -> msgspec.Meta:
-    """For a field whose type also knows values that are refused, in words of their own: what is really taken."""
+    """Declares the accepted values of a field whose type also has values that are refused with a special message."""
     return msgspec.Meta(extra={ACCEPTS: schema}, description=description)
 
 
 ACCEPTS = "accepts"
-"""Where the description finds what `accepts` was given."""
+"""The key under which the description finds the argument of `accepts`."""
 
 
 class ModifyMetadata(msgspec.Struct, kw_only=True):
-    """What may be changed of a message or a run."""
+    """The fields of a message or a run that can be changed."""
 
     metadata: Metadata | None = None
 

@@ -1,4 +1,4 @@
-"""The form that an answer's text is asked for."""
+"""The formats of an answer's text that a request may ask for."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ class JsonSchemaFormat(msgspec.Struct, kw_only=True, tag_field="type", tag="json
 _TEXT = {"type": "object", "properties": {"type": {"const": "text"}}, "required": ["type"]}
 ONLY_TEXT = {"anyOf": [_TEXT, {"type": "null"}]}
 AUTO_OR_TEXT = {"anyOf": [{"const": "auto"}, _TEXT, {"type": "null"}]}
-"""What this server can honour of them, as schemas."""
+"""The formats that this server supports, as schemas."""
 
 ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat

@@ -73,12 +73,12 @@ def invalid_key(path: str, key: object, what: str) -> APIError:
 
 
 def _shown(pattern: str) -> str:
-    """A pattern for people: without Python's quoting and without the lookahead of `fields.END`."""
+    """A pattern as users should read it: without Python's quoting and the lookahead of `fields.END`."""
     return pattern.replace("\\\\", "\\").removesuffix(END.removeprefix("$"))
 
 
 def _takes_only_nothing(kind: inspect.Type) -> bool:
-    """Whether a type takes only null and empty values. Fields that are not supported have such types."""
+    """Whether a type accepts only null and empty values, as the types of unsupported fields do."""
     return isinstance(kind, inspect.NoneType) or getattr(kind, "max_length", None) == 0
 
 
@@ -138,7 +138,7 @@ def json_type(value: object) -> str:
 
 
 def unsupported_parameter(param: str, hint: str = "") -> APIError:
-    """400 for a parameter that would change the result and cannot be honoured."""
+    """400 for an unsupported parameter that would change the result."""
     message = f"Unsupported parameter: '{param}' is not supported by this server.{' ' + hint if hint else ''}"
     return bad_request(message, param=param, code="unsupported_parameter")
 

@@ -1,7 +1,7 @@
 """Cursor pages of lists: `limit`, `order`, `after`, `before`, as official clients walk them.
 
-Clients page on the id of the last item they were given and stop on `has_more`, so the order of `data` is the order of
-the pages. Items have one-second times; callers hand them over in order of insertion, which makes pages stable.
+Clients continue from the id of the last item and stop when `has_more` is false, so `data` is in the order of the pages.
+Times of items have a resolution of one second. Callers pass items in order of insertion, which keeps pages stable.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Identified(Protocol):
-    """What has an id."""
+    """An object with an id."""
 
     @property
     def id(self) -> str: ...
@@ -33,7 +33,7 @@ Order = Literal["asc", "desc"]
 
 
 class Page(Answer, Generic[Listed], kw_only=True):
-    """A part of a list; the ids are those of its first and last item."""
+    """One page of a list, with the ids of its first and last item."""
 
     object: Literal["list"] = "list"
     data: list[Listed]
@@ -43,7 +43,7 @@ class Page(Answer, Generic[Listed], kw_only=True):
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a list a request wants."""
+    """Which page of a list a request wants."""
 
     limit: int = 20
     order: Order = "desc"
@@ -57,7 +57,7 @@ LIST_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "after": ("The id of an item: begin behind it.", {"type": "string"}),
     "before": ("The id of an item: end in front of it.", {"type": "string"}),
 }
-"""What each parameter does, and its schema."""
+"""The description and schema of each parameter."""
 
 
 def read_list_query(*, default_limit: int = 20, max_limit: int = 100, order: Order = "desc") -> ListQuery:
@@ -122,9 +122,9 @@ async def read_page(
     items: Callable[[], Sequence[Record]],
     of: Callable[[Record], Listed],
 ) -> Page[Listed]:
-    """The page that the request asks for of what `items` returns (oldest first), read and cut in a worker thread.
+    """The page that the request asks for. `items` returns the whole list, oldest first; a worker thread calls it.
 
-    of: makes the answer of a record.
+    of: makes the answer for a record.
     """
     query = read_list_query()
 

@@ -27,8 +27,8 @@ ABSENT = Absent()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """what: msgspec's words. path: as the client wrote it, "" for the whole body. value: what stands there, or ABSENT.
-    of_key: it is not the value at `path` that is wrong, but `value`, a key of it. kinds: what could stand there."""
+    """what: msgspec's words. path: as the client wrote it, "" for the whole body. value: the value there, or ABSENT.
+    of_key: the wrong part is not the value at `path` but `value`, one of its keys. kinds: the types allowed there."""
 
     what: str
     path: str
@@ -54,7 +54,7 @@ def find_place(message: str, body: bytes, kind: type) -> Place:
 
 
 def _kinds_at(steps: list[str | int], whole: Any, kind: type) -> list[inspect.Type]:
-    """The types allowed at `steps`. Of a union by tag, only the member that the body has."""
+    """The types allowed at `steps`. Of a tagged union, only the member that the body uses."""
     kinds, value = members(inspect.type_info(kind)), whole
     for step in steps:
         if isinstance(value, dict):
@@ -69,7 +69,7 @@ def _kinds_at(steps: list[str | int], whole: Any, kind: type) -> list[inspect.Ty
 
 
 def _decoded(body: bytes) -> object:
-    """The whole body; ABSENT if it is too large, or is not JSON behind the wrong value."""
+    """The whole body; ABSENT if it is too large, or is not JSON after the wrong value."""
     try:
         return msgspec.json.decode(body) if len(body) <= LARGEST else ABSENT
     except msgspec.DecodeError:
@@ -84,7 +84,7 @@ def members(kind: inspect.Type) -> list[inspect.Type]:
 
 
 def _looked_up(whole: Any, steps: list[str | int], message: str, kind: type) -> tuple[list[str | int], object]:
-    """The steps, each `...` replaced by the key that it stands for, and the value at their end."""
+    """The steps, with each `...` replaced by its key, and the value at their end."""
     found: list[str | int] = []
     value = whole
     try:

@@ -1,4 +1,4 @@
-"""Tools and what they work on, as requests of the Assistants API name them."""
+"""Tools and their resources in requests of the Assistants API."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FileSearchResources(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ToolResources(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Empty ones only: this server keeps no files that could be meant."""
+    """Empty ones only, because this server keeps no files."""
 
     code_interpreter: CodeInterpreterResources | None = None
     file_search: FileSearchResources | None = None

@@ -1,4 +1,4 @@
-"""Parts of the OpenAI API that this server may not have, so that a 404 can say so instead of doubting the URL."""
+"""Parts of the OpenAI API that this server may not have, so that a 404 can say so instead of "Invalid URL"."""
 
 from __future__ import annotations
 

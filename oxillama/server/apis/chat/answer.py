@@ -70,7 +70,7 @@ class ChatChunkChoice(Answer, kw_only=True):
 
 
 class ChatCompletionChunk(Answer, kw_only=True):
-    """usage: present only with `stream_options.include_usage`; null in all chunks but the last, which also has `timings`."""
+    """usage: present only with `stream_options.include_usage`; null except in the last chunk, which has `timings`."""
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"

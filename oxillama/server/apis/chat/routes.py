@@ -60,7 +60,7 @@ async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response
 
 
 async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[GenerationRequest]:
-    """One request per choice, all with the same prompt. Each choice gets a seed of its own, derived from the request's."""
+    """One request per choice, all with the same prompt. Each choice has its own seed, derived from the request's."""
     engine = state.require_engine()
     wire.check()
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=wire.n_top_logprobs)

@@ -68,8 +68,8 @@ class ChatWriter:
         )
 
     async def chunks(self, choices: Choices, ping_interval: float) -> AsyncGenerator[bytes, None]:
-        """The events of the stream: the role of each choice first, then its text as it is generated, its finish reason, and
-        the usage."""
+        """The events of the stream: the role of each choice first, then its text as it is generated, its finish reason,
+        and the usage."""
 
         def render(item: Item) -> bytes:
             index, event = event_of(item)

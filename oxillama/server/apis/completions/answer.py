@@ -37,8 +37,8 @@ class CompletionChoice(Answer, kw_only=True):
 
 
 class Completion(Answer, kw_only=True):
-    """The whole answer, or one chunk of a stream. usage: in a stream, present only with `stream_options.include_usage`, and
-    null in all chunks but the last."""
+    """The whole answer, or one chunk of a stream. usage: in a stream, present only with `stream_options.include_usage`,
+    and null in all chunks but the last."""
 
     id: str
     object: Literal["text_completion"] = "text_completion"

@@ -1,8 +1,8 @@
 """JSON schemas of the wire types. Each struct appears once, in `components`.
 
-msgspec makes them from the types that decode the bodies, so bounds and required fields are those that are enforced. Some
-types also accept values that are refused later with a special message. Such a field declares the accepted values itself
-(`wire.fields`).
+msgspec makes them from the types that decode the bodies, so bounds and required fields are those that are enforced.
+Some types also accept values that are refused later with a special message. Such a field declares the accepted values
+itself (`wire.fields`).
 """
 
 from __future__ import annotations

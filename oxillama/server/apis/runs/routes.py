@@ -40,7 +40,7 @@ POLL_AFTER_MS = "200"  # how long official clients sleep between two polls of a 
     example={"assistant_id": "asst_…"},
 )
 async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
-    """Refused while another run is active on the thread. With `stream`, answers with the run's events as they happen."""
+    """Refused while another run is active. With `stream`, answers with the run's events as they happen."""
     state = server_state()
     assistants = state.require_assistants()
     assistant = await assistants.in_thread(assistants.store.assistants.get, wire.assistant_id)
