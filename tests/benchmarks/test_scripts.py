@@ -76,6 +76,7 @@ def test_quantize_tells_what_a_side_said_when_it_failed(tmp_path: Path) -> None:
     assert done.stderr.endswith("no such thing\n")
 
 
+@pytest.mark.slow
 def test_divergence_is_larger_for_fewer_bits(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "in.gguf", vocab="spm", n_ff=64)
     text = tmp_path / "text"

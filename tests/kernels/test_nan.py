@@ -27,7 +27,7 @@ elif platform.machine() in ("aarch64", "arm64"):
 SANITIZE = ("-fsanitize=undefined", "-fno-sanitize-recover=all", "-fno-math-errno", "-fno-trapping-math")
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", [t if t == "generic" else pytest.param(t, marks=pytest.mark.slow) for t in TABLES])
 def test_nan_stays_nan_and_no_integer_overflows(tmp_path: Path, table: str) -> None:
     row, flags = TABLES[table]
     need_row(row)

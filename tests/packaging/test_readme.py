@@ -22,4 +22,4 @@ def test_the_two_commands_come_first_and_are_one_line_each() -> None:
 
     assert len(commands) == 2
     assert "pip install . && .venv/bin/oxillama serve" in commands[0]
-    assert commands[1].endswith('pip install -e ".[test]" && .venv/bin/pytest')
+    assert commands[1].endswith('pip install -e ".[test]" && .venv/bin/pytest -n auto --dist loadfile')
