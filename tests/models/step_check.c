@@ -153,8 +153,8 @@ static oxi_status whole_life(oxi_pool *pool, const oxi_tensor *t, oxi_error *err
     if (s == OXI_OK) s = describe(p, t, err);
     if (s == OXI_OK) s = oxi_program_reserve(p, err);
     for (int32_t i = 0; s == OXI_OK && i < oxi_program_n_matrices(p); i++) s = oxi_program_pack(p, i, pool, NULL, err);
-    const oxi_runner_config config = {.n_vocab = VOCAB, .n_batch = LONGEST, .n_ctx = 64, .n_pages = 4, .n_seqs = 2,
-                                      .cache_type = OXI_CACHE_F16};
+    const oxi_runner_config config = {.n_vocab = VOCAB, .n_embd = WIDTH, .n_batch = LONGEST, .n_ctx = 64, .n_pages = 4,
+                                      .n_seqs = 2, .cache_type = OXI_CACHE_F16};
     if (s == OXI_OK) s = oxi_runner_open(&r, p, pool, &config, err);
     if (s == OXI_OK) s = run(r, err);
     oxi_runner_close(&r);
