@@ -271,7 +271,6 @@ void oxi_runner_close(oxi_runner **runner);
 /* Free everything except the memory that oxi_runner_logits and oxi_runner_hidden returned, which closing the runner
  * frees. Afterwards neither the program nor the pool is needed. */
 void oxi_runner_end(oxi_runner *r);
-bool oxi_runner_busy(const oxi_runner *r); /* a step is under way; any thread */
 oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err);
 oxi_status oxi_seq_close(oxi_runner *r, int32_t seq, oxi_error *err);
 oxi_status oxi_seq_len(const oxi_runner *r, int32_t seq, int32_t *n_tokens, oxi_error *err);

@@ -207,8 +207,6 @@ void oxi_runner_close(oxi_runner **runner)
     free(r);
 }
 
-bool oxi_runner_busy(const oxi_runner *r) { return atomic_load(&r->busy); }
-
 oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err) { return oxi_cache_seq_open(r->cache, seq, err); }
 oxi_status oxi_seq_close(oxi_runner *r, int32_t seq, oxi_error *err) { return oxi_cache_seq_close(r->cache, seq, err); }
 

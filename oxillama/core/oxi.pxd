@@ -369,7 +369,6 @@ cdef extern from "oxillama.h" nogil:
                                oxi_error *err)
     void oxi_runner_close(oxi_runner **runner)
     void oxi_runner_end(oxi_runner *r)
-    bint oxi_runner_busy(const oxi_runner *r)
     oxi_status oxi_seq_open(oxi_runner *r, int32_t *seq, oxi_error *err)
     oxi_status oxi_seq_close(oxi_runner *r, int32_t seq, oxi_error *err)
     oxi_status oxi_seq_len(const oxi_runner *r, int32_t seq, int32_t *n_tokens, oxi_error *err)

@@ -45,6 +45,8 @@ cdef class Runner:
     cdef Program _program
     cdef ThreadPool _pool
     cdef bint _closed
+    # Set before the GIL is released: a thread that is about to step already has the runner.
+    cdef bint _stepping
     cdef int _n_shown  # live arrays that view the results' memory
     cdef int32_t _n_outputs
     cdef readonly int n_threads
@@ -78,7 +80,7 @@ cdef class Runner:
     cdef int usable(self) except -1:
         if self._closed:
             raise InvalidParameterError("the runner is closed")
-        if oxi.oxi_runner_busy(self._ptr):
+        if self._stepping:
             raise InvalidParameterError("another thread is computing a step with this model: one at a time")
         return 0
 
@@ -91,7 +93,7 @@ cdef class Runner:
         if self._closed:
             return
         self._closed = True
-        if oxi.oxi_runner_busy(self._ptr):
+        if self._stepping:
             oxi.oxi_runner_cancel(self._ptr)  # `step` frees the memory when it returns
         else:
             self.free_memory()
@@ -199,8 +201,10 @@ cdef class Runner:
         batch.tokens, batch.outputs = &tokens[0], &output_view[0]
         batch.seqs, batch.counts = &seq_view[0], &count_view[0]
         batch.n_tokens, batch.n_runs = <int32_t>tokens.shape[0], <int32_t>seq_view.shape[0]
+        self._stepping = True
         with nogil:
             status = oxi.oxi_runner_step(self._ptr, &batch, &self._n_outputs, &err)
+        self._stepping = False
         if self._closed and self._program is not None:
             self.free_memory()
         check(status, &err)
