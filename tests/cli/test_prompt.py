@@ -15,7 +15,7 @@ def test_ids_are_separated_by_commas_or_spaces(text: str) -> None:
     assert parse_ids(text) == (1, 2, 3)
 
 
-@pytest.mark.parametrize("text", ["", ",", "1,x", "1.5"])
+@pytest.mark.parametrize("text", ["", ",", "1,,2", "1,", "1,x", "1.5"])
 def test_what_is_no_list_of_ids_is_a_usage_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended:
         parse_ids(text)

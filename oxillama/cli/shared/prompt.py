@@ -10,9 +10,9 @@ from oxillama.cli.shared.guard import usage_error
 
 def parse_ids(text: str) -> tuple[int, ...]:
     """Token ids separated by commas or spaces."""
-    words = text.replace(",", " ").split()
+    parts = [part.split() or [""] for part in text.split(",")] if text.strip() else []
     try:
-        ids = tuple(int(word) for word in words)
+        ids = tuple(int(word) for words in parts for word in words)  # an empty item is no number
     except ValueError:
         usage_error(f"--prompt-ids: {text!r} is no list of token ids such as 1,2,3")
     if not ids:
