@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -79,3 +79,12 @@ def answered(page: Page, count: int = 1) -> str:
     """The text of the last answer, once `count` are complete."""
     page.locator(".message.assistant footer").nth(count - 1).wait_for()
     return page.locator(".message.assistant .prose").last.inner_text()
+
+
+def until(page: Page, condition: Callable[[], bool]) -> None:
+    """Wait for what no element shows, while the page goes on; how long depends on how busy the machine is."""
+    for _ in range(PATIENCE_MS // 50):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise TimeoutError("the condition did not come true")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.ui.conftest import answered, say
+from tests.ui.conftest import answered, say, until
 
 LONG = "one two three four five six seven eight nine ten " * 40
 
@@ -45,8 +45,7 @@ def test_stopping_keeps_what_was_written_and_ends_the_generation(open_chat: Any)
     assert "one two" in answered(page)
     page.get_by_text("Stopped.").wait_for()
     page.locator("#prompt:focus").wait_for()
-    page.wait_for_timeout(300)
-    assert chat.engine.active == 0
+    until(page, lambda: chat.engine.active == 0)
     assert chat.engine.tokens < len(LONG)
 
 

@@ -32,7 +32,8 @@ def test_a_route_shows_what_it_takes_and_a_command_that_calls_it(open_chat: Any)
     assert "number, 0 to 2" in operation.inner_text()
     assert f"curl -X POST '{chat.url}/v1/chat/completions'" in operation.locator("pre").inner_text()
     operation.locator("summary", has_text="messages").click()
-    operation.locator("summary", has_text="ToolMessage").last.click()
+    # In the list within: the summary just opened names the kinds of message too, and the list is made a moment later.
+    operation.locator("ul ul summary", has_text="ToolMessage").last.click()
     operation.locator("code", has_text="tool_call_id").first.wait_for()
 
 
@@ -41,9 +42,11 @@ def test_each_route_opens_without_a_complaint(open_chat: Any) -> None:
     page.locator(".operation").first.wait_for()
 
     page.locator(".operation").evaluate_all("all => all.forEach((one) => (one.open = true))")
-    page.wait_for_timeout(300)
 
-    assert page.locator(".operation .detail").count() == page.locator(".operation").count()
+    # A route's details are made by an event that comes after it was opened.
+    page.wait_for_function(
+        "document.querySelectorAll('.operation .detail').length === document.querySelectorAll('.operation').length"
+    )
     assert "undefined" not in page.locator("main").inner_text()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.ui.conftest import answered, say
+from tests.ui.conftest import answered, say, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -143,9 +143,7 @@ def test_deleting_a_conversation_ends_its_answer(open_chat: Any) -> None:
     page.get_by_role("button", name="Delete", exact=True).click()
 
     page.locator("#welcome").wait_for()
-    page.wait_for_timeout(500)
-    assert chat.engine.active == 0
-    assert stored(page) == []
+    until(page, lambda: chat.engine.active == 0 and stored(page) == [])
     assert page.locator("#notice").is_hidden()
 
 
