@@ -1,4 +1,4 @@
-"""A prompt before it is tokens: the text, and which of its characters are content."""
+"""A prompt before tokenization: its text, and which of its characters are content."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """A text that a template, or the server, has made around what others have written.
+    """A prompt text in which content is marked.
 
-    content: [start, end) of the characters that users, tools and documents wrote, in order and apart from each other.
-    The texts of control tokens count only outside of them. No spans: all of it is the maker's own.
+    content: spans [start, end), in characters, of what users, tools and documents wrote; sorted and disjoint. Texts of
+    control tokens become control tokens only outside these spans. Without spans, the whole text is trusted.
     """
 
     text: str
@@ -18,21 +18,21 @@ class PromptText:
 
     @classmethod
     def of_content(cls, text: str) -> PromptText:
-        """A text that is content throughout."""
+        """The text with all of it marked as content."""
         return cls(text, ((0, len(text)),) if text else ())
 
     def __len__(self) -> int:
-        """In characters."""
+        """The length in characters."""
         return len(self.text)
 
     def beginning(self, length: int) -> PromptText:
-        """The first characters."""
+        """The first `length` characters."""
         spans = tuple((start, min(end, length)) for start, end in self.content if start < length)
         return PromptText(self.text[:length], spans)
 
 
 def prompt_text(*pieces: str | PromptText) -> PromptText:
-    """The pieces as one text; plain strings are the maker's own."""
+    """Join the pieces. Plain strings are trusted: none of their characters are content."""
     texts: list[str] = []
     spans: list[tuple[int, int]] = []
     at = 0

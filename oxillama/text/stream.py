@@ -1,4 +1,4 @@
-"""The text of a generation as it comes: whole characters only, ended at the first stop string."""
+"""Streaming detokenization: whole characters only, up to the first stop string."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class StreamDetokenizer:
-    """The text of a generation, piece by piece.
+    """Turns the tokens of a generation into pieces of text.
 
-    Bytes that may still become a character are held back; bytes that cannot become U+FFFD at once, so the pieces
-    together equal `bytes.decode("utf-8", "replace")` of the whole. The first token keeps its leading space: a
-    generation goes on from a prompt.
+    Bytes that may still become a character are held back. Bytes that cannot are replaced by U+FFFD at once, so the
+    joined pieces equal `bytes.decode("utf-8", "replace")` of all bytes. The first token keeps its leading space,
+    because a generation continues a prompt.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -30,14 +30,14 @@ class StreamDetokenizer:
         return self._decoder.decode(self._token_bytes(token_id))
 
     def flush(self) -> str:
-        """What is left at the end: U+FFFD for an unfinished character. The object is as new afterwards."""
+        """Return what is left at the end: U+FFFD for an unfinished character. Resets the object."""
         rest = self._decoder.decode(b"", True)
         self._decoder.reset()
         return rest
 
 
 class _Automaton:
-    """How much of one stop string the text so far ends with (Knuth-Morris-Pratt: constant work per character)."""
+    """Tracks how much of one stop string the text ends with (Knuth-Morris-Pratt: amortized O(1) per character)."""
 
     __slots__ = ("failure", "matched", "pattern")
 
@@ -60,13 +60,12 @@ class _Automaton:
 
 
 class StopMatcher:
-    """Releases text that can no longer be part of a stop string and says when one is complete.
+    """Releases text that can no longer be part of a stop string, and reports when a stop string is complete.
 
-    The stop string whose end comes first wins; among those that end together, the longest. Neither it nor anything
-    after it is ever released.
+    The stop string that ends first wins; if several end at the same character, the longest wins. The stop string and
+    anything after it are never released.
 
-    Control tokens have a text that readers never see. It takes part in the search, so a stop string may name such a
-    token, but it is never released.
+    The text of control tokens is searched too, so a stop string may name a control token, but it is never released.
     """
 
     def __init__(self, stops: Iterable[str]) -> None:
@@ -74,11 +73,11 @@ class StopMatcher:
         if "" in unique:
             raise InvalidParameterError("Invalid 'stop': an empty string cannot end a text.", param="stop")
         self._automata = [_Automaton(stop) for stop in unique]
-        self._held: list[str] = []  # a character each; "" for one of a control token's text
+        self._held: list[str] = []  # one character per item; "" for a character of a control token's text
         self._done = False
 
     def push(self, text: str, *, hidden: bool = False) -> tuple[str, bool]:
-        """(released, matched). Once matched, everything further is swallowed and (“”, True) comes back.
+        """Add text and return (released, matched). After a match, every call returns ("", True).
 
         hidden: the text is a control token's.
         """
@@ -100,7 +99,7 @@ class StopMatcher:
         return released, False
 
     def flush(self) -> str:
-        """The text still held when the generation ends without a stop string. The object is as new afterwards."""
+        """Return the text still held when the generation ends without a stop string. Resets the object."""
         held, self._held, self._done = "".join(self._held), [], False
         for automaton in self._automata:
             automaton.matched = 0

@@ -1,1 +1,1 @@
-"""Chat templates: the file's own, rendered in a killable child process, and the built-in one."""
+"""Chat templates: the model file's own, rendered in a child process that can be killed, and the built-in one."""

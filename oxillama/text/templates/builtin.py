@@ -1,4 +1,4 @@
-"""The prompt format for a model whose file has no chat template."""
+"""The built-in prompt format, for models whose file has no chat template."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ _MARKS = {
 
 
 def format_prompt(messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> PromptText:
-    """Each message as its role's mark, its text and `<|end|>`, a line each; then the mark of the assistant.
+    """Write each message as three lines: the role's tag, the text, and `<|end|>`; then the assistant's tag.
 
-    Content is a string, a PromptText, a list of text parts, or None. Raises TemplateError for a role or a part of
-    another kind.
+    Content is a string, a PromptText, a list of text parts, or None. Raises TemplateError for any other role or part.
     """
     pieces: list[str | PromptText] = []
     for message in messages:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 CPU_SECONDS = 3.0
 WALL_SECONDS = 10.0
 OUTPUT_CHARS = 1 << 20
-# How many templates may be rendered at the same time; more wait.
+# How many templates are rendered at the same time at most; further calls wait.
 PROCESSES = 4
 _WORKER = Path(__file__).with_name("worker.py")
-# The answer is escaped JSON: at most twelve bytes for a character outside the BMP, and twenty for every second one's
-# being content.
+# Bytes of the reply per character. The reply is escaped JSON: at most twelve bytes for a character outside the BMP.
+# The list of content spans adds the rest: about twenty bytes per span, and at most one span for every two characters.
 _REPLY_BYTES = 24
-# All that a child sees of the environment: where its libraries are and what time it is.
+# The environment variables that a child gets: where its libraries are, and the time zone.
 _PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ", "SYSTEMROOT")
 
 
@@ -48,7 +48,7 @@ def _import_directories() -> list[str]:
 
 
 class _LostError(Exception):
-    """The child is gone, or did not answer in time."""
+    """The child has ended, or did not reply in time."""
 
 
 class _Process:
@@ -64,7 +64,7 @@ class _Process:
             close_fds=True,
             cwd="/",
             env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-            # Its own session: an interrupt from the terminal is for the parent, which ends it in order.
+            # In its own session, so that Ctrl-C in the terminal reaches only the parent, which then ends the child.
             start_new_session=True,
         )
         assert self._child.stdin is not None
@@ -74,7 +74,7 @@ class _Process:
             os.set_blocking(fd, False)
 
     def ask(self, request: bytes, max_reply: int, deadline: float) -> bytes:
-        """The child's answer. Raises _LostError; the child is of no use afterwards."""
+        """Send a request and return the reply. After a _LostError, the child must not be used again."""
         self._write(len(request).to_bytes(4, "little") + request, deadline)
         size = int.from_bytes(self._read(4, deadline), "little")
         if size > max_reply:
@@ -113,8 +113,8 @@ class _Process:
         return bytes(data)
 
     def kill(self) -> int:
-        """End the child at once; its exit status (negative: the signal that ended it)."""
-        # One that is ending by itself tells why.
+        """End the child and return its exit status (negative: the signal that ended it)."""
+        # A child that is already ending gets a moment: its own exit status says why it ended.
         try:
             status = self._child.wait(0.05)
         except subprocess.TimeoutExpired:
@@ -126,7 +126,7 @@ class _Process:
         return status
 
     def close(self) -> None:
-        """End an idle child: its input ends."""
+        """End an idle child at once."""
         self._child.kill()
         self.kill()
 
@@ -145,7 +145,7 @@ def _close_all(idle: list[_Process]) -> None:
 
 
 class TemplateProcesses:
-    """A few child processes shared by the threads that render. Threads may share one; `close` ends the children."""
+    """A pool of child processes that render templates. Threads may share one pool; `close` ends the children."""
 
     def __init__(self) -> None:
         self._idle: list[_Process] = []
@@ -153,14 +153,15 @@ class TemplateProcesses:
         self._closer = weakref.finalize(self, _close_all, self._idle)
 
     def render(self, source: str, own: Mapping[str, str], context: Mapping[str, Any]) -> PromptText:
-        """What a template makes of JSON values: those in `own` count as its own text, strings in `context` are content.
+        """Render a template with JSON values.
 
-        A PromptText in the context says itself which of its characters are content. Blocking: waits for a place, which
-        others keep for WALL_SECONDS at most.
+        own: variables that count as the template's own text. context: variables whose strings are content; a PromptText
+        marks which of its characters are content. Blocks while PROCESSES other renderings run, each of which takes
+        WALL_SECONDS at most.
 
-        Raises TemplateError, in one line, when the template fails or exceeds its limits.
+        Raises TemplateError if the template fails or exceeds its limits.
         """
-        marker = secrets.token_hex(16)  # no value from outside can have it as a key
+        marker = secrets.token_hex(16)  # random, so that no key in the context can equal it
 
         def as_json(value: object) -> object:
             if isinstance(value, PromptText):
@@ -171,7 +172,7 @@ class TemplateProcesses:
             payload = json.dumps(context, default=as_json)
         except (TypeError, ValueError, RecursionError) as error:
             raise TemplateError(f"The chat template cannot be given these values: {error}") from None
-        # A long conversation makes a long prompt.
+        # The limit grows with the input, because a long conversation makes a long prompt.
         max_chars = OUTPUT_CHARS + 2 * len(payload)
         rest = {"source": source, "own": dict(own), "marker": marker, "cpu_s": CPU_SECONDS, "max_chars": max_chars}
         request = f'{json.dumps(rest)[:-1]}, "context": {payload}}}'.encode()

@@ -1,13 +1,13 @@
-"""Strings that remember which of their characters are content, however a template works on them.
+"""Strings that track which of their characters are content while a template works on them.
 
-Content is what users, tools and documents have written. The text of a control token inside it must stay text, so a
-rendered prompt is only of use with the knowledge of which characters the template itself wrote. `Content` is a `str`
-with that knowledge: equal to, and as long as, the plain string, so templates see no difference.
+Content is what users, tools and documents wrote. The text of a control token inside it must stay text, so the tokenizer
+needs to know which characters of a rendered prompt the template itself wrote. `Content` is a `str` that carries this
+information. It equals the plain string and has the same length, so templates see no difference.
 
-Plain strings are the template's. Operations that this module knows keep track of every character. What any other
-operation makes of content is content as a whole.
+Plain strings belong to the template. The operations implemented here track every character. If any other operation
+gets content, its whole result counts as content.
 
-The child process that renders loads this file by itself: it imports nothing of this package.
+The child process that renders templates loads this file on its own, so it imports nothing from this package.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 Spans = tuple[tuple[int, int], ...]
-"""[start, end) of the characters that are content: in order, apart from each other."""
+"""Spans [start, end) of the characters that are content, sorted and disjoint."""
 
 
 class Content(str):
-    """A string some of whose characters are content: all of them, unless `spans` says which."""
+    """A string with the spans of its content. `spans=None` marks all of it as content."""
 
     __slots__ = ("_spans",)
     _spans: Spans
@@ -37,7 +37,7 @@ class Content(str):
         return self
 
     def __add__(self, other: Any) -> Any:
-        if type(other) is str:  # as most often, and in half the time
+        if type(other) is str:  # the most frequent case, in half the time
             return _made(str.__add__(self, other), self._spans)
         return joined((self, other)) if isinstance(other, str) else NotImplemented
 
@@ -73,7 +73,7 @@ class Content(str):
         return self._part(str.__getitem__(self, slice(start, stop)), start)
 
     def _part(self, text: str, start: int) -> str:
-        """`text`, which is what begins at `start`."""
+        """`text`, which is the substring of `self` that begins at `start`, with its spans."""
         if self._spans == ((0, len(self)),):
             return _made(text, ((0, len(text)),) if text else ())
         stop = start + len(text)
@@ -83,7 +83,7 @@ class Content(str):
         return _made(text, tuple(spans))
 
     def _pieces(self, pieces: Iterable[str], gap: int | None) -> list[str]:
-        """Substrings with their places: `gap` characters apart; None: the next place where each of them is."""
+        """Substrings with their spans: they are `gap` characters apart; None: search for each after the one before."""
         found, at = [], 0
         for piece in pieces:
             at = at if gap is not None else self.find(piece, at)
@@ -152,7 +152,7 @@ def _made(text: str, spans: Spans) -> Content:
 
 
 def _same_length(name: str) -> Callable[..., str]:
-    """Letters changed in place."""
+    """A method that changes characters in place. If the length changes, the result is content as a whole."""
     change = getattr(str, name)
 
     def method(self: Content) -> str:
@@ -164,7 +164,7 @@ def _same_length(name: str) -> Callable[..., str]:
 
 
 def _as_a_whole(name: str) -> Callable[..., str]:
-    """What comes out is content as a whole, if any of it was."""
+    """A method whose result is content as a whole if the string or an argument holds content."""
     change = getattr(str, name)
 
     def method(self: Content, *args: Any, **kwargs: Any) -> str:
@@ -180,14 +180,14 @@ for _name in ("center", "ljust", "rjust", "zfill", "expandtabs", "translate", "f
 
 
 def spans_of(text: str) -> Spans:
-    """Of a plain string none; of another kind of string (Jinja's Markup) all: nobody has kept track."""
+    """The content spans of any string: none in a plain `str`, all of another subclass (such as Jinja's Markup)."""
     if type(text) is str:
         return ()
     return text._spans if isinstance(text, Content) else ((0, len(text)),)
 
 
 def joined(pieces: Iterable[Any]) -> str:
-    """The pieces as one string. Also the environment's `concat`, which makes the texts of macros and blocks."""
+    """The pieces as one string. The environment also uses it as `concat`, to build the texts of macros and blocks."""
     texts: list[str] = []
     spans: list[tuple[int, int]] = []
     at = 0
@@ -207,7 +207,7 @@ def joined(pieces: Iterable[Any]) -> str:
 
 
 def text_of(value: Any) -> str:
-    """`str(value)`: lists and objects are printed with the content in them."""
+    """`str(value)`, marked as content if the value holds content, for example a list with content in it."""
     if type(value) is str or type(value) is Content:
         return value
     text = str(value)
@@ -215,7 +215,7 @@ def text_of(value: Any) -> str:
 
 
 def holds_content(value: Any) -> bool:
-    """Whether content is in there somewhere; what cannot be looked into without using it up is taken to hold some."""
+    """Whether a value holds content. Iterators and other objects count as holding it: looking would consume them."""
     if isinstance(value, str):
         return bool(spans_of(value))
     if isinstance(value, Mapping):
@@ -226,10 +226,10 @@ def holds_content(value: Any) -> bool:
 
 
 def marked(value: Any, marker: str) -> Any:
-    """JSON with its strings turned into content, keys too.
+    """A JSON value with its strings turned into content, keys too.
 
-    Roles and types are names that the caller has checked: templates build control tokens of them. An object
-    {marker: [text, spans]} is a text of which only the spans are content.
+    Roles and types stay plain: the caller has checked them, and templates build control tokens from them. An object
+    {marker: [text, spans]} becomes a text in which only the spans are content.
     """
     kind = type(value)
     if kind is str:
@@ -253,7 +253,7 @@ def marked(value: Any, marker: str) -> Any:
     return found
 
 
-# Fields whose values are names, and the fields of every message, whose names are the server's.
+# Keys whose values stay plain if they are identifiers, and keys that stay plain themselves: the server wrote them.
 _NAMES = frozenset({"role", "type"})
 _FIELDS = _NAMES | {"content", "messages"}
 
@@ -262,7 +262,7 @@ _SPEC = re.compile(r"%(?:\(([^)]*)\))?[#0\- +]*\d*(?:\.\d*)?[hlL]?(.)", re.DOTAL
 
 
 def percent(template: str, values: Any) -> str:
-    """`template % values`."""
+    """`template % values`, tracking content."""
     plain = str.__mod__(template, values)
     if not holds_content(template) and not holds_content(values):
         return plain
@@ -286,20 +286,20 @@ def percent(template: str, values: Any) -> str:
 
 
 def formatted(value: Any, as_it_is: bool, text: str) -> str:
-    """One value in a formatted string, where it has become `text`."""
+    """One formatted value. text: the value after formatting. as_it_is: the format inserts strings unchanged."""
     if as_it_is and isinstance(value, str):
         return value
     return Content(text) if holds_content(value) else text
 
 
 def _checked(pieces: list[str], plain: str) -> str:
-    """The pieces joined, if that is the string it should be; else that string, all content."""
+    """The joined pieces if they equal `plain`, the result of Python's own formatting; else `plain`, all content."""
     tracked = joined(pieces)
     return tracked if tracked == plain else Content(plain)
 
 
 def braces(formatter: Any, template: str, args: Any, kwargs: Any) -> str:
-    """`template.format(*args, **kwargs)` by a `string.Formatter`."""
+    """`template.format(*args, **kwargs)` with a `string.Formatter`, tracking content."""
     plain: str = formatter.vformat(template, args, kwargs)
     if not holds_content([template, args, kwargs]):
         return plain
@@ -323,5 +323,5 @@ def tojson(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """JSON as it is: Jinja's own filter escapes for HTML. What is printed so comes from outside."""
+    """JSON without HTML escapes, which Jinja's own filter adds. The result is all content: the values are untrusted."""
     return Content(json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys))

@@ -1,4 +1,4 @@
-"""A model's chat template: messages to the prompt the model was trained on."""
+"""A model's chat template: turns messages into the prompt format the model was trained on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_SOURCE = 1 << 20
 
 
 def _sources(metadata: Metadata) -> dict[str, str]:
-    """The file's templates by name; "default" is the unnamed one."""
+    """The file's templates by name. The template without a name is "default"."""
     found: dict[str, str] = {}
     for key in metadata:
         if key != _KEY and not key.startswith(_KEY + "."):
@@ -36,14 +36,14 @@ def _sources(metadata: Metadata) -> dict[str, str]:
 
 
 class ChatTemplate:
-    """Renders conversations. Threads may share it; rendering blocks, so async callers go through a worker thread.
+    """Renders conversations. Threads may share it; rendering blocks, so async callers use a worker thread.
 
-    source: the text of the default template; None where the file has none and the built-in one is used.
-    names: all templates of the file; "tool_use" is taken by itself when tools are given.
+    source: the text of the default template; None if the file has none and the built-in format is used.
+    names: all templates of the file. If tools are given, the template "tool_use" is used where there is one.
     """
 
     def __init__(self, sources: Mapping[str, str], tokens: Mapping[str, str]) -> None:
-        """`tokens`: what templates may call by name, such as bos_token."""
+        """sources: templates by name. tokens: texts of special tokens by variable name, such as bos_token."""
         self._sources = dict(sources)
         self._tokens = dict(tokens)
         self._processes = TemplateProcesses()
@@ -52,7 +52,7 @@ class ChatTemplate:
 
     @classmethod
     def from_gguf(cls, gguf: GGUFFile, tokenizer: Tokenizer) -> ChatTemplate:
-        """The templates of an opened file. Raises ModelFormatError for a key that is no text."""
+        """The templates of an opened file. Raises ModelFormatError for a template that is not a string or too long."""
         try:
             return cls(_sources(gguf.metadata), tokenizer.special_texts)
         except ModelFormatError as error:
@@ -67,11 +67,13 @@ class ChatTemplate:
         template: str | None = None,
         **kwargs: Any,
     ) -> PromptText:
-        """The prompt. `template` picks one by name; `kwargs` (documents, enable_thinking, …) are passed to it.
+        """Render the prompt. `template` picks a template by name; `kwargs` (documents, enable_thinking, …) go to it.
 
-        Every string in the arguments is content, in which texts of control tokens mean nothing, unless it is a
-        PromptText, which says so itself. Raises TemplateError, in one line, when the template refuses the
-        conversation, is wrong, or exceeds its limits of processor time, memory or output.
+        Every string in the arguments is content, so texts of control tokens in it stay text. A PromptText marks itself
+        which of its characters are content.
+
+        Raises TemplateError if the template refuses the conversation, has an error, or exceeds its limits of processor
+        time, memory or output.
         """
         source = self._pick(template, tools is not None)
         if source is None:

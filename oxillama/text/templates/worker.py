@@ -1,14 +1,19 @@
-"""The child process that renders chat templates: a script of its own, which imports nothing of this package.
+"""The child process that renders chat templates: a separate script that imports nothing from this package.
 
-A chat template comes with a model file and is not to be trusted. Jinja's immutable sandbox keeps it from running
-commands, but not from computing for ever or filling the memory; a process can be limited, and killed.
+A chat template comes with a model file and cannot be trusted. Jinja's immutable sandbox keeps it from running commands,
+but not from looping forever or filling the memory. A process can be limited and killed.
 
-Arguments: the directories to import jinja2 and markupsafe from. On stdin and stdout: messages of a length (4 bytes,
-little-endian) and that much JSON. Asked with {"source", "own", "context", "marker", "cpu_s", "max_chars"} it answers
-{"text", "content"} or {"error", "fatal"}; after a fatal error it ends, for its memory may be in any state. "own" are
-values that count as the template's text, "context" those whose strings are content (`provenance.marked` says what
-"marker" is), and the "content" of an answer is which characters of its text are. End of input ends the process too, so
-it does not outlive its parent. (A death signal from the kernel would come when the parent's *thread* ends: too early.)
+Arguments: the directories from which to import jinja2 and markupsafe. Messages on stdin and stdout are a length (4
+bytes, little-endian) and that many bytes of JSON. A request is {"source", "own", "context", "marker", "cpu_s",
+"max_chars"}:
+
+- "own" has the variables that count as the template's own text.
+- "context" has the variables whose strings are content; `provenance.marked` describes "marker".
+
+A reply is {"text", "content"} or {"error", "fatal"}. "content" has the spans of the text that are content. After a
+fatal error the process ends, because its memory may be in any state. It also ends at the end of its input, so it does
+not outlive its parent. (A parent-death signal from the kernel would be too early: it comes when the parent's *thread*
+ends.)
 """
 
 from __future__ import annotations
@@ -29,8 +34,8 @@ from typing import Any, NoReturn
 
 MEMORY_BYTES = 1 << 30
 CACHED_TEMPLATES = 16
-# Filters that hand on what they were given or call its methods, which keep track of content. What a filter that is not
-# listed makes of content is content.
+# Filters that return their input or call its methods, which track content. If a filter that is not listed gets content,
+# its whole result is content.
 TRANSPARENT_FILTERS = (
     *("abs", "attr", "batch", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items", "last"),
     *("length", "list", "map", "max", "min", "random", "reject", "rejectattr", "reverse", "round", "select"),
@@ -40,7 +45,7 @@ TEXT_FILTERS = ("capitalize", "center", "lower", "string", "trim", "upper")
 
 
 def load_beside(name: str) -> Any:
-    """A module of this folder, without its package."""
+    """Import a module of this folder without its package."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(name + ".py"))
     assert spec is not None
     assert spec.loader is not None
@@ -58,7 +63,7 @@ def strftime_now(format: str) -> str:  # noqa: A002  (templates may name it)
 
 
 def make_environment() -> Any:
-    """Jinja set up as the `transformers` library sets it up for chat templates: published ones are written for that."""
+    """A Jinja environment like that of the `transformers` library, for which published chat templates are written."""
     from jinja2 import nodes
     from jinja2.compiler import CodeGenerator
     from jinja2.exceptions import TemplateError
@@ -66,7 +71,7 @@ def make_environment() -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 
     class Generation(Extension):
-        """`{% generation %}…{% endgeneration %}` marks what the model said, for training; here it is only its text."""
+        """`{% generation %}…{% endgeneration %}` marks the model's text for training; here only the text is kept."""
 
         tags = {"generation"}  # noqa: RUF012  (as jinja2 declares it)
 
@@ -79,7 +84,7 @@ def make_environment() -> Any:
             return caller()
 
     class Generator(CodeGenerator):
-        """What is printed, and the `~` operator, through the environment: Jinja's own forgets what is content."""
+        """Sends printed values and the `~` operator through the environment, because Jinja's own code loses spans."""
 
         def _output_child_pre(self, node: Any, frame: Any, finalize: Any) -> None:
             self.write("environment.text_of(")
@@ -92,7 +97,7 @@ def make_environment() -> Any:
             self.write(")))")
 
     class TrackingEnvironment(ImmutableSandboxedEnvironment):
-        """Knows of every character that comes out whether it is content."""
+        """Tracks for every character of the output whether it is content."""
 
         code_generator_class = Generator
         concat = staticmethod(provenance.joined)
@@ -104,16 +109,16 @@ def make_environment() -> Any:
 
         def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
             owner = getattr(called, "__self__", None)
-            if type(owner) is bytes:  # nobody has kept track there
+            if type(owner) is bytes:  # bytes carry no spans
                 result = super().call(context, called, *args, **kwargs)
                 return provenance.Content(result) if isinstance(result, str) else result
             if type(owner) is str and (args or kwargs):
-                # A method of the template's own string: content among the arguments shows in the result.
+                # A method of a plain string with arguments: track any content among the arguments in the result.
                 called = getattr(provenance.Content(owner, ()), called.__name__)
             return super().call(context, called, *args, **kwargs)
 
         def wrap_str_format(self, value: Any) -> Any:
-            name = getattr(value, "__name__", "")  # most often another one, which is quicker to see
+            name = getattr(value, "__name__", "")  # usually another name, and this check is the quicker one
             if name not in ("format", "format_map") or super().wrap_str_format(value) is None:
                 return None
             if name == "format":
@@ -124,7 +129,7 @@ def make_environment() -> Any:
             return str(provenance.braces(SandboxedFormatter(self), template, args, kwargs))
 
     def all_or_nothing(change: Any) -> Any:
-        # The first argument may be Jinja's own.
+        # Jinja may pass its own first argument, such as the environment.
         skipped = 1 if hasattr(change, "jinja_pass_arg") else 0
 
         @functools.wraps(change)
@@ -168,7 +173,7 @@ def make_environment() -> Any:
             environment.filters[name] = of_text(change)
         elif name not in TRANSPARENT_FILTERS:
             environment.filters[name] = all_or_nothing(change)
-    # Nothing is escaped here, so nothing needs to be called safe.
+    # Nothing is escaped here, so "safe" has nothing to do.
     text_of = provenance.text_of
     environment.filters |= {"format": format_filter, "join": join, "replace": replace, "safe": text_of}
     environment.filters["tojson"] = provenance.tojson
@@ -182,14 +187,14 @@ class OutputLimitError(Exception):
 
 
 class Renderer:
-    """Renders templates, remembering the latest compiled ones."""
+    """Renders templates. Caches the most recently used compiled ones."""
 
     def __init__(self) -> None:
         self._environment = make_environment()
         self._compiled: OrderedDict[str, Any] = OrderedDict()
 
     def render(self, source: str, context: dict[str, Any], max_chars: int) -> str:
-        """The text; a `Content` if there is content in it."""
+        """Render and return the text; a `Content` if the text has content. Raises OutputLimitError."""
         template = self._compiled.get(source)
         if template is None:
             template = self._compiled[source] = self._environment.from_string(source)
@@ -211,7 +216,7 @@ def answer(renderer: Renderer, request: bytes) -> dict[str, Any]:
     signal.setitimer(signal.ITIMER_PROF, 0)
     try:
         asked = json.loads(request)
-        # SIGPROF is left at its default, which kills: no Python code needs to run for it, whatever holds the GIL.
+        # SIGPROF keeps its default action, which kills the process. No Python code has to run, so nothing can block it.
         signal.setitimer(signal.ITIMER_PROF, asked["cpu_s"])
         context = {**asked["own"], **provenance.marked(asked["context"], asked["marker"])}
         text = renderer.render(asked["source"], context, asked["max_chars"])
@@ -241,10 +246,10 @@ def describe(error: Exception) -> str:
 
 
 def limit_resources() -> None:
-    """No file can be opened, written or made larger from here on, no process started, and memory is bounded."""
+    """From here on no file can be opened or grow and no process can be started. Memory is bounded."""
     limits = {"RLIMIT_AS": MEMORY_BYTES, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0, "RLIMIT_NPROC": 0, "RLIMIT_NOFILE": 3}
     for name, value in limits.items():
-        # Not every system has, or lets a process lower, each of them.
+        # Some systems lack some of these limits, or do not let a process lower them.
         with contextlib.suppress(AttributeError, ValueError, OSError):
             resource.setrlimit(getattr(resource, name), (value, value))
 
@@ -268,9 +273,9 @@ def write_all(data: bytes) -> None:
 def main(import_from: list[str]) -> None:
     sys.path[:0] = import_from
     renderer = Renderer()
-    # What is imported or opened late must be there before files are out of reach.
+    # Load everything that Jinja or Python imports or opens late, before files can no longer be opened.
     import jinja2.constants
-    import jinja2.debug  # noqa: F401  (imported for its own sake)
+    import jinja2.debug  # noqa: F401  (used by Jinja when a template fails)
 
     filters = "{{ 'a b' | wordwrap(1) | pprint }}{{ 'a' | urlize }}{{ 'a' | urlencode }}{{ '%s{}'.format(1) % 1 }}"
     renderer.render(

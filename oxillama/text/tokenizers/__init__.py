@@ -1,1 +1,1 @@
-"""The vocabularies of GGUF files: text to token ids and back."""
+"""Tokenizers for the vocabularies of GGUF files: text to token ids and back."""

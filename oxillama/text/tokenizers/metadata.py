@@ -1,4 +1,4 @@
-"""Typed reads of GGUF metadata for the text layer; every refusal is a ModelFormatError that names the key."""
+"""Typed reads of GGUF metadata for the text layer. A wrong type raises a ModelFormatError that names the key."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ def get_strs(metadata: Metadata, key: str) -> list[str] | None:
 def get_array(
     metadata: Metadata, key: str, dtypes: tuple[type[np.generic], ...], wanted: str, length: int | None = None
 ) -> npt.NDArray[Any] | None:
-    """A numeric array of one of the given element types and, if asked, of exactly that length."""
+    """A one-dimensional numeric array, or None if the key is missing.
+
+    Raises ModelFormatError unless its element type is one of `dtypes` and its length is `length`, if that is given.
+    """
     value = metadata.get(key)
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""Finding special tokens in a text: everything between them is for the vocabulary's algorithm."""
+"""Finds special tokens in a text. The vocabulary's algorithm encodes the text between them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 Spans = tuple[tuple[int, int], ...]
 _Found = tuple[int, int, int]
-"""(id, start, end) of a special token in a text; a strip flag's whitespace is part of it."""
+"""(id, start, end) of a special token in a text, including the whitespace that a strip flag removes."""
 
 
 class _Finder(NamedTuple):
-    """The library's search, what its ids are in the vocabulary, and what some special token begins with."""
+    """A search for special tokens.
+
+    search: the library's tokenizer. ids: its ids → ids of the vocabulary. beginning: matches where one may begin.
+    """
 
     search: Tokenizer
     ids: list[int]
@@ -31,10 +34,11 @@ class _Finder(NamedTuple):
 
 
 class SpecialSplitter:
-    """Cuts a text into special tokens (their ids) and the text between them: leftmost first, then longest.
+    """Splits a text into special tokens (as ids) and the text between them; the leftmost match wins, then the longest.
 
-    User-defined tokens are found everywhere, in content too: vocabularies spell ordinary text by them (runs of spaces,
-    tags), and published tokenizers do the same. Control and unknown tokens are found on request, and never in content.
+    User-defined tokens are found everywhere, content included. Vocabularies use them for ordinary text (runs of spaces,
+    tags), and published tokenizers find them there too. Control and unknown tokens are found on request, but never in
+    content.
     """
 
     def __init__(self, vocab: Vocab) -> None:
@@ -43,7 +47,7 @@ class SpecialSplitter:
         self._building = threading.Lock()
 
     def split(self, text: str, parse_special: bool, content: Spans = ()) -> list[str | int]:
-        """Texts and ids. `content`: [start, end) of the characters that cannot be part of control tokens."""
+        """Split into texts and ids. content: spans [start, end), in characters, that no control token may overlap."""
         found = self._find(text, parse_special) if text else []
         if content and parse_special and any(self._is_forged(one, content) for one in found):
             found = self._find_protected(text, content)
@@ -54,7 +58,7 @@ class SpecialSplitter:
         return bool(self._vocab.attrs[i] & (CONTROL | UNKNOWN)) and _overlaps(start, end, content)
 
     def _find_protected(self, text: str, content: Spans) -> list[_Found]:
-        """As `_find`, with the control tokens outside of content first, then user-defined ones in all the rest."""
+        """Like `_find`: first finds control tokens outside of content, then user-defined tokens in all the rest."""
         controls: list[_Found] = []
         at = 0
         for start, end in (*content, (len(text), len(text))):
@@ -69,7 +73,7 @@ class SpecialSplitter:
         return found[:-1]
 
     def _own_controls(self, text: str, begin: int, end: int) -> Iterator[_Found]:
-        """The control tokens in text[begin:end]; a strip flag takes whitespace from what follows, too."""
+        """The control tokens in text[begin:end]. A strip flag may remove whitespace beyond the end."""
         attrs = self._vocab.attrs
         for i, start, stop in self._find(text[begin:end], True):
             if attrs[i] & (CONTROL | UNKNOWN):
@@ -96,7 +100,7 @@ class SpecialSplitter:
         return self._finders[parse_special]
 
     def _build(self, parse_special: bool) -> _Finder | None:
-        """None if there is nothing to find."""
+        """Build the search; None if the vocabulary has no such tokens."""
         from tokenizers import AddedToken, Tokenizer, models
 
         wanted = USER_DEFINED | CONTROL | UNKNOWN if parse_special else USER_DEFINED
@@ -108,7 +112,7 @@ class SpecialSplitter:
         ]
         if not ids:
             return None
-        # A model without tokens: of the text, only the added tokens are left, with their places.
+        # The model has no tokens, so encoding a text returns only the added tokens, with their offsets.
         finder = Tokenizer(models.BPE({}, []))
         finder.add_tokens(
             [
@@ -122,7 +126,7 @@ class SpecialSplitter:
                 for i in ids
             ]
         )
-        # Most texts have nothing that begins like a special token, which is quicker to see.
+        # Most texts contain no beginning of a special token, and this check is quicker than the search.
         beginnings = sorted({self._vocab.tokens[i][:2] for i in ids})
         return _Finder(finder, ids, re.compile("|".join(map(re.escape, beginnings))))
 

@@ -1,4 +1,4 @@
-"""What each token adds to a text, as bytes."""
+"""The bytes that each token adds to a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SPACE = "\u2581"
 
 @functools.cache
 def byte_alphabet() -> dict[str, int]:
-    """GPT-2's alphabet: the printable characters of Latin-1 stand for themselves, the other bytes for U+0100 on."""
+    """GPT-2's byte alphabet (character → byte): printable Latin-1 stands for itself, U+0100 and up for the others."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     table = {chr(b): b for b in printable}
     others = (b for b in range(256) if chr(b) not in table)
@@ -20,7 +20,10 @@ def byte_alphabet() -> dict[str, int]:
 
 
 class Pieces:
-    """`visible(id)` is what a reader of the output sees, `piece(id)` also spells out control tokens."""
+    """The bytes of each token: `visible(id)` as readers of the output see it, `piece(id)` with control tokens' texts.
+
+    byte_level: the vocabulary spells its tokens in GPT-2's byte alphabet.
+    """
 
     def __init__(self, vocab: Vocab, *, byte_level: bool) -> None:
         self._vocab = vocab
@@ -28,7 +31,7 @@ class Pieces:
         self._cache: dict[int, bytes] = {}
 
     def piece(self, i: int) -> bytes:
-        """The token's text with control tokens spelled out."""
+        """The token's bytes. A control token has its text here."""
         known = self._cache.get(i)
         if known is None:
             known = self._cache[i] = self._make(i)
@@ -38,7 +41,7 @@ class Pieces:
         return b"" if self.is_hidden(i) else self.piece(i)
 
     def is_hidden(self, i: int) -> bool:
-        """Whether the token has a meaning but no text."""
+        """Whether the token never appears in the output: a control or unknown token."""
         attr = self._vocab.attrs[i]
         return bool(attr & (CONTROL | UNKNOWN)) and not attr & SHOWN
 
@@ -60,7 +63,7 @@ class Pieces:
         try:
             return bytes([table[c] for c in token])
         except KeyError:
-            # Added tokens may be spelled in plain text.
+            # Added tokens may be written as plain text.
             return b"".join(bytes([table[c]]) if c in table else _encode(c) for c in token)
 
 

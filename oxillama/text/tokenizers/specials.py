@@ -1,4 +1,4 @@
-"""Texts by which published vocabularies are known to mark special tokens; files often lack the keys for them."""
+"""Texts of special tokens in published vocabularies. GGUF files often lack the keys that name these tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ END_OF_GENERATION = (
     "<｜end▁of▁sentence｜>",
     "[e~[",
 )
-# Fill-in-the-middle tokens; generating a pad, repository or file separator ends a generation too.
+# Fill-in-the-middle tokens. A generated pad, repository or file separator token ends a generation too.
 FIM_PAD = ("<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]")
 FIM_REPO = ("<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>")
 FIM_SEPARATOR = ("<|file_sep|>",)
@@ -72,5 +72,5 @@ FIM_OTHERS = (
         ),
     ),
 )
-# Control tokens whose text a reader of the output needs (the channels of the harmony format).
+# Control tokens whose text readers of the output need (the channels of the harmony format).
 ALWAYS_SHOWN = ("<|channel|>", "<|message|>", "<|start|>", "<|constrain|>")

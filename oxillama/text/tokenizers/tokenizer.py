@@ -1,4 +1,4 @@
-"""Text to token ids and back, by the vocabulary in a GGUF file."""
+"""The tokenizer of a GGUF file: text to token ids and back."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
     from oxillama.text.tokenizers.metadata import Metadata
 
-# Replaced one for one, so that spans keep their places.
+# Each is replaced by one character, so that spans stay valid.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Encoder(Protocol):
-    """Ids of a text that is cut into special tokens (their ids) and the text between them."""
+    """Encodes a text that is already split into special tokens (as ids) and the text between them."""
 
     def encode(self, pieces: Sequence[str | int]) -> list[int]: ...
 
@@ -32,11 +32,12 @@ class Encoder(Protocol):
 class Tokenizer:
     """The tokenizer of one model. Threads may share it.
 
-    bos_id, eos_id: None where the vocabulary has no such token. eog_ids: every token that ends a generation.
+    model: the value of tokenizer.ggml.model. n_vocab: the number of tokens. bos_id, eos_id: None if the vocabulary has
+    no such token. eog_ids: every token that ends a generation.
     """
 
     def __init__(self, metadata: Metadata) -> None:
-        """From GGUF metadata (key → value). Raises ModelFormatError or ModelUnsupportedError naming the key."""
+        """metadata: a GGUF file's (key → value). Raises ModelFormatError or ModelUnsupportedError, naming the key."""
         vocab = load_vocab(metadata)
         make = _MODELS.get(vocab.model)
         if make is None:
@@ -57,10 +58,10 @@ class Tokenizer:
 
     @classmethod
     def from_gguf(cls, source: str | os.PathLike[str] | GGUFFile) -> Tokenizer:
-        """The tokenizer of a GGUF file, given by its path or opened; the file may have no tensors.
+        """The tokenizer of a GGUF file. `source`: a path, or an open file. The file may have no tensors.
 
-        Raises OSError for a file that cannot be read, ModelFormatError for a damaged one, ModelUnsupportedError for a
-        kind of vocabulary this version does not know.
+        Raises OSError if the file cannot be read, ModelFormatError if it is damaged, and ModelUnsupportedError if this
+        version does not know its kind of vocabulary.
         """
         if isinstance(source, (str, os.PathLike)):
             from oxillama.gguf import GGUFFile
@@ -72,11 +73,13 @@ class Tokenizer:
             raise type(error)(f"{source.path}: {error}") from None
 
     def encode(self, text: str | PromptText, add_special: bool = True, parse_special: bool = False) -> list[int]:
-        """Token ids of a text. Lone surrogates count as U+FFFD.
+        """The token ids of a text. Lone surrogates are replaced by U+FFFD.
 
-        add_special: with the tokens the model wants at the ends (BOS, EOS, CLS, SEP); a BOS that the text spells itself
-        is not added again. parse_special: texts of control tokens become those tokens, except in the content of a
-        PromptText; user-defined tokens are always found.
+        add_special: add the tokens that the model expects at the ends (BOS, EOS, CLS, SEP). A BOS is not added if the
+        text already begins with one. parse_special: texts of control tokens become those tokens, except in the content
+        of a PromptText. User-defined tokens are always found.
+
+        Raises InvalidParameterError for a text that the pre-tokenizer cannot split.
         """
         if isinstance(text, PromptText):
             pieces = self._splitter.split(_SURROGATE.sub("\ufffd", text.text), parse_special, text.content)
@@ -89,10 +92,9 @@ class Tokenizer:
         return [*prefix, *ids, *self._suffix]
 
     def decode(self, ids: Iterable[int], *, special: bool = False) -> bytes:
-        """The text of whole tokens: not always valid UTF-8. A space that encoding put in front is taken off again.
+        """The bytes of the tokens' text, not always valid UTF-8. Removes the space that encoding adds in front.
 
-        special: spell out control tokens, which are left out otherwise. Raises InvalidParameterError for an id outside
-        the vocabulary.
+        special: include the texts of control tokens. Raises InvalidParameterError for an id outside the vocabulary.
         """
         checked = [self._check(i) for i in ids]
         if self._strips_space:
@@ -109,20 +111,20 @@ class Tokenizer:
         return b"".join(map(piece, head)) + body
 
     def token_bytes(self, token_id: int) -> bytes:
-        """What the token adds to a text; nothing for a control token. Raises InvalidParameterError out of range."""
+        """The bytes the token adds to a text; b"" for a control token. Raises InvalidParameterError if out of range."""
         return self._pieces.visible(self._check(token_id))
 
     def token_text(self, token_id: int) -> str:
-        """The token as the vocabulary spells it. Raises InvalidParameterError out of range."""
+        """The token as the vocabulary spells it. Raises InvalidParameterError if out of range."""
         return self._vocab.tokens[self._check(token_id)].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def is_control(self, token_id: int) -> bool:
-        """Whether the token has a meaning but no text. Raises InvalidParameterError out of range."""
+        """Whether the output never shows the token's text. Raises InvalidParameterError if out of range."""
         return self._pieces.is_hidden(self._check(token_id))
 
     @property
     def special_texts(self) -> dict[str, str]:
-        """Texts of the special tokens by the names that chat templates use: bos_token, eos_token, …"""
+        """The texts of the special tokens, by the names that chat templates use: bos_token, eos_token, …"""
         named = {
             "bos_token": self.bos_id,
             "eos_token": self.eos_id,
@@ -134,7 +136,7 @@ class Tokenizer:
         return {name: self.token_text(i) for name, i in named.items() if i is not None}
 
     def find(self, text: str) -> int | None:
-        """The id of the token that the vocabulary spells so, such as "<|im_end|>"."""
+        """The id of the token with this text, such as "<|im_end|>"; None if the vocabulary has no such token."""
         return self._vocab.ids.get(text)
 
     def _check(self, token_id: int) -> int:
@@ -155,7 +157,8 @@ class Tokenizer:
         self._prefix = [self.bos_id] if add_bos and self.bos_id is not None else []
         self._suffix = [self.eos_id] if add_eos and self.eos_id is not None else []
 
-    # Each sets the encoder and the tokens at the ends, and says whether tokens are spelled in GPT-2's alphabet.
+    # Each sets the encoder and the tokens added at the ends. It returns whether tokens are spelled in GPT-2's byte
+    # alphabet.
 
     def _make_spm(self) -> bool:
         from oxillama.text.tokenizers.algorithms.spm import SpmEncoder

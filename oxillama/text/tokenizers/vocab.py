@@ -1,6 +1,6 @@
-"""The vocabulary of a GGUF file: tokens, their kinds, and which of them mean something special.
+"""The vocabulary of a GGUF file: tokens, their types, and the special tokens.
 
-Everything the file says is checked here, once; the encoders and decoders lean on it.
+All metadata is checked here once. Encoders and decoders rely on these checks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_TOKEN_BYTES = 1 << 16
 
 
 class Attr(enum.IntFlag):
-    """What kind of token it is; a file gives one kind, well-known texts may add CONTROL."""
+    """Bits that describe a token. A file gives each token one type; CONTROL may be added for well-known texts."""
 
     UNDEFINED = 0
     UNKNOWN = 1
@@ -48,18 +48,18 @@ class Attr(enum.IntFlag):
 
 NORMAL, CONTROL, USER_DEFINED, BYTE = int(Attr.NORMAL), int(Attr.CONTROL), int(Attr.USER_DEFINED), int(Attr.BYTE)
 UNKNOWN, UNUSED, LSTRIP, RSTRIP = int(Attr.UNKNOWN), int(Attr.UNUSED), int(Attr.LSTRIP), int(Attr.RSTRIP)
-SHOWN = int(Attr.SHOWN)  # of a control token: readers of the output need its text
+SHOWN = int(Attr.SHOWN)  # a control token whose text readers of the output need
 # Index: the number in tokenizer.ggml.token_type.
 _ATTR_OF_TYPE = np.array(
     [0, Attr.NORMAL, Attr.UNKNOWN, Attr.CONTROL, Attr.USER_DEFINED, Attr.UNUSED, Attr.BYTE, 0], np.uint8
 )
-# Ids that a family of vocabularies has where the file does not say.
+# Default ids of special tokens per kind of vocabulary, for files without the keys.
 _DEFAULT_IDS: dict[str, dict[str, int]] = {
     "llama": {"bos": 1, "eos": 2, "unknown": 0},
     "bert": {"bos": 101, "unknown": 100, "seperator": 102, "padding": 0, "mask": 103},
     "t5": {"eos": 1, "unknown": 2, "padding": 0},
 }
-# How converters write that there is no such token.
+# Converters write this id for "no such token".
 _NO_TOKEN = 2**32 - 1
 _ID_NAMES = (
     "bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "cls", "mask",
@@ -69,7 +69,12 @@ _ID_NAMES = (
 
 @dataclass(slots=True)
 class Vocab:
-    """A checked vocabulary. `attrs[i]`: the bits of token i; `special`: ids by GGUF's names."""
+    """A checked vocabulary of n tokens.
+
+    attrs: the `Attr` bits of each token. scores: (n,). special: ids of special tokens by GGUF's names, such as "bos"
+    for tokenizer.ggml.bos_token_id. add_space_prefix, add_bos, add_eos: None if the file does not say. charsmap: empty
+    if the file has none. byte_ids: byte → id of its `<0xHH>` token.
+    """
 
     model: str
     pre: str | None
@@ -94,7 +99,7 @@ class Vocab:
 
 
 def byte_value(token: str) -> int | None:
-    """The byte a token such as `<0x0A>` stands for."""
+    """The byte that a token such as `<0x0A>` stands for; None for other tokens."""
     match = _BYTE_TOKEN.fullmatch(token)
     return int(match[1], 16) if match else None
 
@@ -133,7 +138,7 @@ def _special_ids(metadata: Metadata, model: str, n: int) -> dict[str, int]:
         elif value == _NO_TOKEN:
             special.pop(name, None)
         elif name == "padding":
-            # Old converters wrote one past the end here; nothing is ever padded, so it does no harm.
+            # Old converters wrote an id one past the end. Nothing is ever padded, so this does no harm.
             logger.warning("%s %d is outside the vocabulary of %d tokens; ignored", key, value, n)
             special.pop(name, None)
         else:
@@ -151,7 +156,7 @@ def _first(texts: tuple[str, ...], ids: dict[str, int]) -> int | None:
 
 
 def _mark_specials(ids: dict[str, int], attrs: list[int], special: dict[str, int]) -> frozenset[int]:
-    """Find the tokens that end a generation, by key and by well-known text; such tokens become control tokens."""
+    """Find the tokens that end a generation, by key and by well-known text. The latter become control tokens."""
     for name, texts in (("fim_pad", FIM_PAD), ("fim_rep", FIM_REPO), ("fim_sep", FIM_SEPARATOR), *FIM_OTHERS):
         found = _first(texts, ids) if name not in special else None
         if found is not None:
@@ -174,7 +179,7 @@ def _mark_specials(ids: dict[str, int], attrs: list[int], special: dict[str, int
     if ends("<|end|>") and calls and (ends("<|return|>") or ends("<|flush|>")):
         eog.discard(ids["<|end|>"])
         attrs[ids["<|end|>"]] = CONTROL | SHOWN
-    # Where another token ends the turn, </s> is an ordinary token.
+    # If another token ends the turn, </s> is an ordinary token.
     if ends("</s>") and (ends("<|tool_response>") or ends("<|plamo:eos|>")):
         eog.discard(ids["</s>"])
         attrs[ids["</s>"]] = NORMAL
@@ -182,7 +187,10 @@ def _mark_specials(ids: dict[str, int], attrs: list[int], special: dict[str, int
 
 
 def _mark_strips(metadata: Metadata, pre: str | None, ids: dict[str, int], attrs: list[int]) -> None:
-    """Whether a special token swallows the whitespace beside it is not in the file: it goes by the model's name."""
+    """Set the strip flags: which special tokens remove the whitespace beside them.
+
+    Files do not say, so this depends on the names of the model, its architecture and its pre-tokenizer.
+    """
     name = (get_str(metadata, "general.name") or "").lower()
     arch = get_str(metadata, "general.architecture") or ""
     lstrip: str | None = None
@@ -217,8 +225,8 @@ def _byte_ids(tokens: list[str], attrs: list[int]) -> dict[int, int]:
 def load_vocab(metadata: Metadata) -> Vocab:
     """Read and check `tokenizer.ggml.*`.
 
-    Raises ModelFormatError, in one line that names the key, for whatever is missing, of the wrong type, of the wrong
-    length, out of range or contradictory.
+    Raises ModelFormatError, naming the key, for values that are missing, out of range, contradictory, or of the wrong
+    type or length.
     """
     model = get_str(metadata, _KEY + "model")
     if model is None:

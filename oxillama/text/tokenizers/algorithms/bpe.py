@@ -1,4 +1,7 @@
-"""Byte-pair encoding (`gpt2`, `gemma4`): pre-tokenizer by name, then merges by rank, on the `tokenizers` library."""
+"""Byte-pair encoding (`gpt2`, `gemma4`) with the `tokenizers` library.
+
+A pre-tokenizer, chosen by name, splits the text. Merges are then applied by rank.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _warned: set[str | None] = set()
 
 
 def pretokenizer(vocab: Vocab) -> PreTokenizer:
-    """The family's rules; one warning for each unknown name, which gets the default ones."""
+    """The pre-tokenizer that the file names. Unknown names get the default one and a warning each."""
     if vocab.model == "gemma4":
         return GEMMA4
     known = BY_NAME.get(vocab.pre) if vocab.pre else None
@@ -32,13 +35,13 @@ def pretokenizer(vocab: Vocab) -> PreTokenizer:
         if vocab.pre not in _warned:
             _warned.add(vocab.pre)
             what = f"tokenizer.ggml.pre {vocab.pre[:60]!r} is unknown" if vocab.pre else "tokenizer.ggml.pre is missing"
-            logger.warning("%s; using the default pre-tokenizer, which may split some texts otherwise", what)
+            logger.warning("%s; using the default pre-tokenizer, which may split some texts differently", what)
         return DEFAULT
     return known
 
 
 def _check_merges(vocab: Vocab) -> None:
-    """Each merge is two parts with a space between; the first part may itself begin with a space."""
+    """Raise ModelFormatError unless each merge is two parts with a space between; the first may begin with a space."""
     if vocab.merges is None:
         if vocab.pre == "kimi-k2":
             return
@@ -49,7 +52,7 @@ def _check_merges(vocab: Vocab) -> None:
 
 
 def _merge_pairs(vocab: Vocab) -> list[tuple[str, str]]:
-    """The merges as pairs, best first; those that could never apply (a part or the whole is no token) are left out."""
+    """The merges as pairs, best first. Omits merges that can never apply: a part or the result is not a token."""
     pairs: list[tuple[str, str]] = []
     ids = vocab.ids
     for merge in vocab.merges or ():
@@ -66,7 +69,7 @@ def _build_model(vocab: Vocab, pre: PreTokenizer) -> Model:
     ids = vocab.ids
     pairs = _merge_pairs(vocab)
     if not encodable("".join(vocab.tokens)):
-        # Some token is not UTF-8; no text contains it, so the library need not know it.
+        # Leave out tokens that are not valid UTF-8: no text contains them, and the library cannot hold them.
         ids = {token: i for token, i in ids.items() if encodable(token)}
         pairs = [(a, b) for a, b in pairs if a in ids and b in ids and a + b in ids]
     return BPE(ids, pairs, ignore_merges=pre.ignore_merges, byte_fallback=not pre.byte_level)
@@ -87,7 +90,7 @@ def _configure(pre: PreTokenizer, pipeline: Tokenizer) -> None:
 
 
 def bpe_encoder(vocab: Vocab) -> tuple[LibraryEncoder, PreTokenizer]:
-    """The encoder and the rules it follows. Raises ModelFormatError where the merges are wrong."""
+    """The encoder and its pre-tokenizer. Raises ModelFormatError if the merges are wrong."""
     pre = pretokenizer(vocab)
     _check_merges(vocab)
     encoder = LibraryEncoder(

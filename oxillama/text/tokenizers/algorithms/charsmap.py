@@ -1,8 +1,8 @@
-"""Checks of `precompiled_charsmap`, SentencePiece's table of normalisations, before the library walks it unguarded.
+"""Checks `precompiled_charsmap`, SentencePiece's normalization table. The library reads it without bounds checks.
 
-The layout: the size in bytes of a double array (uint32, little-endian), the array's units (uint32), then replacement
-texts that each end with a NUL. A unit has its label in bits 0-7, "has a value" in bit 8, a shift of its offset by eight
-in bit 9 and the offset from bit 10 on; the unit of a value has bit 31 set and the place of its text below.
+Layout: the size in bytes of a double-array trie (uint32, little-endian), the trie's units (uint32 each), then the
+replacement texts, each ended by a NUL. Bits of a unit: 0-7 the label, 8 "has a value", 9 "the offset is shifted left by
+eight", 10 and up the offset. A value's unit has bit 31 set; the other bits are the position of its text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from oxillama.errors import ModelFormatError
 
 
 def check_charsmap(charsmap: bytes) -> None:
-    """Raises ModelFormatError unless every walk through the table stays inside it."""
+    """Raise ModelFormatError unless every walk through the table stays inside it."""
     problem = _problem(charsmap)
     if problem:
         raise ModelFormatError(f"tokenizer.ggml.precompiled_charsmap is damaged: {problem}.")
@@ -35,7 +35,7 @@ def _problem(charsmap: bytes) -> str | None:
     is_node = units < 1 << 31
     offset = (units >> 10) << ((units & (1 << 9)) >> 6)
     child = np.arange(n) ^ offset
-    # From a node any byte may follow.
+    # Any byte may follow a node.
     if bool(np.any(is_node & ((child | 0xFF) >= n))):
         return "its table leads out of itself"
     leaf = child[is_node & (units & (1 << 8) != 0)]

@@ -1,4 +1,4 @@
-"""What the encoders built on the `tokenizers` library share: cutting of long texts, its failures."""
+"""The common parts of the encoders built on the `tokenizers` library: splitting long texts, and handling failures."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from tokenizers.models import Model
 
-# A text is encoded in parts of about this many characters, which bounds the library's memory.
+# Texts are encoded in parts of about this many characters, to bound the library's memory.
 PART = 1 << 16
-# A stretch without any safe place to cut is cut here all the same: the regular expressions backtrack over a whole
-# run of spaces, and give up after some millions of steps.
+# A part without a safe place to cut is cut at this length anyway: the regular expressions backtrack over a whole run of
+# spaces and give up after some millions of steps.
 LONGEST_PART = 1 << 20
 
-# Between a letter or digit and a line break every pre-tokenizer cuts; before a space most do.
+# Every pre-tokenizer splits between a letter or digit and a line break. Most also split before a space.
 LINE_CUT = re.compile(r"(?<=[A-Za-z0-9])(?=\n)")
 WORD_CUT = re.compile(r"(?<=[A-Za-z0-9])(?=[\n ])")
 
 
 def valid_unicode(text: str) -> str:
-    """The text with each lone surrogate replaced by U+FFFD, so that it can be encoded; pairs become their character."""
+    """The text with lone surrogates replaced by U+FFFD and surrogate pairs by their character, so that it encodes."""
     if text.isascii():
         return text
     try:
@@ -37,7 +37,7 @@ def valid_unicode(text: str) -> str:
 
 
 def encodable(token: str) -> bool:
-    """False for a token that is not valid UTF-8 in the file: no text can contain it."""
+    """Whether a token is valid UTF-8 in the file. If not, no text can contain it."""
     if token.isascii():
         return True
     try:
@@ -48,7 +48,7 @@ def encodable(token: str) -> bool:
 
 
 def parts(text: str, cut: re.Pattern[str]) -> Iterator[str]:
-    """Cut a long text at matches of `cut`: where encoding the parts is known to equal encoding the whole."""
+    """Split a long text at matches of `cut`, where encoding the parts is known to equal encoding the whole."""
     start = 0
     while len(text) - start > PART:
         match = cut.search(text, start + PART, start + LONGEST_PART)
@@ -60,7 +60,10 @@ def parts(text: str, cut: re.Pattern[str]) -> Iterator[str]:
 
 
 class LibraryEncoder:
-    """A `tokenizers` pipeline over one model."""
+    """An encoder that runs a `tokenizers` pipeline, built on first use.
+
+    build_model, configure: make the pipeline's model, and add its other steps. cut: where long texts may be split.
+    """
 
     def __init__(
         self, build_model: Callable[[], Model], configure: Callable[[Tokenizer], None], cut: re.Pattern[str] = WORD_CUT
@@ -72,7 +75,7 @@ class LibraryEncoder:
         self._pipeline: Tokenizer | None = None
 
     def _built(self) -> Tokenizer:
-        """Late, for it takes most of the time that a tokenizer takes to load; what may be wrong is checked before."""
+        """The pipeline, built on first use: building takes most of a tokenizer's load time. Data is checked earlier."""
         with self._building:
             if self._pipeline is None:
                 from tokenizers import Tokenizer
@@ -97,10 +100,11 @@ class LibraryEncoder:
 
 
 def run(pipeline: Tokenizer, text: str) -> list[int]:
+    """The ids of a text. Raises InvalidParameterError if the library's regular expressions give up."""
     try:
         ids: list[int] = pipeline.encode(text, add_special_tokens=False).ids
     except BaseException as error:
-        # The library's regex engine gives up by a panic, which is no Exception.
+        # The library's regex engine gives up with a panic, which is not an Exception.
         if type(error).__name__ != "PanicException":
             raise
         raise InvalidParameterError("The text cannot be tokenized: it defeats the pre-tokenizer.") from None
@@ -108,6 +112,7 @@ def run(pipeline: Tokenizer, text: str) -> list[int]:
 
 
 def guarded(build: Callable[[], Model]) -> Model:
+    """Build a model of the library. Raises ModelFormatError if the library refuses the vocabulary."""
     try:
         return build()
     except ModelFormatError:

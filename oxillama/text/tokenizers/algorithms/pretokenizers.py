@@ -1,10 +1,10 @@
-r"""Which regular expressions cut a text before byte-level BPE, by the name in `tokenizer.ggml.pre`.
+r"""The regular expressions that split a text before byte-level BPE, by the name in `tokenizer.ggml.pre`.
 
-A file only names its pre-tokenizer; the expressions are facts published with each model (`pre_tokenizer` in its
-tokenizer.json) and are carried here in Oniguruma's syntax. They are applied in order: each cuts the pieces that the one
-before it left, and both what matched and what lies between matches are pieces.
+A file only names its pre-tokenizer. The expressions are published with each model (`pre_tokenizer` in its
+tokenizer.json) and are written here in Oniguruma's syntax. They are applied in order. Each splits the pieces of the one
+before it; both the matches and the text between them become pieces.
 
-Lookaheads over whole runs of digits, quadratic as published, are bounded to 300 digits here.
+Lookaheads over whole runs of digits are quadratic as published, so they are bounded to 300 digits here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_CONTRACTION = rf"[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}
 
 
 def _cased(upper: str, lower: str, suffix: str, digits: str, line_end: str) -> str:
-    """Words cut where the case turns, as o200k and its relatives do."""
+    """Words split where lower case changes to upper case, as in o200k and related vocabularies."""
     lead = r"[^\r\n\p{L}\p{N}]?"
     return (
         rf"{lead}{upper}*{lower}+{suffix}|{lead}{upper}+{lower}*{suffix}|{digits}"
@@ -45,7 +45,7 @@ _KIMI = r"\p{Han}+|" + _cased(_HAN_UPPER, _HAN_LOWER, f"{_CONTRACTION}?", r"\p{N
 _DEEPSEEK3 = _ASCII_PUNCTUATION + r"[A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|" + _SPACES
 _CJK_KANA = r"[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+"
 _CJK_HANGUL = r"[\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+"
-# Digits in threes counted from the right.
+# Groups of three digits, counted from the right.
 _THREES = r"\d{1,3}(?=(?:\d{3}){0,100}\b)"
 _BLOOM = r" ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]+"
 _JAIS2_SPACES = "|".join(rf"\s{{{n}}}(?!\S)" for n in (512, 256, 128, 64, 32, 16, 8, 4)) + r"|\s{1,2}(?!\S)|\s{1}"
@@ -81,14 +81,14 @@ _AFMOE_SCRIPTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreTokenizer:
-    """How one family of byte-level BPE vocabularies cuts its texts.
+    """How one family of BPE vocabularies splits its texts.
 
-    byte_level: bytes are spelled in GPT-2's printable alphabet; else pieces are raw text with `<0xHH>` byte fallback.
-    escape_spaces: a space is spelled U+2581. ignore_merges: a piece that is itself a token is not built by merges.
-    word_breaks: a space after a letter always starts a new piece. add_bos: the default where the file says nothing.
-    has_bos: False where the family has no such token whatever the default. newline_tokens: a run of newlines that is a
-    token is that token. nfc: texts are put into Unicode's composed form (NFC) first, as the `normalizer` of the
-    published tokenizer says; only where that is known.
+    splits: the regular expressions, in the order of use. byte_level: bytes are spelled in GPT-2's byte alphabet; else
+    pieces are raw text with `<0xHH>` byte fallback. escape_spaces: a space is spelled U+2581. ignore_merges: a piece
+    that is a token becomes that token without merges. word_breaks: a space after a letter always starts a new piece.
+    add_bos: the default if the file does not say. has_bos: False if the family has no BOS token, whatever the default
+    id. nfc: texts are first normalized to NFC, as the `normalizer` of the published tokenizer does; set only where this
+    is known.
     """
 
     splits: tuple[str, ...]
@@ -98,7 +98,6 @@ class PreTokenizer:
     escape_spaces: bool = False
     word_breaks: bool = True
     has_bos: bool = True
-    newline_tokens: bool = False
     nfc: bool = False
 
 
@@ -119,7 +118,7 @@ _bailing = PreTokenizer(
 )
 _tiny_aya = PreTokenizer(splits=(_THREES, _GPT4O))
 _raw = PreTokenizer(splits=(r"[^\n]+|\n+",), byte_level=False, escape_spaces=True, word_breaks=False)
-_gemma4 = replace(_raw, newline_tokens=True, add_bos=True)
+_gemma4 = replace(_raw, add_bos=True)
 
 _FAMILIES: dict[PreTokenizer, str] = {
     DEFAULT: "default",

@@ -1,4 +1,7 @@
-"""RWKV's tokenizer (`rwkv`): at each place the longest token; tokens are bytes, written with backslash escapes."""
+"""RWKV's tokenizer (`rwkv`): greedy, takes the longest token at each position.
+
+Tokens are bytes; the file writes them with backslash escapes.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ def _plain(match: re.Match[bytes]) -> bytes:
 
 
 def unescape(token: str) -> bytes:
+    r"""The bytes of a token as the file writes it: `\xHH`, `\t`, `\n`, `\r`, or `\` before any other byte."""
     return _ESCAPE.sub(_plain, token.encode("utf-8", "surrogateescape"))
 
 
@@ -31,7 +35,7 @@ class RwkvEncoder:
         lengths: dict[bytes, set[int]] = {}
         for token in self._ids:
             lengths.setdefault(token[:2], set()).add(len(token))
-        # By the first two bytes: the lengths of the tokens that begin so, longest first.
+        # First two bytes → lengths of the tokens that begin with them, longest first.
         self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
 
     def encode(self, pieces: Sequence[str | int]) -> list[int]:

@@ -1,7 +1,7 @@
-"""SentencePiece BPE (`llama`): neighbours merge, best score first, into tokens; what is no token becomes bytes.
+"""SentencePiece BPE (`llama`): merges neighbours into tokens, best score first. Other characters become byte tokens.
 
-The library's BPE ranks pairs, SentencePiece ranks results and, among equals, the leftmost; so the merging is our own,
-in C.
+The library's BPE ranks pairs, but SentencePiece ranks the merged tokens and prefers the leftmost of equal ones.
+Therefore the merging is done in the C core.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SentencePiece unigram (`t5`): the most likely way to cut the normalised text into tokens, on the library."""
+"""SentencePiece unigram (`t5`) with the `tokenizers` library: the most likely segmentation of the normalized text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenizers.models import Model
 
 _SPACE = "\u2581"
-# Spells tokens that no text may become: a noncharacter, which texts are free of.
+# Stands in for tokens that no text may produce: a noncharacter, which texts do not contain.
 _NO_TEXT = "\U0010ffff"
 
 
@@ -29,7 +29,7 @@ def _build_model(vocab: Vocab) -> Model:
         raise ModelFormatError("tokenizer.ggml.unknown_token_id is missing.")
     scores = vocab.scores.tolist()
     usable = [bool(attr & (NORMAL | UNUSED | USER_DEFINED)) for attr in vocab.attrs]
-    # The library scores what is unknown by the lowest score of all, so the others must not be lower.
+    # The library derives the score of unknown text from the lowest score, so unused tokens must not lower it.
     lowest = min((score for score, use in zip(scores, usable, strict=True) if use), default=0.0)
     pieces = [
         (token, score) if use and encodable(token) else (f"{_NO_TEXT}{i}", lowest)
@@ -49,7 +49,7 @@ def _configure(vocab: Vocab, pipeline: Tokenizer) -> None:
         except Exception:
             raise ModelFormatError("tokenizer.ggml.precompiled_charsmap is damaged.") from None
     if vocab.remove_extra_whitespaces:
-        # Not a pattern for the end: tried at every space of a long run, it would take quadratic time.
+        # No regular expression for trailing spaces: tried at every space of a long run, it would take quadratic time.
         steps += [normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), " ")]
     pipeline.normalizer = normalizers.Sequence(steps)
     prepend = "always" if vocab.add_space_prefix is not False else "never"

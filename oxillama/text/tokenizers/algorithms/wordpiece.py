@@ -1,7 +1,7 @@
-"""WordPiece (`bert`): the longest known beginning of each word, then of what is left of it.
+"""WordPiece (`bert`): takes the longest known prefix of each word, then of the rest of the word.
 
-GGUF spells a piece that begins a word with a leading U+2581 and one that goes on without its `##`; the library wants it
-the other way round.
+In GGUF, a piece that begins a word has a leading U+2581, and a continuation has no `##`. The library expects the
+opposite: no mark at the beginning, and `##` before a continuation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenizers.models import Model
 
 _SPACE = "\u2581"
-# A word of more characters is unknown as a whole, in the library as in the original.
+# A word with more characters becomes one unknown token, in the library as in the original.
 _MAX_WORD = 100
 
 
@@ -52,7 +52,7 @@ def _configure(vocab: Vocab, pipeline: Tokenizer) -> None:
 
 
 def wordpiece_encoder(vocab: Vocab) -> LibraryEncoder:
-    """Raises ModelFormatError where the vocabulary has no token for unknown words."""
+    """The encoder. Raises ModelFormatError if the vocabulary has no token for unknown words."""
     if "unknown" not in vocab.special:
         raise ModelFormatError("tokenizer.ggml.unknown_token_id is missing.")
     return LibraryEncoder(functools.partial(_build_model, vocab), functools.partial(_configure, vocab))
