@@ -1,4 +1,4 @@
-"""The `oxillama` command: one file per subcommand, nothing heavy imported before it is needed."""
+"""The `oxillama` command: one module per subcommand. Heavy imports wait until they are needed."""
 
 from oxillama.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The tree of commands. Command modules import only what their signatures need; the rest is imported when they run."""
+"""The command tree. Command modules import only what their signatures need; the rest is imported when they run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from oxillama.cli.commands.tokenize import tokenize
 from oxillama.cli.commands.version import version
 from oxillama.cli.shared.guard import EXIT_USAGE, expected_errors, guarded, usage_refused
 
-# Rich would draw prettier help for a multiple of the start-up time, and boxes around errors that scripts read.
+# Rich help would multiply the start-up time and draw boxes around errors that scripts read.
 app = typer.Typer(
     name="oxillama",
     help="Run GGUF language models on this CPU, and serve them behind the OpenAI API.",
@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 
 for command in (run, chat, serve, info, tokenize, bench, quantize, imatrix, perplexity, version):
-    # The docstring's first paragraph, given as such: what is taken out of it unasked is cut at the edge of the list.
+    # Pass the docstring's first paragraph explicitly: a summary that Typer derives itself is cut to the list's width.
     summary = (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")
     app.command(short_help=summary)(guarded(command))
 
@@ -62,7 +62,7 @@ def _common(
 def main() -> None:
     """Entry point of the console script."""
     streams.secure()
-    # NumPy's BLAS would start a thread per core, which spins a while for work that never comes.
+    # Otherwise NumPy's BLAS starts a thread per core, and these spin for a while although there is no work for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""Conversations kept unasked, so that none is lost with its terminal: the latest few, in the user's state folder."""
+"""Saves conversations automatically in the user's state folder, so that none is lost when its terminal closes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ MOST_KEPT = 20
 
 
 def folder() -> Path:
-    """Where they are kept. Raises OSError when there is no such place."""
+    """The folder of saved conversations. Raises OSError if the user has no home folder."""
     return state_dir() / "chats"
 
 
 class Autosave:
-    """Keeps one conversation in a file of its own, from its first answer on."""
+    """Saves one conversation to a file of its own, starting with its first answer."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
 
     def begin(self) -> None:
-        """What is kept from now on is another conversation."""
+        """Start another conversation: the next `keep` writes a new file."""
         self.path = None
 
     def keep(self, session: Session, model: str) -> str | None:
-        """Keep the conversation as it is now, and drop the oldest of the others. None, or why that was not possible."""
+        """Save the conversation and delete the oldest beyond MOST_KEPT. Returns None, or why that failed."""
         try:
             place = folder()
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ class Autosave:
 
 
 def latest(other_than: Path | None = None) -> Path:
-    """The conversation that was kept last. Raises OxillamaError when there is none, and OSError."""
+    """The most recently saved conversation. Raises OxillamaError if there is none, and OSError."""
     place = folder()
     found = [path for path in _newest_first(place) if path != other_than]
     if not found:
@@ -55,11 +55,11 @@ def latest(other_than: Path | None = None) -> Path:
 
 
 def _newest_first(place: Path) -> list[Path]:
-    """The conversations in the folder, by when they were last written; other files are none of ours."""
+    """The saved conversations in the folder, the last written first. Other files are ignored."""
     times: dict[Path, int] = {}
     for path in place.glob("*.json") if place.is_dir() else ():
         try:
             times[path] = path.stat().st_mtime_ns
-        except FileNotFoundError:  # another chat has dropped it
+        except FileNotFoundError:  # another chat has deleted it
             continue
     return sorted(times, key=lambda path: (times[path], path.name), reverse=True)

@@ -45,7 +45,7 @@ def chat(
     async def main() -> Chat:
         async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type) as engine:
             talk = Chat(engine, Session(argument_text(system), Settings(**given)))
-            _ = engine.tokenizer  # a model without a vocabulary is refused here
+            _ = engine.tokenizer  # raises for a model without a vocabulary
             talk.screen = open_screen(talk, remember=not no_history)
             with talk.screen.held():
                 if talk.screen.interactive:
@@ -65,7 +65,7 @@ def chat(
 
 
 def begin(talk: Chat, *, remember: bool) -> None:
-    """Greet, and keep the conversation from now on."""
+    """Print the greeting, and save the conversation from now on if `remember` is true."""
     from oxillama.cli.chat.autosave import Autosave
 
     engine = talk.engine

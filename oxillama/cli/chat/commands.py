@@ -1,4 +1,4 @@
-"""What can be done to a conversation: the commands that begin with a slash."""
+"""The slash commands of a conversation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAST = "last"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`arguments`: what may follow, as help shows it; "" for a command that takes nothing."""
+    """A slash command. arguments: as /help shows them; "" if it has none. what: its description."""
 
     run: Callable[[Chat, str], Awaitable[None]]
     arguments: str
@@ -26,7 +26,7 @@ class Command:
 
 
 async def run_command(chat: Chat, text: str) -> None:
-    """Do what a line with a slash says. Raises OxillamaError and OSError."""
+    """Run the command in a line that begins with a slash. Raises OxillamaError and OSError."""
     name, *more = text.split(maxsplit=1)
     rest = "".join(more).strip()
     command = COMMANDS.get(name)
@@ -113,7 +113,7 @@ def _path(text: str, command: str) -> Path:
         raise OxillamaError(f"{command} takes the name of a file")
     try:
         return Path(text).expanduser()
-    except RuntimeError:  # a user that there is not
+    except RuntimeError:  # ~name of an unknown user
         return Path(text)
 
 

@@ -1,4 +1,4 @@
-"""A conversation under way: the engine that answers, the screen, and the messages so far."""
+"""A running conversation: the engine, the screen, and the messages so far."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MORE_ROOM = "/reset starts anew, oxillama chat --ctx-size N gives more room"
 
 @dataclass(slots=True)
 class Chat:
-    """A conversation with the engine that answers and the screen it is held on (a plain one, if no other is set).
+    """A running conversation: the engine, the messages, and the screen (a plain one by default).
 
-    autosave: where it is kept after every answer; None: nowhere. last: the latest answer. over: a command has ended the
-    conversation. failed: something was refused on the way. terminated: SIGTERM or SIGHUP has ended it.
+    autosave: saves the conversation after every answer; None: it is not saved. last: the latest answer. over: the
+    conversation has ended. failed: a message or command failed. terminated: SIGTERM or SIGHUP ended the conversation.
     """
 
     engine: EngineLike
@@ -37,7 +37,7 @@ class Chat:
     _answering: trio.CancelScope | None = None
 
     def status(self) -> str:
-        """How things stand, in a line."""
+        """One line: the model, the tokens used, and the speed of the last answer."""
         parts = [self.engine.model_name]
         if self.last is not None:
             parts.append(f"{self.last.usage.total_tokens} of {self.engine.n_ctx} tokens")
@@ -46,14 +46,17 @@ class Chat:
         return " · ".join(parts)
 
     def interrupt(self) -> None:
-        """Stop the answer; where there is none, leave the prompt."""
+        """Stop the current answer; without one, interrupt the prompt."""
         if self._answering is not None:
             self._answering.cancel()
         else:
             self.screen.interrupt()
 
     async def answer(self, text: str) -> None:
-        """One turn. The message joins the conversation with its answer, or with the beginning of one."""
+        """Answer one message. Both join the conversation, even if the answer was interrupted after some text.
+
+        Raises OxillamaError; the conversation is then unchanged.
+        """
         message, done = Message("user", text), Completion(())
         with trio.CancelScope() as self._answering:
             try:
@@ -65,7 +68,7 @@ class Chat:
                 raise OxillamaError(f"this does not fit the context of {n_ctx} tokens any more: {MORE_ROOM}") from None
             except BaseException:
                 if done.text:
-                    self.screen.end_answer()  # what came of it is shown, and the error has a line of its own
+                    self.screen.end_answer()  # show all of the partial answer, so that the error gets its own line
                 raise
             finally:
                 self._answering = None
@@ -79,7 +82,7 @@ class Chat:
             self.screen.notice(f"the context of {self.engine.n_ctx} tokens is full, the answer ends here: {MORE_ROOM}")
 
     def begin(self, session: Session) -> None:
-        """Go on with another conversation; this one stays as it was kept."""
+        """Switch to another conversation. The saved file of this one stays."""
         self.session, self.last = session, None
         if self.autosave is not None:
             self.autosave.begin()

@@ -1,4 +1,4 @@
-"""What was typed in earlier chats: a file in the user's state folder (XDG base directories) that only they can read."""
+"""The input history of chats: a file in the user's state folder (XDG base directories) that only the user can read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MOST_BYTES = 2**20
 
 
 def state_dir() -> Path:
-    """Where programs keep what should outlive them but is no document. Raises OSError where this user has no home."""
+    """The user's folder for state that programs keep between runs. Raises OSError if the user has no home folder."""
     return user_dir("XDG_STATE_HOME", ".local/state")
 
 
 def open_history(screen: Screen) -> History:
-    """The history on disk; where that cannot be had, one for this chat alone, after a word about it on the screen."""
+    """The history on disk. If that fails, a history in memory for this chat, and a notice on the screen."""
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     try:
@@ -34,8 +34,9 @@ def open_history(screen: Screen) -> History:
 
 
 def history_file() -> Path:
-    """The history, made if need be, its permissions put right, the older half cut off when it is large.
+    """The path of the history file.
 
+    Creates the file if it is missing, sets its permissions, and removes the older half if it is longer than MOST_BYTES.
     Raises OSError.
     """
     folder = state_dir()
@@ -55,6 +56,6 @@ def history_file() -> Path:
 
 
 def _newer_half(data: bytes) -> bytes:
-    """The last entries; each begins with an empty line and a comment, which is prompt-toolkit's format."""
+    """The newer entries. In prompt-toolkit's format, each entry begins with an empty line and a comment."""
     begin = data.find(b"\n# ", len(data) // 2)
     return data[begin:] if begin >= 0 else b""

@@ -1,4 +1,4 @@
-"""A message, an answer, a message; commands in between, and keys that mean something at any time."""
+"""The main loop of a conversation: messages, commands and signals."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ HOW_TO_LEAVE = "to leave, press Ctrl-C once more or Ctrl-D, or type /bye"
 
 
 async def converse(chat: Chat) -> None:
-    """Take turns until the input or a command ends them.
+    """Answer messages and run commands until the input ends or a command ends the conversation.
 
     A second Ctrl-C at the prompt raises KeyboardInterrupt; without a terminal, the first one does.
     """
     if not chat.screen.interactive:
-        await _take_turns(chat)
+        await _read_all(chat)
         return
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_heed, chat, signals)
-            await _take_turns(chat)
+            nursery.start_soon(_handle_signals, chat, signals)
+            await _read_all(chat)
             nursery.cancel_scope.cancel()
 
 
-async def _take_turns(chat: Chat) -> None:
-    warned = False  # one Ctrl-C too many, as after an answer that was over sooner, must not end the conversation
+async def _read_all(chat: Chat) -> None:
+    # The first Ctrl-C at the prompt only warns: it may have been meant for an answer that had just ended.
+    warned = False
     while not chat.over:
         try:
             text = await chat.screen.read()
             if text is None:
                 return
             warned = False
-            await _take(chat, text)
+            await _process(chat, text)
         except KeyboardInterrupt:
             if chat.terminated:
                 return
@@ -53,15 +54,15 @@ async def _take_turns(chat: Chat) -> None:
             chat.screen.error(describe(error))
 
 
-async def _take(chat: Chat, text: str) -> None:
-    """A message; or a command, which begins with one slash."""
+async def _process(chat: Chat, text: str) -> None:
+    """Run a command, which begins with one slash, or answer a message."""
     if text.startswith("/") and not text.startswith("//"):
         await run_command(chat, text)
     elif text.strip():
         await chat.answer(text[1:] if text.startswith("//") else text)
 
 
-async def _heed(chat: Chat, signals: AsyncIterator[int]) -> None:
+async def _handle_signals(chat: Chat, signals: AsyncIterator[int]) -> None:
     async for number in signals:
         chat.terminated = chat.over = chat.terminated or number != signal.SIGINT
         chat.interrupt()

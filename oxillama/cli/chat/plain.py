@@ -1,4 +1,4 @@
-"""Plain lines in, plain text out: for pipes, and for terminals without the means for more."""
+"""A screen of plain lines, for pipes and simple terminals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from oxillama.errors import OxillamaError
 
 
 class PlainScreen:
-    """One line is one message; a block between triple quotes may have several."""
+    """Reads one message per line. A message between triple quotes may have several lines."""
 
     def __init__(self, fd: int = 0) -> None:
         self.interactive = os.isatty(fd)
@@ -45,7 +45,7 @@ class PlainScreen:
             is_ahead = self._is_typed_ahead()
             line = await self._line()
             if line is not None and is_ahead:
-                self._prompt(f"{visible(line)}\n")  # the terminal did not show it when it was typed
+                self._prompt(f"{visible(line)}\n")  # the terminal did not echo it when it was typed
             if line is None:
                 if lines:
                     raise OxillamaError('the text opened with """ is not closed')
@@ -90,11 +90,11 @@ class PlainScreen:
             self._line_open = not text.endswith("\n")
 
     def _is_typed_ahead(self) -> bool:
-        """Whether a line was typed before the prompt for it."""
+        """Whether a line was typed before its prompt appeared."""
         return self.interactive and (b"\n" in self._unread or bool(select.select([self._fd], [], [], 0)[0]))
 
     async def _line(self) -> str | None:
-        """The next line without its end; None when there is none. A last line without an end counts."""
+        """The next line without its line break; None at the end of the input. The last line may lack a line break."""
         while b"\n" not in self._unread and not self._ended:
             data = await self._more()
             self._unread += data
@@ -106,12 +106,12 @@ class PlainScreen:
 
     async def _more(self) -> bytes:
         with trio.CancelScope() as self._reading:
-            if self._interrupted:  # while nobody read
+            if self._interrupted:  # between two reads
                 self._reading.cancel()
             try:
                 await trio.lowlevel.wait_readable(self._fd)
-            except OSError:  # a file: always readable, and nothing that a poll would take
+            except OSError:  # a regular file: always readable, but it cannot be polled
                 await trio.lowlevel.checkpoint()
             return os.read(self._fd, 65536)
         self._interrupted = False
-        raise KeyboardInterrupt  # `interrupt` has ended the block
+        raise KeyboardInterrupt  # `interrupt` has cancelled the scope

@@ -1,4 +1,4 @@
-"""A conversation in a file: JSON that people can read, replaced whole or not at all.
+"""Saves and loads conversations as indented JSON. Files are replaced atomically.
 
 {"format": "oxillama chat", "version": 1, "model": "…", "system": "…",
  "settings": {"temperature": null, …}, "messages": [{"role": "user", "content": "…"}, …]}
@@ -35,12 +35,12 @@ class _Saved(msgspec.Struct):
 
 
 def save(path: Path, session: Session, model: str) -> None:
-    """Write the conversation to `path`, readable by its owner alone.
+    """Write the conversation to `path`, readable only by its owner.
 
-    Replaces an earlier conversation, but no other file. Raises OSError and OxillamaError.
+    Replaces a saved conversation, but no other file. Raises OSError and OxillamaError.
     """
     if path.exists():
-        _header(path, _read(path))  # a mistyped name must not cost somebody a file
+        _header(path, _read(path))  # a mistyped name must not overwrite another file
     saved = _Saved(FORMAT, VERSION, model, session.system, session.settings, session.messages)
     data = msgspec.json.format(msgspec.json.encode(_encodable(saved)), indent=2) + b"\n"
     fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
@@ -56,7 +56,7 @@ def save(path: Path, session: Session, model: str) -> None:
 
 
 def load(path: Path) -> Session:
-    """The conversation in a file. Raises OSError and OxillamaError, in one line that names the file and its fault."""
+    """The conversation in a file. Raises OSError and OxillamaError, which names the file and the problem."""
     data = _read(path)
     _header(path, data)
     try:
@@ -74,7 +74,7 @@ def _read(path: Path) -> bytes:
 
 
 def _header(path: Path, data: bytes) -> None:
-    """Raises OxillamaError unless this version of the program can tell what the file says."""
+    """Raise OxillamaError unless this version of the program can read the file."""
     try:
         header = msgspec.json.decode(data, type=_Header)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -86,7 +86,7 @@ def _header(path: Path, data: bytes) -> None:
 
 
 def _encodable(saved: _Saved) -> _Saved:
-    """Text from an argument may hold lone surrogates, which JSON cannot."""
+    """The conversation without lone surrogates, which arguments may contain but JSON cannot."""
     clean = [Message(m.role, _whole(m.content)) for m in saved.messages]
     return msgspec.structs.replace(saved, model=_whole(saved.model), system=_whole(saved.system), messages=clean)
 

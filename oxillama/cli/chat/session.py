@@ -1,4 +1,4 @@
-"""What a conversation consists of: the system prompt, the messages, and how answers are sampled."""
+"""The data of a conversation: the system prompt, the messages, and the sampling settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oxillama.errors import InvalidParameterError
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How answers are sampled: the fields of SamplingParams that suit a whole conversation; None: the default."""
+    """Sampling settings of a conversation: the fields of SamplingParams for all answers. None: the default."""
 
     temperature: float | None = None
     top_k: int | None = None
@@ -28,11 +28,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: int | None = None
 
     def sampling(self) -> SamplingParams:
-        """Raises InvalidParameterError for a value out of range."""
+        """The settings as SamplingParams. Raises InvalidParameterError for a value out of range."""
         return SamplingParams(**msgspec.structs.asdict(self))
 
     def shown(self, defaults: SamplerSettings) -> dict[str, str]:
-        """Each value in words; where one is None, that of `defaults`."""
+        """The values as text. A value that is None is shown as that of `defaults`."""
         found = {}
         for name, value in msgspec.structs.asdict(self).items():
             default = getattr(defaults, name, None)
@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return found
 
     def with_value(self, name: str, text: str) -> Settings:
-        """These settings with one changed to what a user wrote. Raises InvalidParameterError."""
+        """These settings with one value changed to the text a user typed. Raises InvalidParameterError."""
         known = {field.name: field for field in msgspec.structs.fields(self)}
         if name not in known:
             raise unknown_parameter(name)
@@ -64,7 +64,7 @@ def unknown_parameter(name: str) -> InvalidParameterError:
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One turn of one side."""
+    """One message of the user or the assistant."""
 
     role: Literal["user", "assistant"]
     content: str
@@ -72,13 +72,13 @@ class Message(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Session:
-    """A conversation so far; `system` "" means no system prompt."""
+    """A conversation so far. system: "" means no system prompt."""
 
     system: str = ""
     settings: Settings = field(default_factory=Settings)
     messages: list[Message] = field(default_factory=list)
 
     def as_messages(self, *more: Message) -> list[chat.Message]:
-        """What the prompt is made of."""
+        """The messages for the prompt: the system prompt, the conversation so far, and `more`."""
         system = [chat.Message(role="system", content=self.system)] if self.system else []
         return system + [chat.Message(role=m.role, content=m.content) for m in (*self.messages, *more)]

@@ -1,4 +1,4 @@
-"""The screen of a terminal: editing over several lines, history, completion of commands, a status line."""
+"""The terminal screen: multi-line editing, history, completion of commands, and a status line."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ _PROMPT = FormattedText([("class:prompt", "> ")])
 _CONTINUED = FormattedText([("class:prompt", "… ")])
 
 
-class _Left(enum.Enum):
-    """How the prompt may be left without a message."""
+class _NoMessage(enum.Enum):
+    """Why the prompt ended without a message."""
 
     INTERRUPTED = enum.auto()
     ENDED = enum.auto()
 
 
 class TerminalScreen:
-    """Enter sends; Alt-Enter, or Enter inside an open block, begins a new line."""
+    """Enter sends a message. Alt-Enter, and Enter in an open block, begin a new line."""
 
     interactive = True
 
     def __init__(self, history: History | None, commands: Iterable[tuple[str, str]], status: Callable[[], str]) -> None:
-        """history: what was typed before; None: nothing is remembered beyond this chat.
+        """history: earlier input; None: input is kept only for this chat.
 
-        commands: names with what they do, for completion. status: what the line at the bottom says.
+        commands: names and descriptions, for completion. status: gives the text of the status line.
         """
         self._prompt: PromptSession[str] = PromptSession(
             history=history,
@@ -67,16 +67,16 @@ class TerminalScreen:
         self._line_open = False
 
     def held(self) -> AbstractContextManager[None]:
-        # Between two prompts the terminal gathers lines. What is typed then waits for the next prompt, which shows it;
-        # but for Ctrl-D, which would end such a line and be no character of it.
+        # Between two prompts the terminal collects lines for the next prompt, which shows them. Ctrl-D would end such a
+        # line without becoming a character of it, so it is turned off.
         return changed(sys.stdin.fileno(), echo_off, end_off)
 
     async def read(self) -> str | None:
-        # prompt-toolkit wants an event loop of its own, which a thread can give it.
+        # prompt-toolkit needs its own event loop, so it runs in a thread.
         text = await in_thread(self._ask)
-        if text is _Left.INTERRUPTED:
+        if text is _NoMessage.INTERRUPTED:
             raise KeyboardInterrupt
-        return None if isinstance(text, _Left) else unquoted(text)
+        return None if isinstance(text, _NoMessage) else unquoted(text)
 
     def interrupt(self) -> None:
         self._interrupted = True
@@ -107,17 +107,17 @@ class TerminalScreen:
             sys.stdout.flush()
             self._line_open = not text.endswith("\n")
 
-    def _ask(self) -> str | _Left:
-        """The text that is typed, in a thread of its own."""
+    def _ask(self) -> str | _NoMessage:
+        """Prompt for a message. Runs in a worker thread."""
         try:
             return self._prompt.prompt(_PROMPT, pre_run=self._give_up_if_interrupted)
         except KeyboardInterrupt:
-            return _Left.INTERRUPTED
+            return _NoMessage.INTERRUPTED
         except EOFError:
-            return _Left.ENDED
+            return _NoMessage.ENDED
 
     def _give_up_if_interrupted(self) -> None:
-        if self._interrupted:  # before there was a prompt to leave
+        if self._interrupted:  # before the prompt was running
             self._give_up()
 
     def _give_up(self) -> None:
@@ -153,7 +153,7 @@ def _bindings() -> KeyBindings:
 
 
 class _Commands(Completer):
-    """Completes commands at the beginning of a message, and the names of files after those that take one."""
+    """Completes commands at the beginning of a message, and file names after commands that take one."""
 
     def __init__(self, commands: Iterable[tuple[str, str]]) -> None:
         self._commands = tuple(commands)

@@ -1,4 +1,4 @@
-"""oxillama imatrix: which columns of a model's matrices matter, so that quantize spares them."""
+"""oxillama imatrix: measures which columns of a model's matrices matter most to quantize."""
 
 from __future__ import annotations
 

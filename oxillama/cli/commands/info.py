@@ -1,4 +1,4 @@
-"""oxillama info: what a model file holds, and whether it could run."""
+"""oxillama info: describes a model file and checks whether it would run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def info(model: options.Model = None, plot: Plot = None, json: options.Json = Fa
 
 
 def readable(value: object) -> str:
-    """A value as a person would write it."""
+    """A value as text for people."""
     from oxillama.cli.shared.guard import one_line
 
     match value:

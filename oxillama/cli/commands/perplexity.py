@@ -1,4 +1,4 @@
-"""oxillama perplexity: how well a model predicts a text, to see what quantising cost."""
+"""oxillama perplexity: measures how well a model predicts a text, for example before and after quantization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""oxillama quantize: a model file in fewer bits."""
+"""oxillama quantize: writes a model file in fewer bits per weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""oxillama run: one answer or completion, written as it is generated."""
+"""oxillama run: prints one answer or completion while it is generated."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def run(
     if json:
         print_json(completion.as_json(name))
     elif on_terminal:
-        end = "" if completion.text.endswith("\n") else "\n"  # for the shell's prompt; a pipe gets the text alone
+        end = "" if completion.text.endswith("\n") else "\n"  # for the shell's prompt; a pipe gets only the text
         sys.stdout.write(wrapper.finish() + end)
 
 
 async def prompt_of(engine: EngineLike, text: str, *, raw: bool) -> tuple[int, ...]:
-    """The tokens of a prompt: one turn of a conversation, if the model knows such, else a text to continue."""
+    """The tokens of a prompt: a user's message if the model has a chat template, else a text to continue."""
     from oxillama.chat import Message, chat_prompt
     from oxillama.engine.requests.prompts import prompt_ids
 

@@ -110,18 +110,18 @@ def serve(
         progress = loading.enter_context(load_progress(path))
 
         def announce(ready: server.Ready) -> None:
-            """Print the line that scripts wait for, and what clients are to be given, once the bar is gone."""
+            """Remove the progress bar, then print the line that scripts wait for and the settings for clients."""
             loading.close()
             try:
                 print("\n".join(announcement(path.name, ready)), flush=True)
-            except OSError:  # who started the server need not be there any more
+            except OSError:  # the program that started the server may have ended
                 silence_stdout()
 
         trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))
 
 
 def announcement(name: str, ready: Ready) -> list[str]:
-    """What `serve` prints when requests are answered; the first line has the URL."""
+    """The lines that `serve` prints when it is ready for requests. The first line has the URL."""
     return [
         f"oxillama serves {name} at {ready.url}",
         f"  chat page  {ready.url}/" if ready.has_ui else "  chat page  off",
@@ -134,7 +134,7 @@ def announcement(name: str, ready: Ready) -> list[str]:
 
 @contextmanager
 def failures_logged(settings: ServerConfig) -> Iterator[None]:
-    """Where the log is JSON, the line that says why the server ends is JSON too."""
+    """Log an error that ends the server as JSON if the log is JSON, and exit with its status."""
     try:
         yield
     except Exception as error:

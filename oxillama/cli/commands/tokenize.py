@@ -1,4 +1,4 @@
-"""oxillama tokenize: text to token ids, as the model would see it."""
+"""oxillama tokenize: prints a text's token ids as the model sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""oxillama version: what is installed and which kernels it uses here."""
+"""oxillama version: shows what is installed and which kernels it uses here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands that read a text in chunks share: options, the model, the chunks."""
+"""Shared by the commands that read a text in chunks: their options, and loading the model and the text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Chunks = Annotated[int | None, typer.Option(metavar="N", min=1, show_default="al
 def chunks_of(
     file: Path, model: Path, *, ctx: int, most: int | None, threads: int | None, kv_type: str = "auto"
 ) -> Iterator[tuple[Runner, list[Tokens]]]:
-    """The loaded model, closed when the block is left, and at most `most` chunks of `ctx` tokens of the text."""
+    """Load the model, and split the text into at most `most` chunks of `ctx` tokens. Closes the model afterwards."""
     from oxillama.quant.chunks import open_for_chunks, read_chunks
 
     text = file.read_bytes().decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""One completion through the engine, piece by piece: what `run` does once its arguments are understood."""
+"""One completion with the engine, piece by piece. `run` and `chat` share it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oxillama.engine.api.types import GenerationRequest, SamplingParams, Timings
 
 @dataclass(slots=True)
 class Completion:
-    """A completion, finished or under way. `ids` are all generated tokens, the one that ended the text included."""
+    """A completion, finished or in progress. ids: all generated tokens, including the one that ended the text."""
 
     prompt_ids: tuple[int, ...]
     ids: list[int] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Completion:
 
     def as_json(self, model: str) -> dict[str, Any]:
         """The object that `run --json` prints."""
-        decoded = len(self.ids) - 1  # the first token comes out of prefill
+        decoded = len(self.ids) - 1  # prefill produces the first token
         return {
             "model": model,
             "text": self.text,
@@ -47,15 +47,17 @@ class Completion:
 
 
 def rate(count: int, seconds: float) -> float | None:
+    """Per second; None if there is nothing to divide."""
     return count / seconds if count > 0 and seconds > 0 else None
 
 
 async def complete(
     engine: EngineLike, done: Completion, sampling: SamplingParams, write: Callable[[str], None]
 ) -> Completion:
-    """Continue `done.prompt_ids`, handing every piece of text to `write` as soon as it is certain.
+    """Continue `done.prompt_ids`, and pass every piece of text to `write` as soon as it is final.
 
-    `done` is filled as the text comes: after a cancellation it holds what there was, and `finish_reason` is None.
+    `done` is updated during generation. After a cancellation it has the text so far, and `finish_reason` is None.
+    Raises the errors of `EngineLike.generate` and of its stream.
     """
     async with engine.generate(GenerationRequest(prompt_ids=done.prompt_ids, sampling=sampling)) as stream:
         try:

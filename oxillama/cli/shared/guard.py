@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and one line on stderr instead of a traceback."""
+"""Exit statuses and error lines: an expected error ends a command with one line on stderr, not a traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 _USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
     kind for kind in typer.BadParameter.__bases__ if issubclass(kind, Exception)
 )
-"""What Typer raises for a command line that it cannot read; it has no public name."""
+"""The errors that Typer raises for an invalid command line. Their class has no public name."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -30,33 +30,33 @@ EXIT_TERMINATED = 143  # and one that SIGTERM ended
 
 
 def usage_error(message: str) -> NoReturn:
-    """End the command because its arguments make no sense together."""
+    """End the command with one line on stderr, because its arguments are wrong."""
     print(f"oxillama: {one_line(message)}", file=sys.stderr)
     raise typer.Exit(EXIT_USAGE)
 
 
 @contextmanager
 def usage_refused() -> Iterator[None]:
-    """End the program with one line where the command line was not understood, as for every other error."""
+    """End the program with one line on stderr if the command line is invalid."""
     try:
         yield
     except _USAGE_ERRORS as error:
         context = getattr(error, "ctx", None)
-        told = error.format_message() if hasattr(error, "format_message") else str(error)
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
         command = getattr(context, "command_path", "oxillama")
-        print(f"oxillama: {one_line(told).strip().removesuffix('.')}; see {command} --help", file=sys.stderr)
+        print(f"oxillama: {one_line(message).strip().removesuffix('.')}; see {command} --help", file=sys.stderr)
         sys.exit(EXIT_USAGE)
     except typer.Abort:
         sys.exit(EXIT_INTERRUPTED)
 
 
 def one_line(text: str) -> str:
-    """A message as one printable line: file names and model metadata may carry anything."""
+    """A message as one printable line, because file names and model metadata may contain any character."""
     return "".join(c if c.isprintable() else " " for c in text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def describe(error: BaseException) -> str:
-    """What to tell the user about an expected error."""
+    """The message of an expected error, for the user."""
     if isinstance(error, OSError) and error.strerror and not isinstance(error, OxillamaError):
         name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         return f"{name}{error.strerror}"
@@ -64,7 +64,7 @@ def describe(error: BaseException) -> str:
 
 
 def status_of(error: BaseException) -> int | None:
-    """The exit status for an error that is part of the command's contract; None: it is a bug, let it be seen."""
+    """The exit status for an expected error; None for a bug, whose traceback must be seen."""
     kinds = list(leaves(error))
     if any(isinstance(e, KeyboardInterrupt) for e in kinds):
         return EXIT_INTERRUPTED
@@ -76,7 +76,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def silence_stdout() -> None:
-    """The reader has gone: keep the interpreter's own flush at exit from failing again."""
+    """Redirect stdout after its reader has gone, so that the interpreter's flush at exit does not fail again."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
     os.close(devnull)
@@ -84,7 +84,7 @@ def silence_stdout() -> None:
 
 @contextmanager
 def expected_errors() -> Iterator[None]:
-    """Turn an expected error into one line `oxillama: …` and an exit status."""
+    """Turn an expected error into one line `oxillama: …` on stderr and an exit status."""
     try:
         yield
     except BaseException as error:
@@ -99,7 +99,7 @@ def expected_errors() -> Iterator[None]:
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """`command`, under `expected_errors`."""
+    """`command` wrapped in `expected_errors`."""
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:

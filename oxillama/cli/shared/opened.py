@@ -1,4 +1,4 @@
-"""An engine for one command, loaded under the eyes of the user."""
+"""Opens an engine for one command, with a progress bar."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oxillama.engine.engine import Engine
 
 @asynccontextmanager
 async def opened(path: Path, *, threads: int | None, ctx_size: int | None, kv_type: str) -> AsyncIterator[Engine]:
-    """An engine for one request at a time; a bar shows how far loading has come, where there is something to see."""
+    """Open an engine for one request at a time. A progress bar shows the loading of large models on a terminal."""
     config = EngineConfig(n_threads=threads, n_ctx=ctx_size, kv_type=kv_type, parallel=1)
     async with AsyncExitStack() as stack:
         stack.enter_context(plain_log())
@@ -27,7 +27,7 @@ async def opened(path: Path, *, threads: int | None, ctx_size: int | None, kv_ty
 
 @contextmanager
 def plain_log() -> Iterator[None]:
-    """What the package logs, as a line each on standard error."""
+    """Print the package's log records on standard error, one line each."""
     log, handler = logging.getLogger("oxillama"), _Lines()
     log.addHandler(handler)
     try:
@@ -37,7 +37,7 @@ def plain_log() -> Iterator[None]:
 
 
 class _Lines(logging.Handler):
-    """Writes warnings. Expected errors end the command, which then says so; of a fault the traceback is shown."""
+    """Prints warnings and tracebacks of bugs. Expected errors are left out: the command reports them when it ends."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

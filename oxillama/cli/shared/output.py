@@ -1,4 +1,4 @@
-"""What commands write for machines, and where they may write."""
+"""JSON output, and checks of the files that commands write."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from oxillama.cli.shared.guard import usage_error
 
 
 def check_output(name: str, path: Path) -> None:
-    """End the command at once, before long work, if there is no file to be written at `path`.
+    """End the command now, before long work, if no file can be written at `path`.
 
-    name: the option or argument that names it. A new file takes the old one's place, so a device or a pipe would be
-    gone afterwards: those are refused.
+    name: the option or argument with the path. Devices and pipes are refused: the new file would replace them.
     """
     if path.is_dir():
         usage_error(f"{name} {path}: is a folder; name a file in it")
@@ -24,7 +23,7 @@ def check_output(name: str, path: Path) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object, indented. What is no UTF-8 (kept as surrogates) becomes replacement characters."""
+    """Print a value as indented JSON. Bytes that are not UTF-8 (kept as surrogates) become U+FFFD."""
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(_clean(value)), indent=2)

@@ -1,4 +1,4 @@
-"""Plots of measurements and of tensor types. Only this module imports matplotlib, and only when a plot is wanted."""
+"""Plots of measurements and of tensor types. Only this module imports matplotlib, and only for a plot."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ Plot = Annotated[
 SUFFIXES = (".png", ".svg")
 
 _INK, _FAINT, _LINE = "#1f2430", "#d5d9e0", "#2563a8"
-# Types in order of their bits per weight take colours along this ramp; floats, which mean "not quantised", are grey.
+# Quantized types get colours along this ramp, in the order of their bits per weight. Floating-point types are grey.
 _RAMP = ("#7a1f5c", "#b5325f", "#dd5a4b", "#f0933a", "#e8c547", "#8fbf5a", "#3f9d7a", "#2c7fa8", "#4356a5")
 _FLOATS = {"BF16": "#aab2bf", "F16": "#aab2bf", "F32": "#d9dde3"}
 
 
 def check_plot(path: Path | None) -> None:
-    """End the command at once, before long work, if a plot could not be written there."""
+    """End the command now, before long work, if no plot can be written there.
+
+    Raises OxillamaError without matplotlib.
+    """
     if path is None:
         return
     if path.suffix.lower() not in SUFFIXES:
@@ -46,7 +49,7 @@ def check_plot(path: Path | None) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure, whole or not at all. Raises OSError."""
+    """Write the figure atomically. Raises OSError."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         metadata: dict[str, Any] = {"Date": None} if path.suffix.lower() == ".svg" else {}
@@ -57,9 +60,9 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def bench_figure(title: str, axes: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Tokens per second. axes: what varies ("threads", "sequences", "depth") → its measurements."""
+    """A figure of tokens per second. axes: what varies ("threads", "sequences", "depth") → its measurements."""
     labels = {"threads": "threads", "sequences": "sequences decoded together", "depth": "tokens already in the context"}
-    rows = ["prefill", "decode"] if set(axes) != {"sequences"} else ["decode"]  # prefill is of one sequence
+    rows = ["prefill", "decode"] if set(axes) != {"sequences"} else ["decode"]  # prefill has one sequence
     figure = _figure(title, 1.2 + 3.6 * len(axes), 1.2 + 2.5 * len(rows))
     grid = figure.subplots(len(rows), len(axes), squeeze=False)
     for column, (axis, results) in enumerate(axes.items()):
@@ -76,7 +79,7 @@ def bench_figure(title: str, axes: Mapping[str, Sequence[Mapping[str, Any]]]) ->
 
 
 def types_figure(file: GGUFFile, title: str) -> Figure:
-    """The type of every tensor: a column for each layer, a row for each kind of tensor, and those outside of layers."""
+    """A figure of all tensors' types: one column per layer, one row per kind of tensor, and the other tensors apart."""
     inside: dict[str, dict[int, str]] = {}
     outside: dict[str, str] = {}
     size: dict[str, list[int]] = {}
@@ -107,7 +110,7 @@ def types_figure(file: GGUFFile, title: str) -> Figure:
 
 
 def _share(kind: str, size: Sequence[int], total: int) -> str:
-    """A line of the legend; size: bytes and elements of all tensors of this type."""
+    """A line of the legend. size: bytes and elements of all tensors of this type. total: bytes of all tensors."""
     percent = 100 * size[0] / total
     return f"{kind}: {8 * size[0] / size[1]:.4g} bits per weight, {percent:.1f}% of bytes"
 
@@ -132,12 +135,12 @@ def _figure(title: str, width: float, height: float) -> Figure:
 
 
 def _plain(text: str) -> str:
-    """A name from a file as itself: matplotlib would read formulas between dollar signs."""
+    """A name from a file as plain text: matplotlib would read text between dollar signs as a formula."""
     return one_line(text).replace("$", r"\$")
 
 
 def _curve(ax: Axes, xs: Sequence[int], runs: Sequence[Sequence[float]], *, logarithmic: bool) -> None:
-    """Medians as a line, single runs as faint dots, every median with its figure."""
+    """Draw medians as a line with their values, and single runs as faint dots."""
     from statistics import median
 
     ys = [median(r) for r in runs]
@@ -168,7 +171,7 @@ def _curve(ax: Axes, xs: Sequence[int], runs: Sequence[Sequence[float]], *, loga
 
 
 def _cells(ax: Axes, rows: Mapping[str, Mapping[int, str]], grid: tuple[int, int], colours: Mapping[str, str]) -> None:
-    """rows: label → column → type. grid: how many rows and columns there is room for."""
+    """Draw one cell per tensor. rows: label → column → type. grid: the numbers of rows and columns to make room for."""
     from matplotlib.patches import Rectangle
 
     n_rows, n_columns = grid

@@ -92,7 +92,7 @@ def bench(
 
 
 def numbers(option: str, text: str | None, least: int, most: int) -> list[int] | None:
-    """The values of an option that takes one number or several; None if it is not given."""
+    """The values of an option that takes one or more numbers; None if it is not given."""
     if text is None:
         return None
     try:
@@ -106,7 +106,7 @@ def numbers(option: str, text: str | None, least: int, most: int) -> list[int] |
 
 
 def usual(room: int) -> dict[str, list[int]]:
-    """What a plot shows unasked, the value that the other curves are measured at first. room: tokens of context."""
+    """The default values of a plot's axes. The first of each also applies to the other curves. room: context tokens."""
     from oxillama.machine import usable_processors
 
     cores = usable_processors()
@@ -119,7 +119,7 @@ def usual(room: int) -> dict[str, list[int]]:
 
 
 def curves(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """What varies → the results in which nothing else does."""
+    """Axis → the results in which only that axis varies."""
     base = results[0]
     found = {axis: [r for r in results if all(r[a] == base[a] for a in AXES if a != axis)] for axis in AXES}
     return {axis: of_axis for axis, of_axis in found.items() if len(of_axis) > 1}

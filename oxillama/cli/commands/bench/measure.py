@@ -1,4 +1,4 @@
-"""The measurements behind `oxillama bench`: the runner alone, without engine, tokenizer or sampler."""
+"""The measurements of `oxillama bench`. They use the runner alone, without engine, tokenizer or sampler."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What may vary in one sweep. threads None: one per core it may use. depth: tokens already in the context."""
+    """A point of measurement. threads: None means one per usable core. depth: tokens already in the context."""
 
     threads: int | None = None
     sequences: int = 1
@@ -29,7 +29,7 @@ class Point:
 
 
 def star(threads: Sequence[int | None], sequences: Sequence[int], depths: Sequence[int]) -> list[Point]:
-    """Each value of each list, the other two staying at their first: a curve per list, without the whole grid."""
+    """One curve per list: each of its values, with the first values of the other two lists. Not the whole grid."""
     base = Point(threads[0], sequences[0], depths[0])
     points = [
         base,
@@ -51,9 +51,10 @@ def measure(
     progress: Callable[[float], None] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Tokens per second at each point: medians over `reps` runs after one that warms up, and the runs themselves.
+    """Tokens per second at each point: the medians of `reps` runs after a warm-up run, and all runs.
 
-    progress: the share of the weights that is loaded, at the first loading. advance: how many points are done.
+    prompt, new: tokens to prefill and to decode per sequence. progress: called with the share of the weights that is
+    loaded (0 to 1) while the model is loaded the first time. advance: called with the number of points done.
     """
     results: dict[Point, dict[str, Any]] = {}
     n_ctx = max(p.depth for p in points) + max(prompt, new)
@@ -103,12 +104,12 @@ def _measure(runner: Runner, point: Point, prompt: int, new: int, reps: int) -> 
 
 
 def _tokens(runner: Runner, n: int) -> npt.NDArray[np.int32]:
-    """The same arbitrary tokens every time."""
+    """Arbitrary tokens (n,), the same every time."""
     return np.random.default_rng(n).integers(0, runner.n_vocab, n, dtype=np.int32)
 
 
 def _append(runner: Runner, seq: int, tokens: npt.NDArray[np.int32]) -> None:
-    """Evaluate tokens in steps as large as the runner takes, asking for the last position's logits."""
+    """Evaluate tokens in steps as large as the runner allows, with logits for the last position only."""
     for at in range(0, len(tokens), runner.n_batch):
         piece = tokens[at : at + runner.n_batch]
         wanted = np.zeros(len(piece), np.bool_)
@@ -131,7 +132,7 @@ def _prefill(runner: Runner, n: int, depth: int) -> float:
 
 
 def _decode(runner: Runner, n: int, depth: int, sequences: int) -> float:
-    """Seconds for n steps, each of which appends one token to every sequence and gives its logits."""
+    """Seconds for n steps. Each step appends one token to every sequence and computes its logits."""
     seqs: Sequence[int] = [runner.seq_open() for _ in range(sequences)]
     try:
         if depth:

@@ -1,4 +1,4 @@
-"""Options that several commands share, defined once so that they read and behave alike."""
+"""Options that several commands share, defined once so that they look and behave the same."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 
 def require_model(model: Path | None) -> Path:
-    """The model to use, or the end of the command with a line that says how to name one."""
+    """The model to use. Without one, ends the command with a line that says how to name one."""
     if model is None:
         usage_error(NO_MODEL)
     return model
 
 
 def model_or_embedded(model: Path | None, command: str, tell: Callable[[str], object] | None = None) -> Path:
-    """The model to use; without one the embedded model, after a line that says so and how to have another.
+    """The model to use. Without one, it is the embedded model, and a line says so and how to use another.
 
-    tell: called with that line, which goes to stderr otherwise.
+    tell: called with that line; by default the line goes to stderr.
 
-    Raises FileNotFoundError, which says what to do, where this installation came without it.
+    Raises FileNotFoundError, with the fix, if this installation has no embedded model.
     """
     if model is not None:
         return model

@@ -7,7 +7,7 @@
     @with_groups
     def run(*, prompt: str, sampling: Sampling) -> None: ...
 
-`run` then has the options `--prompt` and `--temp`. Several commands can share a group, and pass it on whole.
+`run` then has the options `--prompt` and `--temp`. Several commands can share a group and pass it on as one value.
 """
 
 from __future__ import annotations

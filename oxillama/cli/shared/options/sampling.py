@@ -1,4 +1,4 @@
-"""The options that say how tokens are chosen."""
+"""The options for sampling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _option(flag: str, metavar: str, text: str, default: str | bool) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerOptions:
-    """How tokens are chosen. None: not given, so the defaults hold (SamplerSettings; a test compares the help)."""
+    """How tokens are chosen. None: not given, so the default applies (SamplerSettings; a test compares the help)."""
 
     temp: Annotated[
         float | None, _option("--temp", "X", "Temperature; 0 always takes the likeliest token.", _ELSE + "0.8")
@@ -44,9 +44,9 @@ class SamplerOptions:
     ] = None
 
     def given(self) -> dict[str, Any]:
-        """What was given, by the names of SamplingParams.
+        """The given values, by the names of SamplingParams.
 
-        Raises InvalidParameterError for a value out of range: before a large model is loaded.
+        Raises InvalidParameterError for a value out of range, so that this happens before a large model is loaded.
         """
         from oxillama.engine.api.types import SamplingParams
 
@@ -58,7 +58,7 @@ class SamplerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions(SamplerOptions):
-    """The same for one answer, and where it ends."""
+    """The options of SamplerOptions, and those for a single answer."""
 
     max_tokens: Annotated[
         int | None,

@@ -1,1 +1,1 @@
-"""What is written to a terminal: text made safe, words kept whole, bars of progress."""
+"""Terminal output: control characters made visible, word wrapping, progress bars, and terminal modes."""

@@ -1,4 +1,4 @@
-"""How the terminal treats what is typed: changed for a while, and afterwards as it was."""
+"""Changes a terminal's input modes for a while, and restores them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-Attributes = list[Any]  # as termios.tcgetattr gives them
+Attributes = list[Any]  # as termios.tcgetattr returns them
 LOCAL, CHARACTERS = 3, 6
 
 
 @contextmanager
 def changed(fd: int, *changes: Callable[[int, Attributes], None]) -> Iterator[None]:
-    """The terminal `fd` with its attributes changed until the block is left."""
+    """Change the attributes of the terminal `fd`, and restore them when the block ends."""
     before, during = termios.tcgetattr(fd), termios.tcgetattr(fd)
     for change in changes:
         change(fd, during)
@@ -22,20 +22,20 @@ def changed(fd: int, *changes: Callable[[int, Attributes], None]) -> Iterator[No
     try:
         yield
     finally:
-        with suppress(termios.error):  # of a terminal that has gone
+        with suppress(termios.error):  # the terminal has gone
             termios.tcsetattr(fd, termios.TCSANOW, before)
 
 
 def echo_off(_fd: int, attributes: Attributes) -> None:
-    """Do not show what is typed."""
+    """Turn echo of typed characters off."""
     attributes[LOCAL] &= ~termios.ECHO
 
 
 def echo_on(_fd: int, attributes: Attributes) -> None:
-    """Show what is typed."""
+    """Turn echo of typed characters on."""
     attributes[LOCAL] |= termios.ECHO
 
 
 def end_off(fd: int, attributes: Attributes) -> None:
-    """Take Ctrl-D for a character like any other."""
+    """Make Ctrl-D an ordinary character."""
     attributes[CHARACTERS][termios.VEOF] = bytes([os.fpathconf(fd, "PC_VDISABLE") & 0xFF])

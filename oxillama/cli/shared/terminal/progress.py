@@ -1,4 +1,4 @@
-"""A progress bar for long work, such as loading a large model: on standard error, and only if that is a terminal."""
+"""Progress bars for long work, such as loading a large model. They appear on stderr, and only on a terminal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LARGE = 64 * 2**20  # bytes; smaller files load before a bar could be read
+LARGE = 64 * 2**20  # bytes; smaller files load too fast for a bar
 
 
 @contextmanager
 def load_progress(path: Path) -> Iterator[Callable[[float], None] | None]:
-    """A callback for the share done (0 to 1), from any thread; None if no bar is shown: a small file, no terminal."""
+    """A callback for the share done (0 to 1), for any thread; None without a bar: a small file, or no terminal."""
     if not path.is_file() or path.stat().st_size < LARGE:
         yield None
         return
@@ -22,7 +22,7 @@ def load_progress(path: Path) -> Iterator[Callable[[float], None] | None]:
 
 @contextmanager
 def bytes_progress(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
-    """A callback for the bytes done so far; None if there is no bar: little work, or no terminal."""
+    """A callback for the bytes done so far; None without a bar: little work, or no terminal."""
     if total < LARGE:
         yield None
         return
@@ -32,14 +32,14 @@ def bytes_progress(what: str, total: int) -> Iterator[Callable[[int], None] | No
 
 @contextmanager
 def steps_progress(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
-    """A callback for the number of steps done, for a few long ones; None without a terminal."""
+    """A callback for the number of steps done; None without a terminal."""
     with _bar(what, total) as advance:
         yield advance
 
 
 @contextmanager
 def _bar(what: str, total: float) -> Iterator[Callable[[float], None] | None]:
-    """A bar on standard error, and what moves it; None where that is no terminal."""
+    """Show a bar on stderr; gives the callback that updates it, or None if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -1,11 +1,11 @@
-"""A model's text on a terminal: it may hold anything, and a terminal obeys escape sequences."""
+"""Makes a model's text safe for a terminal: it may contain escape sequences, which the terminal would obey."""
 
 from __future__ import annotations
 
 _KEPT = "\n\t"
 
-# C0 controls have pictures of their own (U+2400 …); DEL has one too. C1 controls, which some terminals take for escape
-# sequences, have none. A carriage return is dropped: before a newline nobody misses it, elsewhere it would overwrite.
+# C0 controls and DEL have control pictures (U+2400 …). C1 controls have none; some terminals read them as escape
+# sequences. A carriage return is dropped: it is redundant before a newline, and elsewhere it would overwrite the line.
 _PICTURES: dict[int, int | None] = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) not in _KEPT},
     0x7F: 0x2421,
@@ -15,5 +15,5 @@ _PICTURES: dict[int, int | None] = {
 
 
 def visible(text: str) -> str:
-    """`text` with nothing in it that a terminal would obey, but for newlines and tabs. Works piece by piece."""
+    """`text` with all control characters replaced except newlines and tabs. Works on any piece of a text."""
     return text.translate(_PICTURES)

@@ -1,4 +1,4 @@
-"""Words kept whole at the edge of a terminal, while a text comes in pieces."""
+"""Word wrapping at a terminal's edge for text that arrives in pieces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEFAULT_WIDTH = 80
 
 
 def terminal_width(fd: int = 1) -> int:
-    """Columns of the terminal behind `fd`."""
+    """The columns of the terminal `fd`; DEFAULT_WIDTH if it is not a terminal."""
     try:
         return os.get_terminal_size(fd).columns or DEFAULT_WIDTH
     except OSError:
@@ -18,9 +18,9 @@ def terminal_width(fd: int = 1) -> int:
 
 
 class Wrapper:
-    """Breaks the lines of one text between words. A word is held back until it is whole, or as long as a line.
+    """Breaks the lines of one text between words. A word is held back until it is complete or longer than a line.
 
-    Lines of code between fences (```) stay as they are, since a line end in them may change what they mean.
+    Lines of code between fences (```) stay unchanged, because a line break may change their meaning.
     """
 
     def __init__(self, fd: int = 1) -> None:
@@ -29,16 +29,16 @@ class Wrapper:
         self._column = 0
         self._gap = ""  # the blanks before the word
         self._word = ""
-        self._is_long = False  # the word does not fit a line: the terminal breaks it, so that it can be copied whole
-        self._begin = ""  # how the line begins, as far as it matters for fences
+        self._is_long = False  # the word is longer than a line; the terminal breaks it, so it can be copied as one word
+        self._begin = ""  # the first characters of the line, to recognize fences
         self._in_code = False
 
     def feed(self, piece: str) -> str:
-        """What of the text up to and with `piece` can be shown now."""
+        """Add a piece of text; returns the text that can be shown now."""
         return "".join(map(self._take, piece))
 
     def finish(self) -> str:
-        """What was held back until the text ended."""
+        """End the text; returns what was still held back."""
         return self._flush()
 
     def _take(self, character: str) -> str:
@@ -60,7 +60,7 @@ class Wrapper:
         return shown + (self._flush(ends=False) if self._is_long else "")
 
     def _flush(self, *, ends: bool = True) -> str:
-        """The word with the blanks before it, on a new line if this one has no room. ends: the word is whole."""
+        """The word with the blanks before it, on a new line if it does not fit this one. ends: the word is complete."""
         gap, word, is_long = self._gap, self._word, self._is_long
         if not word:
             if ends and is_long:
@@ -90,5 +90,5 @@ def is_wide(character: str) -> bool:
 
 
 def columns(text: str) -> int:
-    """How wide a text is on a terminal: two columns for CJK, none for marks that combine; a tab counts as one."""
+    """The width of a text in columns: two per wide character (CJK), none per combining mark, one per tab."""
     return sum(0 if unicodedata.category(c) in ("Mn", "Me", "Cf") else 2 if is_wide(c) else 1 for c in text)
