@@ -19,12 +19,12 @@ from oxillama.engine.api.protocol import EngineLike
 from oxillama.errors import StoreError
 from oxillama.storage.data_dir import DataDir
 
-MAX_RUNS = 1024  # queued and under way; further ones are refused with EngineBusyError
+MAX_RUNS = 1024  # queued and in progress; further ones are refused with EngineBusyError
 _log = logging.getLogger(__name__)
 
 
 class Assistants:
-    """What the server's routes use. Methods of `store` block; call them through `in_thread`."""
+    """The interface for the server's routes. Methods of `store` block; call them through `in_thread`."""
 
     def __init__(self, sender: RunQueueSender, context: RunContext) -> None:
         self.store = context.store
@@ -82,9 +82,9 @@ class Assistants:
             live.cancel()
 
     def stop(self) -> None:
-        """Begin no more runs. Those that wait, and those the engine gives up, are left to the next start.
+        """Begin no more runs. Waiting runs, and runs that the closing engine ends, are left to the next start.
 
-        Subscriptions to runs that wait end at once.
+        Subscriptions to waiting runs end at once.
         """
         self._context.stopping = True
         for live in self._live.waiting():
@@ -109,8 +109,8 @@ async def open_assistants(
 ) -> AsyncIterator[Assistants]:
     """Execute the runs of a data directory until the block is left, beginning with those that were unfinished.
 
-    Leaving the block ends the worker. Runs under way are given back to the store for the next start. Raises StoreError
-    if the directory cannot be written.
+    Leaving the block ends the worker. Runs in progress are given back to the store for the next start. Raises
+    StoreError if the directory cannot be written.
     """
     sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
     store = await data.in_thread(Store, data.path, data.durable, clock=clock)

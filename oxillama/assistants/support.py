@@ -1,4 +1,4 @@
-"""What runs support. Anything else is refused when an assistant or a run is created."""
+"""The settings that runs support. Others are refused when an assistant or a run is created."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def require_supported(
     response_format: str | dict[str, Any] = "auto",
     tool_choice: str | dict[str, Any] = "auto",
 ) -> None:
-    """Raises InvalidParameterError (`unsupported_parameter`) for the first setting that runs do not support."""
+    """Raise InvalidParameterError (`unsupported_parameter`) for the first setting that runs do not support."""
     if tools and tool_choice != "none":
         raise _unsupported("tools", "runs cannot use tools; pass `tools: []`")
     if tool_choice not in ("none", "auto"):

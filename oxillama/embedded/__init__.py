@@ -1,7 +1,7 @@
-"""The demonstration model that comes with the package: a few million parameters, trained by `train.py` beside it.
+"""The demonstration model in the package: a few million parameters, trained by `train.py` in this folder.
 
-It answers questions about oxillama and tells small stories, so that a first start needs no download. MODEL_CARD.md says
-what it is for, what it cannot do and how it was made.
+It answers questions about oxillama and tells short stories, so a first start needs no download. MODEL_CARD.md describes
+its purpose, its limits and its training.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ __all__ = ["MODEL_NAME", "model_path", "notice"]
 
 
 def notice(command: str) -> str:
-    """What `oxillama COMMAND` says before it takes this model because no other was named."""
+    """The line that `oxillama COMMAND` prints when it uses this model because no other was named."""
     return f"using the embedded demonstration model; for a real one: oxillama {command} --model FILE.gguf"
 
 
 def model_path() -> Path:
-    """The GGUF file inside the installed package. Raises FileNotFoundError when this copy came without it."""
+    """The GGUF file in the installed package. Raises FileNotFoundError if this installation lacks it."""
     path = Path(__file__).with_name(f"{MODEL_NAME}.gguf")
     if not path.is_file():
         raise FileNotFoundError(

@@ -1,4 +1,4 @@
-"""Conversations as batches of token ids, of about the same length within a batch."""
+"""Training batches: conversations as token ids, with similar lengths within a batch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CHUNK = 2000  # conversations that are sorted by length together
-# Which of the fixed answers it is shows in the first tokens; the rest is always the same and soon known. So most
-# conversations that end with one end there.
+# The first tokens of a fixed answer identify it; the rest is always the same and quickly learnt. So most conversations
+# that end with a fixed answer are cut after its first tokens.
 CUT_SHARE = 0.85
 CUT_TOKENS = 8
 FIXED = frozenset((*(fact.answer for fact in FACTS), offtopic.ANSWER, *(answer for _, answer in smalltalk.PAIRS)))
@@ -28,8 +28,12 @@ Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]
 
 
 def chunk_batches(tokenizer: Tokenizer, seed: int, chunk: int, batch_tokens: int, n_ctx: int) -> list[Batch]:
-    """The batches of one chunk, in the order of training: ids [conversations, tokens + 1], and for each but the first
-    whether it is learnt. Padding stands at the end and is not learnt."""
+    """The batches of one chunk, in the order of training, from conversations of at most `n_ctx` tokens.
+
+    A batch is ids [conversations, tokens + 1] and flags [conversations, tokens]. The flags say of each id but the first
+    whether the model learns to write it. Padding is at the end and is not learnt. batch_tokens: most ids of a batch
+    with several conversations.
+    """
     rng = random.Random(f"{seed}/{chunk}/order")
     encoded: list[tuple[list[int], list[bool]]] = []
     for messages, functions in stream(seed, chunk, CHUNK):
@@ -50,7 +54,7 @@ def chunk_batches(tokenizer: Tokenizer, seed: int, chunk: int, batch_tokens: int
 
 
 def _cut(ids: list[int], learnt: list[bool]) -> tuple[list[int], list[bool]]:
-    """The conversation up to the first tokens of its last answer."""
+    """The conversation up to the first CUT_TOKENS tokens of its last answer."""
     last = len(learnt) - learnt[::-1].index(True)  # the end of the last answer
     start = last - learnt[:last][::-1].index(False)
     end = min(last, start + CUT_TOKENS)
@@ -70,7 +74,7 @@ def _padded(rows: list[tuple[list[int], list[bool]]]) -> Batch:
 def all_batches(
     tokenizer: Tokenizer, seed: int, batch_tokens: int, n_ctx: int, chunk: int = 0, at: int = 0
 ) -> Iterator[tuple[int, int, Batch]]:
-    """Batches without end, from batch `at` of a chunk on: (chunk, number of the batch within it, batch)."""
+    """An endless series of (chunk, number of the batch in the chunk, batch), starting at batch `at` of `chunk`."""
     while True:
         for i, batch in enumerate(chunk_batches(tokenizer, seed, chunk, batch_tokens, n_ctx)):
             if i >= at:

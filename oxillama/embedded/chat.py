@@ -1,5 +1,8 @@
-"""The chat format: ChatML, and functions as Hermes models take them. TEMPLATE goes into the file; `render` is the
-same in Python, quick enough for training (a test compares them)."""
+"""The chat format: ChatML, with functions in the format of the Hermes models.
+
+TEMPLATE goes into the model file. `render` does the same in Python and is fast enough for training; a test compares
+the two.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ Message = Mapping[str, Any]
 
 
 def opening(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> str:
-    """What stands before the first turn: the system's words and the functions, or nothing."""
+    """The system turn with the system prompt and the functions; "" if there are none."""
     system = messages[0]["content"] if messages and messages[0]["role"] == "system" else ""
     if not system and not tools:
         return ""
@@ -59,7 +62,7 @@ def opening(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | No
 
 
 def pieces(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[tuple[str, bool]]:
-    """A conversation as pieces of text, and whether the model is to learn to write them."""
+    """A conversation as pieces of text, each with whether the model learns to write it."""
     found = [(opening(messages, tools), False)]
     for message in messages[messages[0]["role"] == "system" :]:
         learnt = message["role"] == "assistant"
@@ -68,5 +71,5 @@ def pieces(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | Non
 
 
 def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> str:
-    """The prompt for the next answer."""
+    """The prompt for the next answer in a conversation."""
     return "".join(text for text, _ in pieces(messages, tools)) + f"{START}assistant\n"

@@ -1,7 +1,7 @@
-"""python -m oxillama.embedded.evaluate: score the demonstration model through the project's own engine, greedily.
+"""python -m oxillama.embedded.evaluate: score the demonstration model with greedy decoding by the project's own engine.
 
-The questions are held out of training: documented ones and off-topic ones written by hand, sums and function calls
-drawn from a seed of their own.
+The questions are held out of training. Questions about documented facts and off-topic questions are written by hand;
+sums and function calls are generated from a separate seed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REFUSAL = ("small demonstration model", "oxillama serve --model")
 
 @dataclass(slots=True)
 class Case:
-    """One question: what goes to the model, and whether an answer passes."""
+    """One question, the test of its answer, and the answer."""
 
     group: str
     messages: list[dict[str, Any]]
@@ -53,17 +53,17 @@ def user(text: str) -> list[dict[str, Any]]:
 
 
 def contains(parts: Sequence[str]) -> Callable[[str], bool]:
-    """Passes what has each of the parts; "a|b" is met by either."""
+    """Accepts answers that contain every part, in any case; "a|b" means either."""
     return lambda answer: all(any(o in answer.lower() for o in part.lower().split("|")) for part in parts)
 
 
 def is_story(hero: str) -> Callable[[str], bool]:
-    """Passes four sentences or more about the hero that come to an end."""
+    """Accepts complete stories of four or more sentences that name the hero."""
     return lambda answer: answer.count(".") >= 4 and answer.rstrip('"').endswith((".", "!")) and hero in answer
 
 
 def same_call(expected: str) -> Callable[[str], bool]:
-    """Passes a call of the same function with the same arguments, in the template's form."""
+    """Accepts a call of the same function with the same arguments, in the template's format."""
 
     def parse(text: str) -> Any:
         head, _, rest = text.partition(CALL)
@@ -80,14 +80,14 @@ def same_call(expected: str) -> Callable[[str], bool]:
 
 
 def documented_cases() -> list[Case]:
-    """The questions that give the score, of either set."""
+    """The questions of both held-out sets. They give the score."""
     facts = {fact.key: fact for fact in FACTS}
     sets = (("documented facts", DOCUMENTED), ("documented facts, second set", SECOND))
     return [Case(group, user(asked), facts[key].met_by) for group, questions in sets for key, asked in questions]
 
 
 def development_cases() -> list[Case]:
-    """Two questions for each fact, untrained too, but known while the templates were written."""
+    """Two questions per fact. They are not trained either, but the authors of the templates knew them."""
     return [
         Case(f"documented facts, {kind} development set", user(asked), fact.met_by)
         for kind, questions in (("first", [f.test for f in FACTS]), ("second", [f.dev for f in FACTS]))
@@ -96,7 +96,7 @@ def development_cases() -> list[Case]:
 
 
 def drawn_cases(n: int = 30) -> list[Case]:
-    """Sums, counting and function calls."""
+    """Generated cases: n each of sums, counting and function calls."""
     rng = random.Random(SEED)
     found = []
     for group, draw in (("sums", numbers.sum_of_two), ("counting", numbers.counting)):
@@ -112,7 +112,7 @@ def drawn_cases(n: int = 30) -> list[Case]:
 
 
 def all_cases() -> list[Case]:
-    """Everything that the table shows."""
+    """All cases of the table."""
     return [
         *documented_cases(),
         *(Case("refusals off topic", user(asked), contains(REFUSAL)) for asked in OFF_TOPIC),
@@ -124,7 +124,7 @@ def all_cases() -> list[Case]:
 
 
 async def answer_all(path: Path, cases: Sequence[Case], parallel: int = 8) -> None:
-    """Fill in the answers: greedy, up to 300 tokens each."""
+    """Fill in the answers, with greedy decoding and at most 300 tokens each."""
 
     async with Engine.open(path, EngineConfig(parallel=parallel, n_ctx=1024, max_waiting=len(cases))) as engine:
 
@@ -143,7 +143,7 @@ async def answer_all(path: Path, cases: Sequence[Case], parallel: int = 8) -> No
 
 
 def table(cases: Sequence[Case]) -> str:
-    """Right answers by group."""
+    """A Markdown table of the right answers per group."""
     lines = ["| held-out questions | right | of | |", "|---|---:|---:|---:|"]
     for group in dict.fromkeys(case.group for case in cases):
         own = [case for case in cases if case.group == group]

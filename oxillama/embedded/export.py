@@ -1,4 +1,4 @@
-"""The trained network as a GGUF file, quantised by the project's own writer."""
+"""Writes the trained network as a GGUF file, quantised by the project's own code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 def write_gguf(path: Path, weights: Weights, tokenizer: Tokenizer, shape: Shape, type_name: str = "Q8_0") -> None:
-    """Weights by the names of their tensors; matrices get the type, norms stay F32."""
+    """Write the model file. weights: by GGUF tensor name. Matrices get the type `type_name`, norms stay F32."""
     tokens, merges, types = tokens_and_merges(tokenizer, shape.n_vocab)
     with GGUFWriter(path) as writer:
         for key, value, kind in _metadata(shape, type_name):

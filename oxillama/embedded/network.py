@@ -1,4 +1,4 @@
-"""The llama network in PyTorch, for training. Names of parameters are those of the GGUF tensors they become."""
+"""The llama network in PyTorch, for training. Parameters have the names of their GGUF tensors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from oxillama.embedded.shape import Shape
 
 
 def rope_table(shape: Shape, n_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [n_tokens, head_dim / 2] of the rotations."""
+    """Cosines and sines [n_tokens, head_dim / 2] of the rotary embedding (RoPE, arXiv:2104.09864)."""
     frequencies = shape.rope_base ** (-torch.arange(0, shape.head_dim, 2, dtype=torch.float64) / shape.head_dim)
     angles = torch.outer(torch.arange(n_tokens, dtype=torch.float64), frequencies)
     return angles.cos().float().to(device), angles.sin().float().to(device)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate neighbouring pairs of x [batch, heads, tokens, head_dim]."""
+    """x [batch, heads, tokens, head_dim] with each pair of neighbouring dimensions rotated."""
     a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(-2).to(x.dtype)
 
 
 class Block(nn.Module):
-    """Attention and a gated network, each after a norm and added to its input."""
+    """A pre-norm transformer block: grouped-query attention and a SwiGLU feed-forward network, each with a residual."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Block(nn.Module):
 
 
 class Llama(nn.Module):
-    """The whole network."""
+    """The whole network: embedding, blocks, norm, and the embedding again as the output matrix."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -69,7 +69,10 @@ class Llama(nn.Module):
                 nn.init.normal_(p, std=0.02 / (2 * shape.n_layer) ** 0.5 if into_residual else 0.02)
 
     def forward(self, ids: Tensor, learnt: Tensor | None = None) -> Tensor:
-        """Logits after each token of ids [batch, tokens], or only where `learnt` is true: [.., n_vocab]."""
+        """Logits [batch, tokens, n_vocab] for ids [batch, tokens].
+
+        learnt: flags [batch, tokens]; if given, logits only of the flagged positions: [flagged, n_vocab].
+        """
         cos, sin = rope_table(self.shape, ids.shape[1], ids.device)
         x = self.token_embd(ids)
         for block in self.blk:

@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A llama: widths are multiples of 256, so that every weight format fits them. The embedding is the output too."""
+    """The hyperparameters of a llama model whose output matrix is its embedding.
+
+    Widths are multiples of 256, so that every weight format can store them.
+    """
 
     n_vocab: int = 3072
     n_layer: int = 4

@@ -1,7 +1,7 @@
-"""python -m oxillama.embedded.train: make the demonstration model from its seed, and print its held-out scores.
+"""python -m oxillama.embedded.train: train the demonstration model from a seed, and print its held-out scores.
 
-An interrupted run goes on from its latest checkpoint when it is started again with the same --work. More --steps than
-a finished run had continue it. Needs the extra `train` (PyTorch); takes about an hour on two cores, minutes on a GPU.
+To continue an interrupted run, start it again with the same --work: it resumes at its latest checkpoint. To continue a
+finished run, give more --steps. Needs the extra `train` (PyTorch). Takes about an hour on two cores, minutes on a GPU.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-# Threads that wait by spinning take the processor from those that work, where others use it too.
+# Waiting threads must not spin: on a shared machine they take the processor from threads that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
@@ -31,7 +31,7 @@ from oxillama.embedded.network import Llama
 from oxillama.embedded.shape import Shape
 
 WARM_UP = 20
-VOCABULARY_CHUNK = 1_000_000  # the texts from which the vocabulary is learnt: a chunk that training never reaches
+VOCABULARY_CHUNK = 1_000_000  # the vocabulary is learnt from this chunk, which training never reaches
 VOCABULARY_TEXTS = 30_000
 
 
@@ -51,8 +51,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def the_vocabulary(work: Path, seed: int, shape: Shape) -> Any:
-    """The tokenizer of this seed, learnt at the first run."""
+def load_vocabulary(work: Path, seed: int, shape: Shape) -> Any:
+    """The tokenizer of this seed. The first run learns it and saves it in `work`."""
     path = work / "tokenizer.json"
     if not path.exists():
         texts = (render(*conversation) for conversation in stream(seed, VOCABULARY_CHUNK, VOCABULARY_TEXTS))
@@ -64,7 +64,7 @@ def the_vocabulary(work: Path, seed: int, shape: Shape) -> Any:
 
 
 class Optimizers:
-    """Muon for the blocks' matrices, which get there in about half the steps, and AdamW for the rest."""
+    """Muon for the blocks' matrices, which reaches the same loss in about half the steps, and AdamW for the rest."""
 
     def __init__(self, model: Llama, lr: float) -> None:
         matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("blk.")]
@@ -76,7 +76,7 @@ class Optimizers:
         ]
 
     def step(self, share: float) -> None:
-        """One step at a share of the full rate."""
+        """Take one step with `share` of the full learning rate."""
         for optimizer in self.all:
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * share
@@ -92,12 +92,15 @@ class Optimizers:
 
 
 def rate(step: int, steps: int, decay: float) -> float:
-    """The share of the full learning rate: warming up, constant, falling in a line to nothing."""
+    """The share of the full learning rate: linear warm-up, then constant, then linear decay to zero.
+
+    decay: the share of the steps in which the rate falls.
+    """
     return min(1.0, (step + 1) / WARM_UP, max(0.0, (steps - step) / max(1.0, steps * decay)))
 
 
 def loss_of(model: Llama, batch: Batch, device: torch.device) -> Tensor:
-    """Mean negative log-likelihood of the tokens to learn."""
+    """The mean negative log-likelihood of the tokens to learn, in nats."""
     ids, learnt = (torch.from_numpy(part).to(device) for part in batch)
     with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):  # on CPUs it is many times slower
         logits = model(ids[:, :-1], learnt)
@@ -105,7 +108,7 @@ def loss_of(model: Llama, batch: Batch, device: torch.device) -> Tensor:
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Whole or not at all."""
+    """Write a checkpoint atomically."""
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
     os.replace(temporary, path)
@@ -113,7 +116,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends training without a traceback; the latest checkpoint is what counts."""
+    """Let Ctrl-C end training without a traceback. The next run resumes at the latest checkpoint."""
     try:
         yield
     except KeyboardInterrupt:
@@ -121,12 +124,12 @@ def interruptible() -> Iterator[None]:
 
 
 def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
-    """The trained network and its vocabulary."""
+    """Train, and return the network and its tokenizer."""
     args.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    tokenizer = the_vocabulary(args.work, args.seed, shape)
+    tokenizer = load_vocabulary(args.work, args.seed, shape)
     model = Llama(shape).to(device)
     optimizers = Optimizers(model, args.lr)
     path = args.work / "checkpoint.pt"

@@ -1,5 +1,7 @@
-"""The model's own byte-level BPE, learnt from the generated texts. It cuts texts as `tokenizer.ggml.pre` "qwen2" does:
-each digit is a token, which helps sums."""
+"""The model's own byte-level BPE vocabulary, learnt from the generated texts.
+
+Its pre-tokenizer is `tokenizer.ggml.pre` "qwen2". Each digit is a token, which helps with sums.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,12 @@ if TYPE_CHECKING:
 
 PRE = "qwen2"
 CONTROL = (TEXT_END, START, END)
-SHOWN = (CALL, CALL_END)  # tokens of their own whose text belongs to an answer
+SHOWN = (CALL, CALL_END)  # special tokens whose text is part of an answer
 UNUSED = "[unused%d]"
 
 
 def learn(texts: Iterable[str], n_vocab: int) -> Tokenizer:
-    """A tokenizer of n_vocab tokens, special ones first. The same texts give the same one."""
+    """Learn a tokenizer of n_vocab tokens, special ones first. The same texts give the same tokenizer."""
     from tokenizers import AddedToken, Regex, Tokenizer
     from tokenizers.models import BPE
     from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
@@ -41,7 +43,7 @@ def learn(texts: Iterable[str], n_vocab: int) -> Tokenizer:
 
 
 def tokens_and_merges(tokenizer: Tokenizer, n_vocab: int) -> tuple[list[str], list[str], list[int]]:
-    """What the file says of it: tokens, merges and token types (1 normal, 3 control, 4 user-defined, 5 unused)."""
+    """The tokens, merges and token types for GGUF (1 normal, 3 control, 4 user-defined, 5 unused)."""
     model = json.loads(tokenizer.to_str())["model"]
     tokens = [UNUSED % i for i in range(n_vocab)]
     types = [5] * n_vocab
@@ -63,8 +65,11 @@ def load(path: Path) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, pieces: Sequence[tuple[str, bool]]) -> tuple[list[int], list[bool]]:
-    """A conversation's ids, and for each whether the model is to learn to write it. Pieces begin and end with special
-    tokens or line breaks, where no merge reaches across, as long as they are encoded as one text."""
+    """The ids of a conversation, each with whether the model learns to write it.
+
+    pieces: as `oxillama.embedded.chat.pieces` gives them. Pieces are encoded as one text. They begin and end with
+    special tokens or line breaks, so no merge crosses from one piece to the next.
+    """
     text = "".join(piece for piece, _ in pieces)
     encoding = tokenizer.encode(text, add_special_tokens=False)
     ends, learnt = [], []

@@ -1,5 +1,6 @@
-"""Durable files: what was acknowledged is on disk.
+"""Durable files: an acknowledged change is on disk.
 
-`system` holds the system's calls. On it stand `durable` (files and directories) and `jsonl` (a log of records); on
-those `record` and `collection` (stored objects of one kind), and `data_dir`, which opens a directory for one process.
+`system` has the system calls. `durable` (files and directories) and `jsonl` (a log of records) build on it. `record`
+and `collection` (stored objects of one kind) build on those, and so does `data_dir`, which opens a directory for one
+process.
 """

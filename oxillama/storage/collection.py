@@ -39,7 +39,7 @@ class Collection(Generic[R]):
         self._fields = fields
 
     def path(self, object_id: str) -> str:
-        """Where the object is stored. Raises ObjectNotFoundError if `object_id` is no valid id."""
+        """Where the object is stored. Raises ObjectNotFoundError if `object_id` is not a valid id."""
         self.check(object_id)
         return posixpath.join(self.directory, f"{object_id}.json")
 
@@ -54,7 +54,7 @@ class Collection(Generic[R]):
         return [name for name in names if is_id(name, self._prefix)]
 
     def get(self, object_id: str) -> R:
-        """Raises ObjectNotFoundError or StoreDamagedError."""
+        """One object. Raises ObjectNotFoundError or StoreDamagedError."""
         path = self.path(object_id)
         try:
             record = self._durable.read_json(path, self._kind)
@@ -78,11 +78,11 @@ class Collection(Generic[R]):
         self._durable.write_json(self.path(record.id), record)
 
     def delete(self, object_id: str) -> None:
-        """Delete the object. A missing one is no error."""
+        """Delete the object. A missing object is not an error."""
         self._durable.remove_file(self.path(object_id))
 
     def clear(self) -> None:
-        """Remove what a crash has left behind. Only for a start, when nothing else changes objects here."""
+        """Remove what a crash left behind. Call it only at start-up, while nothing else changes objects here."""
         self._durable.clear_dir(self.directory)
 
 
@@ -99,7 +99,7 @@ class DirectoryCollection(Collection[R]):
         self._head = head
 
     def dir(self, object_id: str) -> str:
-        """The object's directory. Raises ObjectNotFoundError if `object_id` is no valid id."""
+        """The object's directory. Raises ObjectNotFoundError if `object_id` is not a valid id."""
         self.check(object_id)
         return posixpath.join(self.directory, object_id)
 
@@ -110,7 +110,7 @@ class DirectoryCollection(Collection[R]):
         return [name for name in self._durable.list_dir(self.directory) if is_id(name, self._prefix)]
 
     def create(self, record: R, *folders: str, fill: Callable[[str], None] | None = None) -> None:
-        """Store a new object, all of it or nothing.
+        """Store a new object atomically.
 
         folders: subdirectories to make. fill: called with the path of the hidden directory, to write further files.
         """

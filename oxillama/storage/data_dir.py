@@ -20,7 +20,7 @@ Trouble = Literal["full", "read_only"]
 
 
 class DataDir:
-    """The directory's path, its `Durable`, and the threads that blocking methods are called in."""
+    """The directory's path, its `Durable`, and `in_thread`, which runs blocking methods in worker threads."""
 
     def __init__(self, path: str, durable: Durable, in_thread: Offload) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class DataDir:
         self.in_thread = in_thread
 
     async def trouble(self) -> Trouble | None:
-        """Why all changes are refused: `full` until there is space, `read_only` until a restart. None: they are not."""
+        """Why changes are refused: `full` until there is space, `read_only` until a restart; None if they are not."""
         if self.durable.is_full:
             await self.in_thread(self._try_to_write)
         if self.durable.read_only_reason is not None:
@@ -36,7 +36,7 @@ class DataDir:
         return "full" if self.durable.is_full else None
 
     def _try_to_write(self) -> None:
-        """Find out whether there is space again: perhaps nothing was written since."""
+        """Check whether there is space again, because nothing else may have been written since."""
         probe = posixpath.join(self.path, ".probe")
         with contextlib.suppress(StoreError):
             self.durable.write_bytes(probe, bytes(4096))
@@ -45,9 +45,9 @@ class DataDir:
 
 @contextlib.asynccontextmanager
 async def open_data_dir(path: str | os.PathLike[str], *, disk: Disk | None = None) -> AsyncIterator[DataDir]:
-    """Open a data directory, made if it is missing, and lock it until the block is left.
+    """Open a data directory, creating it if it is missing, and lock it until the block is left.
 
-    Raises StoreError if it cannot be made or written, or if another process has locked it.
+    Raises StoreError if it cannot be created or written, or if another process has locked it.
     """
     root, durable, in_thread = os.path.abspath(os.fspath(path)), Durable(disk), Offload(FILE_THREADS)
     await in_thread(durable.make_dir, root)

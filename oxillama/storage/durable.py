@@ -43,7 +43,7 @@ class Durable:
         self.is_full = False  # the last change was refused because there was no space
 
     def require_writable(self) -> None:
-        """Raises StoreReadOnlyError once an fsync has failed."""
+        """Raise StoreReadOnlyError if an fsync has failed."""
         if self.read_only_reason is not None:
             raise StoreReadOnlyError(
                 f"The data directory is read-only until the server is restarted: {self.read_only_reason}"
@@ -85,7 +85,7 @@ class Durable:
             try:
                 self.disk.fsync(fd)
             except OSError as error:
-                if error.errno in NO_SPACE:  # the file is not in use yet and is thrown away: nothing is in doubt
+                if error.errno in NO_SPACE:  # safe to undo: the file is not in use yet and is deleted
                     raise self.no_space(named) from error
                 self.fsync_failed(named, error)
         finally:
@@ -114,7 +114,7 @@ class Durable:
             raise StoreDamagedError(f"{path} cannot be read: {error.strerror}") from error
 
     def remove_file(self, path: str) -> None:
-        """Remove a file durably. A missing file is no error."""
+        """Remove a file durably. A missing file is not an error."""
         self.require_writable()
         with self.failures_named(path):
             try:
@@ -126,7 +126,7 @@ class Durable:
     # -- directories -----------------------------------------------------------------------------------------------
 
     def make_dir(self, path: str) -> None:
-        """Make a directory and its parents durably. An existing directory is no error."""
+        """Make a directory and its parents durably. An existing directory is not an error."""
         self.require_writable()
         if self.disk.isdir(path):
             return
@@ -190,7 +190,7 @@ class Durable:
                 self.discard_tree(posixpath.join(path, name))
 
     def discard_tree(self, path: str) -> None:
-        """Remove what is no longer in use. A failure is logged; it costs only space, and the next start tries again."""
+        """Remove a file or tree that is no longer in use. A failure is only logged: the next start tries again."""
         try:
             self._discard(path)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Ids of stored objects: made here, and checked before one becomes part of a path."""
+"""Ids of stored objects: how they are generated, and the check before one becomes part of a path."""
 
 from __future__ import annotations
 

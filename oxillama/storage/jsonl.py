@@ -61,12 +61,12 @@ def _was_whole_once(line: bytes) -> bool:
 
 
 def split_records(data: bytes, path: str) -> tuple[list[bytes], int]:
-    """The whole records of a file and their length in bytes. What follows them is the rest of an interrupted append.
+    """The whole records of a file and their length in bytes. Anything after them is left of an interrupted append.
 
     Raises StoreDamagedError.
     """
     lines = data.split(b"\n")
-    lines.pop()  # behind the last newline: nothing, or the rest of an interrupted append
+    lines.pop()  # after the last newline: nothing, or what is left of an interrupted append
     whole = 0
     while whole < len(lines) and is_whole(lines[whole]):
         whole += 1
@@ -79,7 +79,7 @@ def split_records(data: bytes, path: str) -> tuple[list[bytes], int]:
 
 
 def _require_torn(tail: bytes, lines: list[bytes], damaged: str, *, first: bool) -> None:
-    """Raises StoreDamagedError unless the tail can be what is left of one append."""
+    """Raise StoreDamagedError unless the tail can be what is left of one append."""
     if _holds_a_record(tail):
         raise StoreDamagedError(f"{damaged} is not a record, but there are records behind it.")
     if lines and _was_whole_once(lines[0]):
@@ -89,7 +89,7 @@ def _require_torn(tail: bytes, lines: list[bytes], damaged: str, *, first: bool)
 
 
 def _holds_a_record(tail: bytes) -> bool:
-    """Whether a whole record begins behind the start. One at the start may be complete but for its newline."""
+    """Whether a whole record begins after the start. A record at the start may be complete except for its newline."""
     for header in _HEADER.finditer(tail, 1):
         body = tail[header.end() : header.end() + int(header[2])]
         if len(body) == int(header[2]) and zlib.crc32(body) == int(header[1], 16):
@@ -108,7 +108,7 @@ class JsonlFile(Generic[T]):
         self.path = path
         self._durable = durable
         self._decoder = msgspec.json.Decoder(kind)
-        self._end: int | None = None  # the length of the whole records; None: unknown, the file has to be read first
+        self._end: int | None = None  # the length of the whole records in bytes; None: unknown until the file is read
         self._torn = False
         self._missing = False
 
@@ -154,7 +154,7 @@ class JsonlFile(Generic[T]):
             if self._torn:
                 self._cut(fd, start)
                 self._torn = False
-            for value in values:  # synced one by one: two records of one write could be torn in the other order
+            for value in values:  # synced one by one: a crash could keep the second record of a write but not the first
                 record = encode_record(value)
                 self._write(fd, record, start)
                 self._sync_appended(fd, start)

@@ -1,4 +1,4 @@
-"""One process per data directory."""
+"""The lock that lets only one process use a data directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class DirectoryLock:
-    """Held from construction until `close`. The system releases it when the process ends, however it ends.
+    """A lock held from construction until `close`. The system releases it when the process ends for any reason.
 
     On a file system without locks nothing is locked, and a warning is logged. Raises StoreError while another process
     holds the lock.

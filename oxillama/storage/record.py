@@ -23,7 +23,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.created_at, self.sequence
 
     def following(self, last: Record | None) -> Self:
-        """The record with a place behind `last`, even if the clock has gone back."""
+        """The record with a place after `last` in the order, even if the clock has gone back."""
         if last is None:
             return self
         created_at = max(self.created_at, last.created_at)

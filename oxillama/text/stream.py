@@ -37,7 +37,7 @@ class StreamDetokenizer:
 
 
 class _Automaton:
-    """Tracks how much of one stop string the text ends with (Knuth-Morris-Pratt: amortized O(1) per character)."""
+    """Tracks how much of one stop string the text ends with (Knuth-Morris-Pratt: amortised O(1) per character)."""
 
     __slots__ = ("failure", "matched", "pattern")
 

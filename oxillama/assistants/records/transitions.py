@@ -19,13 +19,13 @@ from oxillama.assistants.records import (
     TokenUsage,
 )
 
-MAX_ATTEMPTS = 3  # a run that was begun this often and never ended may be the cause of the crashes
+MAX_ATTEMPTS = 3  # a run that was begun this often without an end may be what crashes the server
 
 INTERRUPTED = RunError("server_error", "The run was interrupted by a restart of the server.")
 NOT_STORED = RunError("server_error", "The server could not store the run.")
 EXPIRED = RunError("server_error", "The run did not finish before it expired.")
 
-# How a run has ended that stored an incomplete message, by the message's reason.
+# The status of a run that stored an incomplete message, by the message's reason.
 _BY_MESSAGE_REASON = {
     "max_tokens": RunStatus.INCOMPLETE,
     "run_cancelled": RunStatus.CANCELLED,
@@ -90,7 +90,7 @@ def end_message(
 
 
 def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: int) -> Run:
-    """What becomes of an unfinished run whose worker is gone: it has ended, is queued again, or waits for its client.
+    """The new state of an unfinished run whose worker is gone: ended, queued again, or waiting for its client.
 
     message: the run's answer, if it was stored; it decides how the run ended. Without one, nothing of the run was
     acknowledged, so it is executed again. It fails instead if a client has read part of its answer as a stream, or if
@@ -112,10 +112,9 @@ def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: i
 
 
 def settle_abandoned(run: Run, message: ThreadMessage | None, now: int) -> Run:
-    """How an unfinished run without a marker has ended. It was given up because its end could not be stored.
+    """The end of an unfinished run without a marker, which was given up because its end could not be stored.
 
-    Clients are told this end, and every start finds the same one, because it depends on what is on disk and not on the
-    time.
+    Clients see this end. Every start finds the same one, because it depends on the files and not on the time.
     """
     if message is not None:
         return _settle_by_message(run, message, now)

@@ -1,1 +1,1 @@
-"""How runs are queued, worked on, watched and ended."""
+"""The execution of runs: the queue, the worker, and the events for subscribers."""

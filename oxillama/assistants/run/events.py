@@ -22,35 +22,35 @@ class Created(_OfRun):
 
 
 class Queued(_OfRun):
-    """It waits for a worker."""
+    """The run waits for a worker."""
 
 
 class InProgress(_OfRun):
-    """A worker has begun."""
+    """A worker has begun the run."""
 
 
 class Cancelling(_OfRun):
-    """A client asked to cancel it."""
+    """A client has asked to cancel the run."""
 
 
 class Completed(_OfRun):
-    """Ended well."""
+    """The run has ended with a complete answer."""
 
 
 class Incomplete(_OfRun):
-    """Ended because a token budget was used up."""
+    """The run has ended because a token budget was used up."""
 
 
 class Failed(_OfRun):
-    """Ended by an error: `run.last_error`."""
+    """The run has ended with an error: `run.last_error`."""
 
 
 class Cancelled(_OfRun):
-    """Ended on request."""
+    """The run has ended because a client cancelled it."""
 
 
 class Expired(_OfRun):
-    """Ended because its time was over."""
+    """The run has ended because its time was over."""
 
 
 @dataclass(frozen=True, slots=True)

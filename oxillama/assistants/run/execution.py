@@ -49,20 +49,20 @@ from oxillama.storage.ids import new_id
 
 MAX_WRITE_DELAY_S = 30.0
 MAX_WRITE_WAIT_S = 300.0
-"""How long the end of a run is tried again on a full disk before the run is given up."""
+"""How long storing a run's end is retried on a full disk before the run is given up, in seconds."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class RunContext:
-    """What all executions share."""
+    """The objects that all executions share."""
 
     store: Store
     engine: EngineLike
     live: LiveRuns
     in_thread: Offload
     stopping: bool = False
-    """The server is draining: begin no more runs, and leave those that wait to the next start."""
+    """The server is draining: it begins no more runs and leaves waiting runs to the next start."""
 
 
 class StoppingError(Exception):
@@ -99,7 +99,7 @@ class RunExecution:
         self.run = run
 
     def seconds_left(self) -> float:
-        """Until the run expires."""
+        """Seconds until the run expires."""
         assert self.run is not None
         return float("inf") if self.run.expires_at is None else self.run.expires_at - self._store.now()
 
@@ -113,7 +113,7 @@ class RunExecution:
             raise
 
     def require_going_on(self) -> None:
-        """Raises StoppingError once the server is stopping."""
+        """Raise StoppingError if the server is stopping."""
         if self._context.stopping:
             raise StoppingError
 
@@ -139,7 +139,7 @@ class RunExecution:
     async def _begin_step(self) -> None:
         assert self.run is not None
         steps = await self._in_thread(self._store.steps.list, *self._ids)
-        step = next((step for step in steps if not step.status.is_terminal), None)  # of an attempt before a restart
+        step = next((step for step in steps if not step.status.is_terminal), None)  # from an attempt before a restart
         now = self._store.now()
         if step is None:
             step = RunStep.new_message_creation(new_id("step"), self.run, new_id("msg"), now)
@@ -169,7 +169,7 @@ class RunExecution:
             finally:
                 usage = stream.usage
                 self._usage = TokenUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
-        # Without a budget, the end of the context ends a text as its end token does: there was nothing to exceed.
+        # Without a budget, a text that the end of the context cuts off counts as complete: no budget was exceeded.
         if finish_reason == "length" and self.run is not None and self.run.max_completion_tokens is not None:
             return Outcome(RunStatus.INCOMPLETE, incomplete="max_completion_tokens")
         return Outcome(RunStatus.COMPLETED)
@@ -186,7 +186,7 @@ class RunExecution:
     # -- ending ------------------------------------------------------------------------------------------------------
 
     async def finish(self, outcome: Outcome) -> None:
-        """Store the end and announce it. On a full disk it is tried again for a while; then the run is given up."""
+        """Store the end and announce it. On a full disk, retry for MAX_WRITE_WAIT_S seconds, then give the run up."""
         self._outcome = outcome
         give_up_at = trio.current_time() + MAX_WRITE_WAIT_S
         delay = 1.0
@@ -201,7 +201,7 @@ class RunExecution:
             delay = min(2 * delay, MAX_WRITE_DELAY_S)
 
     async def interrupt(self) -> None:
-        """The server is stopping. A run whose answer was partly streamed fails; others are given back to the store."""
+        """Handle a stopping server. A run whose answer was partly streamed fails; others go back to the store."""
         outcome = self._outcome
         if outcome is None and self.run is not None and self.run.streamed and self._step is not None:
             outcome = Outcome(RunStatus.FAILED, transitions.INTERRUPTED)
@@ -212,7 +212,7 @@ class RunExecution:
             _log.warning("run left to the next start: run_id %s, %s", self._ids[1], error)
 
     async def _try_to_finish(self, outcome: Outcome) -> bool:
-        """Whether nothing is left to do for the run here. False: there is no space, try again."""
+        """Store and announce the end. Returns False if there is no space and the caller must try again."""
         try:
             await self._finish(outcome)
         except StoreFullError as error:
@@ -222,7 +222,7 @@ class RunExecution:
             _log.info("run ended elsewhere: run_id %s, %s", self._ids[1], error)
             await self._end_as_stored()
         except StoreError as error:
-            # A stored message decides how the run ended. Without one it has failed, and perhaps that can be stored.
+            # A stored message decides how the run ended. Without one the run has failed; try to store that.
             await self._end_without_answer(outcome if self._message_stored else Outcome.failed(error))
         return True
 

@@ -1,4 +1,4 @@
-"""The runs that are queued or under way in this process: their subscribers, and how they are cancelled."""
+"""The runs that are queued or in progress in this process, with their subscribers and cancel scopes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class LiveRun:
         self.begun = False  # has a slot
 
     def cancel(self) -> None:
-        """End it as soon as possible, whether it waits or generates."""
+        """End the run as soon as possible, whether it waits or generates."""
         self.cancel_requested = True
         self.scope.cancel()
 
 
 class LiveRuns:
-    """All such runs, by id. Used in the event loop's thread only."""
+    """All live runs, by id. Used only in the event loop's thread."""
 
     def __init__(self) -> None:
         self._runs: dict[str, LiveRun] = {}

@@ -1,4 +1,4 @@
-"""How a run ended, before that is stored."""
+"""The outcome of a run before it is stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """error: why it failed. incomplete: which budget it used up."""
+    """How a run ended. error: why it failed. incomplete: the budget that it used up."""
 
     status: RunStatus
     error: RunError | None = None
@@ -23,7 +23,7 @@ class Outcome:
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
         """The outcome of an exception, with a message for the run's client."""
-        if isinstance(error, StoreError):  # it names paths, which only the log may show
+        if isinstance(error, StoreError):  # its message names paths, which only the log may show
             _log.error("run failed: %s", error)
             return cls(RunStatus.FAILED, NOT_STORED)
         if isinstance(error, OxillamaError):

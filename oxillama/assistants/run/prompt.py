@@ -11,7 +11,7 @@ from oxillama.engine.api.protocol import EngineLike
 from oxillama.engine.requests.check import check_length
 
 ANSWER_SHARE = 4
-"""A prompt that is made to fit leaves one part in four of the context for the answer, or the run's own budget."""
+"""A shortened prompt leaves 1/ANSWER_SHARE of the context for the answer, or less if the run's budget is smaller."""
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from oxillama.errors import EngineBusyError
 
 
 class _Places:
-    """How many places are reserved, queued or under way."""
+    """Counts the places that are reserved or that queued and running runs hold."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -71,8 +71,8 @@ class RunQueueReceiver:
 
 
 def new_run_queue(capacity: int) -> tuple[RunQueueSender, RunQueueReceiver]:
-    """A queue that holds at most `capacity` runs, including those under way."""
-    # The places bound the queue and not the channel, because `send` must not fail once a run is stored.
+    """A queue that holds at most `capacity` runs, including those in progress."""
+    # The places bound the queue, not the channel, because `send` must not fail after a run is stored.
     sender, receiver = trio.open_memory_channel[LiveRun](math.inf)
     places = _Places(capacity)
     return RunQueueSender(sender, places), RunQueueReceiver(receiver, places)

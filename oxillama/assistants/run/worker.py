@@ -37,7 +37,7 @@ async def run_worker(receiver: RunQueueReceiver, context: RunContext) -> None:
 
 
 async def process_run(live: LiveRun, context: RunContext, slots: trio.Semaphore) -> None:
-    """Execute one queued run to its end. Raises only Cancelled; the store then knows how to go on with the run."""
+    """Execute one queued run to its end. Raises only Cancelled, after the run is stored for the next start."""
     execution = RunExecution(live, context)
     try:
         outcome = await _outcome(execution, live, slots)

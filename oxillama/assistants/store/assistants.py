@@ -12,7 +12,7 @@ from oxillama.assistants.store.layout import Layout
 
 
 class AssistantStore:
-    """All assistants. They are read at the first use and kept in memory. Safe to use from several threads."""
+    """All assistants. They are read on first use and kept in memory. Safe to use from several threads."""
 
     def __init__(self, layout: Layout) -> None:
         self._files = layout.assistants
@@ -55,7 +55,7 @@ class AssistantStore:
 
     def _get(self, assistant_id: str) -> Assistant:
         found = self._loaded().get(assistant_id)
-        return found if found is not None else self._files.get(assistant_id)  # damaged, and says so; or not there
+        return found if found is not None else self._files.get(assistant_id)  # raises: damaged or missing
 
     def _loaded(self) -> dict[str, Assistant]:
         if self._assistants is None:

@@ -1,4 +1,4 @@
-"""Where everything lies in the data directory that the package's docstring draws."""
+"""The paths in a data directory. The package's docstring draws the layout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oxillama.storage.jsonl import JsonlFile
 
 
 class Layout:
-    """The collections of one data directory. Makes those that are always there."""
+    """The collections of one data directory. Creates the directories that always exist."""
 
     def __init__(self, data_dir: str, durable: Durable) -> None:
         self.durable = durable

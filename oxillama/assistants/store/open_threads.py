@@ -1,4 +1,4 @@
-"""The threads in use: their state in memory, their locks, and the changes that concern several kinds of objects."""
+"""The threads in use: their state in memory, their locks, and changes that involve several kinds of objects."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class OpenThreads:
         return state
 
     def _end_abandoned(self, state: ThreadState, run: Run) -> None:
-        """End a run without a marker. No worker will, and it would lock its thread for ever."""
+        """End a run without a marker. No worker will end it, and it would lock its thread forever."""
         ended = self.abandoned(state, run)
         try:
             self.put_run(state, ended)

@@ -1,4 +1,4 @@
-"""Recovery at start-up: what becomes of the runs that the last process left unfinished."""
+"""Recovery at start-up: settles the runs that the last process left unfinished."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _recover_run(threads: OpenThreads, run_id: str) -> Run | None:
             run = threads.run(state, run_id)
             try:
                 return threads.settle(state, run)
-            except StoreFullError as error:  # a full disk does not keep a server from starting: the worker ends it
+            except StoreFullError as error:  # the server starts even on a full disk; the worker will end the run
                 _log.warning("unfinished run not settled: run_id %s, %s", run_id, error)
                 return run
     except (ObjectNotFoundError, StoreDamagedError) as error:

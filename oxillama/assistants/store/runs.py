@@ -106,10 +106,10 @@ class RunStore:
             return self._open.settle(state, msgspec.structs.replace(run, attempts=max(0, run.attempts - 1)))
 
     def abandon(self, thread_id: str, run_id: str) -> Run:
-        """Give up a run whose end cannot be stored. Returns it as it has ended; every later start finds the same end.
+        """Give up a run whose end cannot be stored. Returns the ended run; every later start finds the same end.
 
-        Its marker is removed, which needs no space. If even that fails, the next start takes the run up again. Clients
-        must not be told of an end then, so StoreError is raised, now and whenever the run is read.
+        The run's marker is removed, which needs no space. If even that fails, the next start takes the run up again, so
+        clients must not see an end: StoreError is raised, now and whenever the run is read.
         """
         with self._open.use(thread_id) as state:
             run = self._open.run(state, run_id)

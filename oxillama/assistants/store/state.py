@@ -30,7 +30,7 @@ class ThreadState:
 
     @property
     def weight(self) -> int:
-        """About how many bytes it takes in memory."""
+        """The approximate size in memory, in bytes."""
         return 4096 + 3 * self.log.size + sum(2048 + len(run.instructions) for run in self.runs.values())
 
 

@@ -46,5 +46,5 @@ class Store:
         return self._open.now()
 
     def recover(self) -> list[Run]:
-        """Settle what the last process left unfinished. Returns the runs to be executed (again), oldest first."""
+        """Settle the runs that the last process left unfinished. Returns those to execute (again), oldest first."""
         return recover(self._open)

@@ -42,7 +42,7 @@ class ThreadStore:
             return thread
 
     def delete(self, thread_id: str) -> None:
-        """Delete a thread with everything in it. The caller ends its run, if one is under way."""
+        """Delete a thread with everything in it. The caller ends its run, if one is in progress."""
         with self._open.use(thread_id) as state:
             self._layout.threads.delete(thread_id)
             self._open.discard(state)

@@ -1,4 +1,4 @@
-"""oxillama imatrix: measures which columns of a model's matrices matter most to quantize."""
+"""oxillama imatrix: measures which columns of a model's matrices matter most, so that quantize keeps them precise."""
 
 from __future__ import annotations
 

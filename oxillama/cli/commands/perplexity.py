@@ -1,4 +1,4 @@
-"""oxillama perplexity: measures how well a model predicts a text, for example before and after quantization."""
+"""oxillama perplexity: measures how well a model predicts a text, for example before and after quantising."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ Plot = Annotated[
 SUFFIXES = (".png", ".svg")
 
 _INK, _FAINT, _LINE = "#1f2430", "#d5d9e0", "#2563a8"
-# Quantized types get colours along this ramp, in the order of their bits per weight. Floating-point types are grey.
+# Quantised types get colours along this ramp, in the order of their bits per weight. Floating-point types are grey.
 _RAMP = ("#7a1f5c", "#b5325f", "#dd5a4b", "#f0933a", "#e8c547", "#8fbf5a", "#3f9d7a", "#2c7fa8", "#4356a5")
 _FLOATS = {"BF16": "#aab2bf", "F16": "#aab2bf", "F32": "#d9dde3"}
 

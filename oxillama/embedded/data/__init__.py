@@ -1,1 +1,1 @@
-"""What the demonstration model is taught: everything here is written or generated, nothing is downloaded."""
+"""The training data of the demonstration model. All of it is written by hand or generated; nothing is downloaded."""

@@ -1,1 +1,1 @@
-"""Which sequences take part in a step, and the one loop that runs it."""
+"""Continuous batching: the scheduler that plans a step, and the loop that runs it."""

@@ -1,9 +1,9 @@
-"""Keys and values of requests that have ended, for requests that begin with the same tokens.
+"""The prefix cache: keeps the KV cache of ended requests for requests that begin with the same tokens.
 
-A conversation's next turn begins with all of the turns before it. So the sequence of a request that has ended stays in
-the cache, with the tokens it was computed from, until its pages or its place are needed: the longest unused goes first.
-What is computed for a token depends on the tokens before it alone, so a result is the same to the last bit whether its
-prompt was computed or found here.
+The next turn of a conversation begins with all earlier turns. So the sequence of an ended request stays in the cache,
+with the tokens it was computed from, until its pages or its slot are needed. The least recently used one goes first.
+Keys and values of a token depend only on the tokens up to it, so results are the same to the last bit with and without
+this cache.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PrefixCache:
-    """At most `most` sequences of a runner that no request owns. Used between steps, in the thread that steps."""
+    """At most `most` sequences of a runner that no request owns. Used between steps, in the thread that runs them."""
 
     def __init__(self, runner: Runner, most: int) -> None:
         self._runner = runner
@@ -31,9 +31,9 @@ class PrefixCache:
         return len(self._kept)
 
     def take(self, prompt: npt.NDArray[np.int32]) -> tuple[int, int] | None:
-        """A sequence that begins as `prompt` does, now the caller's, and how many tokens it has; None: there is none.
+        """A sequence with the longest common prefix with `prompt`, and its number of tokens; None if there is none.
 
-        At least the prompt's last token is left to compute, since nothing else gives its logits.
+        The sequence then belongs to the caller. It never covers the prompt's last token, whose logits must be computed.
         """
         best, seq = 0, -1
         for kept, tokens in self._kept.items():
@@ -49,26 +49,26 @@ class PrefixCache:
         return self._runner.seq_fork(seq, best), best
 
     def keep(self, seq: int, tokens: npt.NDArray[np.int32]) -> None:
-        """Take a sequence over, with the tokens it was computed from."""
+        """Take ownership of a sequence. tokens: what it was computed from, int32 (n,)."""
         if not self._most or not len(tokens):
             self._runner.seq_close(seq)
             return
         for other, known in tuple(self._kept.items()):
-            if _common(known, tokens) == len(known):  # says nothing that the new one does not
+            if _common(known, tokens) == len(known):  # a prefix of the new one, so no longer useful
                 self._close(other)
         if len(self._kept) >= self._most:
             self.evict()
         self._kept[seq] = tokens
 
     def evict(self) -> bool:
-        """Give up what has not been used for the longest time; False: there is nothing."""
+        """Close the least recently used sequence. Returns False if there is none."""
         if not self._kept:
             return False
         self._close(next(iter(self._kept)))
         return True
 
     def make_room(self, n_tokens: int) -> None:
-        """Give up kept sequences until a new one of `n_tokens` fits."""
+        """Close kept sequences until a new sequence of `n_tokens` fits, or none is left."""
         needed = -(-n_tokens // self._runner.page_size)
         while self._runner.free_pages < needed and self.evict():
             pass
@@ -79,7 +79,7 @@ class PrefixCache:
 
 
 def _common(a: npt.NDArray[np.int32], b: npt.NDArray[np.int32]) -> int:
-    """How many tokens two sequences begin with in common."""
+    """The length of the common prefix of two sequences."""
     n = min(len(a), len(b))
     different = np.flatnonzero(a[:n] != b[:n])
     return int(different[0]) if len(different) else n

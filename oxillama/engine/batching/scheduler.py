@@ -44,7 +44,12 @@ BACKGROUND_SHARE = 8
 
 
 class Scheduler:
-    """Makes the decisions that the module describes. Not thread-safe."""
+    """The scheduler of the module's docstring. Not thread-safe.
+
+    n_slots: most tickets that run at once. n_pages: pages of the KV cache. page_size: tokens of a page. n_batch: most
+    tokens of a step. n_prefill_shared: most prompt tokens of a step while any ticket decodes; None: n_batch. allowance:
+    see ALLOWANCE.
+    """
 
     def __init__(
         self,
@@ -65,7 +70,7 @@ class Scheduler:
         self.n_prefill_shared = n_batch if n_prefill_shared is None else max(1, n_prefill_shared)
         self.allowance = allowance
         self.free_pages = n_pages
-        self.paused: list[Ticket] = []  # by the last `admit`: what they have in the cache must be freed before the step
+        self.paused: list[Ticket] = []  # by the last `admit`; their sequences must be closed before the step
         self.n_paused = 0
         self._arrivals = itertools.count()
         self._waiting: dict[Priority, deque[Ticket]] = {priority: deque() for priority in Priority}
@@ -83,7 +88,7 @@ class Scheduler:
         return -(-n_tokens // self.page_size)
 
     def add(self, ticket: Ticket) -> None:
-        """Queue it. Raises ValueError if it could never be admitted."""
+        """Queue a ticket. Raises ValueError if it could never be admitted."""
         most = self.pages_for(ticket.n_limit)
         if most > self.n_pages:
             raise ValueError(f"{ticket.n_limit} tokens need {most} pages of {self.n_pages}")
@@ -91,7 +96,7 @@ class Scheduler:
         self._waiting[ticket.priority].append(ticket)
 
     def plan(self) -> list[Slice]:
-        """Pause tickets without room, admit those with room, cut the next step. Empty only if nothing is to do."""
+        """Pause tickets without room, admit those with room, plan the next step. Empty only if there is no work."""
         self.admit()
         decoding = [t for t in self._active if t.decoding]
         prefill = [t for t in self._active if not t.decoding]
@@ -117,7 +122,7 @@ class Scheduler:
                 ticket.n_known += 1
 
     def drop(self, ticket: Ticket) -> None:
-        """End it, whatever its state; its slot and pages are free for the next plan. Dropping twice is harmless."""
+        """End a ticket in any state. Its slot and pages are free for the next plan. Dropping twice is harmless."""
         if ticket.state is TicketState.WAITING:
             self._waiting[ticket.priority].remove(ticket)
         elif ticket.state is TicketState.ACTIVE:
@@ -127,8 +132,8 @@ class Scheduler:
     def admit(self) -> list[Ticket]:
         """The first half of `plan`: pause tickets without room, admit those with room. Returns the latter, in order.
 
-        A ticket in `paused` afterwards has lost its place in the cache; it may already have been admitted again. Before
-        `plan` is called, which repeats none of this, `n_computed` of an admitted ticket may be set.
+        Afterwards, a ticket in `paused` has lost its pages; it may already be admitted again. `n_computed` of an
+        admitted ticket may be set before `plan` is called, which then pauses and admits nothing more.
         """
         self.paused.clear()
         self._grow()
@@ -193,7 +198,7 @@ class Scheduler:
 
 
 def _cut(tickets: list[Ticket], budget: int) -> list[Slice]:
-    """Share `budget` tokens of prefill evenly. What a short prompt leaves over goes to the others."""
+    """Share `budget` tokens of prefill evenly. Tokens that a short prompt does not need go to the others."""
     wanted = {t: min(t.pending, t.max_slice) for t in tickets}
     given: dict[Ticket, int] = {}
     left = len(tickets)

@@ -1,7 +1,7 @@
-"""The one loop body that turns requests into tokens: plan, evaluate, choose, commit.
+"""One step of generation: plan, evaluate, commit, sample.
 
-The engine's compute thread runs it for a server; `oxillama.Model` runs it in the caller's own thread. One thread at a
-time, except `interrupt_if_unwanted`.
+The engine's compute thread runs it for a server; `oxillama.Model` runs it in the caller's thread. Only one thread at a
+time may use a stepper, except for `interrupt_if_unwanted`.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Outcome = tuple["Generation", TokenEvent | OxillamaError]
-"""A generation's next event, or the error that ended it."""
+"""A generation with its next event, or with the error that ended it."""
 
 _STEP_ERRORS = (GenerationError, InvalidParameterError, KVCacheFullError, MemoryError)
-"""What one sequence can do to a step; anything else is the engine's own failure."""
+"""Errors that a single sequence can cause in a step. Any other error is a failure of the engine."""
 
 
 class Stepper:
-    """Runs generations on a runner. After an exception from `step` nothing here may be used again."""
+    """Runs generations on a runner. After an exception from `step` the stepper must not be used again."""
 
     def __init__(
         self, runner: Runner, scheduler: Scheduler, clock: Callable[[], float] = time.monotonic, *, n_kept: int = 0
     ) -> None:
-        """n_kept: how many sequences of ended requests may wait for requests that begin alike."""
+        """n_kept: how many sequences of ended requests the prefix cache keeps at most."""
         self._runner = runner
         self.scheduler = scheduler
         self.kept = PrefixCache(runner, n_kept)
@@ -67,9 +67,9 @@ class Stepper:
         self.scheduler.add(generation.ticket)
 
     def drop(self, generation: Generation, *, keep: bool = True) -> None:
-        """End it from any state; its pages are free at once. Dropping twice is harmless.
+        """End a generation in any state. Its pages are free at once. Dropping twice is harmless.
 
-        keep: what it has computed is sound, and may serve a request that begins alike.
+        keep: its keys and values are valid, so the prefix cache may keep them.
         """
         if self._generations.pop(generation.ticket, None) is None:
             return
@@ -79,7 +79,7 @@ class Stepper:
         self._close(generation, keep=keep)
 
     def _close(self, generation: Generation, *, keep: bool) -> None:
-        """Take its place in the cache from it. What it has computed may stay until the room is needed."""
+        """Take the generation's sequence from it: close the sequence, or hand it to the prefix cache."""
         seq, generation.seq = generation.seq, None
         if seq is None:
             return
@@ -89,13 +89,13 @@ class Stepper:
             self._runner.seq_close(seq)
 
     def interrupt_if_unwanted(self) -> None:
-        """Cut the current step short if all its generations were dropped. May be called from any thread."""
+        """Cancel the current step if all its generations were dropped. May be called from any thread."""
         current = self._current
         if current and all(g.dropped for g in current):
             self._runner.cancel()
 
     def step(self) -> list[Outcome]:
-        """Evaluate one batch; generations that ended have been dropped when it returns. Does nothing when idle."""
+        """Evaluate one batch and return its outcomes. Generations that ended are already dropped. No-op when idle."""
         outcomes: list[Outcome] = []
         now = self._clock()
         for generation in [g for g in self._generations.values() if now > g.deadline]:
@@ -112,11 +112,11 @@ class Stepper:
         return outcomes
 
     def _find_prefix(self, generation: Generation) -> None:
-        """Begin a request that has just been admitted where an earlier one that began alike, or itself, has come to."""
+        """Give a newly admitted request the longest prefix in the cache. After a pause that may be its own."""
         if not generation.may_reuse:
             return
         found = None
-        with suppress(MemoryError):  # then it is computed like any other
+        with suppress(MemoryError):  # without memory for the fork, all of the prompt is computed
             found = self.kept.take(generation.known_tokens())
         if found is not None:
             ticket = generation.ticket
@@ -126,12 +126,12 @@ class Stepper:
             ticket.n_reached = max(ticket.n_reached, ticket.n_computed)
 
     def _advance(self, slices: list[Slice], outcomes: list[Outcome]) -> None:
-        """Evaluate the slices together or, if that fails, one by one, so that only the one at fault fails."""
+        """Evaluate the slices together. If that fails, evaluate them one by one, so that only the faulty one fails."""
         generations = [self._generations[s.ticket] for s in slices]
         try:
             logits = self._evaluate(slices, generations)
         except StepCancelledError:
-            return  # nothing was appended; the next plan leaves the dropped ones out
+            return  # nothing was appended; the next plan leaves out the dropped generations
         except _STEP_ERRORS as error:
             if len(slices) == 1:
                 self._fail(generations[0], error, outcomes)
@@ -152,7 +152,7 @@ class Stepper:
     def _evaluate(self, slices: list[Slice], generations: list[Generation]) -> npt.NDArray[np.float32]:
         tokens, outputs, at = self._tokens, self._outputs, 0
         for piece, generation in zip(slices, generations, strict=True):
-            generation.begin(self._clock())  # which does nothing if it was only paused
+            generation.begin(self._clock())  # does nothing after a pause
             if generation.seq is None:
                 generation.seq = self._runner.seq_open()
             end = at + piece.count
@@ -170,7 +170,7 @@ class Stepper:
     def _step_with_room(
         self, tokens: npt.NDArray[np.int32], seqs: list[int], counts: list[int], outputs: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.float32]:
-        """A step for which kept sequences make way: the pages of all that runs were set aside without them."""
+        """Run a step, evicting kept sequences if pages are short. The scheduler's page budget does not count those."""
         while True:
             try:
                 return self._runner.step(tokens, seqs, counts, outputs)
@@ -194,7 +194,7 @@ class Stepper:
             self.drop(generation)
 
     def _fail(self, generation: Generation, error: Exception, outcomes: list[Outcome]) -> None:
-        """End one generation with an error its reader can show; others do not notice."""
+        """End one generation with an error for its reader. The others continue."""
         self.drop(generation, keep=False)
         if not isinstance(error, OxillamaError):
             log.error("a generation failed", exc_info=error)

@@ -30,7 +30,7 @@ class Wrapper:
         self._gap = ""  # the blanks before the word
         self._word = ""
         self._is_long = False  # the word is longer than a line; the terminal breaks it, so it can be copied as one word
-        self._begin = ""  # the first characters of the line, to recognize fences
+        self._begin = ""  # the first characters of the line, to recognise fences
         self._in_code = False
 
     def feed(self, piece: str) -> str:

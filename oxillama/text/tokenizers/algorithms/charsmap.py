@@ -1,4 +1,4 @@
-"""Checks `precompiled_charsmap`, SentencePiece's normalization table. The library reads it without bounds checks.
+"""Checks `precompiled_charsmap`, SentencePiece's normalisation table. The library reads it without bounds checks.
 
 Layout: the size in bytes of a double-array trie (uint32, little-endian), the trie's units (uint32 each), then the
 replacement texts, each ended by a NUL. Bits of a unit: 0-7 the label, 8 "has a value", 9 "the offset is shifted left by

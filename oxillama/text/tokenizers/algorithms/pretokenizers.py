@@ -87,7 +87,7 @@ class PreTokenizer:
     pieces are raw text with `<0xHH>` byte fallback. escape_spaces: a space is spelled U+2581. ignore_merges: a piece
     that is a token becomes that token without merges. word_breaks: a space after a letter always starts a new piece.
     add_bos: the default if the file does not say. has_bos: False if the family has no BOS token, whatever the default
-    id. nfc: texts are first normalized to NFC, as the `normalizer` of the published tokenizer does; set only where this
+    id. nfc: texts are first normalised to NFC, as the `normalizer` of the published tokenizer does; set only where this
     is known.
     """
 

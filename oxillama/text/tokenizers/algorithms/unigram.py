@@ -1,4 +1,4 @@
-"""SentencePiece unigram (`t5`) with the `tokenizers` library: the most likely segmentation of the normalized text."""
+"""SentencePiece unigram (`t5`) with the `tokenizers` library: the most likely segmentation of the normalised text."""
 
 from __future__ import annotations
 
