@@ -28,8 +28,8 @@ def weight_formats() -> list[str]:
 
 
 def kernel_rows() -> dict[str, list[str]]:
-    """Rows by processor family, slowest first, as csrc/kernels/select.c lists them."""
-    source = (ROOT / "csrc/kernels/select.c").read_text(encoding="utf-8")
+    """Rows by processor family, slowest first, as csrc/kernels/isa/dispatch.c lists them."""
+    source = (ROOT / "csrc/kernels/isa/dispatch.c").read_text(encoding="utf-8")
     table = re.search(r"built\[\] = \{(.*?)\};", source, re.DOTALL)
     assert table is not None
     rows: dict[str, list[str]] = {"every processor": []}

@@ -1,6 +1,6 @@
 /* Sums of squares of each matrix's input, per column: the data of an importance matrix. One thread adds them up, so the
  * sums do not depend on the number of threads. */
-#include "graph/runner.h"
+#include "graph/observe.h"
 
 #include <stdlib.h>
 

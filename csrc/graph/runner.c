@@ -1,4 +1,6 @@
-#include "graph/runner.h"
+#include "graph/exec.h"
+#include "graph/observe.h"
+#include "kernels/attention/attend.h"
 #include "platform/memory.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 #include "kv/kv.h"
-#include "kernels/page.h"
+#include "kv/page.h"
 #include "platform/memory.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * A page holds OXI_PAGE_TOKENS positions of one sequence for all layers, so one operation shares, copies or frees them all:
  *     page: [layer 0: keys [head], values [head]] [layer 1: …]
  * Keys are laid out so that the same dimension of 16 positions is one load, values so that one position's dimensions are
- * (kernels/page.h draws them). A sequence is a list of pages, and several sequences may hold the same page. Writing into a
+ * (page.h draws them). A sequence is a list of pages, and several sequences may hold the same page. Writing into a
  * shared page copies it first. Every call is all or nothing: a call that fails has changed nothing.
  */
 #ifndef OXI_KV_H

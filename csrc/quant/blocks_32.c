@@ -1,7 +1,7 @@
 /* Formats with one half-precision scale, and perhaps a minimum, for 32 weights. */
-#include "quant.h"
+#include "quant/quant.h"
 
-#include "half.h"
+#include "quant/half.h"
 
 /* Weight i in the low nibble of byte i, weight 16 + i in the high one. */
 static void decode_nibbles(const uint8_t *qs, oxi_block *out)

@@ -3,7 +3,7 @@
  * Two-bit books (IQ1, IQ2): eight indices of two bits, the first in the low bits. Three-bit books (IQ3): four indices of
  * one nibble each. What an index stands for is in codebooks.c.
  */
-#include "codebook_tables.h"
+#include "quant/codebook_tables.h"
 
 const uint16_t oxi_book_iq2_xxs[256] = {
     0, 2, 5, 8, 10, 17, 20, 32, 34, 40, 42, 65, 68, 80, 88, 97,

@@ -3,9 +3,9 @@
  * A code is the book's index for one weight, with the sign (IQ1: the direction of the shift) above it, so that a table
  * of 16 values maps codes to values.
  */
-#include "codebook_tables.h"
-#include "half.h"
-#include "quant.h"
+#include "quant/codebook_tables.h"
+#include "quant/half.h"
+#include "quant/quant.h"
 
 #include <string.h>
 

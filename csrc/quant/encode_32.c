@@ -1,8 +1,8 @@
 /* Encoders of the formats with one half-precision scale, and perhaps a minimum, for 32 weights. The layouts are drawn in
  * blocks_32.c. */
-#include "encode.h"
-#include "fit.h"
-#include "half.h"
+#include "quant/encode.h"
+#include "quant/fit.h"
+#include "quant/half.h"
 
 static void put_half(uint8_t *dst, float v)
 {

@@ -4,11 +4,11 @@
  *
  * As in the other super-blocks, each group is first fitted alone; then fitting groups and fitting d alternate.
  */
-#include "books.h"
-#include "codebook_tables.h"
-#include "encode.h"
-#include "fit.h"
-#include "half.h"
+#include "quant/codebook_search.h"
+#include "quant/codebook_tables.h"
+#include "quant/encode.h"
+#include "quant/fit.h"
+#include "quant/half.h"
 
 #include <stdlib.h>
 

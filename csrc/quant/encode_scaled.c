@@ -1,8 +1,8 @@
 /* Encoders of the super-block formats without minima: Q3_K, Q6_K. The layouts are drawn in k_quants.c and k_small.c. */
-#include "encode.h"
-#include "fit.h"
-#include "fit_scaled.h"
-#include "half.h"
+#include "quant/encode.h"
+#include "quant/fit.h"
+#include "quant/fit_scaled.h"
+#include "quant/half.h"
 
 OXI_ENCODER void oxi_encode_q3_k(const void *prepared, const float *x, const float *w, uint8_t *dst)
 {

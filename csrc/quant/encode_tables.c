@@ -1,9 +1,9 @@
 /* Encoders of the formats whose 4-bit codes stand for the values of a table. The layouts are drawn in tables_4.c. */
-#include "encode.h"
-#include "fit.h"
-#include "fit_scaled.h"
-#include "half.h"
-#include "tables_4.h"
+#include "quant/encode.h"
+#include "quant/fit.h"
+#include "quant/fit_scaled.h"
+#include "quant/half.h"
+#include "quant/tables_4.h"
 
 #include <stdlib.h>
 

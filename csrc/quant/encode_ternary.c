@@ -1,7 +1,7 @@
 /* Encoders of the formats of one and two bits. The layouts are drawn in ternary.c. */
-#include "encode.h"
-#include "fit.h"
-#include "half.h"
+#include "quant/encode.h"
+#include "quant/fit.h"
+#include "quant/half.h"
 
 #include <stdlib.h>
 

@@ -12,8 +12,8 @@
 #ifndef OXI_FIT_H
 #define OXI_FIT_H
 
-#include "encode.h"
-#include "half.h"
+#include "quant/encode.h"
+#include "quant/half.h"
 
 #include <math.h>
 #include <stdbool.h>

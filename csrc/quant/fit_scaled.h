@@ -3,9 +3,9 @@
 #ifndef OXI_FIT_SCALED_H
 #define OXI_FIT_SCALED_H
 
-#include "encode.h"
-#include "fit.h"
-#include "half.h"
+#include "quant/encode.h"
+#include "quant/fit.h"
+#include "quant/half.h"
 
 enum { OXI_SCALED_TURNS = 2, OXI_SCALED_GROUPS = 16 };
 

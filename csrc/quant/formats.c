@@ -1,7 +1,7 @@
 /* Maps a type's number to its format, and holds the loops that decode weights to float32. */
-#include "quant.h"
+#include "quant/quant.h"
 
-#include "half.h"
+#include "quant/half.h"
 
 const oxi_format *oxi_format_of(uint32_t type)
 {

@@ -1,7 +1,7 @@
 /* Super-blocks of 256 weights: half-precision scales for the whole block, small integer scales for groups of 16 or 32. */
-#include "quant.h"
+#include "quant/quant.h"
 
-#include "half.h"
+#include "quant/half.h"
 
 /* Q4_K and Q5_K share d, dmin and twelve bytes that hold eight 6-bit scales S and eight 6-bit minima M:
  *     bytes 0-3   S0..S3 in the low six bits, above them the two high bits of S4..S7

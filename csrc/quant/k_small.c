@@ -1,6 +1,6 @@
 /* The super-block formats of two, three and eight bits. */
-#include "half.h"
-#include "quant.h"
+#include "quant/half.h"
+#include "quant/quant.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #ifndef OXI_QUANT_H
 #define OXI_QUANT_H
 
-#include "encode.h"
+#include "quant/encode.h"
 #include "oxillama.h"
 
 #define OXI_MAX_BLOCK 256

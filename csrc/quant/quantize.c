@@ -1,7 +1,7 @@
 /* The loops that quantise whole rows. */
-#include "encode.h"
-#include "half.h"
-#include "quant.h"
+#include "quant/encode.h"
+#include "quant/half.h"
+#include "quant/quant.h"
 
 #include <stdlib.h>
 

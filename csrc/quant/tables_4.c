@@ -1,7 +1,7 @@
 /* Formats whose 4-bit codes stand for the values of a table. */
-#include "half.h"
-#include "quant.h"
-#include "tables_4.h"
+#include "quant/half.h"
+#include "quant/quant.h"
+#include "quant/tables_4.h"
 
 /* Spaced for bell-shaped weights. */
 const int8_t oxi_values_nl[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};

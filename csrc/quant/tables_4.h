@@ -2,7 +2,7 @@
 #ifndef OXI_TABLES_4_H
 #define OXI_TABLES_4_H
 
-#include "half.h"
+#include "quant/half.h"
 
 extern const int8_t oxi_values_nl[16], oxi_values_e2m1[16];
 

@@ -1,6 +1,6 @@
 /* Formats of one and two bits: a sign, or -1, 0 and 1. */
-#include "half.h"
-#include "quant.h"
+#include "quant/half.h"
+#include "quant/quant.h"
 
 /* Five base-3 digits per byte, stored as a fraction of 243 scaled to 256: an 8-bit multiplication by 3^k brings digit k
  * to the top. */

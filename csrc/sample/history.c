@@ -1,4 +1,4 @@
-#include "history.h"
+#include "sample/history.h"
 
 #include <stdlib.h>
 

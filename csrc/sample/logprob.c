@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "oxillama.h"
-#include "select.h"
+#include "sample/select.h"
 
 oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t token, int32_t n_top, double *logprob,
                                int32_t *top_ids, double *top_logprobs, oxi_error *err)

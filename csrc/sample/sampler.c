@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "history.h"
+#include "sample/history.h"
 #include "oxillama.h"
-#include "rng.h"
-#include "select.h"
+#include "sample/rng.h"
+#include "sample/select.h"
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

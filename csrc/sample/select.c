@@ -1,4 +1,4 @@
-#include "select.h"
+#include "sample/select.h"
 
 #include <math.h>
 #include <string.h>

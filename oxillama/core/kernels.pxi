@@ -45,7 +45,7 @@ cdef extern from "kernels/kernels.h" nogil:
         OXI_MATMUL_SCRATCH
 
 
-cdef extern from "kernels/spread.h" nogil:
+cdef extern from "kernels/gemm/parallel.h" nogil:
     void oxi_spread_matmul(const oxi_kernels *row, oxi.oxi_pool *pool, const oxi_matrix *m, const void *act,
                            int64_t n_tokens, float *out, int64_t ldo, void *scratch)
     double oxi_spread_probe_dot(const oxi_kernels *row, oxi.oxi_pool *pool, int64_t rounds)

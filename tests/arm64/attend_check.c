@@ -1,6 +1,7 @@
 /* Attention of the vector tables an arm64 processor can get, against the formula in double precision; and its keys cut
  * into blocks and joined, to the same bits. Prints a line for each table and cache type. */
-#include "kernels/vec.h"
+#include "kernels/attention/attend.h"
+#include "kernels/isa/isa.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -55,7 +55,7 @@ def left_by_setup(source: Path) -> str | None:
 
 
 def rows_built() -> list[str]:
-    sources = [path.read_text() for path in sorted((CSRC / "kernels").glob("row_*.c"))]
+    sources = [path.read_text() for path in sorted((CSRC / "kernels" / "isa").glob("*/gemm_*.c"))]
     return sorted(name for text in sources for name in re.findall(r'TABLE\("(neon[^"]*)"', text))
 
 
@@ -151,9 +151,9 @@ def test_formats_decode_and_encode_to_the_same_bits_as_here(build: Callable[...,
 
 @pytest.mark.slow
 def test_attention_equals_its_formula_and_its_parts(build: Callable[..., Path]) -> None:
-    kernels = CSRC / "kernels"
+    isa = CSRC / "kernels" / "isa"
 
-    done = emulated(build("attend_check", [CHECKS[2], kernels / "vec_generic.c", kernels / "vec_neon.c"]))
+    done = emulated(build("attend_check", [CHECKS[2], isa / "generic" / "vec_generic.c", isa / "neon" / "vec_neon.c"]))
 
     assert done.returncode == 0, done.stderr
     types = ("f32", "f16", "i16", "q8_0")

@@ -1,6 +1,7 @@
 /* Run by test_nan.py under the undefined-behaviour sanitizer: NaN, infinities and the largest numbers through every vector
  * function that makes integers of floats. NaN in gives NaN out, and no operation overflows. */
-#include "kernels/vec.h"
+#include "kernels/attention/attend.h"
+#include "kernels/vec/vec.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Run by test_select.py: rows of a processor with BF16 and without VNNI, which no test machine need be. The kernel rows and
  * tables of vector functions are stand-ins; what is tested is who inherits what. */
-#include "kernels/cpu.h"
-#include "kernels/rows.h"
+#include "kernels/isa/cpu.h"
+#include "kernels/isa/isa.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -31,7 +31,7 @@ SANITIZE = ("-fsanitize=undefined", "-fno-sanitize-recover=all", "-fno-math-errn
 def test_nan_stays_nan_and_no_integer_overflows(tmp_path: Path, table: str) -> None:
     row, flags = TABLES[table]
     need_row(row)
-    sources = [Path(__file__).with_name("nan_check.c"), ROOT / "csrc/kernels" / f"vec_{table}.c"]
+    sources = [Path(__file__).with_name("nan_check.c"), ROOT / "csrc/kernels/isa" / table / f"vec_{table}.c"]
     program = compile_c(sources, tmp_path / "nan_check", f"-DVEC=oxi_vec_{table}", *flags, *SANITIZE)
 
     done = subprocess.run([program], capture_output=True, text=True, timeout=60)

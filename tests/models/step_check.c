@@ -3,8 +3,8 @@
  * allocated; the run that succeeds must give finite logits. Linked with --wrap for the allocating functions, and with the
  * generic kernel row alone. */
 #include "graph/program.h"
-#include "kernels/rows.h"
-#include "kernels/vec.h"
+#include "kernels/isa/isa.h"
+#include "kernels/vec/vec.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -54,7 +54,7 @@ def rotated(
 
 
 def stored(x: Floats, n_head: int, cache_type: str, *, value: Any = False) -> Floats:
-    """What a cache of the type gives back for x [n, n_head * dim]: rounded as oxillama/csrc's page.h says."""
+    """What a cache of the type gives back for x [n, n_head * dim]: rounded as csrc/kv/page.h says."""
     if cache_type == "f32":
         return x
     if cache_type == "f16":

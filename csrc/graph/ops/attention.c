@@ -1,0 +1,196 @@
+/* Attention over the pages of the cache. Work is cut into pieces by (run of queries, key head) and, when decode has few
+ * of those, also by blocks of keys. Threads take pieces as they become free, so the late, longer blocks of a prefill do
+ * not wait for one thread. A thread takes its next piece before it computes the current one, so decode can fetch the
+ * next piece's keys meanwhile. A thread's first piece has the thread's own number: its keys are fetched while other
+ * threads still work on the op before. */
+#include "graph/ops/ops.h"
+#include "kernels/attention/attend.h"
+
+#include <math.h>
+
+static float temperature(const oxi_op_attention *op, int32_t position)
+{
+    if (!op->temperature_floor) return 1.0f;
+    return 1.0f + op->temperature_scale * logf(floorf((float)position / (float)op->temperature_floor) + 1.0f);
+}
+
+/* One piece of work: queries [first, first + n) of a run (n * group rows) against one key head, over keys from first_key
+ * to before n_keys. Without `parts` these are all keys. */
+typedef struct piece {
+    const oxi_run *run;
+    int32_t first, n, head, first_key, n_keys;
+    float *parts; /* [n * group][oxi_attend_part] or NULL */
+    int32_t unit, n_parts; /* with parts: which run and head it belongs to, and how many pieces these have */
+} piece;
+
+/* A thread's position among the pieces of an op. The numbers it takes only rise. */
+typedef struct cursor {
+    oxi_runner *r;
+    const oxi_op_attention *op;
+    int32_t group;
+    bool decode, split;
+    int32_t run;
+    int64_t before; /* pieces of runs before `run` */
+} cursor;
+
+static int32_t oldest_key(const oxi_op_attention *op, int32_t position)
+{
+    return op->window && position >= op->window ? position - op->window + 1 : 0;
+}
+
+static cursor begin(const oxi_step *s, const oxi_op_attention *op)
+{
+    oxi_runner *r = s->r;
+    const int32_t n_head = r->program->caches[op->layer].n_head;
+    const bool decode = r->n_runs == r->n_tokens;
+    return (cursor){.r = r, .op = op, .group = op->n_head / n_head, .decode = decode,
+                    .split = decode && r->n_runs <= OXI_SPLIT_RUNS && s->n_threads > 1 && r->n_runs * n_head < 8 * s->n_threads};
+}
+
+/* End of the block of keys that starts at `key`, at most n_keys. A context may be INT32_MAX tokens long. */
+static int32_t block_end(int32_t key, int32_t n_keys)
+{
+    return n_keys - key < OXI_ATTEND_KEYS ? n_keys : key + OXI_ATTEND_KEYS;
+}
+
+/* Number of blocks that a run's keys, or its queries, are cut into. */
+static int32_t n_blocks_of(const cursor *c, const oxi_run *run, int32_t block)
+{
+    if (c->split) return run->position / OXI_ATTEND_KEYS + 1 - oldest_key(c->op, run->position) / OXI_ATTEND_KEYS;
+    return (run->count + block - 1) / block;
+}
+
+/* Find piece `number`; false: there are fewer pieces. */
+static bool find_piece(cursor *c, int64_t number, piece *out)
+{
+    const oxi_runner *r = c->r;
+    const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, c->op->layer);
+    const int32_t block = c->group < OXI_ATTEND_ROWS ? OXI_ATTEND_ROWS / c->group : 1;
+    for (; c->run < r->n_runs; c->run++) {
+        const oxi_run *run = &r->runs[c->run];
+        const int32_t n_blocks = n_blocks_of(c, run, block);
+        const int64_t n_pieces = (int64_t)n_blocks * l->n_head;
+        if (number - c->before >= n_pieces) {
+            c->before += n_pieces;
+            continue;
+        }
+        const int32_t at = (int32_t)(number - c->before);
+        if (c->split) {
+            const int32_t b = at % n_blocks, unit = c->run * l->n_head + at / n_blocks;
+            const int32_t key = (oldest_key(c->op, run->position) / OXI_ATTEND_KEYS + b) * OXI_ATTEND_KEYS;
+            const int32_t n_keys = run->position + 1, part = oxi_attend_part(l->value_pad);
+            *out = (piece){.run = run, .n = 1, .head = at / n_blocks, .first_key = key, .n_keys = block_end(key, n_keys),
+                           .parts = r->parts + ((int64_t)unit * r->part_blocks + b) * c->group * part,
+                           .unit = unit, .n_parts = n_blocks};
+            return true;
+        }
+        /* The longest first: the last blocks see the most keys. */
+        const int32_t first = (n_blocks - 1 - at / l->n_head) * block, left = run->count - first;
+        const int32_t n = left < block ? left : block;
+        *out = (piece){.run = run, .first = first, .n = n, .head = at % l->n_head, .n_keys = run->position + first + n};
+        return true;
+    }
+    return false;
+}
+
+/* The pages of keys that a piece begins with; returns their number. */
+static int32_t first_pages(const cursor *c, const piece *w, const uint8_t **pages)
+{
+    const oxi_cache_layer *l = oxi_cache_layer_of(c->r->cache, c->op->layer);
+    const int32_t oldest = oldest_key(c->op, w->run->position + w->first), from = oldest > w->first_key ? oldest : w->first_key;
+    const int32_t key = from / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
+    const int32_t n = (block_end(key, w->n_keys) - key + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS;
+    for (int32_t p = 0; p < n; p++)
+        pages[p] = oxi_cache_page(c->r->cache, w->run->pages[key / OXI_PAGE_TOKENS + p]) + l->keys + l->key_bytes * (size_t)w->head;
+    return n;
+}
+
+static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const piece *w, const uint8_t *const *next_keys,
+                         int32_t n_next)
+{
+    const oxi_runner *r = s->r;
+    const oxi_run *run = w->run;
+    const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, op->layer);
+    const int32_t group = op->n_head / l->n_head, dim = l->key_dim;
+    int32_t positions[OXI_ATTEND_ROWS];
+    float slopes[OXI_ATTEND_ROWS], sinks[OXI_ATTEND_ROWS], *out[OXI_ATTEND_ROWS];
+    const float *all_slopes = oxi_vector_data(r, op->slopes), *all_sinks = oxi_vector_data(r, op->sinks);
+
+    const int32_t oldest = oldest_key(op, run->position + w->first), from = oldest > w->first_key ? oldest : w->first_key;
+    const int32_t last_page = (w->n_keys - 1) / OXI_PAGE_TOKENS;
+    for (int32_t p = from / OXI_ATTEND_KEYS * (OXI_ATTEND_KEYS / OXI_PAGE_TOKENS); p <= last_page; p++) {
+        const uint8_t *page = oxi_cache_page(r->cache, run->pages[p]);
+        s->scratch->keys[p] = page + l->keys + l->key_bytes * (size_t)w->head;
+        s->scratch->values[p] = page + l->values + l->value_bytes * (size_t)w->head;
+    }
+    /* A group may exceed the rows of one call; several calls then cover the same keys. */
+    for (int32_t row = 0; row < w->n * group;) {
+        const int32_t done = row;
+        int32_t rows = 0;
+        for (; row < w->n * group && rows < OXI_ATTEND_ROWS; row++, rows++) {
+            const int32_t i = w->first + row / group, h = w->head * group + row % group;
+            const int64_t t = run->first + i;
+            positions[rows] = run->position + i;
+            r->vec->affine(oxi_view_row(r, op->q, t) + (int64_t)h * dim, op->scale * temperature(op, positions[rows]), NULL,
+                           NULL, NULL, dim, s->scratch->queries + (int64_t)rows * dim);
+            out[rows] = oxi_view_row(r, op->out, t) + (int64_t)h * l->value_dim;
+            if (all_slopes) slopes[rows] = all_slopes[h];
+            if (all_sinks) sinks[rows] = all_sinks[h];
+        }
+        const oxi_attend call = {
+            .n_rows = rows, .key_dim = dim, .value_dim = l->value_dim, .value_pad = l->value_pad,
+            .q = s->scratch->queries, .positions = positions, .slopes = all_slopes ? slopes : NULL,
+            .sinks = all_sinks ? sinks : NULL, .out = out,
+            .parts = w->parts ? w->parts + (int64_t)done * oxi_attend_part(l->value_pad) : NULL, .softcap = op->softcap,
+            .window = op->window, .first_key = w->first_key, .n_keys = w->n_keys, .type = oxi_cache_type_of(r->cache),
+            .keys = s->scratch->keys, .values = s->scratch->values, .next_keys = next_keys, .n_next = n_next,
+            .scratch = s->scratch->attend,
+        };
+        r->vec->attend(&call);
+    }
+}
+
+/* The thread that finishes the last block of a run and head adds up all blocks, in order. The bits are the same as with
+ * one thread. */
+static void join(const cursor *c, const piece *w)
+{
+    oxi_runner *r = c->r;
+    const oxi_op_attention *op = c->op;
+    const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, op->layer);
+    const int32_t group = c->group, part = oxi_attend_part(l->value_pad);
+    if (atomic_fetch_add(&r->joined[w->unit], 1) + 1 < w->n_parts) return;
+    const float *sinks = oxi_vector_data(r, op->sinks);
+    float *parts = r->parts + (int64_t)w->unit * r->part_blocks * group * part;
+    for (int32_t g = 0; g < group; g++) {
+        const int32_t h = w->head * group + g;
+        r->vec->attend_join(parts + (int64_t)g * part, (int64_t)group * part, w->n_parts, sinks ? &sinks[h] : NULL, l->value_dim,
+                            oxi_view_row(r, op->out, w->run->first) + (int64_t)h * l->value_dim);
+    }
+    atomic_store(&r->joined[w->unit], 0);
+}
+
+void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op)
+{
+    cursor c = begin(s, op);
+    const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
+    piece first;
+    if (!c.decode || !find_piece(&c, s->thread, &first)) return;
+    const size_t bytes = oxi_cache_layer_of(s->r->cache, op->layer)->key_bytes;
+    const int32_t n = first_pages(&c, &first, pages);
+    for (int32_t p = 0; p < n; p++)
+        for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(pages[p] + i);
+}
+
+void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index)
+{
+    oxi_runner *r = s->r;
+    cursor c = begin(s, op);
+    piece now, next = {0};
+    bool more;
+    for (bool any = find_piece(&c, s->thread, &now); any; any = more, now = next) {
+        const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
+        more = find_piece(&c, s->n_threads + atomic_fetch_add(&r->next[(int64_t)index * s->n_threads], 1), &next);
+        attend_piece(s, op, &now, pages, more && c.decode ? first_pages(&c, &next, pages) : 0);
+        if (c.split) join(&c, &now);
+    }
+}

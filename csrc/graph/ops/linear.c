@@ -1,0 +1,160 @@
+/* Several matrices times one input. The rows are prepared once; then all panels of all matrices form one range of work.
+ * It is cut by bytes, so every thread streams the same share of the weights in every step. A thread that finishes its
+ * share takes pieces of other shares (unless the matrices want different kinds of activations), so a core that another
+ * program slows down does not hold up the others. */
+#include "graph/observe.h"
+#include "graph/ops/ops.h"
+
+/* Rows of a step. Up to FEW_ROWS, products read the weights once. From MANY_ROWS on, TOGETHER panels make a worthwhile
+ * piece. */
+enum { FEW_ROWS = 8, MANY_ROWS = 128, TOGETHER = 4 };
+
+/* Panels per piece. Panels that a product reads in turns or unpacks together stay together, and codebook tables, which
+ * each product rebuilds, are used for longer. */
+static int64_t panels_in_piece(const oxi_matrix *m, int64_t rows)
+{
+    return rows >= MANY_ROWS ? TOGETHER : m->book ? 8 * TOGETHER : 2 * TOGETHER;
+}
+
+/* The input row as the products see it: unchanged, or computed into `row`. */
+static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int64_t t, float *row)
+{
+    const float *x = oxi_view_row(r, op->x, t);
+    switch (op->prologue) {
+    case OXI_PROLOGUE_NORM: oxi_norm_row(r, &op->norm, x, row); return row;
+    case OXI_PROLOGUE_GLU:
+        r->vec->glu((oxi_fn)op->glu.fn, x, op->glu.times.buffer < 0 ? NULL : oxi_view_row(r, op->glu.times, t), op->x.width,
+                    row);
+        return row;
+    default: return x;
+    }
+}
+
+/* The panels [p0, returned) of part `index` in the share of `thread`. Shares begin at multiples of `together`. */
+static int64_t panels_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int thread, int64_t together, int64_t *p0)
+{
+    int64_t total = 0, before = 0;
+    for (int32_t i = 0; i < op->n_parts; i++) {
+        const oxi_matrix *m = &s->r->program->weights[op->part[i].matrix].matrix;
+        if (i == index) before = total;
+        total += m->n_panels * (int64_t)m->panel_bytes;
+    }
+    const oxi_matrix *m = &s->r->program->weights[op->part[index].matrix].matrix;
+    const int64_t bytes = (int64_t)m->panel_bytes;
+    int64_t bounds[2];
+    for (int side = 0; side < 2; side++) {
+        const int64_t at = (total / s->n_threads * (thread + side) + total % s->n_threads * (thread + side) / s->n_threads) - before;
+        const int64_t panel = at <= 0 ? 0 : (at + bytes * together - 1) / (bytes * together) * together;
+        bounds[side] = panel < m->n_panels ? panel : m->n_panels;
+    }
+    *p0 = bounds[0];
+    return bounds[1];
+}
+
+static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int64_t p0, int64_t p1, const void *act,
+                     int64_t rows)
+{
+    const oxi_runner *r = s->r;
+    const oxi_matrix *m = &r->program->weights[part->matrix].matrix;
+    int64_t stride;
+    float *out = oxi_view_rows(r, part->out, &stride);
+    r->kernels->matmul[m->pack](m, p0, p1, act, rows, out, stride, s->scratch->matmul);
+
+    const float *bias = oxi_vector_data(r, part->bias);
+    if (part->scale == 1.0f && !bias && part->addend.buffer < 0) return;
+    const int64_t c0 = p0 * OXI_PANEL, c1 = p1 * OXI_PANEL < m->n_rows ? p1 * OXI_PANEL : m->n_rows;
+    for (int64_t t = 0; t < rows; t++)
+        r->vec->affine(out + t * stride + c0, part->scale, NULL, bias ? bias + c0 : NULL,
+                       part->addend.buffer < 0 ? NULL : oxi_view_row(r, part->addend, t) + c0, c1 - c0,
+                       out + t * stride + c0);
+}
+
+/* Number of pieces of part `index` in the share of `owner`, which begins at panel p0 and ends before p1. */
+static int64_t pieces_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int64_t rows, int64_t *in_piece,
+                         int64_t *p0, int64_t *p1)
+{
+    *in_piece = panels_in_piece(&s->r->program->weights[op->part[index].matrix].matrix, rows);
+    *p1 = panels_of(s, op, index, owner, rows > FEW_ROWS ? TOGETHER : 1, p0);
+    return (*p1 - *p0 + *in_piece - 1) / *in_piece;
+}
+
+/* Run pieces of one thread's share until none is left. */
+static void run_share(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, const void *act, int64_t rows)
+{
+    _Atomic int32_t *const next = &s->r->next[(int64_t)index * s->n_threads + owner];
+    int64_t in_piece, p0, p1, all = 0;
+    for (int32_t i = 0; i < op->n_parts; i++) all += pieces_of(s, op, i, owner, rows, &in_piece, &p0, &p1);
+    /* Reading first keeps finished threads from bouncing the counter between cores. */
+    while (atomic_load_explicit(next, memory_order_relaxed) < all) {
+        int64_t piece = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+        for (int32_t i = 0; i < op->n_parts; i++) {
+            const int64_t n = pieces_of(s, op, i, owner, rows, &in_piece, &p0, &p1);
+            if (piece < n) {
+                p0 += piece * in_piece;
+                run_part(s, &op->part[i], p0, p0 + in_piece < p1 ? p0 + in_piece : p1, act, rows);
+                break;
+            }
+            piece -= n;
+        }
+    }
+}
+
+/* Whether all matrices want the same kind of activations. */
+static bool is_alike(const oxi_runner *r, const oxi_op_linear *op)
+{
+    for (int32_t i = 1; i < op->n_parts; i++)
+        if (r->program->weights[op->part[i].matrix].matrix.act != r->program->weights[op->part[0].matrix].matrix.act)
+            return false;
+    return true;
+}
+
+/* Returns false if cancelled. */
+static bool observe(oxi_step *s, const oxi_op_linear *op, int64_t rows)
+{
+    /* The op before may have left each row to the thread that would prepare it, without a barrier. */
+    if (rows > 1 && !oxi_step_barrier(s)) return false;
+    if (s->thread) return true;
+    for (int64_t t = 0; t < rows; t++) {
+        const float *row = input_row(s->r, op, t, s->scratch->row);
+        for (int32_t i = 0; i < op->n_parts; i++) oxi_observe_row(s->r, op->part[i].matrix, 0, row);
+    }
+    return true;
+}
+
+bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t rows)
+{
+    const oxi_runner *r = s->r;
+    if (r->observer && !observe(s, op, rows)) return false;
+    const int64_t n_cols = op->x.width;
+    /* One round per kind of activations that the matrices want; usually there is only one. */
+    for (int kind = 0, rounds = 0; kind < OXI_ACT_COUNT; kind++) {
+        bool wanted = false;
+        for (int32_t i = 0; i < op->n_parts; i++) wanted |= (int)r->program->weights[op->part[i].matrix].matrix.act == kind;
+        if (!wanted) continue;
+        if (rounds++ && rows > 1 && !oxi_step_barrier(s)) return false;
+        /* Every thread prepares a single row for itself: that is faster than waiting for another thread. */
+        void *act = rows == 1 ? s->scratch->activations : r->activations;
+        int64_t from = 0, to = 1;
+        if (rows > 1) to = oxi_share(s, rows, &from);
+        if (op->prologue == OXI_PROLOGUE_NONE) {
+            int64_t stride;
+            const float *x = oxi_view_rows(r, op->x, &stride);
+            r->kernels->prepare[kind](x, stride, from, to, rows, n_cols, act);
+        } else {
+            for (int64_t t = from; t < to; t++)
+                r->kernels->prepare[kind](input_row(r, op, t, s->scratch->row), 0, t, t + 1, rows, n_cols, act);
+        }
+        if (rows > 1 && !oxi_step_barrier(s)) return false;
+        if (is_alike(r, op)) {
+            for (int i = 0; i < s->n_threads; i++) run_share(s, op, index, (s->thread + i) % s->n_threads, act, rows);
+            return true;
+        }
+        for (int32_t i = 0; i < op->n_parts; i++) {
+            if ((int)r->program->weights[op->part[i].matrix].matrix.act != kind) continue;
+            int64_t p0;
+            const int64_t p1 = panels_of(s, op, i, s->thread, 1, &p0);
+            if (p0 < p1) run_part(s, &op->part[i], p0, p1, act, rows);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,16 @@
+/* The ops, one file each, as exec.c calls them. Those that return bool return false if the step is cancelled. */
+#ifndef OXI_OPS_H
+#define OXI_OPS_H
+
+#include "graph/step.h"
+
+bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t rows);
+bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows);
+void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op);
+void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index);
+/* Prefetch what this thread's part of the op begins with, while it heads for the barrier before the op. */
+void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op);
+/* Every other kind of op. */
+void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows);
+
+#endif

@@ -1,0 +1,89 @@
+/* The ops that work row by row: each thread computes its share of the rows, and no row needs another. */
+#include "graph/ops/ops.h"
+
+#include <math.h>
+
+static void run_embed(oxi_step *s, const oxi_op_embed *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    const oxi_tensor *table = r->program->tables[op->table];
+    const size_t row_bytes = (size_t)(table->n_bytes / table->ne[1]);
+    for (int64_t t = from; t < to; t++) {
+        float *out = oxi_view_row(r, op->out, t);
+        oxi_error ignored; /* type and length were checked when the model was described */
+        (void)oxi_dequantize(table->type, table->data + row_bytes * (size_t)r->tokens[t], table->ne[0], out, &ignored);
+        if (op->scale != 1.0f) r->vec->affine(out, op->scale, NULL, NULL, NULL, op->out.width, out);
+    }
+}
+
+static void run_rope_table(oxi_step *s, const oxi_op_rope_table *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    const float *frequencies = oxi_vector_data(r, op->frequencies);
+    const int32_t half = op->out.width / 2;
+    for (int64_t t = from; t < to; t++) {
+        float *out = oxi_view_row(r, op->out, t);
+        for (int32_t i = 0; i < half; i++) {
+            const float angle = (float)r->positions[t] * frequencies[i];
+            out[i] = cosf(angle) * op->magnitude;
+            out[half + i] = sinf(angle) * op->magnitude;
+        }
+    }
+}
+
+static void run_rope(oxi_step *s, const oxi_op_rope *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    void (*const rotate)(float *, const float *, int32_t, int32_t, int32_t) =
+        op->kind == OXI_ROPE_PAIRS ? r->vec->rope_pairs : r->vec->rope_halves;
+    for (int64_t t = from; t < to; t++) {
+        const float *table = oxi_view_row(r, op->table, t);
+        rotate(oxi_view_row(r, op->x, t) + op->offset, table, op->n_rot / 2, op->x.width / op->head_dim, op->head_dim);
+        if (op->y.buffer >= 0)
+            rotate(oxi_view_row(r, op->y, t) + op->offset, table, op->n_rot / 2, op->y.width / op->head_dim, op->head_dim);
+    }
+}
+
+static void run_affine(oxi_step *s, const oxi_op_affine *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    for (int64_t t = from; t < to; t++)
+        r->vec->affine(oxi_view_row(r, op->x, t), op->scale, op->times.buffer < 0 ? NULL : oxi_view_row(r, op->times, t),
+                       NULL, op->addend.buffer < 0 ? NULL : oxi_view_row(r, op->addend, t), op->x.width,
+                       oxi_view_row(r, op->out, t));
+}
+
+void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows)
+{
+    const oxi_runner *r = s->r;
+    int64_t from;
+    const int64_t to = oxi_share(s, rows, &from);
+    switch (op->kind) {
+    case OXI_OP_EMBED: run_embed(s, &op->as.embed, from, to); break;
+    case OXI_OP_ROPE_TABLE: run_rope_table(s, &op->as.rope_table, from, to); break;
+    case OXI_OP_NORM:
+        for (int64_t t = from; t < to; t++)
+            oxi_norm_row(r, &op->as.norm, oxi_view_row(r, op->as.norm.x, t), oxi_view_row(r, op->as.norm.out, t));
+        break;
+    case OXI_OP_GLU:
+        for (int64_t t = from; t < to; t++)
+            r->vec->glu((oxi_fn)op->as.glu.fn, oxi_view_row(r, op->as.glu.x, t),
+                        op->as.glu.times.buffer < 0 ? NULL : oxi_view_row(r, op->as.glu.times, t), op->as.glu.x.width,
+                        oxi_view_row(r, op->as.glu.out, t));
+        break;
+    case OXI_OP_ROPE: run_rope(s, &op->as.rope, from, to); break;
+    case OXI_OP_KV_STORE: oxi_run_kv_store(s, &op->as.kv_store); break;
+    case OXI_OP_SELECT:
+        for (int64_t t = from; t < to; t++)
+            r->vec->affine(oxi_view_row(r, op->as.select.x, r->output_rows[t]), 1.0f, NULL, NULL, NULL,
+                           op->as.select.x.width, oxi_view_row(r, op->as.select.out, t));
+        break;
+    case OXI_OP_AFFINE: run_affine(s, &op->as.affine, from, to); break;
+    case OXI_OP_SOFTCAP:
+        for (int64_t t = from; t < to; t++)
+            r->vec->softcap(oxi_view_row(r, op->as.softcap.x, t), op->as.softcap.cap, op->as.softcap.x.width,
+                            oxi_view_row(r, op->as.softcap.out, t));
+        break;
+    default: break;
+    }
+}

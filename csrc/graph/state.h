@@ -1,0 +1,93 @@
+/* A runner's memory and the step that is under way. */
+#ifndef OXI_STATE_H
+#define OXI_STATE_H
+
+#include "graph/program.h"
+#include "kernels/vec/vec.h"
+#include "kv/kv.h"
+
+#include <stdatomic.h>
+
+#define OXI_SPLIT_RUNS 8 /* most one-token runs whose attention is cut by blocks of keys */
+
+/* Tokens [first, first + count) of the batch continue one sequence; `pages` is its page table. */
+typedef struct oxi_run {
+    int32_t first, count, position;
+    const int32_t *pages;
+} oxi_run;
+
+/* One thread's own memory. */
+typedef struct oxi_thread_scratch {
+    float *row;         /* the widest row an op computes as input of a product */
+    void *activations;  /* one prepared row, of the widest kind */
+    void *matmul;       /* OXI_MATMUL_SCRATCH */
+    void *attend;       /* oxi_attend_scratch of the largest cache layer */
+    float *queries;     /* [OXI_ATTEND_ROWS][largest key_dim] */
+    const uint8_t **keys, **values; /* [pages of a whole context] */
+} oxi_thread_scratch;
+
+/* Memory of the mixture-of-experts op: a batch's rows, once for each expert that a token uses, sorted by expert. */
+typedef struct oxi_expert_scratch {
+    int32_t *chosen;         /* [rows][n_used] expert */
+    float *weights;          /* [rows][n_used] */
+    int32_t *place;          /* [rows][n_used] where in the sorted order */
+    int32_t *source;         /* [rows * n_used] row of the batch, sorted order */
+    int32_t *start;          /* [n_expert + 1] of each expert in the sorted order */
+    float *gate, *up, *down; /* [rows * n_used][..] */
+    uint8_t *act;
+} oxi_expert_scratch;
+
+/* Sums of squares of the matrices' inputs (observe.h). */
+typedef struct oxi_observer oxi_observer;
+
+struct oxi_runner {
+    oxi_program *program; /* NULL once the runner has ended */
+    oxi_pool *pool;
+    int32_t n_slots, n_threads; /* copies: the program and the pool may be gone when this is freed */
+    oxi_runner_config config;
+    const oxi_kernels *kernels;
+    const oxi_vec *vec;
+    oxi_cache *cache;
+    float **slots; /* [program->n_slots] */
+    void *activations; /* a whole batch, prepared */
+    oxi_thread_scratch *threads;
+    oxi_expert_scratch experts;
+    _Atomic int32_t *next; /* [n_ops][threads] next piece of an op that hands out work; [..][0]: one queue for all */
+    float *parts;            /* [runs * key heads][part_blocks][group][oxi_attend_part]: attention cut by blocks of keys */
+    int32_t part_blocks;     /* of a whole context */
+    _Atomic int32_t *joined; /* [runs * key heads] blocks done */
+    int32_t *positions, *output_rows, *page_counts; /* [n_batch] */
+    oxi_batch batch; /* the caller's, copied into the next four */
+    int32_t *tokens, *seqs, *counts; /* [n_batch] */
+    uint8_t *outputs;
+    oxi_run *runs;         /* [n_batch] */
+    oxi_observer *observer; /* NULL: not observing */
+
+    /* The step under way. */
+    atomic_bool busy;
+    int32_t n_tokens, n_outputs, n_runs;
+    atomic_bool cancel; /* stays set until a step has ended because of it */
+    _Atomic uint64_t stop_at; /* the barrier after which every thread leaves; 0: none */
+};
+
+/* Row 0 of a view; rows are `stride` floats apart. */
+static inline float *oxi_view_rows(const oxi_runner *r, oxi_view v, int64_t *stride)
+{
+    const oxi_buffer *b = &r->program->buffers[v.buffer];
+    *stride = b->stride;
+    return r->slots[b->slot] + v.column;
+}
+
+static inline float *oxi_view_row(const oxi_runner *r, oxi_view v, int64_t row)
+{
+    int64_t stride;
+    float *rows = oxi_view_rows(r, v, &stride);
+    return rows + row * stride;
+}
+
+static inline const float *oxi_vector_data(const oxi_runner *r, int32_t id)
+{
+    return id < 0 ? NULL : r->program->vectors[id].data;
+}
+
+#endif

@@ -1,0 +1,47 @@
+/* One call of attention, which a vector table computes (vec/vec.h). attend_body.h says how. */
+#ifndef OXI_ATTEND_H
+#define OXI_ATTEND_H
+
+#include "kv/page.h"
+
+#define OXI_ATTEND_ROWS 64  /* most query rows of one call of attend */
+#define OXI_ATTEND_KEYS 512 /* keys whose scores are softmaxed together; blocks start at multiples of it */
+
+/* Attention of up to OXI_ATTEND_ROWS query rows that share one key head, over the pages of one sequence.
+ * page.h draws the pages of keys and values. */
+typedef struct oxi_attend {
+    int32_t n_rows, key_dim, value_dim, value_pad;
+    const float *q;            /* [n_rows][key_dim], already scaled */
+    const int32_t *positions;  /* [n_rows] */
+    const float *slopes;       /* [n_rows] or NULL */
+    const float *sinks;        /* [n_rows] or NULL */
+    float *const *out;         /* [n_rows] pointers to value_dim floats */
+    float *parts;              /* [n_rows][oxi_attend_part] or NULL: where to leave sums for attend_join, without sinks */
+    float softcap;             /* 0: none */
+    int32_t window;            /* 0: none */
+    int32_t first_key, n_keys; /* keys [first_key, n_keys) are summed; the first is a multiple of OXI_ATTEND_KEYS */
+    oxi_cache_type type;
+    const uint8_t *const *keys;   /* page pointers by position / OXI_PAGE_TOKENS, at the head */
+    const uint8_t *const *values;
+    const uint8_t *const *next_keys; /* [n_next] pages whose keys this thread reads after the call; prefetched during it */
+    int32_t n_next;
+    void *scratch; /* oxi_attend_scratch bytes, 64-byte aligned */
+} oxi_attend;
+
+/* Floats of a row's unfinished sums: the largest score, the sum of e^(score - largest), 14 unused, the sum of values. */
+static inline int32_t oxi_attend_part(int32_t value_pad) { return 16 + value_pad; }
+
+/* Bytes of scratch that a call needs: scores; sums of one block and of all; pages of keys or values as float32. Types
+ * with codes also need the queries' codes, a block's value scales, and a few rows' probabilities as codes, with their
+ * scales. */
+static inline size_t oxi_attend_scratch(int32_t key_dim, int32_t value_pad)
+{
+    const size_t values = 4 * (size_t)value_pad, widest = (size_t)key_dim > values ? (size_t)key_dim : values;
+    const size_t queries = OXI_ATTEND_ROWS * (size_t)(oxi_groups(key_dim, OXI_CODE_RUN) * OXI_CODE_RUN / 2 + 1); /* and a scale */
+    const size_t shares = (size_t)oxi_groups(value_pad, 32) * (OXI_ATTEND_KEYS + 8 * (OXI_CODE_RUN / 2 + 1));
+    return sizeof(float) * (OXI_ATTEND_ROWS * (size_t)(OXI_ATTEND_KEYS + 16)
+                            + OXI_ATTEND_ROWS * 2 * (size_t)oxi_attend_part(value_pad) + OXI_PAGE_TOKENS * widest
+                            + queries + shares);
+}
+
+#endif

@@ -1,8 +1,0 @@
-/* AVX-512 with VNNI. */
-#include "x86_512_vnni.h"
-
-#include "vector.h"
-
-#include "cpu.h"
-
-const oxi_kernels oxi_row_avx512_vnni = TABLE("avx512-vnni", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI, oxi_vec_avx512vnni);

@@ -1,3 +1,0 @@
-#define OXI_VEC_NAME oxi_vec_avx2vnni
-#define OXI_VEC_ISA "avx2vnni"
-#include "kernels/vec_impl.h"

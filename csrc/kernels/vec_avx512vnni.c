@@ -1,3 +1,0 @@
-#define OXI_VEC_NAME oxi_vec_avx512vnni
-#define OXI_VEC_ISA "avx512vnni"
-#include "kernels/vec_impl.h"

@@ -1,3 +1,0 @@
-#define OXI_VEC_NAME oxi_vec_neon
-#define OXI_VEC_ISA "neon"
-#include "kernels/vec_impl.h"
