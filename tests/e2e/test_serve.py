@@ -57,10 +57,10 @@ def test_options_beat_variables_and_variables_beat_the_file(tiny_model: Path, tm
 @pytest.mark.parametrize(
     ("flags", "status", "words"),
     [
-        (["--model", "/nowhere.gguf"], 1, b"/nowhere.gguf"),
+        (["--model", "/nowhere.gguf", "--port", "0"], 1, b"/nowhere.gguf"),
         (["--config", "/nowhere.toml"], 1, b"/nowhere.toml"),
         (["--model", "x", "--port", "99999"], 1, b"port"),
-        (["--model", "x", "--api-key", "a b"], 1, b"API key"),
+        (["--model", "x", "--port", "0", "--api-key", "a b"], 1, b"API key"),
         (["--model", "x", "--parallel", "0"], 2, b"--parallel"),
     ],
     ids=["no such model", "no such settings", "port", "key", "parallel"],
