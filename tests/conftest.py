@@ -18,7 +18,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_configure() -> None:
-    # A shell starts background jobs with SIGINT ignored, which their children inherit: Ctrl-C would do nothing there.
+    # A shell starts background jobs with SIGINT ignored. Child processes inherit that, and Ctrl-C would do nothing.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -246,7 +246,7 @@ def test_whenever_it_ends_the_next_run_makes_the_same_file(
             except PowerCut:
                 faulty.end_process()
                 if kind == "power":
-                    faulty.lose_what_was_not_synced(rng)
+                    faulty.lose_unsynced(rng)
             else:
                 break
         for name in set(files(cut)) & set(want):

@@ -1,4 +1,4 @@
-"""Asking an application for chat answers, and reading them strictly: anything but the documented form fails."""
+"""Requests for chat answers, and strict readers: any deviation from the documented format fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def chat(client: ASGIClient, **fields: Any) -> Any:
 
 
 def events(response: Response) -> list[Any]:
-    """The data of every event; `[DONE]` as it stands. Anything but data lines and comments fails."""
+    """The decoded data of every event; `[DONE]` stays text. Anything except data lines and comments fails."""
     assert response.status_code == 200
     assert response.content_type.startswith("text/event-stream")
     found: list[Any] = []
@@ -29,7 +29,7 @@ def events(response: Response) -> list[Any]:
 
 
 def error_of(response: Response) -> dict[str, Any]:
-    """The error object of an answer, which must be the envelope and nothing else."""
+    """The error object of a response, whose envelope is checked."""
     assert response.content_type == "application/json"
     body = response.json()
     assert set(body["error"]) == {"message", "type", "param", "code"}

@@ -1,8 +1,8 @@
-"""A client that calls an ASGI application inside the process. Unlike Quart-Trio's, it takes streams of any length.
+"""A client that calls an ASGI application in the same process. Unlike Quart-Trio's, it reads streams of any length.
 
 client = ASGIClient(app)
-response = await client.post("/v1/x", json={...})          # whole answers
-async with client.stream("POST", "/v1/x", json={...}) as s:  # an answer as it is sent; leaving disconnects
+response = await client.post("/v1/x", json={...})            # whole responses
+async with client.stream("POST", "/v1/x", json={...}) as s:  # a response while it is sent; leaving disconnects
     chunk = await s.receive()
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Headers(dict[str, str]):
-    """Looked up in any case; the last of several of one name is kept."""
+    """Response headers; lookups ignore case. If a name occurs twice, the last value is kept."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -49,7 +49,7 @@ class Response:
 
 
 class Stream:
-    """An answer under way: `response` is complete up to what `receive` has returned."""
+    """A response in progress. `response` has everything up to the part that `receive` returned last."""
 
     def __init__(self) -> None:
         self.response = Response()

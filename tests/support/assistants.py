@@ -1,4 +1,4 @@
-"""Runs over an open data directory, made and awaited."""
+"""Creates runs on an open data directory, and waits for their end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """What a client of the API does, without HTTP."""
+    """A client of the Assistants API without HTTP."""
 
     def __init__(self, assistants: Assistants) -> None:
         self.assistants = assistants
         self.store = assistants.store
 
     async def start(self, *texts: str, **run: Any) -> tuple[Run, LiveRun, Subscription]:
-        """A new thread with these messages, a run on it, and its events."""
+        """Create a thread with these messages and a run on it; returns the run and its events."""
         thread = a_thread()
         messages = [a_message(text) for text in texts]
         run.setdefault("streamed", True)
@@ -29,7 +29,7 @@ class Client:
         return made, live, watch(made, live)
 
     async def done(self, *texts: str, **run: Any) -> tuple[Run, list[RunEvent]]:
-        """The same, and wait for the end."""
+        """Like `start`, but waits for the run's end; returns the ended run and all events."""
         made, _, subscription = await self.start(*texts, **run)
         events = [event async for event in subscription]
         return self.store.runs.get(made.thread_id, made.id), events

@@ -1,4 +1,4 @@
-"""An application with a data directory over the scripted engine, and requests to it."""
+"""An application with a scripted engine and a data directory, and requests to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Api:
-    """Requests below /v1; each returns the decoded body after checking the status."""
+    """Requests below /v1. Each checks the status and returns the decoded body."""
 
     def __init__(self, client: ASGIClient) -> None:
         self.client = client
@@ -40,7 +40,7 @@ class Api:
         return dict(error)
 
     async def events(self, path: str, body: Any) -> list[tuple[str, Any]]:
-        """A stream, read to its end, as (event name, data)."""
+        """All events of a stream as (event name, data)."""
         response = await self.client.post(f"/v1{path}", json=body)
         assert response.content_type.startswith("text/event-stream"), response.text
         return parse_events(response.text)
@@ -72,7 +72,7 @@ def parse_events(text: str) -> list[tuple[str, Any]]:
 
 @asynccontextmanager
 async def api_over(data_dir: Path, engine: FakeEngine | None = None, **settings: Any) -> AsyncIterator[Api]:
-    """The API over this engine and directory, closed when the block is left."""
+    """The API with this engine and directory, closed when the block is left."""
     config = ServerConfig(**({"log_level": "error", "data_dir": str(data_dir)} | settings))
     engine = engine or FakeEngine()
     app = create_app(config, engine=engine)

@@ -1,4 +1,4 @@
-"""Blocks of every quantised type, made of bytes rather than of weights: every code and scale can occur."""
+"""Blocks of every quantised type. They are made from random bytes, not from weights, so every code can occur."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from oxillama.core import _core
 
 NUMBERS = {name: number for number, (name, _, size) in _core.tensor_types().items() if size}
-# Where a block keeps its half-precision scale, and its minimum.
+# The offsets of a block's half-precision scale and minimum.
 HALVES = {
     **dict.fromkeys(["Q4_0", "Q5_0", "Q8_0", "IQ4_NL", "IQ4_XS", "IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S"], (0,)),
     **dict.fromkeys(["IQ3_XXS", "IQ3_S", "Q1_0", "Q2_0", "Q8_1"], (0,)),
@@ -18,7 +18,7 @@ HALVES = {
 
 
 def with_scales(name: str, blocks: npt.NDArray[np.uint8], scales: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """`blocks` [n, bytes] with `scales` [n, 2] in the place of their own; what scales lie in bytes becomes moderate."""
+    """`blocks` [n, bytes] with their scales replaced by `scales` [n, 2]; scales stored in single bytes are bounded."""
     halves = scales.astype("<f2").view(np.uint8).reshape(len(blocks), 2, 2)
     for i, at in enumerate(HALVES.get(name, ())):
         blocks[:, at : at + 2] = halves[:, i]
@@ -36,7 +36,7 @@ def with_scales(name: str, blocks: npt.NDArray[np.uint8], scales: npt.NDArray[np
 
 
 def random_matrix(name: str, n_rows: int, n_cols: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """The bytes of a matrix of random codes, with scales of about a hundredth and either sign."""
+    """The bytes of a matrix of random codes with scales of about ±0.01."""
     number = NUMBERS[name]
     _, block, size = _core.tensor_types()[number]
     rng = np.random.default_rng([seed, number, n_rows, n_cols])
@@ -46,11 +46,11 @@ def random_matrix(name: str, n_rows: int, n_cols: int, seed: int = 0) -> npt.NDA
 
 
 def gaussian_matrix(name: str, n_rows: int, n_cols: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """The bytes of a matrix of Gaussian weights with the spread of an initialised network: blocks drawn from a few."""
+    """The bytes of a matrix of Gaussian weights with variance 1/n_cols. Its blocks are drawn from a small set."""
     _, block, size = _core.tensor_types()[NUMBERS[name]]
     rng = np.random.default_rng([seed, n_rows, n_cols])
     weights = rng.normal(0, n_cols**-0.5, (max(64, 8192 // block), block)).astype(np.float32)
-    if name in ("Q8_1", "Q8_K"):  # nobody quantises weights to these
+    if name in ("Q8_1", "Q8_K"):  # types of activations, which have no quantiser for weights
         d = np.abs(weights).max(axis=1, keepdims=True) / 127
         d = d.astype("<f4" if name == "Q8_K" else "<f2")
         codes = np.rint(weights / d).clip(-127, 127).astype(np.int8).view(np.uint8)

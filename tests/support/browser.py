@@ -1,4 +1,4 @@
-"""A real browser on a page of a real server: Chromium, headless, driven by Playwright."""
+"""Browser tests: headless Chromium, controlled by Playwright, on pages of a real server."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser; skips the calling test, with the reason, where it or its driver is missing."""
+    """The browser. Skips the calling test, with the reason, if Chromium or Playwright is missing."""
     driver = pytest.importorskip("playwright.sync_api", reason='needs playwright: pip install ".[browser]"')
     path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("needs chromium: apt-get install chromium")
-    # Root has no sandbox; /dev/shm is too small in some containers.
+    # Chromium's sandbox does not work as root, and /dev/shm is too small in some containers.
     arguments = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.getuid() == 0 else [])]
     with driver.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def served(engine: Any, **settings: Any) -> Iterator[str]:
-    """The URL of a server over `engine` in a thread of its own."""
+    """The URL of a server with `engine`, which runs in its own thread."""
     ready = threading.Event()
     found: dict[str, Any] = {}
 
@@ -52,8 +52,8 @@ def served(engine: Any, **settings: Any) -> Iterator[str]:
         defaults: dict[str, Any] = {"port": 0, "log_level": "error", "drain_timeout": 0.2}
         app = create_app(ServerConfig(**(defaults | settings)), engine=engine, opens_backend=False)
 
-        def on_ready(told: Ready) -> None:
-            found["url"] = told.url
+        def on_ready(info: Ready) -> None:
+            found["url"] = info.url
             ready.set()
 
         await run_app(app, stop=found["stop"], on_ready=on_ready)
@@ -71,32 +71,32 @@ def served(engine: Any, **settings: Any) -> Iterator[str]:
 
 @dataclass
 class Watched:
-    """A browser context, and everything its pages have asked for and complained of."""
+    """A browser context that records its pages' requests and problems (errors, warnings, dialogs)."""
 
     context: BrowserContext
     requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.context.on("page", self._watch)
 
     def _watch(self, page: Page) -> None:
         page.on("request", lambda request: self.requests.append(request.url))
-        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
         page.on("console", self._console)
         page.on("dialog", self._dialog)
 
     def _console(self, line: ConsoleMessage) -> None:
         if line.type in ("error", "warning"):
-            self.complaints.append(line.text)
+            self.problems.append(line.text)
 
     def _dialog(self, dialog: Dialog) -> None:
-        self.complaints.append(f"dialog: {dialog.message}")
+        self.problems.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
     def check(self, host: str, *, expected: str | None = None) -> None:
-        """Nothing was asked of another host, and nothing complained of but what the pattern `expected` finds."""
+        """Fail after a request to another host, or a problem that does not match the pattern `expected`."""
         foreign = [url for url in self.requests if urlsplit(url).netloc != host and not url.startswith("blob:")]
-        assert not foreign, f"asked of other hosts: {foreign}"
-        unexpected = [text for text in self.complaints if expected is None or not re.search(expected, text)]
-        assert not unexpected, f"complaints: {unexpected}"
+        assert not foreign, f"requests to other hosts: {foreign}"
+        unexpected = [text for text in self.problems if expected is None or not re.search(expected, text)]
+        assert not unexpected, f"problems: {unexpected}"

@@ -1,4 +1,4 @@
-"""Compiling small C programs against csrc/, for promises that cannot be seen through the binding."""
+"""Compiles small C programs against csrc/, to test properties that the binding does not show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def compile_c(sources: list[Path], program: Path, *flags: str) -> Path:
-    """Build `program` with the system's compiler; skips the calling test where there is none, or no csrc/."""
+    """Build `program` with the system's compiler. Skips the calling test without a compiler or without csrc/."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if shutil.which(compiler[0]) is None:
         pytest.skip(f"needs a C compiler ({compiler[0]})")

@@ -1,4 +1,4 @@
-"""Run the command as a user would: its own process, bytes in and out."""
+"""Runs the command as a user would: in its own process, with bytes in and out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment for a child process that must find this checkout and none of the caller's settings."""
+    """The environment for a child process: it finds this checkout, and none of the caller's OXILLAMA_* settings."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("OXILLAMA_")}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**kept, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **changes}
@@ -20,6 +20,6 @@ def environment(**changes: str) -> dict[str, str]:
 def oxillama(
     *arguments: str | Path | int | float, stdin: bytes = b"", timeout: float = 60, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """`oxillama ARGUMENTS…` to its end, output captured."""
+    """Run `oxillama ARGUMENTS…` to its end, and capture its output."""
     command = [sys.executable, "-m", "oxillama", *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, env=environment(**env))

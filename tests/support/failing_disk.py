@@ -1,4 +1,4 @@
-"""The real disk, with calls that fail from the moment a test says so."""
+"""The real disk with calls that fail when a test sets a flag."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class FailingDisk(SystemDisk):
-    """full: no byte can be written. broken: no fsync succeeds. stuck: nothing can be written or removed."""
+    """full: writes fail with ENOSPC. broken: fsync fails with EIO. stuck: writing and removing fail with EIO."""
 
     full = False
     broken = False

@@ -1,11 +1,11 @@
-"""A scripted engine: the interface of `oxillama.engine.Engine` without a model, for tests of what stands on it.
+"""A scripted engine: the interface of `oxillama.engine.Engine` without a model, for tests of the layers above.
 
     engine = FakeEngine(reply="Hello", delay_s=0.1)
     async with engine.generate(request) as stream: ...
     assert engine.active == 0
 
-Tokens are bytes: token id = byte + 3; 0 is unknown, 1 begins and 2 ends a text. So "é" takes two tokens, and its text
-comes with the second one. Time passes through trio, hence with an `autojump_clock` a slow script costs nothing.
+Tokens are bytes: token id = byte + 3; 0 is unknown, 1 begins a text and 2 ends it. So "é" has two tokens, and its text
+arrives with the second one. The engine waits with trio.sleep, so with an `autojump_clock` a slow script takes no time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PIECE_LOGPROB = -0.5
 
 
 class FakeTokenizer:
-    """One token per byte, and the three control tokens."""
+    """One token per byte, and three control tokens."""
 
     n_vocab = FIRST_BYTE + 256
     bos_id = BOS
@@ -75,7 +75,7 @@ class FakeTokenizer:
 
 
 class FakeChatTemplate:
-    """`<role>content and calls</role>` per message, then `<assistant>`; `error` is raised instead, if given."""
+    """Renders `<role>content and calls</role>` per message, then `<assistant>`. If `error` is given, raises it."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.source: str | None = None
@@ -101,7 +101,7 @@ class FakeChatTemplate:
 
 
 class _StopStrings:
-    """Holds back what may still become a stop string."""
+    """Holds back text that may still become a stop string."""
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = stops
@@ -140,7 +140,7 @@ class FakeStream:
         return self
 
     async def __anext__(self) -> TokenEvent:
-        with self._engine._mortal():
+        with self._engine._killable():
             return await self._events.__anext__()
         raise EngineClosedError("the engine has stopped")
 
@@ -178,13 +178,13 @@ class FakeStream:
             script = engine._script(request)
             stops = _StopStrings(sampling.stop)
             pending = b""  # bytes of an unfinished character
-            held: list[TokenLogprob] = []  # of text that is not released yet
+            held: list[TokenLogprob] = []  # for text that is not released yet
             finish: FinishReason = "length"
             for k in range(limit):
                 await (trio.sleep(engine.delay_s) if engine.delay_s else trio.lowlevel.checkpoint())
                 if engine.fail_at == k:
                     raise engine.error
-                token = script[k % len(script)]  # goes round only when its end of text is not to be heeded
+                token = script[k % len(script)]  # starts again only if the end of text is ignored
                 if token == EOS and k < sampling.min_tokens:
                     token = FIRST_BYTE + ord(" ")
                 self._completion += 1
@@ -219,14 +219,14 @@ class FakeStream:
 
 
 class FakeEngine:
-    """Every request is answered with `reply`, a token each `delay_s` seconds, then the end-of-text token.
+    """Answers every request with `reply`, one token every `delay_s` seconds, then the end-of-text token.
 
-    reply: the text, or a function of the request that makes it; its decoded prompt is `engine.prompt_text(request)`.
-    fail_at: the index of the token at which `error` is raised instead (GenerationError unless told otherwise).
-    hang_in_prefill: no first token ever comes. prefill_s: how long the first one takes beyond delay_s.
-    busy: refuse every request, as with a full queue. max_waiting: how many may wait beyond n_slots; more are refused.
+    reply: the text, or a function that makes it from the request; `engine.prompt_text(request)` decodes the prompt.
+    fail_at: the index of the token at which `error` is raised instead; error: a GenerationError by default.
+    hang_in_prefill: the first token never comes. prefill_s: the time of the first token in addition to delay_s.
+    busy: refuse every request, as with a full queue. max_waiting: most requests that wait; further ones are refused.
 
-    For assertions: `requests` (all seen, in order), `active`, `waiting`, `ended` (left, however), `tokens` (generated).
+    For assertions: `requests` (all, in order), `active`, `waiting`, `ended` (for any reason), `tokens` (generated).
     """
 
     def __init__(
@@ -274,7 +274,7 @@ class FakeEngine:
 
     @property
     def waiting(self) -> int:
-        """Open generations without a slot (also those nobody has read from yet)."""
+        """Open generations without a slot, including those that were not read from yet."""
         return self.open - self.active
 
     def prompt_text(self, request: GenerationRequest) -> str:
@@ -314,8 +314,8 @@ class FakeEngine:
                 self.active -= 1
 
     @contextmanager
-    def _mortal(self) -> Iterator[None]:
-        """What runs inside ends without an error when the engine is killed."""
+    def _killable(self) -> Iterator[None]:
+        """When the engine is killed, the code inside is cancelled, and the block ends without an error."""
         if self._closed:
             raise EngineClosedError("the engine has stopped")
         with trio.CancelScope() as scope:
@@ -365,7 +365,7 @@ class FakeEngine:
         self.kill()
 
     def kill(self) -> None:
-        """End everything as a failing engine would: readers get EngineClosedError, and so does who comes later."""
+        """End all generations as a failing engine would. Readers and later requests get EngineClosedError."""
         self._closed = True
         for scope in tuple(self._scopes):
             scope.cancel()

@@ -1,7 +1,7 @@
-"""A runner without weights that keeps the contract of `oxillama.core.Runner`, and makes breaking it an error.
+"""A runner without weights. It has the contract of `oxillama.core.Runner`, and asserts that callers keep it.
 
-What comes next depends on every token of the sequence and on nothing else, so that mixing sequences up, losing a token
-or reading a stale row shows in the text.
+The next token depends on every token of the sequence and on nothing else. So a mixed-up sequence, a lost token or a
+stale row of logits changes the text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ N_EMBD = 8
 
 
 def hashed(tokens: Sequence[int], n_vocab: int) -> int:
-    """The default language: a token that depends on all before it, and is no control token of the fake tokenizer."""
+    """The default rule for the next token: a hash of all earlier ones, never a control token of the fake tokenizer."""
     state = 17
     for token in tokens:
         state = (state * 1_000_003 + token + 1) % 2_147_483_647
@@ -26,11 +26,11 @@ def hashed(tokens: Sequence[int], n_vocab: int) -> int:
 
 
 class FakeRunner:
-    """Greedily, token `next_token(tokens so far)` follows.
+    """With greedy sampling, the next token is `next_token(tokens so far, n_vocab)`.
 
-    poison: a step with this token in it fails. nan: after this token all logits are NaN. crash: at this token the
-    runner raises `crash_with`, for which no sequence is to blame. gate: each step waits for one `gate.release()`, or
-    for `cancel`.
+    poison: a step with this token fails with a GenerationError. nan: after this token all logits are NaN. crash: a step
+    with this token raises `crash_with`, a failure of the runner itself. gate: each step waits for one `gate.release()`
+    or for `cancel`.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class FakeRunner:
         assert len(tokens) == len(outputs) == sum(counts) <= self.n_batch
         assert len(set(seqs)) == len(seqs) == len(counts)
         assert all(count >= 1 for count in counts)
-        self._logits.fill(np.nan)  # whoever still looks at the last step's rows
+        self._logits.fill(np.nan)  # for callers that still read the last step's rows
         self.in_step.set()
         if self.gate is not None:
             self.gate.acquire()
-        if self._cancelled:  # since before the step or meanwhile
+        if self._cancelled:  # before or during the step
             self._cancelled = False
             raise StepCancelledError("the step was cancelled")
         if any(not 0 <= t < self.n_vocab for t in tokens):
@@ -153,12 +153,12 @@ class FakeRunner:
 
 
 def parrot(reply: Sequence[int], n_prompt: int) -> Callable[[Sequence[int], int], int]:
-    """A language that says `reply` after any prompt of n_prompt tokens, again and again."""
+    """A rule for the next token that repeats `reply` without end after any prompt of n_prompt tokens."""
     return lambda tokens, _: reply[(len(tokens) - n_prompt) % len(reply)]
 
 
 def bundle(runner: FakeRunner, *, n_ctx: int = 64, n_slots: int = 4, tokenizer: Any = None, text: bool = True) -> Any:
-    """What `Engine.serve` and `Model` are made of, around a fake runner; without `text`, for want of a vocabulary."""
+    """The parts of an `Engine` or `Model` with a fake runner. text=False: a model without a vocabulary."""
     from oxillama.engine.decoding.vocabulary import Vocabulary
     from oxillama.engine.loading import ModelBundle
     from tests.support.fake_engine import FakeChatTemplate, FakeTokenizer

@@ -1,12 +1,12 @@
-"""A real folder whose changes go through a disk that fails and loses power: the seam `oxillama.storage.system`.
+"""A real folder on a disk that can fail and lose power. It replaces the calls of `oxillama.storage.system`.
 
-For files that other code maps or opens by name, as the GGUF writer's; `simulated_disk` keeps everything in memory.
-
+For files that other code maps or opens by name, such as those of the GGUF writer. `simulated_disk` has its files in
+memory.
 
     faulty = FaultyDisk(folder)
     faulty.install(monkeypatch)
-    faulty.power_fails_at = 17          # the 17th changing call raises PowerCut, and every later one
-    faulty.lose_what_was_not_synced(rng)  # makes of the folder a state that the machine could come back with
+    faulty.power_fails_at = 17    # after 17 changing calls, every further one raises PowerCut
+    faulty.lose_unsynced(rng)     # puts the folder into a state that may be found after the power cut
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class PowerCut(BaseException):
-    """The machine is gone: not an Exception, so that no handler of the code under test tidies up."""
+    """The power is cut. It is not an Exception, so that no handler of the code under test cleans up."""
 
 
 @dataclass
 class _File:
-    """By inode: the bytes that are certain, and the writes and cuts since."""
+    """The state of one inode: its synced bytes, and the writes and truncations since."""
 
     durable: bytes = b""
     pending: list[tuple[int, bytes | None]] = field(default_factory=list)  # (offset, bytes) or (length, None)
@@ -45,7 +45,7 @@ def _close_all(streams: list[FileIO]) -> None:
 
 
 class FaultyDisk:
-    """See the module. `fault(call, index)` may return an OSError to raise."""
+    """The disk of the module's docstring. `fault(call, index)` may return an OSError to raise."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,10 +55,10 @@ class FaultyDisk:
         self.fault: Callable[[str, int], OSError | None] = lambda call, index: None
         self._files: dict[int, _File] = {}
         self._fds: set[int] = set()
-        self._kept: list[FileIO] = []  # open, so that no inode is used twice
+        self._kept: list[FileIO] = []  # kept open, so that no inode number is reused
         weakref.finalize(self, _close_all, self._kept)
         self._names = {p.name: self._known(p) for p in folder.iterdir()}
-        self._changes: list[dict[str, int | None]] = []  # of names, each at once, since the folder's last fsync
+        self._changes: list[dict[str, int | None]] = []  # atomic changes of names since the folder's last fsync
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("open", "pwrite", "truncate", "fsync", "rename", "unlink", "fsync_dir"):
@@ -66,7 +66,7 @@ class FaultyDisk:
         monkeypatch.setattr(SystemDisk, "close", lambda disk, fd: self._close(fd))
 
     def end_process(self) -> None:
-        """The system closes, and thereby unlocks, what the process had open."""
+        """Close, and so unlock, the process's open files, as the system does when a process ends."""
         while self._fds:
             os.close(self._fds.pop())
 
@@ -86,7 +86,7 @@ class FaultyDisk:
             if error := self.fault(name, self.calls):
                 raise error
             before = path.stat().st_ino if path.exists() else None
-            result = None if name.startswith("fsync") else real(disk, target, *args)  # the real one is slow
+            result = None if name.startswith("fsync") else real(disk, target, *args)  # a real fsync is slow
             note(path, before, result, *args)
             return result
 
@@ -99,7 +99,7 @@ class FaultyDisk:
         self._files.setdefault(inode, _File(stream.readall()))
         return inode
 
-    # -- what each call leaves undecided ------------------------------------------------------------------------------
+    # -- unsynced changes of each call --------------------------------------------------------------------------------
 
     def _open(self, path: Path, before: int | None, result: int, *_: int) -> None:
         self._fds.add(result)
@@ -126,10 +126,10 @@ class FaultyDisk:
             self._names.update(change)  # type: ignore[arg-type]
         self._changes = []
 
-    # -- the cut ------------------------------------------------------------------------------------------------------
+    # -- the power cut ------------------------------------------------------------------------------------------------
 
-    def lose_what_was_not_synced(self, rng: random.Random) -> None:
-        """Of the changes of names, the first few survive; of a file's writes since its fsync, any, or parts of any."""
+    def lose_unsynced(self, rng: random.Random) -> None:
+        """Lose unsynced changes: the first few name changes survive, and any writes to a file or parts of them."""
         names: dict[str, int | None] = dict(self._names)
         for change in self._changes[: rng.randint(0, len(self._changes))]:
             names.update(change)

@@ -1,4 +1,4 @@
-"""What each op computes, as plain formulas in float64."""
+"""The formulas of all ops, in float64."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def rotated(
 
 
 def stored(x: Floats, n_head: int, cache_type: str, *, value: Any = False) -> Floats:
-    """What a cache of the type gives back for x [n, n_head * dim]: rounded as csrc/kv/page.h says."""
+    """x [n, n_head * dim] as a KV cache of the type returns it, rounded as csrc/kv/page.h describes."""
     if cache_type == "f32":
         return x
     if cache_type == "f16":
@@ -72,7 +72,8 @@ def stored(x: Floats, n_head: int, cache_type: str, *, value: Any = False) -> Fl
     return back.reshape(x.shape)
 
 
-# The largest error against the formula over what is stored: of probabilities and queries as 14-bit integers.
+# The largest error of attention against the formula on the stored values. It comes from probabilities and queries as
+# 14-bit integers.
 TOLERANCE = {"f32": 1e-5, "f16": 2e-5, "i16": 1e-3, "q8_0": 1e-3}
 
 
@@ -90,7 +91,7 @@ def attention(
     sinks: Any = None,
     temperature: tuple[float, int] = (0.0, 0),
 ) -> Floats:
-    """The formula of oxi_op_attention, dense."""
+    """The formula of oxi_op_attention over all positions at once."""
     n = len(q)
     q = q.reshape(n, n_head, -1).transpose(1, 0, 2)
     k, v = (np.repeat(m.reshape(n, n_kv, -1).transpose(1, 0, 2), n_head // n_kv, 0) for m in (k, v))

@@ -1,4 +1,4 @@
-"""GGUF files put together byte by byte, so that any of them can be wrong in one place."""
+"""Builds GGUF files byte by byte, so that a test can make one wrong in any place."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tensor(name: str | bytes, shape: tuple[int, ...], type_number: int = F32, of
 
 
 def file(kvs: list[bytes], tensors: list[bytes], data: bytes = b"", *, alignment: int = 32, version: int = 3) -> bytes:
-    """A whole file with true counts and the padding before its data."""
+    """A whole file with correct counts and padding before its data."""
     head = header(len(tensors), len(kvs), version=version) + b"".join(kvs) + b"".join(tensors)
     return head + bytes(-len(head) % alignment) + data
 

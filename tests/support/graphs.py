@@ -1,4 +1,4 @@
-"""Running a few ops by themselves: what they compute from embedding rows, as an array."""
+"""Runs a few ops on their own, and returns what they compute from embedding rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.tiny_models import TinyModel
 
 N_VOCAB = 50
 TOKENS = list(range(37))
-"""What ops are given where nothing else is said."""
+"""The default input of ops."""
 Float32 = npt.NDArray[np.float32]
 
 
@@ -31,7 +31,7 @@ def vector(values: npt.ArrayLike) -> Vector:
 
 
 class OpBench:
-    """A file with an embedding [N_VOCAB, width] and whatever matrices a test adds, and the graph over it."""
+    """A model file with an embedding [N_VOCAB, width] and a test's matrices, and a graph that uses them."""
 
     def __init__(self, path: Path, width: int = 96, *, seed: int = 0, spread: float = 1.0) -> None:
         self.rng = np.random.default_rng(seed)
@@ -71,7 +71,7 @@ class OpBench:
         fused: bool = True,
         n_threads: int = 2,
     ) -> Float32:
-        """`result` for every token, as [n_tokens, width]: of one step, or of what `steps` makes of the runner."""
+        """`result` for every token [n_tokens, width], computed in one step, or by `steps` if it is given."""
         picked, first = Value(result.width, outputs=True).view(), Value(self.x.width, outputs=True).view()
         logits = Value(N_VOCAB, outputs=True).view()
         self.add(ops.Select(True, result, picked))
@@ -106,7 +106,7 @@ class OpBench:
 
 
 def runner_of(gguf: GGUFFile, pool: ThreadPool, **changes: int) -> Runner:
-    """A runner of a tiny model as load_model makes it, but with the caller's pool and sizes."""
+    """A runner of a tiny model, built as load_model builds it, but with the caller's pool and sizes."""
     builder = build_graph(gguf, 256)
     fuse(builder.graph)
     program = Program(gguf.core)

@@ -1,4 +1,4 @@
-"""Hostile requests, and whether an answer refuses one as it must."""
+"""Hostile requests, and the check that a response refuses one correctly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GOOD: dict[str, dict[str, Any]] = {
     COMPLETIONS: {"model": "fake-model", "prompt": "Hi"},
 }
 
-# What no field takes, and what only some do.
+# Values that no field accepts.
 WRONG_TYPES: list[Any] = [{"a": 1}, [[["x"]]], [{"b": 2}]]
 NUMBERS = ["max_tokens", "temperature", "top_p", "n", "frequency_penalty", "presence_penalty", "seed", "top_k", "min_p",
            "repeat_penalty", "repeat_last_n", "typical_p", "min_tokens"]  # fmt: skip
@@ -109,7 +109,7 @@ BODIES: list[bytes] = [
 
 
 def cases() -> Iterator[tuple[str, bytes]]:
-    """(name, request): each must be refused with a 4xx in the envelope."""
+    """(name, request): each must be refused with a 4xx status and the error envelope."""
     for path, own in ((CHAT, CHAT_ONLY), (COMPLETIONS, COMPLETIONS_ONLY)):
         fields = {name: [*WRONG_TYPES, "x", True] for name in NUMBERS} | {
             name: [*OUT_OF_RANGE.get(name, []), *(["x", True, *WRONG_TYPES] if name in NUMBERS else [])]
@@ -162,7 +162,7 @@ CASES = list(cases())
 
 
 def fault(answer: RawAnswer) -> str:
-    """What is wrong with the refusal; nothing, if it is as it must be."""
+    """What is wrong with a refusal; "" if it is correct."""
     if not 400 <= answer.status < 500 or answer.status in (408, 409, 422, 429):
         return f"status {answer.status}: {answer.body[:200]!r}"
     try:

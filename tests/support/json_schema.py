@@ -1,6 +1,7 @@
-"""JSON Schema (2020-12) as far as our description uses it: whether a value is valid, and values that are or nearly are.
+"""A validator for JSON Schema (2020-12), and strategies for valid and nearly valid values.
 
-A keyword that is not known here is an error, so that nothing of a schema goes unlooked at.
+It covers the part that our OpenAPI document uses. An unknown keyword is an error, so that no part of a schema is
+ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 class Validator:
-    """Checks values against schemas whose references lead into `components`."""
+    """Checks values against schemas whose references point into `components`."""
 
     def __init__(self, components: Mapping[str, Schema]) -> None:
         self.components = components
@@ -95,7 +96,7 @@ KEYWORDS = {
 
 
 def _is_known(keyword: str) -> bool:
-    """A keyword for values of another type, which always holds."""
+    """Accept a known keyword that applies only to other types. Fails for an unknown keyword."""
     assert keyword in KEYWORDS, f"this validator does not know {keyword!r}"
     return True
 
@@ -131,14 +132,14 @@ JUNK = st.one_of(
 
 
 class Values:
-    """Strategies for values of schemas. wild: at most places something else may stand."""
+    """Hypothesis strategies for values of schemas. wild: almost any part may be replaced by an invalid value."""
 
     def __init__(self, validator: Validator, *, wild: bool) -> None:
         self._validator = validator
         self._wild = wild
 
     def of(self, schema: Schema) -> st.SearchStrategy[Any]:
-        """Values of `schema`, if they are not wild."""
+        """A strategy for values of `schema`; wild ones may be invalid."""
         return st.composite(self._value)(schema)
 
     def _value(self, draw: st.DrawFn, schema: Schema) -> Any:

@@ -1,4 +1,4 @@
-"""A server on a real loopback socket in the test's own nursery, and a raw client that sends exactly what it is told."""
+"""A server on a real loopback socket in the test's nursery, and a raw client that sends exactly the given bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.fake_engine import FakeEngine
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-PATIENCE = 60  # seconds after which a test that waits for the server fails; a busy machine may need most of them
+PATIENCE = 60  # seconds that a test waits for the server before it fails; a busy machine may need most of them
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Live:
         return RawClient(await trio.open_tcp_stream("127.0.0.1", self.port))
 
     async def ask(self, data: bytes) -> RawAnswer:
-        """The answer to `data` on a connection of its own."""
+        """Send `data` on a new connection, and return the response."""
         async with await self.connect() as client:
             await client.send(data)
             return await client.answer()
@@ -49,7 +49,7 @@ class Live:
 
 @asynccontextmanager
 async def live_server(engine: Any = None, **settings: Any) -> AsyncIterator[Live]:
-    """A server over `engine` (a scripted one, by default), stopped when the block is left."""
+    """A server with `engine` (a scripted one by default), stopped when the block is left."""
     engine = engine or FakeEngine()
     defaults: dict[str, Any] = {"port": 0, "log_level": "error", "drain_timeout": 1.0}
     with TemporaryDirectory() as data_dir:
@@ -63,8 +63,8 @@ async def _serving(app: Application, engine: Any) -> AsyncIterator[Live]:
     live = Live(0, engine, trio.Event(), trio.Event(), trio.Event())
     ready = trio.Event()
 
-    def on_ready(told: Ready) -> None:
-        live.port = int(told.url.rsplit(":", 1)[1])
+    def on_ready(info: Ready) -> None:
+        live.port = int(info.url.rsplit(":", 1)[1])
         ready.set()
 
     async def run() -> None:
@@ -82,14 +82,14 @@ async def _serving(app: Application, engine: Any) -> AsyncIterator[Live]:
 
 @dataclass
 class RawAnswer:
-    """One HTTP/1.1 answer as it came."""
+    """One HTTP/1.1 response as received."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def error(self) -> dict[str, Any]:
-        """The error object, of what must be the envelope."""
+        """The error object of a response whose envelope is checked."""
         assert self.headers["content-type"] == "application/json"
         assert self.headers["x-request-id"].startswith("req_")
         found = json.loads(self.body)["error"]
@@ -98,7 +98,7 @@ class RawAnswer:
 
 
 class RawClient:
-    """A connection. Reads fail after PATIENCE instead of hanging."""
+    """A connection to the server. Reads fail after PATIENCE seconds instead of hanging."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
@@ -120,20 +120,20 @@ class RawClient:
         return bool(data)
 
     async def until(self, mark: bytes) -> bytes:
-        """What comes up to and with `mark`."""
+        """Everything received up to and including `mark`."""
         while mark not in self._buffer:
             assert await self._more(), f"closed before {mark!r}: {self._buffer[-200:]!r}"
         found, _, self._buffer = self._buffer.partition(mark)
         return found + mark
 
     async def head(self) -> RawAnswer:
-        """Status and headers of the next answer."""
+        """The status and headers of the next response."""
         lines = (await self.until(b"\r\n\r\n")).decode().split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
         return RawAnswer(int(lines[0].split()[1]), headers, b"")
 
     async def answer(self) -> RawAnswer:
-        """The next answer, whole."""
+        """The next whole response."""
         answer = await self.head()
         if "content-length" in answer.headers:
             length = int(answer.headers["content-length"])
@@ -150,7 +150,7 @@ class RawClient:
         return answer
 
     async def is_closed(self) -> bool:
-        """Whether the server ends the connection, with nothing more on it."""
+        """Whether the server closes the connection without sending anything more."""
         try:
             return not await self._more() and not self._buffer
         except trio.BrokenResourceError:
@@ -162,13 +162,13 @@ def get(path: str, *headers: str) -> bytes:
 
 
 def post(path: str, body: Any, *headers: str) -> bytes:
-    """A POST of `body` as JSON, or as it is if it is bytes."""
+    """A POST of `body`: bytes unchanged, anything else as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = [f"POST {path} HTTP/1.1", "Host: test", "Content-Type: application/json", f"Content-Length: {len(data)}"]
     return "\r\n".join([*head, *headers, "", ""]).encode() + data
 
 
 def chat(**fields: Any) -> bytes:
-    """A chat request, ready to send."""
+    """The bytes of a chat request."""
     body = {"model": "fake-model", "messages": [{"role": "user", "content": "Hi"}]} | fields
     return post("/v1/chat/completions", body)

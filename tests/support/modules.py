@@ -1,4 +1,4 @@
-"""The package's modules and who imports whom, read from the source: nothing is imported to find out."""
+"""The package's modules and their imports, read from the source without importing anything."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
 def imports(module: str, source: str, known: Iterable[str], *, is_package: bool = False) -> Iterator[str]:
     """The known modules that `module` imports anywhere: at the top, inside functions and under TYPE_CHECKING.
 
-    Importing a name from a package is an import of the package, or of the submodule if the name is one. The parent
-    packages that Python imports on the way do not count: their code does not depend on what is asked of a child.
+    Importing a name from a package counts as an import of the package, or of the submodule if the name is one. Parent
+    packages that Python imports on the way do not count: the importing code does not use them.
     """
     names = frozenset(known)
     for node in ast.walk(ast.parse(source)):
@@ -52,7 +52,7 @@ def import_edges(package: Path = PACKAGE) -> set[Edge]:
     found = modules(package)
     edges = set()
     for module, file in found.items():
-        if file.suffix == ".pyx":  # a leaf that is not Python; its includes import oxillama.errors alone
+        if file.suffix == ".pyx":  # not Python, and a leaf: its includes import only oxillama.errors
             continue
         source = file.read_text(encoding="utf-8")
         for target in imports(module, source, found, is_package=file.name == "__init__.py"):
@@ -62,7 +62,7 @@ def import_edges(package: Path = PACKAGE) -> set[Edge]:
 
 
 def cycles(edges: Iterable[Edge]) -> list[list[str]]:
-    """The groups of modules that reach one another (Tarjan's strongly connected components, larger than one)."""
+    """The groups of modules that import each other (Tarjan's strongly connected components of two or more)."""
     graph: dict[str, list[str]] = {}
     for source, target in edges:
         graph.setdefault(source, []).append(target)

@@ -1,4 +1,4 @@
-"""Whether a document is well-formed OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0), as far as ours goes."""
+"""A check that a document is well-formed OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0), for the parts we use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TYPES = {"null", "boolean", "integer", "number", "string", "array", "object"}
 
 
 def document_faults(document: dict[str, Any]) -> list[str]:
-    """What is wrong with the document; nothing, if it is well formed."""
+    """The problems of the document; empty if it is well formed."""
     return list(_faults(document))
 
 

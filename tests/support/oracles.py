@@ -1,4 +1,4 @@
-"""The tiny models of ../shared/oracles and the logits another engine computes for them."""
+"""The tiny models of ../shared/oracles, and the logits that another engine computed for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _maker() -> Any:
 
 
 def make_oracle(name: str, out: Path, seed: int = 1) -> Path:
-    """Write the model; skips the test where the shared data is absent."""
+    """Write the model. Skips the test if the shared data is missing."""
     maker = _maker()
     specs = maker.load_specs() | maker.load_specs("specs_more.json.gz")
     maker.build(name, specs[name], out, seed)
@@ -33,7 +33,7 @@ def make_oracle(name: str, out: Path, seed: int = 1) -> Path:
 
 
 def expected(name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """(tokens [48], logits [48, n_vocab]) of seed 1."""
+    """(tokens [48], logits [48, n_vocab]) for seed 1."""
     for file in ("expected.npz", "expected_more.npz"):
         with np.load(shared(f"oracles/{file}")) as data:
             if f"{name}/tokens" in data:
@@ -42,5 +42,5 @@ def expected(name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
 def nmse(got: npt.NDArray[np.float32], want: npt.NDArray[np.float32]) -> float:
-    """Sum of squared differences over sum of squares."""
+    """The normalised mean squared error: the sum of squared differences over the sum of squares of `want`."""
     return float(((got.astype(np.float64) - want) ** 2).sum() / (want.astype(np.float64) ** 2).sum())

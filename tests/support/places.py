@@ -1,4 +1,4 @@
-"""Failures inside a loop that say in which round they happened."""
+"""Adds the iteration of a loop to failures inside it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def at(**place: object) -> Iterator[None]:
-    """`with at(step=3, seed=7):` adds "at step 3, seed 7" to whatever fails inside."""
+    """`with at(step=3, seed=7):` adds the note "at step 3, seed 7" to failures inside."""
     try:
         yield
     except (Exception, pytest.fail.Exception) as error:

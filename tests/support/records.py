@@ -1,4 +1,4 @@
-"""Threads, messages and runs to test with."""
+"""Threads, messages and runs for tests."""
 
 from __future__ import annotations
 

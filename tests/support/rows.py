@@ -1,4 +1,4 @@
-"""Which kernel rows the processor can execute according to the system, to compare with what the core makes of it."""
+"""The kernel rows that the processor can execute according to the system, for a comparison with the core's answer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ NEEDS: dict[str, dict[str, set[str]]] = {
     },
     "aarch64": {"neon-dot": _NEON, "neon-i8mm": _NEON | {"i8mm"}},
 }
-"""A row → what /proc/cpuinfo calls the instructions that it uses."""
+"""Kernel row → the flags of /proc/cpuinfo that it needs."""
 
 
 def executable_rows(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
-    """Rows that the processor can execute, as Linux tells it; the generic one alone where it does not."""
+    """The rows that the processor can execute according to Linux; on other systems only the generic one."""
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     flags: set[str] = set()
     for line in text.splitlines():
@@ -40,7 +40,7 @@ def executable_rows(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
 
 
 def need_row(name: str) -> None:
-    """Skip the calling test where the row cannot be executed; in CI, fail if the processor says that it could."""
+    """Skip the calling test if the row is not available. In CI, fail instead if the processor can execute the row."""
     if name in available_isas():
         return
     if os.environ.get("CI") == "true" and name in executable_rows():

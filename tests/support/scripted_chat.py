@@ -1,7 +1,7 @@
-"""`oxillama chat ARGUMENTS…` with a scripted engine in place of a model, for a process of its own.
+"""`oxillama chat ARGUMENTS…` with a scripted engine instead of a model, to run in its own process.
 
-What is answered: to "long" letters without end, to "escape" what would change a terminal, to "words" a hundred short
-words, to anything else how many messages there have been and the latest of them: `2 messages, the last: hello`.
+The answer to "long" is a very long text, to "escape" escape sequences that would change a terminal, and to "words" a
+hundred short words. Other messages are answered with their number and the latest one: `2 messages, the last: hello`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ async def open_scripted(_path: object, config: EngineConfig, **_: Any) -> AsyncI
 
 
 if __name__ == "__main__":
-    Engine.open = open_scripted  # type: ignore[assignment]  # a double
+    Engine.open = open_scripted  # type: ignore[assignment]  # a test double
     sys.argv[0] = "oxillama"
     sys.argv.insert(1, "chat")
 

@@ -1,13 +1,13 @@
-"""GGUF models that say exactly what a test wants: the next token is a fixed function of the last one.
+"""GGUF models that generate exactly the text a test needs: the next token is a fixed function of the last one.
 
     path = scripted_model(tmp_path / "m.gguf", {"\\n": "Hello<|turn|> world"}, control=("<|turn|>",))
 
-After a prompt whose last token is a newline (the built-in chat template ends in one) this model says "Hello", the
-control token `<|turn|>`, " world", and `</s>`, whatever else is in the prompt. All of it is certain, so temperature,
-seed and penalties change nothing.
+After a prompt whose last token is a newline (the built-in chat template ends with one), this model generates "Hello",
+the control token `<|turn|>`, " world", and `</s>`. The rest of the prompt does not matter. Each token has a probability
+near 1, so temperature, seed and penalties change nothing.
 
-A reply that is a text is cut into tokens, each used only once; texts of `control` and `user_defined` tokens in it are
-those tokens. A reply that is a tuple names its tokens one by one, and may lead into a loop:
+A reply given as a string is split into tokens, each used only once; texts of `control` and `user_defined` tokens in it
+become those tokens. A reply given as a tuple names its tokens one by one and may form a loop:
 
     scripted_model(path, {"\\n": ("a", "b", "a")})                    # "ababab…" without end
 
@@ -36,12 +36,12 @@ CERTAIN = 60.0  # the logit of the next token, where all others have 0
 
 
 class ScriptedModel(TinyModel):
-    """A llama of one layer that only looks at the last token.
+    """A one-layer llama whose output depends only on the last token.
 
-    script: the last token of the prompt → the reply; a token is named by the text that a reader sees. words: further
-    tokens of the vocabulary. end: the token after a reply; one other than `</s>` must be among `control`. vocab:
-    `<s>` and `</s>` are 1 and 2 in both kinds; "spm" adds `<s>` to prompts, "bpe" (byte-level) adds nothing.
-    options: as for TinyModel, such as n_ctx.
+    script: the last token of the prompt → the reply; tokens are named by their visible text. words: further tokens of
+    the vocabulary. end: the token after a reply; if it is not `</s>`, it must be in `control`. vocab: `<s>` and `</s>`
+    are 1 and 2 in both kinds; "spm" adds `<s>` to prompts, "bpe" (byte-level) adds nothing. options: as for TinyModel,
+    such as n_ctx.
 
     ids: token text → id.
     """
@@ -73,7 +73,7 @@ class ScriptedModel(TinyModel):
         self._write_table(self._table(replies, self.ids[end]))
 
     def _table(self, replies: Mapping[str, Sequence[str]], end: int) -> dict[int, int]:
-        """Token → the next one; those that are missing end the text."""
+        """Token → next token. After tokens without an entry in `replies`, it is `end`."""
         table: dict[int, int] = {}
         for after, reply in replies.items():
             for text, follower in pairwise([after, *reply]):
@@ -82,14 +82,14 @@ class ScriptedModel(TinyModel):
         return {token: table.get(token, end) for token in self.ids.values()}
 
     def _write_table(self, table: Mapping[int, int]) -> None:
-        """One-hot embeddings, a layer that adds nothing, and an output matrix that looks the next token up."""
+        """One-hot embeddings, a layer that adds nothing, and an output matrix that maps a token to the next one."""
         for name, array in self.tensors.items():
             array[:] = 1.0 if "norm" in name else 0.0
         embeddings, output = self.tensors["token_embd.weight"], self.tensors["output.weight"]
         n_vocab, n_embd = embeddings.shape
         embeddings[np.arange(n_vocab), np.arange(n_vocab)] = 1.0
         for token, follower in table.items():
-            output[follower, token] = CERTAIN / np.sqrt(n_embd)  # RMSNorm makes of the 1 the root of n_embd
+            output[follower, token] = CERTAIN / np.sqrt(n_embd)  # RMSNorm turns the 1 into sqrt(n_embd)
 
 
 def scripted_model(path: str | os.PathLike[str], script: Mapping[str, str | Sequence[str]], **options: Any) -> Path:
@@ -98,7 +98,7 @@ def scripted_model(path: str | os.PathLike[str], script: Mapping[str, str | Sequ
 
 
 def _cut(reply: str, marks: Sequence[str], used: set[str]) -> Iterator[str]:
-    """The texts of a reply's tokens, none of which is in `used`; they are added to it."""
+    """The texts of a reply's tokens. Adds them to `used`. Raises ValueError if one is already in it."""
     for part in re.split("(" + "|".join(map(re.escape, marks)) + ")", reply):
         pieces = [part] if part in marks else _pieces(part, used)
         for piece in pieces:
@@ -109,7 +109,7 @@ def _cut(reply: str, marks: Sequence[str], used: set[str]) -> Iterator[str]:
 
 
 def _pieces(text: str, used: Collection[str]) -> list[str]:
-    """A text in pieces of two bytes or more, the shortest that are all different and new."""
+    """Split a text into the shortest pieces of two or more bytes that are all different and not in `used`."""
     pieces: list[str] = []
     start = 0
     for at in range(1, len(text) + 1):
@@ -125,7 +125,7 @@ def _pieces(text: str, used: Collection[str]) -> list[str]:
 def _vocabulary(
     kind: str, control: Sequence[str], user_defined: Sequence[str], words: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """The metadata, and the ids of the tokens by the texts that a reader sees."""
+    """The metadata, and the tokens' ids by their visible text."""
     readable = [chr(b) if b < 128 else f"<0x{b:02X}>" for b in range(256)]
     if kind == "spm":
         bytes_ = [(text, f"<0x{b:02X}>", BYTE) for b, text in enumerate(readable)]

@@ -1,4 +1,4 @@
-"""A server started as a user would: its own process, a real socket."""
+"""A server started as a user would start it: in its own process, on a real socket."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ class Server:
     log: Path
 
     def terminate(self) -> int:
-        """SIGTERM, then the exit status."""
+        """Send SIGTERM and return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_S)
 
     def kill(self) -> None:
-        """SIGKILL: no warning, nothing flushed."""
+        """Send SIGKILL: the process cannot flush anything."""
         self.process.kill()
         self.process.wait(STOP_S)
         self.close()
 
     def close(self) -> None:
-        """Let go of what the process wrote; once more does no harm."""
+        """Close the pipe of the process's output. Calling it twice is harmless."""
         if self.process.stdout is not None:
             self.process.stdout.close()
 
 
 def start(*arguments: str | Path, log: Path, executable: str = sys.executable, **env: str) -> Server:
-    """Start `oxillama serve ARGUMENTS… --port 0` and wait for its line. Standard error goes to `log`."""
+    """Start `oxillama serve ARGUMENTS… --port 0` and wait for the line with its URL. stderr goes to `log`."""
     command = [executable, "-m", "oxillama", "serve", "--port", "0", *map(str, arguments)]
     with log.open("ab") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment(**env))
@@ -69,7 +69,7 @@ def _first_line(stream: IO[bytes], deadline: float) -> bytes:
 
 @contextmanager
 def running(*arguments: str | Path, log: Path, **env: str) -> Iterator[Server]:
-    """`start`, and the end of the process whatever happens inside."""
+    """Like `start`; kills the process when the block is left."""
     server = start(*arguments, log=log, **env)
     try:
         yield server

@@ -1,4 +1,4 @@
-"""Data that lies beside the checkout in some workplaces and is not part of the project."""
+"""Test data in ../shared, which is not part of the project and is missing on most machines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2].parent / "shared"
 
 
 def shared(relative: str) -> Path:
-    """The path of a shared file; skips the calling test where it is absent."""
+    """The path of a shared file. Skips the calling test if it is missing."""
     path = ROOT / relative
     if not path.exists():
         pytest.skip(f"needs ../shared/{relative}")

@@ -1,11 +1,11 @@
-"""A disk in memory that can lose power, run out of space and fail: the seam of `oxillama.storage.system`.
+"""A disk in memory that can lose power, run out of space and fail. It implements `oxillama.storage.system.Disk`.
 
-It keeps what the system would show (all that was done) apart from what is certain to survive (what was synced). A
-directory's entries and a file's bytes are synced separately, as POSIX has it: `fsync` of a file does not keep its name.
+It separates the state that the system shows (all changes) from the state that is certain to survive (synced changes). A
+directory's entries and a file's bytes are synced separately, as in POSIX: `fsync` of a file does not sync its name.
 
     disk = SimulatedDisk()
-    disk.power_fails_at = 17            # the 17th changing call raises PowerCut, and every later one
-    after = disk.after_power_cut(rng)   # one of the states that the machine could come back with
+    disk.power_fails_at = 17            # the 17th changing call and every later one raise PowerCut
+    after = disk.after_power_cut(rng)   # one of the states that may be found after the power cut
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECTOR = 64  # small, so that short records are torn too
 
 
 class PowerCut(BaseException):
-    """The machine is gone: not an Exception, so that no handler of the code under test tidies up."""
+    """The power is cut. It is not an Exception, so that no handler of the code under test cleans up."""
 
 
 @dataclass(eq=False)
@@ -51,7 +51,7 @@ def _error(code: int, path: str = "") -> OSError:
 
 
 class SimulatedDisk:
-    """See the module. `fault(call, index)` may return an OSError to raise, or a number of bytes that a write takes."""
+    """The disk of the module's docstring. `fault(call, index)` may return an OSError, or how many bytes to write."""
 
     def __init__(self, root: Dir | None = None) -> None:
         self.root = root or Dir()
@@ -62,7 +62,7 @@ class SimulatedDisk:
         self._open: dict[int, tuple[File, bool]] = {}
         self._next_fd = 100
 
-    # -- the seam ------------------------------------------------------------------------------------------------------
+    # -- the interface of Disk -----------------------------------------------------------------------------------------
 
     def open(self, path: str, flags: int, mode: int = 0o600) -> int:
         self._step("open")
@@ -165,18 +165,18 @@ class SimulatedDisk:
         except OSError:
             return False
 
-    # -- what can happen to it -----------------------------------------------------------------------------------------
+    # -- failures ------------------------------------------------------------------------------------------------------
 
     def after_power_cut(self, rng: random.Random) -> SimulatedDisk:
-        """A state that may be found after the power came back: of what was not synced, anything may be there or not."""
+        """A state that may be found after a power cut: any of the unsynced changes may be lost."""
         return SimulatedDisk(_survivor(self.root, rng))
 
     def after_kill(self) -> SimulatedDisk:
-        """The state after the process died and the machine did not: everything that was done."""
+        """The state after the process was killed but the machine runs on: all changes are there."""
         return SimulatedDisk(_copy(self.root))
 
     def overwrite(self, path: str, data: bytes) -> None:
-        """Put bytes into a file behind the store's back."""
+        """Replace a file's bytes without the store's knowledge."""
         parent, name = self._parent(path)
         parent.entries[name] = parent.durable[name] = File(data, data)
 
@@ -216,7 +216,7 @@ class SimulatedDisk:
 
 
 class CountingDisk(SimulatedDisk):
-    """Counts what is read."""
+    """Counts the calls that read."""
 
     reads = 0
 
@@ -273,7 +273,7 @@ def _torn(written: bytes, fate: str, at: int, rng: random.Random) -> bytes:
         return written[: rng.randrange(len(written) + 1)]
     if fate == "zeros":
         return bytes(len(written))
-    torn = bytearray(written)  # the length is there, but some of the sectors were never written
+    torn = bytearray(written)  # has the full length, but some of the sectors were never written
     for start in range(-(at % SECTOR), len(torn), SECTOR):
         if rng.random() < 0.5:
             low, high = max(start, 0), min(start + SECTOR, len(torn))

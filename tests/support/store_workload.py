@@ -1,4 +1,4 @@
-"""A course of life for a store, a record of what was acknowledged, and the check of what must be there after it."""
+"""A sequence of changes to a store, a record of those that were acknowledged, and the check of the store afterwards."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Workload:
-    """Runs a fixed list of changes. `acknowledged`: what was promised, an id to its latest record; None: deleted."""
+    """Runs a fixed list of changes. acknowledged: id → latest acknowledged record; None if its deletion was."""
 
     def __init__(self, disk: SimulatedDisk) -> None:
         self.disk = disk
         self.acknowledged: dict[str, Record | None] = {}
-        self.pending: set[str] = set()  # ids a change of which was begun and not acknowledged
-        self.order: dict[str, list[str]] = {}  # thread: its messages
-        self.where: dict[str, str] = {}  # id: thread
+        self.pending: set[str] = set()  # ids of objects with a change that was begun but not acknowledged
+        self.order: dict[str, list[str]] = {}  # thread id → ids of its messages
+        self.thread_of: dict[str, str] = {}  # id → id of its thread
 
     def run(self) -> None:
-        """Every kind of change at least once. Stops where the disk fails it, after noting what was acknowledged."""
+        """Make every kind of change at least once, and note what was acknowledged. A PowerCut ends it."""
         store = Store("/data", Durable(self.disk), clock=lambda: NOW)
         store.recover()
         kept, gone = a_thread(), a_thread()
@@ -75,11 +75,11 @@ class Workload:
 
     def _note(self, thread_id: str, message: ThreadMessage) -> None:
         self.acknowledged[message.id] = message
-        self.where[message.id] = thread_id
+        self.thread_of[message.id] = thread_id
         self.order.setdefault(thread_id, []).append(message.id)
 
     def _change(self, thread_id: str, key: str, change: Callable[[], Any]) -> bool:
-        self.where[key] = thread_id
+        self.thread_of[key] = thread_id
         self.pending.add(key)
         try:
             result = change()
@@ -91,11 +91,11 @@ class Workload:
 
 
 def check(work: Workload, disk: SimulatedDisk) -> Store:
-    """Open the store on what is left of the disk: acknowledged is there, nothing is stuck, twice or half."""
+    """Open the store on the remaining disk. Acknowledged changes are there; nothing is stuck, doubled or incomplete."""
     store = Store("/data", Durable(disk), clock=lambda: NOW)
     queued = store.recover()
     for key, record in work.acknowledged.items():
-        thread_id = work.where[key]
+        thread_id = work.thread_of[key]
         gone = thread_id in work.acknowledged and work.acknowledged[thread_id] is None
         if key in work.pending or gone or thread_id in work.pending & work.acknowledged.keys() - {key}:
             continue
@@ -106,7 +106,7 @@ def check(work: Workload, disk: SimulatedDisk) -> Store:
             assert there.get(key) == record
         if key.startswith("run_") and record.status.is_terminal:
             assert store.runs.get(thread_id, key).status == record.status
-    for thread_id in {t for t in work.where.values() if t.startswith("thread_")}:
+    for thread_id in {t for t in work.thread_of.values() if t.startswith("thread_")}:
         check_thread(store, thread_id, work, {run.id for run in queued})
     return store
 

@@ -1,4 +1,4 @@
-"""A process that writes until it is killed, and says on stdout what was acknowledged.
+"""A process that writes to a store until it is killed, and reports each acknowledged change on stdout.
 
     python -m tests.support.store_writer DIR SEED
 """
@@ -17,7 +17,7 @@ from tests.support.records import NOW, a_message, a_run, a_step, a_thread
 
 
 def say(kind: str, *parts: str) -> None:
-    """One acknowledgement, in one write: a kill cannot tear it."""
+    """Report one acknowledged change with a single write, which a kill cannot split."""
     os.write(1, (json.dumps([kind, *parts]) + "\n").encode())
 
 

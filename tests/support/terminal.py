@@ -1,4 +1,4 @@
-"""A program on a pseudo-terminal that is its controlling one, so that keys do what keys do."""
+"""Runs a program with a pseudo-terminal as its controlling terminal, so that keys such as Ctrl-C work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SEQUENCES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[=>]|\r")
 
 
 class Terminal:
-    """`seen` is all that was written to the terminal, escape sequences included."""
+    """A program on a terminal. seen: everything written to the terminal, including escape sequences."""
 
     def __init__(self, process: subprocess.Popen[bytes], fd: int) -> None:
         self.process = process
@@ -33,7 +33,7 @@ class Terminal:
         os.write(self._fd, keys)
 
     def expect(self, text: bytes, timeout: int = 30) -> bytes:
-        """Wait until `text` shows up after what was expected before; what came up to its end, without formatting."""
+        """Wait for `text` after the text of the last call. Returns the text up to its end, without formatting."""
         while True:
             new = _SEQUENCES.sub(b"", self.seen)[self._at :]
             if text in new:
@@ -44,18 +44,18 @@ class Terminal:
                 raise AssertionError(f"{text!r} did not come; there was {new[-2000:]!r}")
 
     def end(self, timeout: int = 30) -> int:
-        """Wait for the program's end; its exit status."""
+        """Wait for the program's end, and return its exit status."""
         while self._read(timeout):
             pass
         return self.process.wait(timeout)
 
     def _read(self, timeout: int) -> bool:
-        """Whether anything came in so many seconds; those in which the machine slept do not count."""
+        """Whether anything arrived within `timeout` seconds, not counting time in which the machine slept."""
         if not any(select.select([self._fd], [], [], 1)[0] for _ in range(timeout)):
             return False
         try:
             data = os.read(self._fd, 65536)
-        except OSError:  # how Linux says that the other side is closed
+        except OSError:  # on Linux: the other side is closed
             return False
         self.seen += data
         return bool(data)
@@ -63,7 +63,7 @@ class Terminal:
 
 @contextmanager
 def on_terminal(*command: object, **env: str) -> Iterator[Terminal]:
-    """Run `python COMMAND…` on a terminal of 100 columns; it is killed when the block is left."""
+    """Run `python COMMAND…` on a terminal of 100 columns. It is killed when the block is left."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
 

@@ -1,4 +1,4 @@
-"""Tiny GGUF models with random weights, for everybody's tests.
+"""Tiny GGUF models with random weights.
 
 path = tiny_model(tmp_path / "m.gguf")                          # llama, F32, 128 tokens, no tokenizer
 path = tiny_model(tmp_path / "m.gguf", vocab="spm")             # with an SPM vocabulary (or "bpe")
@@ -28,7 +28,7 @@ WORDS = ("the", "and", "you", "once", "upon", "time", "little", "girl", "day", "
 
 def spm_vocabulary() -> dict[str, Any]:
     """<unk>, <s>, </s>, the bytes, an <|im_end|> that also ends a generation, letters and a few words."""
-    # A word is merged from the left, so its beginnings are pieces too.
+    # Words are merged from the left, so their prefixes are pieces too.
     words = dict.fromkeys(f"▁{word[:n]}" for word in WORDS for n in range(1, len(word) + 1))
     pieces = ["▁", *(chr(c) for c in range(ord("a"), ord("z") + 1)), *words]
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), "<|im_end|>", *pieces]
@@ -77,12 +77,12 @@ def _vocabulary(kind: str | None, n_vocab: int) -> dict[str, Any]:
 
 
 class TinyModel:
-    """Metadata and tensors of one model, free to be changed until `write`.
+    """The metadata and tensors of a model, which may be changed before `write`.
 
     metadata: key → value; a value may be a (value, GGUF type name) pair. tensors: name → array, rows first.
-    types: tensor name → GGUF type name, where it is not F32. encoded: tensor name → bytes written in the array's place.
+    types: tensor name → GGUF type name, if it is not F32. encoded: tensor name → bytes to write instead of the array.
 
-    vocab: "spm", "bpe" or None; `vocabulary` is metadata to use in its place.
+    vocab: "spm", "bpe" or None. vocabulary: metadata to use instead.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class TinyModel:
         self.tensors[name] = (around + 0.1 * self._rng.standard_normal(n)).astype(np.float32)
 
     def add_matrix(self, name: str, *shape: int, spread: float | None = None, type_name: str | None = None) -> None:
-        """`name` without ".weight"; rows first, the input dimension last."""
+        """Add a random matrix. name: without ".weight". shape: rows first, the input dimension last."""
         values = self._rng.standard_normal(shape, dtype=np.float32)
         self.tensors[f"{name}.weight"] = (values * (spread or 1 / np.sqrt(shape[-1]))).astype(np.float32)
         self.types[f"{name}.weight"] = type_name or self._type_name
