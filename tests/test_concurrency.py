@@ -120,7 +120,7 @@ async def test_two_failures_leave_the_nursery_as_a_group() -> None:
     assert set(leaves(caught.value)) == {A, B}
 
 
-async def test_a_cancelled_nursery_ends_its_scope_and_no_more() -> None:
+async def test_a_cancelled_nursery_ends_only_its_scope() -> None:
     with trio.CancelScope() as scope:
         async with open_nursery() as nursery:
             nursery.start_soon(trio.sleep_forever)
@@ -167,7 +167,7 @@ async def test_a_call_runs_in_another_thread_with_its_arguments(call: Callable[.
     assert await call(work, 1, 2, c=3) == (6, False)  # type: ignore[misc]
 
 
-async def test_a_call_s_error_is_the_caller_s(call: Callable[..., object]) -> None:
+async def test_an_error_of_a_call_is_raised_in_the_caller(call: Callable[..., object]) -> None:
     def work() -> None:
         raise A
 

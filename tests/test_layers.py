@@ -97,7 +97,7 @@ def test_no_layer_imports_one_above_it() -> None:
     assert drawn(upward) == ""
 
 
-def test_the_engine_is_entered_by_its_doors() -> None:
+def test_the_engine_is_imported_only_through_its_public_modules() -> None:
     inner = {
         (source, target)
         for source, target in all_edges()
@@ -108,7 +108,7 @@ def test_the_engine_is_entered_by_its_doors() -> None:
     assert drawn(inner) == ""
 
 
-def test_modules_form_no_circle() -> None:
+def test_modules_form_no_cycle() -> None:
     edges = all_edges()
     circles = [drawn({(a, b) for a, b in edges if {a, b} <= set(group)}) for group in cycles(edges)]
     assert "\n\n".join(circles) == ""
@@ -121,7 +121,7 @@ def test_one_module_unwraps_groups_and_starts_threads_for_calls() -> None:
     assert found - {"oxillama.concurrency"} == set()
 
 
-def test_folders_form_no_circle() -> None:
+def test_folders_form_no_cycle() -> None:
     """Two folders of a layer whose modules need each other are one folder, whatever their names say."""
 
     def place(module: str) -> str:
@@ -173,7 +173,7 @@ def test_every_kind_of_import_counts(source: str, expected: list[str]) -> None:
     assert list(imports("oxillama.x", source, known)) == expected
 
 
-def test_a_circle_is_found() -> None:
+def test_a_cycle_is_found() -> None:
     edges = {("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("e", "a")}
     assert cycles(edges) == [["a", "b", "c"]]
 

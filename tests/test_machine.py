@@ -164,10 +164,10 @@ def test_the_smallest_bound_of_memory_holds(proc: Proc) -> None:
     assert machine.memory(proc.says("0::/outer/inner\n", "cgroup2 rw / .")) == Memory(100_000, limited=True)
 
 
-def test_where_nobody_says_nothing_is_known(tmp_path: Path) -> None:
+def test_without_information_available_memory_is_unknown(tmp_path: Path) -> None:
     assert machine.memory(tmp_path) is None
 
 
-def test_other_systems_are_believed_what_they_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_report_their_total_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     assert machine.memory(tmp_path) == Memory(machine.total_memory(), limited=False)

@@ -47,7 +47,7 @@ assert [(w.filename, w.lineno) for w in caught] == [("<string>", 7)], [str(w) fo
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_other_names_are_not_found_as_before() -> None:
+def test_other_names_are_still_not_found() -> None:
     assert find_spec("oxillama.nonsense") is None
     with pytest.raises(ModuleNotFoundError, match=r"oxillama\.nonsense"):
         import_module("oxillama.nonsense")

@@ -96,7 +96,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.mark.parametrize("source", CHECKS, ids=lambda path: path.stem)
-def test_what_only_emulators_run_still_compiles(source: Path, tmp_path: Path) -> None:
+def test_rows_that_only_emulators_run_still_compile(source: Path, tmp_path: Path) -> None:
     compile_c([source], tmp_path / "none", "-fsyntax-only")
 
 
@@ -128,7 +128,7 @@ def test_threads_meet_and_memory_is_whole(build: Callable[..., Path], park: str)
 
 
 @pytest.mark.slow
-def test_mapping_keeps_its_promises(build: Callable[..., Path], tmp_path: Path) -> None:
+def test_mapping_keeps_its_contract(build: Callable[..., Path], tmp_path: Path) -> None:
     sources = [TESTS / "platform" / "mapping_check.c", *sorted((CSRC / "platform").glob("*.c"))]
 
     done = emulated(build("mapping_check", sources), str(tmp_path / "scratch"))

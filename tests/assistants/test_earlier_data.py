@@ -78,7 +78,7 @@ def test_unfinished_runs_are_settled(data: Path) -> None:
     store.messages.append(an_id("thread", 4), a_message("the thread is free"))
 
 
-async def test_what_was_queued_is_done(data: Path, clock: MockClock, open_client: Any) -> None:
+async def test_queued_runs_are_executed(data: Path, clock: MockClock, open_client: Any) -> None:
     engine = FakeEngine(reply="late")
     async with open_client(engine) as client:
         await trio.sleep(20)

@@ -60,7 +60,7 @@ async def test_a_cancelled_receive_loses_no_event() -> None:
     assert [e.text async for e in subscription if isinstance(e, MessageDelta)] == list("01234")
 
 
-async def test_a_queue_holds_what_it_may_and_counts_what_is_at_work() -> None:
+async def test_a_queue_is_bounded_and_counts_runs_in_progress() -> None:
     sender, receiver = new_run_queue(2)
     item = LiveRun(RUN.thread_id, RUN.id)
     for _ in range(2):

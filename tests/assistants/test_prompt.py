@@ -26,7 +26,7 @@ async def test_instructions_come_first_and_messages_without_text_are_left_out() 
     assert text == "<system>S</system><user>u</user><user>v</user><assistant>"
 
 
-async def test_a_prompt_begins_with_the_beginning_of_text_once() -> None:
+async def test_a_prompt_begins_with_one_bos() -> None:
     prompt = await build_prompt(FakeEngine(), run(), [a_message("x")])
     assert prompt.ids[0] == BOS
     assert prompt.ids.count(BOS) == 1
@@ -40,7 +40,7 @@ async def test_last_messages_keeps_the_newest() -> None:
 
 
 @pytest.mark.parametrize("n_ctx", [100, 200, 333, 1000])
-async def test_auto_leaves_out_the_middle_and_no_more_than_it_must(n_ctx: int) -> None:
+async def test_auto_leaves_out_no_more_of_the_middle_than_necessary(n_ctx: int) -> None:
     engine = FakeEngine(n_ctx=n_ctx)
     texts = [f"message {n:02}" for n in range(40)]
     messages = [a_message(text) for text in texts]
@@ -61,7 +61,7 @@ async def test_the_newest_message_always_stays() -> None:
     assert "old" not in text
 
 
-async def test_a_prompt_budget_is_kept_by_leaving_out_or_ends_the_run() -> None:
+async def test_messages_are_left_out_to_keep_the_prompt_budget_or_the_run_ends() -> None:
     engine = FakeEngine(n_ctx=2000)
     prompt = await build_prompt(engine, run(max_prompt_tokens=256), [a_message("x" * 100) for _ in range(9)])
     assert len(prompt.ids) <= 256

@@ -54,7 +54,7 @@ class Crashed:
 
 
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.IN_PROGRESS])
-def test_a_run_of_which_nothing_was_emitted_is_done_again(tmp_path: Path, status: RunStatus) -> None:
+def test_a_run_that_emitted_nothing_is_executed_again(tmp_path: Path, status: RunStatus) -> None:
     crashed = Crashed(tmp_path, status)
     queued, run = crashed.recovered()
     assert queued == [run]
@@ -62,13 +62,15 @@ def test_a_run_of_which_nothing_was_emitted_is_done_again(tmp_path: Path, status
     assert crashed.recovered() == (queued, run)
 
 
-def test_a_polled_run_is_done_again_even_if_it_was_writing(tmp_path: Path) -> None:
+def test_a_polled_run_is_executed_again_even_if_it_had_begun_to_write(tmp_path: Path) -> None:
     queued, run = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True).recovered()
     assert queued == [run]
 
 
 @pytest.mark.parametrize(("streamed", "attempts"), [(True, 1), (False, MAX_ATTEMPTS)])
-def test_a_run_that_was_read_or_keeps_failing_ends_with_an_error(tmp_path: Path, streamed: bool, attempts: int) -> None:
+def test_a_run_that_was_streamed_or_keeps_failing_ends_with_an_error(
+    tmp_path: Path, streamed: bool, attempts: int
+) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=streamed, attempts=attempts)
     queued, run = crashed.recovered()
     assert queued == []
@@ -133,7 +135,7 @@ def test_a_run_that_waited_for_its_client_too_long_has_expired(tmp_path: Path) -
     assert (queued, run.status) == ([], RunStatus.EXPIRED)
 
 
-def test_a_run_that_ended_otherwise_than_its_answer_stays_as_it_was_told(tmp_path: Path) -> None:
+def test_a_run_whose_end_differs_from_its_answer_keeps_the_announced_end(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True)
     crashed.answer(RunStatus.COMPLETED)
     failed = crashed.store.runs.update_status(crashed.thread_id, crashed.run.id, RunStatus.FAILED)
@@ -152,7 +154,7 @@ def test_a_run_that_has_ended_is_left_alone_and_its_marker_removed(tmp_path: Pat
     assert not marker.exists()
 
 
-def test_a_run_without_its_marker_does_not_lock_its_thread_for_ever(tmp_path: Path) -> None:
+def test_a_run_without_its_marker_does_not_lock_its_thread_forever(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
     (tmp_path / "active" / f"{crashed.run.id}.json").unlink()
     queued, run = crashed.recovered()
@@ -163,14 +165,14 @@ def test_a_run_without_its_marker_does_not_lock_its_thread_for_ever(tmp_path: Pa
 @pytest.mark.parametrize(
     "marker", [b"", b"{}", b'{"thread_id":"../../x"}', b'{"thread_id":"thread_aaaaaaaaaaaaaaaaaaaaaaaa"}']
 )
-def test_a_marker_that_leads_nowhere_is_removed(tmp_path: Path, marker: bytes) -> None:
+def test_a_marker_of_a_missing_run_is_removed(tmp_path: Path, marker: bytes) -> None:
     store = Store(str(tmp_path))
     (tmp_path / "active" / "run_aaaaaaaaaaaaaaaaaaaaaaaa.json").write_bytes(marker)
     assert store.recover() == []
     assert list((tmp_path / "active").iterdir()) == []
 
 
-def test_what_a_crash_left_half_made_is_cleared_away(tmp_path: Path) -> None:
+def test_unfinished_files_of_a_crash_are_removed(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     for name in (".tmp-thread_x", ".trash-thread_y"):
         (tmp_path / "threads" / name / "runs").mkdir(parents=True)
@@ -179,7 +181,7 @@ def test_what_a_crash_left_half_made_is_cleared_away(tmp_path: Path) -> None:
     assert list((tmp_path / "threads").iterdir()) == []
 
 
-def test_a_full_disk_does_not_keep_a_store_from_starting(tmp_path: Path) -> None:
+def test_a_store_starts_on_a_full_disk(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=True)
     disk = SystemDisk()
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

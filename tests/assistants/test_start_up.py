@@ -8,7 +8,7 @@ from tests.support.records import NOW, a_message, a_run, a_thread
 from tests.support.simulated_disk import CountingDisk
 
 
-def test_the_number_of_threads_does_not_matter_to_a_start() -> None:
+def test_a_start_does_not_depend_on_the_number_of_threads() -> None:
     disk = CountingDisk()
     store = Store("/data", Durable(disk), clock=lambda: NOW)
     for _ in range(300):

@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Store:
     return open_store(tmp_path)
 
 
-def test_everything_is_there_for_the_next_process(store: Store, tmp_path: Path) -> None:
+def test_everything_is_readable_by_the_next_process(store: Store, tmp_path: Path) -> None:
     thread = store.threads.create(a_thread(metadata={"k": "v"}), [a_message("one")])
     two = store.messages.append(thread.id, a_message("two"))
     run = store.runs.create(a_run(thread.id), [a_message("three")])
@@ -63,7 +63,7 @@ def test_the_layout_on_disk_is_the_documented_one(store: Store, tmp_path: Path) 
 @pytest.mark.parametrize(
     "thread_id", ["../../etc", "thread_", "thread_" + "a" * 15, "run_" + "a" * 24, "", "thread_a/b"]
 )
-def test_an_id_that_is_not_ours_never_meets_a_path(store: Store, thread_id: str) -> None:
+def test_an_invalid_id_never_becomes_part_of_a_path(store: Store, thread_id: str) -> None:
     with pytest.raises(ObjectNotFoundError, match="No thread found with id"):
         store.threads.get(thread_id)
     thread = store.threads.create(a_thread())
@@ -131,7 +131,7 @@ def test_a_message_can_be_changed_and_deleted_for_good(store: Store, tmp_path: P
             each.messages.get(thread.id, b.id)
 
 
-def test_what_does_not_change_is_not_written(store: Store, tmp_path: Path) -> None:
+def test_an_update_without_changes_writes_nothing(store: Store, tmp_path: Path) -> None:
     thread = store.threads.create(a_thread(metadata={"k": "v"}), [a_message()])
     (message,), run = store.messages.list(thread.id), store.runs.create(a_run(thread.id))
     written = {p: (p.stat().st_ino, p.stat().st_size) for p in tmp_path.rglob("*") if p.is_file()}
@@ -175,7 +175,7 @@ def test_a_step_ends_with_the_time_of_its_status(store: Store) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"\0" * 50, b"[]", b'{"id": 3}', b"\xff\xff", b"[" * 100_000])
-def test_one_damaged_file_costs_that_object_only(store: Store, tmp_path: Path, garbage: bytes) -> None:
+def test_one_damaged_file_affects_only_that_object(store: Store, tmp_path: Path, garbage: bytes) -> None:
     bad = store.threads.create(a_thread())
     good = store.threads.create(a_thread())
     old = store.runs.create(a_run(good.id))
@@ -198,7 +198,7 @@ def test_one_damaged_file_costs_that_object_only(store: Store, tmp_path: Path, g
     assert again.steps.list(good.id, run.id) == []
 
 
-def test_a_copied_thread_directory_is_a_thread_of_its_own(store: Store, tmp_path: Path) -> None:
+def test_a_copied_thread_directory_is_a_separate_thread(store: Store, tmp_path: Path) -> None:
     thread = store.threads.create(a_thread(), [a_message()])
     other = new_id("thread")
     shutil.copytree(tmp_path / "threads" / thread.id, tmp_path / "threads" / other)
@@ -206,7 +206,7 @@ def test_a_copied_thread_directory_is_a_thread_of_its_own(store: Store, tmp_path
     assert store.messages.list(other)[0].thread_id == other
 
 
-def test_threads_that_were_not_used_for_long_leave_the_memory_and_come_back() -> None:
+def test_threads_unused_for_long_leave_the_cache_and_are_loaded_again() -> None:
     disk = CountingDisk()
     store = Store("/data", Durable(disk), clock=lambda: NOW, cache_bytes=20_000)
     threads = [store.threads.create(a_thread(), [a_message(str(n))]) for n in range(20)]

@@ -43,7 +43,7 @@ def test_the_workload_has_enough_steps_for_a_thousand_states() -> None:
     assert STEPS * OUTCOMES >= 1000
 
 
-def test_what_was_acknowledged_survives_a_power_cut_at_every_step() -> None:
+def test_acknowledged_changes_survive_a_power_cut_at_every_step() -> None:
     for step in range(1, STEPS + 2):
         work = interrupted(step)
         for seed in range(step * 1000, step * 1000 + OUTCOMES):
@@ -51,7 +51,7 @@ def test_what_was_acknowledged_survives_a_power_cut_at_every_step() -> None:
                 check(work, work.disk.after_power_cut(random.Random(seed)))
 
 
-def test_what_was_acknowledged_survives_a_kill_at_every_step() -> None:
+def test_acknowledged_changes_survive_a_kill_at_every_step() -> None:
     for step in range(1, STEPS + 2):
         with at(step=step):
             work = interrupted(step)
@@ -94,7 +94,7 @@ FAULTS = [(call, code) for call in CHANGES for code in (errno.ENOSPC, errno.EIO)
 
 
 @pytest.mark.parametrize(("call", "code"), [*FAULTS, ("fsync", errno.EDQUOT)])
-def test_a_call_that_fails_loses_nothing_and_the_store_goes_on(call: str, code: int) -> None:
+def test_a_failing_system_call_loses_nothing_and_the_store_still_works(call: str, code: int) -> None:
     for nth in range(1, undisturbed().trace.count(call) + 1):
         with at(nth=nth):
             work = failing(call, nth, code)
@@ -112,7 +112,7 @@ def test_after_a_failed_fsync_everything_acknowledged_is_there_and_nothing_else_
                 check(work, work.disk.after_power_cut(random.Random(seed)))
 
 
-def test_a_disk_that_is_full_for_good_is_read_and_takes_up_again_when_there_is_space() -> None:
+def test_a_store_on_a_full_disk_still_reads_and_writes_again_when_there_is_space() -> None:
     disk = SimulatedDisk()
     store = Store("/data", Durable(disk), clock=lambda: NOW)
     thread = store.threads.create(a_thread(), [a_message("kept")])

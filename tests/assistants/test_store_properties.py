@@ -181,7 +181,7 @@ def test_settling_is_idempotent_and_never_leaves_a_run_in_between() -> None:
     check()
 
 
-def test_a_run_that_was_given_up_ends_the_same_whenever_it_is_looked_at() -> None:
+def test_a_run_that_was_given_up_has_the_same_end_on_every_read() -> None:
     message = ThreadMessage(id="msg_x", created_at=NOW, role="assistant", content=[], status="completed")
 
     @settings(max_examples=200, deadline=None)

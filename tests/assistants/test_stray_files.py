@@ -44,7 +44,7 @@ def directories(data: Path) -> list[Path]:
 
 @pytest.mark.parametrize("name", ["notes.txt", "x.json", ".DS_Store", "lost+found", "Thumbs.db", "two words.json"])
 @pytest.mark.parametrize("kind", ["file", "directory"])
-def test_a_stray_file_or_directory_anywhere_is_not_seen(
+def test_a_stray_file_or_directory_anywhere_is_ignored(
     data: Path, name: str, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = contents(data)
@@ -61,7 +61,7 @@ def test_a_stray_file_or_directory_anywhere_is_not_seen(
 
 
 @pytest.mark.parametrize("suffix", [".bak", "~", ".orig", ".tmp", " (copy)", ".json"])
-def test_a_copy_of_any_file_or_directory_beside_it_is_not_seen(
+def test_a_copy_of_any_file_or_directory_is_ignored(
     data: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = contents(data)
@@ -75,7 +75,7 @@ def test_a_copy_of_any_file_or_directory_beside_it_is_not_seen(
     assert caplog.text == ""
 
 
-def test_a_directory_where_a_file_belongs_costs_that_object_only(data: Path) -> None:
+def test_a_directory_in_place_of_a_file_affects_only_that_object(data: Path) -> None:
     expected = contents(data)
     for stray in (f"assistants/{new_id('asst')}.json", f"active/{new_id('run')}.json"):
         (data / stray).mkdir()

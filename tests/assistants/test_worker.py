@@ -107,7 +107,7 @@ async def test_settings_of_the_run_reach_the_engine(clock: MockClock, open_clien
     assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.3, 0.5, 300)
 
 
-async def test_a_used_up_budget_leaves_the_run_incomplete(clock: MockClock, open_client: OpenClient) -> None:
+async def test_a_used_up_budget_makes_the_run_incomplete(clock: MockClock, open_client: OpenClient) -> None:
     async with open_client(FakeEngine(reply="a long answer")) as client:
         run, events = await client.done("x", max_completion_tokens=6)
         assert names(events)[-3:] == ["MessageEnded", "StepEnded", "Incomplete"]
@@ -119,14 +119,14 @@ async def test_a_used_up_budget_leaves_the_run_incomplete(clock: MockClock, open
         assert client.store.steps.list(run.thread_id, run.id)[0].status is RunStepStatus.COMPLETED
 
 
-async def test_a_prompt_over_its_budget_leaves_the_run_incomplete(clock: MockClock, open_client: OpenClient) -> None:
+async def test_a_prompt_over_its_budget_makes_the_run_incomplete(clock: MockClock, open_client: OpenClient) -> None:
     async with open_client() as client:
         run, events = await client.done("x" * 500, max_prompt_tokens=256)
         assert run.incomplete_details.reason == "max_prompt_tokens"
         assert names(events) == ["Created", "Queued", "InProgress", "Incomplete"]
 
 
-async def test_a_failing_generation_fails_the_run_and_keeps_what_there_was(
+async def test_a_failing_generation_fails_the_run_and_keeps_the_partial_text(
     clock: MockClock, open_client: OpenClient
 ) -> None:
     async with open_client(FakeEngine(reply="Hello", fail_at=3)) as client:
@@ -150,7 +150,7 @@ async def test_a_failing_generation_fails_the_run_and_keeps_what_there_was(
     ],
     ids=["busy", "bug", "context"],
 )
-async def test_whatever_goes_wrong_the_run_ends_with_an_error(
+async def test_any_failure_ends_the_run_with_an_error(
     clock: MockClock, open_client: OpenClient, engine: FakeEngine
 ) -> None:
     engine.chat_template.source = "{{ messages }}"
@@ -234,7 +234,7 @@ async def test_a_full_queue_refuses_before_anything_is_stored(
         await client.start("3")
 
 
-async def test_a_thread_deleted_under_its_run_ends_it(clock: MockClock, open_client: OpenClient) -> None:
+async def test_deleting_a_thread_ends_its_run(clock: MockClock, open_client: OpenClient) -> None:
     engine = FakeEngine(delay_s=1)
     async with open_client(engine) as client:
         run, _, subscription = await client.start("x")
@@ -262,7 +262,7 @@ async def test_a_server_that_stops_leaves_runs_to_the_next_one(
         assert len(client.store.steps.list(first.thread_id, first.id)) == 1
 
 
-async def test_a_draining_server_begins_no_runs_and_leaves_those_the_engine_gives_up(
+async def test_a_draining_server_begins_no_runs_and_leaves_interrupted_ones_to_the_next_start(
     clock: MockClock, open_client: OpenClient
 ) -> None:
     engine = FakeEngine(reply="abc", delay_s=1, n_slots=2)
@@ -285,7 +285,7 @@ async def test_a_draining_server_begins_no_runs_and_leaves_those_the_engine_give
         assert client.answers(given_up) == client.answers(waiting) == ["again"]
 
 
-async def test_a_watcher_that_does_not_read_never_holds_up_a_run(clock: MockClock, open_client: OpenClient) -> None:
+async def test_a_subscriber_that_does_not_read_never_delays_a_run(clock: MockClock, open_client: OpenClient) -> None:
     text = "x" * 1500
     async with open_client(FakeEngine(reply=text)) as client:
         run, _, idle = await client.start("x")

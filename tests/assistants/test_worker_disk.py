@@ -53,7 +53,7 @@ async def test_a_run_that_ends_on_a_full_disk_is_stored_when_there_is_space(
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_a_run_that_finds_no_space_for_long_has_failed_for_good(
+async def test_a_run_that_finds_no_space_for_long_fails_permanently(
     clock: MockClock, open_client: OpenClient, streamed: bool
 ) -> None:
     """It was held for ever, and with it its place in the queue; told failed, it was done again by the next start."""
@@ -86,7 +86,7 @@ class FailingRename(SystemDisk):
 
 
 @pytest.mark.parametrize("failures", [1, 2, 1000])
-async def test_a_run_whose_answer_is_stored_has_ended_as_that_says(
+async def test_a_stored_answer_decides_how_its_run_ended(
     clock: MockClock, open_client: OpenClient, failures: int
 ) -> None:
     disk = FailingRename()
@@ -103,7 +103,7 @@ async def test_a_run_whose_answer_is_stored_has_ended_as_that_says(
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_where_a_restart_decides_nobody_is_told_an_end(
+async def test_no_end_is_announced_if_the_restart_will_decide_it(
     clock: MockClock, open_client: OpenClient, streamed: bool
 ) -> None:
     """After a failed fsync the answer may be on disk, and a start may find it."""
@@ -119,7 +119,7 @@ async def test_where_a_restart_decides_nobody_is_told_an_end(
     assert (stored.status, answers) == (RunStatus.COMPLETED, ["abc"])
 
 
-async def test_a_run_that_cannot_even_be_given_up_is_taken_up_by_the_next_start(
+async def test_a_run_that_cannot_be_given_up_is_resumed_by_the_next_start(
     clock: MockClock, open_client: OpenClient
 ) -> None:
     disk = FailingDisk()

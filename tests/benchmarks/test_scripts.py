@@ -42,7 +42,7 @@ def test_decode_measures_our_side_without_a_peer(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_threads_are_held_against_what_the_machine_gives_them(tmp_path: Path) -> None:
+def test_threads_are_compared_with_the_machines_limits(tmp_path: Path) -> None:
     flags = ("--shape", "tiny", "--type", "Q4_0", "--threads", "1,2", "--reps", "1", "--prompt", "16", "--new", "4")
 
     made = result(script("threads.py", *flags, "--json", "--models", tmp_path))
@@ -64,7 +64,7 @@ def test_quantize_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["tiny-F16.gguf"]
 
 
-def test_quantize_tells_what_a_side_said_when_it_failed(tmp_path: Path) -> None:
+def test_quantize_prints_the_error_of_a_failed_program(tmp_path: Path) -> None:
     peer = tmp_path / "llama-quantize"
     peer.write_text("#!/bin/sh\necho no such thing >&2\nexit 3\n")
     peer.chmod(0o755)
@@ -91,7 +91,7 @@ def test_divergence_is_larger_for_fewer_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_kernels_are_held_against_the_probes() -> None:
+def test_kernels_are_compared_with_the_probes() -> None:
     sizes = ("--cold", "1", "--tokens", "4", "--reps", "1", "--threads", "1", "--types", "F16,IQ2_XXS", "--json")
 
     made = result(script("kernels.py", *sizes))
@@ -170,7 +170,7 @@ def test_instructions_are_counted_where_valgrind_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_startup_starts_a_server_and_weighs_it(tmp_path: Path) -> None:
+def test_startup_starts_a_server_and_measures_its_memory(tmp_path: Path) -> None:
     made = result(script("startup.py", *TINY, "--type", "Q4_0", "--models", tmp_path))
 
     assert [row["what"] for row in made["rows"]][1:3] == ["import oxillama", "oxillama --help"]
@@ -186,7 +186,7 @@ def test_latency_finds_every_request_of_a_burst_answered(tmp_path: Path) -> None
     assert all(row["longest ms"] < float("inf") for row in made["rows"] if row["times"])
 
 
-def test_a_missing_peer_is_one_line_that_says_what_to_set(tmp_path: Path) -> None:
+def test_a_missing_peer_is_reported_with_the_variable_to_set(tmp_path: Path) -> None:
     done = script(
         "decode.py",
         *TINY,
@@ -228,7 +228,7 @@ SECTIONS = [
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_the_page_has_a_place_for_every_script(section: str) -> None:
+def test_the_page_has_a_section_for_every_script(section: str) -> None:
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 
     assert page.count(f"<!-- begin {section} -->") == page.count(f"<!-- end {section} -->") == 1

@@ -41,7 +41,7 @@ async def opened(path: Path) -> AsyncIterator[oxillama.Engine]:
         yield engine
 
 
-async def test_what_the_user_says_is_in_the_prompt_and_ends_no_message(model: tuple[Path, ScriptedModel]) -> None:
+async def test_a_users_text_is_in_the_prompt_and_cannot_end_its_message(model: tuple[Path, ScriptedModel]) -> None:
     path, made = model
     async with opened(path) as engine:
         prompt = await chat_prompt(

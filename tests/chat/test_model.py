@@ -72,7 +72,7 @@ def test_mappings_and_messages_say_the_same(seen: Seen) -> None:
     assert seen.prompt(*messages) == expected
 
 
-def test_values_go_to_the_template(seen: Seen) -> None:
+def test_values_reach_the_template(seen: Seen) -> None:
     assert seen.prompt(USER, extra="!") == "[user:Hi]!\n"
 
 
@@ -86,7 +86,7 @@ def test_control_tokens_in_a_message_stay_text(seen: Seen) -> None:
     assert control in seen.prompts[-1]  # where text is completed they are what they are
 
 
-def test_calls_and_what_came_of_them_reach_the_prompt(seen: Seen) -> None:
+def test_calls_and_their_results_reach_the_prompt(seen: Seen) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
     result = {"role": "tool", "tool_call_id": "c1", "content": "2"}
     mappings = [USER, {"role": "assistant", "tool_calls": [call]}, result]
@@ -120,26 +120,26 @@ def test_leaving_the_answer_ends_it(seen: Seen) -> None:
         ([{"role": "assistant", "tool_calls": [{"id": "x"}]}], "messages[0].tool_calls[0]"),
     ],
 )
-def test_a_message_that_is_none_is_named(seen: Seen, messages: list[Any], param: str) -> None:
+def test_an_invalid_message_is_named(seen: Seen, messages: list[Any], param: str) -> None:
     with pytest.raises(InvalidParameterError) as refused:
         seen.model.chat(messages)
     assert refused.value.param == param
     assert "\n" not in str(refused.value)
 
 
-def test_a_conversation_that_is_too_long_is_refused_as_such(seen: Seen) -> None:
+def test_a_conversation_that_is_too_long_is_refused(seen: Seen) -> None:
     with pytest.raises(ContextLengthError, match="your messages resulted in") as refused:
         seen.model.chat([{"role": "user", "content": "x " * 500}])
     assert refused.value.param == "messages"
 
 
-def test_a_template_s_refusal_is_the_caller_s(tmp_path: Path) -> None:
+def test_a_template_error_is_raised_in_the_caller(tmp_path: Path) -> None:
     template = "{{ raise_exception('no') }}"
     path = scripted_model(tmp_path / "m.gguf", {"\n": "x"}, chat_template=template)
     with Model(path) as model, pytest.raises(TemplateError, match="no"):
         model.chat([USER])
 
 
-def test_a_model_without_vocabulary_says_so() -> None:
+def test_a_model_without_vocabulary_is_refused_with_the_reason() -> None:
     with Model.of(bundle(FakeRunner(), text=False)) as model, pytest.raises(OxillamaError, match="no vocabulary"):
         model.chat([USER])

@@ -16,7 +16,7 @@ SYSTEM = Message(role="system", content="Be kind.")
 
 @pytest.mark.parametrize("head", [[], [SYSTEM]])
 @pytest.mark.parametrize("most", [100, 200, 333, 900])
-async def test_no_more_is_left_out_than_must_be(head: list[Message], most: int) -> None:
+async def test_no_more_messages_are_left_out_than_necessary(head: list[Message], most: int) -> None:
     engine = FakeEngine(n_ctx=10_000)
     prompt = await fitted_prompt(engine, head + TURNS, most)
     text = engine.tokenizer.decode(prompt.ids).decode()
@@ -35,13 +35,13 @@ async def test_the_newest_message_stays_though_it_does_not_fit() -> None:
     assert engine.tokenizer.decode(prompt.ids) == b"<system>Be kind.</system><user>message 39</user><assistant>"
 
 
-async def test_no_messages_make_the_prompt_of_an_empty_text() -> None:
+async def test_without_messages_the_prompt_is_that_of_an_empty_text() -> None:
     assert await chat_prompt(FakeEngine(), []) == (BOS,)
     assert (await fitted_prompt(FakeEngine(), [], 10)).ids == (BOS,)
 
 
 @given(st.integers(0, 9), st.integers(0, 9))
-def test_the_first_and_the_newest_go_last(n: int, dropped: int) -> None:
+def test_the_first_and_the_newest_message_are_left_out_last(n: int, dropped: int) -> None:
     kept = without_middle(TURNS[:n], dropped)
     assert len(kept) == min(n, max(n - dropped, 1))
     assert kept[-1:] == TURNS[n - 1 : n] or not n

@@ -53,7 +53,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_a_template_gets_content_as_it_takes_it(template: Any, name: str) -> None:
+def test_a_template_gets_content_in_the_form_it_accepts(template: Any, name: str) -> None:
     chat = template("{% for m in messages %}[{{ m.role }}]" + PARTS[name] + "{% endfor %}")
     messages = [Message(role="system", content="S"), USER, Message(role="assistant", content="21"), THANKS]
     assert render(chat, messages).text == "[system]S[user]Weather in Paris?[assistant]21[user]Thanks. And tomorrow?"
@@ -77,12 +77,12 @@ def test_only_the_roles_that_want_parts_get_them(template: Any) -> None:
         ("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}", "assistant"),
     ],
 )
-def test_a_template_that_leaves_out_what_is_said_is_refused(template: Any, source: str, who: str) -> None:
+def test_a_template_that_omits_a_message_is_refused(template: Any, source: str, who: str) -> None:
     with pytest.raises(TemplateError, match=f"^The model's chat template leaves out what the {who} says.$"):
         render(template(source), [USER, Message(role="assistant", content="x"), THANKS])
 
 
-def test_instructions_that_a_template_leaves_out_are_said_by_the_user(template: Any) -> None:
+def test_instructions_that_a_template_omits_become_a_user_message(template: Any) -> None:
     chat = template("{% for m in messages if m.role != 'system' %}[{{ m.role }}]{{ m.content }}{% endfor %}")
     assert (
         render(chat, [Message(role="system", content="Be kind."), USER]).text == "[user]Be kind.\n\nWeather in Paris?"
@@ -125,7 +125,7 @@ def test_calls_that_a_template_does_not_know_are_written_out(template: Any) -> N
     assert '{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}' in content(prompt)
 
 
-def test_results_that_a_template_does_not_know_are_told_by_the_user(template: Any) -> None:
+def test_results_that_a_template_does_not_support_become_a_user_message(template: Any) -> None:
     chat = template(
         "{% for m in messages if m.role in ['user', 'assistant'] %}[{{ m.role }}]{{ m.content }}{% endfor %}"
     )
@@ -142,7 +142,7 @@ ONE_CALL = (
 
 
 @pytest.mark.parametrize("source", [ONE_CALL, ONE_CALL.replace("raise_exception('one call only')", "''")])
-def test_calls_come_one_by_one_where_a_message_has_room_for_one(template: Any, source: str) -> None:
+def test_calls_are_passed_one_per_message_if_a_message_may_have_only_one(template: Any, source: str) -> None:
     both = Message(role="assistant", tool_calls=(CALL, OTHER), content="Let me see.")
     other = Message(role="tool", tool_call_id=OTHER.id, content="noon")
     # The results in the other order: each follows its call.
@@ -250,20 +250,20 @@ TURNS = [Message(role="system", content="S"), Message(role="user", content="a"),
     ],
     ids=["any", "roles must alternate", "no system role"],
 )
-def test_a_template_that_refuses_a_shape_is_offered_a_plainer_one(wrong: Any, expected: str) -> None:
+def test_a_template_that_refuses_a_conversation_is_given_a_simpler_one(wrong: Any, expected: str) -> None:
     assert render(Strict(wrong), TURNS).text == expected + "<assistant>"
 
 
-def test_a_template_that_refuses_everything_is_an_error_in_its_words() -> None:
+def test_a_template_that_refuses_everything_is_an_error_with_its_message() -> None:
     with pytest.raises(TemplateError, match="alternate"):
         render(Strict(lambda roles: True), TURNS)
 
 
-def test_no_messages_make_an_empty_prompt(template: Any) -> None:
+def test_without_messages_the_prompt_is_empty(template: Any) -> None:
     assert render(template("{{ messages[0].content }}"), []) == PromptText("")
 
 
-def test_a_template_is_tried_out_once_and_forgotten_with_its_model() -> None:
+def test_a_template_is_probed_once_and_forgotten_with_its_model() -> None:
     class Counting(FakeChatTemplate):
         n = 0
 

@@ -63,7 +63,7 @@ def test_an_os_error_is_named_by_its_file() -> None:
     assert one_line("a\udcff.gguf") == "a?.gguf"
 
 
-def test_without_a_model_the_line_says_what_to_do() -> None:
+def test_without_a_model_the_error_gives_the_fix() -> None:
     done = oxillama("perplexity", "--file", "text.txt")
 
     assert done.returncode == 2
@@ -85,7 +85,7 @@ def test_without_a_model_the_line_says_what_to_do() -> None:
     ],
     ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
 )
-def test_a_wrong_command_line_is_one_line_that_says_where_help_is(arguments: list[str], words: str) -> None:
+def test_an_invalid_command_line_is_reported_in_one_line_that_points_to_help(arguments: list[str], words: str) -> None:
     done = oxillama(*arguments)
 
     assert done.returncode == (1 if "--seed" in arguments else 2)
@@ -108,7 +108,7 @@ def test_help_names_every_command_with_its_whole_summary() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_says_what_an_option_takes_in_a_word(command: str) -> None:
+def test_help_names_an_options_value_in_one_word(command: str) -> None:
     options = oxillama(command, "--help").stdout.decode().partition("Options:\n")[2]
 
     assert "--help" in options
@@ -116,7 +116,7 @@ def test_help_says_what_an_option_takes_in_a_word(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "chat", "serve"])
-def test_help_tells_the_defaults_of_sampling_as_they_are(command: str) -> None:
+def test_help_shows_the_actual_defaults_of_sampling(command: str) -> None:
     told = {p.name: p.show_default for p in COMMANDS[command].params}
 
     for name, value in asdict(SamplerSettings()).items():
@@ -149,7 +149,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="counts threads in /proc")
-def test_numpy_starts_no_threads_that_nobody_needs() -> None:
+def test_numpy_starts_no_needless_threads() -> None:
     script = """
 import contextlib, os, sys
 from oxillama.cli import main

@@ -56,7 +56,7 @@ def test_bench_takes_prompts_longer_than_a_step(model: Path) -> None:
     assert json.loads(done.stdout)["prompt"] == 1100
 
 
-def test_a_kv_type_takes_what_info_says_of_it(model: Path) -> None:
+def test_a_kv_type_uses_the_memory_that_info_shows(model: Path) -> None:
     said = json.loads(oxillama("info", "--model", model, "--json").stdout)["kv_bytes_per_token"]
     for kv_type in ("f16", "i16", "q8_0"):
         flags = ("--kv-type", kv_type, "--prompt", "8", "--new", "1", "--reps", "1", "--threads", "1", "--json")

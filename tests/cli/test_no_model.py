@@ -44,7 +44,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_embedded_model_is_taken_and_told(package: Path, name: str) -> None:
+def test_the_embedded_model_is_used_with_a_notice(package: Path, name: str) -> None:
     done = subprocess.run(
         command(package, name, *COMMANDS[name]), input=b"a\n", capture_output=True, timeout=60, env=environment()
     )
@@ -57,7 +57,7 @@ def test_the_embedded_model_is_taken_and_told(package: Path, name: str) -> None:
     assert f"oxillama {name} --model FILE.gguf" in notice[0]
 
 
-def test_a_model_that_is_named_is_taken_without_a_word(package: Path, tmp_path: Path) -> None:
+def test_a_named_model_is_used_without_a_notice(package: Path, tmp_path: Path) -> None:
     other = tiny_model(tmp_path / "other.gguf", n_layer=1, vocab="spm")
 
     done = subprocess.run(
@@ -68,7 +68,7 @@ def test_a_model_that_is_named_is_taken_without_a_word(package: Path, tmp_path: 
     assert done.stderr == b""
 
 
-def test_a_package_without_the_model_says_what_to_do(tmp_path: Path) -> None:
+def test_an_installation_without_the_model_reports_the_fix(tmp_path: Path) -> None:
     done = subprocess.run(command(tmp_path, "chat"), input=b"a\n", capture_output=True, env=environment())
 
     assert done.returncode == 1

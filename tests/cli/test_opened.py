@@ -19,7 +19,7 @@ def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "oxillama: m.gguf: ignoring a key\n"
 
 
-def test_an_error_that_ends_the_command_is_not_told_twice(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_that_ends_the_command_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     with plain_log():
         log.error("a generation failed", exc_info=MemoryError("out of memory for a sequence"))
 

@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("info", "pipe.svg", "--plot pipe.svg: is a device, pipe or socket, no file"),
     ],
 )
-def test_what_is_no_place_for_a_file_is_refused_before_any_work(
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, out: str, words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -42,13 +42,13 @@ def test_each_list_varies_alone() -> None:
     assert star([None], [1], [0]) == [Point()]
 
 
-def test_a_curve_is_the_results_in_which_one_thing_varies() -> None:
+def test_a_curve_has_the_results_in_which_only_one_axis_varies() -> None:
     results = [{"threads": t, "sequences": s, "depth": 0} for t, s in [(2, 1), (1, 1), (2, 4)]]
 
     assert curves(results) == {"threads": results[:2], "sequences": [results[0], results[2]]}
 
 
-def test_what_varies_unasked_fits_the_context() -> None:
+def test_the_default_axes_fit_the_context() -> None:
     assert usual(1500)["depth"] == [0, 512, 1024]
     assert usual(100)["depth"] == [0]
 
@@ -63,7 +63,7 @@ def test_what_varies_unasked_fits_the_context() -> None:
     ],
     ids=["folder", "no number", "out of range", "empty"],
 )
-def test_a_value_that_cannot_be_is_a_usage_error(
+def test_an_invalid_value_is_a_usage_error(
     check: Callable[[], object], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit) as ended:
@@ -74,7 +74,7 @@ def test_a_value_that_cannot_be_is_a_usage_error(
 
 
 @pytest.mark.parametrize(("text", "made"), [(None, None), ("4", [4]), ("1, 2,1", [1, 2])])
-def test_numbers_are_one_or_several(text: str | None, made: list[int] | None) -> None:
+def test_an_option_takes_one_or_more_numbers(text: str | None, made: list[int] | None) -> None:
     assert numbers("--threads", text, 1, 8) == made
 
 
@@ -88,7 +88,7 @@ def test_bench_measures_each_of_several_values(model: Path) -> None:
     assert all(p["decode_tok_s"] > 0 and p["prefill_tok_s"] > 0 for p in points)
 
 
-def test_bench_draws_what_varies(model: Path, tmp_path: Path) -> None:
+def test_bench_plots_the_axes_that_vary(model: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     file = tmp_path / "speed.svg"
 
@@ -134,7 +134,7 @@ def test_a_png_is_one(model: Path, tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_makes_no_sense_is_a_usage_error(
+def test_invalid_options_are_a_usage_error(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: bytes
 ) -> None:
     if b"nothing" in words:
@@ -149,7 +149,7 @@ def test_what_makes_no_sense_is_a_usage_error(
     assert done.stderr.count(b"\n") == 1
 
 
-def test_without_matplotlib_the_line_says_how_to_get_it(model: Path, tmp_path: Path) -> None:
+def test_without_matplotlib_the_error_says_how_to_install_it(model: Path, tmp_path: Path) -> None:
     script = (
         "import sys, importlib.util; real = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, *a: None if name == 'matplotlib' else real(name, *a)\n"

@@ -16,7 +16,7 @@ def test_ids_are_separated_by_commas_or_spaces(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", ",", "1,,2", "1,", "1,x", "1.5"])
-def test_what_is_no_list_of_ids_is_a_usage_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_list_of_ids_is_a_usage_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended:
         parse_ids(text)
 
@@ -31,7 +31,7 @@ def test_a_prompt_file_is_read_whole_with_its_last_newline(tmp_path: Path) -> No
     assert read_text(file) == "é\n"
 
 
-def test_a_byte_order_mark_is_no_part_of_a_prompt_file(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_removed_from_a_prompt_file(tmp_path: Path) -> None:
     file = tmp_path / "prompt.txt"
     file.write_bytes(b"\xef\xbb\xbfHello \xef\xbb\xbf")
 

@@ -17,7 +17,7 @@ def model(tmp_path: Path) -> Path:
     return tiny_model(tmp_path / "in.gguf", n_embd=256, n_ff=256, head_dim=64, vocab="spm")
 
 
-def test_a_model_is_quantised_and_its_size_told(model: Path, tmp_path: Path) -> None:
+def test_a_model_is_quantised_and_its_size_printed(model: Path, tmp_path: Path) -> None:
     done = oxillama("quantize", model, tmp_path / "out.gguf", "q4_k_m", "--threads", "2")
 
     assert done.returncode == 0, done.stderr
@@ -46,7 +46,9 @@ def test_json_tells_scripts(model: Path, tmp_path: Path) -> None:
         (["in.gguf", "out.gguf", "Q8_0", "--token-embedding-type", "X"], 1, "'X' is no tensor type with a quantiser"),
     ],
 )
-def test_errors_are_one_line(model: Path, tmp_path: Path, arguments: list[str], status: int, line: str) -> None:
+def test_errors_are_reported_in_one_line(
+    model: Path, tmp_path: Path, arguments: list[str], status: int, line: str
+) -> None:
     paths = [tmp_path / a if "gguf" in a else a for a in arguments]
 
     done = oxillama("quantize", *paths)

@@ -43,7 +43,7 @@ def tiny_f32(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_published_text_comes_out_word_for_word(row: str) -> None:
+def test_the_published_text_is_generated_word_for_word(row: str) -> None:
     model = shared("models/stories260K.gguf")
 
     done = oxillama("run", "--model", model, "--prompt", "", "--max-tokens", 200, "--temp", 0, *ONE, OXILLAMA_ISA=row)
@@ -103,7 +103,9 @@ def test_ids_in_place_of_a_text_give_the_same_completion(tiny_f32: Path) -> None
     ],
     ids=["id out of range", "bad temperature", "two prompts", "no prompt", "context too small", "no such file"],
 )
-def test_what_cannot_be_run_is_one_line(tiny_f32: Path, flags: list[str], status: int, words: bytes) -> None:
+def test_a_model_that_cannot_run_is_reported_in_one_line(
+    tiny_f32: Path, flags: list[str], status: int, words: bytes
+) -> None:
     done = oxillama("run", "--model", tiny_f32, *flags)
 
     assert done.returncode == status
@@ -112,7 +114,7 @@ def test_what_cannot_be_run_is_one_line(tiny_f32: Path, flags: list[str], status
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_stop_string_is_no_part_of_the_text() -> None:
+def test_a_stop_string_is_not_part_of_the_text() -> None:
     model = shared("models/stories260K.gguf")
 
     done = oxillama("run", "--model", model, "--prompt", "", "--temp", 0, "--stop", " girl", "--threads", 2)

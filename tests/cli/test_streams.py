@@ -34,28 +34,28 @@ def run(command: str, redirections: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("redirections", ["<&-", ">&-", "<&- >&-"])
-def test_closed_streams_are_no_reason_to_fail(command: str, redirections: str) -> None:
+def test_closed_streams_do_not_make_a_command_fail(command: str, redirections: str) -> None:
     done = run(command, redirections)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
 @pytest.mark.parametrize("command", ["version", "help", "info", "run"])
 @pytest.mark.parametrize("redirections", ["2>&-", "2>/dev/full"])
-def test_a_command_does_its_work_though_nobody_hears_its_messages(command: str, redirections: str) -> None:
+def test_a_command_works_even_if_its_messages_cannot_be_written(command: str, redirections: str) -> None:
     done = run(command, redirections)
     assert done.returncode == 0
     assert done.stdout
 
 
 @pytest.mark.parametrize("command", ["version", "help", "info"])
-def test_a_full_disk_under_the_output_is_one_line(command: str) -> None:
+def test_a_full_disk_under_the_output_is_reported_in_one_line(command: str) -> None:
     done = run(command, ">/dev/full")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "oxillama: No space left on device"
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_does_not_take_the_place_of_a_closed_stream() -> None:
+def test_a_file_does_not_get_the_descriptor_of_a_closed_stream() -> None:
     """Messages would be written into it."""
     code = (
         "import os, sys; from oxillama.cli import streams; streams.secure();"

@@ -53,7 +53,7 @@ def test_a_vocabulary_without_tensors_is_enough() -> None:
 
 @pytest.mark.parametrize("command", ["tokenize", "info", "run", "bench"])
 @pytest.mark.parametrize("content", [None, b"", b"GGUF", b"nonsense" * 100], ids=["absent", "empty", "cut", "other"])
-def test_a_bad_file_is_one_line(command: str, content: bytes | None, tmp_path: Path) -> None:
+def test_a_bad_file_is_reported_in_one_line(command: str, content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "bad.gguf"
     if content is not None:
         file.write_bytes(content)
@@ -66,7 +66,7 @@ def test_a_bad_file_is_one_line(command: str, content: bytes | None, tmp_path: P
     assert b"bad.gguf" in done.stderr
 
 
-def test_version_names_the_row_in_use_and_those_that_could_be() -> None:
+def test_version_names_the_row_in_use_and_the_available_ones() -> None:
     facts = json.loads(run("version", "--json").stdout)
     forced = json.loads(run("version", "--json", OXILLAMA_ISA="generic").stdout)
 

@@ -70,7 +70,7 @@ def test_runs_of_a_server_that_ends_are_ended_by_the_next_one(tmp_path: Path, wa
             call(server.url, f"/threads/{thread}/messages", {"role": "user", "content": "and then?"})
 
 
-def test_a_second_server_does_not_get_the_same_directory(tmp_path: Path) -> None:
+def test_a_second_server_cannot_open_the_same_directory(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "m.gguf", vocab="spm")
     arguments = ("--model", model, "--data-dir", tmp_path / "data")
     with running(*arguments, log=tmp_path / "log"):

@@ -24,7 +24,7 @@ def get(url: str, **headers: str) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-def test_options_beat_variables_and_variables_beat_the_file(tiny_model: Path, tmp_path: Path) -> None:
+def test_options_override_variables_and_variables_override_the_file(tiny_model: Path, tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text(f'model = "{tiny_model}"\nalias = "file"\napi_keys = ["one"]\nctx_size = 64\n')
     flags = (
@@ -65,7 +65,9 @@ def test_options_beat_variables_and_variables_beat_the_file(tiny_model: Path, tm
     ],
     ids=["no such model", "no such settings", "port", "key", "parallel"],
 )
-def test_what_cannot_be_served_is_refused_at_once(flags: list[str], status: int, words: bytes, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_served_is_refused_at_once(
+    flags: list[str], status: int, words: bytes, tmp_path: Path
+) -> None:
     done = oxillama("serve", *flags, *(["--data-dir", str(tmp_path / "data")] if "--config" not in flags else []))
 
     assert done.returncode == status, done.stderr
@@ -74,7 +76,7 @@ def test_what_cannot_be_served_is_refused_at_once(flags: list[str], status: int,
     assert b"Traceback" not in done.stderr
 
 
-def test_an_address_in_use_is_one_line(tiny_model: Path, tmp_path: Path) -> None:
+def test_an_address_in_use_is_reported_in_one_line(tiny_model: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = oxillama("serve", "--model", tiny_model, "--port", port, "--data-dir", tmp_path / "data")

@@ -27,7 +27,7 @@ def template() -> Iterator[ChatTemplate]:
     template.close()
 
 
-def test_the_template_says_what_training_shows(template: ChatTemplate) -> None:
+def test_the_template_renders_what_training_shows(template: ChatTemplate) -> None:
     rng = random.Random(12)
     conversations = [sample(rng) for _ in range(40)] + [tools.sample(rng) for _ in range(20)]
     for messages, functions in conversations:
@@ -36,7 +36,7 @@ def test_the_template_says_what_training_shows(template: ChatTemplate) -> None:
             assert template.render(prompt, tools=functions).text == render(prompt, functions)
 
 
-def test_a_conversation_without_system_words_begins_with_the_user(template: ChatTemplate) -> None:
+def test_a_conversation_without_a_system_prompt_begins_with_the_user(template: ChatTemplate) -> None:
     text = template.render([{"role": "user", "content": "Hi"}]).text
     assert text == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
 
@@ -52,7 +52,7 @@ def test_a_developer_is_the_system(template: ChatTemplate) -> None:
     assert template.render(as_developer).text == render(as_system)
 
 
-def test_a_call_given_back_reads_as_the_model_wrote_it(template: ChatTemplate) -> None:
+def test_a_returned_call_is_rendered_as_the_model_wrote_it(template: ChatTemplate) -> None:
     wrote = tools.call_text("f", {"é": "1"}).replace("\\u00e9", "é")
     for arguments in ({"é": "1"}, json.dumps({"é": "1"}, ensure_ascii=False)):
         call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
@@ -63,7 +63,7 @@ def test_a_call_given_back_reads_as_the_model_wrote_it(template: ChatTemplate) -
             assert template.render(given, tools=[TOOL]).text == render(written, [TOOL])
 
 
-def test_several_calls_stand_one_below_the_other(template: ChatTemplate) -> None:
+def test_several_calls_are_written_one_per_line(template: ChatTemplate) -> None:
     call = {"function": {"name": "f", "arguments": {}}}
     messages: list[Any]
     messages = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "Both:", "tool_calls": [call, call]}]
@@ -71,7 +71,7 @@ def test_several_calls_stand_one_below_the_other(template: ChatTemplate) -> None
     assert f"assistant\nBoth:\n{one}\n{one}<|im_end|>" in template.render(messages, tools=[TOOL]).text
 
 
-def test_only_what_the_assistant_says_is_learnt() -> None:
+def test_only_the_assistants_messages_are_learnt() -> None:
     rng = random.Random(13)
     for _ in range(50):
         messages, functions = sample(rng)

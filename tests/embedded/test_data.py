@@ -41,7 +41,7 @@ def test_no_held_out_question_is_ever_trained_on() -> None:
     assert not trained & held_out
 
 
-def test_a_fact_is_asked_for_in_hundreds_of_ways() -> None:
+def test_every_fact_has_hundreds_of_questions() -> None:
     rng = random.Random(5)
     for fact in FACTS:
         ways = {normal(questions.question(fact, rng)) for _ in range(400)}
@@ -55,7 +55,7 @@ def test_every_fact_has_dozens_of_wordings_by_hand_and_no_two_the_same() -> None
         assert len({normal(text) for text in texts}) == len(texts), f"{key} has a wording twice"
 
 
-def test_no_wording_is_of_two_facts() -> None:
+def test_no_wording_belongs_to_two_facts() -> None:
     keys: dict[str, str] = {}
     for key, texts in WORDINGS.items():
         for text in texts:
@@ -77,7 +77,7 @@ def test_noise_leaves_names_of_options_commands_and_paths_alone() -> None:
     assert all(name in other for other in others for name in kept)
 
 
-def test_key_words_alone_are_what_is_asked_about() -> None:
+def test_a_question_is_reduced_to_its_key_words() -> None:
     assert noise.keywords("How do I set the port of the server?") == "set port server"
     assert noise.keywords("set the port") == "set the port"
 
@@ -104,14 +104,14 @@ def test_no_mark_of_a_template_is_left_in_a_text(topic: Any) -> None:
                 assert not re.search(r"COUNTRY|CITY|PERSON|SUBJECT|THING|ANIMAL|LANGUAGE|FOOD|PLANT|\bOP\b", text), text
 
 
-def test_sums_are_right() -> None:
+def test_sums_are_correct() -> None:
     rng = random.Random(3)
     for _ in range(500):
         a, op, b, _is, value = numbers.sum_of_two(rng)[1].rstrip(".").split()
         assert {"plus": int(a) + int(b), "minus": int(a) - int(b), "times": int(a) * int(b)}[op] == int(value)
 
 
-def test_counting_goes_in_steps_of_one_and_keeps_to_the_question() -> None:
+def test_counting_goes_in_steps_of_one_and_matches_the_question() -> None:
     rng = random.Random(4)
     for _ in range(300):
         asked, answer = numbers.counting(rng)
@@ -121,7 +121,7 @@ def test_counting_goes_in_steps_of_one_and_keeps_to_the_question() -> None:
         assert set(map(int, re.findall(r"\d+", asked))) <= {values[0], values[-1]}
 
 
-def test_a_story_is_about_whom_it_was_asked_for() -> None:
+def test_a_story_is_about_the_requested_hero() -> None:
     rng = random.Random(6)
     asked_for = 0
     for _ in range(300):
@@ -133,7 +133,7 @@ def test_a_story_is_about_whom_it_was_asked_for() -> None:
     assert asked_for > 100
 
 
-def test_a_function_call_names_a_function_that_is_there() -> None:
+def test_a_function_call_names_a_given_function() -> None:
     rng = random.Random(8)
     for _ in range(200):
         messages, schemas = tools.sample(rng)
@@ -158,6 +158,6 @@ def test_alternatives_nest_and_may_be_empty() -> None:
 
 
 @pytest.mark.parametrize("text", ["{a", "a}", "{a|{b}"])
-def test_a_brace_without_its_fellow_is_an_error(text: str) -> None:
+def test_an_unmatched_brace_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="brace"):
         spintax.expand(text, random.Random(1))

@@ -10,7 +10,7 @@ from oxillama import Model, SamplingParams, embedded
 from oxillama.cli.shared.guard import describe
 
 
-def test_a_missing_model_is_one_line_that_names_the_file_and_both_ways_out(
+def test_a_missing_embedded_model_is_reported_with_the_file_and_both_fixes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "__file__", str(tmp_path / "__init__.py"))
@@ -29,7 +29,7 @@ def test_a_present_model_is_found_beside_the_package(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("command", ["serve", "chat"])
-def test_a_notice_is_one_line_that_tells_how_to_use_a_real_model(command: str) -> None:
+def test_a_notice_is_one_line_with_the_command_for_a_real_model(command: str) -> None:
     notice = embedded.notice(command)
 
     assert "\n" not in notice

@@ -43,7 +43,7 @@ def test_a_text_comes_back_from_its_tokens(tokenizer: Tokenizer, text: str) -> N
     assert tokenizer.decode(tokenizer.encode(text)).decode() == text
 
 
-def test_the_marks_of_the_chat_are_single_tokens_and_end_an_answer(tokenizer: Tokenizer) -> None:
+def test_the_tags_of_the_chat_format_are_single_tokens_and_end_an_answer(tokenizer: Tokenizer) -> None:
     ids = [tokenizer.encode(mark, parse_special=True) for mark in (START, END, CALL)]
     assert [len(i) for i in ids] == [1, 1, 1]
     assert ids[1][0] in tokenizer.eog_ids
@@ -82,7 +82,7 @@ FLOORS = {
 
 
 @pytest.mark.parametrize("group", FLOORS)
-def test_enough_answers_are_right(answered: list[Case], group: str) -> None:
+def test_enough_answers_are_correct(answered: list[Case], group: str) -> None:
     own = [case for case in answered if case.group == group]
     right = sum(case.right for case in own)
     assert right >= FLOORS[group] * len(own), table(answered)

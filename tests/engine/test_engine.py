@@ -134,7 +134,7 @@ async def test_entering_does_not_wait_for_a_slot() -> None:
         assert engine.statistics().waiting >= 1
 
 
-async def test_a_full_queue_refuses_at_once_and_takes_requests_again() -> None:
+async def test_a_full_queue_refuses_at_once_and_later_accepts_requests_again() -> None:
     gate = threading.Semaphore(0)
     async with serving(FakeRunner(gate=gate), n_slots=1, max_waiting=1) as engine:
         async with engine.generate(request()), engine.generate(request()):
@@ -145,7 +145,7 @@ async def test_a_full_queue_refuses_at_once_and_takes_requests_again() -> None:
         assert len(await read(engine, request(max_tokens=2))) == 2
 
 
-async def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
+async def test_a_reader_that_does_not_read_delays_no_other() -> None:
     async with serving(FakeRunner()) as engine, engine.generate(request((3,), max_tokens=40)) as slow:
         for _ in range(3):
             assert len(await read(engine, request(max_tokens=40))) == 40
@@ -170,7 +170,7 @@ async def test_events_before_a_failure_are_read_first() -> None:
     assert seen == [41, 42, 43]
 
 
-async def test_a_dead_engine_tells_everyone() -> None:
+async def test_all_readers_of_a_dead_engine_get_an_error() -> None:
     runner = FakeRunner(crash=200)
     async with serving(runner) as engine:
         async with engine.generate(request((5,))) as bystander:
@@ -184,7 +184,7 @@ async def test_a_dead_engine_tells_everyone() -> None:
     assert runner.closed
 
 
-async def test_a_model_file_that_is_lost_ends_the_engine_with_its_own_words(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_lost_model_file_ends_the_engine_with_its_own_error(caplog: pytest.LogCaptureFixture) -> None:
     lost = ModelFormatError("m.gguf: the file was cut short")
     async with serving(FakeRunner(crash=200, crash_with=lost)) as engine:
         with pytest.raises(EngineClosedError, match=r"has failed: m\.gguf: the file was cut short"):
@@ -208,7 +208,7 @@ async def test_leaving_the_engine_ends_its_readers_and_closes_the_runner() -> No
     assert not engine._thread.is_alive()
 
 
-async def test_a_cancelled_scope_closes_the_engine_all_the_same() -> None:
+async def test_a_cancelled_scope_still_closes_the_engine() -> None:
     runner = FakeRunner(gate=threading.Semaphore(0))
     with trio.CancelScope() as scope:
         async with serving(runner) as engine, engine.generate(request()) as stream:
@@ -233,7 +233,7 @@ async def test_a_drain_lets_requests_end_and_refuses_new_ones() -> None:
         assert len([e async for e in stream]) == 5
 
 
-async def test_a_drain_ends_what_is_left_at_its_deadline() -> None:
+async def test_a_drain_ends_the_remaining_generations_at_its_deadline() -> None:
     runner = FakeRunner(gate=threading.Semaphore(0))
     async with serving(runner) as engine, engine.generate(request()) as stream:
         await engine.drain(0.01)
@@ -274,7 +274,7 @@ async def test_the_longest_prompt_leaves_room_for_one_token() -> None:
         assert len(await read(engine, request((3,) * 64, max_tokens=0))) == 1
 
 
-async def test_the_text_of_a_context_error_is_the_one_clients_match() -> None:
+async def test_the_message_of_a_context_error_is_the_one_that_clients_match() -> None:
     async with serving(FakeRunner()) as engine:
         with pytest.raises(ContextLengthError) as info:
             await read(engine, request((3,) * 70))
@@ -342,7 +342,7 @@ def test_every_field_of_the_config_is_checked(field: str, value: Any) -> None:
     assert info.value.param == field
 
 
-async def test_readers_that_come_and_go_leave_nothing_behind() -> None:
+async def test_short_lived_readers_leave_nothing_behind() -> None:
     """300 readers on 3 slots: some read to the end, some leave in the queue, in prefill or in the middle."""
     rng = random.Random(4)
     runner = FakeRunner(n_pages=48)

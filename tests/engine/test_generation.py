@@ -79,11 +79,11 @@ def test_a_stop_string_that_does_not_come_is_shown_at_the_end() -> None:
     assert say("one STOP", stop=("STOP",), max_tokens=7)[0] == "one STO"
 
 
-def test_stop_strings_are_not_heeded_before_min_tokens() -> None:
+def test_stop_strings_are_ignored_before_min_tokens() -> None:
     assert say("a.b.c", stop=(".",), min_tokens=3)[0] == "a.b"
 
 
-def test_a_character_comes_whole_or_as_a_replacement() -> None:
+def test_a_character_is_emitted_whole_or_replaced() -> None:
     text, events = say("aé€")
     assert text == "aé€"
     assert [e.text for e in events] == ["a", "", "é", "", "", "€", ""]

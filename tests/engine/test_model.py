@@ -43,7 +43,7 @@ def test_its_tokens_are_those_of_the_engines_loop() -> None:
         assert [e.token_id for e in m.events([1, 40, 41], GREEDY)] == bench.ids(g)
 
 
-def test_iterators_read_in_turns_do_not_disturb_each_other() -> None:
+def test_interleaved_iterators_do_not_affect_each_other() -> None:
     prompts = [[1, 50], [1, 60, 61], [1, 70]]
     with model() as m:
         alone = [[e.token_id for e in m.events(p, GREEDY)] for p in prompts]
@@ -121,7 +121,7 @@ def test_logits_do_not_disturb_a_generation() -> None:
     assert got == alone
 
 
-def test_embeddings_are_pooled_as_asked() -> None:
+def test_embeddings_are_pooled_as_requested() -> None:
     ids = list(range(3, 23))
     states = np.arange(N_EMBD) + np.cumsum(ids)[:, None]
     with model(FakeRunner(n_batch=7)) as m:
@@ -174,7 +174,7 @@ def test_a_model_without_vocabulary_works_on_ids() -> None:
                 call("text")
 
 
-def test_a_closed_model_says_so() -> None:
+def test_a_closed_model_reports_that_it_is_closed() -> None:
     m = model()
     events = m.events([5], GREEDY)
     next(events)

@@ -62,7 +62,7 @@ async def test_an_unknown_name_is_refused(sources: dict[str, ModelSource]) -> No
                 pass
 
 
-async def test_what_loading_raises_reaches_the_lease_and_the_next_one_tries_again(tmp_path: Path) -> None:
+async def test_a_loading_error_reaches_the_lease_and_the_next_one_tries_again(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(b"no model")
     async with EnginePool.open({"m": ModelSource(path=path, config=SMALL)}) as pool:
@@ -74,7 +74,7 @@ async def test_what_loading_raises_reaches_the_lease_and_the_next_one_tries_agai
             assert await ids(engine)
 
 
-async def test_a_lease_that_is_cancelled_while_it_loads_leaves_the_model_to_the_next(tmp_path: Path) -> None:
+async def test_a_lease_cancelled_during_loading_leaves_the_model_to_the_next_one(tmp_path: Path) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def wait(_: float) -> None:

@@ -31,7 +31,7 @@ def computed(bench: Bench) -> int:
     return sum(map(sum, bench.runner.batches))
 
 
-def test_the_next_turn_computes_what_is_new_alone() -> None:
+def test_the_next_turn_computes_only_its_new_tokens() -> None:
     bench = Bench(n_kept=2)
     (first,) = bench.run(request(FIRST, max_tokens=5))
     answer = tuple(i for i in bench.ids(first) if i is not None)
@@ -66,7 +66,7 @@ def test_two_continuations_share_one_beginning() -> None:
     assert [bench.ids(g) for g in both] == [alone((*FIRST, i), 4) for i in (60, 61)]
 
 
-def test_a_request_that_is_left_leaves_what_it_has_computed() -> None:
+def test_a_dropped_request_leaves_its_tokens_in_the_cache() -> None:
     bench = Bench(n_kept=1)
     g = bench.add(request(FIRST, max_tokens=50))
     for _ in range(4):
@@ -79,7 +79,7 @@ def test_a_request_that_is_left_leaves_what_it_has_computed() -> None:
 
 
 @pytest.mark.parametrize("asked", [{"cache_prompt": False}, {"prompt_logprobs": 0}], ids=str)
-def test_who_wants_everything_computed_has_it_computed(asked: dict[str, Any]) -> None:
+def test_requests_that_need_all_tokens_computed_do_not_use_the_cache(asked: dict[str, Any]) -> None:
     bench = Bench(n_kept=4)
     bench.run(request(FIRST, max_tokens=1))
 
@@ -89,7 +89,7 @@ def test_who_wants_everything_computed_has_it_computed(asked: dict[str, Any]) ->
     assert bench.stepper.n_prompt_tokens == 2 * len(FIRST)
 
 
-def test_what_is_not_to_be_cached_is_not_kept() -> None:
+def test_requests_with_cache_prompt_off_are_not_kept() -> None:
     bench = Bench(n_kept=4)
     bench.run(request(FIRST, max_tokens=2, cache_prompt=False))
 
@@ -105,7 +105,7 @@ def test_a_request_that_failed_is_not_kept() -> None:
     assert len(bench.stepper.kept) == 0
 
 
-def test_the_longest_unused_makes_way() -> None:
+def test_the_least_recently_used_sequence_is_evicted() -> None:
     bench = Bench(n_kept=2)
     a, b, c = ((1, x, x, x, x) for x in (80, 90, 100))
     bench.run(request(a, max_tokens=1))
@@ -118,7 +118,7 @@ def test_the_longest_unused_makes_way() -> None:
     assert again.usage.cached_tokens == 4
 
 
-def test_kept_pages_are_free_for_whoever_needs_them() -> None:
+def test_kept_pages_are_free_for_any_request_that_needs_them() -> None:
     bench = Bench(FakeRunner(n_pages=16, page_size=4), n_ctx=64, n_slots=1, n_kept=8)
     for x in range(60, 66):
         bench.run(request((1, *[x] * 11), max_tokens=2))
@@ -141,7 +141,7 @@ def test_kept_pages_are_free_for_whoever_needs_them() -> None:
     n_pages=st.integers(12, 30),
     allowance=st.integers(1, 8),
 )
-def test_a_result_is_the_same_whatever_is_kept(
+def test_results_do_not_depend_on_the_prefix_cache(
     prompts: list[tuple[int, int, int, int]], n_kept: int, n_pages: int, allowance: int
 ) -> None:
     bench = Bench(FakeRunner(n_pages=n_pages), n_ctx=48, n_slots=3, n_kept=n_kept, allowance=allowance)
@@ -162,7 +162,7 @@ def test_a_result_is_the_same_whatever_is_kept(
     assert bench.runner.free_pages == n_pages
 
 
-async def test_a_real_model_says_the_same_with_and_without(tmp_path: Path) -> None:
+async def test_a_real_model_generates_the_same_with_and_without_the_cache(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "tiny.gguf", vocab="spm")
     turn = tuple(range(3, 90))  # no whole number of pages
 
@@ -183,7 +183,7 @@ async def test_a_real_model_says_the_same_with_and_without(tmp_path: Path) -> No
     assert forked == fresh_fork
 
 
-def test_numbers_of_a_model_find_room_beside_what_is_kept(tmp_path: Path) -> None:
+def test_logits_evict_kept_sequences_if_pages_are_short(tmp_path: Path) -> None:
     with Model(tiny_model(tmp_path / "tiny.gguf", vocab="spm", n_ctx=64), n_threads=1) as model:
         for start in (3, 20, 40):
             list(model.events(range(start, start + 40), SamplingParams(max_tokens=20, ignore_eos=True)))

@@ -28,7 +28,7 @@ def test_the_token_that_ends_a_text_is_not_at_the_end() -> None:
     assert text_ids(ends, "a</s>")[-1] == 2
 
 
-def test_a_model_that_wants_no_token_at_the_beginning_gets_none() -> None:
+def test_a_model_without_a_bos_gets_none() -> None:
     plain = Tokenizer(bpe_metadata(control=("<s>",), bos_token_id=256, add_bos_token=False))
     assert 256 not in text_ids(plain, "a")
     assert text_ids(plain, "<s>a")[0] == 256
@@ -43,12 +43,12 @@ def test_a_model_that_wants_no_token_at_the_beginning_gets_none() -> None:
         ({}, ()),
     ],
 )
-def test_an_empty_text_begins_one_or_ends_the_one_before(keys: dict[str, Any], ids: tuple[int, ...]) -> None:
+def test_an_empty_text_becomes_bos_or_else_the_end_token(keys: dict[str, Any], ids: tuple[int, ...]) -> None:
     tokenizer = Tokenizer(bpe_metadata(control=("<a>", "<b>", "<c>"), **keys))
     assert text_ids(tokenizer, "") == ids
 
 
-async def test_of_a_text_far_too_long_only_the_beginning_is_read() -> None:
+async def test_only_the_beginning_of_a_far_too_long_text_is_tokenized() -> None:
     engine = FakeEngine(n_ctx=10)
     far = "x" * 100_000
     for text in (far, PromptText.of_content(far)):
@@ -64,7 +64,7 @@ async def test_a_long_text_of_few_tokens_is_read_whole() -> None:
     assert len(await prompt_ids(Sparse(n_ctx=10), "x" * 900)) == 1 + 9
 
 
-def test_a_beginning_keeps_its_marks() -> None:
+def test_a_prefix_keeps_its_spans() -> None:
     text = prompt_text("ab", PromptText.of_content("cd"), "ef", PromptText.of_content("gh"))
     assert text == PromptText("abcdefgh", ((2, 4), (6, 8)))
     assert [text.beginning(n).content for n in (1, 2, 3, 5, 7, 9)] == [

@@ -30,7 +30,7 @@ def model_file(path: Path, **sampling: Any) -> Path:
     return path
 
 
-def test_without_anything_said_llama_cpp_s_defaults_hold() -> None:
+def test_without_settings_the_defaults_of_llama_cpp_apply() -> None:
     assert SamplerSettings() == SamplerSettings(
         temperature=0.8, top_k=40, top_p=0.95, min_p=0.05, repeat_penalty=1.0, repeat_last_n=64,
         frequency_penalty=0.0, presence_penalty=0.0,
@@ -38,7 +38,7 @@ def test_without_anything_said_llama_cpp_s_defaults_hold() -> None:
     assert FakeEngine().sampling_defaults == SamplerSettings()
 
 
-def test_what_is_said_replaces_its_value_alone_zero_included() -> None:
+def test_a_given_value_replaces_only_that_default_even_if_it_is_zero() -> None:
     settings = SamplerSettings().with_params(SamplerParams(temperature=0.0, top_k=0))
 
     assert settings == SamplerSettings(temperature=0.0, top_k=0)
@@ -107,7 +107,7 @@ def test_penalties_from_the_defaults_see_the_prompt() -> None:
         ("xtc_probability", F32(0.5), "not implemented"),
     ],
 )
-def test_a_recommendation_that_cannot_be_followed_is_logged_and_left_out(
+def test_an_invalid_recommendation_is_logged_and_ignored(
     key: str, value: Any, complaint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = model_file(tmp_path / "m.gguf", top_k=I32(3), **{key: value})
@@ -131,7 +131,7 @@ def test_a_recommendation_that_cannot_be_followed_is_logged_and_left_out(
         ("xtc_probability", F32(0.0), {}),
     ],
 )
-def test_what_others_write_differently_means_the_same(
+def test_metadata_variants_of_other_tools_mean_the_same(
     key: str, value: Any, expected: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = model_file(tmp_path / "m.gguf", **{key: value})

@@ -43,7 +43,7 @@ def test_a_prompt_is_evaluated_in_chunks_of_the_batch_and_then_decoded() -> None
     assert shapes == [[(0, 32, False)], [(32, 32, False)], [(64, 6, True)], [(70, 1, True)], [(71, 1, True)]]
 
 
-def test_decoding_goes_on_while_another_prompt_is_read() -> None:
+def test_decoding_continues_while_another_prompt_is_prefilled() -> None:
     s = scheduler()
     s.add(ticket(3))
     step(s)
@@ -52,7 +52,7 @@ def test_decoding_goes_on_while_another_prompt_is_read() -> None:
     assert shape(step(s)) == [(4, 1, True), (31, 31, False)]
 
 
-def test_prefill_is_kept_small_while_somebody_decodes() -> None:
+def test_prefill_is_limited_while_any_ticket_decodes() -> None:
     s = scheduler(n_prefill_shared=8)
     s.add(ticket(100))
     assert shape(step(s)) == [(0, 32, False)]
@@ -68,7 +68,7 @@ def test_prompts_share_a_step_evenly_and_a_short_one_leaves_its_rest() -> None:
     assert shape(step(s)) == [(0, 13, False), (0, 6, True), (0, 13, False)]
 
 
-def test_a_slice_is_no_longer_than_the_ticket_allows() -> None:
+def test_a_slice_is_at_most_as_long_as_the_ticket_allows() -> None:
     s = scheduler()
     s.add(ticket(100, max_slice=5))
     assert shape(step(s)) == [(0, 5, False)]
@@ -92,7 +92,7 @@ def test_background_work_leaves_a_slot_to_interactive_requests() -> None:
     assert s.n_active == 3
 
 
-def test_background_work_waits_for_interactive_requests_but_not_for_ever() -> None:
+def test_background_work_waits_for_interactive_requests_but_not_forever() -> None:
     s = scheduler(n_slots=1)
     patient = ticket(1, priority=Priority.BACKGROUND)
     s.add(ticket(1))
@@ -108,7 +108,7 @@ def test_background_work_waits_for_interactive_requests_but_not_for_ever() -> No
     assert served > PATIENCE
 
 
-def test_a_large_request_is_not_overtaken_for_ever() -> None:
+def test_a_large_request_is_not_overtaken_forever() -> None:
     s = scheduler(n_pages=4)
     small, large, later = ticket(8), ticket(40, 20), ticket(8)
     for t in (small, large, later):
@@ -144,7 +144,7 @@ def test_dropping_a_waiting_ticket_leaves_the_active_one_alone() -> None:
     assert (s.n_active, s.n_waiting) == (1, 0)
 
 
-def test_a_ticket_that_may_fill_the_cache_does_not_keep_others_out() -> None:
+def test_a_ticket_that_could_fill_the_cache_does_not_block_others() -> None:
     s = scheduler(n_pages=16, allowance=16)
     tickets = [ticket(10, 16 * 16 - 10) for _ in range(3)]
     for t in tickets:
@@ -173,7 +173,7 @@ def test_without_a_page_the_youngest_is_paused_and_waits_at_the_head_of_the_queu
     assert [x.ticket for x in step(s)] == [young, third]
 
 
-def test_a_paused_ticket_evaluates_what_it_has_again_and_goes_on() -> None:
+def test_a_paused_ticket_evaluates_its_tokens_again_and_continues() -> None:
     s = scheduler(n_pages=7, allowance=16)
     old, young = ticket(30, 60), ticket(30, 60)
     s.add(old)

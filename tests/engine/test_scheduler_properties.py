@@ -67,7 +67,7 @@ class Runner:
     n_prefill_shared=st.one_of(st.none(), st.integers(1, 8)),
     allowance=st.sampled_from([0, 1, 5, CONTEXT]),
 )
-def test_everyone_ends_and_nothing_leaks(
+def test_every_ticket_ends_and_nothing_leaks(
     traffic: list[Job], n_slots: int, spare_pages: int, n_batch: int, n_prefill_shared: int | None, allowance: int
 ) -> None:
     n_pages = CONTEXT // PAGE + spare_pages

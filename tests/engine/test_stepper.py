@@ -44,7 +44,7 @@ def test_a_prompt_longer_than_the_batch_gives_the_same_tokens() -> None:
     n_slots=st.integers(1, 4),
     arrivals=st.lists(st.integers(0, 6), min_size=8, max_size=8),
 )
-def test_a_generation_is_the_same_alone_and_in_any_company(
+def test_a_generation_is_the_same_alone_and_in_any_batch(
     prompts: list[list[int]], n_slots: int, arrivals: list[int]
 ) -> None:
     bench, generations = Bench(FakeRunner(n_pages=20), n_slots=n_slots), []
@@ -71,7 +71,7 @@ def test_a_generation_is_the_same_alone_and_in_any_company(
     leaver=st.integers(0, 30),
     scored=st.booleans(),
 )
-def test_a_cache_too_small_for_all_changes_nothing_in_what_they_say(
+def test_a_cache_too_small_for_all_requests_changes_no_token(
     prompts: list[list[int]],
     n_slots: int,
     spare_pages: int,
@@ -120,7 +120,7 @@ def test_a_cache_too_small_for_all_changes_nothing_in_what_they_say(
         assert bench.stepper.n_prompt_tokens == sum(map(len, prompts))
 
 
-def test_a_paused_generation_goes_on_where_it_was() -> None:
+def test_a_paused_generation_continues_where_it_was() -> None:
     bench = Bench(FakeRunner(n_pages=17), allowance=4)
     old, young = bench.run(request((3, 4)), request((5, 6)))
     assert bench.stepper.scheduler.n_paused > 0
@@ -135,7 +135,7 @@ def test_decoding_sequences_share_a_step() -> None:
     assert bench.runner.batches == [[2, 2, 2], *[[1, 1, 1]] * 4]
 
 
-def test_a_dropped_generation_leaves_no_pages_and_others_go_on() -> None:
+def test_a_dropped_generation_frees_its_pages_and_others_continue() -> None:
     bench = Bench()
     gone, stays = bench.add(request(LONG)), bench.add(request((3, 4), max_tokens=9))
     bench.step()
@@ -158,7 +158,7 @@ def test_a_waiting_generation_can_be_dropped() -> None:
     assert bench.events[waiting] == []
 
 
-def test_a_step_that_fails_fails_only_who_is_at_fault() -> None:
+def test_a_failing_step_fails_only_the_request_at_fault() -> None:
     bench = Bench(FakeRunner(poison=200))
     good, bad, other = bench.run(
         request((3, 4), max_tokens=6), request((3, 200, 5), max_tokens=6), request((8,), max_tokens=6)
@@ -169,7 +169,7 @@ def test_a_step_that_fails_fails_only_who_is_at_fault() -> None:
     assert bench.runner.sequences == {}
 
 
-def test_logits_that_are_no_numbers_end_that_generation_alone() -> None:
+def test_nan_logits_end_only_that_generation() -> None:
     bench = Bench(FakeRunner(nan=200))
     bad, good = bench.run(request((3, 200), max_tokens=6), request((3, 4), max_tokens=6))
     assert "no token is left" in str(bench.errors[bad])
@@ -177,7 +177,7 @@ def test_logits_that_are_no_numbers_end_that_generation_alone() -> None:
     assert bench.runner.sequences == {}
 
 
-def test_the_engines_own_failure_is_not_swallowed() -> None:
+def test_a_failure_of_the_engine_itself_is_not_swallowed() -> None:
     bench = Bench(FakeRunner(crash=200))
     bench.add(request((200,)))
     with pytest.raises(RuntimeError, match="scripted crash"):
@@ -199,7 +199,7 @@ def test_a_deadline_ends_a_generation_that_runs_or_waits(active: bool) -> None:
     assert bench.events[fine][-1].finish_reason == "length"
 
 
-def test_timings_tell_waiting_prefill_and_decode_apart() -> None:
+def test_timings_separate_waiting_prefill_and_decode() -> None:
     bench = Bench(n_slots=1)
     first = bench.add(request(max_tokens=1))
     second = bench.add(request(LONG, max_tokens=3))
@@ -219,7 +219,7 @@ def test_the_counters_count() -> None:
     assert s.n_steps == len(bench.runner.batches)
 
 
-def test_a_context_of_pages_for_one_runs_them_one_after_the_other() -> None:
+def test_a_cache_of_one_context_runs_full_length_requests_one_after_another() -> None:
     bench = Bench(FakeRunner(n_pages=16), n_ctx=64)
     generations = bench.run(*[request((3 + i,)) for i in range(3)])
     assert [len(bench.events[g]) for g in generations] == [63, 63, 63]

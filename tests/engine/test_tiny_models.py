@@ -103,7 +103,7 @@ class Recorder:
         return self.runner.step(tokens, seqs, counts, outputs)
 
 
-async def test_a_stream_left_in_the_middle_is_out_of_the_next_step(path: Path) -> None:
+async def test_a_stream_that_was_left_is_not_in_the_next_step(path: Path) -> None:
     bundle = load_bundle(path, EngineConfig())
     recorder = Recorder(bundle.runner)
     request = GenerationRequest(prompt_ids=(1, 5), sampling=SamplingParams(ignore_eos=True), cache_prompt=False)

@@ -229,7 +229,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_bad_file_gets_one_clear_line(name: str, tmp_path: Path) -> None:
+def test_a_bad_file_is_reported_in_one_clear_line(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     path = tmp_path / "bad.gguf"
     path.write_bytes(case.content)

@@ -182,7 +182,7 @@ def test_a_float_that_is_not_finite_is_refused(value: float, tmp_path: Path) -> 
         file.get_float("eps")
 
 
-def test_looking_a_few_keys_up_decodes_those_alone(tmp_path: Path) -> None:
+def test_looking_up_a_few_keys_decodes_only_those(tmp_path: Path) -> None:
     """Nested arrays take many times their size when they are decoded."""
     with GGUFWriter(tmp_path / "x.gguf") as writer:
         writer.add("nested", [[1] * 8] * 200_000, "arr[arr[i32]]")

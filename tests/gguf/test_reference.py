@@ -51,7 +51,7 @@ REFERENCE_TYPES = dict(
 )
 
 
-def test_what_the_reference_writes_is_read(tmp_path: Path) -> None:
+def test_files_of_the_reference_are_read(tmp_path: Path) -> None:
     path = tmp_path / "theirs.gguf"
     matrix = np.arange(12, dtype=np.float32).reshape(3, 4)
     writer = reference.GGUFWriter(path, "llama")
@@ -86,7 +86,7 @@ def test_what_the_reference_writes_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("alignment", [32, 64])
-def test_what_is_written_the_reference_reads(alignment: int, tmp_path: Path) -> None:
+def test_the_reference_reads_our_files(alignment: int, tmp_path: Path) -> None:
     path = tmp_path / "ours.gguf"
     with GGUFWriter(path, alignment=alignment) as writer:
         writer.add("general.architecture", "llama")

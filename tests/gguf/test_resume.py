@@ -87,7 +87,7 @@ def test_an_interrupted_writer_leaves_hidden_files_and_the_next_one_goes_on(tmp_
     assert files(tmp_path / "cut") == want
 
 
-def test_shards_are_gone_on_with(tmp_path: Path) -> None:
+def test_an_interrupted_run_with_shards_is_resumed(tmp_path: Path) -> None:
     want = whole(tmp_path / "whole", shards=600)
     assert len(want) == 3
     interrupted(tmp_path / "cut", shards=600)
@@ -96,7 +96,7 @@ def test_shards_are_gone_on_with(tmp_path: Path) -> None:
     assert files(tmp_path / "cut") == want
 
 
-def test_it_may_be_interrupted_again_and_again(tmp_path: Path) -> None:
+def test_it_may_be_interrupted_repeatedly(tmp_path: Path) -> None:
     want = whole(tmp_path / "whole")
     for name in ("t1", "t2", "t2", "t5"):
         interrupted(tmp_path / "cut", stop=(name, 2))
@@ -108,14 +108,14 @@ def test_it_may_be_interrupted_again_and_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [{"plan": "other"}, {"value": 2}, {"shards": 600}, {"restart": True}], ids=lambda c: str(*c)
 )
-def test_another_plan_begins_anew_and_takes_the_old_files_away(tmp_path: Path, change: dict[str, object]) -> None:
+def test_another_plan_starts_over_and_removes_the_old_files(tmp_path: Path, change: dict[str, object]) -> None:
     interrupted(tmp_path / "cut")
 
     assert write(tmp_path / "cut" / "x.gguf", **change) == []  # type: ignore[arg-type]
     assert not [name for name in files(tmp_path / "cut") if name.startswith(".")]
 
 
-def test_shards_left_behind_are_taken_away_by_one_file(tmp_path: Path) -> None:
+def test_old_shards_are_removed_when_one_file_replaces_them(tmp_path: Path) -> None:
     want = whole(tmp_path / "whole")
     interrupted(tmp_path / "cut", shards=600)
 
@@ -123,7 +123,7 @@ def test_shards_left_behind_are_taken_away_by_one_file(tmp_path: Path) -> None:
     assert files(tmp_path / "cut") == want
 
 
-def test_an_error_that_would_come_again_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_that_would_recur_leaves_nothing_to_resume(tmp_path: Path) -> None:
     interrupted(tmp_path / "cut")
 
     with pytest.raises(InvalidParameterError):
@@ -132,12 +132,12 @@ def test_an_error_that_would_come_again_leaves_nothing(tmp_path: Path) -> None:
     assert files(tmp_path / "cut") == {}
 
 
-def test_before_the_first_tensor_is_whole_nothing_is_left(tmp_path: Path) -> None:
+def test_before_the_first_tensor_is_complete_nothing_is_left(tmp_path: Path) -> None:
     interrupted(tmp_path / "cut", stop=("t0", 2))
     assert files(tmp_path / "cut") == {}
 
 
-def test_a_full_disk_leaves_what_was_done(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_completed_work(tmp_path: Path) -> None:
     want = whole(tmp_path / "whole")
     (tmp_path / "cut").mkdir()
     with pytest.raises(OSError, match="No space"):
@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_what_was_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["byte", "shorter", "gone", "journal line", "journal zeros", "journal head"])
-def test_nothing_is_believed_that_is_not_there(tmp_path: Path, damage: str) -> None:
+def test_damaged_partial_files_are_not_trusted(tmp_path: Path, damage: str) -> None:
     want = whole(tmp_path / "whole")
     interrupted(tmp_path / "cut")
     partial, journal = tmp_path / "cut" / ".x.gguf.partial", tmp_path / "cut" / ".x.gguf.journal"
@@ -209,7 +209,7 @@ def test_without_locks_half_a_file_is_still_never_published(tmp_path: Path, monk
     assert path.read_bytes().rstrip(b"\0").endswith(b"def")
 
 
-def test_a_failed_fsync_is_not_taken_for_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_fsync_is_not_taken_for_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     want = whole(tmp_path / "whole")
     (tmp_path / "cut").mkdir()
     broken = FaultyDisk(tmp_path / "cut")
@@ -226,7 +226,7 @@ def test_a_failed_fsync_is_not_taken_for_done(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("kind", ["killed", "power"])
 @pytest.mark.parametrize("shards", [None, 600])
-def test_whenever_it_ends_the_next_run_makes_the_same_file(
+def test_wherever_a_run_is_interrupted_the_next_one_writes_the_same_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int | None, kind: str
 ) -> None:
     """At each call that changes the disk: the process ends, or the power does, which loses what is not synced."""
@@ -263,7 +263,7 @@ def test_whenever_it_ends_the_next_run_makes_the_same_file(
     assert most == len(NAMES)
 
 
-def test_the_journal_never_runs_ahead_of_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_journal_is_never_ahead_of_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The data are synced between their last write and the line that notes them."""
     faulty = FaultyDisk(tmp_path)
     faulty.install(monkeypatch)

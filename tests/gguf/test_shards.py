@@ -53,7 +53,7 @@ def test_the_first_shard_opens_all(alignment: int, tmp_path: Path) -> None:
     assert file.file_bytes == sum(path.stat().st_size for path in paths)
 
 
-def test_a_large_tensor_gets_a_shard_of_its_own(tmp_path: Path) -> None:
+def test_a_large_tensor_gets_its_own_shard(tmp_path: Path) -> None:
     with GGUFWriter(tmp_path / "m.gguf", shard_bytes=64) as writer:
         for name, n in (("small", 4), ("large", 4096), ("last", 4)):
             writer.add_tensor(name, np.ones(n, np.float32))
@@ -88,7 +88,7 @@ def test_a_later_shard_points_to_the_first(tmp_path: Path) -> None:
         GGUFFile(paths[1])
 
 
-def test_a_renamed_shard_is_told_what_its_name_must_be(tmp_path: Path) -> None:
+def test_the_error_for_a_renamed_shard_gives_the_expected_name(tmp_path: Path) -> None:
     paths = write_shards(tmp_path)
     renamed = paths[0].rename(tmp_path / "mine.gguf")
     with pytest.raises(ModelFormatError, match=r"mine\.gguf: is shard 1 of 3, .* must end in '-00001-of-00003\.gguf'"):
@@ -104,7 +104,7 @@ def test_shards_in_the_wrong_places_are_noticed(tmp_path: Path) -> None:
         GGUFFile(paths[0])
 
 
-def test_a_file_that_is_no_shard_cannot_be_a_sibling(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_shard_cannot_be_a_sibling(tmp_path: Path) -> None:
     shard(tmp_path, "m-00001-of-00002.gguf", 0, 2)
     shard(tmp_path, "m-00002-of-00002.gguf", None, None)
     with pytest.raises(ModelFormatError, match=r"00002\.gguf: by its keys is shard 1 of 1, by its name 2 of 2$"):
@@ -148,14 +148,14 @@ BAD_KEYS = {
 
 
 @pytest.mark.parametrize("case", BAD_KEYS)
-def test_a_count_that_is_no_whole_number_is_refused(case: str, tmp_path: Path) -> None:
+def test_a_shard_count_that_is_not_an_integer_is_refused(case: str, tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(gb.file([BAD_KEYS[case]], []))
     with pytest.raises(ModelFormatError, match=r"m\.gguf: key 'split\.count': must be a whole number of at least 0$"):
         GGUFFile(path)
 
 
-def test_a_count_beyond_all_names_is_refused(tmp_path: Path) -> None:
+def test_a_shard_count_beyond_all_names_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m-00001-of-00002.gguf"
     path.write_bytes(gb.file([gb.scalar("split.count", "u64", 2**64 - 1)], []))
     with pytest.raises(ModelFormatError, match=r"key 'split\.count': 18446744073709551615 is more than 65535$"):

@@ -48,7 +48,7 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_value_comes_back_with_its_type(name: str, tmp_path: Path) -> None:
+def test_a_value_is_read_back_with_its_type(name: str, tmp_path: Path) -> None:
     value, kind, stored = VALUES[name]
     with GGUFWriter(tmp_path / "x.gguf") as writer:
         writer.add("key", value, kind)
@@ -278,7 +278,7 @@ def test_an_error_in_the_block_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_writer_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_removed_and_those_of_a_running_one_stay(tmp_path: Path) -> None:
     orphan, other = tmp_path / ".x.gguf.1-0123abcd.tmp", tmp_path / ".xx.gguf.1-0123abcd.tmp"
     with GGUFWriter(tmp_path / "x.gguf") as living, GGUFWriter(tmp_path / "x.gguf") as writer:
         for each in (living, writer):

@@ -239,7 +239,7 @@ def test_huge_and_tiny_activations_stay_accurate(kind: str, row: str) -> None:
 
 
 @every_type
-def test_packing_takes_about_the_bytes_of_the_file(kind: str) -> None:
+def test_packed_weights_have_about_the_size_of_the_file(kind: str) -> None:
     _, block, size = _core.tensor_types()[NUMBERS[kind]]
     per_256 = BLOCK_TYPES.get(kind) or 256 // block * size
     raw = matrix(kind, 64, 2048)[0]

@@ -67,7 +67,7 @@ def test_a_family_means_its_best_variant() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["sse9", "avx", "avx512-", "AVX2\n"])
-def test_an_unknown_row_is_an_error_that_lists_the_others(wrong: str) -> None:
+def test_an_unknown_row_is_an_error_that_lists_the_known_ones(wrong: str) -> None:
     out = isa_under(wrong).stdout
 
     assert out.startswith("error: OXILLAMA_ISA=")
@@ -84,7 +84,7 @@ def test_an_unknown_row_is_an_error_that_lists_the_others(wrong: str) -> None:
         ("OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI | OXI_CPU_AVX512BF16", "avx512vnni"),
     ],
 )
-def test_a_row_brings_no_vector_functions_that_the_processor_cannot_execute(
+def test_a_row_contains_no_vector_functions_that_the_processor_cannot_execute(
     tmp_path: Path, has: str, table: str
 ) -> None:
     sources = [ROOT / "csrc" / name for name in ("kernels/isa/dispatch.c", "platform/error.c")]

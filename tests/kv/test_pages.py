@@ -224,7 +224,7 @@ def test_a_closed_sequence_is_refused(runner: Runner, call: str) -> None:
 
 
 @pytest.mark.parametrize("seq", [-1, 5, 2**31 - 1])
-def test_a_number_that_never_was_a_sequence_is_refused(runner: Runner, seq: Any) -> None:
+def test_a_sequence_number_that_was_never_opened_is_refused(runner: Runner, seq: Any) -> None:
     for call, *arguments in (("close",), ("len",), ("fork", 0), ("truncate", 0), ("reserve", 1)):
         with pytest.raises(InvalidParameterError, match="is not open"):
             getattr(runner, f"seq_{call}")(seq, *arguments)

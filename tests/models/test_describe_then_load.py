@@ -99,7 +99,7 @@ def test_a_head_may_be_too_wide_without_a_key_that_says_so(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("key", ["chat_template.tool_use", "chat_template."])
-def test_a_chat_template_that_is_no_text_is_refused_when_the_model_is_described(tmp_path: Path, key: str) -> None:
+def test_a_chat_template_that_is_not_a_string_is_refused_when_the_model_is_described(tmp_path: Path, key: str) -> None:
     model = TinyModel(n_layer=1, vocab="spm")
     model.metadata[f"tokenizer.{key}"] = (5, "u32")
     with pytest.raises(ModelError, match=f"tokenizer.{key} must be a string"):

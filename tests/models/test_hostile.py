@@ -107,7 +107,7 @@ def test_more_experts_used_than_there_are_is_refused(tmp_path: Path) -> None:
     refused(TinyModel(n_expert=4, n_expert_used=5), tmp_path, "expert_used_count", ModelFormatError)
 
 
-def test_a_mixture_that_uses_no_expert_is_refused(tmp_path: Path) -> None:
+def test_a_mixture_of_experts_that_uses_none_is_refused(tmp_path: Path) -> None:
     refused(TinyModel(n_expert=4, n_expert_used=0), tmp_path, "expert_used_count", ModelFormatError)
 
 
@@ -183,7 +183,7 @@ def test_a_hundred_thousand_tensors_are_refused_at_once(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_vocabulary_that_does_not_work_is_refused(tmp_path: Path, key: str, value: Any) -> None:
+def test_an_invalid_vocabulary_is_refused(tmp_path: Path, key: str, value: Any) -> None:
     model = TinyModel(vocab="spm")
     model.metadata[key] = value
     file = model.write(tmp_path / "bad.gguf")
@@ -203,7 +203,9 @@ def test_describing_reads_no_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arch", ["llama", "mistral3", "qwen2", "qwen3"])
 @pytest.mark.parametrize("vocab", [None, "spm", "bpe"])
 @pytest.mark.parametrize("type_name", ["F32", "Q8_0"])
-def test_what_is_described_can_be_loaded_and_run(tmp_path: Path, arch: str, vocab: str, type_name: str) -> None:
+def test_a_model_that_can_be_described_can_be_loaded_and_run(
+    tmp_path: Path, arch: str, vocab: str, type_name: str
+) -> None:
     file = tiny_model(tmp_path / "m.gguf", arch, vocab=vocab, type_name=type_name, n_ff=64)
     described = describe_model(GGUFFile(file))
     model = load_model(file, n_threads=2)
@@ -213,7 +215,7 @@ def test_what_is_described_can_be_loaded_and_run(tmp_path: Path, arch: str, voca
     assert np.isfinite(logits).all()
 
 
-def test_a_description_holds_what_info_prints(tmp_path: Path) -> None:
+def test_a_description_has_the_fields_that_info_prints(tmp_path: Path) -> None:
     file = tiny_model(tmp_path / "m.gguf", vocab="spm", type_name="Q8_0", n_ff=64, chat_template="{{ messages }}")
     described = describe_model(GGUFFile(file))
     assert (described.architecture, described.name, described.quantization) == ("llama", "tiny llama", "Q8_0")
@@ -225,7 +227,7 @@ def test_a_description_holds_what_info_prints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("file_type", "name"), [(15, "Q4_K_M"), (7, "Q8_0"), (999, "F32"), (None, "F32")])
-def test_the_quantisation_is_what_the_file_says_or_what_most_of_it_is(
+def test_the_quantisation_comes_from_the_metadata_or_from_most_tensors(
     tmp_path: Path, file_type: int, name: str
 ) -> None:
     model = TinyModel()

@@ -35,7 +35,7 @@ def test_a_family_is_imported_when_a_file_asks_for_it(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["[]", "['qwen']"]
 
 
-def test_an_unknown_architecture_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_architecture_is_refused_with_a_list_of_the_known_ones(tmp_path: Path) -> None:
     model = TinyModel("llama")
     model.metadata["general.architecture"] = "x" * 100
     with pytest.raises(ModelUnsupportedError) as refused:

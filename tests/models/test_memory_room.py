@@ -50,7 +50,7 @@ def test_a_model_larger_than_memory_is_refused_with_both_sizes(
     assert not packed
 
 
-def test_a_context_that_has_no_room_beside_the_weights_is_refused(
+def test_a_context_that_does_not_fit_beside_the_weights_is_refused(
     path: Path, weights: int, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(monkeypatch, 4 * weights)
@@ -60,7 +60,7 @@ def test_a_context_that_has_no_room_beside_the_weights_is_refused(
         load_model(path, n_ctx=32 * (fits + 1))
 
 
-def test_a_context_nobody_asked_for_is_as_long_as_fits(
+def test_a_default_context_is_as_long_as_memory_allows(
     path: Path, weights: int, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(monkeypatch, weights + 3 * page)
@@ -83,6 +83,6 @@ def test_the_cache_of_several_contexts_shrinks_to_what_fits(
         load_bundle(path, EngineConfig(n_threads=1))
 
 
-def test_where_the_system_says_nothing_nothing_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_figure_for_available_memory_nothing_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory", lambda: None)
     assert load_model(path, more_kv_pages=5).runner.n_pages == 8 + 5

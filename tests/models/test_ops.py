@@ -106,7 +106,7 @@ def test_embedding_rows_are_scaled(bench: OpBench, x64: Floats) -> None:
     close(bench.run(out, TOKENS), 3 * x64)
 
 
-def test_what_is_changed_in_place_meanwhile_is_not_fused(bench: OpBench, x64: Floats) -> None:
+def test_values_changed_in_place_between_ops_prevent_fusion(bench: OpBench, x64: Floats) -> None:
     a = bench.matrix("a", 96, 96).astype(np.float64)
     copy, normed, table = bench.value(96), bench.value(96), bench.value(24)
     frequencies = np.full(12, 0.3)

@@ -33,7 +33,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("changes", "complaint"),
     [({"n_vocab": 129}, "logits are not those of 129"), ({"n_embd": 65}, "states have 64 columns, not 65")],
 )
-def test_a_runner_for_other_results_than_the_programs_is_refused(
+def test_a_runner_with_sizes_other_than_the_programs_is_refused(
     path: Path, changes: dict[str, int], complaint: str
 ) -> None:
     with pytest.raises(InvalidParameterError, match=complaint):
@@ -116,7 +116,7 @@ def test_matrices_come_before_their_memory(path: Path) -> None:
         ("select", False, {"x": VIEW, "out": VIEW}),
     ],
 )
-def test_an_op_works_on_the_rows_that_it_can_know_of(
+def test_an_op_accepts_only_the_rows_that_it_fits(
     path: Path, kind: str, outputs: bool, fields: dict[str, Any]
 ) -> None:
     gguf = GGUFFile(path)

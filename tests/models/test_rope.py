@@ -70,7 +70,7 @@ def logits(path: Path, arch: str = "llama", n_ctx: int = 256, vectors: Any = Non
     return runner.step(TOKENS, [seq], [len(TOKENS)], np.ones(len(TOKENS), bool)).copy()
 
 
-def test_a_model_scales_its_positions_as_the_file_says(tmp_path: Path) -> None:
+def test_a_model_scales_its_positions_by_the_metadata(tmp_path: Path) -> None:
     plain = logits(tmp_path)
     linear = logits(tmp_path, rope__scaling__type="linear", rope__scaling__factor=4.0)
     assert nmse(linear, plain) > 1e-3
@@ -145,7 +145,7 @@ def test_factors_that_leave_no_finite_frequency_are_refused_when_the_model_is_de
         ({"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0}, "yarn", 4.0),
     ],
 )
-def test_a_description_names_the_scaling_that_there_is(
+def test_a_description_names_the_rope_scaling(
     tmp_path: Path, keys: dict[str, Any], scaling: str, factor: float
 ) -> None:
     model = TinyModel()

@@ -52,7 +52,7 @@ def step(runner: Runner, tokens: Any, seq: Any = None, outputs: bool = True) -> 
         ([1, 2], [1, 1], 2, "1 sequences, but 2 counts"),
     ],
 )
-def test_a_step_that_makes_no_sense_is_refused_and_changes_nothing(
+def test_an_invalid_step_is_refused_and_changes_nothing(
     runner: Runner, tokens: Any, counts: Any, flags: Any, complaint: str
 ) -> None:
     seq = runner.seq_open()
@@ -76,7 +76,7 @@ def test_a_step_without_outputs_only_fills_the_cache(runner: Runner) -> None:
     assert np.array_equal(step(runner, [4], seq)[0], step(runner, [1, 2, 3, 4])[3])
 
 
-def test_after_truncating_a_sequence_continues_as_if_the_rest_had_never_been(runner: Runner) -> None:
+def test_a_truncated_sequence_continues_as_if_the_rest_had_never_existed(runner: Runner) -> None:
     seq = runner.seq_open()
     step(runner, list(range(50)), seq)
     runner.seq_truncate(seq, 33)
@@ -84,7 +84,7 @@ def test_after_truncating_a_sequence_continues_as_if_the_rest_had_never_been(run
     assert np.array_equal(again, step(runner, [*range(33), 99, 98])[-2:])
 
 
-def test_a_fork_and_its_origin_go_their_own_ways(runner: Runner) -> None:
+def test_a_fork_and_its_origin_are_independent(runner: Runner) -> None:
     seq = runner.seq_open()
     step(runner, list(range(40)), seq)
     fork = runner.seq_fork(seq, 37)
@@ -125,7 +125,7 @@ def test_cancelling_leaves_the_sequence_as_it_was(path: str | Path) -> None:
     assert np.array_equal(step(runner, [9], seq)[0], step(runner, [1, 2, 3, 9])[3])
 
 
-def test_a_cancel_that_comes_before_a_step_ends_it_and_no_other(runner: Runner) -> None:
+def test_a_cancel_before_a_step_ends_only_that_step(runner: Runner) -> None:
     seq = runner.seq_open()
     step(runner, [1, 2], seq)
     free = runner.free_pages
@@ -162,14 +162,14 @@ def test_results_outlive_the_runner_and_cannot_be_written(path: str | Path) -> N
         logits[0, 0] = 1
 
 
-def test_a_closed_runner_says_so(runner: Runner) -> None:
+def test_a_closed_runner_reports_that_it_is_closed(runner: Runner) -> None:
     runner.close()
     with pytest.raises(InvalidParameterError, match="closed"):
         runner.seq_open()
     runner.close()
 
 
-def test_a_broken_weight_poisons_its_own_sequences_only(tmp_path: Path) -> None:
+def test_a_nan_weight_affects_only_its_own_sequences(tmp_path: Path) -> None:
     model = TinyModel()
     model.tensors["token_embd.weight"][5] = np.nan
     runner = load_model(model.write(tmp_path / "nan.gguf"), n_threads=2).runner
@@ -292,20 +292,20 @@ def test_a_smaller_cache_is_nearly_exact(path: str | Path, kv_type: str, most: f
     assert 0 < nmse(smaller, exact) < most
 
 
-def test_the_cache_is_f32_for_exact_weights_and_of_the_quick_type_for_others(tmp_path: Path, path: str | Path) -> None:
+def test_the_cache_is_f32_for_float_weights_and_the_fast_type_for_others(tmp_path: Path, path: str | Path) -> None:
     quantised = tiny_model(tmp_path / "q.gguf", type_name="Q8_0", n_ff=128)
     assert load_model(path, kv_pages=1).runner.cache_type == "f32"
     assert load_model(quantised, kv_pages=1).runner.cache_type == quick_cache_type()
 
 
 @pytest.mark.parametrize("kv_type", CACHE_TYPES)
-def test_a_cache_takes_what_is_said_of_a_token(path: str | Path, kv_type: str) -> None:
+def test_the_cache_uses_the_stated_bytes_per_token(path: str | Path, kv_type: str) -> None:
     model = load_model(path, n_ctx=96, kv_type=kv_type)
     assert model.runner.cache_bytes == 96 * model.hparams.cache_bytes_per_token(kv_type)
 
 
 @pytest.mark.parametrize("kv_type", CACHE_TYPES)
-def test_a_fork_in_the_middle_of_a_page_keeps_what_it_shared(path: str | Path, kv_type: str) -> None:
+def test_a_fork_in_the_middle_of_a_page_keeps_the_shared_tokens(path: str | Path, kv_type: str) -> None:
     """The page is copied for the first who writes into it, whatever its type."""
     runner = load_model(path, n_threads=2, n_ctx=128, kv_pages=8, kv_type=kv_type).runner
     shared, alone = np.arange(37), runner.seq_open()

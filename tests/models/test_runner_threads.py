@@ -102,7 +102,7 @@ def test_two_runners_do_not_compute_with_the_same_threads_at_once(deep: Path) ->
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_forked_child_is_refused_and_may_end(path: Path, n_threads: int) -> None:
+def test_a_forked_child_process_is_refused_and_can_exit(path: Path, n_threads: int) -> None:
     code = f"""
 import os, sys
 import numpy as np
@@ -160,7 +160,7 @@ def test_closing_ends_a_step_of_another_thread(deep: Path) -> None:
     runner.cancel()
 
 
-def test_the_cyclic_collector_may_find_a_runner_first(path: Path) -> None:
+def test_the_cyclic_collector_may_free_a_runner_first(path: Path) -> None:
     """It clears what garbage refers to, in any order, before the garbage itself is freed."""
     code = f"""
 import gc
@@ -191,7 +191,7 @@ print("alive")
     assert (done.stdout, done.returncode) == ("alive\n", 0), done.stderr
 
 
-def test_a_batch_that_changes_while_it_is_computed_is_the_one_that_was_checked(path: Path) -> None:
+def test_a_batch_that_changes_during_its_step_is_evaluated_as_it_was_checked(path: Path) -> None:
     """Nobody keeps a caller from writing into the tokens of a step in another thread."""
     runner = load_model(path, n_threads=2, n_batch=512, kv_pages=64, n_ctx=2048).runner
     tokens, done = np.zeros(512, np.int32), threading.Event()

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.cc import ROOT, compile_c
 
 
-def test_mapping_keeps_its_promises(tmp_path: Path) -> None:
+def test_mapping_keeps_its_contract(tmp_path: Path) -> None:
     sources = [Path(__file__).with_name("mapping_check.c"), *sorted((ROOT / "csrc" / "platform").glob("*.c"))]
     program = compile_c(sources, tmp_path / "mapping_check")
 

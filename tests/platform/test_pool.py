@@ -19,7 +19,7 @@ BUILDS = {
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_pool_and_memory_keep_their_promises(build: str, tmp_path: Path) -> None:
+def test_pool_and_memory_keep_their_contracts(build: str, tmp_path: Path) -> None:
     sources = [Path(__file__).with_name("pool_check.c"), *sorted((ROOT / "csrc" / "platform").glob("*.c"))]
     program = compile_c(sources, tmp_path / "pool_check", *BUILDS[build])
 

@@ -52,7 +52,7 @@ def test_every_tensor_gets_its_planned_type_and_the_quantisers_bytes(tmp_path: P
         np.testing.assert_array_equal(after.raw(name), want, err_msg=name)
 
 
-def test_metadata_is_kept_and_says_what_the_file_is_now(tmp_path: Path) -> None:
+def test_metadata_is_kept_and_describes_the_new_file(tmp_path: Path) -> None:
     model = wide_model()
     model.metadata["general.file_type"] = 0
     model.metadata["tests.nested"] = ([[1, 2], [3]], "arr[arr[i32]]")
@@ -171,7 +171,7 @@ def test_the_embedding_of_a_tied_model_is_its_output_matrix(tmp_path: Path) -> N
     assert plan(file, "Q4_K_M", Options(threads=1, embedding="Q5_K")).types["token_embd.weight"] == "Q5_K"
 
 
-def test_what_does_not_fill_blocks_and_what_is_blind_is_warned_of(tmp_path: Path) -> None:
+def test_tensors_that_do_not_fill_blocks_or_lack_importance_get_a_warning(tmp_path: Path) -> None:
     file = GGUFFile(TinyModel("llama").write(tmp_path / "in.gguf"))
 
     assert any("fill Q4_K's blocks become Q5_0" in w for w in plan(file, "Q4_K_M", Options(threads=1)).warnings)
@@ -195,7 +195,7 @@ def test_rounding_twice_needs_to_be_allowed(tmp_path: Path) -> None:
         np.testing.assert_array_equal(first.raw(name), again.raw(name))
 
 
-def test_a_weight_that_cannot_be_held_names_its_tensor_and_leaves_no_file(tmp_path: Path) -> None:
+def test_a_weight_that_cannot_be_represented_names_its_tensor_and_leaves_no_file(tmp_path: Path) -> None:
     model = wide_model()
     model.tensors["blk.1.ffn_up.weight"][200, 9] = np.nan
     source = model.write(tmp_path / "in.gguf")

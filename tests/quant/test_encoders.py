@@ -35,7 +35,7 @@ def test_zeros_stay_zeros(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_what_was_quantised_once_is_quantised_again_without_much_loss(name: str) -> None:
+def test_quantising_a_quantised_tensor_again_loses_little(name: str) -> None:
     x = round_trip(name, rows("gaussian", 4))
 
     assert np.sqrt(np.mean((round_trip(name, x) - x) ** 2)) < 0.4 * np.sqrt(np.mean((rows("gaussian", 4) - x) ** 2))
@@ -97,7 +97,7 @@ def test_weights_a_format_cannot_hold_are_refused(name: str, bad: float) -> None
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
-def test_importance_that_means_nothing_is_refused(bad: float) -> None:
+def test_invalid_importance_is_refused(bad: float) -> None:
     weight = np.ones(1024, np.float32)
     weight[3] = bad
 

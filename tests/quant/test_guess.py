@@ -59,19 +59,19 @@ def test_columns_of_large_inputs_are_rounded_more_exactly(tmp_path: Path, role: 
 
 
 @pytest.mark.parametrize("name", ["blk.0.attn_output.weight", "token_embd.weight", "output.weight"])
-def test_where_weights_say_nothing_columns_count_alike(tmp_path: Path, name: str) -> None:
+def test_columns_count_equally_if_the_weights_give_no_information(tmp_path: Path, name: str) -> None:
     assert guessed(GGUFFile(model().write(tmp_path / "in.gguf")), name) is None
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_columns_count_alike_where_the_telltale_has_no_mean_square(tmp_path: Path, value: float) -> None:
+def test_columns_count_equally_if_there_is_no_mean_square(tmp_path: Path, value: float) -> None:
     made = model()
     made.tensors["blk.0.attn_v.weight"][:] = value
 
     assert guessed(GGUFFile(made.write(tmp_path / "in.gguf")), "blk.0.attn_q.weight") is None
 
 
-def test_a_column_counts_by_what_is_missing_to_the_mean_square(tmp_path: Path) -> None:
+def test_a_column_is_weighted_by_the_inverse_of_its_share_of_the_mean_square(tmp_path: Path) -> None:
     made = model()
     values = np.ones((128, 256), np.float32)
     values[:, 7], values[:, 9] = 0.0, 3.0
@@ -163,7 +163,7 @@ def test_experts_have_units_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["ffn_gate", "ffn_up"])
-def test_units_count_alike_where_there_is_no_gate(tmp_path: Path, missing: str) -> None:
+def test_units_count_equally_without_a_gate(tmp_path: Path, missing: str) -> None:
     made = spiked()
     del made.tensors[f"blk.0.{missing}.weight"]
 
@@ -171,7 +171,7 @@ def test_units_count_alike_where_there_is_no_gate(tmp_path: Path, missing: str) 
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_units_count_alike_where_lengths_mean_nothing(tmp_path: Path, value: float) -> None:
+def test_units_count_equally_if_their_lengths_are_meaningless(tmp_path: Path, value: float) -> None:
     made = spiked()
     made.tensors["blk.0.ffn_gate.weight"][:] = value
 
@@ -196,7 +196,7 @@ def test_every_machine_guesses_the_same_bits(tmp_path: Path) -> None:
     assert hashlib.sha256(units.tobytes()).hexdigest()[:16] == "afb2caf56846bea3"
 
 
-def test_what_was_measured_goes_before_a_guess(tmp_path: Path) -> None:
+def test_measured_importance_takes_precedence_over_a_guess(tmp_path: Path) -> None:
     name = "blk.0.attn_q.weight"
     source = model().write(tmp_path / "in.gguf")
     columns = np.linspace(1, 9, 256, dtype=np.float32)

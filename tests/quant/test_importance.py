@@ -14,7 +14,7 @@ from oxillama.gguf import GGUFWriter
 from oxillama.quant.importance import read_importance, write_importance
 
 
-def test_what_was_written_is_read_as_means(tmp_path: Path) -> None:
+def test_the_written_matrix_is_read_back_as_means(tmp_path: Path) -> None:
     sums = {"blk.0.attn_q.weight": np.array([[2.0, 4.0]]), "blk.0.up.weight": np.array([[1.0, 3.0], [0.0, 0.0]])}
     counts = {"blk.0.attn_q.weight": np.array([4]), "blk.0.up.weight": np.array([2, 0])}
 
@@ -109,7 +109,9 @@ def test_an_older_file_cut_short_is_named(tmp_path: Path, cut: int) -> None:
         (struct.pack("<i", 1) + entry(b"w", 1, float("nan")), "negative or not finite"),
     ],
 )
-def test_what_is_no_older_file_is_refused_with_the_reason(tmp_path: Path, data: bytes, message: str) -> None:
+def test_an_invalid_file_of_the_older_format_is_refused_with_the_reason(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
     path = tmp_path / "imatrix.dat"
     path.write_bytes(data)
 

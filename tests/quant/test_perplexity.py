@@ -42,7 +42,7 @@ def by_numpy(path: Path, size: int) -> tuple[float, float, int]:
 
 
 @pytest.mark.parametrize("size", [16, 33, 200])
-def test_the_estimate_is_numpys(model: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_the_estimate_equals_numpys(model: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr("oxillama.quant.chunks.N_BATCH", 24)  # several steps in the longer chunks
     want, error, n = by_numpy(model, size)
 
@@ -55,7 +55,7 @@ def test_the_estimate_is_numpys(model: Path, monkeypatch: pytest.MonkeyPatch, si
     assert estimate.standard_error == pytest.approx(error, rel=1e-4)
 
 
-def test_a_uniform_guess_is_as_perplexed_as_it_has_tokens() -> None:
+def test_the_perplexity_of_a_uniform_model_is_its_number_of_tokens() -> None:
     loss = losses(np.full((5, 64), -3.0, np.float32), np.arange(5, dtype=np.int32))
 
     np.testing.assert_allclose(np.exp(loss), 64)
@@ -78,7 +78,7 @@ def test_every_chunk_begins_with_bos_and_the_rest_is_left_out(model: Path) -> No
     assert len(read_chunks(tokenizer, TEXT, 50, 2)) == 2
 
 
-def test_a_text_of_less_than_a_chunk_and_a_chunk_beyond_the_context_are_refused(model: Path) -> None:
+def test_a_text_shorter_than_a_chunk_and_a_chunk_longer_than_the_context_are_refused(model: Path) -> None:
     with pytest.raises(InvalidParameterError, match=r"the text has \d+ tokens, less than one chunk of 500"):
         read_chunks(Tokenizer.from_gguf(model), "once upon a time", 500)
     with pytest.raises(InvalidParameterError, match="--ctx 300 is more than the 256 tokens"):
@@ -100,14 +100,14 @@ def test_the_command_prints_running_values_and_json(model: Path, tmp_path: Path)
     assert told["chunks"] == 3
 
 
-def test_a_missing_text_is_one_line(model: Path, tmp_path: Path) -> None:
+def test_a_missing_text_is_reported_in_one_line(model: Path, tmp_path: Path) -> None:
     done = oxillama("perplexity", "--model", model, "--file", tmp_path / "none.txt")
 
     assert done.returncode == 1
     assert b"none.txt: No such file or directory" in done.stderr
 
 
-def test_a_trained_model_predicts_its_own_words_as_well_when_quantised(tmp_path: Path) -> None:
+def test_a_trained_model_predicts_its_own_text_as_well_when_quantised(tmp_path: Path) -> None:
     source = shared("models/stories260K.gguf")
     text = (
         "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she "

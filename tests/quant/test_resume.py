@@ -54,7 +54,7 @@ def signalled(after: int, which: signal.Signals, *arguments: str | Path) -> subp
 
 
 @pytest.mark.parametrize("after", [1, 9, 20, 40])
-def test_a_killed_command_goes_on_to_the_same_file(model: Path, tmp_path: Path, after: int) -> None:
+def test_a_killed_command_continues_to_the_same_file(model: Path, tmp_path: Path, after: int) -> None:
     assert oxillama("quantize", model, tmp_path / "want.gguf", "Q4_K_M").returncode == 0
     out = tmp_path / "out.gguf"
 
@@ -69,7 +69,7 @@ def test_a_killed_command_goes_on_to_the_same_file(model: Path, tmp_path: Path, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.gguf", "out.gguf", "want.gguf"]
 
 
-def test_ctrl_c_says_how_to_go_on(model: Path, tmp_path: Path) -> None:
+def test_ctrl_c_prints_how_to_continue(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.gguf"
 
     stopped = signalled(20, signal.SIGINT, "quantize", model, out, "Q8_0")
@@ -111,7 +111,7 @@ def note_every_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "COMMIT_S", 0.0)
 
 
-def test_a_run_that_goes_on_tells_from_where(model: Path, tmp_path: Path, note_every_tensor: None) -> None:
+def test_a_resumed_run_reports_where_it_resumes(model: Path, tmp_path: Path, note_every_tensor: None) -> None:
     interrupted(model, tmp_path / "out.gguf")
     n = len(GGUFFile(model).tensors)
     done = int((tmp_path / ".out.gguf.journal").read_bytes().count(b"\n")) - 1
@@ -130,7 +130,7 @@ def test_progress_of_a_run_that_goes_on_never_goes_back_and_ends_at_all_bytes(mo
     assert seen[-1] == sum(info.n_bytes for info in file.tensors.values())
 
 
-def test_another_input_type_or_importance_begins_anew(model: Path, tmp_path: Path) -> None:
+def test_another_input_type_or_importance_starts_over(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.gguf"
     name = "blk.0.ffn_up.weight"
     one = Importance("x.imatrix", {name: np.ones((1, 256), np.float32)})
@@ -163,7 +163,7 @@ def test_every_shard_of_the_input_counts(tmp_path: Path) -> None:
     assert all(path.name in before for path in writer.paths)
 
 
-def test_a_weight_that_cannot_be_held_leaves_nothing_to_go_on_with(tmp_path: Path, note_every_tensor: None) -> None:
+def test_a_weight_that_cannot_be_represented_leaves_nothing_to_resume(tmp_path: Path, note_every_tensor: None) -> None:
     tiny = TinyModel("llama", n_embd=256, n_ff=256, n_head=4, head_dim=64, vocab="spm")
     tiny.tensors["blk.1.ffn_up.weight"][200, 9] = np.nan
     source = tiny.write(tmp_path / "in.gguf")

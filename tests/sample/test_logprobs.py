@@ -34,7 +34,7 @@ def test_an_infinite_logit_takes_all_the_probability() -> None:
     assert log_softmax_top(x, 1, 0)[0] == -math.inf
 
 
-def test_more_alternatives_than_tokens_are_all_of_them() -> None:
+def test_more_alternatives_than_tokens_return_all_tokens() -> None:
     assert len(log_softmax_top(np.zeros(3, np.float32), 0, 20)[1]) == 3
 
 

@@ -12,7 +12,7 @@ from tests.support.cc import ROOT, compile_c
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a linker that can wrap functions")
-def test_every_allocation_may_fail_and_odd_values_do_no_harm(tmp_path: Path) -> None:
+def test_every_allocation_may_fail_and_unusual_values_are_harmless(tmp_path: Path) -> None:
     csrc = ROOT / "csrc"
     sources = [
         Path(__file__).with_name("sampler_check.c"),

@@ -195,7 +195,7 @@ PENALTIES: dict[str, tuple[float, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 @pytest.mark.parametrize(("logit", "penalty"), PENALTIES.values(), ids=PENALTIES.keys())
-def test_a_penalty_that_leaves_no_number_leaves_a_token_out(
+def test_a_penalty_that_makes_a_logit_nan_excludes_the_token(
     path: dict[str, Any], logit: float, penalty: dict[str, Any]
 ) -> None:
     x = np.full(64, -1e9, np.float32)
@@ -223,7 +223,7 @@ class Liar(list[int]):
 
 
 @pytest.mark.parametrize("length", [0, 1, 100_000])
-def test_as_many_tokens_are_banned_as_there_are(length: int) -> None:
+def test_all_listed_tokens_are_banned_whatever_length_the_list_reports(length: int) -> None:
     x = np.arange(64, dtype=np.float32)
     s = sampler(64, seed=1, history=[], temperature=0.0)
     for _ in range(50):

@@ -20,7 +20,7 @@ def statistics(*, active: int, ended: int) -> EngineStatistics:
     )
 
 
-async def test_a_full_queue_says_when_to_come_again_from_how_fast_requests_end(
+async def test_retry_after_of_a_full_queue_follows_the_rate_at_which_requests_end(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     engine = FakeEngine(n_slots=2, max_waiting=2, reply="x" * 19, delay_s=1.0)  # 20 seconds for each request

@@ -34,7 +34,7 @@ async def test_an_unknown_route_is_an_invalid_url(client: ASGIClient) -> None:
         ("/v1/v1/chat/completions", "HINT: /v1 is there twice"),
     ],
 )
-async def test_a_route_of_openai_that_is_not_there_is_called_that(client: ASGIClient, path: str, words: str) -> None:
+async def test_an_unsupported_openai_route_is_named_as_such(client: ASGIClient, path: str, words: str) -> None:
     response = await client.post(path)
     assert response.status_code == 404
     assert words in error_of(response)["message"]
@@ -68,7 +68,7 @@ async def test_every_answer_carries_a_request_id_and_the_time_it_took(client: AS
     assert int(response.headers["openai-processing-ms"]) >= 0
 
 
-async def test_a_fault_of_ours_says_nothing_about_the_inside(make_app: Callable[..., Application]) -> None:
+async def test_an_internal_error_reveals_no_internals(make_app: Callable[..., Application]) -> None:
     app = make_app()
 
     @app.get("/broken")

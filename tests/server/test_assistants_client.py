@@ -118,7 +118,7 @@ async def test_cancelling_a_run_ends_its_poll(tmp_path: Path) -> None:
     await with_client(tmp_path, FakeEngine(hang_in_prefill=True), use)
 
 
-async def test_lists_are_walked_to_their_end(tmp_path: Path) -> None:
+async def test_lists_are_read_to_their_end(tmp_path: Path) -> None:
     def use(beta: Any) -> None:
         messages = [{"role": "user", "content": str(n)} for n in range(60)]
         thread = beta.threads.create(messages=messages)

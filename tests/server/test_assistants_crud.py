@@ -29,7 +29,7 @@ ASSISTANT = {
 ASSISTANT_KEYS = {"id", "object", "created_at", *ASSISTANT}
 
 
-async def test_an_assistant_is_kept_as_it_was_given(tmp_path: Path) -> None:
+async def test_an_assistant_is_stored_as_given(tmp_path: Path) -> None:
     async with api_over(tmp_path) as api:
         made = await api.post("/assistants", ASSISTANT)
         assert {key: made[key] for key in ASSISTANT} == ASSISTANT
@@ -126,7 +126,7 @@ async def test_an_assistant_of_a_model_that_is_not_served_is_refused_at_once(tmp
         assert (await api.get("/assistants"))["data"] == [made]
 
 
-async def test_an_assistant_of_another_day_is_still_read_listed_changed_and_deleted(tmp_path: Path) -> None:
+async def test_an_assistant_of_an_earlier_version_is_still_read_listed_changed_and_deleted(tmp_path: Path) -> None:
     """Stored when another model was served, or by a version that refused it later."""
     store = Store(str(tmp_path))
     tools = [{"type": "function", "function": {"name": "f"}}]
@@ -142,7 +142,7 @@ async def test_an_assistant_of_another_day_is_still_read_listed_changed_and_dele
         await api.delete(path)
 
 
-async def test_a_thread_is_kept_changed_and_deleted(tmp_path: Path) -> None:
+async def test_a_thread_can_be_stored_changed_and_deleted(tmp_path: Path) -> None:
     async with api_over(tmp_path) as api:
         made = await api.post("/threads", {"metadata": {"k": "v"}})
         keys = {"id", "object", "created_at", "metadata", "tool_resources"}
@@ -163,7 +163,7 @@ async def test_an_empty_body_makes_an_empty_thread(tmp_path: Path) -> None:
         assert (await api.get(f"/threads/{response.json()['id']}/messages"))["data"] == []
 
 
-async def test_a_message_is_kept_changed_and_deleted(tmp_path: Path) -> None:
+async def test_a_message_can_be_stored_changed_and_deleted(tmp_path: Path) -> None:
     async with api_over(tmp_path) as api:
         thread = await api.thread()
         parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
@@ -195,7 +195,7 @@ async def test_a_message_is_kept_changed_and_deleted(tmp_path: Path) -> None:
         ({"role": "user", "content": "x", "attachments": [{"file_id": "f"}]}, "attachments", "unsupported_parameter"),
     ],
 )
-async def test_a_message_that_cannot_be_kept_is_refused_by_name(
+async def test_a_message_that_cannot_be_stored_is_refused_by_name(
     tmp_path: Path, body: dict[str, Any], param: str, code: str
 ) -> None:
     async with api_over(tmp_path) as api:
@@ -254,14 +254,14 @@ async def test_250_items_are_walked_in_both_directions(tmp_path: Path, kind: str
     ("query", "param"),
     [({"limit": 0}, "limit"), ({"limit": 101}, "limit"), ({"order": "up"}, "order"), ({"after": "msg_x"}, "after")],
 )
-async def test_a_page_that_cannot_be_is_refused_by_name(tmp_path: Path, query: dict[str, Any], param: str) -> None:
+async def test_an_invalid_page_request_is_refused_by_name(tmp_path: Path, query: dict[str, Any], param: str) -> None:
     async with api_over(tmp_path) as api:
         thread = await api.thread("a")
         error = (await api.get(f"/threads/{thread}/messages", status=400, **query))["error"]
         assert error["param"] == param
 
 
-async def test_a_damaged_thread_is_a_500_of_its_own(tmp_path: Path) -> None:
+async def test_a_damaged_thread_is_a_500_for_that_thread_only(tmp_path: Path) -> None:
     async with api_over(tmp_path) as api:
         bad, good = await api.thread("a"), await api.thread("b")
     (tmp_path / "threads" / bad / "meta.json").write_bytes(b"{")

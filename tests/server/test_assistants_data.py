@@ -74,7 +74,7 @@ async def test_after_a_failed_fsync_the_server_reads_and_stores_nothing_more(
         await api.post(f"/threads/{thread}/messages", NEW_MESSAGE)
 
 
-async def test_without_a_setting_the_data_is_the_users_own_and_a_second_server_does_without(
+async def test_without_a_setting_the_data_is_in_the_users_folder_and_a_second_server_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
@@ -102,7 +102,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nowhere")
-async def test_where_nothing_can_be_written_chat_is_served_and_the_rest_says_why_not(
+async def test_without_a_writable_directory_chat_works_and_assistants_report_why_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     engine = FakeEngine(reply="Hi")
@@ -136,7 +136,7 @@ async def test_a_user_without_a_home_keeps_threads_where_temporary_files_go(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_health_says_that_the_disk_is_full_until_it_is_not(
+async def test_health_reports_a_full_disk_until_there_is_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with api_over(tmp_path) as api:
@@ -151,7 +151,7 @@ async def test_health_says_that_the_disk_is_full_until_it_is_not(
         assert (await api.client.get("/health")).json() == ok
 
 
-async def test_health_is_503_while_only_a_restart_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health_is_503_if_only_a_restart_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_over(tmp_path) as api:
         with monkeypatch.context() as broken:
             failing(broken, "fsync", errno.EIO)
@@ -163,7 +163,7 @@ async def test_health_is_503_while_only_a_restart_helps(tmp_path: Path, monkeypa
         assert (await api.client.get("/health")).json()["status"] == "ok"
 
 
-async def test_a_directory_that_was_set_and_is_in_use_is_an_error(tmp_path: Path) -> None:
+async def test_a_configured_directory_that_is_in_use_is_an_error(tmp_path: Path) -> None:
     async with api_over(tmp_path):
         with pytest.RaisesGroup(StoreError, allow_unwrapped=True, flatten_subgroups=True):
             async with api_over(tmp_path):

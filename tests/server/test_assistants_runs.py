@@ -201,7 +201,7 @@ async def test_cancelling_ends_the_stream_and_keeps_the_text(tmp_path: Path) -> 
         assert error["message"] == "Cannot cancel run with status 'cancelled'."
 
 
-async def test_a_locked_thread_refuses_messages_and_runs_in_the_known_words(tmp_path: Path) -> None:
+async def test_a_locked_thread_refuses_messages_and_runs_with_the_documented_message(tmp_path: Path) -> None:
     async with api_over(tmp_path, FakeEngine(hang_in_prefill=True)) as api:
         assistant, thread = await api.assistant(), await api.thread("Hello")
         run = (await api.post(f"/threads/{thread}/runs", {"assistant_id": assistant}))["id"]
@@ -255,7 +255,7 @@ async def test_additional_messages_and_instructions_are_part_of_the_prompt(tmp_p
         ({"metadata": {"k": 1}}, "metadata.k", "invalid_type"),
     ],
 )  # fmt: skip
-async def test_what_a_run_cannot_honour_is_refused_by_name(
+async def test_settings_that_a_run_cannot_honour_are_refused_by_name(
     tmp_path: Path, body: dict[str, Any], param: str, code: str
 ) -> None:
     async with api_over(tmp_path) as api:
@@ -277,7 +277,7 @@ async def test_tools_of_an_earlier_assistant_are_refused_when_a_run_would_use_th
         assert (run["tools"], run["tool_choice"]) == (tools, "none")
 
 
-async def test_unknown_ids_are_404_in_the_known_words(tmp_path: Path) -> None:
+async def test_unknown_ids_are_404_with_the_documented_message(tmp_path: Path) -> None:
     async with api_over(tmp_path) as api:
         assistant, thread = await api.assistant(), await api.thread("Hello")
         run = (await api.post(f"/threads/{thread}/runs", {"assistant_id": assistant}))["id"]
@@ -297,7 +297,7 @@ async def test_unknown_ids_are_404_in_the_known_words(tmp_path: Path) -> None:
         assert error["code"] == "model_not_found"
 
 
-async def test_a_poller_is_told_how_long_to_sleep(tmp_path: Path) -> None:
+async def test_a_poller_gets_the_time_to_sleep(tmp_path: Path) -> None:
     async with api_over(tmp_path) as api:
         assistant, thread = await api.assistant(), await api.thread("Hello")
         run = (await api.post(f"/threads/{thread}/runs", {"assistant_id": assistant}))["id"]
@@ -305,7 +305,7 @@ async def test_a_poller_is_told_how_long_to_sleep(tmp_path: Path) -> None:
         assert 0 < int(response.headers["openai-poll-after-ms"]) <= 1000
 
 
-async def test_a_run_survives_the_server_and_is_done_by_the_next_one(tmp_path: Path) -> None:
+async def test_a_run_survives_the_server_and_is_executed_by_the_next_one(tmp_path: Path) -> None:
     async with api_over(tmp_path, FakeEngine(hang_in_prefill=True)) as api:
         assistant, thread = await api.assistant(), await api.thread("Hello")
         run = (await api.post(f"/threads/{thread}/runs", {"assistant_id": assistant}))["id"]

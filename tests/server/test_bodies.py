@@ -115,16 +115,16 @@ def test_a_wrong_value_is_named_with_its_place_and_code(body: str, param: str | 
         b'\xef\xbb\xbf{"name":"a"}', '{"name":"a"}'.encode("utf-16"), b'{"name":"a\nb"}', b'{"name":"\\x"}', b"\x00",
     ],
 )  # fmt: skip
-def test_what_is_not_strict_json_could_not_be_parsed(body: bytes) -> None:
+def test_bodies_that_are_not_strict_json_cannot_be_parsed(body: bytes) -> None:
     assert str(refused(body)).startswith("We could not parse the JSON body of your request.")
 
 
 @pytest.mark.parametrize("body", [b'{"name":3,', b'{"name":"a","count":0} x', b'{"name":"a","tag":"long"'])
-def test_a_wrong_value_in_a_body_that_is_broken_behind_it_is_named(body: bytes) -> None:
+def test_a_wrong_value_before_a_syntax_error_is_named(body: bytes) -> None:
     assert refused(body).code is not None
 
 
-def test_of_a_union_by_tag_only_the_member_that_is_meant_is_explained() -> None:
+def test_errors_of_a_tagged_union_describe_only_the_chosen_member() -> None:
     def message(body: bytes) -> str:
         with pytest.raises(APIError) as caught:
             parse(body, Drawing)
@@ -145,7 +145,7 @@ def test_a_pattern_is_shown_as_people_write_it() -> None:
             parse(body, Named)
 
 
-def test_of_many_keys_the_wrong_one_is_found_and_shown_in_part() -> None:
+def test_a_wrong_key_among_many_is_named_in_shortened_form() -> None:
     class Many(msgspec.Struct):
         notes: dict[Key, int]
 
@@ -162,7 +162,7 @@ def test_of_many_keys_the_wrong_one_is_found_and_shown_in_part() -> None:
         (b'{"name":"\xff"}', "not UTF-8 at byte 9"),
     ],
 )
-def test_bytes_that_are_no_text_are_told_apart(body: bytes, hint: str) -> None:
+def test_bytes_that_are_not_text_are_distinguished(body: bytes, hint: str) -> None:
     assert hint in str(refused(body))
 
 
@@ -176,7 +176,7 @@ def test_bytes_that_are_no_text_are_told_apart(body: bytes, hint: str) -> None:
         ({}, 404, "The model"),
     ],
 )
-async def test_headers_that_say_it_is_no_json_are_answered_with_what_to_send(
+async def test_headers_of_a_body_that_is_not_json_are_refused_with_a_hint(
     client: ASGIClient, headers: dict[str, str], status: int, text: str
 ) -> None:
     response = await client.post("/v1/completions", body=b'{"model":"other"}', headers=headers)
@@ -184,12 +184,12 @@ async def test_headers_that_say_it_is_no_json_are_answered_with_what_to_send(
     assert text in error_of(response)["message"]
 
 
-def test_null_counts_as_not_given_and_unknown_fields_are_tolerated() -> None:
+def test_null_counts_as_not_given_and_unknown_fields_are_ignored() -> None:
     body = parse(b'{"name":"a","count":null,"words":null,"nonsense":[1]}', Body)
     assert (body.count, body.words) == (None, None)
 
 
-def test_of_duplicate_keys_the_last_one_counts() -> None:
+def test_the_last_of_duplicate_keys_counts() -> None:
     assert parse(b'{"name":"a","name":"b"}', Body).name == "b"
 
 
@@ -204,7 +204,7 @@ def test_nesting_is_bounded_wherever_it_is(field: str, start: str, end: str) -> 
     assert "nested deeper" in str(refused(nested(100_000)))
 
 
-def test_brackets_in_strings_and_side_by_side_are_no_nesting() -> None:
+def test_brackets_in_strings_or_side_by_side_are_not_nesting() -> None:
     check_nesting(b'{"a":"' + b"[" * 500 + b'\\"' + b"{" * 500 + b'"}')
     check_nesting(b"[" + b"[]," * 500 + b"[]]")
 

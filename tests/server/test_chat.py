@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oxillama.server import Application
 
 
-async def test_a_plain_answer_has_every_field_of_the_wire(client: ASGIClient, engine: FakeEngine) -> None:
+async def test_a_plain_answer_has_every_field(client: ASGIClient, engine: FakeEngine) -> None:
     response = await chat(client)
     assert response.status_code == 200
     body = response.json()
@@ -35,7 +35,7 @@ async def test_a_plain_answer_has_every_field_of_the_wire(client: ASGIClient, en
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_timings_tell_the_speed_of_reading_and_of_writing(
+async def test_timings_give_the_speed_of_prefill_and_decode(
     make_app: Callable[..., Application], engine: FakeEngine, autojump_clock: trio.testing.MockClock, stream: bool
 ) -> None:
     engine.prefill_s, engine.delay_s = 0.4, 0.1
@@ -63,7 +63,7 @@ async def test_the_prompt_is_the_rendered_template_with_one_beginning_token(
     assert engine.requests[0].prompt_ids.count(1) == 1
 
 
-async def test_a_stream_has_role_text_reason_and_done_in_order(client: ASGIClient) -> None:
+async def test_a_stream_has_role_text_finish_reason_and_done_in_order(client: ASGIClient) -> None:
     found = events(await chat(client, stream=True))
     assert found[-1] == "[DONE]"
     chunks = found[:-1]
@@ -116,7 +116,7 @@ async def test_stop_strings_end_the_text_and_are_not_in_it(client: ASGIClient) -
     assert body["choices"][0]["finish_reason"] == "stop"
 
 
-async def test_as_many_stop_strings_are_taken_as_editors_send(client: ASGIClient, engine: FakeEngine) -> None:
+async def test_as_many_stop_strings_as_editors_send_are_accepted(client: ASGIClient, engine: FakeEngine) -> None:
     stops = [f"<{n}>" for n in range(63)]
     body = (await chat(client, stop=[*stops, "wor"])).json()
     assert body["choices"][0]["message"]["content"] == "Hello, "
@@ -161,7 +161,7 @@ async def test_every_sampling_field_reaches_the_engine(client: ASGIClient, engin
     assert request.cache_prompt is False
 
 
-async def test_what_a_request_does_not_say_is_left_to_the_model(client: ASGIClient, engine: FakeEngine) -> None:
+async def test_settings_that_a_request_lacks_come_from_the_model(client: ASGIClient, engine: FakeEngine) -> None:
     await chat(client)
     assert engine.sampling_defaults.with_params(engine.requests[0].sampling) == engine.sampling_defaults
 
@@ -183,7 +183,7 @@ async def test_streamed_logprobs_are_those_of_the_whole_answer(client: ASGIClien
     assert streamed == whole["choices"][0]["logprobs"]["content"]
 
 
-async def test_impossible_logprobs_are_the_wires_word_for_unlikely(
+async def test_impossible_tokens_get_the_apis_value_for_very_unlikely(
     client: ASGIClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.support.fake_engine.PIECE_LOGPROB", float("-inf"))

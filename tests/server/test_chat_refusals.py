@@ -30,7 +30,7 @@ async def test_another_model_is_not_found(client: ASGIClient) -> None:
 
 
 @pytest.mark.parametrize("n_prompt", [2048, 2049, 5000])  # the first leaves no room for an answer
-async def test_a_prompt_beyond_the_context_says_so_in_the_known_words(
+async def test_a_prompt_beyond_the_context_is_refused_with_the_documented_message(
     client: ASGIClient, engine: FakeEngine, n_prompt: int
 ) -> None:
     assert engine.n_ctx == 2048
@@ -64,7 +64,7 @@ async def test_a_full_queue_refuses_before_the_prompt_is_made(
     assert (await chat(ASGIClient(make_app()))).status_code == 429
 
 
-async def test_a_full_queue_refuses_as_it_does_later_and_by_the_same_rules(
+async def test_a_full_queue_refuses_early_by_the_same_rules_as_later(
     make_app: Callable[..., Application], engine: FakeEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = ASGIClient(make_app(api_keys=["sk-key"], cors_origins=["http://page"], log_level="info"))
@@ -82,7 +82,7 @@ async def test_a_full_queue_refuses_as_it_does_later_and_by_the_same_rules(
     assert [line.split("status=")[1][:3] for line in capsys.readouterr().err.splitlines()] == ["429", "429", "401"]
 
 
-async def test_of_several_choices_all_are_admitted_or_none(client: ASGIClient, engine: FakeEngine) -> None:
+async def test_several_choices_are_admitted_all_or_none(client: ASGIClient, engine: FakeEngine) -> None:
     engine.n_slots, engine.max_waiting = 1, 2
     response = await chat(client, n=4)
     assert response.status_code == 400
@@ -118,15 +118,13 @@ async def test_a_failure_in_the_middle_of_a_stream_is_an_error_event_and_no_end(
     assert engine.open == 0
 
 
-async def test_a_bug_in_the_middle_of_a_stream_says_nothing_about_the_inside(
-    client: ASGIClient, engine: FakeEngine
-) -> None:
+async def test_a_bug_in_the_middle_of_a_stream_reveals_no_internals(client: ASGIClient, engine: FakeEngine) -> None:
     engine.fail_at, engine.error = 0, ZeroDivisionError("secret")
     found = events(await chat(client, stream=True))
     assert found[-1]["error"]["message"].startswith("The server had an error")
 
 
-async def test_a_template_that_refuses_is_the_requests_fault(client: ASGIClient, engine: FakeEngine) -> None:
+async def test_a_refusing_template_is_an_invalid_request(client: ASGIClient, engine: FakeEngine) -> None:
     engine.chat_template = FakeChatTemplate(error=TemplateError("roles must alternate"))
     response = await chat(client)
     assert response.status_code == 400
@@ -159,7 +157,9 @@ async def test_health_answers_while_requests_wait(client: ASGIClient, engine: Fa
         nursery.cancel_scope.cancel()
 
 
-async def test_a_text_that_is_far_too_long_is_refused_by_its_beginning(client: ASGIClient, engine: FakeEngine) -> None:
+async def test_a_text_that_is_far_too_long_is_refused_after_its_beginning(
+    client: ASGIClient, engine: FakeEngine
+) -> None:
     lengths: list[int] = []
     real = engine.encode
 

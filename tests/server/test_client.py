@@ -102,7 +102,7 @@ def chat(**fields: Any) -> Call:
         (chat(), {"fail_at": 0, "error": ZeroDivisionError()}, openai.InternalServerError, None),
     ],
 )
-async def test_each_refusal_is_its_exception(
+async def test_each_refusal_raises_its_exception(
     call: Call, engine: dict[str, Any], error: type[openai.APIStatusError], code: str | None
 ) -> None:
     async with live_server(FakeEngine(**engine), log_level="error") as live, client_of(live) as client:
@@ -131,7 +131,7 @@ async def test_a_failure_in_the_middle_of_a_stream_is_raised() -> None:
                 pass
 
 
-async def test_a_busy_server_is_asked_again_and_then_answers() -> None:
+async def test_a_request_to_a_busy_server_is_retried_and_answered() -> None:
     engine = FakeEngine(busy=True)
     async with live_server(engine) as live, client_of(live, max_retries=1) as client:
         seen = 0

@@ -25,7 +25,7 @@ def texts(response: Response) -> list[str]:
     return [c["text"] for c in choices]
 
 
-async def test_a_plain_answer_has_every_field_of_the_wire(client: ASGIClient, engine: FakeEngine) -> None:
+async def test_a_plain_answer_has_every_field(client: ASGIClient, engine: FakeEngine) -> None:
     body = (await complete(client)).json()
     assert body["id"].startswith("cmpl-")
     assert (body["object"], body["model"]) == ("text_completion", "fake-model")
@@ -52,7 +52,7 @@ async def test_sixteen_tokens_are_the_default(client: ASGIClient, engine: FakeEn
         ("", [(1,)]),
     ],
 )
-async def test_a_prompt_is_a_text_texts_tokens_or_lists_of_tokens(
+async def test_a_prompt_is_a_string_strings_tokens_or_lists_of_tokens(
     client: ASGIClient, engine: FakeEngine, prompt: Any, seen: list[tuple[int, ...]]
 ) -> None:
     assert len(texts(await complete(client, prompt=prompt))) == len(seen)
@@ -197,7 +197,7 @@ async def test_a_failure_in_the_middle_of_a_stream_is_an_error_event(client: ASG
         ({"echo": "yes"}, "echo", "invalid_type"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_honoured_is_400_with_its_place(
+async def test_parameters_that_cannot_be_honoured_are_400_with_their_path(
     client: ASGIClient, engine: FakeEngine, fields: dict[str, Any], param: str, code: str | None
 ) -> None:
     response = await complete(client, **fields)

@@ -19,11 +19,11 @@ def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_without_any_source_the_defaults_hold() -> None:
+def test_without_any_source_the_defaults_apply() -> None:
     assert load_config(env={}) == ServerConfig()
 
 
-def test_keywords_win_over_variables_and_these_over_the_file(tmp_path: Path) -> None:
+def test_keywords_override_variables_and_variables_override_the_file(tmp_path: Path) -> None:
     (tmp_path / "oxillama.toml").write_text('host = "file"\nport = 1\nthreads = 1\nalias = "file"')
     env = {"OXILLAMA_PORT": "2", "OXILLAMA_THREADS": "2", "HOME": "/", "OXILLAMA_ISA": "generic"}
     config = load_config(env=env, threads=3, alias=None)
@@ -56,7 +56,7 @@ def test_variables_are_converted_and_lists_split_at_commas() -> None:
     assert (config.drain_timeout, config.cors_origins, config.log_format) == (1.5, ("*",), "json")
 
 
-def test_paths_are_taken_as_such() -> None:
+def test_paths_are_accepted() -> None:
     assert load_config(env={}, model=Path("m.gguf")).model == "m.gguf"
 
 
@@ -83,7 +83,7 @@ def test_paths_are_taken_as_such() -> None:
         ("", {}, {"log_level": "loud"}, "log_level: "),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_source_and_key(
+def test_a_wrong_setting_is_reported_in_one_line_with_its_source_and_key(
     tmp_path: Path, toml: str, env: dict[str, str], keywords: dict[str, Any], message: str
 ) -> None:
     (tmp_path / "oxillama.toml").write_text(toml)
@@ -108,13 +108,13 @@ INJECTED = {
 }
 
 
-def test_what_kubernetes_and_docker_put_there_is_no_setting() -> None:
+def test_variables_of_kubernetes_and_docker_are_not_settings() -> None:
     assert load_config(env=INJECTED) == ServerConfig()
     assert unknown_variables(INJECTED) == []
     assert load_config(env=INJECTED | {"OXILLAMA_PORT": "8001"}).port == 8001
 
 
-def test_a_foreign_variable_is_ignored_with_a_warning(
+def test_an_unknown_variable_is_ignored_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env = {"OXILLAMA_NAME": "/web/oxillama", "OXILLAMA_COLOUR": "red", "OXILLAMA_ISA": "generic"}
@@ -127,11 +127,11 @@ def test_a_foreign_variable_is_ignored_with_a_warning(
     assert {line["level"] for line in warnings} == {"warning"}
 
 
-def test_a_key_that_is_misspelt_does_not_leave_the_api_open() -> None:
+def test_a_misspelt_setting_for_keys_does_not_leave_the_api_open() -> None:
     with pytest.raises(InvalidParameterError, match="did you mean 'api_keys'"):
         load_config(env={"OXILLAMA_API_KEY": "sk-secret"})
 
 
 @pytest.mark.parametrize("tokens", [1_048_576, 2**31 - 1])
-def test_a_context_may_be_as_long_as_run_takes_one(tokens: int) -> None:
+def test_a_context_may_be_as_long_as_run_accepts(tokens: int) -> None:
     assert load_config(env={"OXILLAMA_CTX_SIZE": str(tokens)}).ctx_size == tokens

@@ -30,7 +30,7 @@ async def test_no_page_may_call_unless_configured(client: ASGIClient) -> None:
 
 
 @pytest.mark.parametrize(("origins", "allowed"), [([PAGE], PAGE), (["*"], "*")])
-async def test_an_allowed_page_is_told_so_before_and_after_also_without_a_key(
+async def test_an_allowed_origin_gets_cors_headers_on_preflight_and_response_also_without_a_key(
     make_app: Callable[..., Application], origins: list[str], allowed: str
 ) -> None:
     client = ASGIClient(make_app(cors_origins=origins, api_keys=["key"]))
@@ -45,7 +45,7 @@ async def test_an_allowed_page_is_told_so_before_and_after_also_without_a_key(
     assert "x-request-id" in refused.headers["Access-Control-Expose-Headers"]
 
 
-async def test_another_page_is_not_and_caches_are_told_why(make_app: Callable[..., Application]) -> None:
+async def test_another_origin_gets_no_cors_headers_but_vary(make_app: Callable[..., Application]) -> None:
     client = ASGIClient(make_app(cors_origins=[PAGE]))
     response = await client.get("/v1/models", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in response.headers

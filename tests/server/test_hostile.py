@@ -34,7 +34,7 @@ async def test_every_hostile_request_is_refused_in_the_envelope_and_the_server_s
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_odd_but_legal_requests_are_served(stream: bool) -> None:
+async def test_unusual_but_legal_requests_are_served(stream: bool) -> None:
     legal: list[dict[str, Any]] = [
         {"seed": 2**63 - 1, "n": 2}, {"seed": -(2**63)}, {"temperature": 0}, {"top_p": 0}, {"max_tokens": 2**31 - 1},
         {"logit_bias": {"0": -100, "258": 100}}, {"stop": ["a", "b", "c", "d"]}, {"stop": None},
@@ -53,7 +53,7 @@ async def test_odd_but_legal_requests_are_served(stream: bool) -> None:
         assert (await live.ask(chat(messages=odd, stream=stream))).status == 200
 
 
-async def test_a_burst_is_answered_or_refused_and_never_dropped() -> None:
+async def test_every_request_of_a_burst_is_answered_or_refused() -> None:
     engine = FakeEngine(n_slots=2, max_waiting=10, delay_s=0.002)
     statuses: list[int] = []
     async with live_server(engine) as live:

@@ -53,7 +53,7 @@ async def test_local_names_and_addresses_are_answered(make_app: Callable[..., Ap
     "settings",
     [{"host": "0.0.0.0"}, {"host": "::"}, {"host": "192.0.2.1"}, {"api_keys": ("k",)}, {"allowed_hosts": ("*",)}],
 )
-async def test_elsewhere_or_with_keys_every_host_is_answered(
+async def test_off_loopback_or_with_keys_every_host_is_answered(
     make_app: Callable[..., Application], settings: dict[str, object]
 ) -> None:
     assert await status(make_app(**settings), "llm.example", "/health") == 200
@@ -72,7 +72,9 @@ async def test_hosts_that_are_named_are_answered_and_no_others(make_app: Callabl
     ("reached_at", "refused"),
     [("127.0.0.1", True), ("::1", True), (None, True), ("192.0.2.1", False), ("/run/oxillama.sock", False)],
 )
-def test_another_server_may_listen_elsewhere_than_the_settings_say(reached_at: str | None, refused: bool) -> None:
+def test_another_server_may_listen_on_an_address_other_than_the_configured_one(
+    reached_at: str | None, refused: bool
+) -> None:
     rule = HostRule("127.0.0.1", (), has_keys=False)
     with pytest.raises(APIError) if refused else nullcontext():
         rule.check("llm.example", reached_at)

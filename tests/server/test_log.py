@@ -73,7 +73,7 @@ async def test_a_fault_is_logged_with_its_traceback_and_request(
     assert "ZeroDivisionError: the reason" in line["exception"]
 
 
-async def test_a_path_cannot_forge_a_line(
+async def test_a_path_cannot_forge_a_log_line(
     make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
 ) -> None:
     await ASGIClient(make_app(log_level="info")).get("/a\nb\x1b[31m")
@@ -169,7 +169,7 @@ async def test_an_error_in_a_stream_is_logged_with_its_code(
         (True, {}, "127.0.0.1"),
     ],
 )
-async def test_the_clients_address_is_the_proxys_word_if_that_is_trusted(
+async def test_the_clients_address_comes_from_a_trusted_proxy(
     make_app: Callable[..., Application],
     capsys: pytest.CaptureFixture[str],
     trust_proxy: bool,
@@ -181,7 +181,7 @@ async def test_the_clients_address_is_the_proxys_word_if_that_is_trusted(
     assert [line["client"] for line in logged(capsys)] == [client]
 
 
-def test_what_else_the_process_says_goes_to_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_messages_of_the_process_go_to_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     kept = logging.getLogger().handlers[:]
     with process_logging(make_logger(ServerConfig(log_format="json"))):
         logging.getLogger("oxillama.engine").warning("two\nlines of %s", "words")
@@ -252,7 +252,7 @@ async def test_a_log_without_a_reader_costs_no_request_and_counts_what_is_lost(
     assert "lost_lines" not in second
 
 
-def test_a_log_that_would_have_to_wait_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_would_block_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     with open(reading, "rb") as reader, open(writing, "w", encoding="utf-8") as writer:
         monkeypatch.setattr("sys.stderr", writer)

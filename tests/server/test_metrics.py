@@ -25,7 +25,7 @@ def values(text: str) -> dict[str, float]:
     return {name: float(value) for name, value in samples.items()}
 
 
-async def test_what_is_asked_and_generated_is_counted(
+async def test_requests_and_tokens_are_counted(
     make_app: Callable[..., Application], engine: FakeEngine
 ) -> None:
     client = ASGIClient(make_app(api_keys=["k"]))
@@ -53,7 +53,7 @@ async def test_what_is_asked_and_generated_is_counted(
     assert found["oxillama_kv_pages_free"] == found["oxillama_kv_pages"]
 
 
-async def test_early_refusals_are_counted_where_they_belong(
+async def test_early_refusals_are_counted_under_their_route(
     make_app: Callable[..., Application], engine: FakeEngine
 ) -> None:
     engine.max_waiting = 0

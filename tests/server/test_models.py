@@ -42,7 +42,7 @@ async def test_an_unknown_model_is_not_found(client: ASGIClient) -> None:
         assert error["message"].endswith("This server has `fake-model`.")
 
 
-async def test_any_name_stands_for_the_model_where_that_is_set(make_app: Callable[..., Application]) -> None:
+async def test_any_model_name_is_accepted_with_any_model(make_app: Callable[..., Application]) -> None:
     client = ASGIClient(make_app(any_model=True))
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
     assert (await client.post("/v1/chat/completions", json=body)).json()["model"] == "fake-model"
@@ -56,12 +56,12 @@ async def test_the_served_model_cannot_be_deleted(client: ASGIClient) -> None:
     error_of(response)
 
 
-async def test_health_says_ok_and_which_model(client: ASGIClient) -> None:
+async def test_health_reports_ok_and_the_model(client: ASGIClient) -> None:
     response = await client.get("/health")
     assert (response.status_code, response.json()) == (200, {"status": "ok", "model": "fake-model", "storage": "none"})
 
 
-async def test_while_the_model_loads_everything_is_503_and_says_when_to_come_back() -> None:
+async def test_while_the_model_loads_everything_is_503_with_retry_after() -> None:
     client = ASGIClient(create_app(ServerConfig(log_level="error")))
     for path in ("/health", "/v1/models", "/v1/models/x"):
         response = await client.get(path)

@@ -74,7 +74,7 @@ async def test_the_events_of_a_streamed_run_are_described(make_app: Callable[...
         assert validator.is_valid(content["text/event-stream"]["schema"], {"event": name, "data": data}), name
 
 
-async def test_what_a_chunk_may_lack_is_not_required(make_app: Callable[..., Application]) -> None:
+async def test_fields_that_a_chunk_may_lack_are_not_required(make_app: Callable[..., Application]) -> None:
     schemas = (await document(make_app()))["components"]["schemas"]
     chunk = schemas["ChatCompletionChunk"]
     assert set(chunk["properties"]) - set(chunk["required"]) == {"usage", "timings"}
@@ -94,7 +94,7 @@ async def test_defaults_and_examples_are_those_of_the_served_model(
 
 
 @pytest.mark.parametrize(("body", "required"), [("CreateThread", False), ("CreateMessage", True)])
-async def test_a_body_is_required_where_a_field_of_it_is(
+async def test_a_body_is_required_if_one_of_its_fields_is(
     make_app: Callable[..., Application], body: str, required: bool
 ) -> None:
     paths = (await document(make_app()))["paths"]
@@ -109,7 +109,7 @@ async def test_a_body_is_required_where_a_field_of_it_is(
 
 
 @pytest.mark.parametrize("field", ["grammar", "functions", "audio", "chat_template"])
-async def test_what_is_not_supported_is_described_as_taking_nothing(
+async def test_unsupported_parameters_are_described_as_accepting_nothing(
     make_app: Callable[..., Application], field: str
 ) -> None:
     described = await document(make_app())

@@ -92,7 +92,7 @@ async def test_an_added_folder_has_routes_that_read_their_bodies(
     assert (refused.status_code, error_of(refused)["param"]) == (400, "text")
 
 
-async def test_an_added_folder_needs_a_key_but_where_it_is_open(
+async def test_routes_of_an_added_folder_need_a_key_unless_they_are_open(
     name: str, make_app: Callable[..., Application]
 ) -> None:
     client = ASGIClient(make_app(api_keys=("sk-1",)))
@@ -114,7 +114,7 @@ async def test_an_added_folder_is_described(name: str, make_app: Callable[..., A
     assert tags.index("chat") < tags.index(name) < tags.index("completions")
 
 
-async def test_an_added_folder_says_what_is_logged_at_debug(
+async def test_an_added_folder_names_the_routes_logged_at_debug(
     name: str, make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = ASGIClient(make_app(log_level="info", log_format="json"))
@@ -124,7 +124,7 @@ async def test_an_added_folder_says_what_is_logged_at_debug(
     assert [line["path"] for line in lines] == [f"/v1/{name}/7"]
 
 
-async def test_an_added_folder_is_refused_early_where_it_generates(
+async def test_generating_routes_of_an_added_folder_are_refused_early(
     name: str, make_app: Callable[..., Application], engine: FakeEngine
 ) -> None:
     engine.max_waiting = 0
@@ -140,7 +140,7 @@ def test_every_folder_below_apis_is_found_once_and_by_its_own_name() -> None:
     assert {"chat", "completions", "models", "assistants", "threads", "messages", "runs", "steps"} < set(names)
 
 
-def test_two_apis_of_one_name_are_refused(make_app: Callable[..., Application]) -> None:
+def test_two_apis_with_one_name_are_refused(make_app: Callable[..., Application]) -> None:
     with pytest.raises(ValueError, match="two APIs are named 'models'"):
         make_app().state.operations.register(make_app(), [API("models")])
 

@@ -37,7 +37,7 @@ async def test_every_file_has_its_type_and_the_strict_policy(client: ASGIClient,
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/ui/main.js", "/openapi.json"])
-async def test_a_browser_that_has_the_file_is_not_sent_it_again(client: ASGIClient, path: str) -> None:
+async def test_a_cached_file_is_not_sent_again(client: ASGIClient, path: str) -> None:
     first = await client.get(path)
     assert first.headers["cache-control"] == "no-cache"
 
@@ -71,7 +71,7 @@ async def test_the_pages_need_no_key_and_the_api_behind_them_does(make_app: Call
     assert (await client.get("/ui-nothing")).status_code == 401
 
 
-async def test_without_ui_there_are_no_pages_and_the_api_is_as_ever(make_app: Callable[..., Application]) -> None:
+async def test_without_ui_there_are_no_pages_and_the_api_is_unchanged(make_app: Callable[..., Application]) -> None:
     client = ASGIClient(make_app(ui=False))
 
     for path in FILES:
@@ -88,13 +88,13 @@ async def test_head_gives_the_headers_alone(client: ASGIClient) -> None:
 
 
 @pytest.mark.parametrize("name", HTML)
-def test_no_page_holds_inline_code_or_an_address_of_another_host(name: str) -> None:
+def test_no_page_has_inline_code_or_an_address_of_another_host(name: str) -> None:
     text = pages()[name].body.decode()
 
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://|href=\"//", text)
 
 
-def test_the_pages_ask_only_for_files_that_there_are() -> None:
+def test_the_pages_request_only_existing_files() -> None:
     for name in HTML:
         asked: list[Any] = re.findall(r'(?:src|href)="ui/([^"]+)"', pages()[name].body.decode())
         assert set(asked) <= set(pages()), name

@@ -82,7 +82,7 @@ def chat(**fields: Any) -> bytes:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_drains_and_the_process_ends_well(
+async def test_a_signal_drains_and_the_process_exits_with_status_0(
     settings: dict[str, Any], processes: list[subprocess.Popen[str]], number: signal.Signals
 ) -> None:
     settings |= {"drain_timeout": 0.5, "ctx_size": 100_000, "alias": "tiny"}
@@ -211,7 +211,7 @@ async def test_an_address_in_use_is_named(settings: dict[str, Any]) -> None:
         await serve(ServerConfig(**settings | {"port": port}))
 
 
-async def test_a_file_that_is_no_model_is_refused_before_anything_is_served(
+async def test_a_file_that_is_not_a_model_is_refused_before_the_server_is_ready(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
     from oxillama.errors import ModelFormatError

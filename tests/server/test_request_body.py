@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from oxillama.server.http.body import RequestBody
 
 
-async def test_the_whole_body_is_there_when_it_is_complete() -> None:
+async def test_a_body_is_readable_when_it_is_complete() -> None:
     body = RequestBody(None, 10)
     read: list[bytes] = []
 
@@ -47,7 +47,7 @@ async def test_parts_are_iterated_as_they_come() -> None:
     assert parts == [b"ab", b"cd", b"ef"]
 
 
-async def test_a_body_of_no_stated_length_is_cut_off_at_the_limit_before_it_is_complete() -> None:
+async def test_a_body_without_a_length_is_refused_at_the_limit_before_it_is_complete() -> None:
     body = RequestBody(None, 10)
     body.append(b"x" * 10)
     body.append(b"x")

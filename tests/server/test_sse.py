@@ -36,11 +36,11 @@ async def collect(source: AsyncGenerator[bytes, None], seen: list[bytes]) -> Non
         seen.append(part)
 
 
-async def test_items_that_lie_ready_go_out_together() -> None:
+async def test_items_that_are_ready_are_sent_together() -> None:
     assert [part async for part in parts([1, 2, 0, 3])] == [b"1;2;3;"]
 
 
-async def test_what_came_before_an_error_goes_out_before_it() -> None:
+async def test_items_before_an_error_are_sent_before_it() -> None:
     seen: list[bytes] = []
     with pytest.raises(APIError, match="negative"):
         await collect(parts([1, 2, -1]), seen)

@@ -126,7 +126,7 @@ async def lifespan(app: Any) -> AsyncIterator[list[dict[str, Any]]]:
                 said.append(await answers.receive())
 
 
-async def test_an_application_over_ones_own_engine_opens_assistants(tmp_path: Path) -> None:
+async def test_an_application_with_a_given_engine_opens_assistants(tmp_path: Path) -> None:
     app = create_app(ServerConfig(data_dir=str(tmp_path), log_level="error"), engine=FakeEngine())
     client = ASGIClient(app)
     async with lifespan(app) as said:
@@ -172,7 +172,7 @@ def failures(model: Path, tmp_path: Path) -> Iterator[tuple[list[str], str]]:
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_a_start_that_fails_is_one_line_that_names_the_cause(number: int, model: Path, tmp_path: Path) -> None:
+def test_a_failed_start_is_reported_in_one_line_with_the_cause(number: int, model: Path, tmp_path: Path) -> None:
     arguments, cause = list(failures(model, tmp_path))[number]
     done = oxillama("serve", "--port", "0", *arguments)
     assert done.returncode == 1
@@ -182,7 +182,7 @@ def test_a_start_that_fails_is_one_line_that_names_the_cause(number: int, model:
     assert cause in line
 
 
-def test_with_json_the_line_of_a_start_that_fails_is_json(tmp_path: Path) -> None:
+def test_with_json_the_error_of_a_failed_start_is_json(tmp_path: Path) -> None:
     done = oxillama("serve", "--port", "0", "--model", tmp_path / "none.gguf", OXILLAMA_LOG_FORMAT="json")
     assert done.returncode == 1
     (line,) = done.stderr.decode().splitlines()
@@ -201,7 +201,7 @@ def test_a_port_in_use_is_named(model: Path) -> None:
     )
 
 
-def test_the_ready_lines_say_what_a_client_needs(model: Path, tmp_path: Path) -> None:
+def test_the_ready_lines_have_the_settings_for_clients(model: Path, tmp_path: Path) -> None:
     with running(
         "--model", model, "--alias", "my-model", "--data-dir", tmp_path / "data", "--api-key", "k", log=tmp_path / "log"
     ) as server:
@@ -230,7 +230,7 @@ def test_with_json_every_line_on_stderr_is_json(model: Path, tmp_path: Path) -> 
     assert {"ready", "request", "draining", "drained", "stopped"} <= set(events)
 
 
-def test_with_json_the_demonstration_model_is_told_of_in_json(tmp_path: Path) -> None:
+def test_with_json_the_notice_about_the_demonstration_model_is_json(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with running("--data-dir", tmp_path / "data", log=log, OXILLAMA_LOG_FORMAT="json") as server:
         assert server.terminate() == 0
@@ -243,7 +243,7 @@ def test_with_json_the_demonstration_model_is_told_of_in_json(tmp_path: Path) ->
 
 @pytest.mark.parametrize("stderr", ["a full disk", "a pipe without a reader", "closed"])
 @pytest.mark.parametrize("command", ["serve", "oxillama serve"])
-def test_a_server_whose_log_goes_nowhere_answers_and_stops_as_ever(
+def test_a_server_whose_log_cannot_be_written_still_answers_and_stops(
     model: Path, tmp_path: Path, command: str, stderr: str
 ) -> None:
     settings: dict[str, Any] = {"model": str(model), "data_dir": str(tmp_path / "data"), "port": 0, "threads": 1}
@@ -276,7 +276,7 @@ def test_a_server_whose_log_goes_nowhere_answers_and_stops_as_ever(
 
 
 @pytest.mark.parametrize("stdout", ["a full disk", "a pipe without a reader"])
-def test_a_server_whose_ready_lines_nobody_takes_serves(model: Path, tmp_path: Path, stdout: str) -> None:
+def test_a_server_whose_ready_lines_cannot_be_written_serves(model: Path, tmp_path: Path, stdout: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

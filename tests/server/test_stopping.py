@@ -17,7 +17,7 @@ async def draining(live: Live) -> None:
         await trio.lowlevel.checkpoint()
 
 
-async def test_who_comes_during_the_drain_gets_a_503_and_a_closed_connection() -> None:
+async def test_requests_during_the_drain_get_a_503_and_a_closed_connection() -> None:
     engine = FakeEngine(reply="x" * 1000, n_ctx=10_000, delay_s=0.01)
     async with live_server(engine, drain_timeout=600) as live, await live.connect() as client:
         await client.send(chat(stream=True))
@@ -40,7 +40,7 @@ async def test_who_comes_during_the_drain_gets_a_503_and_a_closed_connection() -
             await live.connect()
 
 
-async def test_a_request_without_a_generation_is_waited_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_drain_also_waits_for_requests_without_a_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     slow, proceed = trio.Event(), trio.Event()
 
     async def slowly(*_: Any, **__: Any) -> str:

@@ -57,7 +57,7 @@ async def test_connection_close_is_honoured_after_a_stream() -> None:
 
 
 @pytest.mark.parametrize("extra", [b"\r\n", get("/v1/models")])
-async def test_what_follows_the_last_request_does_not_cut_off_its_answer(extra: bytes) -> None:
+async def test_bytes_after_the_last_request_do_not_cut_off_its_answer(extra: bytes) -> None:
     async with live_server(FakeEngine(reply="word " * 20, delay_s=0.001)) as live, await live.connect() as client:
         await client.send(chat(stream=True).replace(b"Host:", b"Connection: close\r\nHost:"))
         head = await client.head()
@@ -93,7 +93,7 @@ async def test_http_1_0_is_answered_to_its_end_and_closed(stream: bool) -> None:
 # 2. Content-Length with Transfer-Encoding
 
 
-async def test_two_lengths_are_refused_and_what_follows_is_not_served() -> None:
+async def test_two_lengths_are_refused_and_the_rest_is_not_served() -> None:
     hidden = get("/v1/models")
     smuggling = (
         b"POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
@@ -130,7 +130,7 @@ async def test_two_lengths_are_refused_and_what_follows_is_not_served() -> None:
         (b"GET / HTTP/1.1\r\n" + b"".join(b"H%d: x\r\n" % n for n in range(10_000)) + b"\r\n", 431),
     ],
 )  # fmt: skip
-async def test_what_is_not_http_1_is_refused_in_the_envelope_and_closed(data: bytes, status: int) -> None:
+async def test_requests_that_are_not_http_1_are_refused_in_the_envelope_and_closed(data: bytes, status: int) -> None:
     async with live_server() as live:
         async with await live.connect() as client:
             await client.send(data)
@@ -151,7 +151,7 @@ async def test_odd_request_targets_are_answered(target: bytes) -> None:
         assert answer.headers["content-type"] == "application/json"
 
 
-async def test_an_upgrade_to_http_2_or_a_websocket_is_no_way_around() -> None:
+async def test_an_upgrade_to_http_2_or_a_websocket_does_not_bypass_the_rules() -> None:
     async with live_server(api_keys=["key"]) as live:
         upgrade = get(
             "/v1/models", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"
@@ -191,7 +191,7 @@ async def test_a_client_that_leaves_after_pipelining_is_noticed(reset: bool) -> 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("hang", [False, True])
-async def test_a_client_that_leaves_ends_its_generation_and_no_other(stream: bool, hang: bool) -> None:
+async def test_a_client_that_leaves_ends_only_its_own_generation(stream: bool, hang: bool) -> None:
     engine = FakeEngine(reply="x" * 100_000, delay_s=0.01, hang_in_prefill=hang)
     async with live_server(engine) as live, await live.connect() as staying:
         await staying.send(chat(stream=True))
@@ -218,7 +218,7 @@ async def test_a_client_that_never_reads_is_dropped_by_the_write_deadline() -> N
             await trio.aclose_forcefully(stream)
 
 
-async def test_a_client_that_never_reads_what_it_pipelined_is_dropped_quietly(
+async def test_a_client_that_never_reads_its_pipelined_responses_is_dropped_quietly(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with live_server(write_timeout=0.3) as live:
@@ -242,7 +242,7 @@ async def _pipeline(stream: trio.SocketStream) -> None:
             pass
 
 
-async def test_a_client_that_never_reads_does_not_hold_up_the_end() -> None:
+async def test_a_client_that_never_reads_does_not_delay_the_shutdown() -> None:
     engine = endless()
     async with live_server(engine, write_timeout=60, drain_timeout=0.2) as live:
         held = [await unread(live, chat(**LONG)) for _ in range(3)]
@@ -292,7 +292,7 @@ async def test_a_body_that_never_ends_is_408_and_closed(length: bytes) -> None:
         assert await client.is_closed()
 
 
-async def test_a_body_beyond_the_limit_is_413_however_its_length_is_told() -> None:
+async def test_a_body_beyond_the_limit_is_413_with_a_length_or_in_chunks() -> None:
     body = b" " * 3_000_000
     async with live_server(max_body=1_000_000) as live:
         answer = await live.ask(post("/v1/completions", body))
@@ -306,7 +306,7 @@ async def test_a_body_beyond_the_limit_is_413_however_its_length_is_told() -> No
 
 
 @pytest.mark.parametrize("path", ["/none", "/v1/models", "/v1/completions"])
-async def test_an_answer_to_a_body_nobody_reads_still_arrives(path: str) -> None:
+async def test_the_answer_to_a_request_whose_body_is_not_read_still_arrives(path: str) -> None:
     async with live_server(api_keys=["key"], max_body=10_000) as live:
         answer = await live.ask(post(path, b"x" * 2_000_000))
         assert answer.status == 401
@@ -337,7 +337,7 @@ async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
 # The way down
 
 
-async def test_the_drain_finishes_what_is_under_way_and_takes_nothing_new() -> None:
+async def test_the_drain_finishes_requests_in_progress_and_accepts_no_new_ones() -> None:
     engine = FakeEngine(delay_s=0.02)
     async with live_server(engine, drain_timeout=PATIENCE) as live, await live.connect() as client:
         await client.send(chat(stream=True))
@@ -351,7 +351,7 @@ async def test_the_drain_finishes_what_is_under_way_and_takes_nothing_new() -> N
             await live.connect()
 
 
-async def test_what_outlasts_the_drain_ends_with_an_error_and_not_as_if_it_were_done() -> None:
+async def test_a_request_that_outlasts_the_drain_ends_with_an_error() -> None:
     engine = FakeEngine(reply="x" * 1000, delay_s=0.05)
     async with live_server(engine, drain_timeout=0.2) as live:
         async with await live.connect() as streaming, await live.connect() as waiting:
@@ -382,7 +382,7 @@ async def test_a_second_signal_ends_the_drain() -> None:
             await live.stopped.wait()
 
 
-async def test_a_connection_its_client_has_closed_is_not_kept_for_later() -> None:
+async def test_a_connection_closed_by_the_client_is_not_reused() -> None:
     async with live_server(keep_alive_timeout=600) as live:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(5):

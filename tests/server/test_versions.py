@@ -44,14 +44,14 @@ def minor(found: str) -> str:
 
 
 @pytest.mark.parametrize("name", READ)
-def test_the_installed_version_was_read(name: str) -> None:
+def test_the_installed_version_was_reviewed(name: str) -> None:
     known, what = READ[name]
     installed = version(name)
     assert minor(installed) in known, f"{name} {installed} is newer than what was read ({known}). {what}."
 
 
 @pytest.mark.parametrize("name", READ)
-def test_the_package_asks_for_versions_that_were_read(name: str) -> None:
+def test_the_package_requires_reviewed_versions(name: str) -> None:
     known, _ = READ[name]
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     (bounds,) = [one for one in wanted if re.split(r"[<>=]", one)[0] == name]

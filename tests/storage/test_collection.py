@@ -69,11 +69,11 @@ def test_an_object_is_created_replaced_listed_and_deleted(make: Callable[..., Co
         things.get(first.id)
 
 
-def test_a_collection_of_which_nothing_was_stored_is_empty() -> None:
+def test_a_collection_without_a_directory_is_empty() -> None:
     assert files(SimulatedDisk()).list() == []
 
 
-def test_what_an_object_has_from_its_place_does_not_come_from_its_content(
+def test_fields_that_come_from_the_path_do_not_come_from_the_content(
     make: Callable[..., Collection[Thing]],
 ) -> None:
     disk = SimulatedDisk()
@@ -83,7 +83,9 @@ def test_what_an_object_has_from_its_place_does_not_come_from_its_content(
 
 
 @pytest.mark.parametrize("object_id", ["", "thing_", "../thing_" + "a" * 24, "thing_" + "a" * 15, "other_" + "a" * 24])
-def test_a_text_that_is_no_id_never_meets_a_path(make: Callable[..., Collection[Thing]], object_id: str) -> None:
+def test_a_text_that_is_not_an_id_never_becomes_part_of_a_path(
+    make: Callable[..., Collection[Thing]], object_id: str
+) -> None:
     things = make(SimulatedDisk())
     for use in (things.get, things.delete):
         with pytest.raises(ObjectNotFoundError):
@@ -103,7 +105,7 @@ def test_a_damaged_object_is_left_out_and_reported(
         things.get(bad.id)
 
 
-def test_a_directory_is_there_with_all_its_files_or_not_at_all() -> None:
+def test_a_directory_appears_with_all_its_files_or_not_at_all() -> None:
     for step in range(1, 15):
         disk = SimulatedDisk()
         things = folders(disk)

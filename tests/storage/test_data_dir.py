@@ -26,7 +26,7 @@ async def test_the_directory_is_made_and_kept_from_others_until_it_is_closed(tmp
         pass
 
 
-async def test_a_full_disk_is_told_until_there_is_space(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_until_there_is_space(tmp_path: Path) -> None:
     disk = FailingDisk()
     async with open_data_dir(tmp_path, disk=disk) as data:
         assert await data.trouble() is None
@@ -45,7 +45,7 @@ async def test_a_full_disk_is_told_until_there_is_space(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.jsonl", "lock"]
 
 
-async def test_a_failed_fsync_is_told_until_the_restart(tmp_path: Path) -> None:
+async def test_a_failed_fsync_is_reported_until_the_restart(tmp_path: Path) -> None:
     disk = FailingDisk()
     async with open_data_dir(tmp_path, disk=disk) as data:
         disk.broken = True

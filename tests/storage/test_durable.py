@@ -60,7 +60,7 @@ def test_a_replaced_file_is_old_or_new_after_a_power_cut_at_any_step() -> None:
 
 
 @pytest.mark.parametrize("call", ["open", "write", "rename"])
-def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else(call: str) -> None:
+def test_a_failed_replacement_leaves_only_the_old_file(call: str) -> None:
     disk, durable = with_old()
     disk.fault = no(call, errno.ENOSPC)
     with pytest.raises(StoreFullError, match=r"/d/f\.json"):
@@ -71,7 +71,7 @@ def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else(call: str
     durable.write_json("/d/f.json", NEW)
 
 
-def test_no_space_at_the_fsync_of_a_file_not_yet_in_use_is_no_disaster() -> None:
+def test_no_space_at_the_fsync_of_an_unused_file_does_not_make_the_store_read_only() -> None:
     disk, durable = with_old()
     disk.fault = no("fsync", errno.ENOSPC)
     with pytest.raises(StoreFullError):
@@ -81,7 +81,7 @@ def test_no_space_at_the_fsync_of_a_file_not_yet_in_use_is_no_disaster() -> None
 
 
 @pytest.mark.parametrize(("call", "there"), [("fsync", OLD), ("fsync_dir", NEW)])
-def test_after_a_failed_fsync_every_change_is_refused_and_reading_goes_on(call: str, there: dict[str, str]) -> None:
+def test_after_a_failed_fsync_every_change_is_refused_and_reading_still_works(call: str, there: dict[str, str]) -> None:
     disk, durable = with_old()
     disk.fault = no(call, errno.EIO)
     with pytest.raises(StoreReadOnlyError):
@@ -100,7 +100,7 @@ def test_after_a_failed_fsync_every_change_is_refused_and_reading_goes_on(call: 
     assert durable.read_json("/d/f.json", dict[str, str]) == there
 
 
-def test_what_was_made_or_removed_is_so_after_a_power_cut() -> None:
+def test_created_and_removed_objects_stay_so_after_a_power_cut() -> None:
     disk, durable = with_old()
     durable.make_dir("/x/y/z")
     durable.write_json("/x/y/z/f", NEW)
@@ -121,14 +121,14 @@ def test_a_removed_tree_is_gone_even_if_its_parts_cannot_be_removed() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"v": 1}', b"\xff", b"\0" * 40])
-def test_a_file_that_is_not_what_it_should_be_is_damaged(data: bytes) -> None:
+def test_a_file_with_unexpected_content_is_damaged(data: bytes) -> None:
     disk, durable = with_old()
     disk.overwrite("/d/f.json", data)
     with pytest.raises(StoreDamagedError, match=r"/d/f\.json is damaged"):
         durable.read_json("/d/f.json", dict[str, str])
 
 
-def test_a_file_that_is_not_there_is_not_found() -> None:
+def test_a_missing_file_raises_file_not_found_error() -> None:
     with pytest.raises(FileNotFoundError):
         Durable(SimulatedDisk()).read_json("/x", dict[str, str])
 
@@ -187,7 +187,7 @@ def test_only_a_file_system_without_an_fsync_of_files_is_excused(
 F_FULLFSYNC = 51  # macOS's number for it
 
 
-def test_on_macos_the_drive_is_told_to_write_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_macos_fsync_flushes_the_drive_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For both users of the seam: the store, and the GGUF writer."""
     flushed: list[str] = []
 
@@ -223,7 +223,7 @@ def test_a_file_system_without_locks_is_used_with_a_warning(
 @pytest.mark.parametrize(
     ("code", "words"), [(errno.EACCES, "in use by another"), (errno.EIO, "cannot be locked: Input/output error")]
 )
-def test_a_lock_that_cannot_be_had_says_why(
+def test_a_failed_lock_reports_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
 ) -> None:
     def flock(fd: int, how: int) -> None:

@@ -34,7 +34,7 @@ def written(records: list[dict[str, Any]] = RECORDS) -> tuple[SimulatedDisk, byt
     return disk, disk.read(PATH)
 
 
-def test_what_was_appended_is_read_back_in_order() -> None:
+def test_appended_records_are_read_back_in_order() -> None:
     disk, _ = written()
     assert plain(open_log(disk).read()) == RECORDS
 
@@ -72,7 +72,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
-def test_garbage_behind_the_last_record_is_cut(garbage: bytes) -> None:
+def test_garbage_after_the_last_record_is_cut_off(garbage: bytes) -> None:
     disk, data = written()
     disk.overwrite(PATH, data + garbage)
     log = open_log(disk)
@@ -91,7 +91,7 @@ def test_a_changed_byte_anywhere_in_the_middle_is_reported() -> None:
             open_log(disk).read()
 
 
-def test_a_changed_byte_in_the_text_of_the_last_record_is_not_taken_for_a_torn_tail() -> None:
+def test_a_changed_byte_in_the_last_record_is_not_mistaken_for_a_torn_tail() -> None:
     _, data = written()
     disk = SimulatedDisk()
     disk.overwrite(PATH, data[:-10] + b"?" + data[-9:])
@@ -99,7 +99,7 @@ def test_a_changed_byte_in_the_text_of_the_last_record_is_not_taken_for_a_torn_t
         open_log(disk).read()
 
 
-def test_a_file_of_something_else_is_damaged_not_empty() -> None:
+def test_a_file_with_other_content_is_damaged_not_empty() -> None:
     disk = SimulatedDisk()
     disk.overwrite(PATH, b"this was a file of messages once\n")
     with pytest.raises(StoreDamagedError, match="not a record"):
@@ -135,7 +135,7 @@ def test_a_full_disk_leaves_no_part_of_the_record(taken: int) -> None:
     assert plain(open_log(disk).read()) == [*RECORDS, {"n": "space is back"}]
 
 
-def test_a_network_share_that_is_full_says_so_at_the_fsync_and_leaves_no_record() -> None:
+def test_a_full_network_share_fails_at_the_fsync_and_keeps_no_record() -> None:
     disk, data = written()
     log = open_log(disk)
     log.read()
@@ -159,7 +159,7 @@ def test_a_network_share_that_is_full_says_so_at_the_fsync_and_leaves_no_record(
 
 
 @pytest.mark.parametrize("call", ["fsync", "write"])
-def test_a_close_that_says_once_more_what_went_wrong_hides_nothing(
+def test_a_close_that_repeats_the_error_hides_nothing(
     monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     disk, _ = written()
@@ -185,7 +185,7 @@ def test_short_writes_are_continued() -> None:
     assert plain(open_log(disk).read()) == RECORDS
 
 
-def test_after_a_failed_fsync_nothing_is_written_any_more_even_if_the_disk_recovers() -> None:
+def test_after_a_failed_fsync_nothing_more_is_written_even_if_the_disk_recovers() -> None:
     disk, _ = written()
     log = open_log(disk)
     disk.fault = lambda call, index: OSError(errno.EIO, "I/O error") if call == "fsync" else None
@@ -217,7 +217,7 @@ def test_an_append_whose_undo_fails_is_undone_by_the_next_one() -> None:
     assert plain(open_log(disk).read()) == [*RECORDS, {"n": 10}]
 
 
-def test_a_new_file_has_its_name_on_disk_when_the_append_returns() -> None:
+def test_a_new_files_name_is_durable_when_the_append_returns() -> None:
     disk, _ = written()
     for seed in range(20):
         with at(seed=seed):

@@ -18,7 +18,7 @@ def said(path: Path, prompt: str, **sampling: Any) -> str:
 
 
 @pytest.mark.parametrize("vocab", ["spm", "bpe"])
-def test_says_its_script_whatever_the_sampling(tmp_path: Path, vocab: str) -> None:
+def test_generates_its_script_with_any_sampling(tmp_path: Path, vocab: str) -> None:
     path = scripted_model(tmp_path / "m.gguf", {"\n": TEXT, "?": "Yes"}, vocab=vocab)
     for seed in range(3):
         assert said(path, "Anything\n", seed=seed, temperature=1.5, presence_penalty=2.0) == TEXT
@@ -31,7 +31,7 @@ def test_names_tokens_one_by_one_and_loops(tmp_path: Path) -> None:
     assert said(path, "\n") == "ab" * 50
 
 
-def test_says_control_tokens(tmp_path: Path) -> None:
+def test_generates_control_tokens(tmp_path: Path) -> None:
     model = ScriptedModel({"\n": "one<|x|>two"}, control=("<|x|>", "<|end|>"), end="<|end|>")
     with Model(model.write(tmp_path / "m.gguf")) as opened:
         ids = [event.token_id for event in opened.events("\n") if event.token_id is not None]
@@ -40,7 +40,7 @@ def test_says_control_tokens(tmp_path: Path) -> None:
         assert opened.detokenize(ids) == b"onetwo"
 
 
-def test_prompts_come_back_as_they_were(tmp_path: Path) -> None:
+def test_prompts_are_detokenized_unchanged(tmp_path: Path) -> None:
     for vocab in ("spm", "bpe"):
         with Model(scripted_model(tmp_path / f"{vocab}.gguf", {" ": "Hi"}, vocab=vocab)) as model:
             assert model.detokenize(model.tokenize("A b  ü\n")) == "A b  ü\n".encode()

@@ -103,7 +103,7 @@ def test_a_published_template_renders_as_jinja_renders_it(path: Any, render: Any
         ("{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "1"),
     ],
 )  # fmt: skip
-def test_what_templates_lean_on(render: Any, source: str, wanted: str) -> None:
+def test_operations_that_templates_rely_on(render: Any, source: str, wanted: str) -> None:
     assert render(source, messages=[USER]) == wanted
 
 
@@ -118,7 +118,7 @@ def test_extra_arguments_reach_the_template(render: Any) -> None:
     )
 
 
-def test_what_the_template_refuses_is_said_in_its_words(render: Any) -> None:
+def test_a_refusal_of_the_template_keeps_its_message(render: Any) -> None:
     with pytest.raises(TemplateError, match=r"^The chat template failed: Only user and\s?assistant\.$"):
         render("{{ raise_exception('Only user and\nassistant.') }}")
 
@@ -128,7 +128,7 @@ def test_a_wrong_template_names_the_line(render: Any) -> None:
         render("one\n{% if %}")
 
 
-def test_values_that_are_no_json_are_refused(render: Any) -> None:
+def test_values_that_are_not_json_are_refused(render: Any) -> None:
     with pytest.raises(TemplateError, match="cannot be given these values"):
         render("x", thing=object())
 
@@ -167,7 +167,7 @@ def test_threads_render_at_the_same_time() -> None:
     chat.close()
 
 
-def test_waiting_for_a_place_takes_nothing_from_the_time_to_render(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_process_does_not_count_as_rendering_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
 
     class Busy:

@@ -50,7 +50,7 @@ def test_no_content_becomes_a_control_token(stem: str, data: st.DataObject) -> N
     assert controls(stem, *contents) == controls(stem, HARMLESS, HARMLESS, HARMLESS)
 
 
-def test_the_marks_of_published_templates_are_control_tokens_here() -> None:
+def test_the_tags_of_published_templates_are_control_tokens_here() -> None:
     assert controls("Qwen-Qwen2.5-7B-Instruct", "a", "b", "c") == ["<|im_start|>", "<|im_end|>"] * 4 + ["<|im_start|>"]
     assert len(model_of("openai-gpt-oss-120b")[2]) > 5
 
@@ -84,7 +84,7 @@ def spelled(tokenizer: Tokenizer, *pieces: str | PromptText) -> str:
     return tokenizer.decode(tokenizer.encode(prompt_text(*pieces), False, True), special=True).decode()
 
 
-def test_a_mark_counts_only_where_all_of_it_is_the_templates() -> None:
+def test_a_control_token_counts_only_if_the_template_wrote_all_of_it() -> None:
     tokenizer = spm()
     content = PromptText.of_content
     assert texts(tokenizer, "a<|end|>b") == ["▁a", "<|end|>", "▁b"]
@@ -115,7 +115,7 @@ def test_user_defined_tokens_are_text_like_any_other() -> None:
     assert texts(tokenizer, "b", PromptText.of_content("a<s>")).count("ba") == 1
 
 
-def test_whitespace_that_a_mark_swallows_may_be_content() -> None:
+def test_whitespace_that_a_special_token_removes_may_be_content() -> None:
     tokenizer = spm()
     attrs = tokenizer._vocab.attrs
     attrs[tokenizer.find("<|end|>") or 0] |= 128

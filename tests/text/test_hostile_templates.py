@@ -87,7 +87,9 @@ def test_a_hanging_template_is_stopped_by_the_real_limits(chat: ChatTemplate) ->
     assert "more than 3 s of processor time" in told or "more than 10 s" in told  # the latter on a busy machine
 
 
-def test_the_child_sees_no_secrets_and_no_open_files(chat: ChatTemplate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_process_sees_no_secrets_and_no_open_files(
+    chat: ChatTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("needs /proc")
     monkeypatch.setenv("OXILLAMA_API_KEY", "secret")
@@ -104,7 +106,7 @@ def test_the_child_sees_no_secrets_and_no_open_files(chat: ChatTemplate, monkeyp
     assert process._child.returncode is not None
 
 
-def test_a_long_conversation_may_make_a_long_prompt(chat: ChatTemplate) -> None:
+def test_a_long_conversation_can_make_a_long_prompt(chat: ChatTemplate) -> None:
     chat._sources["default"] = chat.source = "{% for m in messages %}{{ m.content }}{% endfor %}"
     try:
         assert len(chat.render([{"role": "user", "content": "x" * 3 * MEBIBYTE}])) == 3 * MEBIBYTE

@@ -89,7 +89,7 @@ def test_a_byte_token_must_spell_a_byte(token: str) -> None:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_token_there_twice_is_refused(name: str) -> None:
+def test_a_duplicate_token_is_refused(name: str) -> None:
     twice = GOOD[name]["tokenizer.ggml.tokens"][5]
     with pytest.raises(ModelFormatError, match=r"tokens\[5\] .* is there twice \(again at 9\)"):
         Tokenizer(with_token(name, 9, twice))
@@ -108,7 +108,7 @@ def test_a_merge_must_be_two_parts(merge: str) -> None:
         Tokenizer(changed("bpe", "merges", ["a b", merge]))
 
 
-def test_merges_that_cannot_apply_do_no_harm() -> None:
+def test_merges_that_cannot_apply_are_harmless() -> None:
     tokenizer = Tokenizer(changed("bpe", "merges", ["a b", "zz yy", "b c", "a b", "ab ab"]))
     assert [tokenizer.token_text(i) for i in tokenizer.encode("abc")] == ["ab", "c"]
 
@@ -119,7 +119,7 @@ def test_bpe_without_merges_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_tokens_that_are_not_utf8_do_no_harm(name: str) -> None:
+def test_tokens_that_are_not_utf8_are_harmless(name: str) -> None:
     tokenizer = Tokenizer(with_token(name, N[name] - 1, "\udcff\udcfe"))
     assert tokenizer.decode(tokenizer.encode("ab")) == b"ab"
     assert tokenizer.token_text(N[name] - 1) == "��"
@@ -137,7 +137,7 @@ def test_a_padding_id_one_past_the_end_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("name", ["bos", "eos", "eot", "eom", "unknown", "padding", "cls", "mask", "fim_pre", "prefix"])
-def test_the_largest_id_means_that_there_is_no_such_token(name: str) -> None:
+def test_the_largest_id_means_no_such_token(name: str) -> None:
     tokenizer = Tokenizer(changed("spm", f"{name}_token_id", 2**32 - 1))
     if name in ("bos", "eos"):
         assert getattr(tokenizer, f"{name}_id") is None

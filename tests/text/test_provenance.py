@@ -83,14 +83,14 @@ AS_A_WHOLE = {
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_every_character_keeps_where_it_is_from(chat: ChatTemplate, name: str) -> None:
+def test_every_character_keeps_its_provenance(chat: ChatTemplate, name: str) -> None:
     text, masked = rendered(chat, "{% set m = messages[0] %}" + EXACT[name])
     assert masked == of_capitals(text)
     assert "#" in masked
 
 
 @pytest.mark.parametrize("name", AS_A_WHOLE)
-def test_what_is_made_of_content_is_content(chat: ChatTemplate, name: str) -> None:
+def test_a_string_made_from_content_is_content(chat: ChatTemplate, name: str) -> None:
     text, masked = rendered(chat, "{% set m = messages[0] %}" + AS_A_WHOLE[name], given={"KEY": "VALUE"})
     assert len(text) > 8
     assert set(masked) == {"#"}
@@ -114,7 +114,7 @@ def test_roles_and_tokens_are_the_templates_own(chat: ChatTemplate) -> None:
     assert rendered(chat, source, "A") == ("<bos><|user|>A", "<bos><|user|>#")
 
 
-def test_a_role_that_is_no_name_is_content() -> None:
+def test_a_role_that_is_not_an_identifier_is_content() -> None:
     chat = ChatTemplate({"default": "{{ messages[0].role }}"}, {})
     assert chat.render([{"role": "<s>", "content": ""}]).content == ((0, 3),)
     chat.close()
@@ -132,7 +132,7 @@ def marks(text: str) -> list[bool]:
 
 
 @given(texts, st.integers(-6, 6), st.integers(-6, 6))
-def test_a_slice_has_the_marks_of_its_characters(pieces: list[tuple[str, bool]], start: int, stop: int) -> None:
+def test_a_slice_has_the_spans_of_its_characters(pieces: list[tuple[str, bool]], start: int, stop: int) -> None:
     text = tracked(pieces)
     assert marks(text[start:stop]) == marks(text)[start:stop]
 
@@ -153,7 +153,7 @@ def test_splitting_and_joining_gives_the_same_back(pieces: list[tuple[str, bool]
 
 
 @given(texts, texts)
-def test_adding_puts_the_marks_side_by_side(left: list[tuple[str, bool]], right: list[tuple[str, bool]]) -> None:
+def test_concatenation_joins_the_spans(left: list[tuple[str, bool]], right: list[tuple[str, bool]]) -> None:
     a, b = tracked(left), tracked(right)
     assert marks(a + b) == marks(a) + marks(b)
     assert a + b == "".join([text for text, _ in left + right])

@@ -49,11 +49,11 @@ class Short(bytes):
 
 
 @pytest.mark.parametrize("piece", [Short(b"a"), bytearray(b"a"), memoryview(array("i", [1, 2])), None, "a"])
-def test_a_piece_is_bytes_and_nothing_like_them(piece: object) -> None:
+def test_a_piece_must_be_exactly_bytes(piece: object) -> None:
     with pytest.raises(TypeError, match="must be bytes"):
         SpmVocab([b"b", piece], np.zeros(2, np.float32), 0)  # type: ignore[list-item]
 
 
-def test_a_score_that_is_no_number_is_refused() -> None:
+def test_a_score_of_nan_is_refused() -> None:
     with pytest.raises(InvalidParameterError, match="the score of token 1 is no number"):
         SpmVocab([b"a", b"b"], np.array([0, np.nan], np.float32), 0)

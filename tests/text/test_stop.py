@@ -36,7 +36,7 @@ def test_any_cut_gives_what_the_whole_text_gives(pieces: list[str], stops: list[
 
 
 @given(letters, stops)
-def test_only_what_may_begin_a_stop_string_is_held(text: str, stops: list[str]) -> None:
+def test_only_text_that_may_begin_a_stop_string_is_held_back(text: str, stops: list[str]) -> None:
     released, matched = StopMatcher(stops).push(text)
     held = "" if matched else text[len(released) :]
     assert all(not held or any(stop.startswith(held) for stop in stops) for _ in [0])
@@ -50,7 +50,7 @@ def test_nothing_is_released_after_a_match() -> None:
     assert matcher.push("three") == ("", True)
 
 
-def test_a_false_start_is_released_whole() -> None:
+def test_a_false_start_of_a_stop_string_is_released_whole() -> None:
     matcher = StopMatcher(["\n\nUser:"])
     assert matcher.push("a\n\nUse") == ("a", False)
     assert matcher.push("ful") == ("\n\nUseful", False)

@@ -31,11 +31,11 @@ def test_the_best_score_merges_first_and_among_equals_the_leftmost() -> None:
     assert texts(tied, "aaa") == ["aa", "a"]
 
 
-def test_what_no_piece_covers_is_spelled_in_bytes() -> None:
+def test_characters_without_a_token_become_byte_tokens() -> None:
     assert texts(SPM, "é") == ["▁", "<0xC3>", "<0xA9>"]
 
 
-def test_a_space_is_put_in_front_unless_the_file_says_otherwise() -> None:
+def test_a_space_is_added_in_front_unless_the_file_disables_it() -> None:
     assert texts(SPM, "a") == ["▁a"]
     assert texts(Tokenizer(spm_metadata({"▁": -1.0, "a": -2.0}, add_space_prefix=False)), "a") == ["a"]
 
@@ -90,7 +90,7 @@ def test_the_ends_of_a_text_follow_the_file() -> None:
     assert BPE.encode("ab", add_special=True) == BPE.encode("ab", add_special=False)
 
 
-def test_a_bos_that_a_text_spells_is_not_added_again() -> None:
+def test_a_bos_in_the_text_is_not_added_again() -> None:
     plain = SPM.encode("a", add_special=False)
     assert SPM.encode("<s>a", parse_special=True) == SPM.encode("a") == [1, *plain]
     assert SPM.encode("<s><s>a", parse_special=True) == [1, 1, *plain]
@@ -115,7 +115,7 @@ def test_in_the_harmony_format_the_end_of_a_message_is_not_the_end_of_the_answer
     assert tokenizer.token_bytes(channel) == b"<|channel|>"
 
 
-def test_a_well_known_end_is_a_control_token_whatever_the_file_says() -> None:
+def test_a_well_known_end_token_is_a_control_token_whatever_its_type_in_the_file() -> None:
     metadata = bpe_metadata(control=("<|im_end|>",))
     metadata["tokenizer.ggml.token_type"][-1] = NORMAL
     tokenizer = Tokenizer(metadata)
@@ -125,7 +125,7 @@ def test_a_well_known_end_is_a_control_token_whatever_the_file_says() -> None:
     assert texts(tokenizer, "<|im_end|>", parse_special=True) == ["<|im_end|>"]
 
 
-def test_whitespace_after_a_special_token_goes_where_the_model_was_made_so() -> None:
+def test_whitespace_after_a_special_token_is_removed_for_models_that_require_it() -> None:
     metadata = spm_metadata({"▁": -1.0, "a": -2.0, "▁a": -3.0, "<|user|>": 0.0})
     metadata["general.name"] = "Phi-3 mini"
     metadata["tokenizer.ggml.token_type"][-1] = CONTROL
@@ -153,12 +153,12 @@ def test_long_texts_cut_into_parts_give_what_the_whole_gives(pre: str, monkeypat
 
 
 @pytest.mark.parametrize("text", ["a" * 500_000, " " * 500_000 + "x", "\n" * 500_000, "<|" * 250_000, "9" * 500_000])
-def test_a_long_monotonous_text_is_no_problem(text: str) -> None:
+def test_a_long_monotonous_text_is_encoded(text: str) -> None:
     for tokenizer in (SPM, BPE):
         assert len(tokenizer.encode(text)) >= 100_000 // 2
 
 
-def test_word_pieces_begin_words_or_go_on() -> None:
+def test_word_pieces_begin_or_continue_words() -> None:
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "▁un", "aff", "able", "▁a", "▁,"]
     tokenizer = Tokenizer(
         {
@@ -175,7 +175,7 @@ def test_word_pieces_begin_words_or_go_on() -> None:
     assert tokenizer.decode(ids) == b"unaffable , a"
 
 
-def test_the_most_likely_cut_wins_in_a_unigram_vocabulary() -> None:
+def test_the_most_likely_segmentation_wins_in_a_unigram_vocabulary() -> None:
     tokens = ["<pad>", "</s>", "<unk>", "▁a", "b", "▁ab", "ab", "▁"]
     tokenizer = Tokenizer(
         {
@@ -198,7 +198,7 @@ def test_the_longest_token_wins_in_an_rwkv_vocabulary() -> None:
     assert tokenizer.decode([2, 1, 3, 4, 5]) == "abaあ\n".encode()
 
 
-def test_a_kind_of_vocabulary_nobody_knows_is_unsupported() -> None:
+def test_an_unknown_kind_of_vocabulary_is_unsupported() -> None:
     with pytest.raises(ModelUnsupportedError, match=r"tokenizer\.ggml\.model 'martian'"):
         Tokenizer({"tokenizer.ggml.model": "martian", "tokenizer.ggml.tokens": ["a"]})
 
@@ -222,7 +222,7 @@ def test_texts_are_composed_where_the_published_tokenizer_does_so(name: str, dec
 
 
 @pytest.mark.parametrize("name", ["gpt-2", "llama-bpe", "starcoder", "llama-spm"])
-def test_other_texts_are_taken_as_they_are_written(name: str) -> None:
+def test_other_texts_stay_unchanged(name: str) -> None:
     tokenizer = real(name)
     assert tokenizer.encode("e\u0301") != tokenizer.encode("é")
     assert tokenizer.decode(tokenizer.encode("e\u0301", add_special=False)).decode() == "e\u0301"

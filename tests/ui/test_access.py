@@ -165,7 +165,7 @@ def test_settings_are_kept_however_their_dialog_is_left(open_chat: Any) -> None:
     assert page.get_by_label("Temperature", exact=True).get_attribute("aria-invalid") is None
 
 
-def test_a_screen_reader_hears_the_answer_once_it_is_whole(open_chat: Any) -> None:
+def test_a_screen_reader_announces_the_complete_answer(open_chat: Any) -> None:
     page = open_chat(reply="Fine, thank you.").visit()
 
     say(page, "Hi")
@@ -194,7 +194,7 @@ def test_everything_has_a_name_and_enough_contrast(open_chat: Any, scheme: str) 
     assert page.evaluate(CONTRAST) == []
 
 
-def test_the_system_decides_between_light_and_dark_until_its_user_does(open_chat: Any) -> None:
+def test_the_system_chooses_light_or_dark_until_the_user_does(open_chat: Any) -> None:
     page = open_chat().visit(color_scheme="dark")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")

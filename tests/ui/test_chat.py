@@ -49,7 +49,7 @@ def test_stopping_keeps_what_was_written_and_ends_the_generation(open_chat: Any)
     assert chat.engine.tokens < len(LONG)
 
 
-def test_asking_again_adds_an_answer_beside_the_first(open_chat: Any) -> None:
+def test_regenerating_adds_an_answer_beside_the_first(open_chat: Any) -> None:
     answers = iter(["first answer", "second answer"])
     chat = open_chat(reply=lambda request: next(answers))
     page = chat.visit()
@@ -67,7 +67,7 @@ def test_asking_again_adds_an_answer_beside_the_first(open_chat: Any) -> None:
     assert prompts == ["<user>Hi</user><assistant>"] * 2
 
 
-def test_asking_again_in_vain_changes_nothing(open_chat: Any) -> None:
+def test_a_failed_regeneration_changes_nothing(open_chat: Any) -> None:
     answers = iter(["first", "second", "never"])
     chat = open_chat(reply=lambda request: next(answers))
     page = chat.visit()
@@ -104,7 +104,7 @@ def test_the_whole_conversation_is_sent_as_it_is_shown(open_chat: Any) -> None:
     assert sent == "<user>A</user><assistant>first</assistant><user>B</user><assistant>"
 
 
-def test_a_changed_message_replaces_what_came_after_it(open_chat: Any) -> None:
+def test_a_changed_message_replaces_the_messages_after_it(open_chat: Any) -> None:
     chat = open_chat(reply="fine")
     page = chat.visit()
     say(page, "A")
@@ -139,7 +139,7 @@ def test_a_reload_keeps_the_conversations(open_chat: Any) -> None:
     page.locator(".message.user", has_text="First conversation").wait_for()
 
 
-def test_an_answer_that_a_reload_cut_off_says_so_and_can_be_asked_for_again(open_chat: Any) -> None:
+def test_an_answer_that_a_reload_cut_off_is_marked_and_can_be_regenerated(open_chat: Any) -> None:
     chat = open_chat(reply=LONG, delay_s=0.02)
     page = chat.visit()
     say(page, "Count")
@@ -208,7 +208,7 @@ def test_settings_reach_the_server_and_outlive_a_reload(open_chat: Any) -> None:
     assert chat.engine.prompt_text(chat.engine.requests[0]) == expected
 
 
-def test_a_setting_that_cannot_be_is_named_and_not_taken(open_chat: Any) -> None:
+def test_an_invalid_setting_is_named_and_not_applied(open_chat: Any) -> None:
     page = open_chat().visit()
     page.get_by_role("button", name="Settings").click()
     page.get_by_label("Temperature", exact=True).fill("3")

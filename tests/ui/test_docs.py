@@ -21,7 +21,7 @@ def test_every_route_is_listed(open_chat: Any) -> None:
     assert ("POST", "/v1/chat/completions") in listed
 
 
-def test_a_route_shows_what_it_takes_and_a_command_that_calls_it(open_chat: Any) -> None:
+def test_a_route_shows_its_parameters_and_a_curl_command(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit("/docs")
 
@@ -37,7 +37,7 @@ def test_a_route_shows_what_it_takes_and_a_command_that_calls_it(open_chat: Any)
     operation.locator("code", has_text="tool_call_id").first.wait_for()
 
 
-def test_each_route_opens_without_a_complaint(open_chat: Any) -> None:
+def test_each_route_opens_without_undefined_values(open_chat: Any) -> None:
     page = open_chat().visit("/docs")
     page.locator(".operation").first.wait_for()
 

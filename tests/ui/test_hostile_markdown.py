@@ -112,7 +112,7 @@ def test_pictures_become_links_and_links_open_elsewhere(open_chat: Any) -> None:
     assert {link.get_attribute("rel") for link in links.all()} == {"noopener noreferrer nofollow"}
 
 
-def test_the_policy_stops_inline_code_even_where_the_sanitizer_would_not(open_chat: Any) -> None:
+def test_the_content_security_policy_blocks_inline_code_that_the_sanitizer_would_miss(open_chat: Any) -> None:
     chat = open_chat()
     chat.expected = "Content Security Policy|requires 'Trusted"
     page = chat.visit()
@@ -166,7 +166,7 @@ def test_markdown_becomes_elements(open_chat: Any) -> None:
     assert prose.locator(".code-head span").inner_text() == "python"
 
 
-def test_a_block_of_code_is_copied_as_it_was_written(open_chat: Any) -> None:
+def test_a_code_block_is_copied_unchanged(open_chat: Any) -> None:
     chat = open_chat(reply=MARKDOWN)
     page = chat.visit(permissions=["clipboard-read", "clipboard-write"])
     say(page, "Go")

@@ -41,7 +41,7 @@ def test_growing_text_takes_a_part_of_the_time_only_however_long_it_is(open_chat
     assert 1 <= done <= 6
 
 
-def test_a_computer_that_slept_in_the_middle_of_it_is_not_made_up_for(open_chat: Any) -> None:
+def test_paced_work_continues_after_the_computer_slept(open_chat: Any) -> None:
     page = open_chat().visit()
 
     done = page.evaluate("""async () => {
@@ -69,7 +69,7 @@ def test_a_long_answer_is_shown_to_its_end(open_chat: Any) -> None:
     assert page.locator("#scroll").evaluate("(node) => node.scrollHeight - node.scrollTop - node.clientHeight < 80")
 
 
-def test_a_huge_text_can_be_pasted_and_is_refused_in_a_line(open_chat: Any) -> None:
+def test_a_huge_text_can_be_pasted_and_is_refused_in_one_line(open_chat: Any) -> None:
     chat = open_chat(n_ctx=64)
     chat.expected = "status of 4"
     page = chat.visit()

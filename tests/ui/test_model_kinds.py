@@ -25,7 +25,7 @@ def welcome(page: Page) -> tuple[str, list[str]]:
     return page.locator("#welcome-note").inner_text(), page.locator("#examples button span").all_inner_texts()
 
 
-def test_the_demonstration_model_is_called_so_and_asked_about_oxillama(open_chat: Any) -> None:
+def test_the_demonstration_model_is_labelled_and_has_example_questions_about_oxillama(open_chat: Any) -> None:
     chat = open_chat(model_name=MODEL_NAME)
 
     note, examples = welcome(chat.visit())
@@ -35,7 +35,7 @@ def test_the_demonstration_model_is_called_so_and_asked_about_oxillama(open_chat
     assert "How do I set an API key?" in examples
 
 
-def test_another_model_is_asked_what_it_may_know(open_chat: Any) -> None:
+def test_example_questions_for_another_model_are_general(open_chat: Any) -> None:
     chat = open_chat()
     chat.engine.chat_template.source = "{{ messages }}"
 
@@ -47,14 +47,14 @@ def test_another_model_is_asked_what_it_may_know(open_chat: Any) -> None:
     assert not any("API key" in text or "GGUF" in text for text in examples)
 
 
-def test_a_model_without_a_chat_template_is_called_so(open_chat: Any) -> None:
+def test_a_model_without_a_chat_template_is_reported(open_chat: Any) -> None:
     note, examples = welcome(open_chat().visit())
 
     assert "no chat template" in note
     assert examples == ["Once upon a time, there was a lighthouse"]
 
 
-def test_what_holds_unasked_is_shown_and_not_sent(open_chat: Any) -> None:
+def test_default_settings_are_shown_and_not_sent(open_chat: Any) -> None:
     chat = open_chat(reply="yes")
     chat.engine.sampling_defaults = SamplerSettings(temperature=0.35, top_p=0.5)
     page = chat.visit()
@@ -111,7 +111,7 @@ def test_connect_copies_what_it_shows(open_chat: Any) -> None:
 
 @pytest.mark.parametrize("panel", ["settings", "connect"])
 @pytest.mark.parametrize(("width", "height"), PHONES, ids=str)
-def test_a_panel_fits_a_phone_and_its_buttons_stay_in_sight(
+def test_a_panel_fits_a_phone_and_its_buttons_stay_visible(
     open_chat: Any, panel: str, width: int, height: int
 ) -> None:
     page = open_chat().visit(viewport={"width": width, "height": height}, has_touch=True, is_mobile=True)
@@ -131,7 +131,7 @@ def test_a_panel_fits_a_phone_and_its_buttons_stay_in_sight(
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_a_long_model_name_pushes_nothing_off_a_phone(open_chat: Any) -> None:
+def test_a_long_model_name_fits_the_screen_of_a_phone(open_chat: Any) -> None:
     chat = open_chat(settings={"alias": "Smollm2 135M 8k Lc100K Mix1 Ep2, instructed and quantised"})
     page = chat.visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page.locator("#model:enabled").wait_for()
@@ -144,7 +144,7 @@ def test_a_long_model_name_pushes_nothing_off_a_phone(open_chat: Any) -> None:
     page.locator("#settings[open]").wait_for()
 
 
-def test_a_field_of_the_settings_that_gets_the_focus_is_in_sight_on_a_phone(open_chat: Any) -> None:
+def test_a_focused_field_of_the_settings_is_visible_on_a_phone(open_chat: Any) -> None:
     page = open_chat().visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page.locator("#model:enabled").wait_for()
     page.locator("#settings-open").click()

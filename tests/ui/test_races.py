@@ -41,7 +41,7 @@ def stored(page: Page) -> list[list[str]]:
     return found
 
 
-def test_two_clicks_on_an_example_are_one_message(open_chat: Any) -> None:
+def test_two_clicks_on_an_example_send_one_message(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit()
     page.locator("#model:enabled").wait_for()
@@ -68,7 +68,7 @@ def test_a_message_is_answered_where_it_was_sent(open_chat: Any) -> None:
     assert stored(page) == [["user", "assistant"]]
 
 
-def test_a_message_sent_while_an_answer_is_being_stopped_comes_after_it(open_chat: Any) -> None:
+def test_a_message_sent_while_an_answer_stops_follows_it(open_chat: Any) -> None:
     chat = open_chat(reply=LONG, delay_s=0.02)
     page = slow(chat)
     say(page, "Count")
@@ -105,7 +105,7 @@ def test_choosing_an_answer_and_sending_at_once_keeps_both(open_chat: Any) -> No
     assert page.locator("#notice").is_hidden()
 
 
-def test_what_is_opened_last_is_shown(open_chat: Any) -> None:
+def test_the_conversation_opened_last_is_shown(open_chat: Any) -> None:
     page = open_chat().visit()
     say(page, "Old")
     answered(page)
@@ -147,7 +147,7 @@ def test_deleting_a_conversation_ends_its_answer(open_chat: Any) -> None:
     assert page.locator("#notice").is_hidden()
 
 
-def test_an_answer_whose_tab_was_closed_is_not_waited_for(open_chat: Any) -> None:
+def test_an_answer_of_a_closed_tab_is_not_waited_for(open_chat: Any) -> None:
     chat = open_chat(reply=LONG, delay_s=0.02)
     page = chat.visit()
     say(page, "Count")
@@ -164,7 +164,7 @@ def test_an_answer_whose_tab_was_closed_is_not_waited_for(open_chat: Any) -> Non
     assert other.get_by_role("button", name="Answer again").is_visible()
 
 
-def test_a_message_to_a_conversation_that_another_tab_has_changed_is_not_lost(open_chat: Any) -> None:
+def test_a_message_to_a_conversation_changed_in_another_tab_is_not_lost(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit()
     say(page, "A")
@@ -198,7 +198,7 @@ def test_a_draft_outlives_the_change_of_an_earlier_message(open_chat: Any) -> No
     assert page.locator("#prompt").input_value() == "A draft"
 
 
-def test_messages_without_an_answer_are_sent_as_one(open_chat: Any) -> None:
+def test_consecutive_messages_without_an_answer_are_sent_as_one(open_chat: Any) -> None:
     """Templates of many models refuse two messages of the same side in a row."""
     chat = open_chat(fail_at=0)
     page = chat.visit()

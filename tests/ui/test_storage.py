@@ -17,7 +17,7 @@ FULL = """
 """
 
 
-def test_a_full_storage_is_told_and_the_conversation_goes_on(open_chat: Any) -> None:
+def test_full_browser_storage_is_reported_and_the_conversation_continues(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit("/docs")
     page.add_init_script(FULL)
@@ -46,7 +46,7 @@ def test_a_full_storage_is_told_and_the_conversation_goes_on(open_chat: Any) -> 
     answered(page, 4)
 
 
-def test_where_storage_is_blocked_the_page_still_talks(open_chat: Any) -> None:
+def test_with_storage_blocked_the_page_still_works(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit("/docs")
     for name in ("indexedDB", "localStorage", "sessionStorage"):
@@ -62,7 +62,7 @@ def test_where_storage_is_blocked_the_page_still_talks(open_chat: Any) -> None:
     page.locator("#welcome").wait_for()
 
 
-def test_storage_that_was_emptied_is_opened_anew(open_chat: Any) -> None:
+def test_cleared_storage_is_opened_again(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit()
     say(page, "A")

@@ -10,7 +10,7 @@ from tests.ui.conftest import answered, say
 KEY = "sk-test-key-0001"
 
 
-def test_a_server_that_is_gone_is_named_and_asked_again(open_chat: Any) -> None:
+def test_an_unreachable_server_is_reported_and_tried_again(open_chat: Any) -> None:
     chat = open_chat(reply="Back again.")
     chat.expected = "Failed to load resource"
     page = chat.visit()
@@ -41,7 +41,7 @@ def test_the_page_waits_for_a_server_that_is_not_there_yet(open_chat: Any) -> No
     page.locator("#notice").wait_for(state="hidden")
 
 
-def test_a_busy_server_is_asked_again_by_itself(open_chat: Any) -> None:
+def test_a_request_to_a_busy_server_is_retried_automatically(open_chat: Any) -> None:
     chat = open_chat(reply="At last.", busy=True)
     chat.expected = "status of 429"
     page = chat.visit()
@@ -68,7 +68,7 @@ def test_waiting_for_a_busy_server_can_be_stopped(open_chat: Any) -> None:
     assert page.locator(".message").count() == 1
 
 
-def test_a_conversation_that_is_too_long_says_how_to_go_on(open_chat: Any) -> None:
+def test_a_conversation_that_is_too_long_shows_how_to_continue(open_chat: Any) -> None:
     chat = open_chat(n_ctx=64)
     chat.expected = "status of 400"
     page = chat.visit()
@@ -80,7 +80,7 @@ def test_a_conversation_that_is_too_long_says_how_to_go_on(open_chat: Any) -> No
     assert page.locator("#welcome").is_visible()
 
 
-def test_an_answer_that_fails_midway_keeps_what_came(open_chat: Any) -> None:
+def test_an_answer_that_fails_midway_keeps_its_text(open_chat: Any) -> None:
     chat = open_chat(reply="One two three four five", fail_at=8)
     page = chat.visit()
 
@@ -91,7 +91,7 @@ def test_an_answer_that_fails_midway_keeps_what_came(open_chat: Any) -> None:
     page.get_by_text("This answer is not complete.").wait_for()
 
 
-def test_another_kind_of_server_is_told_from_ours(open_chat: Any) -> None:
+def test_another_kind_of_server_is_recognised(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit("/docs")
     page.route("**/v1/models", lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Welcome"))
@@ -100,7 +100,7 @@ def test_another_kind_of_server_is_told_from_ours(open_chat: Any) -> None:
     page.get_by_text("What answers at this address is no oxillama server.").wait_for()
 
 
-def test_a_stream_of_something_else_is_no_answer(open_chat: Any) -> None:
+def test_a_stream_of_another_format_is_not_accepted_as_an_answer(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit()
     page.locator("#model:enabled").wait_for()
@@ -129,7 +129,7 @@ def test_a_stream_that_is_cut_off_is_not_taken_for_an_end(open_chat: Any) -> Non
     assert answered(page) == "Half an"
 
 
-def test_the_key_is_asked_for_checked_and_kept_for_the_tab_only(open_chat: Any) -> None:
+def test_the_key_is_requested_checked_and_kept_only_for_the_tab(open_chat: Any) -> None:
     chat = open_chat(settings={"api_keys": (KEY,)})
     chat.expected = "status of 401"
     page = chat.visit()
@@ -151,7 +151,7 @@ def test_the_key_is_asked_for_checked_and_kept_for_the_tab_only(open_chat: Any) 
     chat.visit().get_by_role("heading", name="This server asks for a key").wait_for()
 
 
-def test_who_gives_no_key_is_told_what_that_means_and_can_give_it_later(open_chat: Any) -> None:
+def test_declining_to_give_a_key_shows_a_notice_and_the_key_can_be_given_later(open_chat: Any) -> None:
     chat = open_chat(settings={"api_keys": (KEY,)})
     chat.expected = "status of 401"
     page = chat.visit()
@@ -166,7 +166,7 @@ def test_who_gives_no_key_is_told_what_that_means_and_can_give_it_later(open_cha
     assert page.locator("#notice").is_hidden()
 
 
-def test_the_key_is_remembered_if_that_is_asked_for(open_chat: Any) -> None:
+def test_the_key_is_remembered_on_request(open_chat: Any) -> None:
     chat = open_chat(settings={"api_keys": (KEY,)})
     chat.expected = "status of 401"
     page = chat.visit()
@@ -181,7 +181,7 @@ def test_the_key_is_remembered_if_that_is_asked_for(open_chat: Any) -> None:
     assert other.locator("#key").is_hidden()
 
 
-def test_without_storage_the_page_still_talks(open_chat: Any) -> None:
+def test_without_storage_the_page_still_works(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit("/docs")
     page.add_init_script("Object.defineProperty(window, 'indexedDB', {get() { throw Error('switched off') }})")

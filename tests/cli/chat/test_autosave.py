@@ -31,7 +31,7 @@ async def talk(*messages: str, autosave: Autosave | None = None) -> tuple[Chat, 
     return chat, notes
 
 
-async def test_a_conversation_is_kept_from_its_first_answer_on_for_its_owner_alone(chats: Path) -> None:
+async def test_a_conversation_is_saved_from_its_first_answer_on_readable_only_by_its_owner(chats: Path) -> None:
     await talk("/help", autosave=Autosave())
     assert not chats.exists()
 
@@ -61,7 +61,7 @@ async def test_last_is_found_without_autosave_too_and_its_absence_is_one_line(ch
     assert [m.content for m in chat.session.messages] == ["one", "yes"]
 
 
-def test_only_the_latest_are_kept_and_no_other_file_is_touched(chats: Path) -> None:
+def test_only_the_latest_conversations_are_kept_and_other_files_stay(chats: Path) -> None:
     session = Session(messages=[Message("user", "a"), Message("assistant", "b")])
     chats.mkdir(parents=True)
     (chats / "notes.txt").write_text("mine")
@@ -77,7 +77,7 @@ def test_only_the_latest_are_kept_and_no_other_file_is_touched(chats: Path) -> N
     assert latest().name == names[-1]
 
 
-async def test_a_folder_that_cannot_be_written_is_told_once_and_the_chat_goes_on(tmp_path: Path) -> None:
+async def test_an_unwritable_folder_is_reported_once_and_the_chat_continues(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
 
     _, notes = await talk("one", "two", autosave=Autosave())
@@ -86,7 +86,7 @@ async def test_a_folder_that_cannot_be_written_is_told_once_and_the_chat_goes_on
     assert notes.only().startswith("this conversation is not kept: ")
 
 
-async def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_error_for_a_user_without_a_home_names_the_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setattr(Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home")))
 
@@ -97,6 +97,6 @@ async def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.Mon
     assert "set HOME or XDG_STATE_HOME" in notes.only()
 
 
-def test_a_folder_that_is_not_there_keeps_nothing(chats: Path) -> None:
+def test_a_missing_folder_has_no_conversations(chats: Path) -> None:
     with pytest.raises(OxillamaError, match="no earlier conversation"):
         latest()

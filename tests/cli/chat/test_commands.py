@@ -104,7 +104,7 @@ async def test_two_slashes_begin_a_message_with_one() -> None:
     assert chat.session.messages[0].content == "/etc is a folder"
 
 
-async def test_an_unknown_command_is_one_line_and_no_message() -> None:
+async def test_an_unknown_command_is_reported_in_one_line_and_not_sent_as_a_message() -> None:
     chat, notes, engine = await talk("/sytem x", "/reset all", "hello")
 
     assert [how for how, _ in notes.told] == ["error", "error"]
@@ -157,7 +157,7 @@ def test_a_wrong_parameter_is_refused_by_name(name: str, value: str, words: str)
     assert words in str(refused.value)
 
 
-async def test_params_show_the_defaults_that_hold_where_nothing_is_said() -> None:
+async def test_params_show_the_defaults_of_values_that_are_not_set() -> None:
     engine = FakeEngine(reply="yes")
     engine.sampling_defaults = SamplerSettings(temperature=0.3)
 
@@ -191,7 +191,7 @@ async def test_reset_forgets_the_messages_and_keeps_the_rest() -> None:
     assert chat.session.settings.top_k == 3
 
 
-async def test_a_saved_conversation_goes_on_where_it_was(tmp_path: Path) -> None:
+async def test_a_saved_conversation_continues_where_it_was(tmp_path: Path) -> None:
     file = tmp_path / "chat.json"
     first, _, _ = await talk("/system é", "/params seed 7", "hello\nyou", f"/save {file}")
 
@@ -237,7 +237,9 @@ GOOD = {"format": "oxillama chat", "version": 1, "model": "m", "system": "", "se
     ],
     ids=range(10),
 )
-async def test_a_broken_file_is_one_line_and_the_conversation_stays(tmp_path: Path, content: bytes, words: str) -> None:
+async def test_a_broken_file_is_reported_in_one_line_and_the_conversation_stays(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
     file = tmp_path / "broken.json"
     file.write_bytes(content)
 
@@ -250,9 +252,7 @@ async def test_a_broken_file_is_one_line_and_the_conversation_stays(tmp_path: Pa
     assert len(chat.session.messages) == 2
 
 
-async def test_a_failed_save_leaves_the_old_file_and_nothing_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_save_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "chat.json"
     await talk(f"/save {file}")
     before = file.read_bytes()
@@ -279,13 +279,13 @@ async def test_a_full_context_names_the_way_out_and_keeps_the_session() -> None:
     assert len(chat.session.messages) == 2
 
 
-async def test_an_answer_that_fills_the_context_says_so() -> None:
+async def test_an_answer_that_fills_the_context_prints_a_notice() -> None:
     _, notes, _ = await talk("hi", engine=FakeEngine(reply="y" * 100, n_ctx=60))
 
     assert "context of 60 tokens is full" in notes.only()
 
 
-async def test_a_generation_that_fails_is_one_line_and_the_chat_goes_on() -> None:
+async def test_a_failed_generation_is_reported_in_one_line_and_the_chat_continues() -> None:
     chat, notes, _ = await talk("hi", "/help", engine=FakeEngine(fail_at=1))
 
     assert notes.answers == "H|"  # the error begins a line
@@ -305,5 +305,5 @@ async def test_exit_leaves_the_rest_unread() -> None:
     assert engine.requests == []
 
 
-def test_a_message_is_what_it_was(tmp_path: Path) -> None:
+def test_session_messages_become_chat_messages(tmp_path: Path) -> None:
     assert Session("", Settings(), [Message("user", "a")]).as_messages() == [chat.Message(role="user", content="a")]

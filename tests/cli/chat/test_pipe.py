@@ -18,7 +18,7 @@ def piped(text: str | bytes, *arguments: str) -> subprocess.CompletedProcess[byt
     return subprocess.run(command, input=data, capture_output=True, timeout=60, env=environment(), cwd=ROOT)
 
 
-def test_a_line_is_a_message_and_output_is_answers_alone() -> None:
+def test_a_line_is_a_message_and_stdout_has_only_answers() -> None:
     done = piped('hello\r\n\n"""\ntwo\nlines\n"""\nno newline at the end')
 
     assert done.stdout.decode().splitlines() == [
@@ -31,7 +31,7 @@ def test_a_line_is_a_message_and_output_is_answers_alone() -> None:
     assert done.returncode == 0
 
 
-def test_what_was_refused_is_a_line_on_stderr_and_makes_the_status() -> None:
+def test_a_refused_message_is_a_line_on_stderr_and_sets_the_exit_status() -> None:
     done = piped(b'/foo\nhe\xffllo\n"""\nnever closed')
 
     assert done.stdout.decode() == "1 messages, the last: he\ufffdllo\n"
@@ -75,7 +75,7 @@ def test_blocks_of_several_lines(text: str, opened: bool, message: str) -> None:
     assert unquoted(text) == message
 
 
-def test_what_a_terminal_would_obey_becomes_visible() -> None:
+def test_control_characters_become_visible() -> None:
     everything = "".join(map(chr, range(0x110)))
 
     shown = visible(everything)

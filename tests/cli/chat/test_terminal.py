@@ -48,7 +48,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_session(state: Path, kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["xterm", "dumb"])
-def test_what_is_typed_during_an_answer_waits_for_its_end(state: Path, kind: str) -> None:
+def test_text_typed_during_an_answer_waits_for_its_end(state: Path, kind: str) -> None:
     with chatting(state, "--max-tokens", "400", TERM=kind) as terminal:
         terminal.type(b"long" + ENTER)
         terminal.expect(b"abcdefghij")
@@ -64,7 +64,7 @@ def test_what_is_typed_during_an_answer_waits_for_its_end(state: Path, kind: str
 
 
 @pytest.mark.parametrize("kind", ["xterm", "dumb"])
-def test_what_is_typed_during_an_answer_is_not_shown_in_it(state: Path, kind: str) -> None:
+def test_text_typed_during_an_answer_is_not_shown_in_it(state: Path, kind: str) -> None:
     with chatting(state, "--max-tokens", "400", TERM=kind) as terminal:
         terminal.type(b"long" + ENTER)
         terminal.expect(b"abcdefghij")
@@ -107,7 +107,7 @@ def test_bye_leaves(state: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["xterm", "dumb"])
 @pytest.mark.parametrize(("number", "times", "status"), [(signal.SIGINT, 2, 130), (signal.SIGTERM, 1, 143)])
-def test_a_signal_from_elsewhere_leaves_the_prompt_and_a_sane_terminal(
+def test_signals_at_the_prompt_end_the_chat_and_restore_the_terminal(
     state: Path, kind: str, number: signal.Signals, times: int, status: int
 ) -> None:
     with chatting(state, TERM=kind) as terminal:
@@ -145,7 +145,7 @@ def test_words_are_not_broken_at_the_edge(state: Path) -> None:
     assert " ".join(lines) == " ".join(["one two three four five"] * 20 + ["end."])
 
 
-def test_the_last_conversation_comes_back(state: Path) -> None:
+def test_the_last_conversation_is_loaded(state: Path) -> None:
     with chatting(state) as terminal:
         terminal.type(b"remember this" + ENTER)
         terminal.expect(b"1 messages, the last: remember this")
@@ -183,7 +183,7 @@ def test_escape_sequences_of_the_model_do_not_reach_the_terminal_and_no_history_
     assert not state.exists()
 
 
-def test_what_was_typed_is_remembered_for_its_owner_alone(state: Path) -> None:
+def test_the_input_history_is_readable_only_by_its_owner(state: Path) -> None:
     with chatting(state) as terminal:
         terminal.type(b"remember me" + ENTER)
         terminal.expect(b"the last: remember me")
@@ -196,7 +196,7 @@ def test_what_was_typed_is_remembered_for_its_owner_alone(state: Path) -> None:
         terminal.expect(b"1 messages, the last: remember me")
 
 
-def test_a_state_folder_that_cannot_be_written_is_told_and_the_chat_goes_on(state: Path) -> None:
+def test_an_unwritable_state_folder_is_reported_and_the_chat_continues(state: Path) -> None:
     state.write_text("a file where the folder should be")
     with chatting(state) as terminal:
         terminal.type(b"hello" + ENTER)
