@@ -1,7 +1,7 @@
-"""Build the one extension: every C file of csrc/, each ISA's kernel file with its own flags, objects in parallel.
+"""Build the one extension: every C file of csrc/, each isa's kernels with their own flags, objects in parallel.
 
 Switches (environment): OXILLAMA_WERROR=1 makes warnings in csrc/ errors, OXILLAMA_SANITIZE=address adds ASan and UBSan,
-OXILLAMA_SANITIZE=thread adds TSan, OXILLAMA_GENERIC=1 builds only the generic kernel row (which compiles in
+OXILLAMA_SANITIZE=thread adds TSan, OXILLAMA_GENERIC=1 builds only the generic kernels (which compiles in
 a fraction of the time), OXILLAMA_DEBUG=1 keeps assertions and symbols.
 """
 

@@ -31,7 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--new", type=int, default=48)
     parser.add_argument("--reps", type=int, default=5)
-    parser.add_argument("--isa", help="kernel row to force on our side (the peer has its own build)")
+    parser.add_argument("--isa", help="isa to force on our side (the peer has its own build)")
     parser.add_argument("--no-peer", action="store_true", help="measure our side alone")
     parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER)
     report.add_options(parser)

@@ -16,9 +16,9 @@ class Limits(NamedTuple):
     ops_per_second: float  # products and sums of bytes, two for each pair
 
 
-def limits(row: str, n_threads: int) -> Limits:
-    """The machine's limits in this minute, with the instructions of a kernel row: the best of several tries."""
-    return Limits(*_core._probe(row, n_threads))
+def limits(isa: str, n_threads: int) -> Limits:
+    """The machine's limits in this minute, with the instructions of an isa: the best of several tries."""
+    return Limits(*_core._probe(isa, n_threads))
 
 
 def describe() -> dict[str, object]:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def environment(isa: str | None = None) -> dict[str, str]:
-    """A child's environment: this checkout if it is built in place, and the requested kernel row."""
+    """A child's environment: this checkout if it is built in place, and the requested isa."""
     env = dict(os.environ)
     if any((ROOT / "oxillama/core").glob("_core*.so")):
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))

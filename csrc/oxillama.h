@@ -82,10 +82,10 @@ typedef struct oxi_type_info {
 const oxi_type_info *oxi_type_describe(uint32_t type);
 
 /* Metadata value types as GGUF numbers them. */
-typedef enum oxi_kv_type {
-    OXI_KV_U8 = 0, OXI_KV_I8 = 1, OXI_KV_U16 = 2, OXI_KV_I16 = 3, OXI_KV_U32 = 4, OXI_KV_I32 = 5, OXI_KV_F32 = 6,
-    OXI_KV_BOOL = 7, OXI_KV_STRING = 8, OXI_KV_ARRAY = 9, OXI_KV_U64 = 10, OXI_KV_I64 = 11, OXI_KV_F64 = 12,
-} oxi_kv_type;
+typedef enum oxi_meta_type {
+    OXI_META_U8 = 0, OXI_META_I8 = 1, OXI_META_U16 = 2, OXI_META_I16 = 3, OXI_META_U32 = 4, OXI_META_I32 = 5, OXI_META_F32 = 6,
+    OXI_META_BOOL = 7, OXI_META_STRING = 8, OXI_META_ARRAY = 9, OXI_META_U64 = 10, OXI_META_I64 = 11, OXI_META_F64 = 12,
+} oxi_meta_type;
 
 /* An open model: one file or all shards of one, mapped read-only. Threads may share it. */
 typedef struct oxi_gguf oxi_gguf;
@@ -93,13 +93,13 @@ typedef struct oxi_gguf oxi_gguf;
 /* A value inside the mapping. Scalars: `data` points at the (unaligned) little-endian bytes. Strings: `data`/`n` are its
  * bytes. Arrays: `elem` is the element type, `n` the count, `data` the first element's bytes (strings and nested arrays
  * keep their own headers: walk them with oxi_gguf_next). */
-typedef struct oxi_kv {
+typedef struct oxi_meta {
     const char *key;
     uint64_t key_len;
     uint32_t type, elem;
     uint64_t n;
     const uint8_t *data;
-} oxi_kv;
+} oxi_meta;
 
 typedef struct oxi_tensor {
     const char *name; /* NUL-terminated, owned by the file */
@@ -113,11 +113,11 @@ typedef struct oxi_tensor {
 
 oxi_status oxi_gguf_open(oxi_gguf **out, const char *path, oxi_error *err);
 void oxi_gguf_close(oxi_gguf **file);
-uint64_t oxi_gguf_n_kv(const oxi_gguf *file);
-const oxi_kv *oxi_gguf_kv(const oxi_gguf *file, uint64_t index);
-const oxi_kv *oxi_gguf_find_kv(const oxi_gguf *file, const char *key);
+uint64_t oxi_gguf_n_meta(const oxi_gguf *file);
+const oxi_meta *oxi_gguf_meta(const oxi_gguf *file, uint64_t index);
+const oxi_meta *oxi_gguf_find_meta(const oxi_gguf *file, const char *key);
 /* Step through an array of strings or arrays, which opening the file has checked: fills `item` and advances `*at`. */
-void oxi_gguf_next(const oxi_kv *array, const uint8_t **at, oxi_kv *item);
+void oxi_gguf_next(const oxi_meta *array, const uint8_t **at, oxi_meta *item);
 uint64_t oxi_gguf_n_tensors(const oxi_gguf *file);
 const oxi_tensor *oxi_gguf_tensor(const oxi_gguf *file, uint64_t index);
 const oxi_tensor *oxi_gguf_find_tensor(const oxi_gguf *file, const char *name);
@@ -146,13 +146,13 @@ void oxi_quantizer_close(oxi_quantizer **quantizer);
 oxi_status oxi_quantizer_rows(const oxi_quantizer *q, const float *src, uint64_t n_rows, uint64_t n_cols,
                               const float *importance, void *dst, oxi_error *err);
 
-/* ------------------------------------------------------------------------------------------- kernel rows (kernels/) */
+/* ----------------------------------------------------------------------------------------------- kernels (kernels/) */
 
-/* The row in use, chosen once: the best one for this CPU, or the one OXILLAMA_ISA names. An unknown or unsupported name
- * is an error. */
+/* An isa is a variant of an instruction set that has kernels of its own. The one in use is chosen once: the best one for
+ * this CPU, or the one OXILLAMA_ISA names. An unknown or unsupported name is an error. */
 oxi_status oxi_kernels_init(const char *forced, oxi_error *err);
 const char *oxi_kernels_name(void);
-/* Names of all rows this CPU can execute, slowest first; NULL at the end. */
+/* Names of all isas this CPU can execute, slowest first; NULL at the end. */
 const char *const *oxi_kernels_available(void);
 
 /* -------------------------------------------------------------------------------------------------- text (text/) */
@@ -238,7 +238,7 @@ typedef enum oxi_cache_type { OXI_CACHE_F32 = 0, OXI_CACHE_F16, OXI_CACHE_I16, O
 
 #define OXI_PAGE_TOKENS 32
 
-/* The 16-bit type that is faster on the kernel row in use. */
+/* The 16-bit type that is faster on the isa in use. */
 oxi_cache_type oxi_cache_quick(void);
 /* Bytes of OXI_PAGE_TOKENS positions of one head. */
 uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim);

@@ -90,7 +90,7 @@ typedef enum oxi_prologue {
     OXI_PROLOGUE_GLU = 2,  /* `glu`, whose out is not used */
 } oxi_prologue;
 
-/* out = matrix * row * scale + bias + addend, for several matrices that share one input, prepared once. */
+/* out = matrix * row * scale + bias + addend, for several matrices that share one input, which is quantised once. */
 typedef struct oxi_op_linear {
     oxi_view x;
     int32_t prologue;

@@ -27,30 +27,30 @@ def weight_formats() -> list[str]:
     return names
 
 
-def kernel_rows() -> dict[str, list[str]]:
-    """Rows by processor family, slowest first, as csrc/kernels/isa/dispatch.c lists them."""
+def isas() -> dict[str, list[str]]:
+    """Isas by processor family, slowest first, as csrc/kernels/isa/dispatch.c lists them."""
     source = (ROOT / "csrc/kernels/isa/dispatch.c").read_text(encoding="utf-8")
     table = re.search(r"built\[\] = \{(.*?)\};", source, re.DOTALL)
     assert table is not None
-    rows: dict[str, list[str]] = {"every processor": []}
+    found: dict[str, list[str]] = {"every processor": []}
     family = "every processor"
     for line in table[1].splitlines():
         if line.startswith("#"):
             name = next((label for macro, label in FAMILIES.items() if macro in line), "every processor")
             family = name if line.startswith(("#if", "#elif")) else "every processor"
-        for row in re.findall(r"&oxi_row_(\w+)", line):
-            rows.setdefault(family, []).append(row.replace("_", "-"))
-    return rows
+        for name in re.findall(r"&oxi_kernels_(\w+)", line):
+            found.setdefault(family, []).append(name.replace("_", "-"))
+    return found
 
 
 def table() -> str:
     """The Markdown table."""
-    rows = "; ".join(f"{family}: {', '.join(names)}" for family, names in kernel_rows().items())
+    built = "; ".join(f"{family}: {', '.join(names)}" for family, names in isas().items())
     lines = {
         "Files": "GGUF version 2 and 3, little-endian, in one or several parts",
         "Architectures": ", ".join(f"`{name}`" for name in architectures()),
         "Weight formats": ", ".join(weight_formats()) + ", and every mix of them (Q4_K_M, …)",
-        "Kernel rows": rows,
+        "Instruction sets": built,
         "Systems": "Linux on x86-64; arm64 (tested in an emulator); macOS by design, untested. Python 3.11 and newer",
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in lines.items())])

@@ -12,7 +12,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header() -> str:
-    from tests.support.rows import report
+    from tests.support.isas import report
 
     return report()
 

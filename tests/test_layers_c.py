@@ -34,8 +34,8 @@ LAYERS["graph"] = {INTERFACE, "platform", "kv", "kernels", "kernels/vec", "kerne
 LAYERS["fuzz"] = {INTERFACE, "gguf"}
 """What the files of each layer may include, beside those of their own. A layer is a folder with what lies below it."""
 
-MOST_FILES = {"quant": 25}
-"""Files beside subfolders, where more than 12 are no crowd: one per family of file formats."""
+MOST_FILES = 12
+"""Of one folder, beside subfolders."""
 
 
 def files() -> list[Path]:
@@ -109,7 +109,7 @@ def test_a_header_is_guarded_or_called_a_body() -> None:
 
 def test_no_folder_is_crowded() -> None:
     counts = Counter(str(path.parent) for path in files())
-    assert {folder: n for folder, n in counts.items() if n > MOST_FILES.get(folder, 12)} == {}
+    assert {folder: n for folder, n in counts.items() if n > MOST_FILES} == {}
 
 
 @pytest.mark.parametrize(

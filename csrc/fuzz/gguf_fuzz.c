@@ -21,17 +21,17 @@ static void require(bool holds)
     if (!holds) abort();
 }
 
-static uint64_t touch_value(const oxi_kv *kv, size_t size)
+static uint64_t touch_value(const oxi_meta *meta, size_t size)
 {
-    require(kv->n <= size); /* every element has at least one byte, so a larger count has wrapped somewhere */
+    require(meta->n <= size); /* every element has at least one byte, so a larger count has wrapped somewhere */
     static const uint8_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 1, 0, 8, 8, 8};
-    if (kv->type != OXI_KV_ARRAY) return touch(kv->data, kv->n * sizes[kv->type]);
-    if (kv->elem != OXI_KV_STRING && kv->elem != OXI_KV_ARRAY) return touch(kv->data, kv->n * sizes[kv->elem]);
+    if (meta->type != OXI_META_ARRAY) return touch(meta->data, meta->n * sizes[meta->type]);
+    if (meta->elem != OXI_META_STRING && meta->elem != OXI_META_ARRAY) return touch(meta->data, meta->n * sizes[meta->elem]);
     uint64_t sum = 0;
-    const uint8_t *at = kv->data;
-    oxi_kv item;
-    for (uint64_t i = 0; i < kv->n; i++) {
-        oxi_gguf_next(kv, &at, &item);
+    const uint8_t *at = meta->data;
+    oxi_meta item;
+    for (uint64_t i = 0; i < meta->n; i++) {
+        oxi_gguf_next(meta, &at, &item);
         sum += touch_value(&item, size);
     }
     return sum;
@@ -52,12 +52,12 @@ static uint64_t touch_file(const oxi_gguf *file, size_t size)
     uint64_t sum = 0;
     oxi_error err;
     require(oxi_gguf_file_bytes(file) == size && oxi_gguf_check(file, &err) == OXI_OK);
-    for (uint64_t i = 0; i < oxi_gguf_n_kv(file); i++) {
-        const oxi_kv *kv = oxi_gguf_kv(file, i);
-        char *key = strndup(kv->key, kv->key_len);
-        require(key && oxi_gguf_find_kv(file, key) == kv);
+    for (uint64_t i = 0; i < oxi_gguf_n_meta(file); i++) {
+        const oxi_meta *meta = oxi_gguf_meta(file, i);
+        char *key = strndup(meta->key, meta->key_len);
+        require(key && oxi_gguf_find_meta(file, key) == meta);
         free(key);
-        sum += touch_value(kv, size);
+        sum += touch_value(meta, size);
     }
     for (uint64_t i = 0; i < oxi_gguf_n_tensors(file); i++) {
         const oxi_tensor *tensor = oxi_gguf_tensor(file, i);
@@ -66,7 +66,7 @@ static uint64_t touch_file(const oxi_gguf *file, size_t size)
         oxi_gguf_release(file, tensor);
         sum += touch(tensor->data, tensor->n_bytes);
     }
-    require(!oxi_gguf_kv(file, oxi_gguf_n_kv(file)) && !oxi_gguf_tensor(file, oxi_gguf_n_tensors(file)));
+    require(!oxi_gguf_meta(file, oxi_gguf_n_meta(file)) && !oxi_gguf_tensor(file, oxi_gguf_n_tensors(file)));
     return sum;
 }
 
@@ -85,7 +85,7 @@ int oxi_fuzz_read(const uint8_t *data, size_t size)
     }
     sink = touch_file(file, size);
     (void)sink;
-    const int n = (int)(oxi_gguf_n_kv(file) + oxi_gguf_n_tensors(file)) + 1;
+    const int n = (int)(oxi_gguf_n_meta(file) + oxi_gguf_n_tensors(file)) + 1;
     oxi_gguf_close(&file);
     require(!file);
     return n;

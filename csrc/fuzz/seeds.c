@@ -48,12 +48,12 @@ static void tensor(bytes *b, const char *name, uint32_t type, uint64_t rows, uin
     u64(b, offset);
 }
 
-static void begin(bytes *b, uint32_t version, uint64_t n_tensors, uint64_t n_kv)
+static void begin(bytes *b, uint32_t version, uint64_t n_tensors, uint64_t n_meta)
 {
     bytes_append(b, "GGUF", 4);
     u32(b, version);
     u64(b, n_tensors);
-    u64(b, n_kv);
+    u64(b, n_meta);
 }
 
 static void data(bytes *b, size_t alignment, size_t n)
@@ -74,24 +74,24 @@ static void every_type(bytes *b)
         key(b, name, type);
         bytes_append(b, one, sizes[type]);
         snprintf(name, sizeof name, "array.%u", type);
-        key(b, name, OXI_KV_ARRAY);
+        key(b, name, OXI_META_ARRAY);
         array(b, type, 2);
         bytes_append(b, one, sizes[type]);
         bytes_append(b, one, sizes[type]);
     }
-    key(b, "general.architecture", OXI_KV_STRING);
+    key(b, "general.architecture", OXI_META_STRING);
     string(b, "llama");
-    key(b, "strings", OXI_KV_ARRAY);
-    array(b, OXI_KV_STRING, 3);
+    key(b, "strings", OXI_META_ARRAY);
+    array(b, OXI_META_STRING, 3);
     string(b, "one");
     string(b, "");
     string(b, "three");
-    key(b, "nested", OXI_KV_ARRAY);
-    array(b, OXI_KV_ARRAY, 2);
-    for (int depth = 2; depth < 8; depth++) array(b, OXI_KV_ARRAY, 1); /* the deepest nesting allowed */
-    array(b, OXI_KV_STRING, 1);
+    key(b, "nested", OXI_META_ARRAY);
+    array(b, OXI_META_ARRAY, 2);
+    for (int depth = 2; depth < 8; depth++) array(b, OXI_META_ARRAY, 1); /* the deepest nesting allowed */
+    array(b, OXI_META_STRING, 1);
     string(b, "deep");
-    array(b, OXI_KV_U16, 2);
+    array(b, OXI_META_U16, 2);
     u32(b, 7);
     tensor(b, "a.weight", OXI_TYPE_F32, 8, 0);
     tensor(b, "b.weight", OXI_TYPE_Q4_K, 1, 32);
@@ -102,11 +102,11 @@ static void every_type(bytes *b)
 static void vocabulary(bytes *b)
 {
     begin(b, 2, 0, 2);
-    key(b, "tokenizer.ggml.tokens", OXI_KV_ARRAY);
-    array(b, OXI_KV_STRING, 40);
+    key(b, "tokenizer.ggml.tokens", OXI_META_ARRAY);
+    array(b, OXI_META_STRING, 40);
     for (int i = 0; i < 40; i++) string(b, i % 3 ? "<token>" : "x");
-    key(b, "tokenizer.ggml.scores", OXI_KV_ARRAY);
-    array(b, OXI_KV_F32, 40);
+    key(b, "tokenizer.ggml.scores", OXI_META_ARRAY);
+    array(b, OXI_META_F32, 40);
     for (uint32_t i = 0; i < 40; i++) u32(b, i);
 }
 
@@ -124,13 +124,13 @@ static void many_tensors(bytes *b)
 static void shard(bytes *b)
 {
     begin(b, 3, 2, 4);
-    key(b, "general.alignment", OXI_KV_U32);
+    key(b, "general.alignment", OXI_META_U32);
     u32(b, 64);
-    key(b, "split.no", OXI_KV_U16);
+    key(b, "split.no", OXI_META_U16);
     bytes_append(b, "\0", 2);
-    key(b, "split.count", OXI_KV_U16);
+    key(b, "split.count", OXI_META_U16);
     bytes_append(b, "\1", 2);
-    key(b, "split.tensors.count", OXI_KV_I32);
+    key(b, "split.tensors.count", OXI_META_I32);
     u32(b, 2);
     tensor(b, "x", OXI_TYPE_IQ4_NL, 3, 0);
     tensor(b, "y", OXI_TYPE_BF16, 5, 64);

@@ -49,8 +49,8 @@ static inline oxi_status cursor_take(cursor *c, void *out, size_t n, const char 
     return OXI_OK;
 }
 
-/* values.c: a length and that many bytes; a value of kv->type (already set), with everything in it checked. */
+/* values.c: a length and that many bytes; a value of meta->type (already set), with everything in it checked. */
 oxi_status oxi_cursor_string(cursor *c, const uint8_t **text, uint64_t *n, const char *what);
-oxi_status oxi_cursor_value(cursor *c, oxi_kv *kv);
+oxi_status oxi_cursor_value(cursor *c, oxi_meta *meta);
 
 #endif

@@ -13,9 +13,9 @@ typedef struct shard {
 struct oxi_gguf {
     shard *shards;
     uint32_t n_shards, shard_capacity;
-    kv_list kvs; /* the first shard's */
+    meta_list metadata; /* the first shard's */
     tensor_list tensors;
-    uint32_t *kv_order, *tensor_order; /* by key, by name */
+    uint32_t *meta_order, *tensor_order; /* by key, by name */
     char *names;
     uint64_t file_bytes;
 };
@@ -35,7 +35,7 @@ static int compare_texts(const void *a, size_t n_a, const void *b, size_t n_b)
 
 static int by_key(const void *items, uint32_t a, uint32_t b)
 {
-    const oxi_kv *x = (const oxi_kv *)items + a, *y = (const oxi_kv *)items + b;
+    const oxi_meta *x = (const oxi_meta *)items + a, *y = (const oxi_meta *)items + b;
     return compare_texts(x->key, x->key_len, y->key, y->key_len);
 }
 
@@ -45,16 +45,16 @@ static int by_name(const void *items, uint32_t a, uint32_t b)
     return compare_texts(x->name, x->name_len, y->name, y->name_len);
 }
 
-static oxi_status index_kvs(const kv_list *kvs, uint32_t **order, const char *path, oxi_error *err)
+static oxi_status index_metadata(const meta_list *metadata, uint32_t **order, const char *path, oxi_error *err)
 {
-    *order = oxi_gguf_sorted(kvs->n, by_key, kvs->items);
+    *order = oxi_gguf_sorted(metadata->n, by_key, metadata->items);
     if (!*order) return no_memory(path, err);
-    for (uint32_t i = 1; i < kvs->n; i++) {
-        const oxi_kv *kv = &kvs->items[(*order)[i]];
+    for (uint32_t i = 1; i < metadata->n; i++) {
+        const oxi_meta *meta = &metadata->items[(*order)[i]];
         char quoted[OXI_GGUF_QUOTE];
-        if (by_key(kvs->items, (*order)[i - 1], (*order)[i]) == 0)
+        if (by_key(metadata->items, (*order)[i - 1], (*order)[i]) == 0)
             return oxi_fail(err, OXI_ERR_FORMAT, "%s: key '%s': occurs twice", oxi_path_label(path),
-                            oxi_gguf_quote(quoted, (const uint8_t *)kv->key, kv->key_len));
+                            oxi_gguf_quote(quoted, (const uint8_t *)meta->key, meta->key_len));
     }
     return OXI_OK;
 }
@@ -106,10 +106,10 @@ static shard *add_shard(oxi_gguf *g, char *path)
     return s;
 }
 
-static oxi_status check_sibling(const kv_list *kvs, const char *path, uint64_t no, uint64_t count, oxi_error *err)
+static oxi_status check_sibling(const meta_list *metadata, const char *path, uint64_t no, uint64_t count, oxi_error *err)
 {
     shard_keys keys;
-    const oxi_status status = oxi_gguf_shard_keys(kvs, path, &keys, err);
+    const oxi_status status = oxi_gguf_shard_keys(metadata, path, &keys, err);
     if (status != OXI_OK || (keys.no == no && keys.count == count)) return status;
     return oxi_fail(err, OXI_ERR_FORMAT,
                     "%s: by its keys is shard %" PRIu64 " of %" PRIu64 ", by its name %" PRIu64 " of %" PRIu64,
@@ -130,13 +130,13 @@ static oxi_status open_sibling(oxi_gguf *g, uint64_t no, uint64_t count, oxi_err
                         no + 1, count);
     }
     if (status != OXI_OK) return status;
-    kv_list kvs = {0};
+    meta_list metadata = {0};
     uint32_t *order = NULL;
-    status = oxi_gguf_read_header(&s->map, path, (uint32_t)no, &kvs, &g->tensors, err);
-    if (status == OXI_OK) status = index_kvs(&kvs, &order, path, err);
-    if (status == OXI_OK) status = check_sibling(&kvs, path, no, count, err);
+    status = oxi_gguf_read_header(&s->map, path, (uint32_t)no, &metadata, &g->tensors, err);
+    if (status == OXI_OK) status = index_metadata(&metadata, &order, path, err);
+    if (status == OXI_OK) status = check_sibling(&metadata, path, no, count, err);
     free(order);
-    free(kvs.items);
+    free(metadata.items);
     return status;
 }
 
@@ -144,7 +144,7 @@ static oxi_status open_siblings(oxi_gguf *g, oxi_error *err)
 {
     const char *path = g->shards[0].path;
     shard_keys keys;
-    oxi_status status = oxi_gguf_shard_keys(&g->kvs, path, &keys, err);
+    oxi_status status = oxi_gguf_shard_keys(&g->metadata, path, &keys, err);
     if (status != OXI_OK || keys.count == 1) return status;
     if (g->shards[0].map.fd < 0)
         return oxi_fail(err, OXI_ERR_UNSUPPORTED, "%s: is one of several shards, which memory has no others of", path);
@@ -167,8 +167,8 @@ static oxi_status open_siblings(oxi_gguf *g, oxi_error *err)
 
 static oxi_status read_all(oxi_gguf *g, oxi_error *err)
 {
-    oxi_status status = oxi_gguf_read_header(&g->shards[0].map, g->shards[0].path, 0, &g->kvs, &g->tensors, err);
-    if (status == OXI_OK) status = index_kvs(&g->kvs, &g->kv_order, g->shards[0].path, err);
+    oxi_status status = oxi_gguf_read_header(&g->shards[0].map, g->shards[0].path, 0, &g->metadata, &g->tensors, err);
+    if (status == OXI_OK) status = index_metadata(&g->metadata, &g->meta_order, g->shards[0].path, err);
     if (status == OXI_OK) status = open_siblings(g, err);
     if (status == OXI_OK) status = index_tensors(g, err);
     if (status == OXI_OK) status = copy_names(g, err);
@@ -209,9 +209,9 @@ void oxi_gguf_close(oxi_gguf **file)
         free(g->shards[i].path);
     }
     free(g->shards);
-    free(g->kvs.items);
+    free(g->metadata.items);
     free(g->tensors.items);
-    free(g->kv_order);
+    free(g->meta_order);
     free(g->tensor_order);
     free(g->names);
     free(g);
@@ -219,21 +219,21 @@ void oxi_gguf_close(oxi_gguf **file)
 
 /* ---------------------------------------------------------------------------------------------------------- looking */
 
-uint64_t oxi_gguf_n_kv(const oxi_gguf *file) { return file->kvs.n; }
+uint64_t oxi_gguf_n_meta(const oxi_gguf *file) { return file->metadata.n; }
 
-const oxi_kv *oxi_gguf_kv(const oxi_gguf *file, uint64_t index)
+const oxi_meta *oxi_gguf_meta(const oxi_gguf *file, uint64_t index)
 {
-    return index < file->kvs.n ? &file->kvs.items[index] : NULL;
+    return index < file->metadata.n ? &file->metadata.items[index] : NULL;
 }
 
-const oxi_kv *oxi_gguf_find_kv(const oxi_gguf *file, const char *key)
+const oxi_meta *oxi_gguf_find_meta(const oxi_gguf *file, const char *key)
 {
     const size_t n = strlen(key);
-    for (uint32_t low = 0, high = file->kvs.n; low < high;) {
+    for (uint32_t low = 0, high = file->metadata.n; low < high;) {
         const uint32_t middle = low + (high - low) / 2;
-        const oxi_kv *kv = &file->kvs.items[file->kv_order[middle]];
-        const int order = compare_texts(key, n, kv->key, kv->key_len);
-        if (order == 0) return kv;
+        const oxi_meta *meta = &file->metadata.items[file->meta_order[middle]];
+        const int order = compare_texts(key, n, meta->key, meta->key_len);
+        if (order == 0) return meta;
         if (order < 0) high = middle;
         else low = middle + 1;
     }

@@ -1,7 +1,7 @@
 /* One file's header: counts, key/values, tensor descriptions, in that order, and where its data begins.
  *
- *     "GGUF" u32 version  u64 n_tensors  u64 n_kv
- *     n_kv      x  string key  u32 type  value
+ *     "GGUF" u32 version  u64 n_tensors  u64 n_meta
+ *     n_meta      x  string key  u32 type  value
  *     n_tensors x  string name  u32 n_dims  u64 ne[n_dims]  u32 type  u64 offset
  *     padding to general.alignment, then the tensors' data in the same order, each padded likewise
  *
@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define KV_MIN 14      /* length, a letter, type, a byte of value */
+#define META_MIN 14      /* length, a letter, type, a byte of value */
 #define TENSOR_MIN 25  /* length, a letter, n_dims 0, type, offset */
 
 bool oxi_gguf_grow(void **items, uint32_t n, uint32_t *capacity, size_t item_size)
@@ -26,11 +26,11 @@ bool oxi_gguf_grow(void **items, uint32_t n, uint32_t *capacity, size_t item_siz
     return true;
 }
 
-const oxi_kv *oxi_gguf_kv_named(const kv_list *kvs, const char *key)
+const oxi_meta *oxi_gguf_meta_named(const meta_list *metadata, const char *key)
 {
     const size_t n = strlen(key);
-    for (uint32_t i = 0; i < kvs->n; i++)
-        if (kvs->items[i].key_len == n && memcmp(kvs->items[i].key, key, n) == 0) return &kvs->items[i];
+    for (uint32_t i = 0; i < metadata->n; i++)
+        if (metadata->items[i].key_len == n && memcmp(metadata->items[i].key, key, n) == 0) return &metadata->items[i];
     return NULL;
 }
 
@@ -58,19 +58,19 @@ static void start_item(cursor *c, const char *kind, uint64_t index, uint64_t cou
     c->name = NULL;
 }
 
-static oxi_status read_kvs(cursor *c, uint64_t count, kv_list *kvs)
+static oxi_status read_metadata(cursor *c, uint64_t count, meta_list *metadata)
 {
     for (uint64_t i = 0; i < count; i++) {
         start_item(c, "key", i, count);
         oxi_status status = read_name(c, "its name", OXI_GGUF_MAX_KEY);
         if (status != OXI_OK) return status;
-        oxi_kv kv = {.key = (const char *)c->name, .key_len = c->name_len};
-        status = cursor_take(c, &kv.type, sizeof kv.type, "its type");
-        if (status == OXI_OK) status = oxi_cursor_value(c, &kv);
+        oxi_meta meta = {.key = (const char *)c->name, .key_len = c->name_len};
+        status = cursor_take(c, &meta.type, sizeof meta.type, "its type");
+        if (status == OXI_OK) status = oxi_cursor_value(c, &meta);
         if (status != OXI_OK) return status;
-        if (!oxi_gguf_grow((void **)&kvs->items, kvs->n, &kvs->capacity, sizeof *kvs->items))
+        if (!oxi_gguf_grow((void **)&metadata->items, metadata->n, &metadata->capacity, sizeof *metadata->items))
             return oxi_cursor_fail(c, OXI_ERR_NOMEM, "out of memory");
-        kvs->items[kvs->n++] = kv;
+        metadata->items[metadata->n++] = meta;
     }
     return OXI_OK;
 }
@@ -143,7 +143,7 @@ static oxi_status check_count(const cursor *c, uint64_t n, size_t least, const c
     return OXI_OK;
 }
 
-static oxi_status read_counts(cursor *c, uint64_t *n_tensors, uint64_t *n_kv)
+static oxi_status read_counts(cursor *c, uint64_t *n_tensors, uint64_t *n_meta)
 {
     uint8_t magic[4];
     uint32_t version = 0;
@@ -163,23 +163,23 @@ static oxi_status read_counts(cursor *c, uint64_t *n_tensors, uint64_t *n_kv)
         return oxi_cursor_fail(c, OXI_ERR_UNSUPPORTED, "has GGUF version %" PRIu32 "; versions 2 and 3 are read",
                                version);
     status = cursor_take(c, n_tensors, sizeof *n_tensors, "the number of tensors");
-    if (status == OXI_OK) status = cursor_take(c, n_kv, sizeof *n_kv, "the number of keys");
+    if (status == OXI_OK) status = cursor_take(c, n_meta, sizeof *n_meta, "the number of keys");
     if (status != OXI_OK) return status;
-    status = check_count(c, *n_kv, KV_MIN, "keys");
+    status = check_count(c, *n_meta, META_MIN, "keys");
     return status == OXI_OK ? check_count(c, *n_tensors, TENSOR_MIN, "tensors") : status;
 }
 
-static oxi_status read_alignment(cursor *c, const kv_list *kvs, uint32_t *alignment)
+static oxi_status read_alignment(cursor *c, const meta_list *metadata, uint32_t *alignment)
 {
     static const char key[] = "general.alignment";
     *alignment = 32;
-    const oxi_kv *kv = oxi_gguf_kv_named(kvs, key);
-    if (!kv) return OXI_OK;
+    const oxi_meta *meta = oxi_gguf_meta_named(metadata, key);
+    if (!meta) return OXI_OK;
     c->kind = "key";
     c->name = (const uint8_t *)key;
     c->name_len = sizeof key - 1;
-    if (kv->type != OXI_KV_U32) return oxi_cursor_bad(c, "must be a u32");
-    memcpy(alignment, kv->data, sizeof *alignment);
+    if (meta->type != OXI_META_U32) return oxi_cursor_bad(c, "must be a u32");
+    memcpy(alignment, meta->data, sizeof *alignment);
     if (*alignment < 8 || *alignment > OXI_GGUF_MAX_ALIGNMENT || *alignment & (*alignment - 1))
         return oxi_cursor_bad(c, "%" PRIu32 " is not a power of two from 8 to %u", *alignment,
                                OXI_GGUF_MAX_ALIGNMENT);
@@ -219,18 +219,18 @@ static oxi_status place_tensors(cursor *c, const oxi_mapping *map, uint32_t alig
     return OXI_OK;
 }
 
-oxi_status oxi_gguf_read_header(const oxi_mapping *map, const char *path, uint32_t shard, kv_list *kvs,
+oxi_status oxi_gguf_read_header(const oxi_mapping *map, const char *path, uint32_t shard, meta_list *metadata,
                                 tensor_list *tensors, oxi_error *err)
 {
     cursor c = {.bytes = map->data, .end = map->size, .path = path, .err = err};
     c.capped = c.end > OXI_GGUF_MAX_HEADER;
     if (c.capped) c.end = OXI_GGUF_MAX_HEADER;
     const uint32_t first = tensors->n;
-    uint64_t n_tensors = 0, n_kv = 0;
+    uint64_t n_tensors = 0, n_meta = 0;
     uint32_t alignment = 0;
-    oxi_status status = read_counts(&c, &n_tensors, &n_kv);
-    if (status == OXI_OK) status = read_kvs(&c, n_kv, kvs);
-    if (status == OXI_OK) status = read_alignment(&c, kvs, &alignment);
+    oxi_status status = read_counts(&c, &n_tensors, &n_meta);
+    if (status == OXI_OK) status = read_metadata(&c, n_meta, metadata);
+    if (status == OXI_OK) status = read_alignment(&c, metadata, &alignment);
     c.kind = NULL;
     if (status == OXI_OK) status = read_tensors(&c, n_tensors, shard, tensors);
     if (status == OXI_OK && n_tensors)

@@ -21,10 +21,10 @@ typedef struct tensor_entry {
     uint64_t offset; /* from the start of the shard's data */
 } tensor_entry;
 
-typedef struct kv_list {
-    oxi_kv *items;
+typedef struct meta_list {
+    oxi_meta *items;
     uint32_t n, capacity;
-} kv_list;
+} meta_list;
 
 typedef struct tensor_list {
     tensor_entry *items;
@@ -35,14 +35,14 @@ typedef struct tensor_list {
 bool oxi_gguf_grow(void **items, uint32_t n, uint32_t *capacity, size_t item_size);
 
 /* header.c: read and check one file, appending to both lists. The caller frees the lists, whatever the outcome. */
-oxi_status oxi_gguf_read_header(const oxi_mapping *map, const char *path, uint32_t shard, kv_list *kvs,
+oxi_status oxi_gguf_read_header(const oxi_mapping *map, const char *path, uint32_t shard, meta_list *metadata,
                                 tensor_list *tensors, oxi_error *err);
-const oxi_kv *oxi_gguf_kv_named(const kv_list *kvs, const char *key);
+const oxi_meta *oxi_gguf_meta_named(const meta_list *metadata, const char *key);
 
 /* values.c: size of a scalar in bytes; 0 for strings, arrays and unknown type numbers. */
 size_t oxi_gguf_scalar_size(uint32_t type);
 /* Read a scalar of any integer type; false unless it is one and >= 0. */
-bool oxi_gguf_kv_unsigned(const oxi_kv *kv, uint64_t *value);
+bool oxi_gguf_meta_unsigned(const oxi_meta *meta, uint64_t *value);
 
 /* cursor.c: printable ASCII of a string from a file, cut to fit an error's line. */
 #define OXI_GGUF_QUOTE 80
@@ -57,7 +57,7 @@ typedef struct shard_keys {
     uint64_t no, count, n_tensors; /* a file on its own: 0, 1, UINT64_MAX (not said) */
 } shard_keys;
 
-oxi_status oxi_gguf_shard_keys(const kv_list *kvs, const char *path, shard_keys *keys, oxi_error *err);
+oxi_status oxi_gguf_shard_keys(const meta_list *metadata, const char *path, shard_keys *keys, oxi_error *err);
 /* The path of shard `to` (from 0), made from that of shard `from`, which must end in "-00001-of-00003.gguf" or so. */
 oxi_status oxi_gguf_shard_path(const char *path, uint64_t from, uint64_t to, uint64_t count, char **out,
                                oxi_error *err);

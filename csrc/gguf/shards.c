@@ -7,22 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static oxi_status read_key(const kv_list *kvs, const char *path, const char *key, uint64_t absent, uint64_t *value,
+static oxi_status read_key(const meta_list *metadata, const char *path, const char *key, uint64_t absent, uint64_t *value,
                            oxi_error *err)
 {
-    const oxi_kv *kv = oxi_gguf_kv_named(kvs, key);
+    const oxi_meta *meta = oxi_gguf_meta_named(metadata, key);
     *value = absent;
-    if (kv && !oxi_gguf_kv_unsigned(kv, value))
+    if (meta && !oxi_gguf_meta_unsigned(meta, value))
         return oxi_fail(err, OXI_ERR_FORMAT, "%s: key '%s': must be a whole number of at least 0",
                         oxi_path_label(path), key);
     return OXI_OK;
 }
 
-oxi_status oxi_gguf_shard_keys(const kv_list *kvs, const char *path, shard_keys *keys, oxi_error *err)
+oxi_status oxi_gguf_shard_keys(const meta_list *metadata, const char *path, shard_keys *keys, oxi_error *err)
 {
-    oxi_status status = read_key(kvs, path, "split.count", 1, &keys->count, err);
-    if (status == OXI_OK) status = read_key(kvs, path, "split.no", 0, &keys->no, err);
-    if (status == OXI_OK) status = read_key(kvs, path, "split.tensors.count", UINT64_MAX, &keys->n_tensors, err);
+    oxi_status status = read_key(metadata, path, "split.count", 1, &keys->count, err);
+    if (status == OXI_OK) status = read_key(metadata, path, "split.no", 0, &keys->no, err);
+    if (status == OXI_OK) status = read_key(metadata, path, "split.tensors.count", UINT64_MAX, &keys->n_tensors, err);
     if (status != OXI_OK) return status;
     if (keys->count <= 1) { /* tools that merge shards leave 0 behind */
         *keys = (shard_keys){0, 1, UINT64_MAX};

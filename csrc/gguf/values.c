@@ -31,63 +31,63 @@ static oxi_status check_bools(const cursor *c, const uint8_t *values, uint64_t n
     return OXI_OK;
 }
 
-static oxi_status read_array(cursor *c, oxi_kv *kv, int depth);
+static oxi_status read_array(cursor *c, oxi_meta *meta, int depth);
 
-static oxi_status read_items(cursor *c, const oxi_kv *kv, int depth)
+static oxi_status read_items(cursor *c, const oxi_meta *meta, int depth)
 {
     oxi_status status = OXI_OK;
-    oxi_kv item;
-    for (uint64_t i = 0; status == OXI_OK && i < kv->n; i++)
-        status = kv->elem == OXI_KV_STRING ? oxi_cursor_string(c, &item.data, &item.n, "a string in the array")
+    oxi_meta item;
+    for (uint64_t i = 0; status == OXI_OK && i < meta->n; i++)
+        status = meta->elem == OXI_META_STRING ? oxi_cursor_string(c, &item.data, &item.n, "a string in the array")
                                            : read_array(c, &item, depth + 1);
     return status;
 }
 
-static oxi_status read_array(cursor *c, oxi_kv *kv, int depth)
+static oxi_status read_array(cursor *c, oxi_meta *meta, int depth)
 {
     if (depth > OXI_GGUF_MAX_DEPTH)
         return oxi_cursor_bad(c, "arrays are nested more than %d deep", OXI_GGUF_MAX_DEPTH);
-    oxi_status status = cursor_take(c, &kv->elem, sizeof kv->elem, "an array's type");
-    if (status == OXI_OK) status = cursor_take(c, &kv->n, sizeof kv->n, "an array's count");
+    oxi_status status = cursor_take(c, &meta->elem, sizeof meta->elem, "an array's type");
+    if (status == OXI_OK) status = cursor_take(c, &meta->n, sizeof meta->n, "an array's count");
     if (status != OXI_OK) return status;
-    const size_t size = oxi_gguf_scalar_size(kv->elem);
-    if (!size && kv->elem != OXI_KV_STRING && kv->elem != OXI_KV_ARRAY)
-        return oxi_cursor_bad(c, "array of unknown type %" PRIu32, kv->elem);
-    const size_t least = size ? size : kv->elem == OXI_KV_STRING ? STRING_MIN : ARRAY_MIN;
-    if (kv->n > cursor_left(c) / least)
-        return oxi_cursor_bad(c, "array claims %" PRIu64 " elements, more than the %zu bytes left can hold", kv->n,
+    const size_t size = oxi_gguf_scalar_size(meta->elem);
+    if (!size && meta->elem != OXI_META_STRING && meta->elem != OXI_META_ARRAY)
+        return oxi_cursor_bad(c, "array of unknown type %" PRIu32, meta->elem);
+    const size_t least = size ? size : meta->elem == OXI_META_STRING ? STRING_MIN : ARRAY_MIN;
+    if (meta->n > cursor_left(c) / least)
+        return oxi_cursor_bad(c, "array claims %" PRIu64 " elements, more than the %zu bytes left can hold", meta->n,
                               cursor_left(c));
-    kv->type = OXI_KV_ARRAY;
-    kv->data = cursor_here(c);
-    if (!size) return read_items(c, kv, depth);
-    c->at += (size_t)kv->n * size;
-    return kv->elem == OXI_KV_BOOL ? check_bools(c, kv->data, kv->n) : OXI_OK;
+    meta->type = OXI_META_ARRAY;
+    meta->data = cursor_here(c);
+    if (!size) return read_items(c, meta, depth);
+    c->at += (size_t)meta->n * size;
+    return meta->elem == OXI_META_BOOL ? check_bools(c, meta->data, meta->n) : OXI_OK;
 }
 
-oxi_status oxi_cursor_value(cursor *c, oxi_kv *kv)
+oxi_status oxi_cursor_value(cursor *c, oxi_meta *meta)
 {
-    kv->elem = 0;
-    kv->n = 1;
-    if (kv->type == OXI_KV_ARRAY) return read_array(c, kv, 1);
-    if (kv->type == OXI_KV_STRING) return oxi_cursor_string(c, &kv->data, &kv->n, "its string");
-    const size_t size = oxi_gguf_scalar_size(kv->type);
-    if (!size) return oxi_cursor_bad(c, "unknown value type %" PRIu32, kv->type);
-    kv->data = cursor_here(c);
+    meta->elem = 0;
+    meta->n = 1;
+    if (meta->type == OXI_META_ARRAY) return read_array(c, meta, 1);
+    if (meta->type == OXI_META_STRING) return oxi_cursor_string(c, &meta->data, &meta->n, "its string");
+    const size_t size = oxi_gguf_scalar_size(meta->type);
+    if (!size) return oxi_cursor_bad(c, "unknown value type %" PRIu32, meta->type);
+    meta->data = cursor_here(c);
     const oxi_status status = cursor_skip(c, size, "its value");
-    return status == OXI_OK && kv->type == OXI_KV_BOOL ? check_bools(c, kv->data, 1) : status;
+    return status == OXI_OK && meta->type == OXI_META_BOOL ? check_bools(c, meta->data, 1) : status;
 }
 
-bool oxi_gguf_kv_unsigned(const oxi_kv *kv, uint64_t *value)
+bool oxi_gguf_meta_unsigned(const oxi_meta *meta, uint64_t *value)
 {
     enum {
-        SIGNED = 1 << OXI_KV_I8 | 1 << OXI_KV_I16 | 1 << OXI_KV_I32 | 1 << OXI_KV_I64,
-        UNSIGNED = 1 << OXI_KV_U8 | 1 << OXI_KV_U16 | 1 << OXI_KV_U32 | 1 << OXI_KV_U64,
+        SIGNED = 1 << OXI_META_I8 | 1 << OXI_META_I16 | 1 << OXI_META_I32 | 1 << OXI_META_I64,
+        UNSIGNED = 1 << OXI_META_U8 | 1 << OXI_META_U16 | 1 << OXI_META_U32 | 1 << OXI_META_U64,
     };
-    const int kind = 1 << kv->type;
+    const int kind = 1 << meta->type;
     if (!(kind & (SIGNED | UNSIGNED))) return false;
-    const size_t size = oxi_gguf_scalar_size(kv->type);
-    if (kind & SIGNED && kv->data[size - 1] & 0x80) return false; /* the sign bit: little-endian */
+    const size_t size = oxi_gguf_scalar_size(meta->type);
+    if (kind & SIGNED && meta->data[size - 1] & 0x80) return false; /* the sign bit: little-endian */
     *value = 0;
-    memcpy(value, kv->data, size);
+    memcpy(value, meta->data, size);
     return true;
 }

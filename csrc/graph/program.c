@@ -109,7 +109,7 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
     s = grow(&p->weights, p->n_weights, sizeof *p->weights, err);
     if (s != OXI_OK) return s;
     oxi_weight w = {.tensor = tensor, .n_experts = (int32_t)tensor->ne[2], .offset = aligned(p->packed_bytes)};
-    s = oxi_pack_plan(&w.matrix, tensor->type, oxi_kernels_get()->expander, (int64_t)tensor->ne[1],
+    s = oxi_pack_plan(&w.matrix, tensor->type, oxi_kernels_get()->decoder, (int64_t)tensor->ne[1],
                       (int64_t)tensor->ne[0], err);
     if (s != OXI_OK) return s;
     w.expert_bytes = aligned(oxi_pack_bytes(&w.matrix));

@@ -19,7 +19,7 @@ typedef struct oxi_run {
 /* One thread's own memory. */
 typedef struct oxi_thread_scratch {
     float *row;         /* the widest row an op computes as input of a product */
-    void *activations;  /* one prepared row, of the widest kind */
+    void *activations;  /* one quantised row, of the widest kind */
     void *matmul;       /* OXI_MATMUL_SCRATCH */
     void *attend;       /* oxi_attend_scratch of the largest cache layer */
     float *queries;     /* [OXI_ATTEND_ROWS][largest key_dim] */
@@ -49,10 +49,10 @@ struct oxi_runner {
     const oxi_vec *vec;
     oxi_cache *cache;
     float **slots; /* [program->n_slots] */
-    void *activations; /* a whole batch, prepared */
+    void *activations; /* a whole batch, quantised */
     oxi_thread_scratch *threads;
     oxi_expert_scratch experts;
-    _Atomic int32_t *next; /* [n_ops][threads] next piece of an op that hands out work; [..][0]: one queue for all */
+    _Atomic int32_t *next; /* [n_ops][threads] next task of an op that hands out work; [..][0]: one queue for all */
     float *parts;            /* [runs * key heads][part_blocks][group][oxi_attend_part]: attention cut by blocks of keys */
     int32_t part_blocks;     /* of a whole context */
     _Atomic int32_t *joined; /* [runs * key heads] blocks done */

@@ -9,7 +9,7 @@
 #ifndef OXI_QUANT_H
 #define OXI_QUANT_H
 
-#include "quant/encode.h"
+#include "quant/encode/encode.h"
 #include "oxillama.h"
 
 #define OXI_MAX_BLOCK 256
@@ -46,7 +46,7 @@ typedef struct oxi_format {
     bool wide;                /* the scales are in `wide` */
     float unit;               /* a power of two, so that multiplying d by it is exact */
     const int8_t *values;     /* NULL, or what each code stands for (then `zero` is 0) */
-    const oxi_codebook *book; /* NULL: each code stands alone */
+    const oxi_codebook *codebook; /* NULL: each code stands alone */
     void (*decode)(const uint8_t *src, oxi_block *out);
     oxi_encode *encode;       /* NULL: the type has no quantiser */
     oxi_prepare *prepare;     /* NULL: `encode` needs nothing prepared */
@@ -60,7 +60,7 @@ oxi_status oxi_type_unsupported(uint32_t type, const char *doing, oxi_error *err
 extern const oxi_format oxi_format_q4_0, oxi_format_q4_1, oxi_format_q5_0, oxi_format_q5_1, oxi_format_q8_0,
     oxi_format_q8_1; /* blocks_32.c */
 extern const oxi_format oxi_format_q2_k, oxi_format_q3_k, oxi_format_q4_k, oxi_format_q5_k, oxi_format_q6_k,
-    oxi_format_q8_k; /* k_quants.c, k_small.c */
+    oxi_format_q8_k; /* k_quants.c */
 extern const oxi_format oxi_format_iq4_nl, oxi_format_iq4_xs, oxi_format_mxfp4, oxi_format_nvfp4; /* tables_4.c */
 extern const oxi_format oxi_format_iq1_s, oxi_format_iq1_m, oxi_format_iq2_xxs, oxi_format_iq2_xs, oxi_format_iq2_s,
     oxi_format_iq3_xxs, oxi_format_iq3_s; /* codebooks.c */

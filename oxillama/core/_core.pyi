@@ -12,10 +12,10 @@ MetadataValue = bool | int | float | str | list[str] | list[Any] | npt.NDArray[A
 
 # --- kernels.pxi
 def isa() -> str:
-    """Name of the kernel row in use."""
+    """Name of the isa in use: the instruction set's variant that the kernels are made for."""
 
 def available_isas() -> list[str]:
-    """Rows this CPU can execute, slowest first."""
+    """Names of the isas this CPU can execute, slowest first."""
 
 # --- gguf.pxi
 @final
@@ -90,9 +90,9 @@ class _PackedMatrix:
         n_rows: int,
         n_cols: int,
         isa: str | None = None,
-        books: bool | None = None,
+        keep_indices: bool | None = None,
     ) -> None:
-        """Pack for the kernel row `isa`; `books`: whether codebook types keep their entry numbers."""
+        """Pack for `isa`; `keep_indices`: whether codebook types keep their indices."""
     @property
     def packed_bytes(self) -> int: ...
     def run(
@@ -107,12 +107,12 @@ def _matmul(
     n_cols: int,
     x: Float32,
     isa: str | None = None,
-    books: bool | None = None,
+    keep_indices: bool | None = None,
 ) -> Float32: ...
 def _probe(
     isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...
 ) -> tuple[float, float]:
-    """The limits of a row's instructions by themselves: (bytes per second read, int8 operations per second)."""
+    """The limits of an isa's instructions by themselves: (bytes per second read, int8 operations per second)."""
 
 # --- program.pxi, runner.pxi
 FUNCTIONS: dict[str, int]
@@ -126,7 +126,7 @@ MAX_HEAD_DIM: int
 PAGE_TOKENS: int
 
 def quick_cache_type() -> str:
-    """The 16-bit cache type, "f16" or "i16", that is faster on the kernel row in use."""
+    """The 16-bit cache type, "f16" or "i16", that is faster on the isa in use."""
 
 def cache_head_bytes(cache_type: str, key_dim: int, value_dim: int) -> int:
     """Bytes of PAGE_TOKENS positions of one head of keys and values."""

@@ -8,8 +8,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 # Names of the value types in Python and numpy, by GGUF number. Arrays and strings have no numpy type.
-_KV_NAMES = ("u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "str", "arr", "u64", "i64", "f64")
-_KV_DTYPES = ("<u1", "<i1", "<u2", "<i2", "<u4", "<i4", "<f4", "?", None, None, "<u8", "<i8", "<f8")
+_META_NAMES = ("u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "str", "arr", "u64", "i64", "f64")
+_META_DTYPES = ("<u1", "<i1", "<u2", "<i2", "<u4", "<i4", "<f4", "?", None, None, "<u8", "<i8", "<f8")
 
 
 cdef class TensorInfo:
@@ -69,35 +69,35 @@ cdef class GGUF:
     def metadata(self):
         """All key/values: strings as str (surrogateescape), numeric arrays as numpy arrays, string arrays as lists."""
         cdef dict values = {}
-        cdef const oxi.oxi_kv *kv
+        cdef const oxi.oxi_meta *meta
         cdef uint64_t i
         self.still_whole()
-        for i in range(oxi.oxi_gguf_n_kv(self._ptr)):
-            kv = oxi.oxi_gguf_kv(self._ptr, i)
-            values[text(kv.key, kv.key_len)] = value_of(kv)
+        for i in range(oxi.oxi_gguf_n_meta(self._ptr)):
+            meta = oxi.oxi_gguf_meta(self._ptr, i)
+            values[text(meta.key, meta.key_len)] = value_of(meta)
         return values
 
     def value(self, str key):
         """One key's value, in the form that metadata() gives. Raises KeyError if the file has no such key."""
         cdef bytes encoded = key.encode("utf-8", "surrogateescape")
-        cdef const oxi.oxi_kv *kv = NULL
+        cdef const oxi.oxi_meta *meta = NULL
         if b"\0" not in encoded:
-            kv = oxi.oxi_gguf_find_kv(self._ptr, encoded)
-        if kv == NULL:
+            meta = oxi.oxi_gguf_find_meta(self._ptr, encoded)
+        if meta == NULL:
             raise KeyError(key)
         self.still_whole()
-        return value_of(kv)
+        return value_of(meta)
 
     def metadata_types(self):
         """GGUF type names: "u32", "str", "arr[i32]", …"""
         cdef dict names = {}
-        cdef const oxi.oxi_kv *kv
+        cdef const oxi.oxi_meta *meta
         cdef uint64_t i
         self.still_whole()
-        for i in range(oxi.oxi_gguf_n_kv(self._ptr)):
-            kv = oxi.oxi_gguf_kv(self._ptr, i)
-            name = _KV_NAMES[kv.type]
-            names[text(kv.key, kv.key_len)] = f"arr[{_KV_NAMES[kv.elem]}]" if kv.type == oxi.OXI_KV_ARRAY else name
+        for i in range(oxi.oxi_gguf_n_meta(self._ptr)):
+            meta = oxi.oxi_gguf_meta(self._ptr, i)
+            name = _META_NAMES[meta.type]
+            names[text(meta.key, meta.key_len)] = f"arr[{_META_NAMES[meta.elem]}]" if meta.type == oxi.OXI_META_ARRAY else name
         return names
 
     def tensors(self):
@@ -160,35 +160,35 @@ cdef TensorInfo describe(const oxi.oxi_tensor *tensor):
     return info
 
 
-cdef object value_of(const oxi.oxi_kv *kv):
-    if kv.type == oxi.OXI_KV_STRING:
-        return text(<const char *>kv.data, kv.n)
-    if kv.type != oxi.OXI_KV_ARRAY:
-        return numbers(kv.data, 1, kv.type)[0].item()
-    if kv.elem == oxi.OXI_KV_STRING or kv.elem == oxi.OXI_KV_ARRAY:
-        return items_of(kv)
-    return numbers(kv.data, kv.n, kv.elem)
+cdef object value_of(const oxi.oxi_meta *meta):
+    if meta.type == oxi.OXI_META_STRING:
+        return text(<const char *>meta.data, meta.n)
+    if meta.type != oxi.OXI_META_ARRAY:
+        return numbers(meta.data, 1, meta.type)[0].item()
+    if meta.elem == oxi.OXI_META_STRING or meta.elem == oxi.OXI_META_ARRAY:
+        return items_of(meta)
+    return numbers(meta.data, meta.n, meta.elem)
 
 
-cdef list items_of(const oxi.oxi_kv *array):
+cdef list items_of(const oxi.oxi_meta *array):
     cdef list items = PyList_New(<Py_ssize_t>array.n)
     cdef const uint8_t *at = array.data
-    cdef oxi.oxi_kv item
+    cdef oxi.oxi_meta item
     cdef Py_ssize_t i
     for i in range(<Py_ssize_t>array.n):
         oxi.oxi_gguf_next(array, &at, &item)
         # Vocabularies have hundreds of thousands of strings, so strings take a short path.
-        value = text(<const char *>item.data, item.n) if array.elem == oxi.OXI_KV_STRING else value_of(&item)
+        value = text(<const char *>item.data, item.n) if array.elem == oxi.OXI_META_STRING else value_of(&item)
         Py_INCREF(value)  # SET_ITEM steals the reference
         PyList_SET_ITEM(items, i, value)
     return items
 
 
-cdef object numbers(const uint8_t *data, uint64_t n, uint32_t kv_type):
+cdef object numbers(const uint8_t *data, uint64_t n, uint32_t meta_type):
     """A copy: the file's bytes are not aligned, and a copy outlives the mapping."""
     import numpy as np
 
-    array = np.empty(n, dtype=_KV_DTYPES[kv_type])
+    array = np.empty(n, dtype=_META_DTYPES[meta_type])
     cdef uint8_t[::1] target
     if n:
         target = array.view(np.uint8)

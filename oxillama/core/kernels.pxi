@@ -20,22 +20,22 @@ cdef extern from "kernels/kernels.h" nogil:
         size_t panel_bytes
         const uint8_t *data
 
-    ctypedef void (*oxi_prepare_fn)(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
+    ctypedef void (*oxi_quantize_fn)(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
                                     void *act)
 
-    ctypedef struct oxi_expander:
+    ctypedef struct oxi_codebook_decoder:
         pass
 
-    const oxi_expander oxi_expander_plain
+    const oxi_codebook_decoder oxi_codebook_decoder_plain
 
     ctypedef struct oxi_kernels:
         const char *name
-        oxi_prepare_fn *prepare
-        const oxi_expander *expander
+        oxi_quantize_fn *quantize
+        const oxi_codebook_decoder *decoder
         double (*probe_dot)(int64_t rounds, float *sink)
 
-    oxi.oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_expander *expander, int64_t n_rows, int64_t n_cols,
-                                 oxi.oxi_error *err)
+    oxi.oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_codebook_decoder *decoder, int64_t n_rows,
+                                 int64_t n_cols, oxi.oxi_error *err)
     size_t oxi_pack_bytes(const oxi_matrix *m)
     void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_t p0, int64_t p1, uint8_t *dst)
     size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols)
@@ -46,10 +46,10 @@ cdef extern from "kernels/kernels.h" nogil:
 
 
 cdef extern from "kernels/gemm/parallel.h" nogil:
-    void oxi_spread_matmul(const oxi_kernels *row, oxi.oxi_pool *pool, const oxi_matrix *m, const void *act,
+    void oxi_parallel_matmul(const oxi_kernels *kernels, oxi.oxi_pool *pool, const oxi_matrix *m, const void *act,
                            int64_t n_tokens, float *out, int64_t ldo, void *scratch)
-    double oxi_spread_probe_dot(const oxi_kernels *row, oxi.oxi_pool *pool, int64_t rounds)
-    void oxi_spread_probe_read(const oxi_kernels *row, oxi.oxi_pool *pool, const uint8_t *p, size_t bytes)
+    double oxi_parallel_probe_dot(const oxi_kernels *kernels, oxi.oxi_pool *pool, int64_t rounds)
+    void oxi_parallel_probe_read(const oxi_kernels *kernels, oxi.oxi_pool *pool, const uint8_t *p, size_t bytes)
 
 
 cdef extern from "platform/memory.h" nogil:
@@ -61,7 +61,7 @@ cdef bint _kernels_chosen = False
 
 
 cdef int ensure_kernels() except -1:
-    """Choose the kernel row on first use, so that a wrong OXILLAMA_ISA fails the command, not the import."""
+    """Choose the kernels on first use, so that a wrong OXILLAMA_ISA fails the command, not the import."""
     global _kernels_chosen
     cdef oxi.oxi_error err
     if _kernels_chosen:
@@ -73,13 +73,13 @@ cdef int ensure_kernels() except -1:
 
 
 def isa():
-    """Name of the kernel row in use."""
+    """Name of the isa in use: the instruction set's variant that the kernels are made for."""
     ensure_kernels()
     return oxi.oxi_kernels_name().decode()
 
 
 def available_isas():
-    """Rows this CPU can execute, slowest first."""
+    """Names of the isas this CPU can execute, slowest first."""
     cdef const char *const *names = oxi.oxi_kernels_available()
     cdef list found = []
     while names[len(found)] != NULL:
@@ -87,35 +87,35 @@ def available_isas():
     return found
 
 
-cdef const oxi_kernels *_row(isa) except NULL:
-    """The row with that name; None: the row in use."""
-    cdef const oxi_kernels *row
+cdef const oxi_kernels *_kernels_of(isa) except NULL:
+    """The kernels of that isa; None: those in use."""
+    cdef const oxi_kernels *kernels
     if isa is None:
         ensure_kernels()
         return oxi_kernels_get()
     cdef bytes name = isa.encode()
-    row = oxi_kernels_find(name)
-    if row == NULL:
+    kernels = oxi_kernels_find(name)
+    if kernels == NULL:
         raise InvalidParameterError(f"isa {isa!r} is not available here: {', '.join(available_isas())}")
-    return row
+    return kernels
 
 
 cdef class _PackedMatrix:
-    """A single packed matrix, for tests and benchmarks of the kernels. It is packed for the kernel row `isa` (None: the row
-    in use). `books`, if given, overrides whether codebook types keep their entry numbers."""
+    """A single packed matrix, for tests and benchmarks of the kernels. It is packed for `isa` (None: the one
+    in use). `keep_indices`, if given, overrides whether codebook types keep their indices."""
 
     cdef oxi_matrix _m
     cdef uint8_t *_data
 
     def __cinit__(self, uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int64_t n_cols, isa=None,
-                  books=None):
+                  keep_indices=None):
         cdef oxi.oxi_error err
-        cdef const oxi_expander *expander = _row(isa).expander
-        if books is False:
-            expander = NULL
-        elif books is True and expander == NULL:
-            expander = <const oxi_expander *>&oxi_expander_plain
-        check(oxi_pack_plan(&self._m, type, expander, n_rows, n_cols, &err), &err)
+        cdef const oxi_codebook_decoder *decoder = _kernels_of(isa).decoder
+        if keep_indices is False:
+            decoder = NULL
+        elif keep_indices is True and decoder == NULL:
+            decoder = <const oxi_codebook_decoder *>&oxi_codebook_decoder_plain
+        check(oxi_pack_plan(&self._m, type, decoder, n_rows, n_cols, &err), &err)
         cdef size_t need = _encoded_bytes(type, <uint64_t>n_cols) * <size_t>n_rows
         if <size_t>data.shape[0] != need:
             raise InvalidParameterError(f"the matrix takes {need} bytes, got {data.shape[0]}")
@@ -136,7 +136,7 @@ cdef class _PackedMatrix:
 
     def run(self, const float[:, ::1] x not None, isa=None, int n_threads=1, int repeats=1):
         """(x @ weights.T, seconds of each of `repeats` products, preparation of x not counted)."""
-        cdef const oxi_kernels *row
+        cdef const oxi_kernels *kernels
         cdef oxi.oxi_pool *pool = NULL
         cdef oxi.oxi_error err
         cdef int64_t n_tokens = x.shape[0]
@@ -146,7 +146,7 @@ cdef class _PackedMatrix:
             raise InvalidParameterError(f"the matrix has {self._m.n_cols} columns, x has {x.shape[1]}")
         if n_threads < 1:
             raise InvalidParameterError(f"{n_threads} threads cannot multiply")
-        row = _row(isa)
+        kernels = _kernels_of(isa)
         out = np.empty((n_tokens, self._m.n_rows), np.float32)
         cdef float[:, ::1] view = out
         if n_tokens == 0:
@@ -158,11 +158,11 @@ cdef class _PackedMatrix:
             if act == NULL or scratch == NULL:
                 raise MemoryError("packed matrix: out of memory")
             check(oxi.oxi_pool_open(&pool, n_threads, &err), &err)
-            row.prepare[self._m.act](&x[0, 0], self._m.n_cols, 0, n_tokens, n_tokens, self._m.n_cols, act)
+            kernels.quantize[self._m.act](&x[0, 0], self._m.n_cols, 0, n_tokens, n_tokens, self._m.n_cols, act)
             for _ in range(repeats):
                 start = time.perf_counter()
                 with nogil:
-                    oxi_spread_matmul(row, pool, &self._m, act, n_tokens, &view[0, 0], self._m.n_rows, scratch)
+                    oxi_parallel_matmul(kernels, pool, &self._m, act, n_tokens, &view[0, 0], self._m.n_rows, scratch)
                 seconds.append(time.perf_counter() - start)
         finally:
             oxi.oxi_pool_close(&pool)
@@ -172,21 +172,21 @@ cdef class _PackedMatrix:
 
 
 def _matmul(uint32_t type, const uint8_t[::1] data not None, int64_t n_rows, int64_t n_cols, const float[:, ::1] x not None,
-            isa=None, books=None):
+            isa=None, keep_indices=None):
     """x [n_tokens, n_cols] times the transpose of the matrix in file blocks `data`, packed and multiplied as in a model."""
-    return _PackedMatrix(type, data, n_rows, n_cols, isa, books).run(x, isa)[0]
+    return _PackedMatrix(type, data, n_rows, n_cols, isa, keep_indices).run(x, isa)[0]
 
 
 def _probe(isa=None, int n_threads=1, int repeats=5, size_t read_bytes=256 << 20):
-    """The limits of a row's instructions by themselves: (bytes per second read from memory, int8 operations per second),
-    the best of `repeats`. Raises InvalidParameterError for the generic row, which has no instructions of its own."""
-    cdef const oxi_kernels *row = _row(isa)
+    """The limits of an isa's instructions by themselves: (bytes per second read from memory, int8 operations per second),
+    the best of `repeats`. Raises InvalidParameterError for generic, which has no instructions of its own."""
+    cdef const oxi_kernels *kernels = _kernels_of(isa)
     cdef oxi.oxi_pool *pool = NULL
     cdef oxi.oxi_error err
     cdef double ops = 0
     cdef int64_t rounds = 200_000
-    if row.probe_dot == NULL:
-        raise InvalidParameterError("the generic row cannot be probed")
+    if kernels.probe_dot == NULL:
+        raise InvalidParameterError("the generic kernels cannot be probed")
     cdef uint8_t *memory = <uint8_t *>oxi_alloc(read_bytes + (1 << 16))
     if memory == NULL:
         raise MemoryError("probe: out of memory")
@@ -197,11 +197,11 @@ def _probe(isa=None, int n_threads=1, int repeats=5, size_t read_bytes=256 << 20
         for _ in range(repeats):
             start = time.perf_counter()
             with nogil:
-                oxi_spread_probe_read(row, pool, memory, read_bytes)
+                oxi_parallel_probe_read(kernels, pool, memory, read_bytes)
             bandwidth = max(bandwidth, read_bytes / (time.perf_counter() - start))
             start = time.perf_counter()
             with nogil:
-                ops = oxi_spread_probe_dot(row, pool, rounds)
+                ops = oxi_parallel_probe_dot(kernels, pool, rounds)
             arithmetic = max(arithmetic, ops / (time.perf_counter() - start))
     finally:
         oxi.oxi_pool_close(&pool)

@@ -28,7 +28,7 @@ cdef extern from "oxillama.h" nogil:
     void oxi_pool_close(oxi_pool **pool)
     int oxi_pool_size(const oxi_pool *pool)
 
-    # --- file formats and kernel rows
+    # --- file formats and kernels
     ctypedef struct oxi_type_info:
         const char *name
         uint32_t block
@@ -86,25 +86,25 @@ cdef extern from "oxillama.h" nogil:
     # --- GGUF files
     const unsigned int OXI_TYPE_COUNT
 
-    ctypedef enum oxi_kv_type:
-        OXI_KV_U8
-        OXI_KV_I8
-        OXI_KV_U16
-        OXI_KV_I16
-        OXI_KV_U32
-        OXI_KV_I32
-        OXI_KV_F32
-        OXI_KV_BOOL
-        OXI_KV_STRING
-        OXI_KV_ARRAY
-        OXI_KV_U64
-        OXI_KV_I64
-        OXI_KV_F64
+    ctypedef enum oxi_meta_type:
+        OXI_META_U8
+        OXI_META_I8
+        OXI_META_U16
+        OXI_META_I16
+        OXI_META_U32
+        OXI_META_I32
+        OXI_META_F32
+        OXI_META_BOOL
+        OXI_META_STRING
+        OXI_META_ARRAY
+        OXI_META_U64
+        OXI_META_I64
+        OXI_META_F64
 
     ctypedef struct oxi_gguf:
         pass
 
-    ctypedef struct oxi_kv:
+    ctypedef struct oxi_meta:
         const char *key
         uint64_t key_len
         uint32_t type
@@ -124,10 +124,10 @@ cdef extern from "oxillama.h" nogil:
 
     oxi_status oxi_gguf_open(oxi_gguf **out, const char *path, oxi_error *err)
     void oxi_gguf_close(oxi_gguf **file)
-    uint64_t oxi_gguf_n_kv(const oxi_gguf *file)
-    const oxi_kv *oxi_gguf_kv(const oxi_gguf *file, uint64_t index)
-    const oxi_kv *oxi_gguf_find_kv(const oxi_gguf *file, const char *key)
-    void oxi_gguf_next(const oxi_kv *array, const uint8_t **at, oxi_kv *item)
+    uint64_t oxi_gguf_n_meta(const oxi_gguf *file)
+    const oxi_meta *oxi_gguf_meta(const oxi_gguf *file, uint64_t index)
+    const oxi_meta *oxi_gguf_find_meta(const oxi_gguf *file, const char *key)
+    void oxi_gguf_next(const oxi_meta *array, const uint8_t **at, oxi_meta *item)
     uint64_t oxi_gguf_n_tensors(const oxi_gguf *file)
     const oxi_tensor *oxi_gguf_tensor(const oxi_gguf *file, uint64_t index)
     const oxi_tensor *oxi_gguf_find_tensor(const oxi_gguf *file, const char *name)

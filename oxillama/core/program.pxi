@@ -30,7 +30,7 @@ PAGE_TOKENS = oxi.OXI_PAGE_TOKENS
 
 
 def quick_cache_type():
-    """The 16-bit cache type, "f16" or "i16", that is faster on the kernel row in use."""
+    """The 16-bit cache type, "f16" or "i16", that is faster on the isa in use."""
     ensure_kernels()
     cdef int quick = oxi.oxi_cache_quick()
     return next(name for name, value in CACHE_TYPES.items() if value == quick)
@@ -46,7 +46,7 @@ def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
     cdef oxi_matrix m
     cdef oxi.oxi_error err
     ensure_kernels()
-    check(oxi_pack_plan(&m, type, oxi_kernels_get().expander, n_rows, n_cols, &err), &err)
+    check(oxi_pack_plan(&m, type, oxi_kernels_get().decoder, n_rows, n_cols, &err), &err)
     return oxi_pack_bytes(&m)
 
 

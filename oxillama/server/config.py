@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ENV_PREFIX = "OXILLAMA_"
 CONFIG_FILE = "oxillama.toml"
-# Variables that are not settings of the server: the kernel row, build switches, and the path of the configuration file.
+# Variables that are not settings of the server: the instruction set, build switches, and the configuration file's path.
 _INJECTED = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|(ENV_.*)")
 _INJECTED_URL = re.compile(r"(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP))?")
 _HOST = re.compile(r"\*|(\*\.)?[^\s:/*\[\]]+|[0-9a-fA-F:.]+")

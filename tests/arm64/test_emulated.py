@@ -1,4 +1,4 @@
-"""The C core built for arm64 and run by an emulator: which rows a processor gets, what they compute, how threads meet.
+"""The C core built for arm64 and run by an emulator: which isas a processor gets, what they compute, how threads meet.
 
 Needs Debian's cross compiler and qemu-user (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user). The project's own
 suite under an emulated interpreter is `.ci/arm64`. OXILLAMA_ARM64_OBJECTS names a folder where setup.py has left the
@@ -24,12 +24,12 @@ COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 CSRC, TESTS = ROOT / "csrc", ROOT / "tests"
 FLAGS = ["-std=c11", "-O2", "-ffp-contract=off", "-pthread", "-D_GNU_SOURCE", f"-I{CSRC}"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
-# An emulated processor, and the arm64 rows that it can execute.
+# An emulated processor, and the arm64 isas that it can execute.
 # Cortex-A72 has neither half-precision arithmetic nor the dot product, A64FX only the former.
 PROCESSORS = {"cortex-a72": [], "a64fx": [], "neoverse-n1": ["neon-dot"], "max": ["neon-dot", "neon-i8mm"]}
 
 CHECKS = [
-    TESTS / "kernels" / "rows_check.c",
+    TESTS / "kernels" / "isas_check.c",
     Path(__file__).with_name("formats_check.c"),
     Path(__file__).with_name("attend_check.c"),
 ]
@@ -54,7 +54,7 @@ def left_by_setup(source: Path) -> str | None:
     return str(target)
 
 
-def rows_built() -> list[str]:
+def isas_built() -> list[str]:
     sources = [path.read_text() for path in sorted((CSRC / "kernels" / "isa").glob("*/gemm_*.c"))]
     return sorted(name for text in sources for name in re.findall(r'TABLE\("(neon[^"]*)"', text))
 
@@ -101,19 +101,19 @@ def test_rows_that_only_emulators_run_still_compile(source: Path, tmp_path: Path
 
 
 @pytest.fixture(scope="module")
-def rows_check(build: Callable[..., Path]) -> Path:
+def isas_check(build: Callable[..., Path]) -> Path:
     sources = [p for p in sorted(CSRC.rglob("*.c")) if "fuzz" not in p.parts and "_avx" not in p.name]
-    return build("rows_check", [*sources, CHECKS[0]])
+    return build("isas_check", [*sources, CHECKS[0]])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cpu", PROCESSORS)
-def test_a_processor_gets_the_rows_it_can_execute_and_they_agree_with_generic(rows_check: Path, cpu: str) -> None:
-    done = emulated(rows_check, cpu=cpu)
+def test_a_processor_gets_the_isas_it_can_execute_and_they_agree_with_generic(isas_check: Path, cpu: str) -> None:
+    done = emulated(isas_check, cpu=cpu)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = ["generic", *(row for row in rows_built() if row in PROCESSORS[cpu])]
-    assert done.stdout.splitlines() == [f"{row} ok" for row in rows]
+    isas = ["generic", *(isa for isa in isas_built() if isa in PROCESSORS[cpu])]
+    assert done.stdout.splitlines() == [f"{isa} ok" for isa in isas]
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_mapping_keeps_its_contract(build: Callable[..., Path], tmp_path: Path) 
 
 @pytest.mark.slow
 def test_formats_decode_and_encode_to_the_same_bits_as_here(build: Callable[..., Path], tmp_path: Path) -> None:
-    sources = [CHECKS[1], *sorted((CSRC / "quant").glob("*.c")), *sorted((CSRC / "platform").glob("*.c"))]
+    sources = [CHECKS[1], *sorted((CSRC / "quant").rglob("*.c")), *sorted((CSRC / "platform").glob("*.c"))]
     here = compile_c(sources, tmp_path / "formats_check", "-ffp-contract=off")
 
     done = emulated(build("formats_check", sources))

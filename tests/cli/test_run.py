@@ -1,4 +1,4 @@
-"""oxillama run on real files: the published text of a trained model, on every kernel row of this CPU."""
+"""oxillama run on real files: the published text of a trained model, on every isa of this CPU."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ CONTINUED = f"""\
 {PUBLISHED} said, "I'm sorry, mom. I didn't know what to do." Her mom said, "Don't worry, Lily. We can help you."""
 
 
-def available_rows() -> list[str]:
-    rows: list[str] = json.loads(oxillama("version", "--json").stdout)["available"]
-    return rows
+def available_isas() -> list[str]:
+    isas: list[str] = json.loads(oxillama("version", "--json").stdout)["available"]
+    return isas
 
 
-ROWS = available_rows()
+ISAS = available_isas()
 ONE = ("--threads", "1")  # two would wait for each other longer than they compute
 
 
@@ -42,11 +42,11 @@ def tiny_f32(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("model") / "tiny.gguf", mix="F32")
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_the_published_text_is_generated_word_for_word(row: str) -> None:
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_published_text_is_generated_word_for_word(isa: str) -> None:
     model = shared("models/stories260K.gguf")
 
-    done = oxillama("run", "--model", model, "--prompt", "", "--max-tokens", 200, "--temp", 0, *ONE, OXILLAMA_ISA=row)
+    done = oxillama("run", "--model", model, "--prompt", "", "--max-tokens", 200, "--temp", 0, *ONE, OXILLAMA_ISA=isa)
 
     text = done.stdout.decode()
     assert done.returncode == 0, done.stderr
@@ -54,16 +54,16 @@ def test_the_published_text_is_generated_word_for_word(row: str) -> None:
     assert CONTINUED.startswith(text)
 
 
-def test_every_row_generates_the_same_tokens(tiny_f32: Path) -> None:
+def test_every_isa_generates_the_same_tokens(tiny_f32: Path) -> None:
     arguments = ("run", "--model", tiny_f32, "--prompt", "a b c", "--max-tokens", 16, "--temp", 0, "--json", *ONE)
 
-    made = {row: json.loads(oxillama(*arguments, OXILLAMA_ISA=row).stdout)["ids"] for row in ROWS}
+    made = {isa: json.loads(oxillama(*arguments, OXILLAMA_ISA=isa).stdout)["ids"] for isa in ISAS}
 
     assert len(made["generic"]) == 16
     assert all(ids == made["generic"] for ids in made.values())
 
 
-def test_an_unknown_row_is_refused_in_one_line(tiny_f32: Path) -> None:
+def test_an_unknown_isa_is_refused_in_one_line(tiny_f32: Path) -> None:
     done = oxillama("run", "--model", tiny_f32, "--prompt", "a", OXILLAMA_ISA="mmx")
 
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""A trained model through the real core: the published text on every kernel row."""
+"""A trained model through the real core: the published text on every isa."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def path() -> Path:
 
 
 @pytest.mark.parametrize("isa", available_isas())
-def test_every_kernel_row_generates_the_published_story_directly_and_served(isa: str, path: Path) -> None:
+def test_every_isa_generates_the_published_story_directly_and_served(isa: str, path: Path) -> None:
     env = {**os.environ, "OXILLAMA_ISA": isa}
     out = subprocess.run([sys.executable, "-c", BOTH_WAYS, str(path)], capture_output=True, text=True, env=env)
     assert out.stderr == ""

@@ -29,12 +29,12 @@ class Case:
     kind: type[ModelError] = ModelFormatError
 
 
-def one_kv(content: bytes) -> bytes:
+def a_key(content: bytes) -> bytes:
     return gb.file([content], [])
 
 
-def one_tensor(content: bytes, data: bytes = DATA, *kvs: bytes) -> bytes:
-    return gb.file(list(kvs), [content], data)
+def one_tensor(content: bytes, data: bytes = DATA, *metadata: bytes) -> bytes:
+    return gb.file(list(metadata), [content], data)
 
 
 def nested(depth: int) -> bytes:
@@ -79,47 +79,45 @@ CASES = {
     "one key too many": Case(gb.header(0, 2) + gb.scalar("a", "u64", 1) + bytes(8), "key 2 of 2: its name is empty"),
     # Keys
     "key length wraps": Case(
-        one_kv(struct.pack("<Q", U64_MAX) + PADDED), rf"key 1 of 1: its name claims {U64_MAX} bytes, and \d+ are left"
+        a_key(struct.pack("<Q", U64_MAX) + PADDED), rf"key 1 of 1: its name claims {U64_MAX} bytes, and \d+ are left"
     ),
-    "key past the end": Case(one_kv(struct.pack("<Q", 4096) + PADDED), "key 1 of 1: its name claims 4096 bytes, .*"),
-    "empty key": Case(one_kv(gb.scalar("", "u64", 0)), "key 1 of 1: its name is empty"),
-    "long key": Case(one_kv(gb.scalar("k" * 65536, "u8", 0)), r"key 'k{76}\.\.\.': its name has 65536 bytes, 65535 .*"),
-    "zero in a key": Case(one_kv(gb.scalar("a\0b", "u8", 0)), r"key 'a\?b': its name holds a zero byte"),
+    "key past the end": Case(a_key(struct.pack("<Q", 4096) + PADDED), "key 1 of 1: its name claims 4096 bytes, .*"),
+    "empty key": Case(a_key(gb.scalar("", "u64", 0)), "key 1 of 1: its name is empty"),
+    "long key": Case(a_key(gb.scalar("k" * 65536, "u8", 0)), r"key 'k{76}\.\.\.': its name has 65536 bytes, 65535 .*"),
+    "zero in a key": Case(a_key(gb.scalar("a\0b", "u8", 0)), r"key 'a\?b': its name holds a zero byte"),
     "key twice": Case(gb.file([gb.scalar("k", "u8", 1)] * 2, []), "key 'k': occurs twice"),
-    "unknown value type": Case(one_kv(gb.kv("k", 13, PADDED)), "key 'k': unknown value type 13"),
-    "negative value type": Case(one_kv(gb.kv("k", 2**32 - 1, PADDED)), "key 'k': unknown value type 4294967295"),
+    "unknown value type": Case(a_key(gb.meta("k", 13, PADDED)), "key 'k': unknown value type 13"),
+    "negative value type": Case(a_key(gb.meta("k", 2**32 - 1, PADDED)), "key 'k': unknown value type 4294967295"),
     "control characters": Case(
-        one_kv(gb.kv("a\nb\x1b[2Jc\x85\u2028", 99, PADDED)), r"key 'a\?b\?\[2Jc\?+': unknown .*"
+        a_key(gb.meta("a\nb\x1b[2Jc\x85\u2028", 99, PADDED)), r"key 'a\?b\?\[2Jc\?+': unknown .*"
     ),
     # Values
     "string length wraps": Case(
-        one_kv(gb.kv("k", gb.STRING, struct.pack("<Q", U64_MAX) + PADDED)),
+        a_key(gb.meta("k", gb.STRING, struct.pack("<Q", U64_MAX) + PADDED)),
         f"key 'k': its string claims {U64_MAX} bytes.*",
     ),
-    "bool of 2": Case(one_kv(gb.scalar("k", "bool", 2)), r"key 'k': 2 is not a boolean \(0 or 1\)"),
-    "array of bools of 255": Case(
-        one_kv(gb.array("k", 7, 2, b"\x01\xff")), r"key 'k': 255 is not a boolean \(0 or 1\)"
-    ),
-    "array of unknown": Case(one_kv(gb.array("k", 13, 0, PADDED)), "key 'k': array of unknown type 13"),
+    "bool of 2": Case(a_key(gb.scalar("k", "bool", 2)), r"key 'k': 2 is not a boolean \(0 or 1\)"),
+    "array of bools of 255": Case(a_key(gb.array("k", 7, 2, b"\x01\xff")), r"key 'k': 255 is not a boolean \(0 or 1\)"),
+    "array of unknown": Case(a_key(gb.array("k", 13, 0, PADDED)), "key 'k': array of unknown type 13"),
     "array count wraps": Case(
-        one_kv(gb.array("k", 10, 2**61 + 1, PADDED)), f"key 'k': array claims {2**61 + 1} elements.*"
+        a_key(gb.array("k", 10, 2**61 + 1, PADDED)), f"key 'k': array claims {2**61 + 1} elements.*"
     ),
     "array too long": Case(
-        one_kv(gb.array("k", 0, 4096, b"")), r"key 'k': array claims 4096 elements, more than the \d+ .*"
+        a_key(gb.array("k", 0, 4096, b"")), r"key 'k': array claims 4096 elements, more than the \d+ .*"
     ),
     "strings too many": Case(
-        one_kv(gb.array("k", gb.STRING, 2**60, PADDED)), f"key 'k': array claims {2**60} elements.*"
+        a_key(gb.array("k", gb.STRING, 2**60, PADDED)), f"key 'k': array claims {2**60} elements.*"
     ),
     "string in an array": Case(
-        one_kv(gb.array("k", gb.STRING, 2, gb.text("ok") + struct.pack("<Q", 2**63) + PADDED)),
+        a_key(gb.array("k", gb.STRING, 2, gb.text("ok") + struct.pack("<Q", 2**63) + PADDED)),
         f"key 'k': a string in the array claims {2**63} bytes, .*",
     ),
-    "arrays too deep": Case(one_kv(gb.kv("k", gb.ARRAY, nested(9))), "key 'k': arrays are nested more than 8 deep"),
+    "arrays too deep": Case(a_key(gb.meta("k", gb.ARRAY, nested(9))), "key 'k': arrays are nested more than 8 deep"),
     "arrays far too deep": Case(
-        one_kv(gb.kv("k", gb.ARRAY, nested(100_000))), "key 'k': arrays are nested more than 8 deep"
+        a_key(gb.meta("k", gb.ARRAY, nested(100_000))), "key 'k': arrays are nested more than 8 deep"
     ),
     "array in an array": Case(
-        one_kv(gb.array("k", gb.ARRAY, 1, struct.pack("<IQ", 4, U64_MAX))),
+        a_key(gb.array("k", gb.ARRAY, 1, struct.pack("<IQ", 4, U64_MAX))),
         f"key 'k': array claims {U64_MAX} elements, .*",
     ),
     # Alignment
@@ -245,7 +243,7 @@ def test_a_bad_file_is_reported_in_one_clear_line(name: str, tmp_path: Path) -> 
 
 def test_eight_levels_of_arrays_are_read(tmp_path: Path) -> None:
     path = tmp_path / "deep.gguf"
-    path.write_bytes(one_kv(gb.kv("k", gb.ARRAY, nested(8))))
+    path.write_bytes(a_key(gb.meta("k", gb.ARRAY, nested(8))))
     value = GGUF(path).metadata()["k"]
     for _ in range(7):
         assert isinstance(value, list)
@@ -331,8 +329,8 @@ def test_a_hundred_thousand_tensors_open_quickly(tmp_path: Path) -> None:
     n = 100_000
     path = tmp_path / "many.gguf"
     tensors = [gb.tensor(f"blk.{i * 7919 % n}.weight", (1,), offset=32 * i) for i in range(n)]
-    kvs = [gb.scalar(f"key.{i % 317}.{i}", "u8", i % 256) for i in range(n)]
-    path.write_bytes(gb.file(kvs, tensors, bytes(32 * n)))
+    metadata = [gb.scalar(f"key.{i % 317}.{i}", "u8", i % 256) for i in range(n)]
+    path.write_bytes(gb.file(metadata, tensors, bytes(32 * n)))
     file = GGUF(path)
     assert len(file.metadata()) == n
     assert list(file.tensors())[1] == "blk.7919.weight"

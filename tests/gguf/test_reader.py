@@ -25,8 +25,8 @@ def small(tmp_path: Path) -> GGUFFile:
     return GGUFFile(path)
 
 
-def opened(path: Path, *kvs: bytes) -> GGUFFile:
-    path.write_bytes(gb.file(list(kvs), []))
+def opened(path: Path, *metadata: bytes) -> GGUFFile:
+    path.write_bytes(gb.file(list(metadata), []))
     return GGUFFile(path)
 
 

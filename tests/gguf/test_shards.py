@@ -28,15 +28,15 @@ def write_shards(folder: Path, n_tensors: int = 5, alignment: int = 32) -> list[
 def shard(
     folder: Path, name: str, no: int | None, count: int | None, total: int | None = None, tensor: str = ""
 ) -> None:
-    kvs = []
+    metadata = []
     if no is not None:
-        kvs.append(gb.scalar("split.no", "u16", no))
+        metadata.append(gb.scalar("split.no", "u16", no))
     if count is not None:
-        kvs.append(gb.scalar("split.count", "u16", count))
+        metadata.append(gb.scalar("split.count", "u16", count))
     if total is not None:
-        kvs.append(gb.scalar("split.tensors.count", "i32", total))
+        metadata.append(gb.scalar("split.tensors.count", "i32", total))
     tensors = [gb.tensor(tensor, (4,))] if tensor else []
-    (folder / name).write_bytes(gb.file(kvs, tensors, bytes(16)))
+    (folder / name).write_bytes(gb.file(metadata, tensors, bytes(16)))
 
 
 @pytest.mark.parametrize("alignment", [32, 128])

@@ -1,4 +1,4 @@
-/* Run by test_select.py: rows of a processor with BF16 and without VNNI, which no test machine need be. The kernel rows and
+/* Run by test_select.py: the isas of a processor with BF16 and without VNNI, which no test machine need be. The kernels and
  * tables of vector functions are stand-ins; what is tested is who inherits what. */
 #include "kernels/isa/cpu.h"
 #include "kernels/isa/isa.h"
@@ -6,19 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROW(symbol, row_name, row_needs, row_vec) \
-    const oxi_kernels symbol = {.name = row_name, .needs = row_needs, .vec = row_vec}
-#define TABLE(isa) const oxi_vec oxi_vec_##isa = {.name = #isa}
+#define ISA(symbol, isa_name, isa_needs, isa_vec) \
+    const oxi_kernels symbol = {.name = isa_name, .needs = isa_needs, .vec = isa_vec}
+#define VEC(flags) const oxi_vec oxi_vec_##flags = {.name = #flags}
 
-TABLE(generic); TABLE(avx2); TABLE(avx2vnni); TABLE(avx512); TABLE(avx512vnni);
+VEC(generic); VEC(avx2); VEC(avx2vnni); VEC(avx512); VEC(avx512vnni);
 
-ROW(oxi_row_generic, "generic", 0, &oxi_vec_generic);
-ROW(oxi_row_avx2_base, "avx2-base", OXI_CPU_AVX2, &oxi_vec_avx2);
-ROW(oxi_row_avx2_vnni, "avx2-vnni", OXI_CPU_AVX2 | OXI_CPU_AVXVNNI, &oxi_vec_avx2vnni);
-ROW(oxi_row_avx512_base, "avx512-base", OXI_CPU_AVX2 | OXI_CPU_AVX512, &oxi_vec_avx512);
-ROW(oxi_row_avx512_vnni, "avx512-vnni", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI, &oxi_vec_avx512vnni);
-ROW(oxi_row_avx512_vbmi, "avx512-vbmi", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI | OXI_CPU_AVX512VBMI, NULL);
-ROW(oxi_row_avx512_bf16, "avx512-bf16", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512BF16, NULL);
+ISA(oxi_kernels_generic, "generic", 0, &oxi_vec_generic);
+ISA(oxi_kernels_avx2_base, "avx2-base", OXI_CPU_AVX2, &oxi_vec_avx2);
+ISA(oxi_kernels_avx2_vnni, "avx2-vnni", OXI_CPU_AVX2 | OXI_CPU_AVXVNNI, &oxi_vec_avx2vnni);
+ISA(oxi_kernels_avx512_base, "avx512-base", OXI_CPU_AVX2 | OXI_CPU_AVX512, &oxi_vec_avx512);
+ISA(oxi_kernels_avx512_vnni, "avx512-vnni", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI, &oxi_vec_avx512vnni);
+ISA(oxi_kernels_avx512_vbmi, "avx512-vbmi", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI | OXI_CPU_AVX512VBMI, NULL);
+ISA(oxi_kernels_avx512_bf16, "avx512-bf16", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512BF16, NULL);
 
 uint64_t oxi_cpu_features(void) { return HAS; }
 

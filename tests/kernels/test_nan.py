@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.cc import ROOT, compile_c
-from tests.support.rows import need_row
+from tests.support.isas import need_isa
 
 AVX2 = ("-mavx2", "-mfma", "-mf16c", "-mbmi2")
 AVX512 = (*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl")
-# The table of vector functions → the row that proves that this machine can execute it, and what compiles it.
+# The table of vector functions → the isa that proves that this machine can execute it, and what compiles it.
 TABLES: dict[str, tuple[str, tuple[str, ...]]] = {"generic": ("generic", ())}
 if platform.machine() in ("x86_64", "AMD64"):
     TABLES |= {
@@ -29,8 +29,8 @@ SANITIZE = ("-fsanitize=undefined", "-fno-sanitize-recover=all", "-fno-math-errn
 
 @pytest.mark.parametrize("table", [t if t == "generic" else pytest.param(t, marks=pytest.mark.slow) for t in TABLES])
 def test_nan_stays_nan_and_no_integer_overflows(tmp_path: Path, table: str) -> None:
-    row, flags = TABLES[table]
-    need_row(row)
+    isa, flags = TABLES[table]
+    need_isa(isa)
     sources = [Path(__file__).with_name("nan_check.c"), ROOT / "csrc/kernels/isa" / table / f"vec_{table}.c"]
     program = compile_c(sources, tmp_path / "nan_check", f"-DVEC=oxi_vec_{table}", *flags, *SANITIZE)
 

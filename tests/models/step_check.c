@@ -1,7 +1,7 @@
 /* Run by test_memory.py, under the sanitizers: a small program with every kind of op is built, packed, stepped and
  * closed while each of its allocations fails in turn. Every failure must say so, hand out no handle and leave nothing
  * allocated; the run that succeeds must give finite logits. Linked with --wrap for the allocating functions, and with the
- * generic kernel row alone. */
+ * generic kernels alone. */
 #include "graph/program.h"
 #include "kernels/isa/isa.h"
 #include "kernels/vec/vec.h"
@@ -14,7 +14,7 @@
 
 enum { VOCAB = 20, WIDTH = 32, EXPERTS = 3, INNER = 24, HEADS = 4, DIM = 8, SLOTS = 16, LONGEST = 40 };
 
-const oxi_kernels *oxi_kernels_get(void) { return &oxi_row_generic; }
+const oxi_kernels *oxi_kernels_get(void) { return &oxi_kernels_generic; }
 const char *oxi_kernels_name(void) { return "generic"; }
 void oxi_gguf_release(const oxi_gguf *file, const oxi_tensor *tensor) { (void)file; (void)tensor; }
 

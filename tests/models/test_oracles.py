@@ -1,4 +1,4 @@
-"""Logits of every architecture against another engine's, on every kernel row, however the sequence is cut up."""
+"""Logits of every architecture against another engine's, on every isa, however the sequence is cut up."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def oracle_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("isa", available_isas())
-def test_every_kernel_row_gives_the_oracle_logits(isa: str, oracle_files: Path) -> None:
+def test_every_isa_gives_the_oracle_logits(isa: str, oracle_files: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", CHECK, isa, str(oracle_files), *ARCHITECTURES],
         env=os.environ | {"OXILLAMA_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)},

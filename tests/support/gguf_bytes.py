@@ -21,8 +21,8 @@ STRING, ARRAY = 8, 9
 F32, Q4_0, Q8_0, Q4_K = 0, 2, 8, 12
 
 
-def header(n_tensors: int, n_kv: int, *, magic: bytes = b"GGUF", version: int = 3) -> bytes:
-    return magic + struct.pack("<IQQ", version, n_tensors, n_kv)
+def header(n_tensors: int, n_meta: int, *, magic: bytes = b"GGUF", version: int = 3) -> bytes:
+    return magic + struct.pack("<IQQ", version, n_tensors, n_meta)
 
 
 def text(value: str | bytes) -> bytes:
@@ -30,21 +30,21 @@ def text(value: str | bytes) -> bytes:
     return struct.pack("<Q", len(data)) + data
 
 
-def kv(key: str | bytes, number: int, value: bytes) -> bytes:
+def meta(key: str | bytes, number: int, value: bytes) -> bytes:
     return text(key) + struct.pack("<I", number) + value
 
 
 def scalar(key: str | bytes, kind: str, value: float) -> bytes:
     number, letter = NUMBERS[kind]
-    return kv(key, number, struct.pack("<" + letter, value))
+    return meta(key, number, struct.pack("<" + letter, value))
 
 
 def string(key: str | bytes, value: str | bytes) -> bytes:
-    return kv(key, STRING, text(value))
+    return meta(key, STRING, text(value))
 
 
 def array(key: str | bytes, element: int, n: int, items: bytes) -> bytes:
-    return kv(key, ARRAY, struct.pack("<IQ", element, n) + items)
+    return meta(key, ARRAY, struct.pack("<IQ", element, n) + items)
 
 
 def tensor(name: str | bytes, shape: tuple[int, ...], type_number: int = F32, offset: int = 0) -> bytes:
@@ -52,15 +52,15 @@ def tensor(name: str | bytes, shape: tuple[int, ...], type_number: int = F32, of
     return text(name) + dims + struct.pack("<IQ", type_number, offset)
 
 
-def file(kvs: list[bytes], tensors: list[bytes], data: bytes = b"", *, alignment: int = 32, version: int = 3) -> bytes:
+def file(keys: list[bytes], tensors: list[bytes], data: bytes = b"", *, alignment: int = 32, version: int = 3) -> bytes:
     """A whole file with correct counts and padding before its data."""
-    head = header(len(tensors), len(kvs), version=version) + b"".join(kvs) + b"".join(tensors)
+    head = header(len(tensors), len(keys), version=version) + b"".join(keys) + b"".join(tensors)
     return head + bytes(-len(head) % alignment) + data
 
 
 def small_model() -> bytes:
     """A valid file with every value type, nested arrays and two tensors."""
-    kvs = [
+    keys = [
         string("general.architecture", "llama"),
         *(scalar(f"test.{kind}", kind, 1) for kind in NUMBERS),
         array("test.strings", STRING, 3, text("a") + text("") + text("é")),
@@ -70,4 +70,4 @@ def small_model() -> bytes:
         array("test.empty", STRING, 0, b""),
     ]
     tensors = [tensor("a.weight", (4, 2)), tensor("b.weight", (32, 1, 2), Q8_0, 32)]
-    return file(kvs, tensors, struct.pack("<8f", *range(8)) + bytes(range(68)))
+    return file(keys, tensors, struct.pack("<8f", *range(8)) + bytes(range(68)))

@@ -1,7 +1,7 @@
-/* Attention over the pages of the cache. Work is cut into pieces by (run of queries, key head) and, when decode has few
- * of those, also by blocks of keys. Threads take pieces as they become free, so the late, longer blocks of a prefill do
- * not wait for one thread. A thread takes its next piece before it computes the current one, so decode can fetch the
- * next piece's keys meanwhile. A thread's first piece has the thread's own number: its keys are fetched while other
+/* Attention over the pages of the cache. Work is cut into tasks by (run of queries, key head) and, when decode has few
+ * of those, also by blocks of keys. Threads take tasks as they become free, so the late, longer blocks of a prefill do
+ * not wait for one thread. A thread takes its next task before it computes the current one, so decode can fetch the
+ * next task's keys meanwhile. A thread's first task has the thread's own number: its keys are fetched while other
  * threads still work on the op before. */
 #include "graph/ops/ops.h"
 #include "kernels/attention/attend.h"
@@ -14,23 +14,23 @@ static float temperature(const oxi_op_attention *op, int32_t position)
     return 1.0f + op->temperature_scale * logf(floorf((float)position / (float)op->temperature_floor) + 1.0f);
 }
 
-/* One piece of work: queries [first, first + n) of a run (n * group rows) against one key head, over keys from first_key
+/* One task: queries [first, first + n) of a run (n * group rows) against one key head, over keys from first_key
  * to before n_keys. Without `parts` these are all keys. */
-typedef struct piece {
+typedef struct task {
     const oxi_run *run;
     int32_t first, n, head, first_key, n_keys;
     float *parts; /* [n * group][oxi_attend_part] or NULL */
-    int32_t unit, n_parts; /* with parts: which run and head it belongs to, and how many pieces these have */
-} piece;
+    int32_t unit, n_parts; /* with parts: which run and head it belongs to, and how many tasks these have */
+} task;
 
-/* A thread's position among the pieces of an op. The numbers it takes only rise. */
+/* A thread's position among the tasks of an op. The numbers it takes only rise. */
 typedef struct cursor {
     oxi_runner *r;
     const oxi_op_attention *op;
     int32_t group;
     bool decode, split;
     int32_t run;
-    int64_t before; /* pieces of runs before `run` */
+    int64_t before; /* tasks of runs before `run` */
 } cursor;
 
 static int32_t oldest_key(const oxi_op_attention *op, int32_t position)
@@ -60,8 +60,8 @@ static int32_t n_blocks_of(const cursor *c, const oxi_run *run, int32_t block)
     return (run->count + block - 1) / block;
 }
 
-/* Find piece `number`; false: there are fewer pieces. */
-static bool find_piece(cursor *c, int64_t number, piece *out)
+/* Find task `number`; false: there are fewer tasks. */
+static bool find_task(cursor *c, int64_t number, task *out)
 {
     const oxi_runner *r = c->r;
     const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, c->op->layer);
@@ -69,9 +69,9 @@ static bool find_piece(cursor *c, int64_t number, piece *out)
     for (; c->run < r->n_runs; c->run++) {
         const oxi_run *run = &r->runs[c->run];
         const int32_t n_blocks = n_blocks_of(c, run, block);
-        const int64_t n_pieces = (int64_t)n_blocks * l->n_head;
-        if (number - c->before >= n_pieces) {
-            c->before += n_pieces;
+        const int64_t n_tasks = (int64_t)n_blocks * l->n_head;
+        if (number - c->before >= n_tasks) {
+            c->before += n_tasks;
             continue;
         }
         const int32_t at = (int32_t)(number - c->before);
@@ -79,7 +79,7 @@ static bool find_piece(cursor *c, int64_t number, piece *out)
             const int32_t b = at % n_blocks, unit = c->run * l->n_head + at / n_blocks;
             const int32_t key = (oldest_key(c->op, run->position) / OXI_ATTEND_KEYS + b) * OXI_ATTEND_KEYS;
             const int32_t n_keys = run->position + 1, part = oxi_attend_part(l->value_pad);
-            *out = (piece){.run = run, .n = 1, .head = at / n_blocks, .first_key = key, .n_keys = block_end(key, n_keys),
+            *out = (task){.run = run, .n = 1, .head = at / n_blocks, .first_key = key, .n_keys = block_end(key, n_keys),
                            .parts = r->parts + ((int64_t)unit * r->part_blocks + b) * c->group * part,
                            .unit = unit, .n_parts = n_blocks};
             return true;
@@ -87,14 +87,14 @@ static bool find_piece(cursor *c, int64_t number, piece *out)
         /* The longest first: the last blocks see the most keys. */
         const int32_t first = (n_blocks - 1 - at / l->n_head) * block, left = run->count - first;
         const int32_t n = left < block ? left : block;
-        *out = (piece){.run = run, .first = first, .n = n, .head = at % l->n_head, .n_keys = run->position + first + n};
+        *out = (task){.run = run, .first = first, .n = n, .head = at % l->n_head, .n_keys = run->position + first + n};
         return true;
     }
     return false;
 }
 
-/* The pages of keys that a piece begins with; returns their number. */
-static int32_t first_pages(const cursor *c, const piece *w, const uint8_t **pages)
+/* The pages of keys that a task begins with; returns their number. */
+static int32_t first_pages(const cursor *c, const task *w, const uint8_t **pages)
 {
     const oxi_cache_layer *l = oxi_cache_layer_of(c->r->cache, c->op->layer);
     const int32_t oldest = oldest_key(c->op, w->run->position + w->first), from = oldest > w->first_key ? oldest : w->first_key;
@@ -105,8 +105,8 @@ static int32_t first_pages(const cursor *c, const piece *w, const uint8_t **page
     return n;
 }
 
-static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const piece *w, const uint8_t *const *next_keys,
-                         int32_t n_next)
+static void attend_task(const oxi_step *s, const oxi_op_attention *op, const task *w, const uint8_t *const *next_keys,
+                        int32_t n_next)
 {
     const oxi_runner *r = s->r;
     const oxi_run *run = w->run;
@@ -152,7 +152,7 @@ static void attend_piece(const oxi_step *s, const oxi_op_attention *op, const pi
 
 /* The thread that finishes the last block of a run and head adds up all blocks, in order. The bits are the same as with
  * one thread. */
-static void join(const cursor *c, const piece *w)
+static void join(const cursor *c, const task *w)
 {
     oxi_runner *r = c->r;
     const oxi_op_attention *op = c->op;
@@ -173,8 +173,8 @@ void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op)
 {
     cursor c = begin(s, op);
     const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
-    piece first;
-    if (!c.decode || !find_piece(&c, s->thread, &first)) return;
+    task first;
+    if (!c.decode || !find_task(&c, s->thread, &first)) return;
     const size_t bytes = oxi_cache_layer_of(s->r->cache, op->layer)->key_bytes;
     const int32_t n = first_pages(&c, &first, pages);
     for (int32_t p = 0; p < n; p++)
@@ -185,12 +185,12 @@ void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index)
 {
     oxi_runner *r = s->r;
     cursor c = begin(s, op);
-    piece now, next = {0};
+    task now, next = {0};
     bool more;
-    for (bool any = find_piece(&c, s->thread, &now); any; any = more, now = next) {
+    for (bool any = find_task(&c, s->thread, &now); any; any = more, now = next) {
         const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
-        more = find_piece(&c, s->n_threads + atomic_fetch_add(&r->next[(int64_t)index * s->n_threads], 1), &next);
-        attend_piece(s, op, &now, pages, more && c.decode ? first_pages(&c, &next, pages) : 0);
+        more = find_task(&c, s->n_threads + atomic_fetch_add(&r->next[(int64_t)index * s->n_threads], 1), &next);
+        attend_task(s, op, &now, pages, more && c.decode ? first_pages(&c, &next, pages) : 0);
         if (c.split) join(&c, &now);
     }
 }

@@ -62,7 +62,7 @@ static void choose(const oxi_runner *r, const oxi_op_experts *op, const float *l
     for (int32_t i = 0; i < op->n_used; i++) weights[i] *= scale;
 }
 
-/* Sort (row, choice) pairs by expert and lay out each expert's prepared rows. One thread is enough: it only counts. */
+/* Sort (row, choice) pairs by expert and lay out each expert's quantised rows. One thread is enough: it only counts. */
 static void sort_by_expert(const oxi_runner *r, const oxi_op_experts *op, int64_t rows)
 {
     const oxi_expert_scratch *x = &r->experts;
@@ -80,7 +80,7 @@ static void sort_by_expert(const oxi_runner *r, const oxi_op_experts *op, int64_
     start[0] = 0;
 }
 
-/* Offset of expert e's prepared rows for a product with m. Each expert's rows are prepared as a separate batch. */
+/* Offset of expert e's quantised rows for a product with m. Each expert's rows are quantised as a separate batch. */
 static size_t act_offset(const oxi_runner *r, const oxi_matrix *m, int32_t e)
 {
     const oxi_expert_scratch *x = &r->experts;
@@ -114,8 +114,8 @@ static void observe(const oxi_step *s, const oxi_op_experts *op, int32_t weight,
             oxi_observe_row(r, weight, e, sorted_row(s, op, i, width, second));
 }
 
-/* Prepare this thread's share of the sorted rows for a product with `weight`. */
-static void prepare(const oxi_step *s, const oxi_op_experts *op, int64_t n, int32_t weight, bool second)
+/* Quantise this thread's share of the sorted rows for a product with `weight`. */
+static void quantize(const oxi_step *s, const oxi_op_experts *op, int64_t n, int32_t weight, bool second)
 {
     const oxi_runner *r = s->r;
     const oxi_expert_scratch *x = &r->experts;
@@ -131,7 +131,7 @@ static void prepare(const oxi_step *s, const oxi_op_experts *op, int64_t n, int3
         }
         const float *row = sorted_row(s, op, i, width, second);
         const int64_t t = i - x->start[e];
-        r->kernels->prepare[m->act](row, 0, t, t + 1, x->start[e + 1] - x->start[e], width, x->act + at);
+        r->kernels->quantize[m->act](row, 0, t, t + 1, x->start[e + 1] - x->start[e], width, x->act + at);
     }
 }
 
@@ -195,19 +195,19 @@ bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows)
     if (watched && op->gate >= 0) observe(s, op, op->gate, false);
     if (watched) observe(s, op, op->up, false);
     if (op->gate >= 0) {
-        prepare(s, op, n, op->gate, false);
+        quantize(s, op, n, op->gate, false);
         if (!oxi_step_barrier(s)) return false;
         multiply(s, op, op->gate, op->gate_bias, op->gate_scale, x->gate);
         if (!alike && !oxi_step_barrier(s)) return false;
     }
     if (op->gate < 0 || !alike) {
-        prepare(s, op, n, op->up, false);
+        quantize(s, op, n, op->up, false);
         if (!oxi_step_barrier(s)) return false;
     }
     multiply(s, op, op->up, op->up_bias, op->up_scale, x->up);
     if (!oxi_step_barrier(s)) return false;
     if (watched) observe(s, op, op->down, true);
-    prepare(s, op, n, op->down, true);
+    quantize(s, op, n, op->down, true);
     if (!oxi_step_barrier(s)) return false;
     multiply(s, op, op->down, op->down_bias, op->down_scale, x->down);
     if (!oxi_step_barrier(s)) return false;

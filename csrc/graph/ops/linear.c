@@ -1,19 +1,19 @@
-/* Several matrices times one input. The rows are prepared once; then all panels of all matrices form one range of work.
+/* Several matrices times one input. The rows are quantised once; then all panels of all matrices form one range of work.
  * It is cut by bytes, so every thread streams the same share of the weights in every step. A thread that finishes its
- * share takes pieces of other shares (unless the matrices want different kinds of activations), so a core that another
+ * share takes tasks of other shares (unless the matrices want different kinds of activations), so a core that another
  * program slows down does not hold up the others. */
 #include "graph/observe.h"
 #include "graph/ops/ops.h"
 
 /* Rows of a step. Up to FEW_ROWS, products read the weights once. From MANY_ROWS on, TOGETHER panels make a worthwhile
- * piece. */
+ * task. */
 enum { FEW_ROWS = 8, MANY_ROWS = 128, TOGETHER = 4 };
 
-/* Panels per piece. Panels that a product reads in turns or unpacks together stay together, and codebook tables, which
+/* Panels per task. Panels that a product reads in turns or unpacks together stay together, and codebook tables, which
  * each product rebuilds, are used for longer. */
-static int64_t panels_in_piece(const oxi_matrix *m, int64_t rows)
+static int64_t panels_in_task(const oxi_matrix *m, int64_t rows)
 {
-    return rows >= MANY_ROWS ? TOGETHER : m->book ? 8 * TOGETHER : 2 * TOGETHER;
+    return rows >= MANY_ROWS ? TOGETHER : m->codebook ? 8 * TOGETHER : 2 * TOGETHER;
 }
 
 /* The input row as the products see it: unchanged, or computed into `row`. */
@@ -69,32 +69,32 @@ static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int6
                        out + t * stride + c0);
 }
 
-/* Number of pieces of part `index` in the share of `owner`, which begins at panel p0 and ends before p1. */
-static int64_t pieces_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int64_t rows, int64_t *in_piece,
-                         int64_t *p0, int64_t *p1)
+/* Number of tasks of part `index` in the share of `owner`, which begins at panel p0 and ends before p1. */
+static int64_t tasks_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int64_t rows, int64_t *in_task,
+                        int64_t *p0, int64_t *p1)
 {
-    *in_piece = panels_in_piece(&s->r->program->weights[op->part[index].matrix].matrix, rows);
+    *in_task = panels_in_task(&s->r->program->weights[op->part[index].matrix].matrix, rows);
     *p1 = panels_of(s, op, index, owner, rows > FEW_ROWS ? TOGETHER : 1, p0);
-    return (*p1 - *p0 + *in_piece - 1) / *in_piece;
+    return (*p1 - *p0 + *in_task - 1) / *in_task;
 }
 
-/* Run pieces of one thread's share until none is left. */
+/* Run tasks of one thread's share until none is left. */
 static void run_share(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, const void *act, int64_t rows)
 {
     _Atomic int32_t *const next = &s->r->next[(int64_t)index * s->n_threads + owner];
-    int64_t in_piece, p0, p1, all = 0;
-    for (int32_t i = 0; i < op->n_parts; i++) all += pieces_of(s, op, i, owner, rows, &in_piece, &p0, &p1);
+    int64_t in_task, p0, p1, all = 0;
+    for (int32_t i = 0; i < op->n_parts; i++) all += tasks_of(s, op, i, owner, rows, &in_task, &p0, &p1);
     /* Reading first keeps finished threads from bouncing the counter between cores. */
     while (atomic_load_explicit(next, memory_order_relaxed) < all) {
-        int64_t piece = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+        int64_t task = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
         for (int32_t i = 0; i < op->n_parts; i++) {
-            const int64_t n = pieces_of(s, op, i, owner, rows, &in_piece, &p0, &p1);
-            if (piece < n) {
-                p0 += piece * in_piece;
-                run_part(s, &op->part[i], p0, p0 + in_piece < p1 ? p0 + in_piece : p1, act, rows);
+            const int64_t n = tasks_of(s, op, i, owner, rows, &in_task, &p0, &p1);
+            if (task < n) {
+                p0 += task * in_task;
+                run_part(s, &op->part[i], p0, p0 + in_task < p1 ? p0 + in_task : p1, act, rows);
                 break;
             }
-            piece -= n;
+            task -= n;
         }
     }
 }
@@ -111,7 +111,7 @@ static bool is_alike(const oxi_runner *r, const oxi_op_linear *op)
 /* Returns false if cancelled. */
 static bool observe(oxi_step *s, const oxi_op_linear *op, int64_t rows)
 {
-    /* The op before may have left each row to the thread that would prepare it, without a barrier. */
+    /* The op before may have left each row to the thread that would quantise it, without a barrier. */
     if (rows > 1 && !oxi_step_barrier(s)) return false;
     if (s->thread) return true;
     for (int64_t t = 0; t < rows; t++) {
@@ -132,17 +132,17 @@ bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t
         for (int32_t i = 0; i < op->n_parts; i++) wanted |= (int)r->program->weights[op->part[i].matrix].matrix.act == kind;
         if (!wanted) continue;
         if (rounds++ && rows > 1 && !oxi_step_barrier(s)) return false;
-        /* Every thread prepares a single row for itself: that is faster than waiting for another thread. */
+        /* Every thread quantises a single row for itself: that is faster than waiting for another thread. */
         void *act = rows == 1 ? s->scratch->activations : r->activations;
         int64_t from = 0, to = 1;
         if (rows > 1) to = oxi_share(s, rows, &from);
         if (op->prologue == OXI_PROLOGUE_NONE) {
             int64_t stride;
             const float *x = oxi_view_rows(r, op->x, &stride);
-            r->kernels->prepare[kind](x, stride, from, to, rows, n_cols, act);
+            r->kernels->quantize[kind](x, stride, from, to, rows, n_cols, act);
         } else {
             for (int64_t t = from; t < to; t++)
-                r->kernels->prepare[kind](input_row(r, op, t, s->scratch->row), 0, t, t + 1, rows, n_cols, act);
+                r->kernels->quantize[kind](input_row(r, op, t, s->scratch->row), 0, t, t + 1, rows, n_cols, act);
         }
         if (rows > 1 && !oxi_step_barrier(s)) return false;
         if (is_alike(r, op)) {

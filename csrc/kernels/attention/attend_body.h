@@ -211,7 +211,7 @@ static bool reads_halves(const oxi_attend *a)
 }
 
 /* True if keys hidden from some row have NaN or infinite values: probabilities of 0 would not hide them. */
-static bool hides_poison(const oxi_attend *a, int32_t first, int32_t n)
+static bool hides_nonfinite(const oxi_attend *a, int32_t first, int32_t n)
 {
     int32_t from = 0, to = n; /* the keys that every row sees */
     for (int32_t r = 0; r < a->n_rows; r++) {
@@ -220,14 +220,14 @@ static bool hides_poison(const oxi_attend *a, int32_t first, int32_t n)
         from = start > from ? start : from;
         to = end < to ? end : to;
     }
-    vf poison = {0};
+    vf nonfinite = {0};
     for (int32_t k = 0; k < n; k++) {
         if (k == from && from < to) k = to;
         for (int32_t d = 0; k < n && d < a->value_pad; d += VW)
-            poison += 0.0f * load_page(a->values[(first + k) / OXI_PAGE_TOKENS], a->type == OXI_CACHE_F16,
-                                       k % OXI_PAGE_TOKENS * a->value_pad + d);
+            nonfinite += 0.0f * load_page(a->values[(first + k) / OXI_PAGE_TOKENS], a->type == OXI_CACHE_F16,
+                                          k % OXI_PAGE_TOKENS * a->value_pad + d);
     }
-    return sum(poison) != 0;
+    return sum(nonfinite) != 0;
 }
 
 /* One row's sum of values over only the keys it sees. Without NaN or infinity the bits equal page_values'. */
@@ -264,7 +264,7 @@ static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *sc
     for (int32_t r = 0; r < a->n_rows; r++)
         softmax_block(a, r, first, n_pages * OXI_PAGE_TOKENS, scores + (int64_t)r * SCORES, sums + r * stride);
 
-    if (hides_poison(a, first, n)) {
+    if (hides_nonfinite(a, first, n)) {
         for (int32_t r = 0; r < a->n_rows; r++)
             seen_values(a, r, first, n, scores + (int64_t)r * SCORES, sums + r * stride + 16);
         return;

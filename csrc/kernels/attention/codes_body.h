@@ -11,14 +11,14 @@ enum { RUN_PAGES = OXI_CODE_RUN / OXI_PAGE_TOKENS };
 
 static float encode(const float *x, int64_t n, float most, uint16_t *half, int16_t *codes)
 {
-    vf top = {0}, poison = {0}; /* 0 times a NaN or an infinity is NaN */
+    vf top = {0}, nonfinite = {0}; /* 0 times a NaN or an infinity is NaN */
     for (int64_t i = 0; i < n; i += VW) {
         const vf v = i + VW <= n ? load(x + i) : load_part(x + i, n - i);
         top = max_(top, max_(v, -v));
-        poison += v * 0.0f;
+        nonfinite += v * 0.0f;
     }
     float scale = largest(top) / most;
-    if (sum(poison) != 0) scale = NAN;
+    if (sum(nonfinite) != 0) scale = NAN;
     if (half) { /* round up, so that no code exceeds the limit */
         *half = float_to_half(scale);
         if (half_to_float(*half) < scale) ++*half;
@@ -59,7 +59,7 @@ typedef struct code_work {
     float *value_scales;  /* [value_groups][OXI_ATTEND_KEYS] of a block */
     int16_t *shares;      /* [value_groups][TILE_ROWS][OXI_CODE_RUN] probabilities times scales, as codes in values' order */
     float *share_scales;  /* [value_groups][TILE_ROWS] */
-    bool poisoned;        /* some values are NaN; their scales count as 0 */
+    bool has_nonfinite;        /* some values are NaN; their scales count as 0 */
 } code_work;
 
 /* scores[r][..] of one or two pages, without the queries' scales. Two pages are read alternately, a vector of keys of
@@ -154,11 +154,11 @@ INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int
 #else
 #define LAST_CASES(call)
 #endif
-#define ROW_CASES(rows, call)                                                                                              \
-    switch (rows == TILE_ROWS && !ahead->any ? 0 : rows) {                                                                 \
-        case 0: call(TILE_ROWS, &nowhere); break;                                                                          \
-        ROW_CASE(1, call) ROW_CASE(2, call) ROW_CASE(3, call) ROW_CASE(4, call) ROW_CASE(5, call) ROW_CASE(6, call)        \
-        LAST_CASES(call)                                                                                                   \
+#define ROW_CASES(rows, call)                                                                                          \
+    switch (rows == TILE_ROWS && !ahead->any ? 0 : rows) {                                                             \
+        case 0: call(TILE_ROWS, &nowhere); break;                                                                      \
+        ROW_CASE(1, call) ROW_CASE(2, call) ROW_CASE(3, call) ROW_CASE(4, call) ROW_CASE(5, call) ROW_CASE(6, call)    \
+        LAST_CASES(call)                                                                                               \
     }
 
 /* `ahead` is prefetched with the first tile; the other tiles find the pages in the L1 cache. */
@@ -241,13 +241,13 @@ static void run_code_values(const oxi_attend *a, const code_work *w, const float
 /* Load the value scales of keys [first, first + n) of a block; 0 for the rest of the last run. */
 static void scales_of_values(const oxi_attend *a, int32_t first_page, int32_t n, code_work *w)
 {
-    w->poisoned = false;
+    w->has_nonfinite = false;
     for (int32_t g = 0; g < w->value_groups; g++) {
         float *to = w->value_scales + g * OXI_ATTEND_KEYS;
         for (int32_t i = 0; i < n; i += VW) {
             const uint16_t *at = (const uint16_t *)(const void *)a->values[first_page + i / OXI_PAGE_TOKENS];
             const vf scale = load_half(at + g * OXI_PAGE_TOKENS + i % OXI_PAGE_TOKENS);
-            w->poisoned |= sum(scale * 0.0f) != 0;
+            w->has_nonfinite |= sum(scale * 0.0f) != 0;
             store(to + i, pick(scale < splat(INFINITY), scale, (vf){0}));
         }
         for (int32_t i = n; i < (n + OXI_CODE_RUN - 1) / OXI_CODE_RUN * OXI_CODE_RUN; i++) to[i] = 0;
@@ -255,7 +255,7 @@ static void scales_of_values(const oxi_attend *a, int32_t first_page, int32_t n,
 }
 
 /* True if keys [from, to) have NaN values. */
-static bool sees_poison(const oxi_attend *a, const code_work *w, int32_t from, int32_t to)
+static bool sees_nonfinite(const oxi_attend *a, const code_work *w, int32_t from, int32_t to)
 {
     for (int32_t i = from; i < to; i++) {
         const uint16_t *scales = (const uint16_t *)(const void *)a->values[i / OXI_PAGE_TOKENS] + i % OXI_PAGE_TOKENS;
@@ -307,7 +307,7 @@ static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32
         total += f;
     }
     sums[0] = m * scale;
-    sums[1] = w->poisoned && sees_poison(a, w, first + start, first + end) ? NAN : sum(total);
+    sums[1] = w->has_nonfinite && sees_nonfinite(a, w, first + start, first + end) ? NAN : sum(total);
 }
 
 /* Attention of all rows over the keys [first, first + n) of one block; a row's sums go to sums[row]. */

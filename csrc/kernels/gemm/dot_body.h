@@ -1,8 +1,8 @@
 /* The product of one chunk: the body of the kernels for few tokens (weights packed, as in memory) and for many (weights
- * opened). Both run this code in the same order of operations, so both give the same bits. */
+ * unpacked). Both run this code in the same order of operations, so both give the same bits. */
 
-/* A chunk of one panel: packed as in memory, or opened for many tokens. */
-typedef struct open_chunk {
+/* A chunk of one panel: packed as in memory, or unpacked for many tokens. */
+typedef struct unpacked_chunk {
     uint8_t code[OXI_CHUNK / 4][64];
     float d[OXI_PANEL];                     /* of whole parts */
     union { /* per scale group, unless the codes include their scales */
@@ -16,38 +16,38 @@ typedef struct open_chunk {
             float dmin[OXI_PANEL];
         };
     };
-} open_chunk;
+} unpacked_chunk;
 
-#define ROUND_PANELS 4 /* opened together */
+#define ROUND_PANELS 4 /* unpacked together */
 
-/* What to prefetch beside an opened chunk: with each group, `step` lines of each panel to open next, in turns. A burst
+/* What to prefetch beside an unpacked chunk: with each group, `step` lines of each panel to unpack next, in turns. A burst
  * of requests would wait for the few that can be under way. */
-typedef struct wish {
+typedef struct prefetch {
     const uint8_t *at[ROUND_PANELS];
     int step;
-} wish;
+} prefetch;
 
 typedef struct chunk {
     const uint8_t *packed, *tail;
     const uint8_t *ahead;   /* packed: prefetch as much as is read, from here */
-    const open_chunk *open; /* NULL: use the fields above */
-    const wish *wish;       /* for opened chunks, or NULL */
+    const unpacked_chunk *unpacked; /* NULL: use the fields above */
+    const prefetch *planned;       /* for unpacked chunks, or NULL */
 } chunk;
 
-/* The chunk at `src`, which has n_groups groups of columns; it may be expanded into the scratch of `panel`. */
-INLINE chunk chunk_at(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, const uint8_t *src,
-                      const uint8_t *ahead, int n_groups, book_scratch *b, int panel)
+/* The chunk at `src`, which has n_groups groups of columns; it may be decoded into the scratch of `panel`. */
+INLINE chunk chunk_at(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, const uint8_t *src,
+                      const uint8_t *ahead, int n_groups, codebook_scratch *b, int panel)
 {
     chunk w = {.packed = src, .tail = src + (size_t)n_groups * oxi_group_bytes(pack), .ahead = ahead};
-    if (!with_book(pack, book)) return w;
+    if (!with_codebook(pack, codebook)) return w;
 #if WIDE_LOOKUP
     (void)m;
     w.tail = b->tail[panel];
-    expand_tail(pack, book, src, b->tail[panel]);
+    decode_tail(pack, codebook, src, b->tail[panel]);
 #else
-    w.packed = b->flat[panel];
-    w.tail = b->flat[panel] + (size_t)n_groups * oxi_group_bytes(pack);
-    m->expander->expand(book, group_of(pack), b->tables, src, b->flat[panel]);
+    w.packed = b->decoded[panel];
+    w.tail = b->decoded[panel] + (size_t)n_groups * oxi_group_bytes(pack);
+    m->decoder->decode(codebook, group_of(pack), b->tables, src, b->decoded[panel]);
 #endif
     return w;
 }
@@ -58,27 +58,28 @@ INLINE void fetch(const uint8_t *p, size_t bytes)
 }
 
 /* Prefetch what lies ahead while group g is read; with the last group, the rest of the chunk. */
-INLINE void fetch_group(oxi_pack pack, const oxi_codebook *book, const uint8_t *ahead, int g)
+INLINE void fetch_group(oxi_pack pack, const oxi_codebook *codebook, const uint8_t *ahead, int g)
 {
-    const size_t bytes = with_book(pack, book) ? chunk_step(pack, book, 0) / OXI_CHUNK_GROUPS & ~(size_t)63 : oxi_group_bytes(pack);
+    const size_t bytes = with_codebook(pack, codebook) ? chunk_step(pack, codebook, 0) / OXI_CHUNK_GROUPS & ~(size_t)63
+                                                       : oxi_group_bytes(pack);
     fetch(ahead + (size_t)g * bytes, bytes);
 }
 
-INLINE void fetch_rest(oxi_pack pack, const oxi_codebook *book, const uint8_t *ahead, int n_groups)
+INLINE void fetch_rest(oxi_pack pack, const oxi_codebook *codebook, const uint8_t *ahead, int n_groups)
 {
-    if (with_book(pack, book)) {
-        const size_t all = chunk_step(pack, book, 0), fetched = (all / OXI_CHUNK_GROUPS & ~(size_t)63) * OXI_CHUNK_GROUPS;
+    if (with_codebook(pack, codebook)) {
+        const size_t all = chunk_step(pack, codebook, 0), fetched = (all / OXI_CHUNK_GROUPS & ~(size_t)63) * OXI_CHUNK_GROUPS;
         fetch(ahead + fetched, all - fetched);
     } else {
         fetch(ahead + (size_t)n_groups * oxi_group_bytes(pack), oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
     }
 }
 
-INLINE void fetch_wish(const wish *wish, int group)
+INLINE void fetch_planned(const prefetch *planned, int group)
 {
-    if (!wish) return;
-    for (int i = wish->step * group; i < wish->step * (group + 1); i++)
-        UNROLL for (int p = 0; p < ROUND_PANELS; p++) __builtin_prefetch(wish->at[p] + 64 * i);
+    if (!planned) return;
+    for (int i = planned->step * group; i < planned->step * (group + 1); i++)
+        UNROLL for (int p = 0; p < ROUND_PANELS; p++) __builtin_prefetch(planned->at[p] + 64 * i);
 }
 
 /* The place `lead` bytes ahead of byte `at` of a panel, when `together` panels are read side by side and the next panels
@@ -96,14 +97,14 @@ INLINE const int32_t *start_at(oxi_pack pack, const oxi_act_record *x, int group
 }
 
 /* The start of a scale group's integer sum: minus the zero point times the activations' sum. */
-INLINE v_i32 start_of(oxi_pack pack, bool open, const oxi_act_record *x, int group)
+INLINE v_i32 start_of(oxi_pack pack, bool unpacked, const oxi_act_record *x, int group)
 {
-    const int shift = zero_shift_of(pack, open);
+    const int shift = zero_shift_of(pack, unpacked);
     return shift < 0 ? (v_i32){0} : every_lane(start_at(pack, x, group)) >> (OXI_ACT_ZERO_SHIFT - shift);
 }
 
 #if PAIRED_DOTS
-/* Like dot_codes below, for opened chunks whose registers hold two rows by two registers' columns (open_codes). */
+/* Like dot_codes below, for unpacked chunks whose registers hold two rows by two registers' columns (unpack_codes). */
 INLINE void dot_pairs(int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group, int first, int n,
                       v_i32 dot[TILE_VECTORS][MAX_TOKENS])
 {
@@ -120,7 +121,7 @@ INLINE void dot_pairs(int vectors, int tokens, const chunk *w, const oxi_act_rec
         }
         UNROLL for (int v = 0; v < vectors; v++)
             UNROLL for (int half = 0; half < 2; half++) {
-                const v_u8 c = load_u8(w[v / STRIPS].open->code[8 * group + i + half] + VB * (v % STRIPS));
+                const v_u8 c = load_u8(w[v / STRIPS].unpacked->code[8 * group + i + half] + VB * (v % STRIPS));
                 UNROLL for (int t = 0; t < tokens / 2; t++) sum[v][half][t] = dot2x2(sum[v][half][t], c, two[t]);
             }
     }
@@ -134,12 +135,12 @@ INLINE void dot_pairs(int vectors, int tokens, const chunk *w, const oxi_act_rec
 
 /* dot[v][t] += the products of code registers [first, first + n) of a group, times `scale` unless it is NULL; v runs
  * over the strips of the panels. */
-INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
+INLINE void dot_codes(oxi_pack pack, const constants *k, bool unpacked, int vectors, int tokens, const chunk *w,
                       const registers *packed, const oxi_act_record *x, int group, int first, int n, const v_i16 *scale,
                       v_i32 dot[TILE_VECTORS][MAX_TOKENS])
 {
 #if PAIRED_DOTS
-    if (open) {
+    if (unpacked) {
         dot_pairs(vectors, tokens, w, x, group, first, n, dot);
         return;
     }
@@ -152,7 +153,7 @@ INLINE void dot_codes(oxi_pack pack, const constants *k, bool open, int vectors,
         UNROLL for (int i = i0; i < i0 + step; i++) {
             v_u8 c[TILE_VECTORS];
             UNROLL for (int v = 0; v < vectors; v++)
-                c[v] = open ? load_u8(w[v / STRIPS].open->code[8 * group + i] + VB * (v % STRIPS))
+                c[v] = unpacked ? load_u8(w[v / STRIPS].unpacked->code[8 * group + i] + VB * (v % STRIPS))
                             : read_codes(pack, k, packed + v, i);
             UNROLL for (int t = 0; t < tokens; t++) {
                 const v_i32 xt = every_lane(x[t].q + OXI_GROUP * group + 4 * i);
@@ -170,12 +171,12 @@ INLINE bool holds_planes(int tokens) { return STRIPS == 1 && tokens <= 2; }
 
 /* Add one group of 32 columns to `sum`: the result itself where groups have their own scales, else the chunk's part,
  * which is in 32-bit integers if scaled_when_widened. */
-INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int group,
-                      const v_f32 d[TILE_VECTORS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+INLINE void add_group(oxi_pack pack, const constants *constant, bool unpacked, int vectors, int tokens, const chunk *w,
+                      const oxi_act_record *x, int group, const v_f32 d[TILE_VECTORS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     const int per = OXI_GROUP / group_of(pack), n = 8 / per;
     registers packed[TILE_VECTORS];
-    if (!open)
+    if (!unpacked)
         UNROLL for (int v = 0; v < vectors; v++)
             packed[v] = read_group(pack, constant, holds_planes(tokens), w[v / STRIPS].packed, group, v % STRIPS);
     UNROLL for (int k = 0; k < per; k++) {
@@ -184,29 +185,29 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
         if (scaled_when_widened(pack)) {
             v_i16 scale[TILE_VECTORS];
             UNROLL for (int v = 0; v < vectors; v++) {
-                scale[v] = open ? (v_i16)load_u8(w[v / STRIPS].open->whole_scale[sg] + 2 * LANES * (v % STRIPS))
+                scale[v] = unpacked ? (v_i16)load_u8(w[v / STRIPS].unpacked->whole_scale[sg] + 2 * LANES * (v % STRIPS))
                                 : read_scale_i16(pack, w[v / STRIPS].tail, sg, v % STRIPS);
                 UNROLL for (int t = 0; t < tokens; t++) dot[v][t] = (v_i32)sum[v][t];
             }
-            dot_codes(pack, constant, open, vectors, tokens, w, packed, x, group, n * k, n, scale, dot);
+            dot_codes(pack, constant, unpacked, vectors, tokens, w, packed, x, group, n * k, n, scale, dot);
             UNROLL for (int v = 0; v < vectors; v++)
                 UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = (v_f32)dot[v][t];
             continue;
         }
         UNROLL for (int t = 0; t < tokens; t++) {
-            const v_i32 start = start_of(pack, open, x + t, sg);
+            const v_i32 start = start_of(pack, unpacked, x + t, sg);
             UNROLL for (int v = 0; v < vectors; v++) dot[v][t] = start;
         }
-        dot_codes(pack, constant, open, vectors, tokens, w, packed, x, group, n * k, n, NULL, dot);
+        dot_codes(pack, constant, unpacked, vectors, tokens, w, packed, x, group, n * k, n, NULL, dot);
         UNROLL for (int v = 0; v < vectors; v++) {
-            const v_f32 scale = open ? load_f32(w[v / STRIPS].open->scale[sg] + LANES * (v % STRIPS))
+            const v_f32 scale = unpacked ? load_f32(w[v / STRIPS].unpacked->scale[sg] + LANES * (v % STRIPS))
                                      : read_scale(pack, w[v / STRIPS].tail, sg, v % STRIPS, d[v]);
             UNROLL for (int t = 0; t < tokens; t++) {
                 const v_f32 both = scale_per_group(pack) ? scale * every_f32(x[t].d[group]) : scale;
                 sum[v][t] = multiply_add(to_float(dot[v][t]), both, sum[v][t]);
             }
             if (!has_group_minima(pack)) continue;
-            const v_f32 least = open ? load_f32(w[v / STRIPS].open->least[sg] + LANES * (v % STRIPS))
+            const v_f32 least = unpacked ? load_f32(w[v / STRIPS].unpacked->least[sg] + LANES * (v % STRIPS))
                                      : read_minimum(w[v / STRIPS].tail, sg, v % STRIPS);
             UNROLL for (int t = 0; t < tokens; t++)
                 sum[v][t] = multiply_add(least, every_f32((float)*start_at(pack, x + t, sg) * (x[t].d[group] / OXI_ACT_ZERO)), sum[v][t]);
@@ -216,7 +217,7 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool open, int v
 
 /* The end of a chunk in formats of 256: sum + (part - minima * dmin) * d; a whole part is multiplied by the weights' d
  * first. */
-INLINE void close_chunk(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
+INLINE void close_chunk(oxi_pack pack, const constants *k, bool unpacked, int vectors, int tokens, const chunk *w,
                         const oxi_act_record *x, const v_f32 part[TILE_VECTORS][MAX_TOKENS], v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     UNROLL for (int v = 0; v < vectors; v++) {
@@ -225,12 +226,12 @@ INLINE void close_chunk(oxi_pack pack, const constants *k, bool open, int vector
         v_i16 minima[8];
         v_f32 d = {0}, dmin = {0};
         if (has_whole_parts(pack))
-            d = open ? load_f32(from->open->d + LANES * strip) : read_d(pack, k, from->tail, strip);
+            d = unpacked ? load_f32(from->unpacked->d + LANES * strip) : read_d(pack, k, from->tail, strip);
         if (has_minima(pack)) {
             UNROLL for (int p = 0; p < pairs_of_minima(pack); p++)
-                minima[p] = open ? (v_i16)load_u8(from->open->minimum[p] + 2 * LANES * strip)
+                minima[p] = unpacked ? (v_i16)load_u8(from->unpacked->minimum[p] + 2 * LANES * strip)
                                  : read_minima(pack, from->tail, p, strip);
-            dmin = open ? load_f32(from->open->dmin + LANES * strip) : read_dmin(pack, from->tail, strip);
+            dmin = unpacked ? load_f32(from->unpacked->dmin + LANES * strip) : read_dmin(pack, from->tail, strip);
         }
         UNROLL for (int t = 0; t < tokens; t++) {
             v_f32 whole = scaled_when_widened(pack) ? to_float((v_i32)part[v][t]) : part[v][t];
@@ -249,24 +250,24 @@ INLINE void close_chunk(oxi_pack pack, const constants *k, bool open, int vector
 
 /* Add groups [g0, g1) of a chunk's n_groups, `vectors` strips of rows times `tokens` records, to `sum`: the result
  * itself where groups have whole scales, else the chunk's part, which close_chunk adds to the result. */
-INLINE void add_groups(oxi_pack pack, const constants *k, bool open, int vectors, int tokens, const chunk *w,
+INLINE void add_groups(oxi_pack pack, const constants *k, bool unpacked, int vectors, int tokens, const chunk *w,
                        const oxi_act_record *x, int g0, int g1, int n_groups, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     v_f32 d[TILE_VECTORS];
-    UNROLL for (int v = 0; v < vectors; v++) d[v] = open ? (v_f32){0} : group_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
+    UNROLL for (int v = 0; v < vectors; v++) d[v] = unpacked ? (v_f32){0} : group_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
     for (int g = g0; g < g1; g++) {
-        if (open) fetch_wish(w->wish, g);
-        if (!open)
+        if (unpacked) fetch_planned(w->planned, g);
+        if (!unpacked)
             UNROLL for (int i = 0; i < vectors / STRIPS; i++)
-                fetch_group(pack, k->book, w[i].ahead, g);
-        add_group(pack, k, open, vectors, tokens, w, x, g, d, sum);
+                fetch_group(pack, k->codebook, w[i].ahead, g);
+        add_group(pack, k, unpacked, vectors, tokens, w, x, g, d, sum);
     }
-    if (!open && g1 == n_groups)
+    if (!unpacked && g1 == n_groups)
         UNROLL for (int i = 0; i < vectors / STRIPS; i++)
-                fetch_rest(pack, k->book, w[i].ahead, n_groups);
+                fetch_rest(pack, k->codebook, w[i].ahead, n_groups);
 }
 
-/* The same for all groups of an opened chunk whose codes include their scales. */
+/* The same for all groups of an unpacked chunk whose codes include their scales. */
 INLINE void add_scaled(oxi_pack pack, int vectors, int tokens, const chunk *w, const oxi_act_record *x, int n_groups,
                        v_f32 part[TILE_VECTORS][MAX_TOKENS])
 {
@@ -276,7 +277,7 @@ INLINE void add_scaled(oxi_pack pack, int vectors, int tokens, const chunk *w, c
         UNROLL for (int v = 0; v < vectors; v++) dot[v][t] = start;
     }
     for (int g = 0; g < n_groups; g++) {
-        fetch_wish(w->wish, g);
+        fetch_planned(w->planned, g);
         dot_codes(pack, NULL, true, vectors, tokens, w, NULL, x, g, 0, 8, NULL, dot);
     }
     UNROLL for (int v = 0; v < vectors; v++)

@@ -1,4 +1,4 @@
-/* Float matrices of a vector row, for few tokens and many. Each row and token has one chain of fused multiply-adds, in
+/* Float matrices of a vector isa, for few tokens and many. Each row and token has one chain of fused multiply-adds, in
  * column order, whatever the number of tokens. */
 
 /* Columns come two at a time: bfloat16 pairs share a lane. A matrix with an odd number of columns ends with a column of
@@ -29,8 +29,8 @@ INLINE v_f32 read_last(oxi_pack pack, const uint8_t *panel, int64_t pair, int st
 INLINE size_t pair_bytes(oxi_pack pack) { return pack == OXI_PACK_F32 ? 128 : 64; }
 
 /* One turn (gemv_body.h): `cols` columns at `w` of a panel times `tokens` records of x, added to `sums`. */
-INLINE void direct_float(oxi_pack pack, int tokens, const uint8_t *w, const uint8_t *ahead, const float *x, int cols,
-                         float (*sums)[OXI_PANEL])
+INLINE void gemv_float(oxi_pack pack, int tokens, const uint8_t *w, const uint8_t *ahead, const float *x, int cols,
+                       float (*sums)[OXI_PANEL])
 {
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], c[2];
     load_sums(STRIPS, tokens, sums[0], 0, sum);
@@ -61,7 +61,7 @@ typedef struct float_scratch {
 
 _Static_assert(sizeof(float_scratch) <= OXI_MATMUL_SCRATCH, "a round of floats fits the scratch");
 
-INLINE void open_float_chunk(oxi_pack pack, const uint8_t *src, int cols, float w[][OXI_PANEL])
+INLINE void unpack_float_chunk(oxi_pack pack, const uint8_t *src, int cols, float w[][OXI_PANEL])
 {
     UNROLL for (int v = 0; v < STRIPS; v++) {
         v_f32 pair[2];
@@ -106,8 +106,8 @@ static void tile_float_tokens(float_scratch *r, const float *x, int n_tokens, in
         }
 }
 
-INLINE void tiled_float(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const float *act, int64_t n_tokens,
-                        float *out, int64_t ldo, float_scratch *r)
+INLINE void gemm_float(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const float *act, int64_t n_tokens,
+                       float *out, int64_t ldo, float_scratch *r)
 {
     for (int64_t p = p0; p < p1; p += TILE_PANELS) {
         const int n_panels = (int)(p1 - p < TILE_PANELS ? p1 - p : TILE_PANELS);
@@ -119,7 +119,7 @@ INLINE void tiled_float(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t 
                 const int cols = oxi_chunk_cols(m->n_cols, c);
                 const size_t at = (size_t)c * OXI_CHUNK * OXI_PANEL * (pack == OXI_PACK_F32 ? 4 : 2);
                 for (int i = 0; i < n_panels; i++)
-                    open_float_chunk(pack, m->data + (size_t)(p + i) * m->panel_bytes + at, cols, r->w[i]);
+                    unpack_float_chunk(pack, m->data + (size_t)(p + i) * m->panel_bytes + at, cols, r->w[i]);
                 tile_float_tokens(r, act + (c * n_tokens + t0) * OXI_CHUNK, n, cols);
             }
             store_round(m, p, n_panels, &r->sum[0][0], t0, n, out, ldo);
@@ -129,16 +129,16 @@ INLINE void tiled_float(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t 
 
 enum { FLOAT_TURN = 16, FLOAT_LEAD = 2048 }; /* columns in a turn of few tokens; bytes of a panel to prefetch ahead */
 
-#define DIRECT_FLOAT_CASE(n)                                                                                           \
+#define GEMV_FLOAT_CASE(n)                                                                                             \
     case n:                                                                                                            \
-        if (n <= DIRECT_TOKENS)                                                                                        \
-            direct_float(pack, n <= DIRECT_TOKENS ? n : 1, w + at, ahead, x + t * OXI_CHUNK + from, n_cols,            \
-                         s->sum[i] + t);                                                                               \
+        if (n <= GEMV_TOKENS)                                                                                          \
+            gemv_float(pack, n <= GEMV_TOKENS ? n : 1, w + at, ahead, x + t * OXI_CHUNK + from, n_cols,                \
+                       s->sum[i] + t);                                                                                 \
         break;
 
 /* Panels [p, p + n_panels), at most STREAMS, times all tokens. */
-INLINE void direct_float_streams(oxi_pack pack, const oxi_matrix *m, int64_t p, int n_panels, const float *x, int n_tokens,
-                                 direct_scratch *s)
+INLINE void gemv_float_streams(oxi_pack pack, const oxi_matrix *m, int64_t p, int n_panels, const float *x, int n_tokens,
+                               gemv_scratch *s)
 {
     const int turn = n_tokens > 2 ? OXI_CHUNK : FLOAT_TURN;
     size_t at = 0;
@@ -148,9 +148,9 @@ INLINE void direct_float_streams(oxi_pack pack, const oxi_matrix *m, int64_t p, 
             const int n_cols = cols - from < turn ? cols - from : turn;
             for (int i = 0; i < n_panels; i++) {
                 const uint8_t *w = m->data + (size_t)(p + i) * m->panel_bytes, *ahead = ahead_of(m, w, at, FLOAT_LEAD, n_panels);
-                for (int t = 0; t < n_tokens; t += DIRECT_TOKENS) {
-                    switch (kernel_tokens(n_tokens - t < DIRECT_TOKENS ? n_tokens - t : DIRECT_TOKENS, DIRECT_TOKENS)) {
-                        DIRECT_FLOAT_CASE(1) DIRECT_FLOAT_CASE(2) DIRECT_FLOAT_CASE(4) DIRECT_FLOAT_CASE(6) DIRECT_FLOAT_CASE(8)
+                for (int t = 0; t < n_tokens; t += GEMV_TOKENS) {
+                    switch (kernel_tokens(n_tokens - t < GEMV_TOKENS ? n_tokens - t : GEMV_TOKENS, GEMV_TOKENS)) {
+                        GEMV_FLOAT_CASE(1) GEMV_FLOAT_CASE(2) GEMV_FLOAT_CASE(4) GEMV_FLOAT_CASE(6) GEMV_FLOAT_CASE(8)
                     }
                 }
             }
@@ -158,13 +158,13 @@ INLINE void direct_float_streams(oxi_pack pack, const oxi_matrix *m, int64_t p, 
     }
 }
 
-INLINE void direct_float_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const float *x, int n_tokens,
-                                float *out, int64_t ldo, direct_scratch *s)
+INLINE void gemv_float_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, int64_t p1, const float *x, int n_tokens,
+                              float *out, int64_t ldo, gemv_scratch *s)
 {
     for (int64_t p = p0; p < p1;) {
         const int n_panels = streams_of(p1 - p, 1);
         begin_streams(n_panels, n_tokens, s);
-        direct_float_streams(pack, m, p, n_panels, x, n_tokens, s);
+        gemv_float_streams(pack, m, p, n_panels, x, n_tokens, s);
         end_streams(m, p, n_panels, n_tokens, out, ldo, s);
         p += n_panels;
     }
@@ -174,8 +174,8 @@ INLINE void direct_float_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, 
     static void name(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens, float *out,       \
                      int64_t ldo, void *scratch)                                                                       \
     {                                                                                                                  \
-        if (n_tokens <= DIRECT_LIMIT) direct_float_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo, scratch);     \
-        else tiled_float(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);                                           \
+        if (n_tokens <= GEMV_LIMIT) gemv_float_panels(pack, m, p0, p1, act, (int)n_tokens, out, ldo, scratch);         \
+        else gemm_float(pack, m, p0, p1, act, n_tokens, out, ldo, scratch);                                            \
     }
 
 MATMUL_FLOAT(matmul_f32, OXI_PACK_F32)

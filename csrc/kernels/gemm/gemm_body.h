@@ -6,34 +6,34 @@
 #define ROUND_TOKENS 512
 #define ROUND_TILES (ROUND_PANELS / TILE_PANELS)
 
-typedef struct round_scratch {
-    open_chunk open[ROUND_PANELS];
+typedef struct gemm_scratch {
+    unpacked_chunk unpacked[ROUND_PANELS];
     float sum[ROUND_TILES][ROUND_TOKENS + MAX_TOKENS][TILE_ROWS];
-} round_scratch;
+} gemm_scratch;
 
-_Static_assert(sizeof(book_scratch) + sizeof(round_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
+_Static_assert(sizeof(codebook_scratch) + sizeof(gemm_scratch) <= OXI_MATMUL_SCRATCH, "a round fits the scratch");
 
-/* Opened codes are multiplied by `factor`; `shift` is added. */
-typedef struct opening {
+/* Unpacked codes are multiplied by `factor`; `shift` is added. */
+typedef struct unpacking {
     v_u8 factor, shift;
-} opening;
+} unpacking;
 
-INLINE opening opening_of(oxi_pack pack, const uint8_t *tail, int scale_group, int strip)
+INLINE unpacking unpacking_of(oxi_pack pack, const uint8_t *tail, int scale_group, int strip)
 {
-    if (!multiplied_when_opened(pack)) return (opening){.shift = (v_u8){0} + (uint8_t)opening_shift(pack)};
+    if (!multiplied_when_unpacked(pack)) return (unpacking){.shift = (v_u8){0} + (uint8_t)unpack_shift(pack)};
     const v_u8 scale = read_scale_u8(pack, tail, scale_group, strip);
     const int zero = oxi_traits[pack].zero_shift;
-    if (zero < 0) return (opening){.factor = scale};
-    /* -scale * (code - zero) + zero of opened ones */
-    return (opening){.factor = -scale, .shift = (scale << zero) + (uint8_t)(SIGNED_BYTES ? 0 : OXI_ACT_ZERO)};
+    if (zero < 0) return (unpacking){.factor = scale};
+    /* -scale * (code - zero) + zero of unpacked ones */
+    return (unpacking){.factor = -scale, .shift = (scale << zero) + (uint8_t)(SIGNED_BYTES ? 0 : OXI_ACT_ZERO)};
 }
 
-/* Open code registers i and i + 1 of a group; rows that multiply pairs get them side by side for each pair of rows. */
-INLINE void open_codes(oxi_pack pack, const constants *k, const registers *group, const opening *how, int strip, int i,
-                       uint8_t (*out)[64])
+/* Unpack code registers i and i + 1 of a group; isas that multiply pairs get them side by side for each pair of rows. */
+INLINE void unpack_codes(oxi_pack pack, const constants *k, const registers *group, const unpacking *how, int strip, int i,
+                         uint8_t (*out)[64])
 {
     v_u8 a = read_codes(pack, k, group, i), b = read_codes(pack, k, group, i + 1);
-    if (multiplied_when_opened(pack)) {
+    if (multiplied_when_unpacked(pack)) {
         a *= how->factor;
         b *= how->factor;
     }
@@ -48,7 +48,7 @@ INLINE void open_codes(oxi_pack pack, const constants *k, const registers *group
     memcpy(out[1] + VB * strip, &b, VB);
 }
 
-INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_groups, open_chunk *out)
+INLINE void unpack_panel(oxi_pack pack, const constants *k, const chunk *w, int n_groups, unpacked_chunk *out)
 {
     const uint8_t *tail = w->tail;
     const int per = OXI_GROUP / group_of(pack);
@@ -56,22 +56,22 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
         UNROLL for (int v = 0; v < STRIPS; v++) {
             const registers r = read_group(pack, k, false, w->packed, g, v);
             UNROLL for (int j = 0; j < per; j++) {
-                const opening how = opening_of(pack, tail, g * per + j, v);
+                const unpacking how = unpacking_of(pack, tail, g * per + j, v);
                 UNROLL for (int i = 8 / per * j; i < 8 / per * (j + 1); i += 2)
-                    open_codes(pack, k, &r, &how, v, i, out->code + 8 * g + i);
+                    unpack_codes(pack, k, &r, &how, v, i, out->code + 8 * g + i);
             }
         }
     UNROLL for (int v = 0; v < STRIPS; v++) {
         if (has_whole_parts(pack)) {
             const v_f32 d = read_d(pack, k, tail, v);
-            store_f32(out->d + LANES * v, negated_when_opened(pack) ? -d : d);
+            store_f32(out->d + LANES * v, negated_when_unpacked(pack) ? -d : d);
         }
         const v_f32 d = group_d(pack, k, tail, v);
         for (int g = 0; g < n_groups * per; g++) {
             if (scaled_when_widened(pack)) {
                 const v_i16 scale = read_scale_i16(pack, tail, g, v);
                 memcpy(out->whole_scale[g] + 2 * LANES * v, &scale, VB);
-            } else if (!scaled_when_opened(pack))
+            } else if (!scaled_when_unpacked(pack))
                 store_f32(out->scale[g] + LANES * v, read_scale(pack, tail, g, v, d));
             if (has_group_minima(pack)) store_f32(out->least[g] + LANES * v, read_minimum(tail, g, v));
         }
@@ -86,21 +86,21 @@ INLINE void open_panel(oxi_pack pack, const constants *k, const chunk *w, int n_
 
 /* What all tiles of one chunk prefetch together: `bytes` at `first`, and as many in each of the n_panels panels from
  * there on. */
-typedef struct wishes {
+typedef struct prefetch_plan {
     const uint8_t *first;
     size_t stride, bytes;
     int n_panels;
-} wishes;
+} prefetch_plan;
 
 /* Lines of each panel per group, when n_calls tiles divide them. */
-INLINE int step_of(const wishes *a, int n_calls)
+INLINE int step_of(const prefetch_plan *a, int n_calls)
 {
     const int lines = (int)(a->bytes + 63) / 64, groups = n_calls * OXI_CHUNK_GROUPS;
     return (lines + groups - 1) / groups;
 }
 
 /* What tile number `call` prefetches, in `out`; NULL: nothing is left. */
-INLINE const wish *wish_of(const wishes *a, int call, int step, wish *out)
+INLINE const prefetch *prefetch_of(const prefetch_plan *a, int call, int step, prefetch *out)
 {
     const size_t at = (size_t)(call * OXI_CHUNK_GROUPS * step) * 64;
     if (at >= a->bytes) return NULL;
@@ -109,14 +109,14 @@ INLINE const wish *wish_of(const wishes *a, int call, int step, wish *out)
     return out;
 }
 
-INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const wish *ahead, const oxi_act_record *x,
+INLINE void tile(oxi_pack pack, int tokens, const unpacked_chunk *unpacked, const prefetch *ahead, const oxi_act_record *x,
                  int n_groups, float sums[][TILE_ROWS])
 {
     chunk w[TILE_PANELS];
-    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.open = open + i, .wish = ahead};
+    UNROLL for (int i = 0; i < TILE_PANELS; i++) w[i] = (chunk){.unpacked = unpacked + i, .planned = ahead};
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
     /* Read the sums so far only when the part is complete: together with the integer sums they do not fit the registers. */
-    if (scaled_when_opened(pack)) {
+    if (scaled_when_unpacked(pack)) {
         add_scaled(pack, TILE_VECTORS, tokens, w, x, n_groups, part);
     } else if (has_parts(pack)) {
         zero(TILE_VECTORS, tokens, part);
@@ -136,8 +136,8 @@ INLINE void tile(oxi_pack pack, int tokens, const open_chunk *open, const wish *
         break;
 
 /* One chunk times all tokens of a round. */
-INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups,
-                       const wishes *a)
+INLINE void tile_chunk(oxi_pack pack, gemm_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups,
+                       const prefetch_plan *a)
 {
     const int share = even_share(n_tokens, tile_tokens(pack));
     const int step = step_of(a, (n_tokens + share - 1) / share * n_tiles);
@@ -145,10 +145,10 @@ INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_a
     for (int t0 = 0; t0 < n_tokens; t0 += share) {
         const int n = n_tokens - t0 < share ? n_tokens - t0 : share;
         for (int i = 0; i < n_tiles; i++) {
-            const open_chunk *w = r->open + i * TILE_PANELS;
+            const unpacked_chunk *w = r->unpacked + i * TILE_PANELS;
             const oxi_act_record *x = x0 + t0;
-            wish place;
-            const wish *ahead = wish_of(a, call++, step, &place);
+            prefetch place;
+            const prefetch *ahead = prefetch_of(a, call++, step, &place);
             float(*sums)[TILE_ROWS] = r->sum[i] + t0;
             switch (kernel_tokens(n + n % 2, tile_tokens(pack))) {
                 TILE_CASE(2) TILE_CASE(4) TILE_CASE(6) TILE_CASE(8)
@@ -157,30 +157,30 @@ INLINE void tile_chunk(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_a
     }
 }
 
-#define TILED(pack)                                                                                                    \
-    static __attribute__((noinline)) void tile_chunk_##pack(round_scratch *r, int n_tiles, const oxi_act_record *x0,   \
-                                                            int n_tokens, int n_groups, const wishes *a)                \
+#define GEMM_TILE(pack)                                                                                                \
+    static __attribute__((noinline)) void tile_chunk_##pack(gemm_scratch *r, int n_tiles, const oxi_act_record *x0,    \
+                                                            int n_tokens, int n_groups, const prefetch_plan *a)        \
     {                                                                                                                  \
         tile_chunk(OXI_PACK_##pack, r, n_tiles, x0, n_tokens, n_groups, a);                                            \
     }
 
-TILED(Q4_32)
-TILED(Q8_32)
-TILED(Q4_256)
-TILED(Q5_256)
-TILED(Q6_256)
-TILED(Q5_32_MIN)
-TILED(Q2_256_16)
-TILED(T4_256)
-TILED(T3_256_16)
-TILED(Q3_256_16)
-TILED(Q8_256)
-TILED(T4_E4M3)
+GEMM_TILE(Q4_32)
+GEMM_TILE(Q8_32)
+GEMM_TILE(Q4_256)
+GEMM_TILE(Q5_256)
+GEMM_TILE(Q6_256)
+GEMM_TILE(Q5_32_MIN)
+GEMM_TILE(Q2_256_16)
+GEMM_TILE(T4_256)
+GEMM_TILE(T3_256_16)
+GEMM_TILE(Q3_256_16)
+GEMM_TILE(Q8_256)
+GEMM_TILE(T4_E4M3)
 
-INLINE void tile_opened(oxi_pack pack, round_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups,
-                        const wishes *a)
+INLINE void tile_unpacked(oxi_pack pack, gemm_scratch *r, int n_tiles, const oxi_act_record *x0, int n_tokens, int n_groups,
+                          const prefetch_plan *a)
 {
-    switch (opened_as(pack)) {
+    switch (unpacked_as(pack)) {
     case OXI_PACK_Q4_32: tile_chunk_Q4_32(r, n_tiles, x0, n_tokens, n_groups, a); break;
     case OXI_PACK_Q8_32: tile_chunk_Q8_32(r, n_tiles, x0, n_tokens, n_groups, a); break;
     case OXI_PACK_Q4_256: tile_chunk_Q4_256(r, n_tiles, x0, n_tokens, n_groups, a); break;
@@ -212,15 +212,15 @@ static void store_round(const oxi_matrix *m, int64_t p0, int n_panels, const flo
     }
 }
 
-INLINE void tiled(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, int64_t p0, int64_t p1, const oxi_act_record *act, int64_t n_tokens,
-                  float *out, int64_t ldo, book_scratch *b, round_scratch *r)
+INLINE void gemm(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, int64_t p0, int64_t p1,
+                 const oxi_act_record *act, int64_t n_tokens, float *out, int64_t ldo, codebook_scratch *b, gemm_scratch *r)
 {
-    const constants k = constants_of(pack, book, m, b);
+    const constants k = constants_of(pack, codebook, m, b);
     for (int64_t p = p0; p < p1; p += ROUND_PANELS) {
         const int n_panels = (int)(p1 - p < ROUND_PANELS ? p1 - p : ROUND_PANELS);
         const int n_tiles = (n_panels + TILE_PANELS - 1) / TILE_PANELS;
         const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
-        if (n_panels % TILE_PANELS) memset(&r->open[n_panels], 0, sizeof r->open[0]);
+        if (n_panels % TILE_PANELS) memset(&r->unpacked[n_panels], 0, sizeof r->unpacked[0]);
         for (int64_t t0 = 0; t0 < n_tokens; t0 += ROUND_TOKENS) {
             const int n = (int)(n_tokens - t0 < ROUND_TOKENS ? n_tokens - t0 : ROUND_TOKENS);
             for (int i = 0; i < n_tiles; i++) memset(r->sum[i], 0, (size_t)n * sizeof r->sum[i][0]);
@@ -228,12 +228,12 @@ INLINE void tiled(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, 
             for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
                 const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
                 for (int i = 0; i < n_panels; i++) {
-                    const chunk w = chunk_at(pack, book, m, first + (size_t)i * m->panel_bytes + at, NULL, n_groups, b, 0);
-                    open_panel(pack, &k, &w, n_groups, &r->open[i]);
+                    const chunk w = chunk_at(pack, codebook, m, first + (size_t)i * m->panel_bytes + at, NULL, n_groups, b, 0);
+                    unpack_panel(pack, &k, &w, n_groups, &r->unpacked[i]);
                 }
-                const size_t step = chunk_step(pack, book, n_groups);
-                const wishes a = {ahead_of(m, first, at, step, ROUND_PANELS), m->panel_bytes, step, n_panels};
-                tile_opened(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups, &a);
+                const size_t step = chunk_step(pack, codebook, n_groups);
+                const prefetch_plan a = {ahead_of(m, first, at, step, ROUND_PANELS), m->panel_bytes, step, n_panels};
+                tile_unpacked(pack, r, n_tiles, act + c * n_tokens + t0, n, n_groups, &a);
                 at += step;
             }
             store_round(m, p, n_panels, &r->sum[0][0][0], t0, n, out, ldo);

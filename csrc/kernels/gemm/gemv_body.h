@@ -5,36 +5,36 @@
  * (Ice Lake). Between two turns of a panel its sums are in the L1 cache.
  */
 
-typedef struct direct_scratch {
-    float sum[STREAMS][DIRECT_LIMIT + MAX_TOKENS][OXI_PANEL];
+typedef struct gemv_scratch {
+    float sum[STREAMS][GEMV_LIMIT + MAX_TOKENS][OXI_PANEL];
     float part[STREAMS][MAX_TOKENS][OXI_PANEL];
-} direct_scratch;
+} gemv_scratch;
 
 _Static_assert(STREAMS % TILE_PANELS == 0, "turns are whole");
-_Static_assert(DIRECT_LIMIT_UNPACKED <= DIRECT_LIMIT && DIRECT_TOKENS <= DIRECT_LIMIT, "a pass has places for all tokens");
-_Static_assert(sizeof(book_scratch) + sizeof(direct_scratch) <= OXI_MATMUL_SCRATCH, "a pass fits the scratch");
+_Static_assert(GEMV_LIMIT_UNPACKED <= GEMV_LIMIT && GEMV_TOKENS <= GEMV_LIMIT, "a pass has places for all tokens");
+_Static_assert(sizeof(codebook_scratch) + sizeof(gemv_scratch) <= OXI_MATMUL_SCRATCH, "a pass fits the scratch");
 
 /* Up to this many tokens, weights go from memory straight to the multiplier. Every share of tokens unpacks the codes
  * again. */
-INLINE int64_t direct_limit(oxi_pack pack, const oxi_codebook *book)
+INLINE int64_t gemv_limit(oxi_pack pack, const oxi_codebook *codebook)
 {
-    if (with_book(pack, book)) return DIRECT_TOKENS;
-    return oxi_traits[pack].bits == 8 ? DIRECT_LIMIT : DIRECT_LIMIT_UNPACKED;
+    if (with_codebook(pack, codebook)) return GEMV_TOKENS;
+    return oxi_traits[pack].bits == 8 ? GEMV_LIMIT : GEMV_LIMIT_UNPACKED;
 }
 
 /* Panels that this many tokens pass together. */
-INLINE int direct_panels_of(oxi_pack pack, const oxi_codebook *book, int tokens)
+INLINE int gemv_panels_of(oxi_pack pack, const oxi_codebook *codebook, int tokens)
 {
-    if (WIDE_LOOKUP && with_book(pack, book)) return 1; /* the tables need the registers */
-    return tokens < DIRECT_PAIRS ? 1 : TILE_PANELS;
+    if (WIDE_LOOKUP && with_codebook(pack, codebook)) return 1; /* the tables need the registers */
+    return tokens < GEMV_PAIRS ? 1 : TILE_PANELS;
 }
 
 /* Groups in a panel's turn: about 512 bytes of codes. More tokens do better with their sums in registers for a whole
  * chunk. */
-INLINE int turn_groups(oxi_pack pack, const oxi_codebook *book, int tokens)
+INLINE int turn_groups(oxi_pack pack, const oxi_codebook *codebook, int tokens)
 {
     const int bits = oxi_traits[pack].bits;
-    if (tokens > 2 || with_book(pack, book)) return OXI_CHUNK_GROUPS;
+    if (tokens > 2 || with_codebook(pack, codebook)) return OXI_CHUNK_GROUPS;
     return bits > 4 ? 1 : bits > 2 ? 2 : bits > 1 ? 4 : 8;
 }
 
@@ -54,16 +54,17 @@ INLINE void store_sums(int vectors, int tokens, const v_f32 sum[TILE_VECTORS][MA
 }
 
 /* The kernel for the n tokens left over from many. It must read as many panels as the kernel for the others. */
-INLINE int kernel_beside(oxi_pack pack, const oxi_codebook *book, int n, int together)
+INLINE int kernel_beside(oxi_pack pack, const oxi_codebook *codebook, int n, int together)
 {
-    while (direct_panels_of(pack, book, n) != together) n += n < 2 ? 1 : 2;
+    while (gemv_panels_of(pack, codebook, n) != together) n += n < 2 ? 1 : 2;
     return n;
 }
 
 /* One turn: groups [g0, g1) of a chunk of `panels` panels, from `panel` on, times the `tokens` records from x[t] on,
  * added to the sums. For formats with parts, the scratch holds the chunk's parts from one turn to the next. */
-INLINE void direct(oxi_pack pack, const oxi_codebook *book, const constants *shared, int panels, int tokens, const chunk *w,
-                   const oxi_act_record *x, int g0, int g1, int n_groups, const book_scratch *b, direct_scratch *s, int panel, int t)
+INLINE void gemv_turn(oxi_pack pack, const oxi_codebook *codebook, const constants *shared, int panels, int tokens,
+                      const chunk *w, const oxi_act_record *x, int g0, int g1, int n_groups, const codebook_scratch *b,
+                      gemv_scratch *s, int panel, int t)
 {
     enum { SUM_STRIDE = sizeof s->sum[0] / sizeof(float), PART_STRIDE = sizeof s->part[0] / sizeof(float) };
     const int vectors = panels * STRIPS;
@@ -71,9 +72,9 @@ INLINE void direct(oxi_pack pack, const oxi_codebook *book, const constants *sha
     constants own = *shared;
     const constants *const k = &own;
 #if WIDE_LOOKUP
-    if (with_book(pack, book) && tokens > MOST_BESIDE_TABLES) own.codes = (const uint8_t(*)[64])b->codes;
+    if (with_codebook(pack, codebook) && tokens > MOST_BESIDE_TABLES) own.codes = (const uint8_t(*)[64])b->codes;
 #endif
-    (void)book, (void)b;
+    (void)codebook, (void)b;
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
     if (!has_parts(pack)) {
         load_sums(vectors, tokens, sums, SUM_STRIDE, sum);
@@ -93,42 +94,43 @@ INLINE void direct(oxi_pack pack, const oxi_codebook *book, const constants *sha
     store_sums(vectors, tokens, sum, sums, SUM_STRIDE);
 }
 
-#define DIRECT_CASE(n)                                                                                                 \
+#define GEMV_CASE(n)                                                                                                   \
     case n:                                                                                                            \
-        if (n <= DIRECT_TOKENS)                                                                                        \
-            direct(pack, book, &k, direct_panels_of(pack, book, n), n <= DIRECT_TOKENS ? n : 1, w + panel, x,          \
-                   n > 2 ? 0 : g0, n > 2 ? n_groups : g1, n_groups, b, s, panel, t);                                   \
+        if (n <= GEMV_TOKENS)                                                                                          \
+            gemv_turn(pack, codebook, &k, gemv_panels_of(pack, codebook, n), n <= GEMV_TOKENS ? n : 1, w + panel, x,   \
+                      n > 2 ? 0 : g0, n > 2 ? n_groups : g1, n_groups, b, s, panel, t);                                \
         break;
 
 /* Panels [p, p + n_panels), at most STREAMS, times all tokens. */
-INLINE void direct_streams(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, int64_t p, int n_panels,
-                           const oxi_act_record *x, int n_tokens, book_scratch *b, direct_scratch *s)
+INLINE void gemv_streams(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, int64_t p, int n_panels,
+                         const oxi_act_record *x, int n_tokens, codebook_scratch *b, gemv_scratch *s)
 {
-    const int share = even_share(n_tokens, DIRECT_TOKENS), together = direct_panels_of(pack, book, share);
+    const int share = even_share(n_tokens, GEMV_TOKENS), together = gemv_panels_of(pack, codebook, share);
     const int last = (n_tokens - 1) / share * share; /* start of the last share */
-    const int last_kernel = kernel_beside(pack, book, kernel_tokens(n_tokens - last, share), together);
-    const int turn = turn_groups(pack, book, n_tokens);
+    const int last_kernel = kernel_beside(pack, codebook, kernel_tokens(n_tokens - last, share), together);
+    const int turn = turn_groups(pack, codebook, n_tokens);
     const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
-    const constants k = constants_of(pack, book, m, b);
+    const constants k = constants_of(pack, codebook, m, b);
     size_t at = 0;
     for (int64_t cols = m->n_cols; cols > 0; cols -= OXI_CHUNK, x += n_tokens) {
         const int n_groups = cols < OXI_CHUNK ? (int)cols / OXI_GROUP : OXI_CHUNK_GROUPS;
-        const size_t step = chunk_step(pack, book, n_groups);
+        const size_t step = chunk_step(pack, codebook, n_groups);
         chunk w[STREAMS];
         for (int i = 0; i < n_panels || i % together; i++) {
             /* A missing panel repeats the first one. */
             const uint8_t *src = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
-            w[i] = chunk_at(pack, book, m, src + at, ahead_of(m, src, at, step, n_panels), n_groups, b, i);
+            w[i] = chunk_at(pack, codebook, m, src + at, ahead_of(m, src, at, step, n_panels), n_groups, b, i);
         }
         for (int g0 = 0; g0 < n_groups; g0 += turn) {
             const int g1 = g0 + turn < n_groups ? g0 + turn : n_groups;
             for (int panel = 0; panel < n_panels; panel += together) {
 #if WIDE_LOOKUP
-                if (with_book(pack, book) && share > MOST_BESIDE_TABLES) set_codes_down(pack, book, k.of_pair, w[panel].packed, b);
+                if (with_codebook(pack, codebook) && share > MOST_BESIDE_TABLES)
+                    store_codes(pack, codebook, k.of_pair, w[panel].packed, b);
 #endif
                 for (int t = 0; t < n_tokens; t += share)
                     switch (t < last ? share : last_kernel) {
-                        DIRECT_CASE(1) DIRECT_CASE(2) DIRECT_CASE(4) DIRECT_CASE(6) DIRECT_CASE(8)
+                        GEMV_CASE(1) GEMV_CASE(2) GEMV_CASE(4) GEMV_CASE(6) GEMV_CASE(8)
                     }
             }
         }
@@ -144,27 +146,27 @@ INLINE int streams_of(int64_t n_left, int together)
     return (int)(up < n_left ? up : n_left);
 }
 
-INLINE void begin_streams(int n_panels, int n_tokens, direct_scratch *s)
+INLINE void begin_streams(int n_panels, int n_tokens, gemv_scratch *s)
 {
     for (int i = 0; i < n_panels; i++) memset(s->sum[i], 0, (size_t)n_tokens * sizeof s->sum[i][0]);
 }
 
 INLINE void end_streams(const oxi_matrix *m, int64_t p, int n_panels, int n_tokens, float *out, int64_t ldo,
-                        const direct_scratch *s)
+                        const gemv_scratch *s)
 {
     for (int t = 0; t < n_tokens; t++)
         for (int i = 0; i < n_panels; i++)
             store_panel(out + t * ldo + (p + i) * OXI_PANEL, s->sum[i][t], rows_of(m, p + i));
 }
 
-INLINE void direct_panels(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, int64_t p0, int64_t p1,
-                          const oxi_act_record *x, int n_tokens, float *out, int64_t ldo, book_scratch *b, direct_scratch *s)
+INLINE void gemv_panels(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, int64_t p0, int64_t p1,
+                        const oxi_act_record *x, int n_tokens, float *out, int64_t ldo, codebook_scratch *b, gemv_scratch *s)
 {
-    const int together = direct_panels_of(pack, book, even_share(n_tokens, DIRECT_TOKENS));
+    const int together = gemv_panels_of(pack, codebook, even_share(n_tokens, GEMV_TOKENS));
     for (int64_t p = p0; p < p1;) {
         const int n_panels = streams_of(p1 - p, together);
         begin_streams(n_panels, n_tokens, s);
-        direct_streams(pack, book, m, p, n_panels, x, n_tokens, b, s);
+        gemv_streams(pack, codebook, m, p, n_panels, x, n_tokens, b, s);
         end_streams(m, p, n_panels, n_tokens, out, ldo, s);
         p += n_panels;
     }

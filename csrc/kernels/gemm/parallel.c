@@ -1,9 +1,10 @@
 #include "kernels/gemm/parallel.h"
 
-/* Panels in fours, so that no thread prepares weights for half a tile. */
+/* Panels in fours, so that no thread unpacks weights for half a tile. */
 #define PANELS_TOGETHER 4
 
-void oxi_spread_panels(int64_t n_panels, int thread, int n_threads, int64_t *p0, int64_t *p1)
+/* The panels [*p0, *p1) of thread `thread`: contiguous, the same in every step. The range may be empty. */
+static void panels_of_thread(int64_t n_panels, int thread, int n_threads, int64_t *p0, int64_t *p1)
 {
     const int64_t fours = (n_panels + PANELS_TOGETHER - 1) / PANELS_TOGETHER;
     *p0 = fours * thread / n_threads * PANELS_TOGETHER;
@@ -13,7 +14,7 @@ void oxi_spread_panels(int64_t n_panels, int thread, int n_threads, int64_t *p0,
 }
 
 typedef struct product {
-    const oxi_kernels *row;
+    const oxi_kernels *kernels;
     const oxi_matrix *m;
     const void *act;
     int64_t n_tokens, ldo;
@@ -25,21 +26,21 @@ static void multiply(void *arg, int thread, int n_threads)
 {
     const product *p = arg;
     int64_t p0, p1;
-    oxi_spread_panels(p->m->n_panels, thread, n_threads, &p0, &p1);
+    panels_of_thread(p->m->n_panels, thread, n_threads, &p0, &p1);
     if (p0 < p1)
-        p->row->matmul[p->m->pack](p->m, p0, p1, p->act, p->n_tokens, p->out, p->ldo,
-                                   p->scratch + (size_t)thread * OXI_MATMUL_SCRATCH);
+        p->kernels->matmul[p->m->pack](p->m, p0, p1, p->act, p->n_tokens, p->out, p->ldo,
+                                       p->scratch + (size_t)thread * OXI_MATMUL_SCRATCH);
 }
 
-void oxi_spread_matmul(const oxi_kernels *row, oxi_pool *pool, const oxi_matrix *m, const void *act, int64_t n_tokens,
-                       float *out, int64_t ldo, void *scratch)
+void oxi_parallel_matmul(const oxi_kernels *kernels, oxi_pool *pool, const oxi_matrix *m, const void *act, int64_t n_tokens,
+                         float *out, int64_t ldo, void *scratch)
 {
-    product p = {row, m, act, n_tokens, ldo, out, scratch};
+    product p = {kernels, m, act, n_tokens, ldo, out, scratch};
     oxi_pool_run(pool, multiply, &p);
 }
 
 typedef struct probe {
-    const oxi_kernels *row;
+    const oxi_kernels *kernels;
     int64_t rounds;
     const uint8_t *bytes;
     size_t n_bytes;
@@ -50,23 +51,23 @@ static void run_probe(void *arg, int thread, int n_threads)
     const probe *p = arg;
     float sink;
     if (p->rounds) {
-        p->row->probe_dot(p->rounds, &sink);
+        p->kernels->probe_dot(p->rounds, &sink);
         return;
     }
     const size_t share = p->n_bytes / (size_t)n_threads / 64 * 64;
-    p->row->probe_read(p->bytes + share * (size_t)thread, share, &sink);
+    p->kernels->probe_read(p->bytes + share * (size_t)thread, share, &sink);
 }
 
-double oxi_spread_probe_dot(const oxi_kernels *row, oxi_pool *pool, int64_t rounds)
+double oxi_parallel_probe_dot(const oxi_kernels *kernels, oxi_pool *pool, int64_t rounds)
 {
-    probe p = {.row = row, .rounds = rounds};
+    probe p = {.kernels = kernels, .rounds = rounds};
     float sink;
     oxi_pool_run(pool, run_probe, &p);
-    return row->probe_dot(1, &sink) * (double)rounds * oxi_pool_size(pool);
+    return kernels->probe_dot(1, &sink) * (double)rounds * oxi_pool_size(pool);
 }
 
-void oxi_spread_probe_read(const oxi_kernels *row, oxi_pool *pool, const uint8_t *p, size_t bytes)
+void oxi_parallel_probe_read(const oxi_kernels *kernels, oxi_pool *pool, const uint8_t *p, size_t bytes)
 {
-    probe read = {.row = row, .bytes = p, .n_bytes = bytes};
+    probe read = {.kernels = kernels, .bytes = p, .n_bytes = bytes};
     oxi_pool_run(pool, run_probe, &read);
 }

@@ -4,8 +4,8 @@
  * 2^-100 counts as zero. A block with a NaN or an infinity gets d = NaN and q = 0, so that every output of the token is
  * NaN.
  */
-#ifndef OXI_PREPARE_H
-#define OXI_PREPARE_H
+#ifndef OXI_QUANTIZE_ACTIVATIONS_H
+#define OXI_QUANTIZE_ACTIVATIONS_H
 
 #include "kernels/pack/layout.h"
 
@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-static inline float quantise_span(const float *x, unsigned n, int8_t *q)
+static inline float quantize_span(const float *x, unsigned n, int8_t *q)
 {
     uint32_t most = 0;
     for (unsigned i = 0; i < n; i++) {
@@ -50,13 +50,13 @@ static inline int sum_of(const int8_t *q, int n)
     return sum;
 }
 
-static inline void prepare_record(const float *x, int cols, bool per_group, oxi_act_record *r)
+static inline void quantize_record(const float *x, int cols, bool per_group, oxi_act_record *r)
 {
     if (cols < OXI_CHUNK) memset(r, 0, sizeof *r);
     if (per_group)
-        for (int g = 0; g < cols / OXI_GROUP; g++) r->d[g] = quantise_span(x + g * 32, 32, r->q + g * 32);
+        for (int g = 0; g < cols / OXI_GROUP; g++) r->d[g] = quantize_span(x + g * 32, 32, r->q + g * 32);
     else {
-        r->d[0] = quantise_span(x, (unsigned)cols, r->q);
+        r->d[0] = quantize_span(x, (unsigned)cols, r->q);
         r->start256 = 0;
     }
     for (int g = 0; g < cols / OXI_GROUP; g++) {
@@ -73,25 +73,25 @@ static inline void prepare_record(const float *x, int cols, bool per_group, oxi_
     for (int at = 0; at < cols; at += 16) order_columns(r->q + at);
 }
 
-static inline void prepare_quantised(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
-                                     bool per_group, oxi_act_record *act)
+static inline void quantize_rows(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols,
+                                 bool per_group, oxi_act_record *act)
 {
     for (int64_t c = 0; c < oxi_n_chunks(n_cols); c++)
         for (int64_t t = t0; t < t1; t++)
-            prepare_record(x + t * ldx + c * OXI_CHUNK, oxi_chunk_cols(n_cols, c), per_group, act + c * n_tokens + t);
+            quantize_record(x + t * ldx + c * OXI_CHUNK, oxi_chunk_cols(n_cols, c), per_group, act + c * n_tokens + t);
 }
 
-static void prepare_q8_32(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols, void *act)
+static void quantize_q8_32(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols, void *act)
 {
-    prepare_quantised(x, ldx, t0, t1, n_tokens, n_cols, true, act);
+    quantize_rows(x, ldx, t0, t1, n_tokens, n_cols, true, act);
 }
 
-static void prepare_q8_256(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols, void *act)
+static void quantize_q8_256(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols, void *act)
 {
-    prepare_quantised(x, ldx, t0, t1, n_tokens, n_cols, false, act);
+    quantize_rows(x, ldx, t0, t1, n_tokens, n_cols, false, act);
 }
 
-static void prepare_f32(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols, void *act)
+static void copy_f32(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols, void *act)
 {
     float *out = act;
     for (int64_t c = 0; c < oxi_n_chunks(n_cols); c++)
@@ -103,8 +103,8 @@ static void prepare_f32(const float *x, int64_t ldx, int64_t t0, int64_t t1, int
         }
 }
 
-#define OXI_PREPARE_TABLE                                                                                               \
-    {[OXI_ACT_F32] = prepare_f32, [OXI_ACT_BF16] = prepare_f32, [OXI_ACT_Q8_32] = prepare_q8_32,                       \
-     [OXI_ACT_Q8_256] = prepare_q8_256}
+#define OXI_QUANTIZE_TABLE                                                                                             \
+    {[OXI_ACT_F32] = copy_f32, [OXI_ACT_BF16] = copy_f32, [OXI_ACT_Q8_32] = quantize_q8_32,                            \
+     [OXI_ACT_Q8_256] = quantize_q8_256}
 
 #endif

@@ -29,18 +29,18 @@ INLINE bool scaled_when_widened(oxi_pack pack) { return !WIDE_SUMS && has_minima
 /* Parts are integers, which d multiplies in the end. */
 INLINE bool has_whole_parts(oxi_pack pack) { return oxi_traits[pack].whole || scaled_when_widened(pack); }
 
-/* Opened codes are multiplied by their scales, so a chunk is one sum of integers. Two bits times 4-bit scales are at
+/* Unpacked codes are multiplied by their scales, so a chunk is one sum of integers. Two bits times 4-bit scales are at
  * most 45; three bits times 6-bit ones are -124 to 128, which with the sign changed fits a signed byte. 16-bit sums
  * would overflow. */
-INLINE bool scaled_when_opened(oxi_pack pack) { return WIDE_SUMS && has_whole_parts(pack); }
-INLINE bool multiplied_when_opened(oxi_pack pack) { return scaled_when_opened(pack) && tail_of(pack) != OXI_TAIL_FLOAT; }
-INLINE bool negated_when_opened(oxi_pack pack) { return multiplied_when_opened(pack) && oxi_traits[pack].zero_shift >= 0; }
+INLINE bool scaled_when_unpacked(oxi_pack pack) { return WIDE_SUMS && has_whole_parts(pack); }
+INLINE bool multiplied_when_unpacked(oxi_pack pack) { return scaled_when_unpacked(pack) && tail_of(pack) != OXI_TAIL_FLOAT; }
+INLINE bool negated_when_unpacked(oxi_pack pack) { return multiplied_when_unpacked(pack) && oxi_traits[pack].zero_shift >= 0; }
 
-/* The pack whose kernel multiplies an opened chunk. Many packs share one; opening moves their codes to its form. */
-INLINE oxi_pack opened_as(oxi_pack pack)
+/* The pack whose kernel multiplies an unpacked chunk. Many packs share one; unpacking moves their codes to its form. */
+INLINE oxi_pack unpacked_as(oxi_pack pack)
 {
     if (has_group_minima(pack)) return OXI_PACK_Q5_32_MIN;
-    if (scaled_when_opened(pack)) return has_minima(pack) ? pack : OXI_PACK_Q8_256;
+    if (scaled_when_unpacked(pack)) return has_minima(pack) ? pack : OXI_PACK_Q8_256;
     if (has_parts(pack)) return has_table(pack) && group_of(pack) == 32 ? OXI_PACK_T4_256 : pack;
     return group_of(pack) == 16 ? OXI_PACK_T4_E4M3 : OXI_PACK_Q8_32;
 }
@@ -51,20 +51,20 @@ INLINE int bits_of(oxi_pack pack)
     return has_table(pack) ? 8 : oxi_traits[pack].bits == 1 ? 2 : oxi_traits[pack].bits;
 }
 
-/* Codes are opened with the zero of 8-bit codes, unless 16-bit sums need small codes. A sum then starts from what the
+/* Codes are unpacked with the zero of 8-bit codes, unless 16-bit sums need small codes. A sum then starts from what the
  * activations' record holds, or from nothing. */
-INLINE bool moved_when_opened(oxi_pack pack)
+INLINE bool moved_when_unpacked(oxi_pack pack)
 {
     if (oxi_traits[pack].zero_shift < 0 || has_table(pack) || oxi_traits[pack].bits == 8) return false;
-    return WIDE_SUMS || opened_as(pack) != pack;
+    return WIDE_SUMS || unpacked_as(pack) != pack;
 }
 
-/* The power of two that stands for zero in codes as they are multiplied; minus 1: code 0 does. A pack whose opened codes
+/* The power of two that stands for zero in codes as they are multiplied; minus 1: code 0 does. A pack whose unpacked codes
  * are another pack's gets that pack's answer. */
-INLINE int zero_shift_of(oxi_pack pack, bool open)
+INLINE int zero_shift_of(oxi_pack pack, bool unpacked)
 {
     const int shift = oxi_traits[pack].zero_shift;
-    const bool wide = bits_of(pack) == 8 || (open && moved_when_opened(pack));
+    const bool wide = bits_of(pack) == 8 || (unpacked && moved_when_unpacked(pack));
     if (shift < 0 || (SIGNED_BYTES && wide)) return -1;
     return wide ? OXI_ACT_ZERO_SHIFT : shift;
 }
@@ -99,8 +99,8 @@ INLINE void store_panel(float *out, const float *rows, int n_rows)
 _Static_assert(TILE_TOKENS % 2 == 0 && TILE_TOKENS <= MAX_TOKENS && TILE_TOKENS_256 % 2 == 0 && TILE_TOKENS_256 <= MAX_TOKENS &&
                    TILE_TOKENS_SCALED % 2 == 0 && TILE_TOKENS_SCALED <= MAX_TOKENS,
                "tiles have kernels");
-#ifndef FEW_TOKENS
-_Static_assert(DIRECT_TOKENS <= MAX_TOKENS && (TILE_PANELS == 1 || DIRECT_PAIRS < DIRECT_TOKENS),
+#ifndef GEMV_KERNELS
+_Static_assert(GEMV_TOKENS <= MAX_TOKENS && (TILE_PANELS == 1 || GEMV_PAIRS < GEMV_TOKENS),
                "what is left over has a kernel");
 #endif
 
@@ -114,7 +114,7 @@ INLINE int kernel_tokens(int n, int most)
 
 INLINE int tile_tokens(oxi_pack pack)
 {
-    return scaled_when_opened(pack) ? TILE_TOKENS_SCALED : has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS;
+    return scaled_when_unpacked(pack) ? TILE_TOKENS_SCALED : has_parts(pack) ? TILE_TOKENS_256 : TILE_TOKENS;
 }
 
 /* Tokens to take at a time, at most `most`. With a limit of 6, 8 tokens go better as four and four than as six and two. */

@@ -6,7 +6,7 @@ INLINE v_f32 load_half(const uint8_t *p) { return from_halves((v_half_u16)load_h
 typedef struct constants {
     v_u8 table; /* as read_codes gives its values */
     v_f32 unit;
-    const oxi_codebook *book;
+    const oxi_codebook *codebook;
 #if WIDE_LOOKUP
     v_u8 of_pair[2];
     const uint8_t *tables;
@@ -14,14 +14,14 @@ typedef struct constants {
 #endif
 } constants;
 
-/* `book`: m's book or NULL; in rows with WIDE_LOOKUP, one of its shape that the compiler knows. */
-INLINE constants constants_of(oxi_pack pack, const oxi_codebook *book, const oxi_matrix *m, const book_scratch *b)
+/* `codebook`: m's codebook or NULL; on isas with WIDE_LOOKUP, one of its shape that the compiler knows. */
+INLINE constants constants_of(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, const codebook_scratch *b)
 {
     (void)b;
-    constants k = {.unit = every_f32(m->unit), .book = book};
+    constants k = {.unit = every_f32(m->unit), .codebook = codebook};
 #if WIDE_LOOKUP
     k.tables = b->tables;
-    if (in_pairs(pack, book)) UNROLL for (int i = 0; i < 2; i++) k.of_pair[i] = load_u8(b->of_pair[i]);
+    if (in_pairs(pack, codebook)) UNROLL for (int i = 0; i < 2; i++) k.of_pair[i] = load_u8(b->of_pair[i]);
 #endif
     if (!has_table(pack)) return k;
     int8_t table[VB];
@@ -42,8 +42,8 @@ INLINE registers read_group(oxi_pack pack, const constants *k, bool held, const 
     registers p;
     (void)k;
 #if WIDE_LOOKUP
-    if (with_book(pack, k->book)) {
-        if (!k->codes) look_entries_up(pack, k->book, k->tables, k->of_pair, src, g, p.r);
+    if (with_codebook(pack, k->codebook)) {
+        if (!k->codes) lookup_entries(pack, k->codebook, k->tables, k->of_pair, src, g, p.r);
         else UNROLL for (int i = 0; i < 8; i++) p.r[i] = load_u8(k->codes[8 * g + i]);
         return p;
     }
@@ -56,7 +56,7 @@ INLINE registers read_group(oxi_pack pack, const constants *k, bool held, const 
     if (in_pairs(pack, NULL)) {
         v_u8 sign[4], code[8];
         UNROLL for (int j = 0; j < 4; j++) sign[j] = signs_of_pair(p.r[2], j, 4);
-        look_threes_up(k->of_pair, p.r, sign, code);
+        lookup_threes(k->of_pair, p.r, sign, code);
         UNROLL for (int i = 0; i < 8; i++) p.r[i] = code[i];
     }
 #endif
@@ -80,7 +80,7 @@ INLINE v_u8 read_codes(oxi_pack pack, const constants *k, const registers *group
     if (bits == 8) return SIGNED_BYTES ? r[i] ^ 0x80 : r[i];
     if (bits == 1) return read_bits(1, r, i, 1);
 #if WIDE_LOOKUP
-    if (in_pairs(pack, k->book)) return r[i];
+    if (in_pairs(pack, k->codebook)) return r[i];
     if (has_table(pack)) return lookup_wide(k->table, i < 4 ? r[i] : (v_u8)((v_u16)r[i % 4] >> 4));
 #endif
     if (bits < 4) {
@@ -93,10 +93,10 @@ INLINE v_u8 read_codes(oxi_pack pack, const constants *k, const registers *group
     return has_table(pack) ? lookup(k->table, code) : code;
 }
 
-/* What to add to codes so that their zero is that of opened codes. */
-INLINE int opening_shift(oxi_pack pack)
+/* What to add to codes so that their zero is that of unpacked codes. */
+INLINE int unpack_shift(oxi_pack pack)
 {
-    if (!moved_when_opened(pack)) return 0;
+    if (!moved_when_unpacked(pack)) return 0;
     return (SIGNED_BYTES ? 0 : OXI_ACT_ZERO) - (1 << oxi_traits[pack].zero_shift);
 }
 

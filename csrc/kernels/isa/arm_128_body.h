@@ -1,4 +1,4 @@
-/* Shared by the Arm rows: NEON with the dot product of signed bytes. All codes fit signed bytes once 8-bit ones lose
+/* Shared by the Arm isas: NEON with the dot product of signed bytes. All codes fit signed bytes once 8-bit ones lose
  * their offset. */
 #include <arm_neon.h>
 

@@ -1,4 +1,4 @@
-/* Chooses a row, once, on the first call: the best the processor has, or the one asked for. */
+/* Chooses the kernels, once, on the first call: the best the processor has, or the one asked for. */
 #include "kernels/isa/cpu.h"
 #include "kernels/isa/isa.h"
 
@@ -8,13 +8,13 @@
 
 /* Slowest first. Names are FAMILY or FAMILY-VARIANT. */
 static const oxi_kernels *const built[] = {
-    &oxi_row_generic,
+    &oxi_kernels_generic,
 #if defined(OXI_GENERIC_ONLY)
 #elif defined(__x86_64__)
-    &oxi_row_avx2_base, &oxi_row_avx2_vnni, &oxi_row_avx512_base, &oxi_row_avx512_vnni,
-    &oxi_row_avx512_vbmi, &oxi_row_avx512_bf16,
+    &oxi_kernels_avx2_base, &oxi_kernels_avx2_vnni, &oxi_kernels_avx512_base, &oxi_kernels_avx512_vnni,
+    &oxi_kernels_avx512_vbmi, &oxi_kernels_avx512_bf16,
 #elif defined(__aarch64__)
-    &oxi_row_neon_dot, &oxi_row_neon_i8mm,
+    &oxi_kernels_neon_dot, &oxi_kernels_neon_i8mm,
 #endif
 };
 enum { N_BUILT = sizeof built / sizeof *built };
@@ -23,26 +23,26 @@ enum { N_BUILT = sizeof built / sizeof *built };
 static oxi_kernels resolved[N_BUILT];
 static const char *names[N_BUILT + 1];
 static int n_available;
-static const oxi_kernels *current = &oxi_row_generic;
+static const oxi_kernels *current = &oxi_kernels_generic;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Every row the CPU can execute, its gaps filled from the row below. */
+/* Every isa the CPU can execute, its gaps filled from the isa below. */
 static void resolve(void)
 {
     const uint64_t has = oxi_cpu_features();
     for (int i = 0; i < N_BUILT; i++) {
         if (built[i]->needs & ~has) continue;
-        oxi_kernels *row = &resolved[n_available], *below = row - (n_available > 0);
-        *row = *built[i];
+        oxi_kernels *kernels = &resolved[n_available], *below = kernels - (n_available > 0);
+        *kernels = *built[i];
         for (int a = 0; a < OXI_ACT_COUNT; a++)
-            if (!row->prepare[a]) row->prepare[a] = below->prepare[a];
+            if (!kernels->quantize[a]) kernels->quantize[a] = below->quantize[a];
         for (int p = 0; p < OXI_PACK_COUNT; p++)
-            if (!row->matmul[p]) row->matmul[p] = below->matmul[p];
-        if (!row->expander) row->expander = below->expander;
-        if (!row->vec) row->vec = below->vec;
-        if (!row->probe_dot) row->probe_dot = below->probe_dot;
-        if (!row->probe_read) row->probe_read = below->probe_read;
-        names[n_available++] = row->name;
+            if (!kernels->matmul[p]) kernels->matmul[p] = below->matmul[p];
+        if (!kernels->decoder) kernels->decoder = below->decoder;
+        if (!kernels->vec) kernels->vec = below->vec;
+        if (!kernels->probe_dot) kernels->probe_dot = below->probe_dot;
+        if (!kernels->probe_read) kernels->probe_read = below->probe_read;
+        names[n_available++] = kernels->name;
     }
 }
 
@@ -52,10 +52,10 @@ const char *const *oxi_kernels_available(void)
     return names;
 }
 
-static bool names_family(const char *family, const char *row)
+static bool names_family(const char *family, const char *name)
 {
     const size_t n = strlen(family);
-    return strncmp(row, family, n) == 0 && (row[n] == '\0' || row[n] == '-');
+    return strncmp(name, family, n) == 0 && (name[n] == '\0' || name[n] == '-');
 }
 
 const oxi_kernels *oxi_kernels_find(const char *name)
@@ -75,9 +75,9 @@ oxi_status oxi_kernels_init(const char *forced, oxi_error *err)
         current = &resolved[n_available - 1];
         return OXI_OK;
     }
-    const oxi_kernels *row = oxi_kernels_find(forced);
-    if (row) {
-        current = row;
+    const oxi_kernels *kernels = oxi_kernels_find(forced);
+    if (kernels) {
+        current = kernels;
         return OXI_OK;
     }
     char list[256] = "";

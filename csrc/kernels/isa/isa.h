@@ -1,17 +1,17 @@
-/* The rows in this build, one per instruction-set file. Private to kernels/. */
-#ifndef OXI_ROWS_H
-#define OXI_ROWS_H
+/* The isas in this build, a folder each. Private to kernels/. */
+#ifndef OXI_ISA_H
+#define OXI_ISA_H
 
 #include "kernels/kernels.h"
 #include "kernels/vec/vec.h"
 
-extern const oxi_kernels oxi_row_generic;
+extern const oxi_kernels oxi_kernels_generic;
 #if defined(OXI_GENERIC_ONLY) /* for builds that must compile quickly: the sanitizers' */
 #elif defined(__x86_64__)
-extern const oxi_kernels oxi_row_avx2_base, oxi_row_avx2_vnni, oxi_row_avx512_base, oxi_row_avx512_vnni,
-    oxi_row_avx512_vbmi, oxi_row_avx512_bf16;
+extern const oxi_kernels oxi_kernels_avx2_base, oxi_kernels_avx2_vnni, oxi_kernels_avx512_base, oxi_kernels_avx512_vnni,
+    oxi_kernels_avx512_vbmi, oxi_kernels_avx512_bf16;
 #elif defined(__aarch64__)
-extern const oxi_kernels oxi_row_neon_dot, oxi_row_neon_i8mm;
+extern const oxi_kernels oxi_kernels_neon_dot, oxi_kernels_neon_i8mm;
 #endif
 
 /* Their tables of vector functions. */

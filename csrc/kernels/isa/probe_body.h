@@ -1,4 +1,4 @@
-/* What the machine gives to a row that does nothing else: the limits that benchmarks compare with. */
+/* What the machine gives to an isa that does nothing else: the limits that benchmarks compare with. */
 
 enum { PROBE_SUMS = 12 }; /* more independent sums than latency times units */
 

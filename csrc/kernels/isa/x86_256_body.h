@@ -1,11 +1,11 @@
-/* Shared by the AVX2 rows, with AVX-VNNI or without. */
+/* Shared by the AVX2 isas, with AVX-VNNI or without. */
 #include <immintrin.h>
 
 #define VB 32
 #define TILE_PANELS 1
-#define DIRECT_LIMIT 16
-#define DIRECT_LIMIT_UNPACKED 16
-#define DIRECT_PAIRS 1
+#define GEMV_LIMIT 16
+#define GEMV_LIMIT_UNPACKED 16
+#define GEMV_PAIRS 1
 #include "kernels/gemm/types_body.h"
 
 static inline v_f32 multiply_add(v_f32 a, v_f32 b, v_f32 c)

@@ -1,4 +1,4 @@
-/* Shared by the AVX-512 rows, with VNNI or without. */
+/* Shared by the AVX-512 isas, with VNNI or without. */
 #include <immintrin.h>
 
 #define VB 64

@@ -1,13 +1,13 @@
-/* Shared by the AVX-512 rows with VNNI: one instruction multiplies four bytes and sums the products. 32 rows by 6 tokens
+/* Shared by the AVX-512 isas with VNNI: one instruction multiplies four bytes and sums the products. 32 rows by 6 tokens
  * fill the 32 registers: 12 integer sums, 12 float sums, two registers of codes, the rest for scales. */
 #define TILE_PANELS 2
 #define TILE_TOKENS 6
 #define TILE_TOKENS_256 6
 #define TILE_TOKENS_SCALED 8
-#define DIRECT_TOKENS 8
-#define DIRECT_LIMIT 64
-#define DIRECT_LIMIT_UNPACKED 8
-#define DIRECT_PAIRS 3
+#define GEMV_TOKENS 8
+#define GEMV_LIMIT 64
+#define GEMV_LIMIT_UNPACKED 8
+#define GEMV_PAIRS 3
 #define SIGNED_BYTES 0
 #define WIDE_SUMS 1
 #include "kernels/isa/x86_512_body.h"

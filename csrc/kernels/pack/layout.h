@@ -1,4 +1,4 @@
-/* Packed weights and prepared activations, drawn. Private to kernels/.
+/* Packed weights and quantised activations, drawn. Private to kernels/.
  *
  * Everything is in chunks of 256 columns (the last one of a row may be shorter), cut into groups of 32.
  *
@@ -6,7 +6,7 @@
  *
  *   codes of a group, 64-byte registers, lane = row (0..15):
  *     code register 4h + k (h = 0, 1; k = 0..3) holds columns 16h + k, + 4, + 8, + 12 of the group, so that the bits of
- *     four neighbours (registers 4h .. 4h + 3) meet in one byte of a 2-bit plane, as entries of codebooks need. Prepared
+ *     four neighbours (registers 4h .. 4h + 3) meet in one byte of a 2-bit plane, as entries of codebooks need. Quantised
  *     activations lie in the same order. Codes of fewer bits than eight lie in planes, the lower bits first; b bits take
  *     b registers:
  *     8-bit plane   8 registers: the codes
@@ -29,8 +29,8 @@
  *     FOUR_BIT     4-bit scales and minima per 16: S[256] | M[256] << 4, in the orders of SIX_BIT; half d, half dmin
  *     FLOAT        float d, for the whole chunk
  *
- * Prepared activations are records of one chunk of one token, ordered [chunk][token]. OXI_ACT_F32: 256 floats, zeros past
- * n_cols. OXI_ACT_BF16: the same, or a row's own rounded form in no more bytes. The others: oxi_act_record.
+ * Quantised activations are records of one chunk of one token, ordered [chunk][token]. OXI_ACT_F32: 256 floats, zeros past
+ * n_cols. OXI_ACT_BF16: the same, or an isa's own rounded form in no more bytes. The others: oxi_act_record.
  * Kernels may read OXI_ACT_PADDING more records, whose content does not matter.
  */
 #ifndef OXI_LAYOUT_H

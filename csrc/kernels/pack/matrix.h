@@ -54,20 +54,20 @@ typedef enum oxi_pack {
 
 typedef enum oxi_act {
     OXI_ACT_F32,
-    OXI_ACT_BF16, /* for matrices of bfloat16: rounded to bfloat16 in rows that multiply pairs, floats in others */
+    OXI_ACT_BF16, /* for matrices of bfloat16: rounded to bfloat16 on isas that multiply pairs, floats on others */
     OXI_ACT_Q8_32,
     OXI_ACT_Q8_256,
     OXI_ACT_COUNT
 } oxi_act;
 
-/* How codes come from a codebook, chunk by chunk (codebook_chunk.h). `tables` holds what `begin` prepares for `expand`. */
+/* How codes come from a codebook, chunk by chunk (codebook_chunk.h). `tables` holds what `load_tables` leaves for `decode`. */
 struct oxi_codebook;
-typedef struct oxi_expander {
-    void (*begin)(const struct oxi_codebook *book, uint8_t *tables);
-    void (*expand)(const struct oxi_codebook *book, int group, const uint8_t *tables, const uint8_t *src, uint8_t *flat);
-} oxi_expander;
+typedef struct oxi_codebook_decoder {
+    void (*load_tables)(const struct oxi_codebook *codebook, uint8_t *tables);
+    void (*decode)(const struct oxi_codebook *codebook, int group, const uint8_t *tables, const uint8_t *src, uint8_t *decoded);
+} oxi_codebook_decoder;
 
-extern const oxi_expander oxi_expander_plain; /* slow, right on every processor */
+extern const oxi_codebook_decoder oxi_codebook_decoder_plain; /* slow, right on every processor */
 
 /* A packed matrix. `data` is 64-byte aligned. */
 typedef struct oxi_matrix {
@@ -76,8 +76,8 @@ typedef struct oxi_matrix {
     int64_t n_rows, n_cols;
     int64_t n_panels;     /* ceil(n_rows / 16) */
     size_t panel_bytes;
-    const struct oxi_codebook *book; /* NULL: codes lie as the pack says. Otherwise chunks are expanded with: */
-    const oxi_expander *expander;
+    const struct oxi_codebook *codebook; /* NULL: codes lie as the pack says. Otherwise chunks are decoded with:  */
+    const oxi_codebook_decoder *decoder;
     float unit;           /* what the scales are multiplied by: a power of two */
     int8_t table[16];     /* what codes stand for, in packs with a table */
     const uint8_t *data;
@@ -86,15 +86,15 @@ typedef struct oxi_matrix {
 /* The compute format that a file type is packed into; false: the type is not supported as a matrix (oxi_dequantize,
  * which reads embedding rows, knows the same types). */
 bool oxi_pack_for(uint32_t type, oxi_pack *pack);
-/* Fill in all of `m` except data, checking n_cols against the block. With an expander (a row's own: `row->expander`) a
- * codebook format keeps its entry numbers; with NULL it is expanded when it is packed. */
-oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_expander *expander, int64_t n_rows, int64_t n_cols,
+/* Fill in all of `m` except data, checking n_cols against the block. With a decoder (that of the kernels in use) a codebook
+ * format keeps its indices; with NULL they are decoded when the matrix is packed. */
+oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_codebook_decoder *decoder, int64_t n_rows, int64_t n_cols,
                          oxi_error *err);
 size_t oxi_pack_bytes(const oxi_matrix *m); /* n_panels * panel_bytes, plus the over-read kernels may do */
 /* Pack panels [p0, p1) of a tensor (row-major file blocks at `src`) into `dst`, which is m->data made writable. */
 void oxi_pack_panels(const oxi_matrix *m, uint32_t type, const void *src, int64_t p0, int64_t p1, uint8_t *dst);
 
-/* Bytes for `n_tokens` prepared activation rows of n_cols; the buffer is 64-byte aligned. */
+/* Bytes for `n_tokens` quantised activation rows of n_cols; the buffer is 64-byte aligned. */
 size_t oxi_act_bytes(oxi_act act, int64_t n_tokens, int64_t n_cols);
 
 #endif

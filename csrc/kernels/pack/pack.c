@@ -32,11 +32,11 @@ bool oxi_pack_for(uint32_t type, oxi_pack *pack)
     return false;
 }
 
-static size_t panel_bytes(oxi_pack pack, const oxi_codebook *book, int64_t n_cols)
+static size_t panel_bytes(oxi_pack pack, const oxi_codebook *codebook, int64_t n_cols)
 {
     size_t bytes;
-    if (book) {
-        bytes = (size_t)(n_cols / OXI_CHUNK) * oxi_book_places_of(book, oxi_traits[pack].group).bytes;
+    if (codebook) {
+        bytes = (size_t)(n_cols / OXI_CHUNK) * oxi_codebook_layout_of(codebook, oxi_traits[pack].group).bytes;
     } else if (pack == OXI_PACK_F32) {
         bytes = (size_t)n_cols * OXI_PANEL * 4;
     } else if (pack == OXI_PACK_F16) {
@@ -65,7 +65,7 @@ static void fill_table(oxi_matrix *m, const oxi_format *f)
     }
 }
 
-oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_expander *expander, int64_t n_rows, int64_t n_cols,
+oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_codebook_decoder *decoder, int64_t n_rows, int64_t n_cols,
                          oxi_error *err)
 {
     oxi_pack pack;
@@ -82,10 +82,11 @@ oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_expander *expan
     if (f && n_cols % f->block)
         return oxi_fail(err, OXI_ERR_FORMAT, "a row of %lld columns is not a multiple of %s's block of %u",
                         (long long)n_cols, name, f->block);
-    const oxi_codebook *book = f && expander ? f->book : NULL;
+    const oxi_codebook *codebook = f && decoder ? f->codebook : NULL;
     *m = (oxi_matrix){.pack = pack, .act = oxi_traits[pack].act, .unit = f ? f->unit : 1.0f, .n_rows = n_rows,
                       .n_cols = n_cols, .n_panels = (n_rows + OXI_PANEL - 1) / OXI_PANEL,
-                      .panel_bytes = panel_bytes(pack, book, n_cols), .book = book, .expander = book ? expander : NULL};
+                      .panel_bytes = panel_bytes(pack, codebook, n_cols), .codebook = codebook,
+                      .decoder = codebook ? decoder : NULL};
     if (oxi_traits[pack].table) fill_table(m, f);
     if ((size_t)m->n_panels > (SIZE_MAX - OVER_READ) / m->panel_bytes)
         return oxi_fail(err, OXI_ERR_NOMEM, "a matrix of %lld rows and %lld columns is too large", (long long)n_rows,
@@ -121,7 +122,7 @@ static void decode_row(const oxi_format *f, const uint8_t *src, int n_blocks, in
     for (int i = 0; i < n_blocks; i++) {
         f->decode(src + (size_t)i * f->block_size, &b);
         memcpy(out->code[row] + i * f->block, b.code, f->block);
-        if (f->book) memcpy(out->entry[row], b.entry, sizeof b.entry);
+        if (f->codebook) memcpy(out->entry[row], b.entry, sizeof b.entry);
         if (!f->wide) out->d[i][row] = b.d;
         if (f->minima) out->dmin[i][row] = b.dmin;
         for (int g = 0; g < per; g++) {
@@ -269,9 +270,9 @@ static void put_tail(oxi_pack pack, const oxi_format *f, const chunk_rows *rows,
 static size_t put_chunk(const oxi_matrix *m, const oxi_format *f, int n_groups, chunk_rows *rows, uint8_t *dst)
 {
     const int group = oxi_traits[m->pack].group;
-    if (m->book) {
-        oxi_book_put(m->book, group, rows->entry, rows->code, rows->scale, rows->d[0], dst);
-        return oxi_book_places_of(m->book, group).bytes;
+    if (m->codebook) {
+        oxi_codebook_pack(m->codebook, group, rows->entry, rows->code, rows->scale, rows->d[0], dst);
+        return oxi_codebook_layout_of(m->codebook, group).bytes;
     }
     if (folds(f, m->pack))
         for (int r = 0; r < OXI_PANEL; r++)

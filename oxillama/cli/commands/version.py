@@ -8,7 +8,7 @@ from oxillama.cli.shared import options
 def version(json: options.Json = False) -> None:
     """Show the version and the kernels in use.
 
-    The kernel row in use, the rows this CPU can run, and the Python that runs it all.
+    The kernels in use (the instruction set), those this CPU can run, and the Python that runs it all.
     """
     import platform
 

@@ -1,7 +1,7 @@
 /* AVX2 with FMA and F16C: bytes are multiplied into 16-bit pair sums, which are widened before they can overflow. */
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 4
-#define DIRECT_TOKENS 4
+#define GEMV_TOKENS 4
 #define SIGNED_BYTES 1
 #define WIDE_SUMS 0
 #include "kernels/isa/x86_256_body.h"
@@ -28,4 +28,4 @@ static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 
 #include "kernels/isa/gemm_table_body.h"
 
-const oxi_kernels oxi_row_avx2_base = TABLE("avx2-base", OXI_CPU_AVX2, oxi_vec_avx2);
+const oxi_kernels oxi_kernels_avx2_base = TABLE("avx2-base", OXI_CPU_AVX2, oxi_vec_avx2);

@@ -2,10 +2,10 @@
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 4
-#define DIRECT_TOKENS 4
-#define DIRECT_LIMIT 32
-#define DIRECT_LIMIT_UNPACKED 32
-#define DIRECT_PAIRS 1
+#define GEMV_TOKENS 4
+#define GEMV_LIMIT 32
+#define GEMV_LIMIT_UNPACKED 32
+#define GEMV_PAIRS 1
 #define SIGNED_BYTES 1
 #define WIDE_SUMS 0
 #include "kernels/isa/x86_512_body.h"
@@ -32,4 +32,4 @@ static inline v_i32 dot2(v_i32 sum, v_i16 a, v_i16 b)
 
 #include "kernels/isa/gemm_table_body.h"
 
-const oxi_kernels oxi_row_avx512_base = TABLE("avx512-base", OXI_CPU_AVX2 | OXI_CPU_AVX512, oxi_vec_avx512);
+const oxi_kernels oxi_kernels_avx512_base = TABLE("avx512-base", OXI_CPU_AVX2 | OXI_CPU_AVX512, oxi_vec_avx512);

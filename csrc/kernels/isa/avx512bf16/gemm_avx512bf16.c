@@ -1,9 +1,9 @@
 /* AVX-512 with BF16: bfloat16 matrices times activations rounded to bfloat16; one instruction computes two products and
- * their sum. That is twice the rate of multiplying floats. Everything else comes from the row below.
+ * their sum. That is twice the rate of multiplying floats. Everything else comes from the isa below.
  *
  * Rounded activations are off by at most 2^-9, less than int8 with a scale per 32. The products of two bfloat16 are
  * exact, and sums are floats. Each row and token has one sum, which takes the pairs of columns in order, whatever the
- * number of tokens. Prepared activations are records of 256 bfloat16, zeros past n_cols, ordered [chunk][token].
+ * number of tokens. Quantised activations are records of 256 bfloat16, zeros past n_cols, ordered [chunk][token].
  */
 #include "kernels/isa/cpu.h"
 #include "kernels/isa/isa.h"
@@ -27,7 +27,7 @@ typedef float tile_sums[ROUND_TOKENS][PANELS][OXI_PANEL];
 
 _Static_assert(ROUND_PANELS / PANELS * sizeof(tile_sums) <= OXI_MATMUL_SCRATCH, "a round's sums fit the scratch");
 
-static void prepare_bf16(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols, void *act)
+static void round_bf16(const float *x, int64_t ldx, int64_t t0, int64_t t1, int64_t n_tokens, int64_t n_cols, void *act)
 {
     for (int64_t c = 0; c < oxi_n_chunks(n_cols); c++)
         for (int64_t t = t0; t < t1; t++) {
@@ -125,9 +125,9 @@ static void matmul_bf16(const oxi_matrix *m, int64_t p0, int64_t p1, const void 
     }
 }
 
-const oxi_kernels oxi_row_avx512_bf16 = {
+const oxi_kernels oxi_kernels_avx512_bf16 = {
     .name = "avx512-bf16",
     .needs = OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512BF16,
-    .prepare = {[OXI_ACT_BF16] = prepare_bf16},
+    .quantize = {[OXI_ACT_BF16] = round_bf16},
     .matmul = {[OXI_PACK_BF16] = matmul_bf16},
 };

@@ -19,7 +19,7 @@ INLINE __mmask64 load_mask(const uint8_t *p)
     return (__mmask64)bits;
 }
 
-/* One byte of each entry. `low` holds bits 0..7 of the entry numbers; bits 7, 8 and 9 in `bit` choose between tables of
+/* One byte of each entry. `low` holds bits 0..7 of the indices; bits 7, 8 and 9 in `bit` choose between tables of
  * 128. */
 INLINE __m512i look_up(const uint8_t *table, int n, __m512i low, const __mmask64 bit[3])
 {
@@ -33,7 +33,7 @@ INLINE __m512i look_up(const uint8_t *table, int n, __m512i low, const __mmask64
 }
 
 /* Both bytes of 64 entries, from `tables` as `begin` leaves them. */
-INLINE void book_entries(const uint8_t *tables, int n, const uint8_t *low, const uint8_t *high, v_u8 out[2])
+INLINE void codebook_entries(const uint8_t *tables, int n, const uint8_t *low, const uint8_t *high, v_u8 out[2])
 {
     const __m512i number = _mm512_loadu_si512(low);
     __mmask64 bit[3] = {_mm512_movepi8_mask(number)};
@@ -50,9 +50,9 @@ INLINE v_u8 high_turns(v_u8 a, v_u8 b) { return (v_u8)_mm512_unpackhi_epi8((__m5
 
 #include "kernels/isa/gemm_table_body.h"
 
-const oxi_kernels oxi_row_avx512_vbmi = {
+const oxi_kernels oxi_kernels_avx512_vbmi = {
     .name = "avx512-vbmi",
     .needs = OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI | OXI_CPU_AVX512VBMI,
     .matmul = {PACKS(ENTRY)},
-    .expander = &oxi_expander_plain,
+    .decoder = &oxi_codebook_decoder_plain,
 };

@@ -3,4 +3,5 @@
 
 #include "kernels/isa/gemm_table_body.h"
 
-const oxi_kernels oxi_row_avx512_vnni = TABLE("avx512-vnni", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI, oxi_vec_avx512vnni);
+const oxi_kernels oxi_kernels_avx512_vnni =
+    TABLE("avx512-vnni", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512VNNI, oxi_vec_avx512vnni);

@@ -1,4 +1,4 @@
-/* The specification of every kernel, in plain C and complete. The other rows are tested against it. */
+/* The specification of every kernel, in plain C and complete. The other isas are tested against it. */
 #include "kernels/gemm/quantize_activations.h"
 #include "kernels/isa/isa.h"
 #include "kernels/pack/codebook_chunk.h"
@@ -138,7 +138,7 @@ enum { TOKENS = 32 };
 
 typedef struct plain_scratch {
     plain_chunk chunk;
-    uint8_t tables[OXI_BOOK_TABLE_BYTES], flat[OXI_FLAT_BYTES];
+    uint8_t tables[OXI_CODEBOOK_TABLE_BYTES], decoded[OXI_DECODED_BYTES];
 } plain_scratch;
 
 static void matmul_quantised(const oxi_matrix *m, int64_t p0, int64_t p1, const void *act, int64_t n_tokens, float *out,
@@ -148,8 +148,8 @@ static void matmul_quantised(const oxi_matrix *m, int64_t p0, int64_t p1, const 
     plain_chunk *w = &s->chunk;
     _Static_assert(sizeof *s <= OXI_MATMUL_SCRATCH, "the chunk fits the scratch");
     const int group = oxi_traits[m->pack].group;
-    const size_t book_bytes = m->book ? oxi_book_places_of(m->book, group).bytes : 0;
-    if (m->book) m->expander->begin(m->book, s->tables);
+    const size_t codebook_bytes = m->codebook ? oxi_codebook_layout_of(m->codebook, group).bytes : 0;
+    if (m->codebook) m->decoder->load_tables(m->codebook, s->tables);
     const oxi_act_record *x = act;
     for (int64_t p = p0; p < p1; p++)
         for (int64_t t0 = 0; t0 < n_tokens; t0 += TOKENS) {
@@ -158,10 +158,10 @@ static void matmul_quantised(const oxi_matrix *m, int64_t p0, int64_t p1, const 
             const uint8_t *src = m->data + (size_t)p * m->panel_bytes;
             for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
                 const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
-                if (m->book) m->expander->expand(m->book, group, s->tables, src, s->flat);
-                read_chunk(m, m->book ? s->flat : src, n_groups, w);
+                if (m->codebook) m->decoder->decode(m->codebook, group, s->tables, src, s->decoded);
+                read_chunk(m, m->codebook ? s->decoded : src, n_groups, w);
                 for (int t = 0; t < n; t++) add_chunk(m->pack, w, n_groups, x + c * n_tokens + t0 + t, sum[t]);
-                src += m->book ? book_bytes : oxi_chunk_bytes(m->pack, n_groups);
+                src += m->codebook ? codebook_bytes : oxi_chunk_bytes(m->pack, n_groups);
             }
             for (int t = 0; t < n; t++) store(m, p, sum[t], out + (t0 + t) * ldo);
         }
@@ -202,10 +202,10 @@ static void matmul_float(const oxi_matrix *m, int64_t p0, int64_t p1, const void
         }
 }
 
-const oxi_kernels oxi_row_generic = {
+const oxi_kernels oxi_kernels_generic = {
     .name = "generic",
     .needs = 0,
-    .prepare = OXI_PREPARE_TABLE,
+    .quantize = OXI_QUANTIZE_TABLE,
     .vec = &oxi_vec_generic,
     .matmul = {[OXI_PACK_F32] = matmul_float, [OXI_PACK_F16] = matmul_float, [OXI_PACK_BF16] = matmul_float,
                [OXI_PACK_Q4_32 ... OXI_PACK_COUNT - 1] = matmul_quantised},

@@ -2,12 +2,12 @@
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
 #define TILE_TOKENS_256 2
-#define DIRECT_TOKENS 4
-#define DIRECT_LIMIT 16
-#define DIRECT_LIMIT_UNPACKED 16
-#define DIRECT_PAIRS 1
+#define GEMV_TOKENS 4
+#define GEMV_LIMIT 16
+#define GEMV_LIMIT_UNPACKED 16
+#define GEMV_PAIRS 1
 #include "kernels/isa/arm_128_body.h"
 
 #include "kernels/isa/gemm_table_body.h"
 
-const oxi_kernels oxi_row_neon_dot = TABLE("neon-dot", OXI_CPU_NEON, oxi_vec_neon);
+const oxi_kernels oxi_kernels_neon_dot = TABLE("neon-dot", OXI_CPU_NEON, oxi_vec_neon);

@@ -6,8 +6,8 @@
  * dmin. From there two steps alternate: with d and dmin fixed, each group tries the multiples next to its own; with all
  * multiples and codes fixed, d and dmin have a closed form.
  */
-#include "quant/encode.h"
-#include "quant/fit.h"
+#include "quant/encode/encode.h"
+#include "quant/encode/fit.h"
 #include "quant/half.h"
 
 enum { MOST_GROUPS = 16, TURNS = 2 };

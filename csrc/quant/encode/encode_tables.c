@@ -1,7 +1,7 @@
 /* Encoders of the formats whose 4-bit codes stand for the values of a table. The layouts are drawn in tables_4.c. */
-#include "quant/encode.h"
-#include "quant/fit.h"
-#include "quant/fit_scaled.h"
+#include "quant/encode/encode.h"
+#include "quant/encode/fit.h"
+#include "quant/encode/fit_scaled.h"
 #include "quant/half.h"
 #include "quant/tables_4.h"
 

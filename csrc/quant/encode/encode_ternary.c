@@ -1,6 +1,6 @@
 /* Encoders of the formats of one and two bits. The layouts are drawn in ternary.c. */
-#include "quant/encode.h"
-#include "quant/fit.h"
+#include "quant/encode/encode.h"
+#include "quant/encode/fit.h"
 #include "quant/half.h"
 
 #include <stdlib.h>

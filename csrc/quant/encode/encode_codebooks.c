@@ -4,17 +4,17 @@
  *
  * As in the other super-blocks, each group is first fitted alone; then fitting groups and fitting d alternate.
  */
-#include "quant/codebook_search.h"
+#include "quant/encode/codebook_search.h"
 #include "quant/codebook_tables.h"
-#include "quant/encode.h"
-#include "quant/fit.h"
+#include "quant/encode/encode.h"
+#include "quant/encode/fit.h"
 #include "quant/half.h"
 
 #include <stdlib.h>
 
 enum { VECTORS = 8, GROUPS = 16, TURNS = 2 };
 
-/* How a format uses its book. */
+/* How a format uses its codebook. */
 typedef struct style {
     int dim, group, n_scales;
     bool signs, even, shift, shift_each; /* even: of each eight signs, an even number is negative */
@@ -55,21 +55,21 @@ OXI_INLINE void take(style s, const float *x, const float *w, group *g)
 }
 
 /* The entry nearest to t, and its distance. */
-OXI_INLINE int nearest(style s, const oxi_book *book, const float *t, const float *w, float *distance)
+OXI_INLINE int nearest(style s, const oxi_codebook_index *codebook, const float *t, const float *w, float *distance)
 {
     int corner = 0;
     for (int i = s.dim - 1; i >= 0; i--) {
         int index = 0;
-        for (int k = 0; k < (s.dim == 8 ? 2 : 7); k++) index += t[i] > book->middle[k];
+        for (int k = 0; k < (s.dim == 8 ? 2 : 7); k++) index += t[i] > codebook->middle[k];
         corner = corner * (s.dim == 8 ? 3 : 8) + index;
     }
-    const int exact = book->exact[corner];
-    const uint16_t one = (uint16_t)exact, *list = exact >= 0 ? &one : book->near[corner];
+    const int exact = codebook->exact[corner];
+    const uint16_t one = (uint16_t)exact, *list = exact >= 0 ? &one : codebook->near[corner];
     int best = 0;
     *distance = INFINITY;
-    for (int k = 0; k < (exact >= 0 ? 1 : OXI_BOOK_NEAR); k++) {
-        const float *value = book->value[list[k]];
-        float d[OXI_BOOK_LANES];
+    for (int k = 0; k < (exact >= 0 ? 1 : OXI_CODEBOOK_NEAR); k++) {
+        const float *value = codebook->value[list[k]];
+        float d[OXI_CODEBOOK_LANES];
         for (int i = 0; i < s.dim; i++) d[i] = w[i] * (t[i] - value[i]) * (t[i] - value[i]);
         float sum = s.dim == 8 ? oxi_sum_lanes(d) : (d[0] + d[2]) + (d[1] + d[3]);
         if (sum < *distance) {
@@ -81,17 +81,17 @@ OXI_INLINE int nearest(style s, const oxi_book *book, const float *t, const floa
 }
 
 /* Choose entries for a given step. `down`: the direction of the shift, if the whole group has one. */
-OXI_INLINE void choose(style s, const oxi_book *book, float step, int down, group *g)
+OXI_INLINE void choose(style s, const oxi_codebook_index *codebook, float step, int down, group *g)
 {
     const float inverse = 1.0f / step;
     float a[OXI_LANES] = {0}, b[OXI_LANES] = {0};
     for (int v = 0; v < s.group / s.dim; v++) {
         const float *x = g->x + v * s.dim, *w = g->w + v * s.dim;
-        float t[OXI_BOOK_LANES], distance, least = INFINITY, shift = 0.0f;
+        float t[OXI_CODEBOOK_LANES], distance, least = INFINITY, shift = 0.0f;
         for (int side = s.shift && !s.shift_each ? down : 0; side <= (s.shift_each ? 1 : s.shift ? down : 0); side++) {
             const float now = s.shift ? (side ? -1.0f : 1.0f) : 0.0f;
             for (int i = 0; i < s.dim; i++) t[i] = x[i] * inverse - now;
-            const int entry = nearest(s, book, t, w, &distance);
+            const int entry = nearest(s, codebook, t, w, &distance);
             if (distance < least || side == 0) {
                 least = distance;
                 g->entry[v] = (uint16_t)entry;
@@ -99,7 +99,7 @@ OXI_INLINE void choose(style s, const oxi_book *book, float step, int down, grou
                 shift = now;
             }
         }
-        const float *value = book->value[g->entry[v]];
+        const float *value = codebook->value[g->entry[v]];
         for (int i = 0; i < s.dim; i++) {
             const float q = value[i] + shift;
             a[i] += w[i] * x[i] * q;
@@ -111,22 +111,22 @@ OXI_INLINE void choose(style s, const oxi_book *book, float step, int down, grou
 }
 
 /* Find the best step for a group, and its gain over leaving the group zero. */
-OXI_INLINE float fit_group(style s, const oxi_book *book, int down, group *g, float *gain)
+OXI_INLINE float fit_group(style s, const oxi_codebook_index *codebook, int down, group *g, float *gain)
 {
     float top = 0.0f, best = 0.0f;
     *gain = 0.0f;
     for (int i = 0; i < s.group; i++) top = fabsf(g->x[i]) > top ? fabsf(g->x[i]) : top;
     if (top < OXI_FIT_LEAST) return 0.0f;
-    const float reach = top / book->level[book->n_levels - 1];
+    const float reach = top / codebook->level[codebook->n_levels - 1];
     for (int k = 0; k < s.steps; k++) {
-        choose(s, book, reach * (s.least + (s.most - s.least) * (float)k / (float)(s.steps - 1)), down, g);
+        choose(s, codebook, reach * (s.least + (s.most - s.least) * (float)k / (float)(s.steps - 1)), down, g);
         if (g->xq > 0.0f && g->xq * g->xq > *gain * g->qq) {
             *gain = g->xq * g->xq / g->qq;
             best = g->xq / g->qq;
         }
     }
     for (int k = 0; k < 3 && best > 0.0f; k++) {
-        choose(s, book, best, down, g);
+        choose(s, codebook, best, down, g);
         if (!(g->xq > 0.0f && g->xq * g->xq > *gain * g->qq)) break;
         *gain = g->xq * g->xq / g->qq;
         best = g->xq / g->qq;
@@ -169,7 +169,8 @@ static float odd_unit(const float *step, const float *weight, int n, int n_scale
 }
 
 /* Fit d and all the block's groups and scales. */
-OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, const float *w, uint8_t *scale, group *best)
+OXI_INLINE uint16_t fit_block(style s, const oxi_codebook_index *codebook, const float *x, const float *w, uint8_t *scale,
+                              group *best)
 {
     const int n = 256 / s.group;
     group g[GROUPS];
@@ -178,9 +179,9 @@ OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, con
     for (int i = 0; i < n; i++) {
         float gain, other;
         take(s, x + i * s.group, w + i * s.group, &g[i]);
-        step[i] = fit_group(s, book, 0, &g[i], &gain);
+        step[i] = fit_group(s, codebook, 0, &g[i], &gain);
         if (s.shift && !s.shift_each) {
-            const float second = fit_group(s, book, 1, &g[i], &other);
+            const float second = fit_group(s, codebook, 1, &g[i], &other);
             if (other > gain) {
                 step[i] = second;
                 shift[i] = 1;
@@ -188,7 +189,7 @@ OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, con
         }
         weight[i] = 1e-9f;
         if (step[i] > 0.0f) {
-            choose(s, book, step[i], shift[i], &g[i]);
+            choose(s, codebook, step[i], shift[i], &g[i]);
             weight[i] += g[i].qq;
         }
     }
@@ -201,7 +202,7 @@ OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, con
         const float df = oxi_half_float(half) * s.unit;
         if (!(df > 0.0f)) { /* all zero: any entries will do */
             if (turn == 0)
-                for (int i = 0; i < n; i++) choose(s, book, 1.0f, 0, &best[i]);
+                for (int i = 0; i < n; i++) choose(s, codebook, 1.0f, 0, &best[i]);
             break;
         }
         float sum = 0.0f, num = 0.0f, den = 0.0f;
@@ -212,7 +213,7 @@ OXI_INLINE uint16_t fit_block(style s, const oxi_book *book, const float *x, con
             for (int k = middle > 0 ? middle - 1 : 0; k <= middle + 1 && k < s.n_scales; k++) {
                 const float odd = 2.0f * (float)k + 1.0f, now_step = df * odd;
                 for (int down = 0; down <= (s.shift && !s.shift_each); down++) {
-                    choose(s, book, now_step, down, &g[i]);
+                    choose(s, codebook, now_step, down, &g[i]);
                     const float l = now_step * (now_step * g[i].qq - 2.0f * g[i].xq);
                     if (l < lowest) {
                         lowest = l;
@@ -249,32 +250,32 @@ static void put_u32(uint8_t *dst, uint32_t v)
     put_u16(dst + 2, v >> 16);
 }
 
-static void *book_2(const uint16_t *entries, int n)
+static void *codebook_2(const uint16_t *entries, int n)
 {
     static const int8_t levels[3] = {8, 25, 43};
-    return oxi_book_make(entries, n, 8, levels, 3);
+    return oxi_codebook_make(entries, n, 8, levels, 3);
 }
 
-void *oxi_prepare_iq2_xxs(void) { return book_2(oxi_book_iq2_xxs, 256); }
-void *oxi_prepare_iq2_xs(void) { return book_2(oxi_book_iq2_xs, 512); }
-void *oxi_prepare_iq2_s(void) { return book_2(oxi_book_iq2_s, 1024); }
+void *oxi_prepare_iq2_xxs(void) { return codebook_2(oxi_codebook_iq2_xxs, 256); }
+void *oxi_prepare_iq2_xs(void) { return codebook_2(oxi_codebook_iq2_xs, 512); }
+void *oxi_prepare_iq2_s(void) { return codebook_2(oxi_codebook_iq2_s, 1024); }
 
 void *oxi_prepare_iq3_xxs(void)
 {
     static const int8_t levels[8] = {4, 12, 20, 28, 36, 44, 52, 62};
-    return oxi_book_make(oxi_book_iq3_xxs, 256, 4, levels, 8);
+    return oxi_codebook_make(oxi_codebook_iq3_xxs, 256, 4, levels, 8);
 }
 
 void *oxi_prepare_iq3_s(void)
 {
     static const int8_t levels[8] = {1, 3, 5, 7, 9, 11, 13, 15};
-    return oxi_book_make(oxi_book_iq3_s, 512, 4, levels, 8);
+    return oxi_codebook_make(oxi_codebook_iq3_s, 512, 4, levels, 8);
 }
 
 void *oxi_prepare_iq1(void)
 {
     static const int8_t levels[3] = {-8, 0, 8};
-    return oxi_book_make(oxi_book_iq1, 2048, 8, levels, 3);
+    return oxi_codebook_make(oxi_codebook_iq1, 2048, 8, levels, 3);
 }
 
 /* Four times seven signs, and the scale in the top bits. */

@@ -1,5 +1,5 @@
 /* The loops that quantise whole rows. */
-#include "quant/encode.h"
+#include "quant/encode/encode.h"
 #include "quant/half.h"
 #include "quant/quant.h"
 

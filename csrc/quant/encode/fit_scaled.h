@@ -3,8 +3,8 @@
 #ifndef OXI_FIT_SCALED_H
 #define OXI_FIT_SCALED_H
 
-#include "quant/encode.h"
-#include "quant/fit.h"
+#include "quant/encode/encode.h"
+#include "quant/encode/fit.h"
 #include "quant/half.h"
 
 enum { OXI_SCALED_TURNS = 2, OXI_SCALED_GROUPS = 16 };

@@ -1,4 +1,4 @@
-"""The tests of single ops again, in a process for each other kernel row."""
+"""The tests of single ops again, in a process for each other isa."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ HERE = Path(__file__).parent
 MODULES = [str(HERE / name) for name in ("test_ops.py", "test_attention_op.py", "test_long_attention.py")]
 
 
-def other_rows() -> list[str]:
-    """One row of each family whose vector functions differ, besides the one this process uses."""
+def other_isas() -> list[str]:
+    """One isa of each family whose vector functions differ, besides the one this process uses."""
     found = {name.split("-")[0]: name for name in available_isas()}
     return [name for family, name in found.items() if family != isa().split("-")[0]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", other_rows())
-def test_ops_on_other_instruction_sets(row: str) -> None:
+@pytest.mark.parametrize("name", other_isas())
+def test_ops_on_other_instruction_sets(name: str) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *MODULES],
-        env=os.environ | {"OXILLAMA_ISA": row},
+        env=os.environ | {"OXILLAMA_ISA": name},
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,
@@ -36,13 +36,13 @@ def test_ops_on_other_instruction_sets(row: str) -> None:
     assert run.returncode == 0, run.stdout[-3000:]
 
 
-@pytest.mark.parametrize("row", [name for name in available_isas() if name.endswith("-base")])
-def test_integer_attention_without_its_instruction(row: str) -> None:
-    """Rows of one family share their float functions; products of pairs of integers differ."""
+@pytest.mark.parametrize("name", [name for name in available_isas() if name.endswith("-base")])
+def test_integer_attention_without_its_instruction(name: str) -> None:
+    """Isas of one family share their float functions; products of pairs of integers differ."""
     chosen = ["-k", "formula and (i16 or q8_0)", MODULES[-1]]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen],
-        env=os.environ | {"OXILLAMA_ISA": row},
+        env=os.environ | {"OXILLAMA_ISA": name},
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@
 #ifndef OXI_FIT_H
 #define OXI_FIT_H
 
-#include "quant/encode.h"
+#include "quant/encode/encode.h"
 #include "quant/half.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* Every row of a build against its generic row, and neon-i8mm against neon-dot to the last bit, without Python: for
+/* Every isa of a build against generic, and neon-i8mm against neon-dot to the last bit, without Python: for
  * processors that are only emulated here.
- * Prints one line per row; leaves with 1 at the first output that differs. */
+ * Prints one line per isa; leaves with 1 at the first output that differs. */
 #include "kernels/kernels.h"
 #include "platform/memory.h"
 
@@ -17,19 +17,19 @@ static float random_float(void)
     return (float)((int)(state >> 16) % 2001 - 1000) * 1e-3f;
 }
 
-static float *product(const oxi_kernels *row, const oxi_matrix *m, const float *x, int n_tokens, int n_columns)
+static float *product(const oxi_kernels *kernels, const oxi_matrix *m, const float *x, int n_tokens, int n_columns)
 {
     void *act = oxi_alloc(oxi_act_bytes(m->act, n_tokens, n_columns)), *scratch = oxi_alloc(OXI_MATMUL_SCRATCH);
     float *out = oxi_alloc((size_t)n_tokens * (size_t)m->n_rows * sizeof(float));
-    row->prepare[m->act](x, n_columns, 0, n_tokens, n_tokens, n_columns, act);
-    row->matmul[m->pack](m, 0, m->n_panels, act, n_tokens, out, m->n_rows, scratch);
+    kernels->quantize[m->act](x, n_columns, 0, n_tokens, n_tokens, n_columns, act);
+    kernels->matmul[m->pack](m, 0, m->n_panels, act, n_tokens, out, m->n_rows, scratch);
     oxi_free(act);
     oxi_free(scratch);
     return out;
 }
 
-/* One matrix, packed once, times several numbers of tokens: every row against generic. */
-static int check(uint32_t type, const oxi_expander *expander, int n_rows, int n_columns, const int *tokens, size_t n_counts)
+/* One matrix, packed once, times several numbers of tokens: every isa against generic. */
+static int check(uint32_t type, const oxi_codebook_decoder *decoder, int n_rows, int n_columns, const int *tokens, size_t n_counts)
 {
     oxi_error err;
     oxi_matrix m;
@@ -41,7 +41,7 @@ static int check(uint32_t type, const oxi_expander *expander, int n_rows, int n_
     for (size_t i = 0; i < n; i++) weights[i] = random_float();
     for (int i = 0; i < most * n_columns; i++) x[i] = i % 7 ? random_float() : 1.0f;
     oxi_quantizer *quantizer = NULL;
-    const bool failed = oxi_pack_plan(&m, type, expander, n_rows, n_columns, &err) || oxi_quantizer_open(&quantizer, type, &err)
+    const bool failed = oxi_pack_plan(&m, type, decoder, n_rows, n_columns, &err) || oxi_quantizer_open(&quantizer, type, &err)
         || oxi_quantizer_rows(quantizer, weights, (uint64_t)n_rows, (uint64_t)n_columns, NULL, file, &err);
     oxi_quantizer_close(&quantizer);
     if (failed) {
@@ -94,9 +94,9 @@ int main(void)
         const int n_columns = block == 1 ? 301 : block == 256 ? 512 : 256 + 3 * block;
         if (check(types[t], NULL, types[t] == OXI_TYPE_IQ2_XXS ? 5 : 38, n_columns, tokens, n_counts)) return 1;
     }
-    static const uint32_t books[] = {OXI_TYPE_IQ2_XXS, OXI_TYPE_IQ2_XS, OXI_TYPE_IQ3_S};
-    for (size_t b = 0; b < sizeof books / sizeof *books; b++)
-        if (check(books[b], &oxi_expander_plain, 5, 256, tokens, n_counts)) return 1;
+    static const uint32_t codebooks[] = {OXI_TYPE_IQ2_XXS, OXI_TYPE_IQ2_XS, OXI_TYPE_IQ3_S};
+    for (size_t b = 0; b < sizeof codebooks / sizeof *codebooks; b++)
+        if (check(codebooks[b], &oxi_codebook_decoder_plain, 5, 256, tokens, n_counts)) return 1;
     for (const char *const *name = oxi_kernels_available(); *name; name++) printf("%s ok\n", *name);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* Encoders of the formats with one half-precision scale, and perhaps a minimum, for 32 weights. The layouts are drawn in
  * blocks_32.c. */
-#include "quant/encode.h"
-#include "quant/fit.h"
+#include "quant/encode/encode.h"
+#include "quant/encode/fit.h"
 #include "quant/half.h"
 
 static void put_half(uint8_t *dst, float v)

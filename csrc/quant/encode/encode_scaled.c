@@ -1,7 +1,7 @@
 /* Encoders of the super-block formats without minima: Q3_K, Q6_K. The layouts are drawn in k_quants.c and k_small.c. */
-#include "quant/encode.h"
-#include "quant/fit.h"
-#include "quant/fit_scaled.h"
+#include "quant/encode/encode.h"
+#include "quant/encode/fit.h"
+#include "quant/encode/fit_scaled.h"
 #include "quant/half.h"
 
 OXI_ENCODER void oxi_encode_q3_k(const void *prepared, const float *x, const float *w, uint8_t *dst)

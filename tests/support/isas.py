@@ -1,4 +1,4 @@
-"""The kernel rows that the processor can execute according to the system, for a comparison with the core's answer."""
+"""The isas that the processor can execute according to the system, for a comparison with the core's answer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ NEEDS: dict[str, dict[str, set[str]]] = {
     },
     "aarch64": {"neon-dot": _NEON, "neon-i8mm": _NEON | {"i8mm"}},
 }
-"""Kernel row → the flags of /proc/cpuinfo that it needs."""
+"""Isa → the flags of /proc/cpuinfo that it needs."""
 
 
-def executable_rows(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
-    """The rows that the processor can execute according to Linux; on other systems only the generic one."""
+def executable_isas(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """The isas that the processor can execute according to Linux; on other systems only generic."""
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     flags: set[str] = set()
     for line in text.splitlines():
@@ -36,19 +36,19 @@ def executable_rows(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
         if name.strip() in ("flags", "Features"):
             flags = set(words.split())
             break
-    return {"generic"} | {row for row, needs in NEEDS.get(platform.machine(), {}).items() if needs <= flags}
+    return {"generic"} | {isa for isa, needs in NEEDS.get(platform.machine(), {}).items() if needs <= flags}
 
 
-def need_row(name: str) -> None:
-    """Skip the calling test if the row is not available. In CI, fail instead if the processor can execute the row."""
+def need_isa(name: str) -> None:
+    """Skip the calling test if the isa is not available. In CI, fail instead if the processor can execute it."""
     if name in available_isas():
         return
-    if os.environ.get("CI") == "true" and name in executable_rows():
+    if os.environ.get("CI") == "true" and name in executable_isas():
         pytest.fail(f"this processor can execute {name}, and the build does not offer it")
     pytest.skip(f"this machine cannot execute {name}")
 
 
 def report() -> str:
     """One line for the head of a test run."""
-    missing = sorted(executable_rows() - set(available_isas()))
-    return f"kernel rows: {', '.join(available_isas())}" + (f"; not offered: {', '.join(missing)}" if missing else "")
+    missing = sorted(executable_isas() - set(available_isas()))
+    return f"isas: {', '.join(available_isas())}" + (f"; not offered: {', '.join(missing)}" if missing else "")
