@@ -30,10 +30,10 @@ def emit(args: argparse.Namespace, rows: list[dict[str, Any]], **facts: Any) -> 
     else:
         print(_heading(facts), "", table(rows), sep="\n")
     if args.update:
-        told = list(sys.argv[1:])
-        if "--models" in told:  # the machine's folder of models does not belong in a report
-            del told[told.index("--models") : told.index("--models") + 2]
-        command = f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(told)}"
+        arguments = list(sys.argv[1:])
+        if "--models" in arguments:  # the machine's folder of models does not belong in a report
+            del arguments[arguments.index("--models") : arguments.index("--models") + 2]
+        command = f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(arguments)}"
         replace_section(_page_with(args.update), args.update, f"`{command}`\n\n{_heading(facts)}\n\n{table(rows)}")
 
 

@@ -1,4 +1,4 @@
-"""Errors out of groups, calls into threads: nothing is lost on the way, no failure and no cancellation."""
+"""Unwrapping exception groups and calling into threads loses no error and no cancellation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ A, B = ValueError("a"), KeyError("b")
 
 
 async def make_cancelled() -> trio.Cancelled:
-    """Trio makes these itself only."""
+    """A Cancelled; only Trio can create one."""
     with trio.CancelScope() as scope:
         scope.cancel()
         try:
@@ -133,7 +133,7 @@ async def test_a_cancelled_nursery_ends_only_its_scope() -> None:
 
 
 async def test_a_failure_that_is_caught_does_not_hide_a_cancellation() -> None:
-    """Beside a failure a Cancelled is dropped: the scope must still end what goes on inside."""
+    """A Cancelled beside a failure is dropped, but the scope must still end the code inside."""
     went_on = False
     with trio.CancelScope() as scope:
         try:

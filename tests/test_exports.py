@@ -1,4 +1,4 @@
-"""What `oxillama` exports is exactly what it says, and importing it is cheap."""
+"""`oxillama` exports exactly the names it lists, and importing it is cheap."""
 
 from __future__ import annotations
 

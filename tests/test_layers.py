@@ -1,4 +1,4 @@
-"""The package's walls: arrows between layers point down, modules form no circle, folders and files stay small."""
+"""The package's structure: imports between layers point down, modules form no cycle, folders and files stay small."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "moved": set(),  # old names of modules, as texts
     "concurrency": BASE,
-    "machine": set(),  # what the system says of processors and memory
-    "demonstration": BASE,  # where the demonstration model's file lies; what makes it is `embedded`
+    "machine": set(),  # the system's figures for processors and memory
+    "demonstration": BASE,  # the path of the demonstration model; its training is `embedded`
     "core": BASE,
-    "system": set(),  # the one seam to the disk: it knows nothing of oxillama, so that the GGUF writer may use it too
+    "system": set(),  # the interface to the disk; it imports nothing of oxillama, so the GGUF writer may use it too
     "gguf": BASE | {"core", "system"},
     "text": BASE | {"core", "gguf"},
     "models": BASE | {"machine", "core", "gguf", "text"},  # describing a model checks its vocabulary
@@ -35,7 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "server": BASE | {"concurrency", "demonstration", "storage", "engine", "chat", "assistants"},
 }
 LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
-"""What each layer may import beside itself. What is not here (cli, embedded's makers) may import all below it."""
+"""The layers that each layer may import. Layers not listed (cli, training of embedded) may import all below them."""
 
 SPECIAL = {
     "oxillama": "facade",
@@ -53,11 +53,11 @@ ENGINE_DOORS = ("oxillama.engine.api", "oxillama.engine.requests", "oxillama.eng
 MOST_FILES = 12
 MOST_LINES = 400
 SOURCES = (".py", ".pyi", ".pyx", ".pxi", ".pxd", ".c", ".h", ".js", ".css", ".html")
-"""What counts as a source file: what people write and read. Data, texts, pictures and vendored code do not."""
+"""Whether a file is a source file that people write and read. Data, texts, pictures and vendored code are not."""
 
 
 def layer(module: str) -> str:
-    """The layer that a module belongs to: its package directly below `oxillama`, but for a few."""
+    """The layer of a module: its package directly below `oxillama`, with a few exceptions."""
     if module in SPECIAL:
         return SPECIAL[module]
     return module.split(".")[1]
@@ -73,7 +73,7 @@ def is_upward(edge: Edge) -> bool:
 
 
 def all_edges() -> set[Edge]:
-    """The imports in the source, and those that the index of families makes by name."""
+    """The imports in the source, and the index of families' imports by name."""
     families = {f"oxillama.models.families.{place.partition(':')[0]}" for place in FAMILIES.values()}
     return import_edges() | {("oxillama.models.index", family) for family in families}
 
@@ -115,7 +115,7 @@ def test_modules_form_no_cycle() -> None:
 
 
 def test_one_module_unwraps_groups_and_starts_threads_for_calls() -> None:
-    """Whoever does it by hand forgets the error's cause, or a cancellation."""
+    """Unwrapping by hand loses the error's cause or a cancellation."""
     by_hand = re.compile(r"\bBaseExceptionGroup\b|\bExceptionGroup\b|except\*|trio\.to_thread|trio\.from_thread")
     found = {name for name, file in modules().items() if by_hand.search(file.read_text(encoding="utf-8"))}
     assert found - {"oxillama.concurrency"} == set()

@@ -1,4 +1,4 @@
-"""The walls of csrc/: includes point down and form no circle, a name is found once, a header says how it is used."""
+"""The structure of csrc/: includes point down and form no cycle, file names are unique, headers state their use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LAYERS: dict[str, set[str]] = {
 LAYERS["kernels/isa"] = {INTERFACE, *(layer for layer in LAYERS if layer.startswith(("kernels", "quant")))}
 LAYERS["graph"] = {INTERFACE, "platform", "kv", "kernels", "kernels/vec", "kernels/attention"}
 LAYERS["fuzz"] = {INTERFACE, "gguf"}
-"""What the files of each layer may include, beside those of their own. A layer is a folder with what lies below it."""
+"""The layers that files of each layer may include beside their own. A layer is a folder with everything below it."""
 
 MOST_FILES = 12
 """Of one folder, beside subfolders."""
@@ -43,7 +43,7 @@ def files() -> list[Path]:
 
 
 def included(source: str) -> list[str]:
-    """The project's own headers that a C text includes."""
+    """The project's own headers that a C source includes."""
     return re.findall(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', source, re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ def drawn(found: set[tuple[str, str]]) -> str:
 
 
 def test_includes_are_paths_from_csrc() -> None:
-    """One way to name a header, which a search finds."""
+    """Headers are named in one way only, so that a search finds them."""
     assert drawn({(source, target) for source, target in edges() if not (CSRC / target).is_file()}) == ""
 
 
@@ -80,7 +80,7 @@ def test_every_folder_is_in_a_layer() -> None:
 
 
 def test_files_form_no_circle() -> None:
-    """A .c file and its header are one: their circle through another file is a circle."""
+    """A .c file and its header count as one: a cycle through another file is a cycle."""
 
     def unit(path: str) -> str:
         return str(Path(path).with_suffix(""))
@@ -91,13 +91,13 @@ def test_files_form_no_circle() -> None:
 
 
 def test_a_name_is_found_in_one_place() -> None:
-    """Two files of one name are the same file to whoever searches for it, except a .c file and its own header."""
+    """Two files must not have the same name, except a .c file and its own header."""
     counts = Counter(stem for _, stem in {(path.parent, path.stem) for path in files()})
     assert [stem for stem, n in counts.items() if n > 1] == []
 
 
 def test_a_header_is_guarded_or_called_a_body() -> None:
-    """A body depends on what was defined before it and is compiled anew wherever it is included."""
+    """A body file depends on earlier definitions and is compiled again in every file that includes it."""
     wrong = []
     for path in files():
         if path.suffix == ".h":

@@ -1,4 +1,4 @@
-"""What a process may use of the machine, read from the files in which Linux says so."""
+"""The processors and memory that a process may use, read from Linux's files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEMINFO = "MemTotal: 24000000 kB\nMemFree: 100 kB\nMemAvailable: 8000000 kB\nSwa
 
 
 class Proc:
-    """A /proc and the control groups it names, as files of a test."""
+    """A test's copy of /proc and of the control groups it names."""
 
     def __init__(self, folder: Path) -> None:
         self.proc, self.groups = folder / "proc", folder / "cgroup"
@@ -120,7 +120,7 @@ def test_the_machines_memory_is_what_is_available_with_swap(proc: Proc) -> None:
     [
         ({"memory__max": "max"}, None),
         ({"memory__max": "1000000"}, 1_000_000 - 400_000),
-        # Pages of files can be dropped: those of the mapped model too.
+        # Pages of files can be dropped, including those of the mapped model.
         ({"memory__max": "1000000", "memory__stat": "anon 5\ninactive_file 200000\nactive_file 90000"}, 890_000),
         ({"memory__max": "300000"}, 0),
         ({"memory__max": "1000000", "memory__swap__max": "500", "memory__swap__current": "100"}, 600_400),

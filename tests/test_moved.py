@@ -1,4 +1,4 @@
-"""Modules that moved can be imported by the names they had, with a deprecation."""
+"""Moved modules can be imported by their old names, with a deprecation warning."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def convert(
     )
     try:
         with ThreadPoolExecutor(options.threads, "quantize") as workers, writer:
-            _write(file, writer, plan, options, importance, workers, progress or _nobody, notice or _nobody)
+            _write(file, writer, plan, options, importance, workers, progress or _ignore, notice or _ignore)
     except BaseException:
         if writer.suspended and notice is not None:
             notice("stopped: the same command goes on from here, or begins anew with --restart")
@@ -216,7 +216,7 @@ def convert(
     )
 
 
-def _nobody(told: object) -> None:
+def _ignore(_value: object) -> None:
     """A callback that ignores its argument."""
 
 

@@ -128,18 +128,18 @@ class Application(QuartTrio):
 
     async def _on_error(self, error: Exception) -> Response:
         asked = current_request()
-        if isinstance(error, StoreError):  # the client is not told where
+        if isinstance(error, StoreError):  # the client must not see the path
             self.state.log.error("store failed", id=asked.id, error=str(error))
         return self._refuse(asked, error)
 
     def _refuse(self, asked: ServerRequest, error: Exception) -> Response:
         """The answer for an error, which is noted in the request's record. A bug is logged with its traceback."""
-        told = api_error(error, method=asked.method[:40], path=asked.path[:200])
-        if told is None:
+        shown = api_error(error, method=asked.method[:40], path=asked.path[:200])
+        if shown is None:
             self.log_fault(error, asked)
-            told = server_fault()
-        asked.record.failed(told.code, told.param)
-        return error_response(told)
+            shown = server_fault()
+        asked.record.failed(shown.code, shown.param)
+        return error_response(shown)
 
     def _finish(self, asked: ServerRequest, response: Response) -> Response:
         """Add the headers that every answer has."""

@@ -1,4 +1,4 @@
-"""The C core built for arm64 and run by an emulator: which isas a processor gets, what they compute, how threads meet.
+"""The C core built for arm64 and run by an emulator: the isas of a processor, their results, and thread barriers.
 
 Needs Debian's cross compiler and qemu-user (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user). The project's own
 suite under an emulated interpreter is `.ci/arm64`. OXILLAMA_ARM64_OBJECTS names a folder where setup.py has left the
@@ -36,7 +36,7 @@ CHECKS = [
 
 
 def isa_flags(machine: str) -> dict[str, list[str]]:
-    """The endings of file names that setup.py builds with flags of their own."""
+    """The file name endings for which setup.py has special compiler flags."""
     for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())):
         for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
             if isinstance(key, ast.Constant) and key.value == machine and isinstance(value, ast.Dict):
@@ -45,7 +45,7 @@ def isa_flags(machine: str) -> dict[str, list[str]]:
 
 
 def left_by_setup(source: Path) -> str | None:
-    """The object of a C file that setup.py has built; all of it or nothing, so that a forgotten file is noticed."""
+    """The object file that setup.py built for a C file. If any is missing, the test fails."""
     folder = os.environ.get("OXILLAMA_ARM64_OBJECTS")
     if not folder:
         return None

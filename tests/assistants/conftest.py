@@ -1,4 +1,4 @@
-"""A worker over the scripted engine. With trio's mock clock, the store's calls stay in the event loop's thread."""
+"""A worker with the scripted engine. With trio's mock clock, the store's calls run in the event loop's thread."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def clock() -> MockClock:
-    """Time that passes only when everybody waits for it."""
+    """A clock that advances only when all tasks wait."""
     return MockClock(autojump_threshold=0)
 
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker threads: a mock clock would jump while they work."""
+    """Calls without worker threads, because the mock clock would jump while they work."""
 
     async def call(self: Offload, function: Callable[..., Any], *args: object, **changes: object) -> Any:
         await trio.lowlevel.checkpoint()
@@ -42,7 +42,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def open_client(tmp_path: Path, inline: None) -> Callable[..., Any]:
-    """`async with open_client(engine) as client`: the store's time is trio's: runs expire with the mock clock."""
+    """`async with open_client(engine) as client`: the store uses trio's time, so runs expire with the mock clock."""
 
     @asynccontextmanager
     async def opened(

@@ -1,4 +1,4 @@
-"""Assistants are kept in order, and a damaged one costs only itself."""
+"""Assistants keep their order, and a damaged one does not affect the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data directory of the version before collections still opens, lists and goes on.
+"""A data directory of the version before collections still opens, lists its objects and accepts changes.
 
 `earlier_data.json` was written by that version's own store (path to content; a path that ends in a slash is an empty
 directory): two assistants, a conversation with two ended runs, and a run in each state that a crash leaves.

@@ -1,4 +1,4 @@
-"""A broadcast is heard in order, by everybody, and waits for nobody."""
+"""A broadcast reaches every subscriber in order and never waits for one."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ async def test_a_queue_is_bounded_and_counts_runs_in_progress() -> None:
     sender.reserve()
     sender.release()
     sender.resend(item)
-    sender.resend(item)  # admitted by the process before
+    sender.resend(item)  # admitted by the previous process
     sender.close()
     assert [i async for i in receiver] == [item] * 3

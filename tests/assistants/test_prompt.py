@@ -1,4 +1,4 @@
-"""What of a thread reaches the model, and in which shape."""
+"""The prompt of a run: which messages of a thread it has, and in which form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A start looks at unfinished runs only, however much there is."""
+"""A start reads only unfinished runs, however many threads there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store keeps what it was given, where the layout says, and refuses what the state forbids."""
+"""The store keeps objects where the layout says, and refuses changes that the state of a thread or run forbids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A writing process is killed without warning, again and again: nothing acknowledged is lost, nothing sticks."""
+"""A writing process is killed repeatedly: no acknowledged change is lost, and no run stays locked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Acknowledged = list[list[str]]
 
 
 def write_and_die(data_dir: Path, seed: int, writes: int) -> Acknowledged:
-    """What was acknowledged to the writer up to the kill: `writes` changes, and those of a moment more."""
+    """The acknowledged changes up to the kill: `writes` changes and a few more."""
     command = [sys.executable, "-m", "tests.support.store_writer", str(data_dir), str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
         assert process.stdout is not None
@@ -61,7 +61,7 @@ def check(data_dir: Path, acknowledged: Acknowledged) -> None:
 
 
 def rounds(data_dir: Path, seed: int, count: int) -> None:
-    """Kill, check, go on with the same directory."""
+    """Kill the writer, check the directory, and continue with it."""
     rng = random.Random(seed)
     everything: Acknowledged = []
     for n in range(count):

@@ -1,4 +1,4 @@
-"""Power is cut, the process killed, space runs out and calls fail at every single step of a store's life."""
+"""A power cut, a kill, a full disk or a failing call at every single step of a workload."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_recovery_survives_a_power_cut_at_every_step_of_its_own() -> None:
 
 
 def failing(call: str, nth: int, code: int) -> Workload:
-    """The n-th such call fails, once; the workload goes on as a server would."""
+    """The n-th such call fails once; the workload continues as a server would."""
     disk = SimulatedDisk()
     seen = 0
 
@@ -83,7 +83,7 @@ def failing(call: str, nth: int, code: int) -> Workload:
 
     disk.fault = fault
     work = Workload(disk)
-    with contextlib.suppress(StoreError, ObjectNotFoundError):  # a start that fails is tried again by whoever starts it
+    with contextlib.suppress(StoreError, ObjectNotFoundError):  # a failed start is tried again
         work.run()
     disk.fault = lambda name, index: None
     return work
@@ -149,7 +149,7 @@ def test_a_store_that_is_read_only_still_reads() -> None:
 
 
 def no_room_for_names(disk: SimulatedDisk) -> None:
-    """As on a full ext4: what adds a name to a directory fails, until something has been removed."""
+    """As on a full ext4: calls that add a name to a directory fail until something is removed."""
     full = True
 
     def fault(call: str, index: int) -> OSError | None:

@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, the store says what a plain dict would, also after any number of restarts."""
+"""After any changes in any order, and after restarts, the store returns the same as a plain dict."""
 
 from __future__ import annotations
 
@@ -188,8 +188,8 @@ def test_a_run_that_was_given_up_has_the_same_end_on_every_read() -> None:
     @given(run=runs(), answered=st.booleans(), later=st.integers(0, 10_000))
     def check(run: Run, answered: bool, later: int) -> None:
         answer = message if answered else None
-        told, found = (settle_abandoned(run, answer, now) for now in (NOW, NOW + later))
-        assert told.status.is_terminal
-        assert (found.status, found.last_error, found.usage) == (told.status, told.last_error, told.usage)
+        shown, found = (settle_abandoned(run, answer, now) for now in (NOW, NOW + later))
+        assert shown.status.is_terminal
+        assert (found.status, found.last_error, found.usage) == (shown.status, shown.last_error, shown.usage)
 
     check()

@@ -1,4 +1,4 @@
-"""What others put into the data directory costs nothing: backups of editors, notes, folders."""
+"""Foreign files in the data directory do no harm: editors' backups, notes, folders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def contents(data: Path) -> list[object]:
-    """All that a start and the lists find."""
+    """Everything that a start and the lists find."""
     store = Store(str(data), clock=lambda: NOW)
     runs = store.recover()
     found: list[object] = [runs, store.assistants.list()]

@@ -1,4 +1,4 @@
-"""Runs from queued to their end, whichever it is, over the scripted engine."""
+"""Runs from the queue to every kind of end, with the scripted engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OpenClient = Any
 
 
 def names(events: list[ev.RunEvent]) -> list[str]:
-    """The kinds of events, with runs of deltas as one."""
+    """The names of the events; consecutive deltas count as one."""
     kinds = [type(event).__name__ for event in events]
     return [kind for at, kind in enumerate(kinds) if kind != "MessageDelta" or kinds[at - 1] != kind]
 

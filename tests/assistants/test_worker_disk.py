@@ -1,4 +1,4 @@
-"""A run whose end cannot be stored: it ends all the same, and what its client was told is so after a restart."""
+"""A run whose end cannot be stored still ends, and after a restart it has the end that its client saw."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ENDS = (ev.Completed, ev.Incomplete, ev.Failed, ev.Cancelled, ev.Expired)
 
 
 def end(events: list[ev.RunEvent]) -> Run | None:
-    """The run as its watcher was told that it had ended."""
+    """The ended run of the last event."""
     return next((event.run for event in events if isinstance(event, ENDS)), None)
 
 
 async def after_restart(open_client: OpenClient, run: Run) -> tuple[Run, list[str]]:
-    """The run, and the answers in its thread, after a start that did what it had to do."""
+    """The run and the answers in its thread after a restart."""
     async with open_client(FakeEngine(reply="again")) as client:
         await trio.sleep(20)
         return client.store.runs.get(run.thread_id, run.id), client.answers(run)
@@ -47,34 +47,35 @@ async def test_a_run_that_ends_on_a_full_disk_is_stored_when_there_is_space(
         await trio.sleep(20)
         assert client.store.runs.get(run.thread_id, run.id).status is RunStatus.IN_PROGRESS
         disk.full = False
-        told = end([event async for event in subscription])
+        shown = end([event async for event in subscription])
     stored, answers = await after_restart(open_client, run)
-    assert (stored, stored.status, answers) == (told, RunStatus.COMPLETED, ["abc"])
+    assert (stored, stored.status, answers) == (shown, RunStatus.COMPLETED, ["abc"])
 
 
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_a_run_that_finds_no_space_for_long_fails_permanently(
     clock: MockClock, open_client: OpenClient, streamed: bool
 ) -> None:
-    """It was held for ever, and with it its place in the queue; told failed, it was done again by the next start."""
+    """Such a run must not keep its place in the queue forever, and must not run again after its client saw it fail."""
     disk = FailingDisk()
     async with open_client(FakeEngine(reply="abc", delay_s=1), disk=disk, max_runs=1) as client:
         run, _, subscription = await client.start("x", streamed=streamed)
         await trio.sleep(2)
         disk.full = True
         with trio.fail_after(600):
-            told = end([event async for event in subscription])
-        assert told is not None
-        assert (told.status, told.last_error) == (RunStatus.FAILED, NOT_STORED)
-        assert client.store.runs.get(run.thread_id, run.id) == told
+            shown = end([event async for event in subscription])
+        assert shown is not None
+        assert (shown.status, shown.last_error) == (RunStatus.FAILED, NOT_STORED)
+        assert client.store.runs.get(run.thread_id, run.id) == shown
         disk.full = False
         assert (await client.done("y"))[0].status is RunStatus.COMPLETED
     stored, answers = await after_restart(open_client, run)
-    assert (stored.status, stored.last_error, stored.usage, answers) == (told.status, told.last_error, told.usage, [])
+    assert (stored.status, stored.last_error, stored.usage) == (shown.status, shown.last_error, shown.usage)
+    assert answers == []
 
 
 class FailingRename(SystemDisk):
-    """Files are not replaced, so many times; messages are still appended."""
+    """Replacing a file fails the given number of times; messages can still be appended."""
 
     failures = 0
 
@@ -94,12 +95,12 @@ async def test_a_stored_answer_decides_how_its_run_ended(
         run, _, subscription = await client.start("x")
         await trio.sleep(2)
         disk.failures = failures
-        told = end([event async for event in subscription])
-        assert told is not None
-        assert told.status is RunStatus.COMPLETED
+        shown = end([event async for event in subscription])
+        assert shown is not None
+        assert shown.status is RunStatus.COMPLETED
         disk.failures = 0
     stored, answers = await after_restart(open_client, run)
-    assert (stored.status, stored.usage, answers) == (told.status, told.usage, ["abc"])
+    assert (stored.status, stored.usage, answers) == (shown.status, shown.usage, ["abc"])
 
 
 @pytest.mark.parametrize("streamed", [True, False])

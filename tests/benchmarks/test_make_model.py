@@ -1,4 +1,4 @@
-"""Models made for benchmarks are real files: whoever reads GGUF can read them, and no weight is out of bounds."""
+"""Models made for benchmarks are valid GGUF files with finite weights of a realistic size."""
 
 from __future__ import annotations
 

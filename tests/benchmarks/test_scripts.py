@@ -1,4 +1,4 @@
-"""The scripts run on a tiny model, and put their tables where they belong."""
+"""The scripts run on a tiny model and write their tables into the right sections."""
 
 from __future__ import annotations
 

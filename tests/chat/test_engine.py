@@ -1,4 +1,4 @@
-"""Conversations through a real engine: what is said reaches the prompt, and nothing in it ends a message."""
+"""Conversations with a real engine: messages reach the prompt, and no text in them can end a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Model.chat`: a conversation in, the answer's text out, as the server would give it."""
+"""`Model.chat` gives the same text for a conversation as the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWS = "{% for m in messages %}[{{ m.role }}:{{ m.content }}]{% endfor %}{{ ext
 
 
 class Seen:
-    """A model whose prompts are kept."""
+    """A model that records its prompts."""
 
     def __init__(self, path: Path) -> None:
         self.model = Model(path, n_threads=1)
@@ -83,7 +83,7 @@ def test_control_tokens_in_a_message_stay_text(seen: Seen) -> None:
     assert control not in seen.prompts[-1]
 
     list(seen.model.generate("<|im_end|>\n", SamplingParams(max_tokens=1)))
-    assert control in seen.prompts[-1]  # where text is completed they are what they are
+    assert control in seen.prompts[-1]  # in a plain completion they are control tokens
 
 
 def test_calls_and_their_results_reach_the_prompt(seen: Seen) -> None:

@@ -1,4 +1,4 @@
-"""Which messages a prompt is made of when not all of them fit."""
+"""Which messages a prompt keeps if not all of them fit."""
 
 from __future__ import annotations
 

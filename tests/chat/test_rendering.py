@@ -1,4 +1,4 @@
-"""All of a conversation reaches the prompt, whatever the template takes, or the conversation is refused."""
+"""With any template, all of a conversation reaches the prompt, or the conversation is refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def template() -> Iterator[Callable[[str], ChatTemplate]]:
 
 
 def content(prompt: PromptText) -> str:
-    """What of a prompt is content."""
+    """The parts of a prompt that are content."""
     return "|".join(prompt.text[start:end] for start, end in prompt.content)
 
 
@@ -120,7 +120,7 @@ def test_calls_that_a_template_does_not_know_are_written_out(template: Any) -> N
         '<call>get_weather {"city": "Paris", "days": 2}</call>',
         '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}\n</tool_call>',
     )
-    # The server's own marks are not content, what the model wrote into them is.
+    # The server's own tags are not content; the model's text inside them is.
     assert "tool_call>" not in content(prompt)
     assert '{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}' in content(prompt)
 
@@ -226,7 +226,7 @@ def test_a_published_template_gets_two_calls_of_one_message(template: Any, path:
 
 
 class Strict(FakeChatTemplate):
-    """A template that refuses what `wrong` finds in a conversation."""
+    """A template that refuses conversations for which `wrong` is true."""
 
     def __init__(self, wrong: Callable[[list[str]], bool]) -> None:
         super().__init__()

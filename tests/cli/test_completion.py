@@ -1,4 +1,4 @@
-"""The loop of `oxillama run`, on a scripted engine."""
+"""The loop of `oxillama run`, with a scripted engine."""
 
 from __future__ import annotations
 

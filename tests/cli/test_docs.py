@@ -1,4 +1,4 @@
-"""docs/cli.md tells the truth about options: none that is not there, none left out."""
+"""docs/cli.md lists exactly the options that exist."""
 
 from __future__ import annotations
 

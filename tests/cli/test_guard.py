@@ -117,10 +117,10 @@ def test_help_names_an_options_value_in_one_word(command: str) -> None:
 
 @pytest.mark.parametrize("command", ["run", "chat", "serve"])
 def test_help_shows_the_actual_defaults_of_sampling(command: str) -> None:
-    told = {p.name: p.show_default for p in COMMANDS[command].params}
+    help_defaults = {p.name: p.show_default for p in COMMANDS[command].params}
 
     for name, value in asdict(SamplerSettings()).items():
-        shown = told["temp" if name == "temperature" else name]
+        shown = help_defaults["temp" if name == "temperature" else name]
         assert shown == f"the model's, else {value:g}"
 
 

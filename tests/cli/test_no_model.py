@@ -1,4 +1,4 @@
-"""Commands without --model: the embedded model and a line about it, or a line that says what to do."""
+"""Commands without --model use the embedded model and say so, or print how to name one."""
 
 from __future__ import annotations
 

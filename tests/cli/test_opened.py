@@ -1,4 +1,4 @@
-"""What the engine logs while a command runs: a line each, and no traceback for what is expected."""
+"""The engine's log during a command: one line per record, and no traceback for expected errors."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def test_a_fault_keeps_its_traceback(capsys: pytest.CaptureFixture[str]) -> None
     with plain_log():
         log.error("a generation failed", exc_info=ZeroDivisionError("a bug"))
 
-    told = capsys.readouterr().err
-    assert told.startswith("oxillama: a generation failed\n")
-    assert "ZeroDivisionError: a bug" in told
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("oxillama: a generation failed\n")
+    assert "ZeroDivisionError: a bug" in stderr

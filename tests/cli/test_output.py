@@ -1,4 +1,4 @@
-"""Where commands may write: files, and nothing that would be gone afterwards."""
+"""Commands write only to regular files, because devices and pipes would be replaced."""
 
 from __future__ import annotations
 

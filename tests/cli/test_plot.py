@@ -1,4 +1,4 @@
-"""Plots of bench and info: what is drawn, and what is refused before long work begins."""
+"""Plots of bench and info: their content, and the checks before long work begins."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ QUICK = ("--prompt", "4", "--new", "2", "--reps", "1")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its name would be a formula to matplotlib."""
+    """Matplotlib would read the file's name as a formula."""
     made = TinyModel(n_layer=3, n_embd=64, n_ff=64)
     made.types["blk.1.ffn_up.weight"] = "Q8_0"
     return made.write(tmp_path_factory.mktemp("model") / "$x_y$.gguf")
 
 
 def texts(svg: Path) -> str:
-    """What an SVG says: matplotlib draws text as outlines, and repeats it in comments."""
+    """The texts of an SVG. Matplotlib draws text as outlines and repeats it in comments."""
     return " ".join(re.findall(r"<!-- (.*?) -->", svg.read_text(encoding="utf-8")))
 
 

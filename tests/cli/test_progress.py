@@ -1,4 +1,4 @@
-"""The loading bar: on standard error, on a terminal, for a large file, and nowhere else."""
+"""The loading bar appears only on stderr, on a terminal, for a large file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_terminal_sees_the_bar_of_a_large_file_on_stderr(tmp_path: Path, size:
     while True:
         try:
             piece = os.read(ours, 65536)
-        except OSError:  # how Linux says that the other side is closed
+        except OSError:  # on Linux: the other side is closed
             break
         if not piece:
             break

@@ -1,4 +1,4 @@
-"""What `oxillama run` starts from."""
+"""The prompts of `oxillama run`."""
 
 from __future__ import annotations
 

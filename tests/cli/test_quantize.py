@@ -29,10 +29,10 @@ def test_a_model_is_quantised_and_its_size_printed(model: Path, tmp_path: Path) 
 def test_json_tells_scripts(model: Path, tmp_path: Path) -> None:
     done = oxillama("quantize", model, tmp_path / "out.gguf", "Q8_0", "--json", "--output-tensor-type", "F16")
 
-    told = json.loads(done.stdout)
-    assert told["type"] == "Q8_0"
-    assert told["bytes"] == (tmp_path / "out.gguf").stat().st_size
-    assert told["tensor_types"]["F16"] == 1
+    report = json.loads(done.stdout)
+    assert report["type"] == "Q8_0"
+    assert report["bytes"] == (tmp_path / "out.gguf").stat().st_size
+    assert report["tensor_types"]["F16"] == 1
 
 
 @pytest.mark.parametrize(

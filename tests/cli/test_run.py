@@ -16,7 +16,7 @@ from tests.support.cli import environment, oxillama
 from tests.support.models import make_model
 from tests.support.shared import shared
 
-# What stories260K says from the beginning-of-text token alone at temperature 0; the first 200 steps end in "so she".
+# The text of stories260K after BOS at temperature 0; the first 200 steps end in "so she".
 PUBLISHED = """\
 Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, \
 red ball. She wanted to play with it, but it was too high.
@@ -34,7 +34,7 @@ def available_isas() -> list[str]:
 
 
 ISAS = available_isas()
-ONE = ("--threads", "1")  # two would wait for each other longer than they compute
+ONE = ("--threads", "1")  # two threads would wait for each other longer than they compute
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_stop_string_is_not_part_of_the_text() -> None:
 
 @contextmanager
 def endless(model: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A run that goes on for long; its first piece of text has been read."""
+    """A long run, after its first piece of text was read."""
     command: list[str | Path]
     command = [sys.executable, "-m", "oxillama", "run", "--model", model, "--prompt", "a", "--ignore-eos", *ONE]
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What `oxillama run` makes of a prompt: a turn of a conversation, or a text to continue."""
+"""`oxillama run` treats a prompt as a user's message or as a text to continue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONE = ("--threads", "1", "--max-tokens", "20", "--temp", "0")
 
 @pytest.fixture(scope="module")
 def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """After a turn of its template it says "answered", after a text that ends in "x" it says "continued"."""
+    """A model that generates "answered" after its template, and "continued" after a text that ends in "x"."""
     script = {"?": "answered", "x": "continued", "<|im_start|>": "a control token"}
     model = ScriptedModel(script, control=("<|im_start|>",), chat_template=TEMPLATE)
     return model.write(tmp_path_factory.mktemp("model") / "chat.gguf")
@@ -53,7 +53,7 @@ def test_control_tokens_are_read_with_raw_and_not_in_a_turn(chat_model: Path) ->
 
     raw, turn = json.loads(oxillama(*arguments, "--raw").stdout), json.loads(oxillama(*arguments).stdout)
 
-    assert len(raw["prompt_ids"]) == 2  # what begins a text, and the control token
+    assert len(raw["prompt_ids"]) == 2  # BOS and the control token
     assert raw["text"] == "a control token"
     assert turn["prompt_ids"].count(raw["prompt_ids"][1]) == 1  # the template's own, not the user's
     assert turn["text"] == "answered"

@@ -1,4 +1,4 @@
-"""What `oxillama serve` makes of its options."""
+"""The options of `oxillama serve`."""
 
 from __future__ import annotations
 

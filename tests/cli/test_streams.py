@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or without a reader: no command shows a traceback or fails over them."""
+"""Standard streams that are closed, full or without a reader: no command fails or shows a traceback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def run(command: str, redirections: str) -> subprocess.CompletedProcess[str]:
-    """`oxillama COMMAND` in a shell; what the redirections leave is captured."""
+    """Run `oxillama COMMAND` in a shell, and capture the output that is not redirected."""
     line = f'"{sys.executable}" -m oxillama {COMMANDS[command]} {redirections}'
     return subprocess.run(
         ["bash", "-c", line], input="Hello\n", capture_output=True, text=True, env=environment(), timeout=120
@@ -56,7 +56,7 @@ def test_a_full_disk_under_the_output_is_reported_in_one_line(command: str) -> N
 
 
 def test_a_file_does_not_get_the_descriptor_of_a_closed_stream() -> None:
-    """Messages would be written into it."""
+    """A file with the number of a standard descriptor would receive messages."""
     code = (
         "import os, sys; from oxillama.cli import streams; streams.secure();"
         "print(os.open('/dev/zero', os.O_RDONLY) > 2, file=sys.__stdout__)"

@@ -24,7 +24,7 @@ def test_standard_input_and_the_option_give_the_same_ids(model: Path) -> None:
 
     assert option.returncode == 0
     assert option.stdout == stdin.stdout
-    assert option.stdout.split()[0] == b"1"  # begins a text
+    assert option.stdout.split()[0] == b"1"  # BOS
 
 
 def test_a_special_token_is_text_unless_asked_for(model: Path) -> None:

@@ -1,4 +1,4 @@
-"""Words kept whole at a terminal's edge."""
+"""Word wrapping at a terminal's edge."""
 
 from __future__ import annotations
 

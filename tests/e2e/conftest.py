@@ -1,4 +1,4 @@
-"""Servers started as a user would, one per model for the whole run."""
+"""Servers started as a user would start them, one per model for the whole test run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What an application does with the official client. Runs by itself: python scenario.py BASE_URL [CHECK…]
+"""Checks with the official client, as an application would use it: python scenario.py BASE_URL [CHECK…]
 
-Uses only what every line of the client since 1.109 has, so that the same file proves each of them.
+Uses only functions that every release line of the client since 1.109 has, so that one file tests all of them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 import openai
 from openai import OpenAI
 
-warnings.filterwarnings("ignore", category=DeprecationWarning)  # the client's verdict on the Assistants API
+warnings.filterwarnings("ignore", category=DeprecationWarning)  # the client deprecates the Assistants API
 
 MESSAGES = [{"role": "user", "content": "Tell me a story about a red ball."}]
 
 
 def refusal(call: Callable[[], object]) -> openai.APIStatusError:
-    """The error that a request must meet."""
+    """The error that a request must raise."""
     try:
         answer = call()
     except openai.APIStatusError as error:

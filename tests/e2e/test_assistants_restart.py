@@ -1,4 +1,4 @@
-"""A server that is killed in the middle of its runs, or stopped in an orderly way, and started again."""
+"""A server that is killed during its runs, or stopped normally, and started again."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.support.server import Server, running
 from tests.support.shared import shared
 
 SCENARIO = Path(scenario.__file__)
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the client's verdict on the Assistants API
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the client deprecates the Assistants API
 
 
 @pytest.mark.parametrize("check", scenario.CHECKS)
@@ -27,7 +27,7 @@ def test_the_installed_client(server: Server, check: str) -> None:
 
 @pytest.fixture(scope="module", params=["openai==1.109.*", "openai==2.54.*", "openai==3.*"])
 def client_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment that holds one line of the client."""
+    """The interpreter of an environment with one release line of the client."""
     folder = tmp_path_factory.mktemp("client")
     venv.create(folder, with_pip=True)
     subprocess.run([folder / "bin/pip", "install", "-q", request.param], check=True)

@@ -1,4 +1,4 @@
-"""The examples in README and docs work as they are pasted."""
+"""The examples in README and docs work without changes."""
 
 from __future__ import annotations
 

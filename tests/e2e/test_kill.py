@@ -1,4 +1,4 @@
-"""A server that is killed comes back with everything it had acknowledged."""
+"""A killed server has all acknowledged changes after a restart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def call(server: Server, path: str, body: dict[str, Any] | None = None) -> dict[
 
 
 def write_until_killed(server: Server, acknowledged: dict[str, list[str]]) -> None:
-    """Make threads and append messages, noting each once the answer has come, until the server is gone."""
+    """Create threads and messages, noting each acknowledged one, until the server is gone."""
     try:
         while True:
             thread = call(server, "/threads", {})["id"]
@@ -36,7 +36,7 @@ def write_until_killed(server: Server, acknowledged: dict[str, list[str]]) -> No
                 message = call(server, f"/threads/{thread}/messages", {"role": "user", "content": f"message {n}"})
                 acknowledged[thread].append(message["id"])
     except (urllib.error.URLError, HTTPException, OSError):
-        return  # killed, whatever was under way
+        return  # killed during a request
 
 
 def stored_messages(server: Server, thread: str) -> list[str]:
@@ -53,7 +53,7 @@ def test_every_acknowledged_thread_and_message_survives_sigkill(tiny_model: Path
             writer = threading.Thread(target=write_until_killed, args=(server, acknowledged))
             before = len(acknowledged)
             writer.start()
-            while len(acknowledged) == before and writer.is_alive():  # a busy machine may take its time
+            while len(acknowledged) == before and writer.is_alive():  # a busy machine may be slow
                 time.sleep(0.01)
             writer.join(0.3 + 0.2 * round_)
         finally:
@@ -70,7 +70,7 @@ def test_every_acknowledged_thread_and_message_survives_sigkill(tiny_model: Path
 
     assert sum(map(len, acknowledged.values())) > rounds, "the server was too slow to be tested"
     for thread, messages in acknowledged.items():
-        # One more may be there: written, and killed before the answer.
+        # One more may exist: it was written, but the server was killed before the response.
         assert stored[thread][: len(messages)] == messages
         assert len(stored[thread]) <= len(messages) + 1
     assert status == 0

@@ -1,4 +1,4 @@
-"""oxillama serve as an operator meets it: settings, refusals, the line with the URL, the way down."""
+"""oxillama serve for operators: settings, errors, the line with the URL, and the shutdown."""
 
 from __future__ import annotations
 

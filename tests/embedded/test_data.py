@@ -1,4 +1,4 @@
-"""The demonstration model's training data: reproducible, true to its own promises, and apart from what scores it."""
+"""The demonstration model's training data: reproducible, consistent, and separate from the held-out questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line relies on: where the embedded model is, what it is called, what to say about it."""
+"""The embedded model's interface for the command line: its path, its name and its notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model that comes with the package: it opens, fits its budget, and answers a floor of held-out questions."""
+"""The embedded model opens, fits its size budget, and answers a minimum of held-out questions correctly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running generations on a fake runner, without an engine around them."""
+"""Runs generations on a fake runner without an engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def request(
     cache_prompt: bool = True,
     **sampling: Any,
 ) -> GenerationRequest:
-    """Greedy unless told otherwise."""
+    """A request with greedy sampling by default."""
     return GenerationRequest(
         prompt_ids=prompt,
         sampling=SamplingParams(**{"temperature": 0.0, **sampling}),
@@ -29,7 +29,7 @@ def request(
 
 
 class Bench:
-    """A stepper over a fake runner, and what came of each generation."""
+    """A stepper with a fake runner, and the events of each generation."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The engine over a fake runner: events reach their readers, and leaving, failing and stopping touch nobody else."""
+"""The engine with a fake runner: events reach their readers; leaving, failing and stopping affect no other request."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def read(engine: Engine, req: GenerationRequest) -> list[TokenEvent]:
 
 
 async def until(condition: Any) -> None:
-    """Wait for what another thread brings about."""
+    """Wait for a condition that another thread fulfils."""
     while not condition():
         await trio.sleep(0.001)
 
@@ -88,7 +88,7 @@ async def test_leaving_in_the_middle_frees_the_sequence_before_the_next_step() -
         async with engine.generate(request((3, 4))) as leaves:
             gate.release(2)
             await anext(leaves)
-        # It has left; the step under way may end, and the next is without it.
+        # The reader has left: the current step may end, and the next one is without its generation.
         n = len(runner.batches)
         gate.release(4)
         await until(lambda: len(runner.batches) >= n + 3)

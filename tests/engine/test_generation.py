@@ -1,4 +1,4 @@
-"""How a generation ends, what text it shows, and which log-probabilities come with it."""
+"""The end of a generation, its text, and its log-probabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROMPT = (1, 40, 41)
 
 
 def say(reply: str | list[int], **sampling: Any) -> tuple[str, list[TokenEvent]]:
-    """What a model that says `reply` (and then ends) is heard to say."""
+    """The events of a model that generates `reply` and then ends."""
     ids = [*FakeTokenizer().encode(reply, False), EOS] if isinstance(reply, str) else reply
     bench = Bench(FakeRunner(next_token=parrot(ids, len(PROMPT))))
     (g,) = bench.run(request(PROMPT, **sampling))
@@ -91,7 +91,7 @@ def test_a_character_is_emitted_whole_or_replaced() -> None:
 
 
 class SpacedTokenizer(FakeTokenizer):
-    """Begins every text with a space, as SentencePiece does."""
+    """A tokenizer that begins every text with a space, as SentencePiece does."""
 
     def encode(self, text: str | PromptText, add_special: bool = True, parse_special: bool = False) -> list[int]:
         assert isinstance(text, str)

@@ -1,4 +1,4 @@
-"""`Model` over a fake runner: the same tokens as the engine's, numbers for every position, and nothing left behind."""
+"""`Model` with a fake runner: the engine's tokens, logits of every position, and no leaks."""
 
 from __future__ import annotations
 

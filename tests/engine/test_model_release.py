@@ -1,4 +1,4 @@
-"""A closed `Model` has given back its threads and its memory, even while the program still refers to it."""
+"""A closed `Model` has released its threads and its memory, even while the program still refers to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def threads():
     return len(os.listdir("/proc/self/task"))
 
 path = sys.argv[1]
-with Model(path, n_threads=1) as model:  # what only the first takes
+with Model(path, n_threads=1) as model:  # taken only by the first model
     list(model.generate([1, 2], SamplingParams(max_tokens=2)))
 before, before_threads = resident(), threads()
 with Model(path, n_threads=4) as model:

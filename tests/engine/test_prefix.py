@@ -1,4 +1,4 @@
-"""A prompt that begins as an earlier request did is not computed again, and nobody notices but the clock."""
+"""The tokens that a prompt shares with an earlier request are not computed again, and results stay the same."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_next_turn_computes_only_its_new_tokens() -> None:
     (second,) = bench.run(request(prompt, max_tokens=3))
 
     assert bench.ids(second) == alone(prompt, 3)
-    known = len(FIRST) + len(answer) - 1  # the last token of an answer was chosen, not computed
+    known = len(FIRST) + len(answer) - 1  # the last token of an answer was sampled, not computed
     assert second.usage == Usage(len(prompt), 3, known)
     assert computed(bench) - before == len(prompt) - known + 2
     assert bench.stepper.n_prompt_tokens == len(FIRST) + len(prompt) - known
@@ -124,7 +124,7 @@ def test_kept_pages_are_free_for_any_request_that_needs_them() -> None:
         bench.run(request((1, *[x] * 11), max_tokens=2))
     full = (1, *range(100, 150))
 
-    (g,) = bench.run(request(full, max_tokens=13))  # all pages there are
+    (g,) = bench.run(request(full, max_tokens=13))  # all pages
 
     assert bench.ids(g) == alone(full, 13)
     assert not bench.errors
@@ -164,7 +164,7 @@ def test_results_do_not_depend_on_the_prefix_cache(
 
 async def test_a_real_model_generates_the_same_with_and_without_the_cache(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "tiny.gguf", vocab="spm")
-    turn = tuple(range(3, 90))  # no whole number of pages
+    turn = tuple(range(3, 90))  # not a whole number of pages
 
     async def ask(engine: Engine, prompt: tuple[int, ...], **options: Any) -> tuple[list[int | None], Usage]:
         async with engine.generate(request(prompt, max_tokens=12, ignore_eos=True, **options)) as stream:

@@ -1,4 +1,4 @@
-"""What becomes of a text as a prompt: which special tokens it has, and what an empty text begins with."""
+"""The tokens of a prompt: its special tokens, and those of an empty text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides how tokens are chosen: the request, then settings, then the model's file, then one set of defaults."""
+"""Sampling values come from the request, else from settings, else from the model's file, else from the defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ F32, I32 = np.float32, np.int32
 
 
 def model_file(path: Path, **sampling: Any) -> Path:
-    """A model that recommends these."""
+    """A model file with these recommendations."""
     model = TinyModel("llama")
     model.metadata |= {f"general.sampling.{key}": value for key, value in sampling.items()}
     model.write(path)
@@ -72,14 +72,14 @@ async def test_request_over_settings_over_file_over_defaults(tmp_path: Path) -> 
 
 
 def test_the_defaults_reach_the_sampler(tmp_path: Path) -> None:
-    """A file that recommends greedy sampling: without a word about it two generations agree, told otherwise not."""
+    """A file that recommends greedy sampling: two generations agree by default, but not with another temperature."""
     greedy = model_file(tmp_path / "greedy.gguf", temp=F32(0.0))
     with Model(greedy) as model:
         silent = [[e.token_id for e in model.events([1, 2, 3], SamplingParams(max_tokens=40))] for _ in range(2)]
         hot = SamplingParams(max_tokens=40, temperature=50.0, top_k=0, top_p=1.0, min_p=0.0)
-        told = [[e.token_id for e in model.events([1, 2, 3], hot)] for _ in range(2)]
+        sampled = [[e.token_id for e in model.events([1, 2, 3], hot)] for _ in range(2)]
     assert silent[0] == silent[1]
-    assert told[0] != told[1]
+    assert sampled[0] != sampled[1]
 
 
 def test_penalties_from_the_defaults_see_the_prompt() -> None:
@@ -91,7 +91,7 @@ def test_penalties_from_the_defaults_see_the_prompt() -> None:
 
     assert choice((0, 0)) == 1
     assert choice((1, 0)) == 3  # 1 has been used
-    assert choice((1, 0, 0)) == 1  # longer ago than penalties look
+    assert choice((1, 0, 0)) == 1  # outside the window of the penalties
 
 
 @pytest.mark.parametrize(

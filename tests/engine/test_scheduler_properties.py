@@ -1,4 +1,4 @@
-"""Whatever the traffic: steps keep their budget, pages are neither leaked nor promised twice, and everybody ends."""
+"""Under any traffic, steps keep their budget, pages are neither leaked nor given twice, and every ticket ends."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ jobs = st.builds(
 
 
 class Runner:
-    """Holds what a KV cache would: which tokens of which ticket have been evaluated."""
+    """A model of the KV cache: which tokens of which ticket have been evaluated."""
 
     def __init__(self, n_pages: int) -> None:
         self.n_pages = n_pages
@@ -82,7 +82,7 @@ def test_every_ticket_ends_and_nothing_leaks(
     runner = Runner(n_pages)
     tickets: list[tuple[Job, Ticket]] = []
     arrivals = sorted(traffic, key=lambda job: job.at)
-    # Each step serves a token of somebody at least, no more tokens than these exist, and who is paused does them again.
+    # Each step evaluates at least one token, and there are no more than these, except those that pauses repeat.
     bound = 25 + sum(job.n_prompt + job.n_new + 1 for job in traffic)
     now = -1
     while now <= bound + sum(CONTEXT * t.paused for _, t in tickets):
@@ -118,7 +118,7 @@ def test_every_ticket_ends_and_nothing_leaks(
             break
     assert all(t.state is TicketState.ENDED for _, t in tickets)
     assert (s.n_active, s.n_waiting, s.free_pages) == (0, 0, n_pages)
-    # Whoever is paused gave a page to somebody else, who is at most at the end of a context then.
+    # Each pause gave a page to another ticket, which can grow at most to the end of its context.
     assert s.n_paused == sum(t.paused for _, t in tickets) <= len(traffic) * len(traffic) * CONTEXT // PAGE
 
 

@@ -1,4 +1,4 @@
-"""The loop body: every generation gets its own tokens whatever runs beside it, and fails alone."""
+"""The stepper: every generation gets its own tokens in any batch, and fails alone."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_cache_too_small_for_all_requests_changes_no_token(
     leaver: int,
     scored: bool,
 ) -> None:
-    """Nobody names a limit, so that everyone fills the context and the cache holds little more than one of them."""
+    """No request has a limit, so each fills its context, and the cache holds little more than one context."""
 
     def ask(prompt: list[int], n: int) -> GenerationRequest:
         options: dict[str, Any]
@@ -235,7 +235,7 @@ def test_a_model_without_vocabulary_gives_ids_without_text() -> None:
 
 
 def test_a_padded_vocabulary_has_tokens_without_text() -> None:
-    """More logits than the tokenizer has tokens."""
+    """The model has more logits than the tokenizer has tokens."""
     bench = Bench(FakeRunner(n_vocab=300, next_token=parrot([290, 3 + ord("a")], 3)))
     (g,) = bench.run(request(max_tokens=4, logprobs=0))
     assert bench.text(g) == "aa"

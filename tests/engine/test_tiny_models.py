@@ -1,4 +1,4 @@
-"""Random models through the real core: company changes nothing, leaving frees, idling costs nothing."""
+"""Random models with the real core: batches change no token, leaving frees memory, and idling takes no CPU time."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ async def test_requests_in_a_batch_get_the_tokens_they_get_alone(type_name: str,
 
 
 async def test_requests_that_fill_a_small_cache_take_turns_and_lose_nothing(path: Path) -> None:
-    """Six requests without a limit share a cache of two contexts, as a server gets them from clients who name none."""
+    """Six requests without a token limit share a cache of two contexts, as on a server whose clients give no limit."""
     settings = [dataclasses.replace(SETTINGS[i % 3], max_tokens=None) for i in range(6)]
     prompts = [tuple(range(3 + i, 20 + 13 * i)) for i in range(6)]
     with oxillama.Model(path, n_ctx=512) as model:
         alone = [[e.token_id for e in model.events(p, s)] for p, s in zip(prompts, settings, strict=True)]
     together: list[list[int | None]] = [[] for _ in prompts]
     bundle = load_bundle(path, EngineConfig(parallel=6, n_ctx=512, kv_pages=32, n_prefill_shared=32))
-    recorder = Recorder(bundle.runner)  # nobody gets ahead before all have come
+    recorder = Recorder(bundle.runner)  # none starts before all have arrived
     async with Engine.serve(dataclasses.replace(bundle, runner=cast(Any, recorder))) as engine:
 
         async def one(i: int, stream: Any) -> None:
@@ -87,7 +87,7 @@ async def test_requests_that_fill_a_small_cache_take_turns_and_lose_nothing(path
 
 
 class Recorder:
-    """A runner that notes how many sequences each step begins with, and begins it when `gate` is released."""
+    """A runner that records the number of sequences of each step, and waits for `gate` before each step."""
 
     def __init__(self, runner: Any) -> None:
         self.runner = runner
@@ -117,7 +117,7 @@ async def test_a_stream_that_was_left_is_not_in_the_next_step(path: Path) -> Non
             left_at = len(recorder.steps)
             recorder.gate.release(1000)
             assert [event async for event in stays]
-        # One step may have been planned and not begun when it left; all that follow are without it.
+        # One step may have been planned when the reader left; all later ones are without its generation.
         assert recorder.steps[left_at - 1] == 2
         assert set(recorder.steps[left_at + 1 :]) == {1}
         assert bundle.runner.free_pages == bundle.runner.n_pages

@@ -1,4 +1,4 @@
-"""Damaged and hostile files, a class each: one line that names the file, the key or tensor, and what is wrong."""
+"""Damaged and hostile files, one of each kind: one line names the file, the key or tensor, and the problem."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DATA = bytes(64)
 
 @dataclass(frozen=True)
 class Case:
-    """A file's content and what opening it must say; `error` is matched at the end of the line, after the path."""
+    """A file's content and the error of opening it. error: matched at the end of the line, after the path."""
 
     content: bytes
     error: str
@@ -325,7 +325,7 @@ def test_metadata_beyond_the_limit_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_hundred_thousand_tensors_open_quickly(tmp_path: Path) -> None:
-    """Quadratic behaviour would take minutes here, and the suite's own timeout would end it."""
+    """Quadratic time would take minutes here and would hit the suite's timeout."""
     n = 100_000
     path = tmp_path / "many.gguf"
     tensors = [gb.tensor(f"blk.{i * 7919 % n}.weight", (1,), offset=32 * i) for i in range(n)]

@@ -30,7 +30,7 @@ def test_every_allocation_may_fail(tmp_path: Path) -> None:
     wrap = "-Wl," + ",".join(f"--wrap={name}" for name in ("malloc", "calloc", "realloc", "strdup"))
     program = compile_c(sources, tmp_path / "alloc_check", wrap, "-g", "-fsanitize=address,undefined", "-fno-builtin")
 
-    # The leak checker runs at exit, so a failed opening that keeps something fails here too.
+    # The leak checker runs at exit, so a leak of a failed opening fails here too.
     done = subprocess.run([program, str(writer.paths[0])], capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 0, done.stderr

@@ -71,7 +71,7 @@ def test_damage_gives_a_file_or_an_error(seed: int, tmp_path: Path) -> None:
             opened += 1
         except (ModelError, FileNotFoundError) as error:
             lines.append(str(error))
-    # Both outcomes are common; were one absent, the damage would be testing nothing.
+    # Both outcomes must be common, or the damage would test nothing.
     assert opened > 30
     assert len(lines) > 30
     assert all(str(path) in line and len(line.splitlines()) == 1 for line in lines)

@@ -1,4 +1,4 @@
-"""What a well-formed file holds comes back as it is, and getters refuse what they were not asked for."""
+"""The content of a well-formed file is read unchanged, and getters refuse values of another type."""
 
 from __future__ import annotations
 

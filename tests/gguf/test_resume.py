@@ -1,4 +1,4 @@
-"""An interrupted writer's work is gone on with: what is believed is there, and the file is the same to the byte."""
+"""An interrupted write is resumed: only data that is on disk is trusted, and the file is the same to the byte."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write(
     error: BaseException | None = None,
     value: int = 1,
 ) -> list[str]:
-    """Write the file and return the names that were there already. `stop`: raise before this piece of this tensor."""
+    """Write the file; returns the names of tensors that were already there. stop: raise before this piece."""
     with GGUFWriter(path, plan=plan, shard_bytes=shards, restart=restart) as writer:
         writer.add("k", value)
         for name in NAMES:

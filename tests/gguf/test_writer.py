@@ -1,4 +1,4 @@
-"""What GGUFWriter writes, GGUFFile reads back; what no reader would take, it refuses; and no half file is ever seen."""
+"""GGUFFile reads what GGUFWriter writes. The writer refuses invalid files, and partial files are never visible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File formats: decoding is the reference's to the last bit, what cannot be decoded is named."""
+"""File formats: decoding equals the reference to the last bit, and unsupported types are named."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def assert_same_bits(got: np.ndarray, want: np.ndarray) -> None:
     nan = np.isnan(want)
     np.testing.assert_array_equal(
         np.isnan(got), nan
-    )  # which of a product's two NaNs survives is the processor's affair
+    )  # which of a product's two NaNs survives depends on the processor
     np.testing.assert_array_equal(got.view(np.uint32)[~nan], want.view(np.uint32)[~nan])
 
 

@@ -13,24 +13,24 @@ from tests.support.blocks import NUMBERS, random_matrix, with_scales
 from tests.support.isas import need_isa
 
 FLOAT_TYPES = ["F32", "F16", "BF16"]
-# Bytes that 256 weights take when packed; the same as in the file where nothing else is said.
+# Bytes of 256 packed weights. Formats that are not listed have the same size as in the file.
 BLOCK_TYPES = {
     **{"Q4_0": None, "Q8_0": None, "Q4_K": None, "Q5_K": None, "Q6_K": None},
     **{"Q4_1": None, "Q5_0": None, "Q5_1": None, "Q8_1": 272, "Q2_K": None, "Q3_K": 114, "Q8_K": 260},
     **{"IQ4_NL": None, "IQ4_XS": 138, "MXFP4": None, "NVFP4": None, "IQ1_S": 106, "IQ1_M": 114, "IQ2_XXS": 106},
     **{"IQ2_XS": 114, "IQ2_S": 114, "IQ3_XXS": 138, "IQ3_S": 138, "TQ1_0": 72, "TQ2_0": 72, "Q1_0": None, "Q2_0": None},
 }
-# The same where codebooks' indices are kept, as isas like it that look entries up quickly.
+# The same for isas that keep codebook indices because they look entries up quickly.
 CODEBOOKS = {"IQ1_S": 74, "IQ1_M": 78, "IQ2_XXS": 70, "IQ2_XS": 78, "IQ2_S": 82, "IQ3_XXS": 102, "IQ3_S": 110}
 TYPES = [*FLOAT_TYPES, *BLOCK_TYPES]
 # What a build for this processor family holds; an isa the machine at hand cannot execute is a skip that says so.
 ISAS = ["generic", "avx2-base", "avx2-vnni", "avx512-base", "avx512-vnni", "avx512-vbmi", "avx512-bf16"]
 ISAS += ["neon-dot", "neon-i8mm"]
-# Of isas that have the others from the isa below.
+# For isas that inherit the other formats from the isa below.
 OWN_KINDS = {"avx512-vbmi": ["Q3_K", "IQ4_XS", *CODEBOOKS], "avx512-bf16": ["BF16"], "neon-i8mm": list(BLOCK_TYPES)}
 SHAPES = [(1, 1), (16, 1), (17, 2), (40, 3), (64, 5), (81, 1)]  # rows, columns in largest blocks
 TOKENS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 40, 65, 67, 70]  # few read packed weights in place, many unpack them
-COMMON = ["Q4_0", "Q8_0", "Q4_K", *FLOAT_TYPES]  # their kernels are the others' too: these meet every number of tokens
+COMMON = ["Q4_0", "Q8_0", "Q4_K", *FLOAT_TYPES]  # they share the others' kernels: test every number of tokens
 
 every_type = pytest.mark.parametrize("kind", TYPES, ids=TYPES)
 
@@ -72,7 +72,7 @@ def matrix(kind: str, n_rows: int, n_cols: int, seed: int = 0) -> tuple[np.ndarr
 
 
 def extreme_matrix(kind: str, n_rows: int, n_cols: int) -> tuple[np.ndarray, np.ndarray]:
-    """Blocks of nothing but the lowest or highest bytes, with scales that are large but finite."""
+    """Blocks of only the lowest or highest bytes, with large but finite scales."""
     _, block, size = _core.tensor_types()[NUMBERS[kind]]
     rng = np.random.default_rng(NUMBERS[kind])
     blocks = np.repeat(rng.choice(np.array([0, 255, 127, 128], np.uint8), (n_rows * n_cols // block, 1)), size, axis=1)

@@ -1,4 +1,4 @@
-"""Numbers that are none pass through the vector functions of every instruction set without undefined behaviour."""
+"""NaNs pass through the vector functions of every instruction set without undefined behaviour."""
 
 from __future__ import annotations
 

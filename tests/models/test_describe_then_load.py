@@ -1,4 +1,4 @@
-"""Whatever a description accepts can be loaded and stepped; whatever it refuses, it refuses as a ModelError."""
+"""Every model that can be described can be loaded and run; every refusal is a ModelError."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def refused(model: TinyModel, path: Path, culprit: str, kind: type[ModelError] = ModelError) -> None:
-    """Describing and loading both refuse it, in one line that names the file and the culprit."""
+    """Check that describing and loading both refuse the model in one line that names the file and the culprit."""
     file = model.write(path / "bad.gguf")
     for use in (lambda: describe_model(GGUFFile(file)), lambda: load_model(file, n_threads=1)):
         with pytest.raises(kind) as caught:
@@ -62,7 +62,7 @@ def test_a_hyper_parameter_out_of_range_is_refused(tmp_path: Path, key: str, val
     refused(model, tmp_path, CONTRADICTS.get((key, str(value)), key))
 
 
-# Values that are possible by themselves: what they contradict is named.
+# Values that are valid alone but contradict others: the error names both.
 CONTRADICTS = {
     ("llama.embedding_length", "63"): "tensor 'token_embd.weight'",
     ("llama.embedding_length", "65"): "tensor 'token_embd.weight'",
@@ -193,7 +193,7 @@ def test_an_invalid_vocabulary_is_refused(tmp_path: Path, key: str, value: Any) 
 
 
 def test_describing_reads_no_weights(tmp_path: Path) -> None:
-    """Damage in the weights themselves is not looked at: NaN everywhere changes nothing."""
+    """The weights themselves are not checked: NaN everywhere changes nothing."""
     model = TinyModel()
     for array in model.tensors.values():
         array[:] = np.nan

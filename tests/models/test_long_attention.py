@@ -1,4 +1,4 @@
-"""Attention over contexts of several blocks of keys: the formula, and that no cut of the work changes a bit."""
+"""Attention over several blocks of keys equals the formula, and no division of the work changes a bit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LENGTHS = [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 70]
 
 
 class Attention:
-    """One attention op over random tokens, evaluated in any cut of them."""
+    """One attention op over random tokens, evaluated in any steps."""
 
     def __init__(self, path: Path, n_tokens: int, n_kv: int = 2, **options: Any) -> None:
         self.path, self.n_kv, self.options = path, n_kv, options
@@ -100,7 +100,7 @@ def test_cutting_a_long_context_changes_no_bit(tmp_path: Path, n_tokens: int, n_
 def test_threads_that_share_a_long_row_change_no_bit(
     tmp_path: Path, name: str, n_threads: int, cache_type: str
 ) -> None:
-    """One thread takes all keys of a row, several take blocks of them and add up."""
+    """One thread processes all keys of a row; several threads process blocks of keys and combine their sums."""
     op = Attention(tmp_path / "a.gguf", 2 * BLOCK + 70, **OPTIONS[name])
     decoded = list(range(2 * BLOCK - 3, 2 * BLOCK + 3))
     alone = op.run(decoded, n_threads=1, cache_type=cache_type)

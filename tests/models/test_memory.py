@@ -29,7 +29,7 @@ def test_every_allocation_of_a_model_may_fail(tmp_path: Path) -> None:
     flags = ("-g", "-O0", *sanitize, "-fno-builtin", "-fno-math-errno")
     program = compile_c(sources, tmp_path / "step_check", wrap, *flags)
 
-    # The leak checker runs at exit, so a failure that keeps something fails here too.
+    # The leak checker runs at exit, so a leak after a failure fails here too.
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stderr + done.stdout

@@ -1,4 +1,4 @@
-"""A model that has no room in memory is refused before any is taken, and what is optional shrinks to what fits."""
+"""A model that does not fit in memory is refused before memory is allocated, and optional memory shrinks to fit."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.support.graphs import TOKENS, OpBench, vector
 @pytest.mark.parametrize("fn", FUNCTIONS)
 @pytest.mark.parametrize("spread", [1.0, 30.0])
 def test_activation_functions(tmp_path: Path, fn: str, spread: float) -> None:
-    bench = OpBench(tmp_path / "ops.gguf", 75, spread=spread)  # a width that no vector divides
+    bench = OpBench(tmp_path / "ops.gguf", 75, spread=spread)  # a width that is not a multiple of any vector's
     x = bench.embedding[TOKENS].astype(np.float64)
     out = bench.value(75)
     bench.add(ops.Glu(False, bench.x, None, out, fn))

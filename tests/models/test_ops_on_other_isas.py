@@ -16,7 +16,7 @@ MODULES = [str(HERE / name) for name in ("test_ops.py", "test_attention_op.py", 
 
 
 def other_isas() -> list[str]:
-    """One isa of each family whose vector functions differ, besides the one this process uses."""
+    """One isa of each family with different vector functions, except the isa of this process."""
     found = {name.split("-")[0]: name for name in available_isas()}
     return [name for family, name in found.items() if family != isa().split("-")[0]]
 

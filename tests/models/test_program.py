@@ -1,4 +1,4 @@
-"""What the core refuses of a program, whoever builds it: indices, rows and sizes that do not fit."""
+"""The core refuses programs with indices, rows or sizes that do not fit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_runner_with_sizes_other_than_the_programs_is_refused(
 
 
 def test_a_table_with_fewer_rows_than_tokens_is_refused(tmp_path: Path) -> None:
-    """Its rows would be read past the end. load_model looks at shapes; the core does not trust it."""
+    """Rows would be read past the table's end. load_model checks shapes, but the core does not rely on that."""
     model = TinyModel()
     short = model.tensors["token_embd.weight"][:100]
     model.tensors["short.weight"] = short
@@ -56,7 +56,7 @@ def test_a_table_with_fewer_rows_than_tokens_is_refused(tmp_path: Path) -> None:
 
 
 def build_graph_of(gguf: GGUFFile) -> Builder:
-    """The file's graph, whatever other tensors there are."""
+    """The graph of the file, without the check for unused tensors."""
     architecture = find_architecture(gguf, "llama")
     builder = Builder(gguf, architecture.hparams(gguf, "llama"), 64)
     architecture.build(builder)

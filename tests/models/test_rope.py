@@ -1,4 +1,4 @@
-"""Rope frequencies for every kind of scaling, and that models use what their files say."""
+"""RoPE frequencies for every kind of scaling, and models that use the scaling of their files."""
 
 from __future__ import annotations
 

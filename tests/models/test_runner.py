@@ -1,4 +1,4 @@
-"""What a step accepts, what it leaves behind after an error, and what its results may be used for."""
+"""The inputs that a step accepts, the state after errors, and the lifetime of results."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_a_nan_weight_affects_only_its_own_sequences(tmp_path: Path) -> None:
     both = runner.step(np.array([1, 2, 3, 4, 5, 6], np.int32), [one, two], [3, 3], np.ones(6, bool))
     assert np.array_equal(both[:3], healthy)
     assert np.isnan(both[4:]).all()
-    # What is freed after it carries nothing over into a page's next life.
+    # Reused pages keep nothing of their earlier content.
     runner.seq_close(one)
     runner.seq_close(two)
     assert np.array_equal(step(runner, [1, 2, 3]), healthy)
@@ -201,7 +201,7 @@ def test_the_number_of_threads_changes_no_bit(tmp_path: Path, n_threads: int, op
 def test_a_quantised_model_stays_near_its_dequantised_self(
     tmp_path: Path, arch: str, type_name: str, options: Any
 ) -> None:
-    """The same weights, decoded to F32, give the same logits but for the rounding of activations."""
+    """The same weights decoded to F32 give the same logits except for the rounding of activations."""
     model = TinyModel(arch, type_name=type_name, **BLOCKS_OF_256, **options)
     quantised = load_model(model.write(tmp_path / "q.gguf"), n_threads=2, kv_type="f32")
     decode = decoder(quantised.gguf)
@@ -306,7 +306,7 @@ def test_the_cache_uses_the_stated_bytes_per_token(path: str | Path, kv_type: st
 
 @pytest.mark.parametrize("kv_type", CACHE_TYPES)
 def test_a_fork_in_the_middle_of_a_page_keeps_the_shared_tokens(path: str | Path, kv_type: str) -> None:
-    """The page is copied for the first who writes into it, whatever its type."""
+    """A shared page of any type is copied for the first sequence that writes into it."""
     runner = load_model(path, n_threads=2, n_ctx=128, kv_pages=8, kv_type=kv_type).runner
     shared, alone = np.arange(37), runner.seq_open()
     seq = runner.seq_open()

@@ -1,4 +1,4 @@
-"""Who may use a runner when: one thread at a time, never a forked child, and nobody once it is closed."""
+"""A runner may be used by one thread at a time, not by a forked child, and not after it is closed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def long_runner(path: Path, n_threads: int = 2) -> Runner:
 
 @contextmanager
 def stepping(runner: Runner) -> Iterator[Future[Any]]:
-    """A step of another thread, which has begun and is cancelled in the end; the future that says how it ends."""
+    """A step in another thread that has begun; it is cancelled at the end. Yields the future of its outcome."""
     seq = runner.seq_open()
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(runner.step, np.zeros(LONG, np.int32), [seq], [LONG], np.zeros(LONG, bool))
@@ -134,7 +134,7 @@ def test_closing_gives_threads_and_memory_back_at_once(deep: Path) -> None:
         status = Path("/proc/self/status").read_text()
         return len(os.listdir("/proc/self/task")), int(status.split("VmRSS:")[1].split()[0]) / 1024
 
-    load_model(deep, n_threads=4).close()  # what only the first takes
+    load_model(deep, n_threads=4).close()  # taken only by the first model
     before = threads_and_megabytes()
     runner = long_runner(deep, n_threads=4)
     flags = np.arange(LONG) == LONG - 1
@@ -161,7 +161,7 @@ def test_closing_ends_a_step_of_another_thread(deep: Path) -> None:
 
 
 def test_the_cyclic_collector_may_free_a_runner_first(path: Path) -> None:
-    """It clears what garbage refers to, in any order, before the garbage itself is freed."""
+    """The collector clears references of garbage in any order before it frees the garbage."""
     code = f"""
 import gc
 import numpy as np
@@ -192,7 +192,7 @@ print("alive")
 
 
 def test_a_batch_that_changes_during_its_step_is_evaluated_as_it_was_checked(path: Path) -> None:
-    """Nobody keeps a caller from writing into the tokens of a step in another thread."""
+    """A caller may write into the tokens of a step that runs in another thread."""
     runner = load_model(path, n_threads=2, n_batch=512, kv_pages=64, n_ctx=2048).runner
     tokens, done = np.zeros(512, np.int32), threading.Event()
 

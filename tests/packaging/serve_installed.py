@@ -1,4 +1,4 @@
-"""Talk to a server that the installed package starts: run with the interpreter of an environment that holds only it.
+"""Tests a server of the installed package. Run it with the interpreter of an environment that has only the package.
 
 Makes a tiny model, starts the `oxillama` command beside the interpreter, asks for a chat over the socket, plain and
 streamed, then for many of them at once, and ends the server with SIGTERM.
@@ -32,7 +32,7 @@ def post(url: str, body: dict[str, Any]) -> bytes:
 
 
 def talk(url: str) -> str:
-    """The things a first user does. Returns the model's name."""
+    """Check the first requests of a new user. Returns the model's name."""
     with urllib.request.urlopen(f"{url}/v1/models", timeout=10) as answer:
         model = json.load(answer)["data"][0]["id"]
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8, "temperature": 0}
@@ -53,7 +53,7 @@ def talk(url: str) -> str:
 
 
 def talk_a_lot(url: str, model: str) -> None:
-    """Requests of several kinds at once: every one of them is answered whole."""
+    """Send requests of several kinds at once, and check that each is answered completely."""
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4, "temperature": 0}
     expected = json.loads(post(f"{url}/v1/chat/completions", body))["choices"][0]["message"]["content"]
 

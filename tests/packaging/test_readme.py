@@ -1,4 +1,4 @@
-"""README says what the code can do, and its commands are the ones that are checked."""
+"""The README describes what the code can do, and its commands are the tested ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mapped files give their pages back and notice when they are cut."""
+"""Mapped files release their pages and detect truncation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread pool and the allocator keep their promises, with the sanitizers looking on."""
+"""The thread pool and the allocator keep their contracts under the sanitizers."""
 
 from __future__ import annotations
 

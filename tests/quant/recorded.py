@@ -1,4 +1,4 @@
-"""What llama.cpp's quantisers (libggml 0.25.3) lose on the rows of rows.py: made by reference.py."""
+"""The errors of llama.cpp's quantisers (libggml 0.25.3) on the rows of rows.py. Written by reference.py."""
 
 from __future__ import annotations
 

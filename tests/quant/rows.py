@@ -33,7 +33,7 @@ def rows(kind: str, n_rows: int = N_ROWS) -> Floats:
 
 
 def importance() -> Floats:
-    """How much each column matters, over four orders of magnitude, as activations' squares do."""
+    """The importance of each column, over four orders of magnitude, like squares of activations."""
     rng = np.random.default_rng(6)
     return (rng.chisquare(1, N_COLS) * np.exp(rng.standard_normal(N_COLS))).astype(np.float32)
 

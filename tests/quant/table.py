@@ -1,4 +1,4 @@
-"""python -m tests.quant.table: the table of docs/quantize.md, our errors beside those recorded of llama.cpp."""
+"""python -m tests.quant.table: prints the table of docs/quantize.md, our errors and the recorded ones of llama.cpp."""
 
 from __future__ import annotations
 

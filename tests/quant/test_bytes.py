@@ -1,4 +1,4 @@
-"""Quantising gives the same bytes on every machine: digests, taken once, of what each type makes of the same weights.
+"""Quantising gives the same bytes on every machine: recorded digests of the same weights in every type.
 
 Builds differ in their instruction set and in which copy of an encoder the loader chooses; none of it may show. Whoever
 changes a quantiser takes the digests anew: `python -m tests.quant.test_bytes` prints them.
@@ -55,7 +55,7 @@ def whole_numbers(shape: tuple[int, int], seed: int) -> np.ndarray:
 
 @functools.cache
 def weights() -> Floats:
-    """Eight rows of 512, bell-shaped with some weights far out, exact in single precision."""
+    """Eight rows of 512 roughly Gaussian weights with some outliers, exact in single precision."""
     total = sum(whole_numbers((8, 512), seed) - 32768 for seed in range(4))
     far = whole_numbers((8, 512), 4) < 1000
     return (np.where(far, 8 * total, total) / 2**21).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Whole files are quantised: what is written, what is refused, and that nothing half is left."""
+"""Quantising whole files: the result, the refusals, and no partial files."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_each_expert_is_rounded_by_its_own_importance(tmp_path: Path, monkeypatc
         writer.add("general.architecture", "llama")
         writer.add_tensor("blk.0.ffn_up_exps.weight", values)
     importance = Importance("x.imatrix", {"blk.0.ffn_up_exps.weight": columns}, ["text.txt"], 7)
-    monkeypatch.setattr(convert, "PIECE_WEIGHTS", 2 * 256)  # pieces of two rows, which five are no multiple of
+    monkeypatch.setattr(convert, "PIECE_WEIGHTS", 2 * 256)  # pieces of two rows, of which five is not a multiple
 
     quantised(tmp_path / "in.gguf", tmp_path / "out.gguf", "Q4_K_S", importance, pure=True)
 

@@ -41,7 +41,7 @@ def test_quantising_a_quantised_tensor_again_loses_little(name: str) -> None:
     assert np.sqrt(np.mean((round_trip(name, x) - x) ** 2)) < 0.4 * np.sqrt(np.mean((rows("gaussian", 4) - x) ** 2))
 
 
-@pytest.mark.parametrize("name", [t for t in TYPES if t != "Q1_0"])  # which knows no zero
+@pytest.mark.parametrize("name", [t for t in TYPES if t != "Q1_0"])  # which has no zero
 def test_a_lone_weight_among_zeros_survives(name: str) -> None:
     x = np.zeros(512, np.float32)
     x[[37, 300]] = 0.5, -0.25

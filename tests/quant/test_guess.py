@@ -1,4 +1,4 @@
-"""Columns that weights say see large inputs are rounded more exactly, and that lowers what a real model loses."""
+"""Columns that get large inputs, judging by the weights, are rounded more precisely, and a real model loses less."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_measured_importance_takes_precedence_over_a_guess(tmp_path: Path) -> No
 
 
 def sampled(runner: Runner, first: int, n: int, rng: np.random.Generator) -> Tokens:
-    """A text of the model's own, at temperature 1."""
+    """A text that the model generates at temperature 1."""
     tokens, seq = [first], runner.seq_open()
     while len(tokens) < n:
         logits = runner.step(np.array(tokens[-1:], np.int32), [seq], [1], np.ones(1, np.bool_))[0].astype(np.float64)

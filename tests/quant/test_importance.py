@@ -24,7 +24,7 @@ def test_the_written_matrix_is_read_back_as_means(tmp_path: Path) -> None:
     assert found.datasets == ["text.txt"]
     assert found.n_chunks == 3
     np.testing.assert_array_equal(found.columns["blk.0.attn_q.weight"], [[0.5, 1.0]])
-    np.testing.assert_array_equal(found.columns["blk.0.up.weight"], [[0.5, 1.5], [1, 1]])  # nothing seen: all alike
+    np.testing.assert_array_equal(found.columns["blk.0.up.weight"], [[0.5, 1.5], [1, 1]])  # no tokens: all equal
     assert found.of("other.weight", (2, 2)) is None
 
 

@@ -1,4 +1,4 @@
-"""The sums of an importance matrix: against numpy, and through the command to a better quantised model."""
+"""The sums of an importance matrix equal numpy's, and with them the command quantises a model better."""
 
 from __future__ import annotations
 

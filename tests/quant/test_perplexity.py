@@ -1,4 +1,4 @@
-"""Perplexity: against numpy on a tiny model, and what is refused."""
+"""Perplexity equals numpy's on a tiny model, and invalid inputs are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def by_numpy(path: Path, size: int) -> tuple[float, float, int]:
-    """Perplexity, its standard error and the tokens it is of, from the logits of every position."""
+    """Perplexity, its standard error and its number of tokens, from the logits of every position."""
     tokenizer = Tokenizer.from_gguf(path)
     ids = tokenizer.encode(TEXT)
     assert tokenizer.bos_id is not None
@@ -90,14 +90,14 @@ def test_the_command_prints_running_values_and_json(model: Path, tmp_path: Path)
     text.write_text(TEXT)
 
     plain = oxillama("perplexity", "--model", model, "--file", text, "--ctx", "32", "--chunks", "3")
-    told = json.loads(
+    report = json.loads(
         oxillama("perplexity", "--model", model, "--file", text, "--ctx", "32", "--chunks", "3", "--json").stdout
     )
 
     lines = plain.stdout.decode().splitlines()
     assert lines[0].startswith("[1/3] ")
-    assert lines[-1] == f"perplexity {told['perplexity']:.4f} +/- {told['standard_error']:.4f}, 45 tokens"
-    assert told["chunks"] == 3
+    assert lines[-1] == f"perplexity {report['perplexity']:.4f} +/- {report['standard_error']:.4f}, 45 tokens"
+    assert report["chunks"] == 3
 
 
 def test_a_missing_text_is_reported_in_one_line(model: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""An interrupted `oxillama quantize` goes on when the command is given again, and writes the very same file."""
+"""An interrupted `oxillama quantize` continues when the command is run again, and writes exactly the same file."""
 
 from __future__ import annotations
 
@@ -99,11 +99,11 @@ def interrupted(source: Path, out: Path, mix: str = "Q4_0", importance: Importan
 def again(
     source: Path, out: Path, mix: str = "Q4_0", importance: Importance | None = None, **options: Any
 ) -> list[str]:
-    """What the next run tells."""
-    file, told = GGUFFile(source), list[str]()
+    """The output of the next run."""
+    file, notices = GGUFFile(source), list[str]()
     chosen = Options(threads=2, **options)
-    convert.convert(file, out, plan(file, mix, chosen, importance), chosen, importance, None, told.append)
-    return told
+    convert.convert(file, out, plan(file, mix, chosen, importance), chosen, importance, None, notices.append)
+    return notices
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def changed_logits(
 def probabilities(
     logits: np.ndarray, history: Sequence[int] = (), banned: Sequence[int] = (), **params: Any
 ) -> np.ndarray:
-    """What the sampler should draw from."""
+    """The distribution that the sampler should draw from."""
     p = {**OFF, **params}
     x = changed_logits(logits, history, banned, **params) / p["temperature"]
     order = np.lexsort((np.arange(len(x)), -x))  # best first, ties by lower id
@@ -66,7 +66,7 @@ def probabilities(
 
 
 def assert_drawn_from(draws: np.ndarray, probs: np.ndarray) -> None:
-    """No impossible token, and a chi-square statistic within six deviations of its mean."""
+    """Check that no impossible token was drawn, and that chi-square is within six standard deviations of its mean."""
     counts = np.bincount(draws, minlength=len(probs))
     assert not counts[probs == 0].any()
     expected = probs * len(draws)

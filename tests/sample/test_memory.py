@@ -1,4 +1,4 @@
-"""The sampler under the sanitizers: no memory, and logits and parameters of every odd kind."""
+"""The sampler under the sanitizers: failing allocations, and unusual logits and parameters of every kind."""
 
 from __future__ import annotations
 

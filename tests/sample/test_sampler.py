@@ -1,4 +1,4 @@
-"""The sampler chain draws from what numpy says it should, is defined for every float, and repeats itself."""
+"""The sampler chain draws from numpy's distribution, is defined for every float, and is repeatable."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
 
 
 def test_the_history_slides() -> None:
-    """After any number of tokens the penalties see the window alone."""
+    """After any number of tokens, the penalties see only the window."""
     rng, x = np.random.default_rng(1), logits(2, 16, 1.0)
     history = [int(t) for t in rng.integers(0, 16, 300)]
     params: dict[str, Any] = {"temperature": 0.0, "frequency_penalty": 0.4, "repeat_last_n": 9}
@@ -212,7 +212,7 @@ def test_a_penalty_must_be_a_finite_float32(field: str, value: float) -> None:
 
 
 class Liar(list[int]):
-    """Yields more than its length says, or less."""
+    """A list that yields more or fewer items than its length."""
 
     def __init__(self, items: list[int], length: int) -> None:
         super().__init__(items)

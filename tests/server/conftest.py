@@ -1,4 +1,4 @@
-"""An application over the scripted engine, and a client inside the process."""
+"""An application with the scripted engine, and a client in the same process."""
 
 from __future__ import annotations
 

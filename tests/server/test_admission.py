@@ -1,4 +1,4 @@
-"""When a refused request is told to come again."""
+"""The Retry-After of refused requests."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ async def test_retry_after_of_a_full_queue_follows_the_rate_at_which_requests_en
             nursery.start_soon(chat, client)
             await trio.testing.wait_all_tasks_blocked()
 
-    async def told() -> int:
+    async def retry_after() -> int:
         response = await chat(client)
         assert response.status_code == 429
         return int(response.headers["Retry-After"])
 
     async with trio.open_nursery() as nursery:
         await fill()
-        assert await told() == 1  # nothing is known yet
+        assert await retry_after() == 1  # nothing is known yet
         await trio.sleep(12.5)
-        assert await told() == 13  # nothing has ended for so long
+        assert await retry_after() == 13  # no request has ended for this long
         await trio.sleep(10)
         await fill()
-        assert 10 <= await told() <= 12  # two have ended in 22.5 seconds
+        assert 10 <= await retry_after() <= 12  # two have ended in 22.5 seconds
         nursery.cancel_scope.cancel()
 
 

@@ -1,4 +1,4 @@
-"""What happens around every request, whatever its route."""
+"""The handling that every request gets on every route."""
 
 from __future__ import annotations
 

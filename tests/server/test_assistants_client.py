@@ -1,4 +1,4 @@
-"""The official client against a server on a real socket: what an application does with the Assistants API."""
+"""The official client uses the Assistants API of a server on a real socket, as an application would."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REPLY = "Hello, wörld! 🌍"
 
 
 async def with_client(data_dir: Path, engine: FakeEngine, use: Callable[[Any], None]) -> None:
-    """Run `use` with a client's `beta` in a thread of its own, as an application would."""
+    """Run `use` with a client's `beta` in its own thread, as an application would."""
     async with live_server(engine, data_dir=str(data_dir)) as live:
 
         def call() -> None:

@@ -1,4 +1,4 @@
-"""Assistants, threads and messages over HTTP: what is kept, what is refused by name, and lists page by page."""
+"""Assistants, threads and messages over HTTP: stored fields, refusals by name, and pages of lists."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ async def test_messages_are_filtered_by_run(tmp_path: Path) -> None:
 
 
 async def pages(api: Api, path: str, cursor: str, **query: Any) -> list[list[str]]:
-    """The ids of every page, walked as official clients do."""
+    """The ids of all pages, requested as official clients do."""
     found: list[list[str]] = []
     for _ in range(100):
         page = await api.get(path, **query)

@@ -1,4 +1,4 @@
-"""Where the server keeps its data, and what clients are told when the disk fails it."""
+"""The server's data directory, and the errors that clients see when the disk fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEW_MESSAGE = {"role": "user", "content": "x" * 100}
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, call: str, code: int) -> None:
-    """From now on every such call fails."""
+    """Make every such call fail from now on."""
 
     def fail(*arguments: Any) -> Any:
         raise OSError(code, os.strerror(code))

@@ -1,4 +1,4 @@
-"""Runs over HTTP: the objects, the order of the events, the refusals, whatever way a run ends."""
+"""Runs over HTTP: the objects, the order of the events, the refusals, and every kind of end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STEP_KEYS = {
 
 
 async def ended(api: Api, thread: str, run: str) -> Any:
-    """The run, once it has ended."""
+    """Wait for the run's end, and return it."""
     with trio.fail_after(20):
         while True:
             found = await api.get(f"/threads/{thread}/runs/{run}")

@@ -1,4 +1,4 @@
-"""Bearer keys: any of them opens, nothing else does, and health needs none."""
+"""Bearer keys: any configured key is accepted, nothing else is, and /health needs none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From bytes to a typed body: everything wrong is a 400 that names the place."""
+"""Parsing bytes into a typed body: every error is a 400 that names the place."""
 
 from __future__ import annotations
 

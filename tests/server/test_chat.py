@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions over the scripted engine."""
+"""POST /v1/chat/completions with the scripted engine."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ async def test_messages_of_every_role_reach_the_template(client: ASGIClient, eng
         client, messages=messages, chat_template_kwargs={"enable_thinking": False}, reasoning_effort="low"
     )
     assert response.status_code == 200
-    rendered, kwargs = seen[-1]  # before it, the template is tried out
+    rendered, kwargs = seen[-1]  # the renderings before it probe the template
     assert rendered == [
         {"role": "system", "content": "be kind"},
         {"role": "user", "content": "a\nb", "name": "me"},

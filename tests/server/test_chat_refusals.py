@@ -1,4 +1,4 @@
-"""Chat requests that are refused, fail or wait: the status, the words and what is left behind."""
+"""Chat requests that are refused, fail or wait: the status, the message, and no leftovers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_full_queue_refuses_early_by_the_same_rules_as_later(
 ) -> None:
     client = ASGIClient(make_app(api_keys=["sk-key"], cors_origins=["http://page"], log_level="info"))
     headers = {"Authorization": "Bearer sk-key", "Origin": "http://page"}
-    engine.busy = True  # seen when the prompt is made
+    engine.busy = True  # found when the prompt is rendered
     late = await client.post("/v1/chat/completions", json={"model": "fake-model", "messages": HELLO}, headers=headers)
     engine.busy, engine.max_waiting = False, 0
     engine.active = engine.open = engine.n_slots

@@ -1,4 +1,4 @@
-"""The official client against a server on a real socket: what its users see."""
+"""The official client and a server on a real socket: what users of the client see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /v1/completions over the scripted engine."""
+"""POST /v1/completions with the scripted engine."""
 
 from __future__ import annotations
 

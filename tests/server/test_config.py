@@ -1,4 +1,4 @@
-"""Settings: where they come from, which source wins, and what is wrong with them."""
+"""Settings: their sources, the order of the sources, and the errors of wrong ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What /openapi.json says of a body is what the server takes: no more, no less.
+"""The server accepts exactly the bodies that /openapi.json describes.
 
-Bodies are made from the description, valid and nearly valid ones, and sent. Rules between fields, which a schema does
-not state, are listed here; a refusal for any other reason fails.
+The test sends valid and nearly valid bodies that are generated from the document. Rules between fields, which a schema
+cannot state, are listed here. A refusal for any other reason fails the test.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.assistants_api import Api, api_over
 from tests.support.fake_engine import FakeEngine
 from tests.support.json_schema import Validator, Values
 
-# Not shrunk: what fails is shown with its reason, and smaller bodies would take minutes to find.
+# No shrinking: a failure shows its reason, and smaller bodies would take minutes to find.
 CALM = settings(
     deadline=None,
     derandomize=True,
@@ -101,24 +101,24 @@ RULES: dict[str, Rule] = {
     r"logit_bias\.\d+": lambda body: any(int(key) >= 259 for key in body["logit_bias"]),
     r"messages.*": lambda body: _calls_wrongly(body),
 }
-"""By the parameter that is blamed: whether the rule is broken that a schema does not state."""
+"""Parameter → whether the body breaks a rule for it that a schema cannot state."""
 
 
 class Objects:
-    """What the paths and bodies of one API may name, made when it is first asked for."""
+    """The objects that paths and bodies of one API may name. They are created on first use."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._ids: dict[str, str] = {}
 
     async def place(self, path: str) -> str:
-        """The path, with ids of objects that are there. A run needs a thread without one."""
+        """The path with ids of existing objects. A run needs a thread without an active run."""
         if path.endswith("/runs"):
             self._ids.pop("thread_id", None)
         return path.format(**{name: await self.id(name) for name in re.findall(r"{(\w+)}", path)})
 
     async def filled(self, body: Any) -> Any:
-        """The body, with the model and the assistant that are there."""
+        """The body with the existing model and assistant."""
         if isinstance(body, dict) and isinstance(body.get("model"), str):
             body["model"] = "fake-model"
         if isinstance(body, dict) and isinstance(body.get("assistant_id"), str):
@@ -143,7 +143,7 @@ class Objects:
 
 
 def _wrong(path: str, body: Any, response: Response) -> str:
-    """What is wrong with the verdict on a body; nothing, if it is the description's."""
+    """What is wrong with the response to a body; "" if it agrees with the description."""
     is_valid = VALIDATOR.is_valid(BODIES[path], body)
     if response.status_code == 200:
         return "" if is_valid else "taken, but not described"

@@ -1,6 +1,6 @@
-"""Hostile requests, several hundred: each is answered in the envelope, and the server serves on.
+"""Several hundred hostile requests: each gets the error envelope, and the server keeps working.
 
-One server takes them all, one after the other, over a real socket; nothing is between them and it.
+One server gets all of them, one after another, directly over a real socket.
 """
 
 from __future__ import annotations

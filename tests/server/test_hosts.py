@@ -1,4 +1,4 @@
-"""Which Host headers are answered: a web page must not reach a server on this machine by a name of its own."""
+"""The accepted Host headers: a web page must not reach a local server under its own domain name (DNS rebinding)."""
 
 from __future__ import annotations
 

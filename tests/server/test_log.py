@@ -1,4 +1,4 @@
-"""A line for each request, and never what was in it."""
+"""The log has one line per request, and never its content."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_other_messages_of_the_process_go_to_the_log(capsys: pytest.CaptureFixtu
 
 
 class Gone(io.RawIOBase):
-    """A stream whose reader has left, until `back` is set."""
+    """A stream whose reader is gone until `back` is set."""
 
     back = False
 
@@ -248,7 +248,7 @@ async def test_a_log_without_a_reader_costs_no_request_and_counts_what_is_lost(
     assert (await client.get("/v1/models")).status_code == 200
     assert (await client.get("/v1/models")).status_code == 200
     first, second = map(json.loads, raw.written.decode().splitlines())
-    assert first["lost_lines"] == 4  # one for each request, and one for the fault
+    assert first["lost_lines"] == 4  # one line per request, and one for the bug
     assert "lost_lines" not in second
 
 
@@ -257,7 +257,7 @@ def test_a_log_that_would_block_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
     with open(reading, "rb") as reader, open(writing, "w", encoding="utf-8") as writer:
         monkeypatch.setattr("sys.stderr", writer)
         log = make_logger(ServerConfig(log_format="json"))
-        for number in range(2000):  # far more than a pipe holds
+        for number in range(2000):  # far more than fits into a pipe
             log.warning("line", number=number, filling="x" * 100)
         taken = reader.read1(1 << 20).splitlines()
         log.warning("line", number=2000)

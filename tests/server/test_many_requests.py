@@ -1,4 +1,4 @@
-"""Many requests of all kinds over real sockets: each is answered whole, whatever versions the libraries have."""
+"""Many requests of all kinds over real sockets: each gets a complete response, with any versions of the libraries."""
 
 from __future__ import annotations
 

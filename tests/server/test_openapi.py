@@ -1,4 +1,4 @@
-"""/openapi.json says what the server has: every route, the bodies that are read, the answers that are given."""
+"""/openapi.json describes the server: every route, request body and response."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_the_document_is_well_formed(make_app: Callable[..., Application])
 
 async def test_no_two_structs_have_one_name(make_app: Callable[..., Application]) -> None:
     schemas = (await document(make_app()))["components"]["schemas"]
-    # Of two, msgspec writes the names out with their modules.
+    # For two structs with one name, msgspec adds the modules to the names.
     assert [name for name in schemas if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", name)] == []
     assert {name: schema["title"] for name, schema in schemas.items()} == {name: name for name in schemas}
 
@@ -137,7 +137,7 @@ async def test_keys_are_described_where_they_are_needed(make_app: Callable[..., 
 
 
 def held(body: Any, kind: Any) -> None:
-    """The answer has exactly the fields that `kind` says, with values of their types."""
+    """Check that the answer has exactly the fields of `kind`, with values of their types."""
     msgspec.convert(body, kind, strict=True)
 
 

@@ -1,4 +1,4 @@
-"""A folder below `apis/` is a whole API: nothing else has to know of it."""
+"""A folder below `apis/` is a whole API: no other code has to name it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def add_folder(folder: Path, name: str) -> None:
 @pytest.fixture(params=["folder", "zip"])
 def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of an API that was added to the package, as an installed one or in a zip file."""
-    name = f"echo_{request.param}"  # modules stay imported: each its own
+    name = f"echo_{request.param}"  # modules stay imported, so each needs its own name
     add_folder(tmp_path / "apis", name)
     place = tmp_path / "apis"
     if request.param == "zip":

@@ -1,4 +1,4 @@
-"""The pages for browsers as HTTP answers: what is served, to whom, and under which policy."""
+"""The pages for browsers: their files, their access rules, and their content security policy."""
 
 from __future__ import annotations
 

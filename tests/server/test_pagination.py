@@ -1,4 +1,4 @@
-"""Pages of lists, walked as official clients do."""
+"""Pages of lists, requested as official clients do."""
 
 from __future__ import annotations
 

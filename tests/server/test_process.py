@@ -1,4 +1,4 @@
-"""The server as a process of its own, over a real (tiny) model: start, signals, the `hypercorn` command."""
+"""The server as a separate process with a real (tiny) model: start, signals, the `hypercorn` command."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_the_hypercorn_command_serves_the_same_application(
         await client.send(chat(max_tokens=5, stream=True))
         assert (await client.answer()).body.endswith(b"data: [DONE]\n\n")
         await client.send(b"nonsense\r\n\r\n")
-        (await client.answer()).error()  # also this command gets the transport's cures
+        (await client.answer()).error()  # this command gets the transport's fixes too
     process.send_signal(signal.SIGTERM)
     assert await exit_status(process) == 0
 
@@ -201,7 +201,7 @@ async def test_a_failing_engine_ends_the_server_with_its_reason(settings: dict[s
         await run_app(app, stop=trio.Event(), on_ready=break_it)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # hypercorn's, of an address it cannot bind
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # hypercorn's message
 async def test_an_address_in_use_is_named(settings: dict[str, Any]) -> None:
     blocker = trio.socket.socket()
     await blocker.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The routes over the real engine and a tiny model: what the scripted engine cannot show."""
+"""The routes with the real engine and a tiny model, for what the scripted engine cannot show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request's body as it arrives: whole or in parts, and never more of it than the limit."""
+"""A request's body while it arrives: whole or in parts, and never more than the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server-sent events as official clients can read them."""
+"""Server-sent events in the format that official clients read."""
 
 from __future__ import annotations
 

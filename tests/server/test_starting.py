@@ -1,4 +1,4 @@
-"""Starts: each answers from its first request on, and one that fails says why in one line."""
+"""Starts: a server answers its first request, and a failed start gives the cause in one line."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _noting(sockets: list[Any]) -> Callable[..., Any]:
 
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[list[dict[str, Any]]]:
-    """Start the application as an ASGI server does. Yields what it has answered so far."""
+    """Start the application as an ASGI server does. Yields its lifespan messages so far."""
     to_app, receive = trio.open_memory_channel[dict[str, Any]](1)
     send, answers = trio.open_memory_channel[dict[str, Any]](10)
     said: list[dict[str, Any]] = []
@@ -156,7 +156,7 @@ async def test_a_lifespan_that_fails_names_the_cause(tmp_path: Path, capsys: pyt
 
 
 def failures(model: Path, tmp_path: Path) -> Iterator[tuple[list[str], str]]:
-    """(arguments of a start that must fail, what its one line names)"""
+    """(arguments of a start that must fail, text in its error line)"""
     bad = tmp_path / "bad.gguf"
     bad.write_bytes(b"nonsense" * 100)
     (tmp_path / "file").touch()
@@ -238,7 +238,7 @@ def test_with_json_the_notice_about_the_demonstration_model_is_json(tmp_path: Pa
     assert "embedded demonstration model" in events[0]
 
 
-# A log that nobody reads
+# A log without a reader
 
 
 @pytest.mark.parametrize("stderr", ["a full disk", "a pipe without a reader", "closed"])

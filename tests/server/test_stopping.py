@@ -1,4 +1,4 @@
-"""The drain as other clients see it: they are told to come back, until it is over."""
+"""The drain for other clients: until it ends, they get a 503 with Retry-After."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ async def test_a_drain_also_waits_for_requests_without_a_generation(monkeypatch:
         await draining(live)
         assert not live.stopped.is_set()
         proceed.set()
-        assert (await client.answer()).status == 503  # the engine takes nothing new, and the client hears of it
+        assert (await client.answer()).status == 503  # the engine accepts nothing new, and the client gets a 503
         with trio.fail_after(PATIENCE):
             await live.stopped.wait()

@@ -1,4 +1,4 @@
-"""What the HTTP server would do wrong if it were left alone: each of its traps, over a raw socket."""
+"""The faults of the HTTP library that the server works around, each tested over a raw socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.live_server import PATIENCE, Live, chat, get, live_server, po
 
 
 async def eventually(condition: Any) -> None:
-    """Wait until `condition()` holds; fails after PATIENCE."""
+    """Wait until `condition()` is true; fails after PATIENCE seconds."""
     with trio.fail_after(PATIENCE):
         while not condition():
             await trio.sleep(0.01)
@@ -34,7 +34,7 @@ LONG = {"stream": True, "ignore_eos": True, "logprobs": True, "top_logprobs": 20
 
 
 def endless() -> FakeEngine:
-    """An engine whose streams outgrow every buffer of a connection."""
+    """An engine whose streams are larger than all buffers of a connection."""
     return FakeEngine(reply="x" * 1000, n_ctx=1_000_000)
 
 
@@ -107,7 +107,7 @@ async def test_two_lengths_are_refused_and_the_rest_is_not_served() -> None:
         assert await client.is_closed()
 
 
-# 3. HTTP/2, and what is no HTTP at all
+# 3. HTTP/2, and bytes that are not HTTP
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
         assert (await client.answer()).status == 200
 
 
-# The way down
+# Shutdown
 
 
 async def test_the_drain_finishes_requests_in_progress_and_accepts_no_new_ones() -> None:

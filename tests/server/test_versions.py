@@ -1,7 +1,7 @@
-"""The versions of the libraries whose insides the server leans on.
+"""The versions of the libraries whose internals the server relies on.
 
-A newer one is not wrong, but has to be read: the parts that are named here may have changed without a word. Then its
-minor version is added to READ, and the bound in pyproject.toml raised.
+A newer version needs a review, because the parts named here may have changed without notice. After the review, add its
+minor version to READ and raise the bound in pyproject.toml.
 """
 
 from __future__ import annotations

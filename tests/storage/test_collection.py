@@ -1,4 +1,4 @@
-"""Stored objects of one kind: by their ids only, in order, and each damaged one by itself."""
+"""Collections of stored objects: access only by valid ids, the order, and isolation of damaged objects."""
 
 from __future__ import annotations
 

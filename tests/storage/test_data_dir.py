@@ -1,4 +1,4 @@
-"""A data directory is opened once, by one process, and says when nothing can be stored in it."""
+"""A data directory is opened by one process at a time, and reports when nothing can be stored."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_full_disk_is_reported_until_there_is_space(tmp_path: Path) -> N
             assert await data.trouble() == "full"
             assert await data.trouble() == "full"
             disk.full = False
-            assert await data.trouble() is None  # nobody has written since
+            assert await data.trouble() is None  # nothing was written since
             disk.full = True
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.jsonl", "lock"]
 

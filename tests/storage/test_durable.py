@@ -1,4 +1,4 @@
-"""A file is the old one or the new one, a directory is there or not, and a failed fsync is never forgotten."""
+"""A file is old or new, a directory exists or not, and a failed fsync is never forgotten."""
 
 from __future__ import annotations
 
@@ -184,11 +184,11 @@ def test_only_a_file_system_without_an_fsync_of_files_is_excused(
             durable.write_json(f"{tmp_path}/f.json", NEW)
 
 
-F_FULLFSYNC = 51  # macOS's number for it
+F_FULLFSYNC = 51  # its number on macOS
 
 
 def test_on_macos_fsync_flushes_the_drive_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For both users of the seam: the store, and the GGUF writer."""
+    """For both users of `Disk`: the store and the GGUF writer."""
     flushed: list[str] = []
 
     def full_sync(fd: int, command: int) -> int:

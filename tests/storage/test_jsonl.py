@@ -1,4 +1,4 @@
-"""An append survives, or leaves no trace; damage is told from a torn tail."""
+"""An append survives or leaves no trace, and damage is distinguished from a torn tail."""
 
 from __future__ import annotations
 

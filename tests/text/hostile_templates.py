@@ -1,4 +1,4 @@
-"""Chat templates made to harm: each tries to run a command, hang, fill the memory or break the renderer."""
+"""Hostile chat templates: each tries to run a command, hang, fill the memory or break the renderer."""
 
 # ruff: noqa: E501  (an attack reads best on one line)
 

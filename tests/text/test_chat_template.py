@@ -1,4 +1,4 @@
-"""Chat templates render as Jinja does when set up as published templates expect."""
+"""Chat templates render as with a Jinja environment that published templates expect."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_waiting_for_a_process_does_not_count_as_rendering_time(monkeypatch: pyt
     now = 0.0
 
     class Busy:
-        """A place that comes free after longer than a template may take."""
+        """A process that becomes free only after the time limit of a template."""
 
         def acquire(self, **_: object) -> bool:
             nonlocal now

@@ -1,4 +1,4 @@
-"""Content of a chat never becomes a control token, and everything else is tokenized as ever."""
+"""Content of a chat never becomes a control token, and everything else is tokenized as before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HARMLESS = "hello"
 
 @cache
 def model_of(stem: str) -> tuple[ChatTemplate, Tokenizer, tuple[str, ...]]:
-    """A published template, and a vocabulary in which all its marks are control tokens."""
+    """A published template, and a vocabulary in which all its tags are control tokens."""
     source = (ROOT / "templates" / f"{stem}.jinja").read_text(encoding="utf-8")
     marks = tuple(dict.fromkeys(["<s>", "</s>", *MARK.findall(source)]))
     metadata = bpe_metadata(control=marks)
@@ -111,7 +111,7 @@ def test_user_defined_tokens_are_text_like_any_other() -> None:
     tokenizer = spm("<think>", "ba")
     for piece in ("<think>", PromptText.of_content("<think>"), PromptText.of_content("<s><think>")):
         assert texts(tokenizer, "a", piece).count("<think>") == 1
-    # Also across the border of content, as in a plain text.
+    # Also across the border of content, as in plain text.
     assert texts(tokenizer, "b", PromptText.of_content("a<s>")).count("ba") == 1
 
 

@@ -1,4 +1,4 @@
-"""Streaming gives whole characters only, and together the whole text."""
+"""Streaming gives only whole characters, and together the whole text."""
 
 from __future__ import annotations
 

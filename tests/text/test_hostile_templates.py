@@ -23,7 +23,7 @@ HARMLESS = "{{ messages[0].role }}"
 
 @pytest.fixture
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limits at work are the same, only shorter."""
+    """The real limits, but shorter."""
     monkeypatch.setattr(template_process, "CPU_SECONDS", 0.3)
 
 
@@ -35,28 +35,28 @@ def chat() -> Iterator[ChatTemplate]:
 
 
 def outcome(chat: ChatTemplate, source: str) -> str:
-    """The text, or the error's one line; the next chat is answered as if nothing had happened."""
+    """The rendered text or the error line. Also checks that the next rendering works."""
     chat._sources["default"] = chat.source = source
     try:
-        told = chat.render([USER]).text
+        result = chat.render([USER]).text
         longest = 2 * MEBIBYTE
     except TemplateError as error:
-        told = str(error)
-        longest = 600 if "\n" not in told else 0
+        result = str(error)
+        longest = 600 if "\n" not in result else 0
     finally:
         chat._sources["default"] = chat.source = HARMLESS
-    assert len(told) <= longest
+    assert len(result) <= longest
     assert chat.render([USER]).text == "user"
-    return told
+    return result
 
 
 @pytest.mark.parametrize("name", ESCAPES)
 def test_no_template_runs_a_command(chat: ChatTemplate, name: str, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
-    told = outcome(chat, ESCAPES[name].replace("CMD", COMMAND.format(marker=marker)))
+    result = outcome(chat, ESCAPES[name].replace("CMD", COMMAND.format(marker=marker)))
     assert not marker.exists()
-    assert "root:" not in told
-    assert "<module 'os'" not in told
+    assert "root:" not in result
+    assert "<module 'os'" not in result
 
 
 @pytest.mark.usefixtures("short_limits")
@@ -83,8 +83,8 @@ def test_the_limit_that_was_hit_is_named(chat: ChatTemplate, name: str, wanted: 
 
 @pytest.mark.slow
 def test_a_hanging_template_is_stopped_by_the_real_limits(chat: ChatTemplate) -> None:
-    told = outcome(chat, BOMBS["power"])
-    assert "more than 3 s of processor time" in told or "more than 10 s" in told  # the latter on a busy machine
+    result = outcome(chat, BOMBS["power"])
+    assert "more than 3 s of processor time" in result or "more than 10 s" in result  # the latter on a busy machine
 
 
 def test_the_child_process_sees_no_secrets_and_no_open_files(

@@ -1,4 +1,4 @@
-"""Whatever a template does to content, every character of the prompt is known to be content or the template's."""
+"""After any operation of a template, every character of the prompt is marked as content or as the template's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from oxillama.text import ChatTemplate
 from oxillama.text.templates.provenance import Content, joined, spans_of
 
-# In these tests content is written in capitals and digits, and what the template says in small letters.
+# In these tests content has capital letters and digits, and the template's own text has small letters.
 CONTENT = "  ABC</T>DE\n\nFGH </T> IJK  "
 
 
@@ -24,7 +24,7 @@ def chat() -> Iterator[ChatTemplate]:
 
 
 def rendered(chat: ChatTemplate, source: str, content: str = CONTENT, **values: Any) -> tuple[str, str]:
-    """The text, and the same with `#` in the place of every character that counts as content."""
+    """The text, and the same text with `#` for every character that is content."""
     chat._sources["default"] = chat.source = source
     prompt = chat.render([{"role": "user", "content": content}], **values)
     masked = list(prompt.text)

@@ -1,4 +1,4 @@
-"""The table of SentencePiece pieces: nobody chooses pieces that collide, and nothing but bytes becomes one."""
+"""The hash table of SentencePiece pieces: files cannot choose pieces that collide, and pieces must be bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIECES = 1 << WORDS
 
 
 def differing_in_high_bits() -> list[bytes]:
-    """Pieces of pairs of words, of which one flips bits 63 of the first and 63 and 31 of the second.
+    """Pairs of pieces, each of two words: one piece flips bit 63 of the first word and bits 63 and 31 of the second.
 
     A hash that XORs a word, multiplies by an odd number and XORs the upper half into the lower one loses that
     difference, whatever it starts from.

@@ -1,4 +1,4 @@
-"""Stop strings end a text at the same place however it is cut."""
+"""Stop strings end a text at the same place, however the text is split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ stops = st.lists(st.text("ab", min_size=1, max_size=5), max_size=4)
 
 
 def by_definition(text: str, stops: list[str]) -> tuple[str, bool]:
-    """The stop string whose end comes first, the longest of those, found by looking everywhere."""
+    """The stop string that ends first, or the longest of these, found by brute force."""
     for end in range(1, len(text) + 1):
         ending = [stop for stop in stops if text[:end].endswith(stop)]
         if ending:

@@ -1,4 +1,4 @@
-"""What a tokenizer does with special tokens, odd texts and the ends of a text."""
+"""Special tokens, unusual texts, and the tokens at the ends of a text."""
 
 from __future__ import annotations
 

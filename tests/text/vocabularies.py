@@ -59,7 +59,7 @@ def spm_metadata(words: dict[str, float], **extra: Any) -> dict[str, Any]:
 
 
 def bpe_metadata(merges: tuple[str, ...] = (), control: tuple[str, ...] = (), **extra: Any) -> dict[str, Any]:
-    """A byte-level BPE vocabulary: the 256 bytes, what the merges make, then control tokens."""
+    """A byte-level BPE vocabulary: the 256 bytes, the results of the merges, then control tokens."""
     tokens = [*byte_alphabet(), *(merge.replace(" ", "") for merge in merges), *control]
     types = [NORMAL] * (len(tokens) - len(control)) + [CONTROL] * len(control)
     return {

@@ -1,4 +1,4 @@
-"""One browser for all tests here; for each test a server of its own, and pages that must end without a complaint."""
+"""One browser for all tests in this folder. Each test has its own server, and its pages must end without errors."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def browser() -> Iterator[Browser]:
 
 
 class Chat:
-    """A server, and a browser that looks at it."""
+    """A server and a browser with its pages."""
 
     def __init__(self, browser: Browser, stack: ExitStack, engine: Any, settings: dict[str, Any]) -> None:
         self.browser, self.stack, self.engine = browser, stack, engine
         self.url = stack.enter_context(served(engine, **settings))
         self.watched: list[Watched] = []
-        self.expected: str | None = None  # a pattern of the complaints that are part of the test
+        self.expected: str | None = None  # a pattern of the console errors that the test causes
         self.context: Any = None
 
     def visit(self, path: str = "/", **context: Any) -> Page:
-        """The page in a browser that has never been here."""
+        """The page in a new browser context, without stored data."""
         self.context = self.browser.new_context(**({"locale": "en-GB"} | context))
         self.stack.callback(self.context.close)
         self.context.set_default_timeout(PATIENCE_MS)
@@ -82,7 +82,7 @@ def answered(page: Page, count: int = 1) -> str:
 
 
 def until(page: Page, condition: Callable[[], bool]) -> None:
-    """Wait for what no element shows, while the page goes on; how long depends on how busy the machine is."""
+    """Wait for a condition that no element shows, while the page keeps running."""
     for _ in range(PATIENCE_MS // 50):
         if condition():
             return

@@ -8,13 +8,13 @@ import pytest
 
 from tests.ui.conftest import answered, say
 
-# Interactive elements that are shown and have no name a screen reader could say.
+# Visible interactive elements without an accessible name.
 NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, textarea, [role=region], dialog')]
   .filter((node) => node.checkVisibility() && node.getAttribute('aria-hidden') !== 'true')
   .filter((node) => !(node.getAttribute('aria-label') || node.labels?.length || node.textContent.trim()
       || node.getAttribute('aria-labelledby')))
   .map((node) => node.outerHTML)"""
-# WCAG 2.1, 1.4.3: the contrast of each text with what lies behind it.
+# WCAG 2.1, 1.4.3: the contrast of each text with its background.
 CONTRAST = """() => {
   const context = Object.assign(document.createElement('canvas'), {width: 1, height: 1})
     .getContext('2d', {willReadFrequently: true});
@@ -106,7 +106,7 @@ def test_enter_that_ends_an_input_method_sends_nothing(open_chat: Any) -> None:
 
 @pytest.mark.parametrize("event", ["{key: 'Enter', keyCode: 229}", "{key: 'Escape', isComposing: true}"])
 def test_keys_of_an_input_method_neither_send_nor_stop(open_chat: Any, event: str) -> None:
-    """Safari tells the Enter that ends a composition by its code alone."""
+    """Safari marks the Enter that ends a composition only by its key code."""
     chat = open_chat(reply="word " * 100, delay_s=0.02)
     page = chat.visit()
     say(page, "Go")
@@ -145,7 +145,7 @@ def test_settings_are_kept_however_their_dialog_is_left(open_chat: Any) -> None:
     page.get_by_role("button", name="Settings").click()
     box = page.get_by_label("System prompt")
     box.fill("Be brief.")
-    # Text is selected with the mouse, which is let go beside the dialog.
+    # A text selection with the mouse ends outside the dialog.
     box.hover()
     page.mouse.down()
     page.mouse.move(5, 5)
@@ -218,7 +218,7 @@ def test_on_a_narrow_screen_nothing_is_cut_off_and_the_list_is_a_drawer(open_cha
 
     page.get_by_role("button", name="Conversations").click()
     assert page.locator("#side").get_by_role("button", name="New chat").is_visible()
-    for _ in range(8):  # what lies behind cannot be reached
+    for _ in range(8):  # the page behind the dialog cannot be reached
         assert not page.evaluate("document.querySelector('main').contains(document.activeElement)")
         page.keyboard.press("Tab")
     page.locator("#new-chat").focus()

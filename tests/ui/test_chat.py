@@ -1,4 +1,4 @@
-"""The chat page in a browser: sending, streaming, stopping, asking again, and what a reload and another tab see."""
+"""The chat page in a browser: sending, streaming, stopping, regenerating, reloading, and a second tab."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_an_answer_that_a_reload_cut_off_is_marked_and_can_be_regenerated(open_c
     page = chat.visit()
     say(page, "Count")
     page.get_by_text("one two three").wait_for()
-    page.wait_for_timeout(1200)  # until it was kept once
+    page.wait_for_timeout(1200)  # until it was stored once
 
     page.reload()
 

@@ -1,4 +1,4 @@
-"""What a model writes is shown, and never does anything."""
+"""A model's text is displayed and never executed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PAYLOADS = {
     "processing instruction": "<?xml-stylesheet href='javascript:window.hit=1'?>",
     "character data": "<![CDATA[<img src=x onerror=window.hit=1>]]>",
 }
-# Everything dangerous that the answer's elements could hold: tags, attributes, addresses.
+# All dangerous tags, attributes and addresses among the answer's elements.
 INSPECT = """(root) => [...root.querySelectorAll('*')].flatMap((node) => [
   ...(/^(SCRIPT|IMG|SVG|MATH|STYLE|IFRAME|OBJECT|EMBED|BASE|FORM|INPUT|META|LINK|TEMPLATE|DETAILS|VIDEO|AUDIO)$/i
       .test(node.tagName) && !node.closest('button') ? [node.tagName] : []),
@@ -72,7 +72,7 @@ def test_hostile_markdown_does_nothing_and_leaves_nothing_dangerous(open_chat: A
         assert page.locator(".prose").evaluate(INSPECT) == [], script
         assert page.evaluate("window.hit") is None, script
 
-    assert page.locator("#notice").is_hidden()  # the page's own parts are where they were
+    assert page.locator("#notice").is_hidden()  # the page's own parts are unchanged
 
 
 def test_html_is_shown_as_the_text_it_is(open_chat: Any) -> None:
@@ -127,7 +127,7 @@ def test_the_content_security_policy_blocks_inline_code_that_the_sanitizer_would
 
     assert page.evaluate("window.hit") is None
     assert leaked is False
-    # What the browser refused is told as a complaint, not sent.
+    # The browser reports a blocked request as an error and does not send it.
     chat.watched[0].requests = [url for url in chat.watched[0].requests if "example.com" not in url]
 
 

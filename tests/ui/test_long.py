@@ -1,4 +1,4 @@
-"""Answers that are long, or deep: the page stays usable."""
+"""With long or deeply nested answers, the page stays usable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.ui.conftest import answered, say
 
 @pytest.mark.parametrize("piece", ["> ", "1. "])
 def test_an_answer_too_deep_for_the_parser_is_shown_as_text(open_chat: Any, piece: str) -> None:
-    """Models that fall into repeating themselves write such things."""
+    """Models that repeat themselves write such texts."""
     text = piece * 4000
     page = open_chat(reply=text, n_ctx=20_000).visit()
 

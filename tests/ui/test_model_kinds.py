@@ -1,4 +1,4 @@
-"""What the page says of the model it talks to, and what it tells other programs to use."""
+"""The page's text about its model, and the settings it shows for other programs."""
 
 from __future__ import annotations
 

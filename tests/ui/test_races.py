@@ -1,4 +1,4 @@
-"""Two things at once: quick fingers, two conversations, two tabs."""
+"""Race conditions: fast clicks, two conversations, two tabs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LONG = "one two three four five six seven eight nine ten " * 40
 SEND = "document.getElementById('composer').requestSubmit();"
-# A disk that takes its time to commit.
+# A slow commit to the disk.
 SLOW = """
   const put = IDBObjectStore.prototype.put;
   IDBObjectStore.prototype.put = function (value) {
@@ -24,7 +24,7 @@ SLOW = """
 
 
 def slow(chat: Any) -> Page:
-    """The page over a slow disk."""
+    """The page with a slow disk."""
     page: Page = chat.visit("/docs")
     page.add_init_script(SLOW)
     page.goto(chat.url)
@@ -32,7 +32,7 @@ def slow(chat: Any) -> Page:
 
 
 def stored(page: Page) -> list[list[str]]:
-    """Who speaks in the conversations that the browser keeps."""
+    """The roles of the messages in the stored conversations."""
     found: list[list[str]] = page.evaluate("""async () => {
       const store = await import('/ui/chat/store.js');
       const all = await Promise.all((await store.list()).map(({id}) => store.get(id)));
@@ -152,7 +152,7 @@ def test_an_answer_of_a_closed_tab_is_not_waited_for(open_chat: Any) -> None:
     page = chat.visit()
     say(page, "Count")
     page.get_by_text("one two three").wait_for()
-    page.wait_for_timeout(1000)  # until it was kept once
+    page.wait_for_timeout(1000)  # until it was stored once
     other = chat.tab()
     other.get_by_role("button", name="Count", exact=True).click()
     other.get_by_text("This conversation is being answered in another tab.").wait_for()
@@ -199,7 +199,7 @@ def test_a_draft_outlives_the_change_of_an_earlier_message(open_chat: Any) -> No
 
 
 def test_consecutive_messages_without_an_answer_are_sent_as_one(open_chat: Any) -> None:
-    """Templates of many models refuse two messages of the same side in a row."""
+    """Many templates refuse two consecutive messages of one role."""
     chat = open_chat(fail_at=0)
     page = chat.visit()
     say(page, "A")

@@ -1,4 +1,4 @@
-"""The page on a real server with a real, if senseless, model."""
+"""The page of a real server with a real model of random weights."""
 
 from __future__ import annotations
 

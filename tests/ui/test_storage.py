@@ -1,4 +1,4 @@
-"""A browser that keeps little, or nothing: the page talks all the same, and says so."""
+"""With little or no browser storage, the page still works and shows a notice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.ui.conftest import answered, say
 
-# As a browser does whose disk is full: what was put is undone.
+# Like a browser on a full disk: the write is undone.
 FULL = """
   const put = IDBObjectStore.prototype.put;
   IDBObjectStore.prototype.put = function (value) {
@@ -68,7 +68,7 @@ def test_cleared_storage_is_opened_again(open_chat: Any) -> None:
     say(page, "A")
     answered(page)
 
-    # As another tab would that deletes the site's data.
+    # Like another tab that deletes the site's data.
     page.evaluate("new Promise((done) => { indexedDB.deleteDatabase('oxillama').onsuccess = done; })")
     page.get_by_role("button", name="New chat").first.click()
     say(page, "B")

@@ -1,4 +1,4 @@
-"""What the page says, and does, when something goes wrong: one clear line, and what helps."""
+"""The page after an error: one clear line, and the way to recover."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_an_unreachable_server_is_reported_and_tried_again(open_chat: Any) -> No
     say(page, "Hi")
 
     page.get_by_text("The server does not answer.").wait_for()
-    assert page.locator(".message.user").count() == 1  # what was written is not lost
+    assert page.locator(".message.user").count() == 1  # the typed text is not lost
     page.unroute("**/v1/**")
     page.get_by_role("button", name="Try again").click()
     assert answered(page) == "Back again."

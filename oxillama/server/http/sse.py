@@ -88,12 +88,12 @@ async def _ended_by_error(
         async for data in events:
             yield data
     except Exception as error:
-        told = api_error(error)
-        if told is None:
+        shown = api_error(error)
+        if shown is None:
             log.exception("stream failed")
-            told = server_fault()
-        record.failed(told.code, told.param)
-        yield error_event(told, name)
+            shown = server_fault()
+        record.failed(shown.code, shown.param)
+        yield error_event(shown, name)
     finally:
         await events.aclose()
 

@@ -1,4 +1,4 @@
-"""Conversations kept unasked: which, how many, and what happens where that is not possible."""
+"""Automatic saving of conversations: which are kept, how many, and what happens if saving fails."""
 
 from __future__ import annotations
 

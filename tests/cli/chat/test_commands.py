@@ -1,4 +1,4 @@
-"""The turns and commands of a chat, on a scripted engine and a screen that only takes notes."""
+"""The messages and commands of a chat, with a scripted engine and a recording screen."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.support.tiny_models import tiny_model
 
 
 class Notes:
-    """A screen that reads from a list. `told`: everything but answers, as (how, text)."""
+    """A screen that reads from a list. printed: everything except answers, as (how, text)."""
 
     interactive = False
 
     def __init__(self, *messages: str) -> None:
         self._messages = list(messages)
         self.answers = ""
-        self.told: list[tuple[str, str]] = []
+        self.printed: list[tuple[str, str]] = []
 
     def held(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -47,17 +47,17 @@ class Notes:
         self.answers += "|"
 
     def say(self, text: str) -> None:
-        self.told.append(("say", text))
+        self.printed.append(("say", text))
 
     def notice(self, text: str) -> None:
-        self.told.append(("notice", text))
+        self.printed.append(("notice", text))
 
     def error(self, text: str) -> None:
-        self.told.append(("error", text))
+        self.printed.append(("error", text))
 
     def only(self) -> str:
-        """The one thing that was told."""
-        ((_, text),) = self.told
+        """The only text that was printed."""
+        ((_, text),) = self.printed
         return text
 
 
@@ -107,8 +107,8 @@ async def test_two_slashes_begin_a_message_with_one() -> None:
 async def test_an_unknown_command_is_reported_in_one_line_and_not_sent_as_a_message() -> None:
     chat, notes, engine = await talk("/sytem x", "/reset all", "hello")
 
-    assert [how for how, _ in notes.told] == ["error", "error"]
-    assert "no command /sytem: /help" in notes.told[0][1]
+    assert [how for how, _ in notes.printed] == ["error", "error"]
+    assert "no command /sytem: /help" in notes.printed[0][1]
     assert notes.answers == "yes|"
     assert chat.failed
     assert len(engine.requests) == 1
@@ -123,8 +123,8 @@ async def test_help_names_every_command() -> None:
 async def test_system_sets_shows_and_removes() -> None:
     _chat, notes, engine = await talk("/system be kind", "/system", "hi", "/system none", "/system", "hi")
 
-    assert ("say", "be kind") in notes.told
-    assert notes.told[-1] == ("say", "no system prompt")
+    assert ("say", "be kind") in notes.printed
+    assert notes.printed[-1] == ("say", "no system prompt")
     assert "<system>be kind</system>" in engine.prompt_text(engine.requests[0])
     assert "<system>" not in engine.prompt_text(engine.requests[1])
 
@@ -135,7 +135,7 @@ async def test_params_reach_the_engine() -> None:
     sampling = engine.requests[0].sampling
     assert (sampling.temperature, sampling.max_tokens, sampling.seed) == (0.25, 2, None)
     assert notes.answers == "ye|"
-    assert notes.told[0] == ("say", "temperature  0.25")
+    assert notes.printed[0] == ("say", "temperature  0.25")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_params_show_the_defaults_of_values_that_are_not_set() -> None:
         "/params temperature", "/params temperature 1", "/params temperature none", "/params temp", "hi", engine=engine
     )
 
-    assert [text for _, text in notes.told] == [
+    assert [text for _, text in notes.printed] == [
         "temperature  0.3 (the model's default)",
         "temperature  1.0",
         "temperature  0.3 (the model's default)",
@@ -177,11 +177,11 @@ async def test_params_show_the_defaults_of_values_that_are_not_set() -> None:
 async def test_tokens_counts_the_context_and_the_last_answer() -> None:
     _, notes, engine = await talk("/tokens", "hi", "/tokens")
 
-    assert notes.told[0][1].startswith("0 of 2048 tokens")
-    used = len("<user>hi</user><assistant>yes</assistant>") + 1  # and the token that begins a text
-    assert notes.told[1][1].startswith(f"{used} of 2048 tokens")
-    assert "answer: 4 tokens" in notes.told[1][1]
-    assert f"prompt: {len(engine.requests[0].prompt_ids)} tokens in 0.00 s, 0 of them" in notes.told[1][1]
+    assert notes.printed[0][1].startswith("0 of 2048 tokens")
+    used = len("<user>hi</user><assistant>yes</assistant>") + 1  # and BOS
+    assert notes.printed[1][1].startswith(f"{used} of 2048 tokens")
+    assert "answer: 4 tokens" in notes.printed[1][1]
+    assert f"prompt: {len(engine.requests[0].prompt_ids)} tokens in 0.00 s, 0 of them" in notes.printed[1][1]
 
 
 async def test_reset_forgets_the_messages_and_keeps_the_rest() -> None:
@@ -215,7 +215,7 @@ async def test_saving_replaces_a_conversation_but_nothing_else(tmp_path: Path) -
 
     assert len(json.loads(file.read_bytes())["messages"]) == 2
     assert other.read_text() == '{"text": "years of work"}'
-    assert notes.told[-1] == ("error", f"{other}: is no saved conversation")
+    assert notes.printed[-1] == ("error", f"{other}: is no saved conversation")
 
 
 GOOD = {"format": "oxillama chat", "version": 1, "model": "m", "system": "", "settings": {}, "messages": []}
@@ -245,7 +245,7 @@ async def test_a_broken_file_is_reported_in_one_line_and_the_conversation_stays(
 
     chat, notes, _ = await talk("hi", f"/load {file}")
 
-    (line,) = [text for how, text in notes.told if how == "error"]
+    (line,) = [text for how, text in notes.printed if how == "error"]
     assert line.startswith(f"{file}: ")
     assert words in line
     assert "\n" not in line
@@ -263,7 +263,7 @@ async def test_a_failed_save_leaves_only_the_old_file(tmp_path: Path, monkeypatc
     monkeypatch.setattr("os.fsync", fail)
     _, notes, _ = await talk("hi", f"/save {file}")
 
-    assert notes.told[-1] == ("error", "No space left on device")
+    assert notes.printed[-1] == ("error", "No space left on device")
     assert file.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["chat.json"]
 
@@ -271,7 +271,7 @@ async def test_a_failed_save_leaves_only_the_old_file(tmp_path: Path, monkeypatc
 async def test_a_full_context_names_the_way_out_and_keeps_the_session() -> None:
     chat, notes, _engine = await talk("hi", "x" * 100, "/reset", "hi", engine=FakeEngine(reply="yes", n_ctx=60))
 
-    (line,) = [text for how, text in notes.told if how == "error"]
+    (line,) = [text for how, text in notes.printed if how == "error"]
     assert "context of 60 tokens" in line
     assert "/reset" in line
     assert "--ctx-size" in line
@@ -288,9 +288,9 @@ async def test_an_answer_that_fills_the_context_prints_a_notice() -> None:
 async def test_a_failed_generation_is_reported_in_one_line_and_the_chat_continues() -> None:
     chat, notes, _ = await talk("hi", "/help", engine=FakeEngine(fail_at=1))
 
-    assert notes.answers == "H|"  # the error begins a line
-    assert notes.told[0] == ("error", "the scripted failure")
-    assert len(notes.told) == 2
+    assert notes.answers == "H|"  # the error begins on a new line
+    assert notes.printed[0] == ("error", "the scripted failure")
+    assert len(notes.printed) == 2
     assert chat.session.messages == []
 
 

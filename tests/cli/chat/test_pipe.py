@@ -1,4 +1,4 @@
-"""oxillama chat without a terminal: a line is a message, output is text alone."""
+"""oxillama chat without a terminal: a line is a message, and the output is only text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""oxillama chat on a terminal: keys, Ctrl-C, history, and what a model may not do to it."""
+"""oxillama chat on a terminal: keys, Ctrl-C, history, and escape sequences of the model."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_text_typed_during_an_answer_is_not_shown_in_it(state: Path, kind: str) 
 
         assert b"TYPED" not in answer
         assert (b"abcdefghij" * 38) in answer.replace(b"\n", b"")
-        terminal.expect(b"TYPED")  # it is shown at the prompt that takes it
+        terminal.expect(b"TYPED")  # it appears at the prompt that reads it
         terminal.expect(b"2 messages, the last: TYPED")
 
 

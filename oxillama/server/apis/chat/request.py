@@ -52,7 +52,7 @@ class ChatRequest(SamplingFields, kw_only=True):
     response_format: Annotated[ResponseFormat | None, accepts(ONLY_TEXT, "Only text.")] = None
     tools: Annotated[
         list[ChatTool] | None,
-        msgspec.Meta(description="Only with the `tool_choice` `none`: the model is not told of them."),
+        msgspec.Meta(description="Only with `tool_choice` `none`: the model does not see them."),
     ] = None
     tool_choice: Annotated[Literal["none", "auto", "required"] | dict[str, Any] | None, accepts(NO_CALL)] = None
     function_call: Annotated[Literal["none", "auto"] | dict[str, Any] | None, accepts(NO_CALL)] = None

@@ -41,7 +41,7 @@ class RunFields(msgspec.Struct, kw_only=True):
     instructions: Text | None = None
     tools: Annotated[
         Annotated[list[Tool], msgspec.Meta(max_length=20)] | None,
-        msgspec.Meta(description="Only with the `tool_choice` `none`: the model is not told of them."),
+        msgspec.Meta(description="Only with `tool_choice` `none`: the model does not see them."),
     ] = None
     metadata: Metadata | None = None
     temperature: Temperature | None = None
