@@ -63,7 +63,10 @@ def model_source(config: ServerConfig, *, progress: Progress | None = None) -> M
     if config.model is None:
         message = "no model is named: set `model` in oxillama.toml, OXILLAMA_MODEL or --model to a GGUF file"
         raise InvalidParameterError(message, param="model")
+    # A step has room for a token of every request that runs.
+    n_batch = None if config.parallel is None else max(config.parallel, EngineConfig().n_batch)
     given: dict[str, Any] = {
+        "n_batch": n_batch,
         "n_threads": config.threads,
         "n_ctx": config.ctx_size,
         "kv_type": config.kv_type,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -23,6 +24,10 @@ CONFIG_FILE = "oxillama.toml"
 _INJECTED = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|(ENV_.*)")
 _INJECTED_URL = re.compile(r"(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP))?")
 _HOST = re.compile(r"\*|(\*\.)?[^\s:/*\[\]]+|[0-9a-fA-F:.]+")
+_NAME = re.compile(r"[^\s:/*\[\]]+")
+_EXPECTED = re.compile(r"Expected `([a-z]+)[^`]*`(?: ([<>]=? [^\s`]+))?")
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+_LARGEST_FILE = 2**20  # bytes; a device as configuration file would never end
 OTHER_VARIABLES = frozenset({"CONFIG", "ISA", "WERROR", "SANITIZE", "COVERAGE", "DEBUG", "GENERIC"})
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
@@ -98,8 +103,15 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name in self.allowed_hosts:
             if not _HOST.fullmatch(name):
                 raise ValueError(f"{name!r} is no host: write a name without a port, *.name or *")
-        if self.alias is not None and not self.alias.strip():
-            raise ValueError("the alias is empty")
+        for name in ("model", "alias", "data_dir", "host"):
+            text = getattr(self, name)
+            if text is not None and not text.strip():
+                raise ValueError(f"{name} is empty: give it a value or leave it out")
+        if not _is_host(self.host):
+            raise ValueError(
+                f"{self.host!r} is no address to listen on: write a name or an IP address, without scheme, port and "
+                "brackets"
+            )
 
 
 FIELDS: Mapping[str, Any] = get_type_hints(ServerConfig, include_extras=True)
@@ -116,29 +128,44 @@ def load_config(
     exists. Raises InvalidParameterError (one line with the source, the key and the fault) and OSError.
     """
     env = os.environ if env is None else env
-    settings: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    named = path if path is not None else env.get(ENV_PREFIX + "CONFIG")
-    file = Path(named) if named is not None else Path(CONFIG_FILE)
-    if named is not None or file.exists():
-        for key, value in _read_toml(file).items():
-            settings[key], sources[key] = value, f"{file}: {key}"
-    for key, text in _from_env(env).items():
-        settings[key], sources[key] = text, ENV_PREFIX + key.upper()
-    for key, value in overrides.items():
-        if value is not None:
-            settings[key], sources[key] = value, key
-    values = {key: _convert(key, value, sources[key]) for key, value in settings.items()}
+    settings = _gather(path, env)
+    settings |= {key: (value, key) for key, value in overrides.items() if value is not None}
+    values = {key: _convert(key, value, source) for key, (value, source) in settings.items()}
     try:
         return ServerConfig(**values)
     except ValueError as error:
         raise InvalidParameterError(f"configuration: {error}") from None
 
 
+def configured_log_format(path: str | os.PathLike[str] | None = None) -> Literal["text", "json"]:
+    """The log's format, even if other settings are wrong: the reason for a failed start is logged too."""
+    try:
+        found, _ = _gather(path, os.environ).get("log_format", ("text", ""))
+    except (InvalidParameterError, OSError):  # the file or a list cannot be read
+        found = os.environ.get(ENV_PREFIX + "LOG_FORMAT")
+    return "json" if found == "json" else "text"
+
+
+def _gather(path: str | os.PathLike[str] | None, env: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """Key -> (value, source) from the file and the variables, not yet converted."""
+    named = path if path is not None else env.get(ENV_PREFIX + "CONFIG")
+    if named is not None and not os.fspath(named).strip():
+        raise InvalidParameterError(f"{ENV_PREFIX}CONFIG is empty: name a file or unset it", param="config")
+    file = Path(named) if named is not None else Path(CONFIG_FILE)
+    found: dict[str, tuple[Any, str]] = {}
+    if named is not None or file.exists():
+        found = {key: (value, f"{file}: {key}") for key, value in _read_toml(file).items()}
+    return found | {key: (value, ENV_PREFIX + key.upper()) for key, value in _from_env(env).items()}
+
+
 def _read_toml(file: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        data = opened.read(_LARGEST_FILE + 1)
+    if len(data) > _LARGEST_FILE:
+        raise InvalidParameterError(f"{file}: is larger than 1 MiB, so it is no configuration file")
     try:
         # Editors on Windows begin a file with a byte order mark, which TOML does not know.
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(data.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidParameterError(f"{file}: not TOML: {error}") from None
 
@@ -172,6 +199,9 @@ def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
         if name not in FIELDS and not difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.7):
             continue
         found[name] = [part.strip() for part in text.split(",") if part.strip()] if name in LISTS else text
+        if found[name] == [] and name == "api_keys":  # a secret that was not filled in must not leave the API open
+            message = "names no key: give it one, or unset it for an API that needs none"
+            raise InvalidParameterError(f"{ENV_PREFIX}{key} {message}", param=name)
     return found
 
 
@@ -186,4 +216,32 @@ def _convert(key: str, value: Any, source: str) -> Any:
         # Variables are text, so text may stand for a number. TOML's other types must match exactly.
         return msgspec.convert(value, FIELDS[key], strict=not isinstance(value, str))
     except msgspec.ValidationError as error:
-        raise InvalidParameterError(f"{source}: {error}", param=key) from None
+        got = "" if key in LISTS else f", got {str(value)[:80]!r}"  # a list may be of keys
+        raise InvalidParameterError(f"{source}: expected {_expected(key, str(error))}{got}", param=key) from None
+
+
+def _expected(key: str, said: str) -> str:
+    """What a setting takes, in a user's words. said: msgspec's words about a value that it does not take."""
+    kinds = (FIELDS[key], *get_args(FIELDS[key]))
+    choices = [str(choice) for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if choices:
+        return f"one of {', '.join(choices)}"
+    if key in LISTS:
+        return "a list of texts"
+    found = _EXPECTED.match(said)
+    if found is None:
+        return f"another value ({said})"
+    kind, bound = found.groups()
+    return _KINDS.get(kind, kind) + (f" {bound}" if bound else "")
+
+
+def _is_host(host: str) -> bool:
+    """Whether it can be an address to listen on. hypercorn also takes sockets by path and descriptor, which URLs and
+    the check of hosts know nothing of."""
+    if ":" not in host:
+        return _NAME.fullmatch(host) is not None
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oxillama.cli.app import app
+from oxillama.cli.app import app, main
 from oxillama.server.config import ServerConfig
+from tests.support.cli import environment
+from tests.support.server import READY_S, STOP_S
 from tests.support.tiny_models import tiny_model
 
 
@@ -30,3 +40,67 @@ def test_sampling_options_are_settings_of_the_server(tmp_path: Path, monkeypatch
 
     [config] = seen
     assert (config.temperature, config.top_k, config.top_p, config.min_p) == (0.0, 5, 0.5, None)
+
+
+@pytest.mark.parametrize("option", ["--model", "--data-dir", "--config", "--host"])
+def test_an_empty_option_is_refused_by_its_name(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def serve(config: ServerConfig, **_: Any) -> None:
+        """Return at once, where the option is taken."""
+
+    monkeypatch.setattr("oxillama.server.serve", serve)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["oxillama", "serve", option, ""])
+    with pytest.raises(SystemExit):
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert option.removeprefix("--") in line
+    assert "empty" in line
+
+
+def test_a_wrong_setting_is_a_line_of_json_where_the_log_is_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OXILLAMA_LOG_FORMAT", "json")
+    monkeypatch.setenv("OXILLAMA_PORT", "x")
+    monkeypatch.setattr("sys.argv", ["oxillama", "serve"])
+    with pytest.raises(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().err)["error"] == "OXILLAMA_PORT: expected a whole number, got 'x'"
+
+
+def test_streams_that_nobody_reads_do_not_hold_up_the_server(tmp_path: Path) -> None:
+    """The pipe is full from the start, as behind a supervisor that has stopped reading."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    command = [sys.executable, "-m", "oxillama", "serve", "--port", str(port), "--data-dir", str(tmp_path)]
+    server = subprocess.Popen(command, stdout=writing, stderr=writing, env=environment())
+    try:
+        deadline = time.monotonic() + READY_S
+        while not is_healthy(port):
+            assert time.monotonic() < deadline
+            assert server.poll() is None
+            time.sleep(0.05)
+        server.terminate()
+        assert server.wait(STOP_S) == 0
+    finally:
+        server.kill()
+        server.wait()
+        os.close(reading)
+        os.close(writing)
+
+
+def is_healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -10,7 +10,8 @@ import pytest
 
 from oxillama.errors import InvalidParameterError
 from oxillama.server import ServerConfig, create_app, load_config
-from oxillama.server.config import unknown_variables
+from oxillama.server.backend import model_source
+from oxillama.server.config import configured_log_format, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,21 @@ def test_paths_are_accepted() -> None:
         ("", {}, {"cors_origins": ["example.com"]}, "'example.com' is no origin"),
         ("", {}, {"alias": " "}, "alias"),
         ("", {}, {"log_level": "loud"}, "log_level: "),
+        ("", {"OXILLAMA_PORT": "x"}, {}, "OXILLAMA_PORT: expected a whole number, got 'x'"),
+        ("", {"OXILLAMA_PORT": ""}, {}, "OXILLAMA_PORT: expected a whole number, got ''"),
+        ("", {"OXILLAMA_PORT": "65536"}, {}, "OXILLAMA_PORT: expected a whole number <= 65535, got '65536'"),
+        ("", {"OXILLAMA_TOP_P": "nan"}, {}, "OXILLAMA_TOP_P: expected a number >= 0.0, got 'nan'"),
+        ("", {"OXILLAMA_UI": "yes"}, {}, "OXILLAMA_UI: expected true or false, got 'yes'"),
+        ("", {"OXILLAMA_LOG_FORMAT": "JSON"}, {}, "OXILLAMA_LOG_FORMAT: expected one of text, json, got 'JSON'"),
+        ("", {"OXILLAMA_KV_TYPE": "q4"}, {}, "OXILLAMA_KV_TYPE: expected one of auto, f32, f16, i16, q8_0, got 'q4'"),
+        ("alias = 1", {}, {}, "oxillama.toml: alias: expected text, got '1'"),
+        ("", {"OXILLAMA_MODEL": ""}, {}, "model is empty"),
+        ("", {"OXILLAMA_DATA_DIR": " "}, {}, "data_dir is empty"),
+        ('host = ""', {}, {}, "host is empty"),
+        ("", {"OXILLAMA_CONFIG": ""}, {}, "OXILLAMA_CONFIG is empty"),
+        ("", {"OXILLAMA_API_KEYS": ""}, {}, "OXILLAMA_API_KEYS names no key"),
+        ("", {"OXILLAMA_API_KEYS": " , "}, {}, "OXILLAMA_API_KEYS names no key"),
+        ("#" * (2**20 + 1), {}, {}, "oxillama.toml: is larger than 1 MiB"),
     ],
 )
 def test_a_wrong_setting_is_reported_in_one_line_with_its_source_and_key(
@@ -135,3 +151,53 @@ def test_a_misspelt_setting_for_keys_does_not_leave_the_api_open() -> None:
 @pytest.mark.parametrize("tokens", [1_048_576, 2**31 - 1])
 def test_a_context_may_be_as_long_as_run_accepts(tokens: int) -> None:
     assert load_config(env={"OXILLAMA_CTX_SIZE": str(tokens)}).ctx_size == tokens
+
+
+@pytest.mark.parametrize(
+    "host", ["fd://3", "unix:/run/s", "http://localhost", "127.0.0.1:80", "[::1]", "a b", "*", "127.0.0.1/8", "::g"]
+)
+def test_only_a_name_or_an_address_can_be_listened_on(host: str) -> None:
+    with pytest.raises(InvalidParameterError, match="is no address to listen on"):
+        load_config(env={"OXILLAMA_HOST": host})
+
+
+@pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "::", "::1", "fe80::1%eth0", "llm.example", "box_1"])
+def test_names_and_addresses_can_be_listened_on(host: str) -> None:
+    assert load_config(env={"OXILLAMA_HOST": host}).host == host
+
+
+def test_a_wrong_list_of_keys_is_not_shown() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        load_config(env={}, api_keys={"sk-secret": 1})
+    assert str(caught.value) == "api_keys: expected a list of texts"
+
+
+def test_an_empty_list_overrides_the_file(tmp_path: Path) -> None:
+    (tmp_path / "oxillama.toml").write_text('cors_origins = ["*"]')
+    assert load_config(env={"OXILLAMA_CORS_ORIGINS": ""}).cors_origins == ()
+
+
+@pytest.mark.parametrize(
+    ("toml", "variable", "found"),
+    [
+        ("", None, "text"),
+        ("", "json", "json"),
+        ('log_format = "json"\nport = "x"', None, "json"),
+        ('log_format = "json"', "text", "text"),
+        ("not TOML", "json", "json"),
+        ("", "loud", "text"),
+    ],
+)
+def test_the_logs_format_is_known_though_other_settings_are_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, variable: str | None, found: str
+) -> None:
+    (tmp_path / "oxillama.toml").write_text(toml)
+    if variable is not None:
+        monkeypatch.setenv("OXILLAMA_LOG_FORMAT", variable)
+    assert configured_log_format() == found
+
+
+@pytest.mark.parametrize("parallel", [1, 512, 1024])
+def test_every_number_of_parallel_requests_that_is_taken_fits_a_step(parallel: int) -> None:
+    engine = model_source(ServerConfig(model="m.gguf", parallel=parallel)).config
+    assert (engine.parallel, engine.n_batch) == (parallel, max(512, parallel))

@@ -80,6 +80,13 @@ def test_another_server_may_listen_on_an_address_other_than_the_configured_one(
         rule.check("llm.example", reached_at)
 
 
+@pytest.mark.parametrize("host", ["127.1", "localhost", "::1", "::ffff:127.0.0.1", "127.255.0.9"])
+def test_loopback_is_known_by_any_of_its_names(host: str) -> None:
+    rule = HostRule(host, (), has_keys=False)
+    with pytest.raises(APIError):
+        rule.check("evil.example", "127.0.0.1")
+
+
 async def test_the_name_listened_on_is_answered(make_app: Callable[..., Application]) -> None:
     assert await status(make_app(host="localhost"), "localhost") == 200
 

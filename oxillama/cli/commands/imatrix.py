@@ -13,7 +13,12 @@ from oxillama.cli.shared.chunked import Chunks, ChunkSize, TextFile, chunks_of
 
 def imatrix(
     file: TextFile,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The importance matrix to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", parser=options.given_path, metavar="FILE", help="The importance matrix to write."
+        ),
+    ],
     model: options.Model = None,
     ctx: ChunkSize = 512,
     chunks: Chunks = None,

@@ -11,11 +11,18 @@ from oxillama.cli.shared import options
 
 
 def quantize(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The model, in one file or in shards.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
+    source: Annotated[
+        Path, typer.Argument(parser=options.given_path, metavar="IN", help="The model, in one file or in shards.")
+    ],
+    target: Annotated[Path, typer.Argument(parser=options.given_path, metavar="OUT", help="The file to write.")],
     type: Annotated[str, typer.Argument(metavar="TYPE", help="A type or a mix: Q4_K_M, Q8_0, IQ4_XS, …")],  # noqa: A002  (as the help names it)
     imatrix: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An importance matrix, from oxillama imatrix or llama.cpp.")
+        Path | None,
+        typer.Option(
+            parser=options.given_path,
+            metavar="FILE",
+            help="An importance matrix, from oxillama imatrix or llama.cpp.",
+        ),
     ] = None,
     threads: options.Threads = None,
     output_tensor_type: Annotated[str | None, typer.Option(metavar="T", help="The output matrix's type.")] = None,

@@ -30,7 +30,12 @@ def run(
     ] = None,
     prompt_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Read the prompt from this file; - is standard input.", show_default=False),
+        typer.Option(
+            parser=options.given_path,
+            metavar="FILE",
+            help="Read the prompt from this file; - is standard input.",
+            show_default=False,
+        ),
     ] = None,
     prompt_ids: Annotated[
         str | None, typer.Option(metavar="1,2,3", help="Token ids to continue, in place of a text.", show_default=False)

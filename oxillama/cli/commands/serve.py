@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from oxillama.cli.shared import options
-from oxillama.cli.shared.guard import EXIT_FAILED, describe, one_line, silence_stdout, status_of
+from oxillama.cli.shared.guard import EXIT_FAILED, describe, one_line, status_of
 from oxillama.concurrency import leaves
 
 if TYPE_CHECKING:
-    from oxillama.server.config import ServerConfig
     from oxillama.server.process import Ready
 
 
@@ -36,7 +35,13 @@ def serve(
         int | None, typer.Option(metavar="N", help="Port to listen on; 0 takes a free one.", show_default="8000")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where threads, messages and runs are kept.", show_default=False)
+        Path | None,
+        typer.Option(
+            parser=options.given_path,
+            metavar="DIR",
+            help="Where threads, messages and runs are kept.",
+            show_default=False,
+        ),
     ] = None,
     api_key: Annotated[
         list[str] | None,
@@ -67,7 +72,12 @@ def serve(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Settings in TOML.", show_default="oxillama.toml, if it is there"),
+        typer.Option(
+            parser=options.given_path,
+            metavar="FILE",
+            help="Settings in TOML.",
+            show_default="oxillama.toml, if it is there",
+        ),
     ] = None,
 ) -> None:
     """Serve a model behind the OpenAI API.
@@ -77,25 +87,31 @@ def serve(
     """
     from msgspec.structs import replace
 
-    from oxillama.server.config import load_config
+    from oxillama.server.config import configured_log_format, load_config
+    from oxillama.server.observe.sink import Sink
 
-    settings = load_config(
-        config,
-        model=model,
-        alias=alias,
-        any_model=any_model,
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        api_keys=api_key or None,
-        threads=threads,
-        ctx_size=ctx_size,
-        kv_type=kv_type,
-        parallel=parallel,
-        ui=ui,
-        trust_proxy=trust_proxy,
-        **sampling.given(),
-    )
+    def say(line: str) -> None:
+        """Tell the user something without waiting for a reader of it."""
+        Sink().write(f"oxillama: {line}\n")
+
+    with failures_logged(configured_log_format(config)):
+        settings = load_config(
+            config,
+            model=model,
+            alias=alias,
+            any_model=any_model,
+            host=host,
+            port=port,
+            data_dir=data_dir,
+            api_keys=api_key or None,
+            threads=threads,
+            ctx_size=ctx_size,
+            kv_type=kv_type,
+            parallel=parallel,
+            ui=ui,
+            trust_proxy=trust_proxy,
+            **sampling.given(),
+        )
 
     import trio
 
@@ -103,8 +119,8 @@ def serve(
     from oxillama.cli.shared.terminal.progress import load_progress
     from oxillama.server.observe.log import make_logger
 
-    with failures_logged(settings), ExitStack() as loading:
-        tell = make_logger(settings).info if settings.log_format == "json" else None
+    with failures_logged(settings.log_format), ExitStack() as loading:
+        tell = make_logger(settings).info if settings.log_format == "json" else say
         path = options.model_or_embedded(Path(settings.model) if settings.model else None, "serve", tell)
         settings = replace(settings, model=str(path))
         progress = loading.enter_context(load_progress(path))
@@ -112,10 +128,8 @@ def serve(
         def announce(ready: server.Ready) -> None:
             """Remove the progress bar, then print the line that scripts wait for and the settings for clients."""
             loading.close()
-            try:
-                print("\n".join(announcement(path.name, ready)), flush=True)
-            except OSError:  # the program that started the server may have ended
-                silence_stdout()
+            # Nobody need be reading, and the server must not wait for a reader.
+            Sink("stdout").write("\n".join(announcement(path.name, ready)) + "\n")
 
         trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))
 
@@ -133,18 +147,19 @@ def announcement(name: str, ready: Ready) -> list[str]:
 
 
 @contextmanager
-def failures_logged(settings: ServerConfig) -> Iterator[None]:
+def failures_logged(log_format: Literal["text", "json"]) -> Iterator[None]:
     """Log an error that ends the server as JSON if the log is JSON, and exit with its status."""
     try:
         yield
     except Exception as error:
-        if settings.log_format != "json":
+        if log_format != "json":
             raise
+        from oxillama.server.config import ServerConfig
         from oxillama.server.observe.log import make_logger
 
-        status = status_of(error)
+        log, status = make_logger(ServerConfig(log_format=log_format)), status_of(error)
         if status is None:
-            make_logger(settings).critical("failed", exc_info=error)
+            log.critical("failed", exc_info=error)
         else:
-            make_logger(settings).error("failed", error=one_line(describe(next(leaves(error)))))
+            log.error("failed", error=one_line(describe(next(leaves(error)))))
         raise typer.Exit(EXIT_FAILED if status is None else status) from None

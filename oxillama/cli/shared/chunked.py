@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oxillama.cli.shared.options import given_path
 from oxillama.cli.shared.terminal.progress import load_progress
 
 if TYPE_CHECKING:
     from oxillama.core._core import Runner
     from oxillama.quant.chunks import Tokens
 
-TextFile = Annotated[Path, typer.Option("--file", "-f", metavar="TEXT", help="The text to read, UTF-8.")]
+TextFile = Annotated[
+    Path, typer.Option("--file", "-f", parser=given_path, metavar="TEXT", help="The text to read, UTF-8.")
+]
 ChunkSize = Annotated[int, typer.Option("--ctx", "-c", metavar="N", min=4, max=2**31 - 1, help="Tokens in a chunk.")]
 Chunks = Annotated[int | None, typer.Option(metavar="N", min=1, show_default="all", help="How many chunks to read.")]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oxillama.cli.shared.guard import one_line, usage_error
+from oxillama.cli.shared.options import given_path
 from oxillama.cli.shared.output import check_output
 from oxillama.errors import OxillamaError
 
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
 Plot = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE", show_default=False, help="Also draw it, into FILE.png or FILE.svg."),
+    typer.Option(
+        "--plot",
+        parser=given_path,
+        metavar="FILE",
+        show_default=False,
+        help="Also draw it, into FILE.png or FILE.svg.",
+    ),
 ]
 SUFFIXES = (".png", ".svg")
 

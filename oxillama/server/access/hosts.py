@@ -9,6 +9,7 @@ without a dot, cannot belong to such a page.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import TYPE_CHECKING
 
 from oxillama.server.wire.errors import APIError
@@ -26,7 +27,7 @@ class HostRule:
     def __init__(self, host: str, allowed: Sequence[str], *, has_keys: bool) -> None:
         """host: the address the server listens on. allowed: names, `*.name` for subdomains, or `*` for all."""
         self._checks_all = bool(allowed) and ANY not in allowed
-        self._checks_local = not allowed and is_loopback(host) and not has_keys
+        self._checks_local = not allowed and not has_keys and listens_locally(host)
         self._names = {name.lower() for name in (host, *allowed) if not name.startswith("*.")}
         self._suffixes = (LOCAL_SUFFIX, *(name[1:].lower() for name in allowed if name.startswith("*.")))
 
@@ -65,8 +66,21 @@ def is_address(name: str) -> bool:
     return True
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
-    if host.lower() in ("localhost", "ip6-localhost"):
-        return True
-    return is_address(host) and ipaddress.ip_address(host).is_loopback
+def is_loopback(address: str) -> bool:
+    """Whether an IP address belongs to this machine only."""
+    if not is_address(address):
+        return False
+    found = ipaddress.ip_address(address)
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def listens_locally(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on `host`, which may be a name or a short form such as
+    127.1. Resolves names; blocking."""
+    if is_address(host):
+        return is_loopback(host)
+    try:
+        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)  # as hypercorn resolves names
+    except (OSError, UnicodeError):
+        return False  # nothing can listen there
+    return all(is_loopback(str(address[0])) for *_, address in found)

@@ -41,13 +41,22 @@ def make_logger(config: ServerConfig) -> FilteringBoundLogger:
     if config.log_format == "json":
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        processors += [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
+        plain = structlog.dev.plain_traceback
+        processors += [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain), _escaped]
     logger = structlog.wrap_logger(
         structlog.WriteLogger(cast("TextIO", sink)),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[config.log_level]),
     )
     return cast("FilteringBoundLogger", logger)
+
+
+def _escaped(_: WrappedLogger, __: str, text: Any) -> str:
+    """The text with control characters as escapes: a request's path must not reach the reader's terminal as commands.
+    """
+    if "".join(text.split("\n")).isprintable():
+        return str(text)
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager

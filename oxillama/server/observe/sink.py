@@ -1,4 +1,4 @@
-"""Standard error as a log's destination. Writing to it never fails and never waits."""
+"""The standard streams as a server writes to them: writing never fails and never waits."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import os
 import select
 import sys
 import threading
-from typing import TextIO
+from typing import Literal, TextIO
 
 
 class Sink:
-    """Writes whole lines to standard error. A line that cannot be written at once is dropped and counted.
+    """Writes whole lines to a standard stream. A line that cannot be written at once is dropped and counted.
 
     The reader may be gone, the disk full, or the terminal stopped. None of this may end the server or block its event
     loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stream: Literal["stderr", "stdout"] = "stderr") -> None:
+        self._stream = stream
         self.lost = 0
         """Lines dropped since the last one that was written."""
         self._lock = threading.Lock()
@@ -26,7 +27,7 @@ class Sink:
         """Write `text`, which ends a line. Never raises and never waits."""
         with self._lock:
             try:
-                written = _write(sys.stderr, text)
+                written = _write(getattr(sys, self._stream), text)
             except (OSError, ValueError):  # ValueError: the stream is closed
                 written = False
             self.lost = 0 if written else self.lost + 1

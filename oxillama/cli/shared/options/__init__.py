@@ -6,6 +6,7 @@ from oxillama.cli.shared.options.common import (
     KVType,
     Model,
     Threads,
+    given_path,
     model_or_embedded,
     require_model,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "SamplerOptions",
     "SamplingOptions",
     "Threads",
+    "given_path",
     "model_or_embedded",
     "require_model",
     "with_groups",

@@ -11,12 +11,26 @@ import typer
 
 from oxillama.cli.shared.guard import usage_error
 
+
+def given_path(text: str) -> Path:
+    """The path of an option or argument. Raises BadParameter for an empty one, which would mean the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty: give a path or leave it out")
+    return Path(text)
+
+
 NO_MODEL = "no model is named: add --model FILE with the path of a GGUF file, or set OXILLAMA_MODEL"
 
 Model = Annotated[
     Path | None,
     typer.Option(
-        "--model", "-m", metavar="FILE", envvar="OXILLAMA_MODEL", show_default=False, help="The GGUF file to use."
+        "--model",
+        "-m",
+        parser=given_path,
+        metavar="FILE",
+        envvar="OXILLAMA_MODEL",
+        show_default=False,
+        help="The GGUF file to use.",
     ),
 ]
 Threads = Annotated[
