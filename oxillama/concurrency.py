@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors inside nested exception groups, in order; `error` itself if it is no group."""
+    """The errors inside nested exception groups, in order; `error` itself if it is not a group."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves(inner)

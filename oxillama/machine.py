@@ -40,7 +40,7 @@ def processor_quota(proc: Path = PROC) -> float | None:
             words = [group.read("cpu.cfs_quota_us") or "", group.read("cpu.cfs_period_us") or ""]
         with suppress(ValueError, ZeroDivisionError):
             quota, period = map(int, words)
-            if quota > 0:  # -1 is no limit
+            if quota > 0:  # -1 means no limit
                 quotas.append(quota / period)
     return min(quotas, default=None)
 

@@ -72,7 +72,7 @@ class Quantizer:
     def type(self) -> int: ...
     def rows(self, values: Float32, importance: Float32 | None = None) -> npt.NDArray[np.uint8]:
         """The bytes of rows [n_rows, n_cols]; importance [n_cols], by default equal. Releases the GIL. Raises
-        InvalidParameterError if n_cols is no multiple of the type's block, or for values the type cannot hold."""
+        InvalidParameterError if n_cols is not a multiple of the type's block, or for values the type cannot hold."""
 
 def quantize(type: int, values: Float32) -> npt.NDArray[np.uint8]:
     """Quantise float32 values to GGUF tensor type `type`, as Quantizer does, for one row."""

@@ -207,7 +207,7 @@ class Engine:
         return await self._render(work, self.chat_template)
 
     async def render_chat(self, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
-        """The old way from a conversation to a prompt; it says of no character who wrote it. Raises TemplateError."""
+        """The old way to render a conversation; it does not mark content. Raises TemplateError."""
         warnings.warn("render_chat: use oxillama.chat.chat_prompt instead", DeprecationWarning, stacklevel=2)
         text = await self.with_template(lambda template: template.render(messages, **kwargs))
         return str(text.text)

@@ -128,16 +128,16 @@ def encode_value(key: str, value: Any, kind: str) -> bytes:
 def _scalar(value: Any, kind: str) -> bytes:
     if kind == "str":
         if not isinstance(value, str | bytes):
-            raise TypeError(f"{type(value).__name__} is no string")
+            raise TypeError(f"{type(value).__name__} is not a string")
         return encode_text(value)
     if kind == "bool" and not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{value!r} is no bool")
+        raise TypeError(f"{value!r} is not a bool")
     return struct.pack("<" + _LETTERS[kind], value)
 
 
 def _array(key: str, values: Any, element: str) -> bytes:
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-        raise TypeError(f"{type(values).__name__} is no sequence")
+        raise TypeError(f"{type(values).__name__} is not a sequence")
     if element.startswith("arr"):
         items = [encode_value(key, value, element) for value in values]
         # Each item repeats the element's type number, which an array states once.

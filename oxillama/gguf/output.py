@@ -30,7 +30,7 @@ class Output:
 
     def __init__(self, path: Path, *, resumable: bool) -> None:
         if path.exists() and not path.is_file():  # publishing replaces whatever has the name, even /dev/null
-            raise FileExistsError(errno.EEXIST, "is a folder, device, pipe or socket, no file to write", str(path))
+            raise FileExistsError(errno.EEXIST, "is a folder, device, pipe or socket, not a file to write", str(path))
         self.path = path
         self.published = False
         remove_orphans(path)
@@ -40,7 +40,7 @@ class Output:
             self.temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
         self.fd = open_file(self.temporary, keep=resumable)
         if not resumable:
-            with contextlib.suppress(OSError):  # the lock only tells others that the file is no orphan
+            with contextlib.suppress(OSError):  # the lock only tells other processes that the file is in use
                 DISK.lock(self.fd)
 
     def write(self, data: Buffer, at: int) -> None:

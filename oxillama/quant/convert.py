@@ -90,7 +90,7 @@ def mix_named(name: str) -> str:
     mix = ALIASES.get(mix, mix)
     if mix not in NAMES:
         raise InvalidParameterError(
-            f"'{name}' is no type that can be quantised to; there are {', '.join(sorted(NAMES))}"
+            f"'{name}' is not a type to quantise to; there are {', '.join(sorted(NAMES))}"
         )
     return mix
 
@@ -99,7 +99,7 @@ def type_named(name: str) -> str:
     """The tensor type with that name. Raises InvalidParameterError with a list of all types."""
     if name.upper() not in QUANTIZABLE:
         known = ", ".join(sorted(QUANTIZABLE))
-        raise InvalidParameterError(f"'{name}' is no tensor type with a quantiser; there are {known}")
+        raise InvalidParameterError(f"'{name}' is not a tensor type with a quantiser; there are {known}")
     return name.upper()
 
 
@@ -205,7 +205,7 @@ def convert(
             _write(file, writer, plan, options, importance, workers, progress or _ignore, notice or _ignore)
     except BaseException:
         if writer.suspended and notice is not None:
-            notice("stopped: the same command goes on from here, or begins anew with --restart")
+            notice("stopped: run the same command to continue, or add --restart to start over")
         raise
     return Summary(
         mix=plan.mix,
@@ -246,7 +246,7 @@ def _write(
     missing = [i for i, name in enumerate(file.tensors) if name not in kept]
     if kept:
         n = len(file.tensors)
-        notice(f"going on from tensor {missing[0] + 1} of {n}" if missing else f"all {n} tensors are written already")
+        notice(f"continuing from tensor {missing[0] + 1} of {n}" if missing else f"all {n} tensors are written already")
     for name, info in file.tensors.items():
         if name in kept:
             continue

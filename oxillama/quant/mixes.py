@@ -29,7 +29,7 @@ FILE_TYPE_NUMBERS = {name: number for number, name in FILE_TYPES.items()}
 # Everything a file can be quantised as.
 NAMES = tuple(name for name in FILE_TYPE_NUMBERS if BASE.get(name, name) in QUANTIZABLE)
 
-# Replacement types for rows that are no multiple of a block of 256; F16 replaces all other types.
+# Replacement types for rows that are not a multiple of a block of 256; F16 replaces all other types.
 _FALLBACK = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0", "Q2_0": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1",
     "Q6_K": "Q8_0", "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL",
@@ -110,7 +110,7 @@ def wants_importance(mix: str, name: str, type_name: str) -> bool:
 
 
 def fitting(type_name: str, n_cols: int) -> str:
-    """The type, or its replacement for rows that are no multiple of its block."""
+    """The type, or its replacement for rows that are not a multiple of its block."""
     if n_cols % _BLOCKS[type_name] == 0:
         return type_name
     replacement = _FALLBACK.get(type_name, "F16")

@@ -35,7 +35,7 @@ async def running(state: ServerState, *, progress: Progress | None = None) -> As
         async with attached(state, state.engine):
             yield
         return
-    from oxillama.engine.pool import EnginePool  # deferred: the C core is for those who need it
+    from oxillama.engine.pool import EnginePool  # deferred, because it loads the C core
 
     source = model_source(state.config, progress=progress)
     # One model, leased for as long as the server runs.
@@ -58,7 +58,7 @@ async def attached(state: ServerState, engine: EngineLike) -> AsyncIterator[None
 
 def model_source(config: ServerConfig, *, progress: Progress | None = None) -> ModelSource:
     """The model in `config`, and how its engine is opened. Raises InvalidParameterError if there is none."""
-    from oxillama.engine.pool import ModelSource  # deferred: the C core is for those who need it
+    from oxillama.engine.pool import ModelSource  # deferred, because it loads the C core
 
     if config.model is None:
         message = "no model is named: set `model` in oxillama.toml, OXILLAMA_MODEL or --model to a GGUF file"

@@ -102,14 +102,14 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             OriginPattern(origin)
         for name in self.allowed_hosts:
             if not _HOST.fullmatch(name):
-                raise ValueError(f"{name!r} is no host: write a name without a port, *.name or *")
+                raise ValueError(f"{name!r} is not a host: write a name without a port, *.name or *")
         for name in ("model", "alias", "data_dir", "host"):
             text = getattr(self, name)
             if text is not None and not text.strip():
                 raise ValueError(f"{name} is empty: give it a value or leave it out")
         if not _is_host(self.host):
             raise ValueError(
-                f"{self.host!r} is no address to listen on: write a name or an IP address, without scheme, port and "
+                f"{self.host!r} is not an address to listen on: write a name or an IP address, without scheme, port and "
                 "brackets"
             )
 
@@ -162,7 +162,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
     with file.open("rb") as opened:
         data = opened.read(_LARGEST_FILE + 1)
     if len(data) > _LARGEST_FILE:
-        raise InvalidParameterError(f"{file}: is larger than 1 MiB, so it is no configuration file")
+        raise InvalidParameterError(f"{file}: is larger than 1 MiB, so it is not a configuration file")
     try:
         # Editors on Windows begin a file with a byte order mark, which TOML does not know.
         return tomllib.loads(data.decode("utf-8-sig"))

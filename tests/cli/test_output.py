@@ -25,12 +25,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("quantize", "nowhere/o", "OUT nowhere/o: there is no folder nowhere"),
         ("quantize", "", "OUT .: is a folder; name a file in it"),
-        ("quantize", "pipe.svg", "OUT pipe.svg: is a device, pipe or socket, no file"),
+        ("quantize", "pipe.svg", "OUT pipe.svg: is a device, pipe or socket, not a file"),
         ("imatrix", "nowhere/o", "--out nowhere/o: there is no folder nowhere"),
         ("imatrix", "..", "--out ..: is a folder; name a file in it"),
-        ("imatrix", "pipe.svg", "--out pipe.svg: is a device, pipe or socket, no file"),
+        ("imatrix", "pipe.svg", "--out pipe.svg: is a device, pipe or socket, not a file"),
         ("info", "nowhere/o.svg", "--plot nowhere/o.svg: there is no folder nowhere"),
-        ("info", "pipe.svg", "--plot pipe.svg: is a device, pipe or socket, no file"),
+        ("info", "pipe.svg", "--plot pipe.svg: is a device, pipe or socket, not a file"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_refused_before_any_work(

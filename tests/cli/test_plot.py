@@ -57,9 +57,9 @@ def test_the_default_axes_fit_the_context() -> None:
     ("check", "words"),
     [
         (lambda: check_plot(Path("no/x.png")), "there is no folder no"),
-        (lambda: numbers("--threads", "1,x", 1, 8), "--threads: '1,x' is no number"),
+        (lambda: numbers("--threads", "1,x", 1, 8), "--threads: '1,x' is not a number"),
         (lambda: numbers("--depth", "-1", 0, 8), "--depth: -1 is not between 0 and 8"),
-        (lambda: numbers("--sequences", "", 1, 8), "--sequences: '' is no number"),
+        (lambda: numbers("--sequences", "", 1, 8), "--sequences: '' is not a number"),
     ],
     ids=["folder", "no number", "out of range", "empty"],
 )

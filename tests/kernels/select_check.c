@@ -1,5 +1,5 @@
 /* Run by test_select.py: the isas of a processor with BF16 and without VNNI, which no test machine need be. The kernels and
- * tables of vector functions are stand-ins; what is tested is who inherits what. */
+ * tables of vector functions are stand-ins; what is tested is the inheritance. */
 #include "kernels/isa/cpu.h"
 #include "kernels/isa/isa.h"
 

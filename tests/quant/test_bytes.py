@@ -1,7 +1,7 @@
 """Quantising gives the same bytes on every machine: recorded digests of the same weights in every type.
 
-Builds differ in their instruction set and in which copy of an encoder the loader chooses; none of it may show. Whoever
-changes a quantiser takes the digests anew: `python -m tests.quant.test_bytes` prints them.
+Builds differ in their instruction set and in the copy of an encoder that the loader chooses, but the bytes must be the
+same. After a change of a quantiser, record the digests again: `python -m tests.quant.test_bytes` prints them.
 """
 
 from __future__ import annotations

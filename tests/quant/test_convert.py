@@ -269,5 +269,5 @@ def test_names_are_read_as_people_write_them(name: str, mix: str) -> None:
 def test_unknown_names_list_those_that_exist() -> None:
     with pytest.raises(OxillamaError, match=r"'Q9' .*IQ4_XS.*Q4_K_M"):
         mix_named("Q9")
-    with pytest.raises(OxillamaError, match=r"'Q8_1' is no tensor type with a quantiser; there are BF16"):
+    with pytest.raises(OxillamaError, match=r"'Q8_1' is not a tensor type with a quantiser; there are BF16"):
         type_named("Q8_1")

@@ -64,7 +64,7 @@ def test_a_killed_command_continues_to_the_same_file(model: Path, tmp_path: Path
     done = oxillama("quantize", model, out, "Q4_K_M", "--threads", "1")
 
     assert done.returncode == 0, done.stderr
-    assert (b"oxillama: going on from tensor " in done.stderr) == (after > 8)
+    assert (b"oxillama: continuing from tensor " in done.stderr) == (after > 8)
     assert out.read_bytes() == (tmp_path / "want.gguf").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.gguf", "out.gguf", "want.gguf"]
 
@@ -76,7 +76,7 @@ def test_ctrl_c_prints_how_to_continue(model: Path, tmp_path: Path) -> None:
 
     assert stopped.returncode == 130
     assert stopped.stderr.decode() == (
-        "oxillama: stopped: the same command goes on from here, or begins anew with --restart\n"
+        "oxillama: stopped: run the same command to continue, or add --restart to start over\n"
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == [".out.gguf.journal", ".out.gguf.partial", "in.gguf"]
     assert b"going on" not in oxillama("quantize", model, out, "Q8_0", "--restart").stderr
@@ -117,7 +117,7 @@ def test_a_resumed_run_reports_where_it_resumes(model: Path, tmp_path: Path, not
     done = int((tmp_path / ".out.gguf.journal").read_bytes().count(b"\n")) - 1
 
     assert 0 < done < n
-    assert again(model, tmp_path / "out.gguf") == [f"going on from tensor {done + 1} of {n}"]
+    assert again(model, tmp_path / "out.gguf") == [f"continuing from tensor {done + 1} of {n}"]
 
 
 def test_progress_of_a_run_that_goes_on_never_goes_back_and_ends_at_all_bytes(model: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_paths_are_accepted() -> None:
         ("", {}, {"api_keys": [""]}, "API key"),
         ("", {}, {"api_keys": ["a b"]}, "API key"),
         ("", {}, {"api_keys": ["é"]}, "API key"),
-        ("", {}, {"cors_origins": ["example.com"]}, "'example.com' is no origin"),
+        ("", {}, {"cors_origins": ["example.com"]}, "'example.com' is not an origin"),
         ("", {}, {"alias": " "}, "alias"),
         ("", {}, {"log_level": "loud"}, "log_level: "),
         ("", {"OXILLAMA_PORT": "x"}, {}, "OXILLAMA_PORT: expected a whole number, got 'x'"),
@@ -157,7 +157,7 @@ def test_a_context_may_be_as_long_as_run_accepts(tokens: int) -> None:
     "host", ["fd://3", "unix:/run/s", "http://localhost", "127.0.0.1:80", "[::1]", "a b", "*", "127.0.0.1/8", "::g"]
 )
 def test_only_a_name_or_an_address_can_be_listened_on(host: str) -> None:
-    with pytest.raises(InvalidParameterError, match="is no address to listen on"):
+    with pytest.raises(InvalidParameterError, match="is not an address to listen on"):
         load_config(env={"OXILLAMA_HOST": host})
 
 

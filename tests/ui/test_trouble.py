@@ -97,7 +97,7 @@ def test_another_kind_of_server_is_recognised(open_chat: Any) -> None:
     page.route("**/v1/models", lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Welcome"))
     page.goto(chat.url)
 
-    page.get_by_text("What answers at this address is no oxillama server.").wait_for()
+    page.get_by_text("The server at this address is not an oxillama server.").wait_for()
 
 
 def test_a_stream_of_another_format_is_not_accepted_as_an_answer(open_chat: Any) -> None:

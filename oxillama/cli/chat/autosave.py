@@ -50,7 +50,7 @@ def latest(other_than: Path | None = None) -> Path:
     place = folder()
     found = [path for path in _newest_first(place) if path != other_than]
     if not found:
-        raise OxillamaError(f"no earlier conversation is kept in {place}")
+        raise OxillamaError(f"no earlier conversation is saved in {place}")
     return found[0]
 
 

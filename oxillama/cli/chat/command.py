@@ -24,7 +24,7 @@ def chat(
     ctx_size: options.CtxSize = None,
     kv_type: options.KVType = "auto",
     no_history: Annotated[
-        bool, typer.Option("--no-history", help="Keep neither what is typed nor the conversation on disk.")
+        bool, typer.Option("--no-history", help="Save neither the input history nor the conversation.")
     ] = False,
 ) -> None:
     """Talk to a model on the terminal.
@@ -71,7 +71,7 @@ def begin(talk: Chat, *, remember: bool) -> None:
     engine = talk.engine
     talk.screen.notice(f"{engine.model_name}, {engine.n_ctx} tokens of context; /help lists commands, /bye leaves")
     if engine.chat_template.source is None:
-        talk.screen.notice("this model has no chat template: it may only know how to go on with a text, not to answer")
+        talk.screen.notice("this model has no chat template: it may only continue texts and not answer")
     if remember:
         talk.autosave = Autosave()
 

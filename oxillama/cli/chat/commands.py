@@ -31,9 +31,9 @@ async def run_command(chat: Chat, text: str) -> None:
     rest = "".join(more).strip()
     command = COMMANDS.get(name)
     if command is None:
-        raise OxillamaError(f"there is no command {name}: /help lists them; a message that begins with / is written //")
+        raise OxillamaError(f"there is no command {name}: /help lists them; to begin a message with /, type //")
     if rest and not command.arguments:
-        raise OxillamaError(f"{name} takes nothing after it")
+        raise OxillamaError(f"{name} takes no arguments")
     await command.run(chat, rest)
 
 
@@ -79,14 +79,14 @@ async def _tokens(chat: Chat, rest: str) -> None:
         lines += [
             f"the last answer: {usage.completion_tokens} tokens{f' at {speed:.1f} tokens/s' if speed else ''}",
             f"its prompt: {usage.prompt_tokens} tokens in {timings.prefill_s:.2f} s, "
-            f"{usage.cached_tokens} of them known from before",
+            f"{usage.cached_tokens} of them from the prompt cache",
         ]
     chat.screen.say("\n".join(lines))
 
 
 async def _reset(chat: Chat, rest: str) -> None:
     chat.begin(Session(chat.session.system, chat.session.settings))
-    chat.screen.notice("the conversation starts anew; system prompt and parameters stay")
+    chat.screen.notice("the messages are forgotten; the system prompt and the parameters stay")
 
 
 async def _save(chat: Chat, rest: str) -> None:
@@ -110,7 +110,7 @@ async def _exit(chat: Chat, rest: str) -> None:
 
 def _path(text: str, command: str) -> Path:
     if not text:
-        raise OxillamaError(f"{command} takes the name of a file")
+        raise OxillamaError(f"{command} needs the name of a file")
     try:
         return Path(text).expanduser()
     except RuntimeError:  # ~name of an unknown user
@@ -120,9 +120,9 @@ def _path(text: str, command: str) -> Path:
 COMMANDS = {
     "/system": Command(_system, "[TEXT|none]", "show, set or remove the system prompt"),
     "/params": Command(_params, "[NAME VALUE]", "show how answers are sampled, or change it"),
-    "/tokens": Command(_tokens, "", "show how full the context is and how quick the last answer was"),
+    "/tokens": Command(_tokens, "", "show how full the context is and how fast the last answer was"),
     "/save": Command(_save, "FILE", "write the conversation into a file"),
-    "/load": Command(_load, "FILE|last", "go on with a conversation from a file, or with the last one that was kept"),
+    "/load": Command(_load, "FILE|last", "continue a conversation from a file, or the last saved one"),
     "/reset": Command(_reset, "", "forget the messages"),
     "/help": Command(_help, "", "show this"),
     "/bye": Command(_exit, "", "leave, as Ctrl-D does"),

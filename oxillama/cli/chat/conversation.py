@@ -15,7 +15,7 @@ from oxillama.cli.shared.completion import Completion, complete, rate
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.errors import ContextLengthError, OxillamaError
 
-MORE_ROOM = "/reset starts anew, oxillama chat --ctx-size N gives more room"
+MORE_ROOM = "/reset starts a new conversation, oxillama chat --ctx-size N gives more room"
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Chat:
                 await complete(self.engine, done, self.session.settings.sampling(), self.screen.write)
             except ContextLengthError:
                 n_ctx = self.engine.n_ctx
-                raise OxillamaError(f"this does not fit the context of {n_ctx} tokens any more: {MORE_ROOM}") from None
+                raise OxillamaError(f"this no longer fits the context of {n_ctx} tokens: {MORE_ROOM}") from None
             except BaseException:
                 if done.text:
                     self.screen.end_answer()  # show all of the partial answer, so that the error gets its own line
@@ -93,4 +93,4 @@ class Chat:
         problem = self.autosave.keep(self.session, self.engine.model_name)
         if problem is not None:
             self.autosave = None
-            self.screen.notice(f"this conversation is not kept: {problem}")
+            self.screen.notice(f"this conversation is not saved: {problem}")

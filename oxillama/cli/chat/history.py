@@ -29,7 +29,7 @@ def open_history(screen: Screen) -> History:
     try:
         return FileHistory(history_file())
     except OSError as error:
-        screen.notice(f"what is typed is not remembered: {describe(error)}")
+        screen.notice(f"the input history is not saved: {describe(error)}")
         return InMemoryHistory()
 
 

@@ -63,13 +63,13 @@ def load(path: Path) -> Session:
         saved = msgspec.json.decode(data, type=_Saved)
         saved.settings.sampling()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OxillamaError) as error:
-        raise OxillamaError(f"{path}: is a damaged conversation: {error}") from None
+        raise OxillamaError(f"{path}: damaged conversation: {error}") from None
     return Session(saved.system, saved.settings, saved.messages)
 
 
 def _read(path: Path) -> bytes:
     if path.is_file() and path.stat().st_size > MOST_BYTES:
-        raise OxillamaError(f"{path}: is no saved conversation")
+        raise OxillamaError(f"{path}: not a saved conversation")
     return path.read_bytes()
 
 
@@ -78,9 +78,9 @@ def _header(path: Path, data: bytes) -> None:
     try:
         header = msgspec.json.decode(data, type=_Header)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise OxillamaError(f"{path}: is no saved conversation") from None
+        raise OxillamaError(f"{path}: not a saved conversation") from None
     if header.format != FORMAT:
-        raise OxillamaError(f"{path}: is no saved conversation")
+        raise OxillamaError(f"{path}: not a saved conversation")
     if header.version != VERSION:
         raise OxillamaError(f"{path}: has version {header.version}; this program reads version {VERSION}")
 

@@ -166,7 +166,7 @@ class _Commands(Completer):
         name, space, rest = text.partition(" ")
         if space and name in ("/save", "/load"):
             if name == "/load" and rest and "last".startswith(rest):
-                yield Completion("last", start_position=-len(rest), display_meta="the last one that was kept")
+                yield Completion("last", start_position=-len(rest), display_meta="the last saved conversation")
             yield from self._paths.get_completions(Document(rest), complete_event)
         elif not space:
             for command, what in self._commands:

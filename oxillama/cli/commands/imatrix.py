@@ -27,7 +27,7 @@ def imatrix(
 ) -> None:
     """Write an importance matrix for quantize --imatrix.
 
-    Reads a text in chunks and notes how large each column of every matrix's input was. The text should be of the kind
+    Reads a text in chunks and records how large each column of every matrix's input was. The text should be of the kind
     that the model is for.
     """
     from oxillama.cli.shared.output import check_output, print_json
@@ -59,4 +59,4 @@ def imatrix(
         return
     print(f"{out.name}: {len(sums)} matrices, {len(pieces)} chunks of {ctx} tokens")
     if unseen:
-        print(f"{unseen} times an expert saw no token: a longer text would know more of them")
+        print(f"{unseen} times an expert got no token; a longer text would reach more experts")

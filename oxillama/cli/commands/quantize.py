@@ -27,18 +27,18 @@ def quantize(
     threads: options.Threads = None,
     output_tensor_type: Annotated[str | None, typer.Option(metavar="T", help="The output matrix's type.")] = None,
     token_embedding_type: Annotated[str | None, typer.Option(metavar="T", help="The token embedding's type.")] = None,
-    pure: Annotated[bool, typer.Option("--pure", help="No mix: the same type for every matrix.")] = False,
+    pure: Annotated[bool, typer.Option("--pure", help="The same type for every matrix, no mix.")] = False,
     allow_requantize: Annotated[
-        bool, typer.Option("--allow-requantize", help="Take a model that is quantised already, at a loss.")
+        bool, typer.Option("--allow-requantize", help="Accept a model that is already quantised, at a loss of quality.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew where an interrupted run would go on.")
+        bool, typer.Option("--restart", help="Start over instead of continuing an interrupted run.")
     ] = False,
     json: options.Json = False,
 ) -> None:
     """Write a model in fewer bits.
 
-    OUT appears when it is whole; an interrupted run goes on when the command is given again.
+    OUT appears when it is complete. To continue an interrupted run, run the command again.
     """
     import os
     import sys
@@ -54,7 +54,7 @@ def quantize(
 
     check_output("OUT", target)
     if target.exists() and source.exists() and os.path.samefile(source, target):
-        usage_error(f"{target}: is the file that would be read")
+        usage_error(f"{target}: the input and the output are the same file")
     mix = convert.mix_named(type)
     chosen = convert.Options(
         threads=threads or usable_processors(),

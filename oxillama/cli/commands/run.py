@@ -22,7 +22,7 @@ PROMPTS = "give one of PROMPT, --prompt TEXT, --prompt-file FILE and --prompt-id
 def run(
     words: Annotated[
         str | None,
-        typer.Argument(metavar="PROMPT", help="What to say to the model, or to continue.", show_default=False),
+        typer.Argument(metavar="PROMPT", help="The message to the model, or the text to continue.", show_default=False),
     ] = None,
     model: options.Model = None,
     prompt: Annotated[
@@ -38,11 +38,11 @@ def run(
         ),
     ] = None,
     prompt_ids: Annotated[
-        str | None, typer.Option(metavar="1,2,3", help="Token ids to continue, in place of a text.", show_default=False)
+        str | None, typer.Option(metavar="1,2,3", help="Token ids to continue instead of a text.", show_default=False)
     ] = None,
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Continue the prompt as it stands, control tokens in it included: no chat turn."),
+        typer.Option("--raw", help="Continue the prompt as it is, with its control tokens, without the chat template."),
     ] = False,
     special: Annotated[bool, typer.Option("--special", hidden=True)] = False,
     *,
@@ -51,7 +51,7 @@ def run(
         list[str] | None,
         typer.Option(metavar="TEXT", help="End before this text; may be given more than once.", show_default=False),
     ] = None,
-    ignore_eos: Annotated[bool, typer.Option("--ignore-eos", help="Go on where the model would end.")] = False,
+    ignore_eos: Annotated[bool, typer.Option("--ignore-eos", help="Continue where the model would end.")] = False,
     threads: options.Threads = None,
     ctx_size: options.CtxSize = None,
     kv_type: options.KVType = "auto",

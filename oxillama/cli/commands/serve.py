@@ -26,13 +26,13 @@ def serve(
         typer.Option(metavar="NAME", help="What the API calls the model.", show_default="the name in the file"),
     ] = None,
     any_model: Annotated[
-        bool | None, typer.Option("--any-model", help="Take any model name in requests.", show_default=False)
+        bool | None, typer.Option("--any-model", help="Accept any model name in requests.", show_default=False)
     ] = None,
     host: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.", show_default="127.0.0.1")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(metavar="N", help="Port to listen on; 0 takes a free one.", show_default="8000")
+        int | None, typer.Option(metavar="N", help="Port to listen on; 0 picks a free one.", show_default="8000")
     ] = None,
     data_dir: Annotated[
         Path | None,
@@ -45,7 +45,7 @@ def serve(
     ] = None,
     api_key: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY", help="A key that opens the API; may be given more than once.", show_default=False),
+        typer.Option(metavar="KEY", help="A key for the API; may be given more than once.", show_default=False),
     ] = None,
     threads: options.Threads = None,
     ctx_size: options.CtxSize = None,
@@ -66,7 +66,7 @@ def serve(
         bool | None,
         typer.Option(
             "--trust-proxy",
-            help="Log the client's address as the proxy in front gives it (Forwarded, X-Forwarded-For).",
+            help="Log the client's address from the proxy's headers (Forwarded, X-Forwarded-For).",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +82,7 @@ def serve(
 ) -> None:
     """Serve a model behind the OpenAI API.
 
-    Prints the URL, and what clients need, when ready; SIGTERM finishes what runs. Settings come from the
+    Prints the URL, and what clients need, when ready; SIGTERM finishes running requests. Settings come from the
     configuration file, then OXILLAMA_* variables, then these options.
     """
     from msgspec.structs import replace
@@ -142,7 +142,7 @@ def announcement(name: str, ready: Ready) -> list[str]:
         f"  base_url   {ready.base_url}",
         f"  model      {ready.model_id}",
         f"  data       {ready.data_dir or 'none: there is no Assistants API'}",
-        f"  API keys   {'required' if ready.has_keys else 'none: whoever reaches this address can use it'}",
+        f"  API keys   {'required' if ready.has_keys else 'none: anyone who can reach this address can use it'}",
     ]
 
 

@@ -17,18 +17,18 @@ def tokenize(
         str | None,
         typer.Option(metavar="TEXT", help="The text; without it, standard input.", show_default=False),
     ] = None,
-    ids: Annotated[bool, typer.Option("--ids", help="Print the ids alone, on one line.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Print only the ids, on one line.")] = False,
     json: options.Json = False,
     special: Annotated[
-        bool, typer.Option("--special", help="Read control tokens that are written out in the text as such.")
+        bool, typer.Option("--special", help="Read the texts of control tokens as control tokens.")
     ] = False,
     bos: Annotated[
-        bool, typer.Option("--bos/--no-bos", help="Add the tokens that the model wants around a text.")
+        bool, typer.Option("--bos/--no-bos", help="Add the tokens that the model expects around a text.")
     ] = True,
 ) -> None:
     """Turn text into token ids.
 
-    A file with a vocabulary and no tensors will do.
+    A file with only a vocabulary is enough.
     """
     path = options.model_or_embedded(model, "tokenize")
     text = read_text(Path("-")) if text is None else argument_text(text)

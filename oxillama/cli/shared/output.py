@@ -17,7 +17,7 @@ def check_output(name: str, path: Path) -> None:
     if path.is_dir():
         usage_error(f"{name} {path}: is a folder; name a file in it")
     if path.exists() and not path.is_file():
-        usage_error(f"{name} {path}: is a device, pipe or socket, no file")
+        usage_error(f"{name} {path}: is a device, pipe or socket, not a file")
     if not path.parent.is_dir():
         usage_error(f"{name} {path}: there is no folder {path.parent}")
 

@@ -30,7 +30,7 @@ Plot = Annotated[
         parser=given_path,
         metavar="FILE",
         show_default=False,
-        help="Also draw it, into FILE.png or FILE.svg.",
+        help="Also draw a plot into FILE.png or FILE.svg.",
     ),
 ]
 SUFFIXES = (".png", ".svg")

@@ -14,7 +14,7 @@ def parse_ids(text: str) -> tuple[int, ...]:
     try:
         ids = tuple(int(word) for words in parts for word in words)  # an empty item is not a number
     except ValueError:
-        usage_error(f"--prompt-ids: {text!r} is no list of token ids such as 1,2,3")
+        usage_error(f"--prompt-ids: {text!r} is not a list of token ids such as 1,2,3")
     if not ids:
         usage_error("--prompt-ids: at least one token id is needed")
     return ids

@@ -7,9 +7,9 @@ caller may mark tokens of a newly admitted ticket as computed.
 Pages. Most requests could grow to the whole context, and few do. So no pages are reserved for that. A ticket is
 admitted with pages for the tokens it has and ALLOWANCE more, provided that one page stays free for each running ticket
 that may still grow. After that it takes a page whenever it needs one. When none is left, the ticket of lowest rank is
-paused: its pages become free, its tokens stay known, and it waits at the head of its queue until it is admitted again
-and evaluates them anew. Its text does not show this, because a token's logits do not depend on how its sequence was cut
-into steps.
+paused: its pages become free, its tokens stay known, and it waits at the head of its queue. When it is admitted again,
+it evaluates its tokens again. Its text does not show this, because a token's logits do not depend on how its sequence
+was cut into steps.
 
 Rank is the order of arrival, except that background tickets paused fewer than YIELDS times rank behind all others.
 Pages are only ever taken from tickets of lower rank, and a single ticket always fits. So the first in rank always runs

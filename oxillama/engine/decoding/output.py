@@ -19,7 +19,7 @@ class Detokenizer(Protocol):
 
 
 class Stops(Protocol):
-    """`oxillama.text.StopMatcher`: (text that is no part of a stop string, whether one was found)."""
+    """`oxillama.text.StopMatcher`: (text that is not part of a stop string, whether one was found)."""
 
     def push(self, text: str, /, *, hidden: bool = False) -> tuple[str, bool]: ...
     def flush(self) -> str: ...

@@ -21,7 +21,7 @@ class OriginPattern:
         found = _PATTERN.fullmatch(pattern.lower())
         if pattern != ANY and found is None:
             raise ValueError(
-                f"{pattern!r} is no origin: write scheme://host[:port], where the host may begin with '*.' and the "
+                f"{pattern!r} is not an origin: write scheme://host[:port], where the host may begin with '*.' and the "
                 "port be '*'; or * alone for every origin"
             )
         self._parts = None if found is None else _parts(found)

@@ -1,6 +1,6 @@
 """hypercorn's connections, with limits and fixes that it lacks.
 
-hypercorn waits for ever for a client that reads nothing, can be cancelled in the middle of closing a socket, answers
+hypercorn waits forever for a client that reads nothing, can be cancelled in the middle of closing a socket, answers
 malformed HTTP without a body, and lets one connection's failure end the server. `install` replaces its classes with
 those below. Nothing else in the process is touched, and an application run by the `hypercorn` command gets them too.
 """

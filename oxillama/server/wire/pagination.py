@@ -97,7 +97,7 @@ def page(items: Sequence[T], query: ListQuery, *, key: Callable[[T], str]) -> tu
     """The requested part of `items` (oldest first; `key` gives an item's id), and whether more items follow.
 
     `after` and `before` may bound the page together; `before` alone gives the page that ends just before that item.
-    Raises APIError 400 for a cursor that is no item of the list.
+    Raises APIError 400 for a cursor that is not an item of the list.
     """
     ordered = list(items) if query.order == "asc" else list(reversed(items))
     places = {key(item): at for at, item in enumerate(ordered)}

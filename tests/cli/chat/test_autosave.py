@@ -53,7 +53,7 @@ async def test_reset_and_load_begin_another_one_and_last_is_the_one_before(chats
 
 async def test_last_is_found_without_autosave_too_and_its_absence_is_one_line(chats: Path) -> None:
     _, notes = await talk("/load last")
-    assert notes.only() == f"no earlier conversation is kept in {chats}"
+    assert notes.only() == f"no earlier conversation is saved in {chats}"
 
     await talk("one", autosave=Autosave())
     chat, _ = await talk("/load last")
@@ -83,7 +83,7 @@ async def test_an_unwritable_folder_is_reported_once_and_the_chat_continues(tmp_
     _, notes = await talk("one", "two", autosave=Autosave())
 
     assert notes.answers == "yes|yes|"
-    assert notes.only().startswith("this conversation is not kept: ")
+    assert notes.only().startswith("this conversation is not saved: ")
 
 
 async def test_the_error_for_a_user_without_a_home_names_the_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ async def test_the_turns_before_are_not_computed_again(tmp_path: Path) -> None:
     assert chat.last is not None
     first = len(engine.tokenizer.encode("one two three</s>", parse_special=True))
     assert chat.last.usage.cached_tokens >= first
-    assert f"{chat.last.usage.cached_tokens} of them known from before" in notes.only()
+    assert f"{chat.last.usage.cached_tokens} of them from the prompt cache" in notes.only()
 
 
 async def test_two_slashes_begin_a_message_with_one() -> None:
@@ -215,7 +215,7 @@ async def test_saving_replaces_a_conversation_but_nothing_else(tmp_path: Path) -
 
     assert len(json.loads(file.read_bytes())["messages"]) == 2
     assert other.read_text() == '{"text": "years of work"}'
-    assert notes.printed[-1] == ("error", f"{other}: is no saved conversation")
+    assert notes.printed[-1] == ("error", f"{other}: not a saved conversation")
 
 
 GOOD = {"format": "oxillama chat", "version": 1, "model": "m", "system": "", "settings": {}, "messages": []}
@@ -224,16 +224,16 @@ GOOD = {"format": "oxillama chat", "version": 1, "model": "m", "system": "", "se
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is no saved conversation"),
-        (b"\xff\xfe", "is no saved conversation"),
-        (b"[" * 100_000, "is no saved conversation"),
-        (b'{"format": "other", "version": 1}', "is no saved conversation"),
+        (b"", "not a saved conversation"),
+        (b"\xff\xfe", "not a saved conversation"),
+        (b"[" * 100_000, "not a saved conversation"),
+        (b'{"format": "other", "version": 1}', "not a saved conversation"),
         (json.dumps(GOOD | {"version": 2}).encode(), "has version 2; this program reads version 1"),
         (json.dumps(GOOD | {"messages": [{"role": "user"}]}).encode(), "missing required field `content`"),
         (json.dumps(GOOD | {"messages": [{"role": "king", "content": ""}]}).encode(), "messages[0].role"),
         (json.dumps(GOOD | {"settings": {"top_p": 3}}).encode(), "top_p"),
         (json.dumps(GOOD | {"settings": {"topp": 1}}).encode(), "topp"),
-        (json.dumps(GOOD).encode()[:-5], "is no saved conversation"),
+        (json.dumps(GOOD).encode()[:-5], "not a saved conversation"),
     ],
     ids=range(10),
 )

@@ -202,7 +202,7 @@ def test_an_unwritable_state_folder_is_reported_and_the_chat_continues(state: Pa
         terminal.type(b"hello" + ENTER)
         terminal.expect(b"the last: hello")
 
-        assert b"is not remembered" in terminal.seen
+        assert b"the input history is not saved" in terminal.seen
 
 
 def test_without_prompt_toolkit_the_terminal_gets_plain_lines(state: Path, tmp_path: Path) -> None:

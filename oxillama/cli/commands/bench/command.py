@@ -35,7 +35,7 @@ def bench(
         str | None, typer.Option(metavar="N[,N…]", show_default="1", help="Sequences to decode together.")
     ] = None,
     reps: Annotated[
-        int, typer.Option("--reps", "-r", metavar="N", min=1, max=10_000, help="How often; the medians count.")
+        int, typer.Option("--reps", "-r", metavar="N", min=1, max=10_000, help="Number of runs; the medians are shown.")
     ] = 5,
     kv_type: options.KVType = "auto",
     plot: Plot = None,
@@ -98,7 +98,7 @@ def numbers(option: str, text: str | None, least: int, most: int) -> list[int] |
     try:
         values = [int(word) for word in text.split(",")]
     except ValueError:
-        usage_error(f"{option}: {text!r} is no number, nor several such as 1,2,4")
+        usage_error(f"{option}: {text!r} is not a number or a list such as 1,2,4")
     for value in values:
         if not least <= value <= most:
             usage_error(f"{option}: {value} is not between {least} and {most}")

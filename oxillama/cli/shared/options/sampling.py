@@ -66,5 +66,5 @@ class SamplingOptions(SamplerOptions):
     ] = None
     seed: Annotated[
         int | None,
-        typer.Option("--seed", "-s", metavar="N", help="For a repeatable result.", show_default=False),
+        typer.Option("--seed", "-s", metavar="N", help="Seed for a repeatable result.", show_default=False),
     ] = None

@@ -220,7 +220,7 @@ function ended(answered) {
   const focused = document.activeElement;
   const wasInMessages = focused === document.body || focused === byId("stop") || byId("log").contains(focused);
   showAll();
-  if (wasInMessages) composer.focus(); // what had the focus was made anew
+  if (wasInMessages) composer.focus(); // the element with the focus was replaced
   if (answered.messages.at(-1)?.role !== "assistant") return;
   announce(byId("log").lastElementChild.querySelector(".prose").textContent);
 }

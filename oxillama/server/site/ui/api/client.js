@@ -21,7 +21,7 @@ export const at = (path) => new URL(path, document.baseURI);
 export async function models() {
   const response = await call("v1/models");
   const body = await response.json().catch(() => null);
-  if (!Array.isArray(body?.data)) throw new ApiError("other", "What answers at this address is no oxillama server.");
+  if (!Array.isArray(body?.data)) throw new ApiError("other", "The server at this address is not an oxillama server.");
   return body.data;
 }
 

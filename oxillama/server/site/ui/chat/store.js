@@ -38,7 +38,7 @@ function open() {
     request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "id" });
     request.onsuccess = () => {
       const opened = request.result;
-      opened.onclose = () => (database = null); // the browser has emptied its storage; it may be opened anew
+      opened.onclose = () => (database = null); // the browser has cleared its storage; it may be opened again
       opened.onversionchange = () => {
         opened.close(); // so that a later version of this page can change it
         database = null;

@@ -1,9 +1,9 @@
-// From a model's Markdown to elements.
+// Renders a model's Markdown as elements.
 //
-// What a model writes is not to be trusted: it may repeat whatever it has read. There are three walls. The renderer
-// writes HTML in the text as text, and pictures as links (fetching one would tell its address's owner that, and what,
-// somebody reads here). DOMPurify then keeps only the few tags and attributes that Markdown needs. And the page's
-// Content-Security-Policy lets no inline code run and nothing be fetched from elsewhere.
+// A model's text cannot be trusted: it may repeat anything it has read. There are three protections. The renderer shows
+// HTML as text, and pictures as links, because fetching a picture would reveal to its host that the user reads this
+// page. DOMPurify keeps only the few tags and attributes that Markdown needs. The page's Content-Security-Policy blocks
+// inline code and requests to other hosts.
 
 import { Marked } from "../vendor/marked/marked.esm.js";
 import DOMPurify from "../vendor/dompurify/purify.es.mjs";
@@ -51,7 +51,7 @@ const KEPT = {
   RETURN_DOM_FRAGMENT: true,
 };
 
-/** One answer as it grows: only the blocks whose source has changed are made anew. */
+/** One growing answer: only the blocks whose source has changed are rendered again. */
 export class Prose {
   constructor(element, announce) {
     this.element = element;

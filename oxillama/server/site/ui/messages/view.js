@@ -29,7 +29,7 @@ export class View {
     this.scroll.scrollTop = this.scroll.scrollHeight;
   }
 
-  /** Show the whole conversation anew. */
+  /** Show the whole conversation again. */
   render(conversation) {
     this.conversation = conversation;
     this.live = null;
