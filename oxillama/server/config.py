@@ -109,7 +109,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise ValueError(f"{name} is empty: give it a value or leave it out")
         if not _is_host(self.host):
             raise ValueError(
-                f"{self.host!r} is not an address to listen on: write a name or an IP address, without scheme, port and "
+                f"{self.host!r} is not an address to listen on: write a name or an IP address, without scheme, port or "
                 "brackets"
             )
 

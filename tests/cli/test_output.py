@@ -24,7 +24,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("command", "out", "words"),
     [
         ("quantize", "nowhere/o", "OUT nowhere/o: there is no folder nowhere"),
-        ("quantize", "", "OUT .: is a folder; name a file in it"),
+        ("quantize", ".", "OUT .: is a folder; name a file in it"),
         ("quantize", "pipe.svg", "OUT pipe.svg: is a device, pipe or socket, not a file"),
         ("imatrix", "nowhere/o", "--out nowhere/o: there is no folder nowhere"),
         ("imatrix", "..", "--out ..: is a folder; name a file in it"),
