@@ -77,7 +77,7 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 
 
 class Offload:
-    """`in_thread` with threads of its own, so that one kind of work does not wait for another."""
+    """`in_thread` with its own threads, so that one kind of work does not wait for another."""
 
     def __init__(self, threads: int) -> None:
         import trio

@@ -79,7 +79,7 @@ def test_every_folder_is_in_a_layer() -> None:
     assert {layer(path) for path in files()} == set(LAYERS)
 
 
-def test_files_form_no_circle() -> None:
+def test_files_form_no_cycle() -> None:
     """A .c file and its header count as one: a cycle through another file is a cycle."""
 
     def unit(path: str) -> str:

@@ -110,7 +110,7 @@ def test_affinity_bounds_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert machine.usable_processors(tmp_path) == 2
 
 
-def test_the_machines_memory_is_what_is_available_with_swap(proc: Proc) -> None:
+def test_the_machines_memory_is_the_available_memory_and_swap(proc: Proc) -> None:
     (proc.proc / "meminfo").write_text(MEMINFO)
     assert machine.memory(proc.says("")) == Memory(9_000_000 << 10, limited=False)
 

@@ -234,7 +234,7 @@ class Runner:
     def observed(self) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
         """The sums so far: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
     def cancel(self) -> None:
-        """Make the step under way, or else the next one, return early with StepCancelledError. Any thread."""
+        """Make the current step, or else the next one, return early with StepCancelledError. Any thread."""
     def close(self) -> None:
         """Close the runner and cancel a step of another thread. Weights, cache and threads are freed at once unless
         others still use them. Memory that `step` and `embeddings` returned stays until its last array is gone."""

@@ -120,7 +120,7 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise SystemExit("interrupted; the same command goes on from the latest checkpoint") from None
+        raise SystemExit("interrupted; run the same command to continue from the latest checkpoint") from None
 
 
 def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
@@ -137,11 +137,11 @@ def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
     if path.exists():
         state = torch.load(path, map_location=device, weights_only=True)
         if state["shape"] != shape.as_dict() or state["seed"] != args.seed:
-            raise SystemExit(f"{path} is of another shape or seed: give another --work")
+            raise SystemExit(f"{path} has another shape or seed: give another --work")
         model.load_state_dict(state["model"])
         optimizers.restore(state["optimizers"])
         step, chunk, at, seen = state["step"], state["chunk"], state["at"], state["seen"]
-        print(f"going on from step {step}", flush=True)
+        print(f"continuing from step {step}", flush=True)
     batches = all_batches(tokenizer, args.seed, args.batch_tokens, shape.n_ctx, chunk, at)
     started, seen_before = time.monotonic(), seen
     losses: deque[float] = deque(maxlen=50)

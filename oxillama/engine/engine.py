@@ -120,7 +120,7 @@ class Engine:
     async def open(
         cls, path: str | PathLike[str], config: EngineConfig | None = None, *, progress: Progress | None = None
     ) -> AsyncIterator[Engine]:
-        """Load a model and run it until the block is left; what is under way then ends with EngineClosedError.
+        """Load a model and run it until the block is left; running requests then end with EngineClosedError.
 
         progress: called from another thread with the share of the weights that is ready, 0 to 1.
 

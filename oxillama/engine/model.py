@@ -238,7 +238,7 @@ class Model:
     # ----------------------------------------------------------------------------------------------- numbers
 
     def logits(self, ids: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
-        """The logits after every token of a sequence of its own: [len(ids), n_vocab].
+        """The logits after every token of a new sequence: [len(ids), n_vocab].
 
         Raises ContextLengthError or InvalidParameterError.
         """

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Application(QuartTrio):
-    """Quart-Trio with the server's state and with request handling of its own."""
+    """Quart-Trio with the server's state and with its own request handling."""
 
     request_class = ServerRequest
     asgi_http_class = HTTPConnection  # type: ignore[assignment]  # all that Quart asks of it is to be called

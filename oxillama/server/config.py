@@ -49,7 +49,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     trust_proxy: log the client address that a proxy reports.
     ui: serve the pages for browsers: the chat at `/` and the API's description at `/docs`.
     max_body: the maximum size of a request body; larger ones are refused with 413. generation_timeout: the limit for
-    one generation. drain_timeout: how long requests in progress may go on after SIGTERM.
+    one generation. drain_timeout: how long requests in progress may continue after SIGTERM.
     ping_interval: the longest silence in a stream. body_timeout: the time within which a request body must arrive.
     write_timeout: after this time a client that reads nothing is disconnected. keep_alive_timeout: the limit for an
     idle connection, and for a request's headers to arrive.

@@ -87,7 +87,7 @@ class Collection(Generic[R]):
 
 
 class DirectoryCollection(Collection[R]):
-    """Objects as `<directory>/<id>/<head>`. Other files that belong to the object lie beside its head.
+    """Objects as `<directory>/<id>/<head>`. Other files of the object are in the same directory.
 
     A directory appears with all its files. One without its head is a deleted object.
     """

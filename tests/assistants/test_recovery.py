@@ -119,7 +119,7 @@ def test_a_run_that_expired_while_the_server_was_down_has_expired(tmp_path: Path
     assert run.last_error is not None
 
 
-def test_a_run_that_waits_for_its_client_goes_on_waiting(tmp_path: Path) -> None:
+def test_a_run_that_waits_for_its_client_keeps_waiting(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.REQUIRES_ACTION, step=True)
     queued, run = crashed.recovered()
     assert (queued, run) == ([], crashed.run)

@@ -58,7 +58,7 @@ def test_acknowledged_changes_survive_a_kill_at_every_step() -> None:
             check(work, work.disk.after_kill())
 
 
-def test_recovery_survives_a_power_cut_at_every_step_of_its_own() -> None:
+def test_recovery_survives_a_power_cut_at_each_of_its_steps() -> None:
     for step in range(40, STEPS + 2, 9):
         work = interrupted(step)
         for cut in range(1, 40):

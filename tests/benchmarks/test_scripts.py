@@ -127,7 +127,9 @@ def test_context_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     ("kv_type", "theirs"),
     [("q8_0", "-ctk q8_0 -ctv q8_0 -fa 1"), ("f32", "-ctk f32 -ctv f32 -fa 1"), ("i16", ""), ("auto", "")],
 )
-def test_both_sides_of_context_cache_the_same_type_where_they_can(tmp_path: Path, kv_type: str, theirs: str) -> None:
+def test_both_programs_of_context_use_the_same_cache_type_if_possible(
+    tmp_path: Path, kv_type: str, theirs: str
+) -> None:
     peer = tmp_path / "llama-bench"
     rows = json.dumps([{"n_prompt": 8, "avg_ts": 1.0}, {"n_prompt": 0, "avg_ts": 1.0}])
     peer.write_text(f"#!/bin/sh\necho \"$@\" >> '{tmp_path}/asked'\necho '{rows}'\n")
@@ -159,7 +161,7 @@ def test_the_kernels_cost_a_trained_model_no_quality() -> None:
 
 
 @pytest.mark.slow
-def test_instructions_are_counted_where_valgrind_is(tmp_path: Path) -> None:
+def test_instructions_are_counted_with_valgrind(tmp_path: Path) -> None:
     if shutil.which("valgrind") is None:
         pytest.skip("needs valgrind")
     sizes = ("--shape", "tiny", "--type", "Q4_0", "--tokens", "64", "--json")

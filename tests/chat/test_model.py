@@ -47,7 +47,7 @@ def seen(tmp_path: Path) -> Iterator[Seen]:
         yield found
 
 
-def test_the_answer_comes_in_pieces(seen: Seen) -> None:
+def test_the_answer_is_yielded_in_pieces(seen: Seen) -> None:
     pieces = list(seen.model.chat([USER]))
     assert "".join(pieces) == "Hello there"
     assert len(pieces) > 1

@@ -180,7 +180,7 @@ THOUGHT = Message(role="assistant", content="It is warm.", reasoning="Paris is i
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking"])
-def test_reasoning_goes_where_the_template_looks_for_it(template: Any, field: str) -> None:
+def test_reasoning_is_passed_in_the_field_that_the_template_reads(template: Any, field: str) -> None:
     chat = template(
         "{% for m in messages %}[{% if m." + field + " %}({{ m." + field + " }}){% endif %}{{ m.content }}]{% endfor %}"
     )

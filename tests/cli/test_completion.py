@@ -11,7 +11,7 @@ def engine(reply: str) -> FakeEngine:
     return FakeEngine(reply=reply)
 
 
-async def test_pieces_are_written_as_they_come_and_add_up_to_the_text() -> None:
+async def test_pieces_are_written_immediately_and_add_up_to_the_text() -> None:
     pieces: list[str] = []
 
     done = await complete(engine("héllo"), Completion((BOS,)), SamplingParams(), pieces.append)

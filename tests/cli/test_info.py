@@ -34,7 +34,7 @@ def test_info_describes_a_model_for_people(model: Path) -> None:
     assert not any("{" in line for line in lines)
 
 
-def test_the_environment_names_the_model_where_the_option_does_not(model: Path) -> None:
+def test_the_environment_names_the_model_if_the_option_does_not(model: Path) -> None:
     assert oxillama("info", OXILLAMA_MODEL=str(model)).returncode == 0
 
 

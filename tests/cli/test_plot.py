@@ -37,7 +37,7 @@ def texts(svg: Path) -> str:
     return " ".join(re.findall(r"<!-- (.*?) -->", svg.read_text(encoding="utf-8")))
 
 
-def test_each_list_varies_alone() -> None:
+def test_each_list_varies_on_its_own() -> None:
     assert star([2, 1], [1, 4], [0]) == [Point(2, 1, 0), Point(1, 1, 0), Point(2, 4, 0)]
     assert star([None], [1], [0]) == [Point()]
 

@@ -26,7 +26,7 @@ def test_a_model_is_quantised_and_its_size_printed(model: Path, tmp_path: Path) 
     assert GGUFFile(tmp_path / "out.gguf").tensors["output.weight"].type_name == "Q6_K"
 
 
-def test_json_tells_scripts(model: Path, tmp_path: Path) -> None:
+def test_json_is_for_scripts(model: Path, tmp_path: Path) -> None:
     done = oxillama("quantize", model, tmp_path / "out.gguf", "Q8_0", "--json", "--output-tensor-type", "F16")
 
     report = json.loads(done.stdout)

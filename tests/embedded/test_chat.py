@@ -27,7 +27,7 @@ def template() -> Iterator[ChatTemplate]:
     template.close()
 
 
-def test_the_template_renders_what_training_shows(template: ChatTemplate) -> None:
+def test_the_template_renders_the_training_format(template: ChatTemplate) -> None:
     rng = random.Random(12)
     conversations = [sample(rng) for _ in range(40)] + [tools.sample(rng) for _ in range(20)]
     for messages, functions in conversations:

@@ -39,7 +39,7 @@ TEXTS = ["How do I set the port?", "  two  spaces\n\n\tand 1234", "Zoë naïve �
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_text_comes_back_from_its_tokens(tokenizer: Tokenizer, text: str) -> None:
+def test_a_text_is_restored_from_its_tokens(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)).decode() == text
 
 

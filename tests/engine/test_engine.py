@@ -312,7 +312,7 @@ async def test_the_old_way_to_a_conversation_s_prompt_still_works() -> None:
             assert await engine.render_chat([{"role": "user", "content": "hi"}]) == "<user>hi</user><assistant>"
 
 
-async def test_statistics_count_what_was_done() -> None:
+async def test_statistics_count_requests_and_tokens() -> None:
     async with serving(FakeRunner()) as engine:
         await read(engine, request(max_tokens=5))
         s = engine.statistics()

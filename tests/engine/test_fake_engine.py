@@ -34,7 +34,7 @@ def text_of(events: list[TokenEvent]) -> str:
     return "".join(e.text for e in events)
 
 
-async def test_the_reply_comes_token_by_token_and_ends_with_stop() -> None:
+async def test_the_reply_is_streamed_token_by_token_and_ends_with_stop() -> None:
     engine = FakeEngine(reply="héllo")
     async with engine.generate(request()) as stream:
         events = [event async for event in stream]
@@ -59,7 +59,7 @@ async def test_no_part_of_a_stop_string_is_released() -> None:
     assert events[-1].finish_reason == "stop"
 
 
-async def test_a_stop_string_that_never_comes_loses_nothing() -> None:
+async def test_a_stop_string_that_never_occurs_loses_no_text() -> None:
     assert text_of(await read(FakeEngine(reply="abcSTO"), request(stop=("STOP",)))) == "abcSTO"
 
 

@@ -56,7 +56,7 @@ def test_a_stop_token_ends_without_its_text() -> None:
     assert (text, ends(events)) == ("he", ["stop"])
 
 
-def test_ignoring_the_end_token_goes_on_to_max_tokens() -> None:
+def test_ignoring_the_end_token_continues_to_max_tokens() -> None:
     text, events = say("ab", ignore_eos=True, max_tokens=8)
     assert (text, len(events), ends(events)) == ("ababab"[:6], 8, ["length"])
 
@@ -74,7 +74,7 @@ def test_a_stop_string_across_tokens_is_never_shown_in_part() -> None:
     assert "S" not in "".join(e.text for e in events)
 
 
-def test_a_stop_string_that_does_not_come_is_shown_at_the_end() -> None:
+def test_the_beginning_of_a_stop_string_is_shown_at_the_end() -> None:
     assert say("one STO", stop=("STOP",))[0] == "one STO"
     assert say("one STOP", stop=("STOP",), max_tokens=7)[0] == "one STO"
 

@@ -75,7 +75,7 @@ def test_an_iterator_left_in_the_middle_leaves_nothing_behind(how: str) -> None:
         assert len(list(m.events([5], GREEDY))) == 20
 
 
-def test_an_interrupt_ends_what_was_running_and_nothing_else() -> None:
+def test_an_interrupt_ends_the_running_generations_and_the_model_stays_usable() -> None:
     def say(tokens: Any, n: int) -> int:
         if len(tokens) == 4:
             raise KeyboardInterrupt
@@ -100,7 +100,7 @@ def test_a_failing_generation_raises_and_the_next_one_runs() -> None:
         assert len(list(m.events([5], GREEDY))) == 20
 
 
-def test_logits_come_for_every_position_across_batches() -> None:
+def test_logits_of_every_position_span_batches() -> None:
     runner = FakeRunner(n_batch=7)
     ids = list(range(3, 43))
     with model(runner) as m:

@@ -34,7 +34,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("type_name", ["F32", "F16", "Q8_0", "Q4_0", "Q4_K"])
-async def test_requests_in_a_batch_get_the_tokens_they_get_alone(type_name: str, tmp_path: Path) -> None:
+async def test_requests_in_a_batch_get_the_same_tokens_as_alone(type_name: str, tmp_path: Path) -> None:
     model_path = tiny_model(tmp_path / "m.gguf", type_name=type_name, n_embd=256, n_head=4, head_dim=64, n_ff=256)
     rng = np.random.default_rng(3)
     requests = [

@@ -350,7 +350,7 @@ def test_a_file_cut_short_while_open_is_noticed_before_it_is_read(tmp_path: Path
         file.metadata()
 
 
-def test_a_file_replaced_while_open_goes_on_with_the_old_content(tmp_path: Path) -> None:
+def test_a_file_replaced_while_open_keeps_its_old_content(tmp_path: Path) -> None:
     path = tmp_path / "x.gguf"
     path.write_bytes(gb.small_model())
     file = GGUF(path)

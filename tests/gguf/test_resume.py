@@ -78,7 +78,7 @@ def interrupted(folder: Path, **options: object) -> None:
         write(folder / "x.gguf", **{"stop": ("t3", 1), **options})  # type: ignore[arg-type]
 
 
-def test_an_interrupted_writer_leaves_hidden_files_and_the_next_one_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_writer_leaves_hidden_files_and_the_next_one_continues(tmp_path: Path) -> None:
     want = whole(tmp_path / "whole")
     interrupted(tmp_path / "cut")
 

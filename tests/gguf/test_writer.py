@@ -59,7 +59,7 @@ def test_a_value_is_read_back_with_its_type(name: str, tmp_path: Path) -> None:
     assert file.metadata_types == {"key": stored}
 
 
-def test_nested_arrays_come_back(tmp_path: Path) -> None:
+def test_nested_arrays_are_read_back(tmp_path: Path) -> None:
     with GGUFWriter(tmp_path / "x.gguf") as writer:
         writer.add("numbers", [[1, 2], [], [3]], "arr[arr[u8]]")
         writer.add("texts", [[["a"], []], [["b", "c"]]], "arr[arr[arr[str]]]")

@@ -211,7 +211,7 @@ def test_zero_activations_give_zero(kind: str, isa: str) -> None:
 
 @every_type
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_an_activation_that_is_not_finite_spoils_its_own_token_only(kind: str, bad: float, isa: str) -> None:
+def test_a_non_finite_activation_affects_only_its_own_token(kind: str, bad: float, isa: str) -> None:
     n_rows, n_cols = 20, columns(kind, 3)
     raw, _ = matrix(kind, n_rows, n_cols)
     for n_tokens in (3, 14, 68):

@@ -205,7 +205,7 @@ def test_a_full_cache_refuses_the_whole_step(runner: Runner) -> None:
     assert runner.free_pages == 4
 
 
-def test_the_context_is_a_limit_of_its_own(runner: Runner) -> None:
+def test_the_context_is_a_separate_limit(runner: Runner) -> None:
     seq = runner.seq_open()
     feed(runner, [seq], [[1] * N_CTX])
     with pytest.raises(InvalidParameterError, match="1 more do not fit the context of 200"):

@@ -88,7 +88,7 @@ def test_the_widest_head_that_is_described_is_the_widest_that_loads(
             read(path)
 
 
-def test_a_head_may_be_too_wide_without_a_key_that_says_so(tmp_path: Path) -> None:
+def test_a_head_may_be_too_wide_even_without_a_key_for_its_width(tmp_path: Path) -> None:
     wide = MAX_HEAD_DIM + 2
     model = TinyModel(n_layer=1, n_embd=2, n_head=1, n_head_kv=1, head_dim=2, n_ff=2, n_vocab=2)
     model.metadata["llama.embedding_length"] = wide

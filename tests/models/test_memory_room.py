@@ -50,7 +50,7 @@ def test_a_model_larger_than_memory_is_refused_with_both_sizes(
     assert not packed
 
 
-def test_a_context_that_does_not_fit_beside_the_weights_is_refused(
+def test_a_context_that_does_not_fit_with_the_weights_is_refused(
     path: Path, weights: int, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(monkeypatch, 4 * weights)
@@ -67,7 +67,7 @@ def test_a_default_context_is_as_long_as_memory_allows(
     assert load_model(path).runner.n_ctx == 96
 
 
-def test_the_cache_of_several_contexts_shrinks_to_what_fits(
+def test_the_cache_of_several_contexts_shrinks_to_fit_memory(
     path: Path, weights: int, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """256 tokens are 8 pages; the default is four times as many."""

@@ -90,7 +90,7 @@ def test_a_program_stays_as_its_runner_measured_it(path: Path, change: Callable[
     program.reserve()
 
 
-def test_matrices_come_before_their_memory(path: Path) -> None:
+def test_matrices_are_declared_before_their_memory_is_reserved(path: Path) -> None:
     gguf = GGUFFile(path)
     program = Program(gguf.core)
     program.matrix("output.weight")

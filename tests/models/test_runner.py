@@ -137,7 +137,7 @@ def test_a_cancel_before_a_step_ends_only_that_step(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize("kv_type", CACHE_TYPES)
-def test_the_longest_context_there_is_can_be_named(path: Path, kv_type: str) -> None:
+def test_the_longest_possible_context_can_be_given(path: Path, kv_type: str) -> None:
     runner = load_model(path, n_threads=2, n_ctx=2**31 - 1, kv_pages=16, kv_type=kv_type).runner
     assert runner.n_ctx == 2**31 - 1
     usual = load_model(path, n_threads=2, n_ctx=512, kv_pages=16, kv_type=kv_type).runner

@@ -210,7 +210,7 @@ def test_a_weight_that_cannot_be_represented_names_its_tensor_and_leaves_no_file
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.gguf", "out.gguf"]
 
 
-def test_progress_never_goes_back_and_ends_at_all_bytes(tmp_path: Path) -> None:
+def test_progress_never_decreases_and_ends_at_all_bytes(tmp_path: Path) -> None:
     file = GGUFFile(wide_model().write(tmp_path / "in.gguf"))
     options, seen = Options(threads=2), [0]
 

@@ -58,7 +58,7 @@ def test_weights_of_minus_d_zero_and_d_are_kept_by_ternary_formats() -> None:
         np.testing.assert_array_equal(round_trip(name, x), x)
 
 
-def test_q8_0_is_what_the_reference_gives() -> None:
+def test_q8_0_equals_the_reference() -> None:
     x = np.random.default_rng(1).standard_normal((64, 512)).astype(np.float32)
     x[3] = 0
 

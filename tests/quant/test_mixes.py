@@ -83,7 +83,7 @@ def test_as_many_tensors_of_each_type_as_the_reference_makes(mix: str, grouping:
 
 
 @pytest.mark.parametrize("mix", FALCON)
-def test_falcon_has_rules_of_its_own(mix: str) -> None:
+def test_falcon_has_its_own_rules(mix: str) -> None:
     layers = {f"blk.{i}.{role}.weight": shape for i in range(20) for role, shape in FALCON_ROLES.items()}
     tensors = {"token_embd.weight": (256, 300), **layers, "output.weight": (256, 300)}
     known = Traits("falcon", 20, 4, layers=layers_of(tensors))
@@ -122,7 +122,7 @@ def test_an_embedding_that_is_the_output_matrix_too_is_treated_as_one() -> None:
     assert types("Q4_K_M", tied=True)["token_embd.weight"] == "Q6_K"
 
 
-def test_importance_changes_what_is_safe() -> None:
+def test_importance_changes_the_types_that_mixes_choose() -> None:
     assert types("Q4_0", importance=True)["blk.0.ffn_down.weight"] == "Q4_1"
     assert types("Q4_0")["blk.0.ffn_down.weight"] == "Q4_0"
     assert types("IQ4_XS", importance=True)["blk.0.ffn_down.weight"] == "IQ4_XS"

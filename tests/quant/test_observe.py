@@ -79,7 +79,7 @@ def test_nothing_is_summed_unless_asked_for(tmp_path: Path) -> None:
     loaded.close()
 
 
-def test_the_command_writes_what_quantize_reads(tmp_path: Path) -> None:
+def test_quantize_reads_the_file_that_the_command_writes(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "m.gguf", vocab="spm", n_embd=256, n_ff=256, head_dim=64)
     text = tmp_path / "text.txt"
     text.write_text("once upon a time the little dog and the big cat had a red sun day " * 8)

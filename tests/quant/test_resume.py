@@ -120,7 +120,7 @@ def test_a_resumed_run_reports_where_it_resumes(model: Path, tmp_path: Path, not
     assert again(model, tmp_path / "out.gguf") == [f"continuing from tensor {done + 1} of {n}"]
 
 
-def test_progress_of_a_run_that_goes_on_never_goes_back_and_ends_at_all_bytes(model: Path, tmp_path: Path) -> None:
+def test_progress_of_a_resumed_run_never_decreases_and_ends_at_all_bytes(model: Path, tmp_path: Path) -> None:
     interrupted(model, tmp_path / "out.gguf")
     file, options, seen = GGUFFile(model), Options(threads=2), [0]
 

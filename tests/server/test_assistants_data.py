@@ -125,7 +125,7 @@ async def test_without_a_writable_directory_chat_works_and_assistants_report_why
 
 
 @pytest.mark.usefixtures("nowhere")
-async def test_a_user_without_a_home_keeps_threads_where_temporary_files_go(
+async def test_threads_of_a_user_without_a_home_are_in_the_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -88,7 +88,7 @@ async def test_usage_is_the_very_last_chunk_and_null_before(client: ASGIClient) 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_several_choices_share_the_prompt_and_come_in_order(
+async def test_several_choices_share_the_prompt_and_are_in_order(
     client: ASGIClient, engine: FakeEngine, stream: bool
 ) -> None:
     engine.reply = lambda request: f"answer {request.sampling.seed}"

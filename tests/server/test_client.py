@@ -36,7 +36,7 @@ async def test_a_chat_is_answered() -> None:
         assert answer._request_id.startswith("req_")
 
 
-async def test_the_stream_helper_ends_with_what_the_plain_call_gives() -> None:
+async def test_the_stream_helper_ends_with_the_result_of_the_plain_call() -> None:
     async with live_server() as live, client_of(live) as client:
         plain = await client.chat.completions.create(model=MODEL, messages=HELLO, n=2, seed=3)
         options: Any = {"include_usage": True}

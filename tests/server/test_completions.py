@@ -59,7 +59,7 @@ async def test_a_prompt_is_a_string_strings_tokens_or_lists_of_tokens(
     assert [r.prompt_ids for r in engine.requests] == seen
 
 
-async def test_choices_come_prompt_by_prompt(client: ASGIClient, engine: FakeEngine) -> None:
+async def test_choices_are_ordered_by_prompt(client: ASGIClient, engine: FakeEngine) -> None:
     engine.reply = lambda request: f"{engine.prompt_text(request)}{request.sampling.seed}"
     response = await complete(client, prompt=["a", "b"], n=2, seed=1)
     assert texts(response) == ["a1", "a2", "b1", "b2"]

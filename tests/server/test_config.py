@@ -198,6 +198,6 @@ def test_the_logs_format_is_known_though_other_settings_are_wrong(
 
 
 @pytest.mark.parametrize("parallel", [1, 512, 1024])
-def test_every_number_of_parallel_requests_that_is_taken_fits_a_step(parallel: int) -> None:
+def test_every_accepted_number_of_parallel_requests_fits_a_step(parallel: int) -> None:
     engine = model_source(ServerConfig(model="m.gguf", parallel=parallel)).config
     assert (engine.parallel, engine.n_batch) == (parallel, max(512, parallel))

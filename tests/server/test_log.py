@@ -48,7 +48,7 @@ async def test_a_request_is_one_line_without_its_secrets(
     ("level", "logged"),
     [("info", ["/", "/v1/models"]), ("debug", ["/health", "/metrics", "/ui/main.js", "/", "/v1/models"])],
 )
-async def test_probes_and_the_files_of_pages_are_logged_at_debug_only(
+async def test_probes_and_page_files_are_logged_only_at_debug(
     level: str, logged: list[str], make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = ASGIClient(make_app(log_level=level, log_format="json"))
@@ -223,7 +223,7 @@ class Gone(io.RawIOBase):
         return len(data)
 
 
-async def test_a_log_without_a_reader_costs_no_request_and_counts_what_is_lost(
+async def test_a_log_without_a_reader_fails_no_request_and_counts_lost_lines(
     make_app: Callable[..., Application], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app(log_level="info", log_format="json")

@@ -80,7 +80,7 @@ async def test_without_ui_there_are_no_pages_and_the_api_is_unchanged(make_app: 
     assert (await client.get("/openapi.json")).status_code == 200
 
 
-async def test_head_gives_the_headers_alone(client: ASGIClient) -> None:
+async def test_head_returns_only_the_headers(client: ASGIClient) -> None:
     response = await client.request("HEAD", "/")
 
     assert response.status_code == 200

@@ -56,7 +56,7 @@ async def test_hostile_requests_do_not_harm_it(model: Path) -> None:
     assert wrong == []
 
 
-async def test_greedy_answers_agree_whole_streamed_and_beside_others(model: Path) -> None:
+async def test_greedy_answers_agree_whole_streamed_and_in_a_batch(model: Path) -> None:
     async with serving(model) as live:
         wanted = {"temperature": 0, "max_tokens": 24, "ignore_eos": True}
         whole = await answer(live, chat(**wanted))
@@ -78,7 +78,7 @@ async def test_a_seed_repeats_and_gives_each_choice_its_own(model: Path) -> None
         assert (await answer(live, completion(**wanted)))["choices"][0]["text"] == first[0]["text"]
 
 
-async def test_scoring_a_text_gives_what_generating_it_did(model: Path) -> None:
+async def test_scoring_a_text_gives_the_logprobs_of_its_generation(model: Path) -> None:
     async with serving(model) as live:
         prompt = [1, 300, 290, 280]
         wanted = {"prompt": prompt, "temperature": 0, "logprobs": 3, "ignore_eos": True}
@@ -126,7 +126,7 @@ async def test_the_cache_has_the_size_that_was_set(model: Path, tokens: int | No
         assert engine.n_ctx == min(512, 32 * pages)
 
 
-async def test_settings_decide_how_tokens_are_chosen_where_a_request_does_not_say(model: Path) -> None:
+async def test_settings_give_the_sampling_values_that_a_request_lacks(model: Path) -> None:
     source = model_source(ServerConfig(model=str(model), temperature=0.0, repeat_last_n=9))
     assert source.config.sampling == SamplerParams(temperature=0.0, repeat_last_n=9)
 

@@ -58,7 +58,7 @@ async def test_silence_is_filled_with_comments_at_the_interval(autojump_clock: t
 
 
 @pytest.mark.parametrize("name", [None, "thread.run.created"])
-def test_an_event_is_one_data_line_whatever_is_in_it(name: str | None) -> None:
+def test_an_event_is_one_data_line_with_any_content(name: str | None) -> None:
     text = "a\nb\r\n\u2028: c\n\ndata: x"
     *head, data = sse.event({"text": text}, name).removesuffix(b"\n\n").split(b"\n")
     assert head == ([] if name is None else [b"event: thread.run.created"])

@@ -133,7 +133,7 @@ def test_a_missing_file_raises_file_not_found_error() -> None:
         Durable(SimulatedDisk()).read_json("/x", dict[str, str])
 
 
-def test_the_real_disk_does_what_the_simulated_one_does(tmp_path: Path) -> None:
+def test_the_real_disk_behaves_like_the_simulated_one(tmp_path: Path) -> None:
     durable = Durable()
     durable.make_dir(f"{tmp_path}/a/b")
     durable.write_json(f"{tmp_path}/a/b/f.json", OLD)

@@ -39,7 +39,7 @@ def test_appended_records_are_read_back_in_order() -> None:
     assert plain(open_log(disk).read()) == RECORDS
 
 
-def test_every_line_is_a_json_object_of_its_own() -> None:
+def test_every_line_is_one_json_object() -> None:
     _, data = written()
     assert [json.loads(line)["n"] for line in data.decode().splitlines()] == [0, 1, 2, 3]
 

@@ -22,7 +22,7 @@ def streamed(tokenizer: Tokenizer, ids: list[int]) -> str:
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_come_out_as_one_decoding_of_them_all(data: bytes) -> None:
+def test_any_bytes_are_decoded_as_if_all_at_once(data: bytes) -> None:
     assert streamed(BYTES, [FIRST_BYTE + b for b in data]) == data.decode("utf-8", "replace")
 
 

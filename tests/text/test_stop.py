@@ -31,7 +31,7 @@ def stream(pieces: list[str], stops: list[str]) -> tuple[str, bool]:
 
 
 @given(st.lists(letters, max_size=8), stops)
-def test_any_cut_gives_what_the_whole_text_gives(pieces: list[str], stops: list[str]) -> None:
+def test_any_split_gives_the_same_as_the_whole_text(pieces: list[str], stops: list[str]) -> None:
     assert stream(pieces, stops) == by_definition("".join(pieces), stops)
 
 

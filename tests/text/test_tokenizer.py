@@ -40,7 +40,7 @@ def test_a_space_is_added_in_front_unless_the_file_disables_it() -> None:
     assert texts(Tokenizer(spm_metadata({"▁": -1.0, "a": -2.0}, add_space_prefix=False)), "a") == ["a"]
 
 
-def test_the_space_in_front_comes_again_after_a_special_token() -> None:
+def test_the_space_in_front_is_added_again_after_a_special_token() -> None:
     assert texts(SPM, "a</s>a", parse_special=True) == ["▁a", "</s>", "▁a"]
 
 
@@ -67,7 +67,7 @@ def test_lone_surrogates_count_as_the_replacement_character() -> None:
     assert BPE.encode("\ud83d\ude00") == BPE.encode("😀")
 
 
-def test_control_tokens_are_found_on_request_only() -> None:
+def test_control_tokens_are_found_only_on_request() -> None:
     end = BPE.find("<|end|>")
     assert BPE.encode("a<|end|>", add_special=False, parse_special=True)[-1] == end
     assert end not in BPE.encode("a<|end|>", add_special=False)
@@ -143,7 +143,7 @@ def test_an_unknown_pre_tokenizer_is_the_default_with_one_warning(caplog: pytest
 
 
 @pytest.mark.parametrize("pre", BY_NAME)
-def test_long_texts_cut_into_parts_give_what_the_whole_gives(pre: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_texts_split_into_parts_give_the_same_ids(pre: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "Don't WON'T naïve Ünïcode 日本語 12345678 a1\n\n  x= y;\t\r\n 'quoted'  end 99 bottles\n" * 3
     tokenizer = Tokenizer(bpe_metadata(("Ġ a", "Ċ Ċ", "1 2", "Ġ Ġ", "t ĠW"), pre=pre))
     whole = tokenizer.encode(text)
@@ -215,7 +215,7 @@ def test_an_id_outside_the_vocabulary_is_refused(wrong: Any) -> None:
     ("decomposed", "composed"),
     [("cafe\u0301 nai\u0308ve", "café naïve"), ("\u1112\u1161\u11ab", "한"), ("\u212b", "Å")],
 )
-def test_texts_are_composed_where_the_published_tokenizer_does_so(name: str, decomposed: str, composed: str) -> None:
+def test_texts_are_normalised_if_the_published_tokenizer_does_so(name: str, decomposed: str, composed: str) -> None:
     tokenizer = real(name)
     assert tokenizer.encode(decomposed) == tokenizer.encode(composed)
     assert tokenizer.decode(tokenizer.encode(decomposed)).decode().removeprefix(" ") == composed

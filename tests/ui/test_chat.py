@@ -10,7 +10,7 @@ from tests.ui.conftest import answered, say, until
 LONG = "one two three four five six seven eight nine ten " * 40
 
 
-def test_an_answer_comes_with_what_it_cost(open_chat: Any) -> None:
+def test_an_answer_has_its_usage_and_timings(open_chat: Any) -> None:
     chat = open_chat(reply="Hello, world!")
     page = chat.visit()
 

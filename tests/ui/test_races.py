@@ -118,7 +118,7 @@ def test_the_conversation_opened_last_is_shown(open_chat: Any) -> None:
     assert page.locator(".message").count() == 0
 
 
-def test_an_answer_goes_on_while_another_conversation_is_open(open_chat: Any) -> None:
+def test_an_answer_continues_while_another_conversation_is_open(open_chat: Any) -> None:
     chat = open_chat(reply=LONG, delay_s=0.02)
     page = chat.visit()
     say(page, "Count")

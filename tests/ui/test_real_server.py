@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONG = "Tell me about the rain, and the fox, and the river, and the old mill by the river. " * 2
 
 
-def test_a_second_turn_reuses_what_the_first_one_read(browser: Browser, tmp_path: Path) -> None:
+def test_a_second_turn_reuses_the_tokens_of_the_first(browser: Browser, tmp_path: Path) -> None:
     model = make_model(tmp_path / "tiny.gguf")
     with (
         running("--model", model, "--data-dir", tmp_path / "data", log=tmp_path / "log") as server,

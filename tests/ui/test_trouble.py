@@ -113,7 +113,7 @@ def test_a_stream_of_another_format_is_not_accepted_as_an_answer(open_chat: Any)
     page.get_by_role("button", name="Answer this message").wait_for()
 
 
-def test_a_stream_that_is_cut_off_is_not_taken_for_an_end(open_chat: Any) -> None:
+def test_a_stream_that_is_cut_off_is_not_mistaken_for_an_end(open_chat: Any) -> None:
     chat = open_chat()
     page = chat.visit()
     page.locator("#model:enabled").wait_for()

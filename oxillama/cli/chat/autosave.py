@@ -21,7 +21,7 @@ def folder() -> Path:
 
 
 class Autosave:
-    """Saves one conversation to a file of its own, starting with its first answer."""
+    """Saves one conversation to its own file, starting with its first answer."""
 
     def __init__(self) -> None:
         self.path: Path | None = None

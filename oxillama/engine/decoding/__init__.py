@@ -1,1 +1,1 @@
-"""One request under way: its sampler, its text, its output."""
+"""One running request: its sampler, its text, its output."""

@@ -45,7 +45,7 @@ class Vocabulary:
         from oxillama.text import StopMatcher, StreamDetokenizer
 
         stops = StopMatcher(request.sampling.stop) if request.sampling.stop else None
-        detokenizer = StreamDetokenizer(cast("Tokenizer", self))  # it asks for token_bytes alone
+        detokenizer = StreamDetokenizer(cast("Tokenizer", self))  # it uses only token_bytes
         drop_space = self._begins_a_text(request.prompt_ids)
         return TextOutput(detokenizer, stops, drop_space=drop_space, hidden_text=self.hidden_text)
 

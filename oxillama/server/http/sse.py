@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def event(data: Any, name: str | None = None) -> bytes:
-    """One event. JSON has no line ends of its own, so one `data:` line always holds it."""
+    """One event. JSON has no line breaks, so one `data:` line always holds it."""
     head = b"" if name is None else b"event: " + name.encode() + b"\n"
     return head + b"data: " + _encode(data) + b"\n\n"
 

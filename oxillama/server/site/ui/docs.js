@@ -26,7 +26,7 @@ function operationView(api, operation) {
   );
   const made = el("details", { className: "operation", id: operation.operationId }, head);
   made.dataset.text = `${method} ${path} ${summary}`.toLowerCase();
-  // The details are made when they are first looked at: all schemas together are thousands of elements.
+  // The details are created when they are first opened: all schemas together are thousands of elements.
   made.addEventListener("toggle", () => made.append(details(api, operation)), { once: true });
   return made;
 }
@@ -125,7 +125,7 @@ function show(api) {
   byId("about").replaceChildren(...marked(api.info.description));
   byId("auth").textContent = api.components.securitySchemes
     ? "This server asks for a key: send it as “Authorization: Bearer …”."
-    : "This server asks for no key.";
+    : "This server needs no key.";
   const all = operations(api);
   for (const { name } of api.tags) {
     const members = all.filter((operation) => operation.tags.includes(name));

@@ -46,7 +46,7 @@ function wire(conversation, end) {
   return system ? [{ role: "system", content: system }, ...messages] : messages;
 }
 
-/** Answers under way in this tab, by conversation: {conversation, controller}. */
+/** Answers in progress in this tab, by conversation: {conversation, controller}. */
 const running = new Map();
 
 export const isRunning = (id) => running.has(id);

@@ -1,4 +1,4 @@
-// How answers are sampled: what is asked of the server, kept by this browser.
+// The sampling settings that are sent to the server, stored in this browser.
 
 const NAME = "oxillama.settings";
 

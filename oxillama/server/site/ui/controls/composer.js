@@ -33,7 +33,7 @@ export function startComposer(on) {
   });
   box.addEventListener("keydown", (event) => {
     // Enter that ends the choice of a character in an input method is not for us. Safari sends it when the choice is
-    // over already, and tells it by its code alone.
+    // over already, and marks it only by its key code.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     on.send();
