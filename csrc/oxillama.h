@@ -226,6 +226,11 @@ oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err); /* 
 oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err);
 int32_t oxi_program_n_matrices(const oxi_program *p);
 uint64_t oxi_program_matrix_bytes(const oxi_program *p, int32_t matrix); /* packed */
+/* How a matrix is read for few tokens: one of the ways that oxi_reading_name names, from 0 on until it returns NULL. The
+ * choice changes speed, never a bit of a result. At first it is what suits the processor's family. */
+const char *oxi_reading_name(int32_t reading);
+int32_t oxi_program_reading(const oxi_program *p, int32_t matrix);
+oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, int32_t reading, oxi_error *err);
 /* Reserve one block of memory for all packed matrices, then pack each on the whole pool. Packing gives its mapped pages
  * back. */
 oxi_status oxi_program_reserve(oxi_program *p, oxi_error *err);

@@ -112,6 +112,7 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
     s = oxi_pack_plan(&w.matrix, tensor->type, oxi_kernels_get()->decoder, (int64_t)tensor->ne[1],
                       (int64_t)tensor->ne[0], err);
     if (s != OXI_OK) return s;
+    w.matrix.reading = oxi_kernels_reading();
     w.expert_bytes = aligned(oxi_pack_bytes(&w.matrix));
     size_t bytes;
     if (!oxi_size_mul(w.expert_bytes, (size_t)w.n_experts, &bytes) || !oxi_size_add(w.offset, bytes, &p->packed_bytes))
@@ -119,6 +120,27 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
     *id = p->n_weights;
     p->weights[p->n_weights++] = w;
     return OXI_OK;
+}
+
+oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, int32_t reading, oxi_error *err)
+{
+    oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
+    if (matrix < 0 || matrix >= p->n_weights) return oxi_fail(err, OXI_ERR_ARGUMENT, "the program has no matrix %d", matrix);
+    if (reading < 0 || reading >= OXI_READING_COUNT)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "there is no way %d of reading weights", reading);
+    p->weights[matrix].matrix.reading = &oxi_readings[reading];
+    return OXI_OK;
+}
+
+const char *oxi_reading_name(int32_t reading)
+{
+    return reading >= 0 && reading < OXI_READING_COUNT ? oxi_readings[reading].name : NULL;
+}
+
+int32_t oxi_program_reading(const oxi_program *p, int32_t matrix)
+{
+    return (int32_t)(p->weights[matrix].matrix.reading - oxi_readings);
 }
 
 oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,

@@ -42,5 +42,7 @@ typedef struct oxi_kernels {
 const oxi_kernels *oxi_kernels_get(void);
 /* The kernels of any isa that this CPU can execute, by its exact name or its family's name; NULL otherwise. */
 const oxi_kernels *oxi_kernels_find(const char *name);
+/* How processors of this family read packed weights fastest, as far as that was measured. */
+const oxi_reading *oxi_kernels_reading(void);
 
 #endif

@@ -125,6 +125,9 @@ MAX_KV_HEADS: int
 MAX_HEAD_DIM: int
 PAGE_TOKENS: int
 
+def readings() -> list[str]:
+    """The ways in which packed weights can be read for few tokens."""
+
 def quick_cache_type() -> str:
     """The 16-bit cache type, "f16" or "i16", that is faster on the isa in use."""
 
@@ -161,6 +164,11 @@ class Program:
     @property
     def matrix_bytes(self) -> list[int]:
         """Packed bytes of each matrix, in order."""
+    @property
+    def readings(self) -> list[str]:
+        """How each matrix is read for few tokens, in order."""
+    def read_as(self, matrix: int, reading: str) -> None:
+        """Read a matrix as `reading` says. That changes speed, never a bit of a result. Fails while a runner is open."""
     def reserve(self) -> None:
         """Allocate the memory of all packed matrices. Raises MemoryError."""
     def pack(self, matrix: int, pool: ThreadPool) -> None:

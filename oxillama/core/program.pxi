@@ -50,6 +50,14 @@ def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
     return oxi_pack_bytes(&m)
 
 
+def readings():
+    """The ways in which packed weights can be read for few tokens (csrc/kernels/pack/reading.h)."""
+    cdef list found = []
+    while oxi.oxi_reading_name(<int32_t>len(found)) != NULL:
+        found.append(oxi.oxi_reading_name(<int32_t>len(found)).decode())
+    return found
+
+
 cdef class ThreadPool:
     """Persistent worker threads; the calling thread is one of them. Runs one job at a time."""
 
@@ -161,6 +169,20 @@ cdef class Program:
     def matrix_bytes(self):
         """Packed bytes of each matrix, in order."""
         return [oxi.oxi_program_matrix_bytes(self._ptr, i) for i in range(oxi.oxi_program_n_matrices(self._ptr))]
+
+    @property
+    def readings(self):
+        """How each matrix is read for few tokens, in order: names from `readings()`."""
+        return [oxi.oxi_reading_name(oxi.oxi_program_reading(self._ptr, i)).decode()
+                for i in range(oxi.oxi_program_n_matrices(self._ptr))]
+
+    def read_as(self, int32_t matrix, str reading):
+        """Read a matrix as `reading` says. That changes speed, never a bit of a result. Fails while a runner is open."""
+        cdef oxi.oxi_error err
+        known = readings()
+        if reading not in known:
+            raise InvalidParameterError(f"no way of reading weights is called {reading!r}: {', '.join(known)}")
+        check(oxi.oxi_program_read_as(self._ptr, matrix, <int32_t>known.index(reading), &err), &err)
 
     def reserve(self):
         """Allocate the memory of all packed matrices. Raises MemoryError."""

@@ -6,10 +6,10 @@ typedef struct codebook_scratch {
     _Alignas(64) uint8_t tables[OXI_CODEBOOK_TABLE_BYTES];
 #if WIDE_LOOKUP
     _Alignas(64) uint8_t of_pair[2][64];
-    _Alignas(64) uint8_t tail[STREAMS][(OXI_CHUNK / 16 + 4) * OXI_PANEL];
+    _Alignas(64) uint8_t tail[OXI_MAX_TURNS][(OXI_CHUNK / 16 + 4) * OXI_PANEL];
     _Alignas(64) uint8_t codes[OXI_CHUNK / 4][64]; /* of a chunk, for many tokens */
 #else
-    _Alignas(64) uint8_t decoded[STREAMS][OXI_DECODED_BYTES];
+    _Alignas(64) uint8_t decoded[OXI_MAX_TURNS][OXI_DECODED_BYTES];
 #endif
 } codebook_scratch;
 

@@ -29,16 +29,18 @@ typedef struct prefetch {
 
 typedef struct chunk {
     const uint8_t *packed, *tail;
-    const uint8_t *ahead;   /* packed: prefetch as much as is read, from here */
+    const uint8_t *ahead;   /* packed: prefetch as much of codes as is read, from here */
+    const uint8_t *rest;    /* packed: the next chunk's bytes that no group prefetches */
+    int cache;              /* packed: codes are prefetched into it (oxi_reading) */
     const unpacked_chunk *unpacked; /* NULL: use the fields above */
     const prefetch *planned;       /* for unpacked chunks, or NULL */
 } chunk;
 
 /* The chunk at `src`, which has n_groups groups of columns; it may be decoded into the scratch of `panel`. */
-INLINE chunk chunk_at(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, const uint8_t *src,
-                      const uint8_t *ahead, int n_groups, codebook_scratch *b, int panel)
+INLINE chunk chunk_at(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, const uint8_t *src, int n_groups,
+                      codebook_scratch *b, int panel)
 {
-    chunk w = {.packed = src, .tail = src + (size_t)n_groups * oxi_group_bytes(pack), .ahead = ahead};
+    chunk w = {.packed = src, .tail = src + (size_t)n_groups * oxi_group_bytes(pack)};
     if (!with_codebook(pack, codebook)) return w;
 #if WIDE_LOOKUP
     (void)m;
@@ -57,22 +59,31 @@ INLINE void fetch(const uint8_t *p, size_t bytes)
     UNROLL for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at);
 }
 
-/* Prefetch what lies ahead while group g is read; with the last group, the rest of the chunk. */
-INLINE void fetch_group(oxi_pack pack, const oxi_codebook *codebook, const uint8_t *ahead, int g)
+/* The same, into the second cache. */
+INLINE void fetch_l2(const uint8_t *p, size_t bytes)
 {
-    const size_t bytes = with_codebook(pack, codebook) ? chunk_step(pack, codebook, 0) / OXI_CHUNK_GROUPS & ~(size_t)63
-                                                       : oxi_group_bytes(pack);
-    fetch(ahead + (size_t)g * bytes, bytes);
+    UNROLL for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at, 0, 2);
 }
 
-INLINE void fetch_rest(oxi_pack pack, const oxi_codebook *codebook, const uint8_t *ahead, int n_groups)
+/* Bytes that each group prefetches; and of the rest of a whole chunk, which its first turn prefetches one chunk ahead: no
+ * run of codes leads the processor there. */
+INLINE size_t fetched_with_group(oxi_pack pack, const oxi_codebook *codebook)
 {
-    if (with_codebook(pack, codebook)) {
-        const size_t all = chunk_step(pack, codebook, 0), fetched = (all / OXI_CHUNK_GROUPS & ~(size_t)63) * OXI_CHUNK_GROUPS;
-        fetch(ahead + fetched, all - fetched);
-    } else {
-        fetch(ahead + (size_t)n_groups * oxi_group_bytes(pack), oxi_tail_bytes(pack, OXI_CHUNK_GROUPS));
-    }
+    return with_codebook(pack, codebook) ? chunk_step(pack, codebook, 0) / OXI_CHUNK_GROUPS & ~(size_t)63 : oxi_group_bytes(pack);
+}
+
+INLINE size_t fetched_first(oxi_pack pack, const oxi_codebook *codebook)
+{
+    return chunk_step(pack, codebook, OXI_CHUNK_GROUPS) - fetched_with_group(pack, codebook) * OXI_CHUNK_GROUPS;
+}
+
+/* Prefetch what lies ahead of group g. */
+INLINE void fetch_ahead(oxi_pack pack, const oxi_codebook *codebook, const chunk *w, int g)
+{
+    const size_t bytes = fetched_with_group(pack, codebook);
+    if (g == 0) fetch(w->rest, fetched_first(pack, codebook));
+    if (w->cache == 1) fetch(w->ahead + (size_t)g * bytes, bytes);
+    else if (w->cache == 2) fetch_l2(w->ahead + (size_t)g * bytes, bytes);
 }
 
 INLINE void fetch_planned(const prefetch *planned, int group)
@@ -248,10 +259,10 @@ INLINE void close_chunk(oxi_pack pack, const constants *k, bool unpacked, int ve
     }
 }
 
-/* Add groups [g0, g1) of a chunk's n_groups, `vectors` strips of rows times `tokens` records, to `sum`: the result
+/* Add groups [g0, g1) of a chunk, `vectors` strips of rows times `tokens` records, to `sum`: the result
  * itself where groups have whole scales, else the chunk's part, which close_chunk adds to the result. */
 INLINE void add_groups(oxi_pack pack, const constants *k, bool unpacked, int vectors, int tokens, const chunk *w,
-                       const oxi_act_record *x, int g0, int g1, int n_groups, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
+                       const oxi_act_record *x, int g0, int g1, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     v_f32 d[TILE_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) d[v] = unpacked ? (v_f32){0} : group_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
@@ -259,12 +270,9 @@ INLINE void add_groups(oxi_pack pack, const constants *k, bool unpacked, int vec
         if (unpacked) fetch_planned(w->planned, g);
         if (!unpacked)
             UNROLL for (int i = 0; i < vectors / STRIPS; i++)
-                fetch_group(pack, k->codebook, w[i].ahead, g);
+                fetch_ahead(pack, k->codebook, w + i, g);
         add_group(pack, k, unpacked, vectors, tokens, w, x, g, d, sum);
     }
-    if (!unpacked && g1 == n_groups)
-        UNROLL for (int i = 0; i < vectors / STRIPS; i++)
-                fetch_rest(pack, k->codebook, w[i].ahead, n_groups);
 }
 
 /* The same for all groups of an unpacked chunk whose codes include their scales. */

@@ -29,13 +29,14 @@ INLINE v_f32 read_last(oxi_pack pack, const uint8_t *panel, int64_t pair, int st
 INLINE size_t pair_bytes(oxi_pack pack) { return pack == OXI_PACK_F32 ? 128 : 64; }
 
 /* One turn (gemv_body.h): `cols` columns at `w` of a panel times `tokens` records of x, added to `sums`. */
-INLINE void gemv_float(oxi_pack pack, int tokens, const uint8_t *w, const uint8_t *ahead, const float *x, int cols,
+INLINE void gemv_float(oxi_pack pack, int tokens, const uint8_t *w, const uint8_t *ahead, int cache, const float *x, int cols,
                        float (*sums)[OXI_PANEL])
 {
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], c[2];
     load_sums(STRIPS, tokens, sums[0], 0, sum);
     for (int pair = 0; pair < cols / 2; pair++) {
-        fetch(ahead + pair_bytes(pack) * (size_t)pair, pair_bytes(pack));
+        if (cache == 1) fetch(ahead + pair_bytes(pack) * (size_t)pair, pair_bytes(pack));
+        else if (cache == 2) fetch_l2(ahead + pair_bytes(pack) * (size_t)pair, pair_bytes(pack));
         UNROLL for (int v = 0; v < STRIPS; v++) {
             read_pair(pack, w, pair, v, c);
             UNROLL for (int t = 0; t < tokens; t++) {
@@ -132,22 +133,23 @@ enum { FLOAT_TURN = 16, FLOAT_LEAD = 2048 }; /* columns in a turn of few tokens;
 #define GEMV_FLOAT_CASE(n)                                                                                             \
     case n:                                                                                                            \
         if (n <= GEMV_TOKENS)                                                                                          \
-            gemv_float(pack, n <= GEMV_TOKENS ? n : 1, w + at, ahead, x + t * OXI_CHUNK + from, n_cols,                \
-                       s->sum[i] + t);                                                                                 \
+            gemv_float(pack, n <= GEMV_TOKENS ? n : 1, w + at, ahead, m->reading->cache,                               \
+                       x + t * OXI_CHUNK + from, n_cols, s->sum[i] + t);                                               \
         break;
 
-/* Panels [p, p + n_panels), at most STREAMS, times all tokens. */
+/* Panels [p, p + n_panels), at most OXI_MAX_TURNS, times all tokens. */
 INLINE void gemv_float_streams(oxi_pack pack, const oxi_matrix *m, int64_t p, int n_panels, const float *x, int n_tokens,
                                gemv_scratch *s)
 {
-    const int turn = n_tokens > 2 ? OXI_CHUNK : FLOAT_TURN;
+    const int turn = n_tokens > 2 || !m->reading->short_turns ? OXI_CHUNK : FLOAT_TURN;
+    const size_t lead = m->reading->ahead ? m->reading->ahead : FLOAT_LEAD;
     size_t at = 0;
     for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++, x += n_tokens * OXI_CHUNK) {
         const int cols = oxi_chunk_cols(m->n_cols, c);
         for (int from = 0; from < cols; from += turn, at += pair_bytes(pack) * (size_t)turn / 2) {
             const int n_cols = cols - from < turn ? cols - from : turn;
             for (int i = 0; i < n_panels; i++) {
-                const uint8_t *w = m->data + (size_t)(p + i) * m->panel_bytes, *ahead = ahead_of(m, w, at, FLOAT_LEAD, n_panels);
+                const uint8_t *w = m->data + (size_t)(p + i) * m->panel_bytes, *ahead = ahead_of(m, w, at, lead, n_panels);
                 for (int t = 0; t < n_tokens; t += GEMV_TOKENS) {
                     switch (kernel_tokens(n_tokens - t < GEMV_TOKENS ? n_tokens - t : GEMV_TOKENS, GEMV_TOKENS)) {
                         GEMV_FLOAT_CASE(1) GEMV_FLOAT_CASE(2) GEMV_FLOAT_CASE(4) GEMV_FLOAT_CASE(6) GEMV_FLOAT_CASE(8)
@@ -162,7 +164,7 @@ INLINE void gemv_float_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, in
                               float *out, int64_t ldo, gemv_scratch *s)
 {
     for (int64_t p = p0; p < p1;) {
-        const int n_panels = streams_of(p1 - p, 1);
+        const int n_panels = streams_of(m->reading, p1 - p, 1);
         begin_streams(n_panels, n_tokens, s);
         gemv_float_streams(pack, m, p, n_panels, x, n_tokens, s);
         end_streams(m, p, n_panels, n_tokens, out, ldo, s);

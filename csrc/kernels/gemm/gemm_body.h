@@ -120,12 +120,12 @@ INLINE void tile(oxi_pack pack, int tokens, const unpacked_chunk *unpacked, cons
         add_scaled(pack, TILE_VECTORS, tokens, w, x, n_groups, part);
     } else if (has_parts(pack)) {
         zero(TILE_VECTORS, tokens, part);
-        add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, 0, n_groups, n_groups, part);
+        add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, 0, n_groups, part);
     }
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) sum[v][t] = load_f32(sums[t] + LANES * v);
     if (has_parts(pack)) close_chunk(pack, NULL, true, TILE_VECTORS, tokens, w, x, part, sum);
-    else add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, 0, n_groups, n_groups, sum);
+    else add_groups(pack, NULL, true, TILE_VECTORS, tokens, w, x, 0, n_groups, sum);
     UNROLL for (int v = 0; v < TILE_VECTORS; v++)
         UNROLL for (int t = 0; t < tokens; t++) store_f32(sums[t] + LANES * v, sum[v][t]);
 }
@@ -228,7 +228,7 @@ INLINE void gemm(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *
             for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++) {
                 const int n_groups = oxi_chunk_cols(m->n_cols, c) / OXI_GROUP;
                 for (int i = 0; i < n_panels; i++) {
-                    const chunk w = chunk_at(pack, codebook, m, first + (size_t)i * m->panel_bytes + at, NULL, n_groups, b, 0);
+                    const chunk w = chunk_at(pack, codebook, m, first + (size_t)i * m->panel_bytes + at, n_groups, b, 0);
                     unpack_panel(pack, &k, &w, n_groups, &r->unpacked[i]);
                 }
                 const size_t step = chunk_step(pack, codebook, n_groups);

@@ -1,16 +1,15 @@
 /* Few tokens: one pass over the weights, straight from memory to the multiplier. Memory is the limit.
  *
- * A processor prefetches ahead of a reader within a page, and starts afresh at the next page. Reading several panels in
- * turns keeps more such streams going: that gave one core a quarter more bytes per second than one panel after the other
- * (Ice Lake). Between two turns of a panel its sums are in the L1 cache.
+ * Panels are read one after the other, or in turns, as the matrix's oxi_reading says. Between two turns of a panel its
+ * sums are in the L1 cache.
  */
 
 typedef struct gemv_scratch {
-    float sum[STREAMS][GEMV_LIMIT + MAX_TOKENS][OXI_PANEL];
-    float part[STREAMS][MAX_TOKENS][OXI_PANEL];
+    float sum[OXI_MAX_TURNS][GEMV_LIMIT + MAX_TOKENS][OXI_PANEL];
+    float part[OXI_MAX_TURNS][MAX_TOKENS][OXI_PANEL];
 } gemv_scratch;
 
-_Static_assert(STREAMS % TILE_PANELS == 0, "turns are whole");
+_Static_assert(OXI_MAX_TURNS % TILE_PANELS == 0, "turns are whole");
 _Static_assert(GEMV_LIMIT_UNPACKED <= GEMV_LIMIT && GEMV_TOKENS <= GEMV_LIMIT, "a pass has places for all tokens");
 _Static_assert(sizeof(codebook_scratch) + sizeof(gemv_scratch) <= OXI_MATMUL_SCRATCH, "a pass fits the scratch");
 
@@ -29,12 +28,11 @@ INLINE int gemv_panels_of(oxi_pack pack, const oxi_codebook *codebook, int token
     return tokens < GEMV_PAIRS ? 1 : TILE_PANELS;
 }
 
-/* Groups in a panel's turn: about 512 bytes of codes. More tokens do better with their sums in registers for a whole
- * chunk. */
-INLINE int turn_groups(oxi_pack pack, const oxi_codebook *codebook, int tokens)
+/* Groups in a panel's turn. More tokens do better with their sums in registers for a whole chunk. */
+INLINE int turn_groups(oxi_pack pack, const oxi_codebook *codebook, const oxi_reading *reading, int tokens)
 {
     const int bits = oxi_traits[pack].bits;
-    if (tokens > 2 || with_codebook(pack, codebook)) return OXI_CHUNK_GROUPS;
+    if (!reading->short_turns || tokens > 2 || with_codebook(pack, codebook)) return OXI_CHUNK_GROUPS;
     return bits > 4 ? 1 : bits > 2 ? 2 : bits > 1 ? 4 : 8;
 }
 
@@ -78,13 +76,13 @@ INLINE void gemv_turn(oxi_pack pack, const oxi_codebook *codebook, const constan
     v_f32 sum[TILE_VECTORS][MAX_TOKENS], part[TILE_VECTORS][MAX_TOKENS];
     if (!has_parts(pack)) {
         load_sums(vectors, tokens, sums, SUM_STRIDE, sum);
-        add_groups(pack, k, false, vectors, tokens, w, x + t, g0, g1, n_groups, sum);
+        add_groups(pack, k, false, vectors, tokens, w, x + t, g0, g1, sum);
         store_sums(vectors, tokens, sum, sums, SUM_STRIDE);
         return;
     }
     if (g0) load_sums(vectors, tokens, parts, PART_STRIDE, part);
     else zero(vectors, tokens, part);
-    add_groups(pack, k, false, vectors, tokens, w, x + t, g0, g1, n_groups, part);
+    add_groups(pack, k, false, vectors, tokens, w, x + t, g0, g1, part);
     if (g1 < n_groups) {
         store_sums(vectors, tokens, part, parts, PART_STRIDE);
         return;
@@ -101,25 +99,28 @@ INLINE void gemv_turn(oxi_pack pack, const oxi_codebook *codebook, const constan
                       n > 2 ? 0 : g0, n > 2 ? n_groups : g1, n_groups, b, s, panel, t);                                \
         break;
 
-/* Panels [p, p + n_panels), at most STREAMS, times all tokens. */
+/* Panels [p, p + n_panels), at most OXI_MAX_TURNS, times all tokens. */
 INLINE void gemv_streams(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, int64_t p, int n_panels,
                          const oxi_act_record *x, int n_tokens, codebook_scratch *b, gemv_scratch *s)
 {
     const int share = even_share(n_tokens, GEMV_TOKENS), together = gemv_panels_of(pack, codebook, share);
     const int last = (n_tokens - 1) / share * share; /* start of the last share */
     const int last_kernel = kernel_beside(pack, codebook, kernel_tokens(n_tokens - last, share), together);
-    const int turn = turn_groups(pack, codebook, n_tokens);
+    const int turn = turn_groups(pack, codebook, m->reading, n_tokens);
     const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
     const constants k = constants_of(pack, codebook, m, b);
     size_t at = 0;
     for (int64_t cols = m->n_cols; cols > 0; cols -= OXI_CHUNK, x += n_tokens) {
         const int n_groups = cols < OXI_CHUNK ? (int)cols / OXI_GROUP : OXI_CHUNK_GROUPS;
         const size_t step = chunk_step(pack, codebook, n_groups);
-        chunk w[STREAMS];
+        chunk w[OXI_MAX_TURNS];
         for (int i = 0; i < n_panels || i % together; i++) {
             /* A missing panel repeats the first one. */
             const uint8_t *src = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
-            w[i] = chunk_at(pack, codebook, m, src + at, ahead_of(m, src, at, step, n_panels), n_groups, b, i);
+            w[i] = chunk_at(pack, codebook, m, src + at, n_groups, b, i);
+            w[i].ahead = ahead_of(m, src, at, m->reading->ahead ? m->reading->ahead : step, n_panels);
+            w[i].rest = ahead_of(m, src, at, step, n_panels) + fetched_with_group(pack, codebook) * OXI_CHUNK_GROUPS;
+            w[i].cache = m->reading->cache;
         }
         for (int g0 = 0; g0 < n_groups; g0 += turn) {
             const int g1 = g0 + turn < n_groups ? g0 + turn : n_groups;
@@ -139,9 +140,10 @@ INLINE void gemv_streams(oxi_pack pack, const oxi_codebook *codebook, const oxi_
 }
 
 /* How many of n_left panels take turns next: about as many each time, in multiples of `together`. */
-INLINE int streams_of(int64_t n_left, int together)
+INLINE int streams_of(const oxi_reading *reading, int64_t n_left, int together)
 {
-    const int64_t times = (n_left + STREAMS - 1) / STREAMS, even = (n_left + times - 1) / times;
+    const int most = reading->panels > together ? reading->panels : together;
+    const int64_t times = (n_left + most - 1) / most, even = (n_left + times - 1) / times;
     const int64_t up = (even + together - 1) / together * together;
     return (int)(up < n_left ? up : n_left);
 }
@@ -164,7 +166,7 @@ INLINE void gemv_panels(oxi_pack pack, const oxi_codebook *codebook, const oxi_m
 {
     const int together = gemv_panels_of(pack, codebook, even_share(n_tokens, GEMV_TOKENS));
     for (int64_t p = p0; p < p1;) {
-        const int n_panels = streams_of(p1 - p, together);
+        const int n_panels = streams_of(m->reading, p1 - p, together);
         begin_streams(n_panels, n_tokens, s);
         gemv_streams(pack, codebook, m, p, n_panels, x, n_tokens, b, s);
         end_streams(m, p, n_panels, n_tokens, out, ldo, s);

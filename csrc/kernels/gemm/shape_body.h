@@ -5,8 +5,6 @@
 #define TILE_VECTORS (TILE_PANELS * STRIPS)
 #define TILE_ROWS (TILE_PANELS * OXI_PANEL)
 #define MAX_TOKENS 8
-/* Panels that take turns where memory is the limit. */
-#define STREAMS 8
 
 #ifndef WIDE_LOOKUP
 #define WIDE_LOOKUP 0

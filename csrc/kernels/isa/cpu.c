@@ -71,3 +71,13 @@ uint64_t oxi_cpu_features(void)
 uint64_t oxi_cpu_features(void) { return 0; }
 
 #endif
+
+bool oxi_cpu_is_amd(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd");
+#else
+    return false;
+#endif
+}

@@ -2,6 +2,7 @@
 #ifndef OXI_CPU_H
 #define OXI_CPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define OXI_CPU_AVX2 (UINT64_C(1) << 0)  /* AVX2, FMA, F16C and BMI2 together */
@@ -14,5 +15,6 @@
 #define OXI_CPU_AVX512VBMI (UINT64_C(1) << 7)
 
 uint64_t oxi_cpu_features(void);
+bool oxi_cpu_is_amd(void);
 
 #endif

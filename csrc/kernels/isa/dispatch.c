@@ -96,3 +96,8 @@ const oxi_kernels *oxi_kernels_get(void) { return current; }
 const char *oxi_kernels_name(void) { return current->name; }
 
 oxi_cache_type oxi_cache_quick(void) { return current->vec->quick_codes ? OXI_CACHE_I16 : OXI_CACHE_F16; }
+
+const oxi_reading *oxi_kernels_reading(void)
+{
+    return &oxi_readings[oxi_cpu_is_amd() ? OXI_READING_ONE_RUN : OXI_READING_TURNS];
+}

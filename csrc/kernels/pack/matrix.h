@@ -20,6 +20,7 @@
 #ifndef OXI_MATRIX_H
 #define OXI_MATRIX_H
 
+#include "kernels/pack/reading.h"
 #include "oxillama.h"
 
 #define OXI_PANEL 16
@@ -80,6 +81,7 @@ typedef struct oxi_matrix {
     const oxi_codebook_decoder *decoder;
     float unit;           /* what the scales are multiplied by: a power of two */
     int8_t table[16];     /* what codes stand for, in packs with a table */
+    const oxi_reading *reading; /* one of oxi_readings */
     const uint8_t *data;
 } oxi_matrix;
 
