@@ -23,6 +23,8 @@ A missing or unreadable file is the usual OSError.
 
 from __future__ import annotations
 
+import os
+
 
 class OxillamaError(Exception):
     """Base of all errors raised on purpose; its text is one line fit for a user."""
@@ -60,7 +62,7 @@ class ObjectNotFoundError(OxillamaError):
     """No stored object of this kind has this id."""
 
     def __init__(self, kind: str, object_id: str) -> None:
-        super().__init__(f"No {kind} found with id '{object_id}'.")
+        super().__init__(f"No {kind} found with id '{object_id[:200]}'.")
         self.kind = kind
         self.object_id = object_id
 
@@ -115,3 +117,11 @@ class StoreFullError(StoreError):
 
 class StoreDamagedError(StoreError):
     """One stored object cannot be read; others are served."""
+
+
+def describe(error: BaseException) -> str:
+    """The message of an expected error, for the user."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, OxillamaError):
+        name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{name}{error.strerror}"
+    return str(error) or type(error).__name__

@@ -5,18 +5,22 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oxillama.concurrency import open_nursery
+import trio
+
+from oxillama.concurrency import open_nursery, single
+from oxillama.errors import OxillamaError, describe
 from oxillama.server.backend import running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    import trio
-
     from oxillama.server.state import ServerState
 
     Receive = Callable[[], Awaitable[Any]]
     Send = Callable[[Any], Awaitable[None]]
+
+
+NEEDS_TRIO = "this application runs on trio: start it with `hypercorn -k trio` or `oxillama serve`"
 
 
 class Opener(Protocol):
@@ -43,8 +47,11 @@ class Lifespan:
     async def __call__(self, receive: Receive, send: Send) -> None:
         app = self._app
         started = False
+        failure: str | None = None
         try:
             await receive()  # start-up
+            if not trio.lowlevel.in_trio_run():
+                raise OxillamaError(NEEDS_TRIO)
             backend = running(app.state) if app.opens_backend else nullcontext()
             async with backend, open_nursery() as app.nursery:
                 await app.startup()
@@ -55,7 +62,10 @@ class Lifespan:
         except Exception as error:
             if started:
                 raise
-            app.state.log.error("cannot start", error=str(error) or type(error).__name__)
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-        else:
+            failure = describe(single(error))
+        if failure is None:
             await send({"type": "lifespan.shutdown.complete"})
+            return
+        app.state.log.error("cannot start", error=failure)
+        # Not while the error is handled: servers that raise here would print its traceback too.
+        await send({"type": "lifespan.startup.failed", "message": failure})

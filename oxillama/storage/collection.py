@@ -129,6 +129,10 @@ class DirectoryCollection(Collection[R]):
         """Replace the object's head."""
         self._durable.write_json(self.path(record.id), record)
 
+    def clear_one(self, object_id: str) -> None:
+        """`clear` for the directory of one object."""
+        self._durable.clear_dir(self.dir(object_id))
+
     def delete(self, object_id: str) -> None:
         """Delete the object with everything in its directory. Works on a full disk too."""
         self._durable.remove_tree(self.dir(object_id), self._head)

@@ -122,7 +122,7 @@ def test_a_run_that_expired_while_the_server_was_down_has_expired(tmp_path: Path
 def test_a_run_that_waits_for_its_client_keeps_waiting(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.REQUIRES_ACTION, step=True)
     queued, run = crashed.recovered()
-    assert (queued, run) == ([], crashed.run)
+    assert (queued, run) == ([crashed.run], crashed.run)  # a worker ends it when it expires
     with pytest.raises(StateConflictError):
         crashed.store.messages.append(crashed.thread_id, a_message())
     crashed.store.runs.request_cancel(crashed.thread_id, run.id)
@@ -198,3 +198,20 @@ def test_a_stray_run_does_not_lock_its_thread_when_its_end_cannot_be_stored(tmp_
     store = Store(str(tmp_path), durable, clock=lambda: NOW)
     durable.read_only_reason = "an fsync failed"
     assert store.runs.get(crashed.thread_id, crashed.run.id).status is RunStatus.FAILED
+
+
+def test_temporary_files_of_an_unfinished_run_are_removed(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True)
+    thread = tmp_path / "threads" / crashed.thread_id
+    run = thread / "runs" / crashed.run.id
+    left = [
+        thread / ".meta.json.tmp",
+        run.parent / ".tmp-run_x" / "status.json",
+        run / ".status.json.tmp",
+        run / "steps" / ".step_x.json.tmp",
+    ]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"{")
+    crashed.recovered()
+    assert list(thread.rglob(".*")) == []

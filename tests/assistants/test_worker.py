@@ -11,14 +11,17 @@ import trio
 
 from oxillama.assistants.records import RunStatus, RunStepStatus
 from oxillama.assistants.run import events as ev
+from oxillama.assistants.store.store import Store
 from oxillama.errors import EngineBusyError, StateConflictError
 from tests.support.fake_engine import FakeChatTemplate, FakeEngine
-from tests.support.records import a_message
+from tests.support.records import NOW, a_message, a_run, a_step, a_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from trio.testing import MockClock
+
+    from oxillama.assistants.records import Run
 
 
 OpenClient = Any
@@ -295,3 +298,46 @@ async def test_a_subscriber_that_does_not_read_never_delays_a_run(clock: MockClo
         events = [event async for event in idle]
         assert len(events) <= ev.Subscription.LIMIT + 10
         assert "".join(e.text for e in events if isinstance(e, ev.MessageDelta)) == text
+
+
+def waiting_for_its_client(path: Path) -> Run:
+    """A run in the data directory, with its open step, as a server that offers tools leaves it."""
+    store = Store(str(path), clock=lambda: NOW)
+    thread = store.threads.create(a_thread(), [a_message()])
+    run = store.runs.create(a_run(thread.id))
+    store.steps.append(a_step(run))
+    return store.runs.update_status(thread.id, run.id, RunStatus.REQUIRES_ACTION, attempts=1)
+
+
+async def test_a_run_that_waits_for_its_client_expires_while_the_server_runs(
+    clock: MockClock, open_client: OpenClient, tmp_path: Path
+) -> None:
+    run = waiting_for_its_client(tmp_path)
+    async with open_client(FakeEngine(n_slots=1)) as client:
+        other, _ = await client.done("Hello")
+        assert other.status is RunStatus.COMPLETED  # the run that waits holds no slot
+        await trio.sleep(590)
+        assert client.store.runs.get(run.thread_id, run.id) == run
+        await trio.sleep(20)
+        ended = client.store.runs.get(run.thread_id, run.id)
+        assert (ended.status, ended.expires_at) == (RunStatus.EXPIRED, None)
+        (step,) = client.store.steps.list(run.thread_id, run.id)
+        assert step.status is RunStepStatus.EXPIRED
+        assert list((tmp_path / "active").iterdir()) == []
+
+
+async def test_a_run_that_waits_for_its_client_outlives_a_stop_and_can_be_cancelled(
+    clock: MockClock, open_client: OpenClient, tmp_path: Path
+) -> None:
+    run = waiting_for_its_client(tmp_path)
+    async with open_client() as client:
+        await trio.sleep(1)
+        client.assistants.stop()
+        await trio.sleep(1)
+        assert client.store.runs.get(run.thread_id, run.id) == run
+    async with open_client() as client:
+        assert client.store.runs.get(run.thread_id, run.id) == run
+        await trio.sleep(1)
+        await client.assistants.cancel_run(run.thread_id, run.id)
+        await trio.sleep(1)
+        assert client.store.runs.get(run.thread_id, run.id).status is RunStatus.CANCELLED

@@ -12,9 +12,9 @@ from typer.main import get_command
 
 from oxillama._version import __version__
 from oxillama.cli import app
-from oxillama.cli.shared.guard import describe, guarded, one_line, status_of
+from oxillama.cli.shared.guard import guarded, one_line, status_of
 from oxillama.engine.api.sampling import SamplerSettings
-from oxillama.errors import ModelFormatError
+from oxillama.errors import ModelFormatError, describe
 from tests.support.cli import environment, oxillama
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oxillama import Model, SamplingParams, embedded
-from oxillama.cli.shared.guard import describe
+from oxillama.errors import describe
 
 
 def test_a_missing_embedded_model_is_reported_with_the_file_and_both_fixes(

@@ -272,3 +272,11 @@ async def test_a_damaged_thread_is_a_500_for_that_thread_only(tmp_path: Path) ->
         assert str(tmp_path) not in error["message"]
         await api.get(f"/threads/{good}")
         assert (await api.get(f"/threads/{good}/messages"))["data"][0]["content"][0]["text"]["value"] == "b"
+
+
+async def test_a_very_long_id_is_not_repeated_whole(tmp_path: Path) -> None:
+    async with api_over(tmp_path) as api:
+        for path in ("/assistants/", "/threads/", f"/threads/{await api.thread('Hello')}/messages/"):
+            error = await api.get(path + "x" * 5000, status=404)
+            assert "found with id 'xxx" in error["error"]["message"]
+            assert len(error["error"]["message"]) < 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -150,6 +151,37 @@ async def test_a_lifespan_that_fails_names_the_cause(tmp_path: Path, capsys: pyt
     app = create_app(ServerConfig(data_dir=str(tmp_path / "file")), engine=FakeEngine())
     async with lifespan(app) as said:
         assert str(tmp_path / "file") in said[0]["message"]
+
+
+async def test_the_cause_of_a_failed_start_is_not_chained_to_the_servers_own_error() -> None:
+    """A server that raises when it is told of the failure prints its error with everything that led to it."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        raise ZeroDivisionError
+
+    app: Any = create_app(ServerConfig())
+    with pytest.raises(ZeroDivisionError) as caught:
+        await app({"type": "lifespan"}, receive, send)
+    assert caught.value.__context__ is None
+
+
+def test_under_asyncio_a_start_fails_with_a_line_that_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        said.append(message)
+
+    app: Any = create_app(ServerConfig(model="m.gguf", log_format="json"))
+    asyncio.run(app({"type": "lifespan"}, receive, send))
+    assert [message["type"] for message in said] == ["lifespan.startup.failed"]
+    assert "hypercorn -k trio" in said[0]["message"]
+    assert json.loads(capsys.readouterr().err)["error"] == said[0]["message"]
 
 
 # The command

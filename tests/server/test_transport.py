@@ -189,6 +189,16 @@ async def test_a_client_that_leaves_after_pipelining_is_noticed(reset: bool) -> 
         await eventually(lambda: engine.open == 0)
 
 
+async def test_a_client_that_closes_its_side_is_dropped_quietly(capsys: pytest.CaptureFixture[str]) -> None:
+    async with live_server() as live:
+        for _ in range(20):  # the hang-up is to be noticed in the middle of an answer
+            async with await live.connect() as client:
+                await client.send(get("/v1/models") * 5)
+                await client.stream.send_eof()
+                await client.is_closed()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("hang", [False, True])
 async def test_a_client_that_leaves_ends_only_its_own_generation(stream: bool, hang: bool) -> None:

@@ -98,6 +98,11 @@ class RunExecution:
             raise StateConflictError(f"Run {run.id} has ended with status '{run.status}'.")
         self.run = run
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether only the client can continue the run."""
+        return self.run is not None and self.run.status is RunStatus.REQUIRES_ACTION
+
     def seconds_left(self) -> float:
         """Seconds until the run expires."""
         assert self.run is not None

@@ -52,12 +52,17 @@ async def process_run(live: LiveRun, context: RunContext, slots: trio.Semaphore)
 
 
 async def _outcome(execution: RunExecution, live: LiveRun, slots: trio.Semaphore) -> Outcome | None:
-    """Wait for a slot and generate. None: the run has ended already, or is gone."""
+    """Wait for a slot and generate. None: the run has ended already, or is gone.
+
+    A run that waits for its client ends here only by its cancellation or expiry: this server takes no tool outputs.
+    """
     outcome: Outcome | None = None
     with live.scope:
         try:
             await execution.load()
             live.scope.deadline = trio.current_time() + execution.seconds_left()
+            if execution.waits_for_client:
+                await trio.sleep_forever()
             async with slots:
                 live.begun = True
                 outcome = await execution.generate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from oxillama.assistants.records import Run, RunStatus
+from oxillama.assistants.records import Run
 from oxillama.assistants.store.open_threads import OpenThreads
 from oxillama.errors import ObjectNotFoundError, StoreDamagedError, StoreFullError
 
@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 def recover(threads: OpenThreads) -> list[Run]:
-    """Settle all unfinished runs. Returns those that have to be executed (again), oldest first.
+    """Settle all unfinished runs. Returns those that need a worker, oldest first: to be executed (again), or to expire.
 
     Reads only the threads that have an unfinished run. Doing it twice changes nothing. Raises StoreError.
     """
@@ -22,11 +22,7 @@ def recover(threads: OpenThreads) -> list[Run]:
     unfinished = layout.active.ids()
     threads.pending.update(unfinished)
     runs = [_recover_run(threads, run_id) for run_id in unfinished]
-    return sorted((run for run in runs if run is not None and _needs_worker(run)), key=lambda run: run.place)
-
-
-def _needs_worker(run: Run) -> bool:
-    return not run.status.is_terminal and run.status is not RunStatus.REQUIRES_ACTION  # which waits for its client
+    return sorted((run for run in runs if run is not None and not run.status.is_terminal), key=lambda run: run.place)
 
 
 def _recover_run(threads: OpenThreads, run_id: str) -> Run | None:
@@ -34,7 +30,10 @@ def _recover_run(threads: OpenThreads, run_id: str) -> Run | None:
     try:
         thread_id = layout.active.get(run_id).thread_id
         with threads.use(thread_id) as state:
+            layout.threads.clear_one(thread_id)
             layout.runs(thread_id).clear()
+            layout.runs(thread_id).clear_one(run_id)
+            layout.steps(thread_id, run_id).clear()
             run = threads.run(state, run_id)
             try:
                 return threads.settle(state, run)

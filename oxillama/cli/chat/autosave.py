@@ -9,8 +9,7 @@ from pathlib import Path
 from oxillama.cli.chat import saved
 from oxillama.cli.chat.history import state_dir
 from oxillama.cli.chat.session import Session
-from oxillama.cli.shared.guard import describe
-from oxillama.errors import OxillamaError
+from oxillama.errors import OxillamaError, describe
 
 MOST_KEPT = 20
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oxillama.cli.shared.guard import describe
+from oxillama.errors import describe
 from oxillama.storage.user_dirs import user_dir
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ import trio
 
 from oxillama.cli.chat.commands import run_command
 from oxillama.cli.chat.conversation import Chat
-from oxillama.cli.shared.guard import describe
-from oxillama.errors import EngineClosedError, OxillamaError
+from oxillama.errors import EngineClosedError, OxillamaError, describe
 
 HOW_TO_LEAVE = "to leave, press Ctrl-C once more or Ctrl-D, or type /bye"
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from oxillama.cli.shared import options
-from oxillama.cli.shared.guard import EXIT_FAILED, describe, one_line, status_of
+from oxillama.cli.shared.guard import EXIT_FAILED, one_line, status_of
 from oxillama.concurrency import leaves
+from oxillama.errors import describe
 
 if TYPE_CHECKING:
     from oxillama.server.process import Ready

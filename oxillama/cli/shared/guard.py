@@ -12,7 +12,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 import typer
 
 from oxillama.concurrency import leaves
-from oxillama.errors import OxillamaError
+from oxillama.errors import OxillamaError, describe
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,14 +53,6 @@ def usage_refused() -> Iterator[None]:
 def one_line(text: str) -> str:
     """A message as one printable line, because file names and model metadata may contain any character."""
     return "".join(c if c.isprintable() else " " for c in text.encode("utf-8", "replace").decode("utf-8"))
-
-
-def describe(error: BaseException) -> str:
-    """The message of an expected error, for the user."""
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, OxillamaError):
-        name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        return f"{name}{error.strerror}"
-    return str(error) or type(error).__name__
 
 
 def status_of(error: BaseException) -> int | None:

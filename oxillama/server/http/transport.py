@@ -57,6 +57,8 @@ class Connection(TCPServer):
     _write: trio.CancelScope | None = None
     _reader: trio.lowlevel.Task | None = None
     _closing = False
+    is_abandoned = False
+    """Whether the work for the client was cancelled."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -94,6 +96,7 @@ class Connection(TCPServer):
 
     def abandon(self) -> None:
         """The client is gone: cancel the work for it."""
+        self.is_abandoned = True
         nursery = self._task_group._nursery
         if nursery is not None:
             nursery.cancel_scope.cancel()
@@ -204,7 +207,7 @@ class Protocol(H11Protocol):
             await super()._send_h11_event(event)
         except h11.LocalProtocolError:
             # An answer that was cut off cannot be completed, and need not be if the client is gone.
-            if self._owner is None or not self._owner.is_gone:
+            if self._owner is None or not (self._owner.is_gone or self._owner.is_abandoned):
                 raise
 
     async def _send_error_response(self, status_code: int) -> None:
