@@ -199,7 +199,7 @@ def failures(model: Path, tmp_path: Path) -> Iterator[tuple[list[str], str]]:
     yield [*works, "--data-dir", str(tmp_path / "file")], str(tmp_path / "file")
     yield [*works, "--data-dir", "/proc/none"], "/proc/none"
     yield [*works, "--host", "192.0.2.1"], "cannot listen on 192.0.2.1 port 0"
-    yield [*works, "--host", "no host"], "'no host' is no address to listen on"
+    yield [*works, "--host", "no host"], "'no host' is not an address to listen on"
     yield [*works, "--host", "256.1.1.1"], "cannot listen on 256.1.1.1 port 0"
 
 
