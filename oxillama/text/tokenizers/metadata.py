@@ -24,6 +24,7 @@ def _wrong(key: str, value: object, wanted: str) -> ModelFormatError:
 
 
 def get_str(metadata: Metadata, key: str, default: str | None = None) -> str | None:
+    """A string, or `default` if the key is missing."""
     value = metadata.get(key)
     if value is None:
         return default
@@ -33,6 +34,7 @@ def get_str(metadata: Metadata, key: str, default: str | None = None) -> str | N
 
 
 def get_bool(metadata: Metadata, key: str, default: bool) -> bool:
+    """A boolean, or `default` if the key is missing."""
     value = metadata.get(key)
     if value is None:
         return default
@@ -42,6 +44,7 @@ def get_bool(metadata: Metadata, key: str, default: bool) -> bool:
 
 
 def get_int(metadata: Metadata, key: str) -> int | None:
+    """An integer, or None if the key is missing."""
     value = metadata.get(key)
     if value is None:
         return None
@@ -51,6 +54,7 @@ def get_int(metadata: Metadata, key: str) -> int | None:
 
 
 def get_strs(metadata: Metadata, key: str) -> list[str] | None:
+    """A list of strings, or None if the key is missing."""
     value = metadata.get(key)
     if value is None:
         return None

@@ -29,6 +29,8 @@ def unescape(token: str) -> bytes:
 
 
 class RwkvEncoder:
+    """Encodes text with an RWKV vocabulary. Bytes without a token become the unknown token, or are left out."""
+
     def __init__(self, vocab: Vocab) -> None:
         self._ids = {unescape(token): i for i, token in enumerate(vocab.tokens)}
         self._unknown = vocab.special.get("unknown")

@@ -21,6 +21,8 @@ SPACE = "\u2581"
 
 
 class SpmEncoder:
+    """Encodes text with an SPM vocabulary. Bytes without a token become the unknown token, or are left out."""
+
     def __init__(self, vocab: Vocab) -> None:
         pieces = [token.encode() if encodable(token) else b"" for token in vocab.tokens]
         self._merger = SpmVocab(pieces, vocab.scores, secrets.randbits(64))

@@ -57,6 +57,8 @@ def _configure(vocab: Vocab, pipeline: Tokenizer) -> None:
 
 
 class UnigramEncoder:
+    """Encodes text with a unigram vocabulary. Building it raises ModelFormatError for a wrong vocabulary."""
+
     def __init__(self, vocab: Vocab) -> None:
         from tokenizers import Tokenizer
 
