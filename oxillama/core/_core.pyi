@@ -168,7 +168,7 @@ class Program:
     def readings(self) -> list[str]:
         """How each matrix is read for few tokens, in order."""
     def read_as(self, matrix: int, reading: str) -> None:
-        """Read a matrix as `reading` says. That changes speed, never a bit of a result. Fails while a runner is open."""
+        """Set how a matrix is read. This changes the speed, never a result. Fails while a runner is open."""
     def reserve(self) -> None:
         """Allocate the memory of all packed matrices. Raises MemoryError."""
     def pack(self, matrix: int, pool: ThreadPool) -> None:
