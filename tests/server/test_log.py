@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -11,9 +12,11 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 
 from oxillama.errors import EngineBusyError
-from oxillama.server import ServerConfig
+from oxillama.server import ServerConfig, create_app
+from oxillama.server.http.listen import AcceptFailures
 from oxillama.server.observe.log import make_logger, process_logging
 from tests.support.asgi_client import ASGIClient
 
@@ -265,3 +268,39 @@ def test_a_log_that_would_block_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
         (last,) = reader.read1(1 << 20).splitlines()
     assert [json.loads(line)["number"] for line in taken] == list(range(len(taken)))
     assert json.loads(last)["lost_lines"] == 2000 - len(taken)
+
+
+async def test_clients_that_cannot_be_accepted_are_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    failures = AcceptFailures(lambda: now[0])
+    logger = logging.getLogger("trio.serve_listeners")
+    monkeypatch.setattr(logger, "filters", [])
+    logger.addFilter(failures)
+
+    class Full(trio.abc.Listener[trio.SocketStream]):
+        async def accept(self) -> trio.SocketStream:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        async def aclose(self) -> None:
+            await trio.lowlevel.checkpoint()
+
+    async def handler(_: trio.SocketStream) -> None:
+        raise AssertionError
+
+    with process_logging(make_logger(ServerConfig(log_format="json"))):
+        for now[0] in (1000.0, 1059.0, 1061.0):
+            with trio.move_on_after(0.25):
+                await trio.serve_listeners(handler, [Full(), Full()])
+    lines = logged(capsys)
+    said = "new clients must wait: Too many open files; raise the limit (ulimit -n)"
+    assert [line["event"] for line in lines] == [said, said]
+    assert all("exception" not in line for line in lines)
+
+
+def test_an_application_shortens_what_is_said_about_clients_that_cannot_be_accepted() -> None:
+    create_app(ServerConfig())
+    create_app(ServerConfig())
+    kinds = [type(found) for found in logging.getLogger("trio.serve_listeners").filters]
+    assert kinds == [AcceptFailures]

@@ -23,6 +23,7 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 
 from oxillama.concurrency import split_cancelled
+from oxillama.server.http.listen import shorten_accept_failures
 from oxillama.server.wire.errors import INVALID_REQUEST, SERVER_ERROR, APIError
 from oxillama.server.wire.json import new_request_id
 
@@ -49,6 +50,7 @@ def install() -> None:
     """Make hypercorn's trio worker use the classes of this module."""
     vars(hypercorn.trio.run)["TCPServer"] = Connection
     vars(hypercorn.protocol)["H11Protocol"] = Protocol
+    shorten_accept_failures()
 
 
 class Connection(TCPServer):
