@@ -41,7 +41,14 @@ def measure(model: Path, args: argparse.Namespace, *, prompt: int, depth: int, w
     mine, theirs = [], []
     for _ in range(args.reps):
         run = ours.bench(
-            model, threads=args.threads, prompt=prompt, new=args.new, depth=depth, reps=1, kv_type=args.kv_type
+            model,
+            threads=args.threads,
+            prompt=prompt,
+            new=args.new,
+            depth=depth,
+            ctx_size=depth + max(prompt, args.new),  # a depth may be beyond what the shape's model was trained with
+            reps=1,
+            kv_type=args.kv_type,
         )
         mine.append(run[f"{what}_tok_s"])
         if not args.no_peer:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from oxillama.errors import InvalidParameterError
-from oxillama.models import LoadedModel, load_model
+from oxillama.gguf import GGUFFile
+from oxillama.models import LoadedModel, describe_model, load_model
 from oxillama.text import Tokenizer
 
 if TYPE_CHECKING:
@@ -45,8 +46,12 @@ def open_for_chunks(
 ) -> tuple[LoadedModel, Tokenizer]:
     """A model with room for one chunk, and its tokenizer. Raises as load_model and Tokenizer do, and
     InvalidParameterError for a chunk longer than the context the model was trained with."""
+    gguf = GGUFFile(path)
+    trained = describe_model(gguf).context_length
+    if size > trained:
+        raise InvalidParameterError(f"--ctx {size} is more than the {trained} tokens this model was trained with")
     model = load_model(
-        path,
+        gguf,
         n_threads=n_threads,
         n_ctx=size,
         n_batch=min(size, N_BATCH),
@@ -55,10 +60,6 @@ def open_for_chunks(
         progress=progress,
     )
     try:
-        if size > model.hparams.n_ctx_train:
-            raise InvalidParameterError(
-                f"--ctx {size} is more than the {model.hparams.n_ctx_train} tokens this model was trained with"
-            )
         return model, Tokenizer.from_gguf(model.gguf)
     except BaseException:
         model.close()

@@ -8,6 +8,7 @@ form of these tools are read too (importance_dat.py).
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,8 @@ class Importance:
 
 def read_importance(path: str | os.PathLike[str]) -> Importance:
     """Read a file in either form. Raises OSError, ModelFormatError."""
+    if stat.S_ISFIFO(os.stat(path).st_mode):  # the file is opened twice, and opening a pipe may wait forever
+        raise ModelFormatError(f"{os.fspath(path)}: is a pipe, not an importance matrix")
     with open(path, "rb") as start:
         if start.read(4) != b"GGUF":
             return Importance(os.fspath(path), *read_dat(path), flat=True)

@@ -50,8 +50,55 @@ def test_bench_prints_one_object_with_medians(model: Path, sequences: int) -> No
     assert made["sequences"] == sequences
 
 
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ("--depth 10000000", "--depth 10000000 and --prompt 512 need 10,000,512 tokens, and the context has 2,048"),
+        ("--depth 0,2000 --prompt 1", "--depth 2000 and --new 48 need 2,048 tokens, and the context has 2,040"),
+        ("--prompt 2049", "--prompt 2049 needs 2,049 tokens, and the context has 2,048"),
+        ("--new 9 --prompt 1 --depth 1", "--depth 1 and --new 9 need 10 tokens, and the context has 9"),
+    ],
+)
+def test_bench_says_at_once_what_the_context_does_not_hold(model: Path, flags: str, line: str) -> None:
+    n_ctx = line.rpartition(" ")[2].replace(",", "")
+    done = oxillama("bench", "--model", model, *flags.split(), "--ctx-size", n_ctx)
+
+    assert done.stderr.decode() == f"oxillama: {line}: measure fewer, or extend it with --ctx-size\n"
+    assert done.returncode == 2
+
+
+def test_bench_holds_to_the_context_of_the_model_unless_it_is_extended(model: Path) -> None:
+    n_ctx = json.loads(oxillama("info", "--model", model, "--json").stdout)["context_length"]
+    flags = ("--model", model, "--prompt", n_ctx + 1, "--new", 1, "--reps", 1, "--threads", 1)
+
+    assert oxillama("bench", *flags).returncode == 2
+    assert oxillama("bench", *flags, "--ctx-size", n_ctx + 1).returncode == 0
+
+
+def test_bench_decodes_as_many_sequences_as_it_says(model: Path) -> None:
+    flags = ("--prompt", 1, "--new", 1, "--sequences", 1024, "--reps", 1, "--threads", 1, "--json")
+    done = oxillama("bench", "--model", model, *flags)
+
+    assert json.loads(done.stdout)["sequences"] == 1024
+
+
 def test_bench_takes_prompts_longer_than_a_step(model: Path) -> None:
-    done = oxillama("bench", "--model", model, "--prompt", 1100, "--new", 1, "--reps", 1, "--threads", 1, "--json")
+    done = oxillama(
+        "bench",
+        "--model",
+        model,
+        "--prompt",
+        1100,
+        "--ctx-size",
+        1100,
+        "--new",
+        1,
+        "--reps",
+        1,
+        "--threads",
+        1,
+        "--json",
+    )
 
     assert json.loads(done.stdout)["prompt"] == 1100
 

@@ -56,7 +56,7 @@ def test_the_default_axes_fit_the_context() -> None:
 @pytest.mark.parametrize(
     ("check", "words"),
     [
-        (lambda: check_plot(Path("no/x.png")), "there is no folder no"),
+        (lambda: check_plot(Path("no/x.png"), None), "there is no folder no"),
         (lambda: numbers("--threads", "1,x", 1, 8), "--threads: '1,x' is not a number"),
         (lambda: numbers("--depth", "-1", 0, 8), "--depth: -1 is not between 0 and 8"),
         (lambda: numbers("--sequences", "", 1, 8), "--sequences: '' is not a number"),
@@ -130,7 +130,10 @@ def test_a_png_is_one(model: Path, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["info", "--plot", "x.jpg"], b"x.jpg: the name must end in .png or .svg"),
-        (["bench", "--plot", "x.png", "--threads", "1", "--sequences", "1", "--depth", "0"], b"nothing varies"),
+        (
+            ["bench", "--plot", "x.png", "--prompt", "8", "--threads", "1", "--sequences", "1", "--depth", "0"],
+            b"nothing varies",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

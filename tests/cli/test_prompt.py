@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from oxillama.cli.shared.prompt import argument_text, parse_ids, read_text
+from oxillama.errors import OxillamaError
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1 2 3", " 1, 2 ,3 "])
@@ -36,6 +37,13 @@ def test_a_byte_order_mark_is_removed_from_a_prompt_file(tmp_path: Path) -> None
     file.write_bytes(b"\xef\xbb\xbfHello \xef\xbb\xbf")
 
     assert read_text(file) == "Hello \ufeff"
+
+
+def test_a_text_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oxillama.cli.shared.prompt.MOST_BYTES", 2**20)
+
+    with pytest.raises(OxillamaError, match="/dev/zero: is more than 1 MiB of text"):
+        read_text(Path("/dev/zero"))
 
 
 def test_an_argument_is_utf_8_in_any_locale() -> None:

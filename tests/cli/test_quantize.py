@@ -38,12 +38,13 @@ def test_json_is_for_scripts(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "line"),
     [
-        (["in.gguf", "out.gguf", "Q9"], 1, "'Q9' is not a type to quantise to; there are BF16, "),
+        (["in.gguf", "out.gguf", "Q9"], 2, "'Q9' is not a type to quantise to; there are BF16, "),
         (["none.gguf", "out.gguf", "Q8_0"], 1, "none.gguf: No such file or directory"),
-        (["in.gguf", "in.gguf", "Q8_0"], 2, "in.gguf: the input and the output are the same file"),
+        (["in.gguf", "in.gguf", "Q8_0"], 2, "in.gguf: is a file that this command reads"),
+        (["in.gguf", "out.gguf", "Q8_0", "--output-tensor-type", ""], 2, "'' is not a tensor type with"),
         (["in.gguf", "no/out.gguf", "Q8_0"], 2, "there is no folder"),
         (["in.gguf", "out.gguf", "Q8_0", "--imatrix", "in.gguf"], 1, "in.gguf: is not an importance matrix"),
-        (["in.gguf", "out.gguf", "Q8_0", "--token-embedding-type", "X"], 1, "'X' is not a tensor type with"),
+        (["in.gguf", "out.gguf", "Q8_0", "--token-embedding-type", "X"], 2, "'X' is not a tensor type with"),
     ],
 )
 def test_errors_are_reported_in_one_line(

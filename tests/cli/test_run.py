@@ -95,7 +95,7 @@ def test_ids_in_place_of_a_text_give_the_same_completion(tiny_f32: Path) -> None
     ("flags", "status", "words"),
     [
         (["--prompt-ids", "99999"], 1, b"99999"),
-        (["--prompt", "a", "--temp", "-1"], 1, b"temperature"),
+        (["--prompt", "a", "--temp", "-1"], 2, b"--temp: -1.0 is not between 0.0 and 100.0"),
         (["--prompt", "a", "--prompt-ids", "1"], 2, b"one of PROMPT, --prompt"),
         ([], 2, b"--prompt TEXT"),
         (["--prompt", "a", "--ctx-size", "2", "--max-tokens", "1"], 1, b"context"),

@@ -51,7 +51,7 @@ def test_a_command_works_even_if_its_messages_cannot_be_written(command: str, re
 def test_a_full_disk_under_the_output_is_reported_in_one_line(command: str) -> None:
     done = run(command, ">/dev/full")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "oxillama: No space left on device"
+    assert done.stderr.splitlines()[-1] == "oxillama: standard output: No space left on device"
     assert "Traceback" not in done.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,13 @@ def test_a_damaged_file_is_named(tmp_path: Path, changes: dict[str, Any], messag
 
     with pytest.raises(ModelFormatError, match=f"x.gguf: .*{message}"):
         read_importance(path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(ModelFormatError, match="pipe: is a pipe, not an importance matrix"):
+        read_importance(tmp_path / "pipe")
 
 
 def test_a_file_without_importance_is_named(tmp_path: Path) -> None:

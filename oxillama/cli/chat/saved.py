@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 import msgspec
 
 from oxillama.cli.chat.session import Message, Session, Settings
+from oxillama.cli.shared.guard import naming
 from oxillama.errors import OxillamaError
 
 FORMAT = "oxillama chat"
@@ -43,16 +45,17 @@ def save(path: Path, session: Session, model: str) -> None:
         _header(path, _read(path))  # a mistyped name must not overwrite another file
     saved = _Saved(FORMAT, VERSION, model, session.system, session.settings, session.messages)
     data = msgspec.json.format(msgspec.json.encode(_encodable(saved)), indent=2) + b"\n"
-    fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
-    try:
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with naming(path):
+        fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
+        try:
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
 
 
 def load(path: Path) -> Session:
@@ -68,7 +71,9 @@ def load(path: Path) -> Session:
 
 
 def _read(path: Path) -> bytes:
-    if path.is_file() and path.stat().st_size > MOST_BYTES:
+    status = path.stat()
+    has_end = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)  # a device or a pipe may have none
+    if not has_end or status.st_size > MOST_BYTES:
         raise OxillamaError(f"{path}: not a saved conversation")
     return path.read_bytes()
 

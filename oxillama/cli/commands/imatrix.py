@@ -30,9 +30,10 @@ def imatrix(
     Reads a text in chunks and records how large each column of every matrix's input was. The text should be of the kind
     that the model is for.
     """
+    from oxillama.cli.shared.guard import naming
     from oxillama.cli.shared.output import check_output, print_json
 
-    check_output("--out", out)
+    check_output("--out", out, model, file)
     path = options.require_model(model)
 
     from oxillama.cli.shared.terminal.progress import steps_progress
@@ -44,7 +45,8 @@ def imatrix(
         steps_progress("chunks", len(pieces)) as advance,
     ):
         sums, counts = observe(runner, pieces, advance)
-    write_importance(out, sums, counts, dataset=file.name, n_chunks=len(pieces), chunk_size=ctx)
+    with naming(out):
+        write_importance(out, sums, counts, dataset=file.name, n_chunks=len(pieces), chunk_size=ctx)
     unseen = sum(int((seen == 0).sum()) for seen in counts.values() if len(seen) > 1)
     if json:
         print_json(

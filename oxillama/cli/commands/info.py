@@ -11,7 +11,7 @@ def info(model: options.Model = None, plot: Plot = None, json: options.Json = Fa
 
     The whole file is checked, weights apart: what passes here can be run and served.
     """
-    check_plot(plot)
+    check_plot(plot, model)
     path = options.model_or_embedded(model, "info")
 
     from dataclasses import asdict

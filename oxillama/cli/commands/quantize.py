@@ -40,27 +40,31 @@ def quantize(
 
     OUT appears when it is complete. To continue an interrupted run, run the command again.
     """
-    import os
     import sys
     import time
 
-    from oxillama.cli.shared.guard import one_line, usage_error
+    from oxillama.cli.shared.guard import naming, one_line, usage_error
     from oxillama.cli.shared.output import check_output
     from oxillama.cli.shared.terminal.progress import bytes_progress
+    from oxillama.errors import InvalidParameterError
     from oxillama.gguf import GGUFFile
     from oxillama.machine import usable_processors
     from oxillama.quant import convert
     from oxillama.quant.importance import read_importance
 
-    check_output("OUT", target)
-    if target.exists() and source.exists() and os.path.samefile(source, target):
-        usage_error(f"{target}: the input and the output are the same file")
-    mix = convert.mix_named(type)
+    check_output("OUT", target, source, imatrix)
+    try:
+        mix = convert.mix_named(type)
+        output, embedding = (
+            None if name is None else convert.type_named(name) for name in (output_tensor_type, token_embedding_type)
+        )
+    except InvalidParameterError as error:
+        usage_error(str(error))
     chosen = convert.Options(
         threads=threads or usable_processors(),
         pure=pure,
-        output=convert.type_named(output_tensor_type) if output_tensor_type else None,
-        embedding=convert.type_named(token_embedding_type) if token_embedding_type else None,
+        output=output,
+        embedding=embedding,
         requantize=allow_requantize,
         restart=restart,
     )
@@ -75,7 +79,7 @@ def quantize(
 
     start = time.perf_counter()
     total = sum(info.n_bytes for info in file.tensors.values())
-    with bytes_progress(f"quantising {source.name}", total) as progress:
+    with bytes_progress(f"quantising {source.name}", total) as progress, naming(target):
         done = convert.convert(file, target, plan, chosen, importance, progress, notice)
     seconds = time.perf_counter() - start
     if json:

@@ -76,10 +76,9 @@ def run(
     from oxillama.cli.shared.output import print_json
     from oxillama.cli.shared.terminal.visible import visible
     from oxillama.cli.shared.terminal.wrap import Wrapper
-    from oxillama.engine.api.types import SamplingParams
 
     stops = tuple(map(argument_text, stop or ()))
-    params = SamplingParams(**sampling.given(), stop=stops, ignore_eos=ignore_eos)
+    params = options.checked_params(**sampling.given(), stop=stops, ignore_eos=ignore_eos)
     path = options.model_or_embedded(model, "run")
 
     async def main() -> tuple[str, Completion]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oxillama.cli.shared.options import given_path
+from oxillama.cli.shared.prompt import read_text
 from oxillama.cli.shared.terminal.progress import load_progress
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def chunks_of(
     """Load the model, and split the text into at most `most` chunks of `ctx` tokens. Closes the model afterwards."""
     from oxillama.quant.chunks import open_for_chunks, read_chunks
 
-    text = file.read_bytes().decode("utf-8", "replace")
+    text = read_text(file)
     with load_progress(model) as progress:
         loaded, tokenizer = open_for_chunks(model, ctx, threads, progress, kv_type=kv_type)
     try:

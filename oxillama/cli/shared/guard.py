@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
+from oxillama.cli.streams import STDOUT_NAME
 from oxillama.concurrency import leaves
 from oxillama.errors import OxillamaError, describe
 
@@ -33,6 +35,16 @@ def usage_error(message: str) -> NoReturn:
     """End the command with one line on stderr, because its arguments are wrong."""
     print(f"oxillama: {one_line(message)}", file=sys.stderr)
     raise typer.Exit(EXIT_USAGE)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file that is written in an OSError. The system knows a descriptor alone, or a temporary name."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
 
 
 @contextmanager
@@ -83,10 +95,11 @@ def expected_errors() -> Iterator[None]:
         status = status_of(error)
         if status is None:
             raise
-        if status == EXIT_BROKEN_PIPE:
+        first = next(leaves(error))
+        if status == EXIT_BROKEN_PIPE or (isinstance(first, OSError) and first.filename == STDOUT_NAME):
             silence_stdout()
-        elif status == EXIT_FAILED:
-            print(f"oxillama: {one_line(describe(next(leaves(error))))}", file=sys.stderr)
+        if status == EXIT_FAILED:
+            print(f"oxillama: {one_line(describe(first))}", file=sys.stderr)
         sys.exit(status)
 
 

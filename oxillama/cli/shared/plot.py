@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oxillama.cli.shared.guard import one_line, usage_error
+from oxillama.cli.shared.guard import naming, one_line, usage_error
 from oxillama.cli.shared.options import given_path
 from oxillama.cli.shared.output import check_output
 from oxillama.errors import OxillamaError
@@ -41,8 +41,8 @@ _RAMP = ("#7a1f5c", "#b5325f", "#dd5a4b", "#f0933a", "#e8c547", "#8fbf5a", "#3f9
 _FLOATS = {"BF16": "#aab2bf", "F16": "#aab2bf", "F32": "#d9dde3"}
 
 
-def check_plot(path: Path | None) -> None:
-    """End the command now, before long work, if no plot can be written there.
+def check_plot(path: Path | None, model: Path | None) -> None:
+    """End the command now, before long work, if no plot of `model` can be written there.
 
     Raises OxillamaError without matplotlib.
     """
@@ -50,7 +50,7 @@ def check_plot(path: Path | None) -> None:
         return
     if path.suffix.lower() not in SUFFIXES:
         usage_error(f"--plot {path}: the name must end in {' or '.join(SUFFIXES)}")
-    check_output("--plot", path)
+    check_output("--plot", path, model)
     if importlib.util.find_spec("matplotlib") is None:
         raise OxillamaError('--plot needs matplotlib: pip install "oxillama[plot]"')
 
@@ -58,12 +58,13 @@ def check_plot(path: Path | None) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write the figure atomically. Raises OSError."""
     temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        metadata: dict[str, Any] = {"Date": None} if path.suffix.lower() == ".svg" else {}
-        figure.savefig(temporary, format=path.suffix.lower()[1:], dpi=150, metadata=metadata)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        try:
+            metadata: dict[str, Any] = {"Date": None} if path.suffix.lower() == ".svg" else {}
+            figure.savefig(temporary, format=path.suffix.lower()[1:], dpi=150, metadata=metadata)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def bench_figure(title: str, axes: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:

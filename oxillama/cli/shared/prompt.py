@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from oxillama.cli.shared.guard import usage_error
+from oxillama.errors import OxillamaError
+
+MOST_BYTES = 2**30
+"""A text may have this many. A device or a pipe may have no end."""
 
 
 def parse_ids(text: str) -> tuple[int, ...]:
@@ -27,5 +32,10 @@ def argument_text(argument: str) -> str:
 
 def read_text(path: Path) -> str:
     """The text of a file, or of standard input if the path is "-", without a byte order mark. Raises OSError."""
-    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    with ExitStack() as stack:
+        stream = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+        data = stream.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        name = "standard input" if str(path) == "-" else path
+        raise OxillamaError(f"{name}: is more than {MOST_BYTES // 2**20:,} MiB of text")
     return data.decode("utf-8-sig", "replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -252,6 +253,15 @@ async def test_a_broken_file_is_reported_in_one_line_and_the_conversation_stays(
     assert len(chat.session.messages) == 2
 
 
+@pytest.mark.parametrize("command", ["/save", "/load"])
+async def test_a_pipe_is_no_conversation_and_not_waited_for(command: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    _, notes, _ = await talk(f"{command} {tmp_path / 'pipe'}")
+
+    assert notes.printed == [("error", f"{tmp_path / 'pipe'}: not a saved conversation")]
+
+
 async def test_a_failed_save_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "chat.json"
     await talk(f"/save {file}")
@@ -263,7 +273,7 @@ async def test_a_failed_save_leaves_only_the_old_file(tmp_path: Path, monkeypatc
     monkeypatch.setattr("os.fsync", fail)
     _, notes, _ = await talk("hi", f"/save {file}")
 
-    assert notes.printed[-1] == ("error", "No space left on device")
+    assert notes.printed[-1] == ("error", f"{file}: No space left on device")
     assert file.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["chat.json"]
 

@@ -53,8 +53,8 @@ def test_a_file_and_the_null_device_are_input_too() -> None:
 def test_an_option_out_of_range_is_refused_before_the_model_is_read() -> None:
     done = piped("", "--temp", "-1")
 
-    assert done.returncode == 1
-    assert b"temperature" in done.stderr
+    assert done.returncode == 2
+    assert b"--temp: -1.0 is not between" in done.stderr
     assert done.stderr.count(b"\n") == 1
 
 

@@ -37,6 +37,18 @@ def bench(
     reps: Annotated[
         int, typer.Option("--reps", "-r", metavar="N", min=1, max=10_000, help="Number of runs; the medians are shown.")
     ] = 5,
+    ctx_size: Annotated[
+        int | None,
+        typer.Option(
+            "--ctx-size",
+            "-c",
+            metavar="N",
+            min=1,
+            max=2**31 - 1,
+            show_default="the model's",
+            help="The context that --depth and the tokens after it must fit.",
+        ),
+    ] = None,
     kv_type: options.KVType = "auto",
     plot: Plot = None,
     json: options.Json = False,
@@ -51,19 +63,19 @@ def bench(
         "sequences": numbers("--sequences", sequences, 1, 1024),
         "depth": numbers("--depth", depth, 0, MOST_TOKENS),
     }
-    check_plot(plot)
+    check_plot(plot, model)
     path = options.model_or_embedded(model, "bench")
 
     from oxillama.cli.commands.bench.measure import measure, star
     from oxillama.cli.shared.output import print_json
     from oxillama.cli.shared.terminal.progress import load_progress, steps_progress
     from oxillama.core import _core
+    from oxillama.gguf import GGUFFile
+    from oxillama.models import describe_model
 
+    room = (ctx_size or describe_model(GGUFFile(path)).context_length) - max(prompt, new)
+    check_depth(max(given["depth"] or [0]), prompt, new, room)
     if plot is not None and all(len(values or ()) < 2 for values in given.values()):
-        from oxillama.gguf import GGUFFile
-        from oxillama.models import describe_model
-
-        room = describe_model(GGUFFile(path)).context_length - max(prompt, new)
         given = {axis: values or usual(room)[axis] for axis, values in given.items()}
         if all(len(values or ()) < 2 for values in given.values()):
             usage_error("--plot: nothing varies; give --threads, --sequences or --depth several values, such as 1,2,4")
@@ -103,6 +115,18 @@ def numbers(option: str, text: str | None, least: int, most: int) -> list[int] |
         if not least <= value <= most:
             usage_error(f"{option}: {value} is not between {least} and {most}")
     return list(dict.fromkeys(values))
+
+
+def check_depth(depth: int, prompt: int, new: int, room: int) -> None:
+    """End the command if the context cannot hold what is measured. room: its tokens without the measured ones."""
+    if depth <= room:
+        return
+    measured = f"--prompt {prompt}" if prompt >= new else f"--new {new}"
+    what = f"--depth {depth} and {measured} need" if depth else f"{measured} needs"
+    usage_error(
+        f"{what} {depth + max(prompt, new):,} tokens, and the context has {room + max(prompt, new):,}: "
+        f"measure fewer, or extend it with --ctx-size"
+    )
 
 
 def usual(room: int) -> dict[str, list[int]]:

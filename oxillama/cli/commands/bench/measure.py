@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from oxillama.core._core import Runner
 
 
+MIN_BATCH = 512  # tokens in a step, as in an engine; more if more sequences decode together
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """A point of measurement. threads: None means one per usable core. depth: tokens already in the context."""
@@ -65,6 +68,7 @@ def measure(
             path,
             n_threads=threads,
             n_ctx=n_ctx,
+            n_batch=max(MIN_BATCH, n_seqs),
             n_seqs=n_seqs,
             kv_pages=n_seqs * -(-n_ctx // PAGE_TOKENS),
             kv_type=kv_type,

@@ -11,7 +11,7 @@ from oxillama.cli.shared.options.common import (
     require_model,
 )
 from oxillama.cli.shared.options.groups import with_groups
-from oxillama.cli.shared.options.sampling import SamplerOptions, SamplingOptions
+from oxillama.cli.shared.options.sampling import SamplerOptions, SamplingOptions, checked_params
 
 __all__ = [
     "CtxSize",
@@ -21,6 +21,7 @@ __all__ = [
     "SamplerOptions",
     "SamplingOptions",
     "Threads",
+    "checked_params",
     "given_path",
     "model_or_embedded",
     "require_model",

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oxillama.cli.shared.guard import usage_error
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.types import SamplingParams
+
 _ELSE = "the model's, else "
+
+
+def checked_params(**given: Any) -> SamplingParams:
+    """SamplingParams from the values of options. A value out of range ends the command with a line that names its
+    option."""
+    from oxillama.engine.api.types import SamplingParams
+    from oxillama.errors import InvalidParameterError
+
+    try:
+        return SamplingParams(**given)
+    except InvalidParameterError as error:
+        option = "--temp" if error.param == "temperature" else f"--{error.param}".replace("_", "-")
+        fault = str(error).removeprefix(f"Invalid '{error.param}': ").removesuffix(".")
+        usage_error(f"{option}: {fault}")
 
 
 def _option(flag: str, metavar: str, text: str, default: str | bool) -> Any:
@@ -44,15 +63,11 @@ class SamplerOptions:
     ] = None
 
     def given(self) -> dict[str, Any]:
-        """The given values, by the names of SamplingParams.
-
-        Raises InvalidParameterError for a value out of range, so that this happens before a large model is loaded.
-        """
-        from oxillama.engine.api.types import SamplingParams
-
+        """The given options by their names in SamplingParams. A value out of range ends the command now, before a large
+        model is loaded."""
         named = {"temperature" if name == "temp" else name: value for name, value in asdict(self).items()}
         found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-        SamplingParams(**found)
+        checked_params(**found)
         return found
 
 
