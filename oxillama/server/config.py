@@ -115,6 +115,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 FIELDS: Mapping[str, Any] = get_type_hints(ServerConfig, include_extras=True)
+PATHS = frozenset({"model", "data_dir"})
+"""Settings that may begin with ~, for the home directory: no shell expands it in a file or a variable."""
 LISTS = frozenset(name for name, kind in FIELDS.items() if kind == tuple[str, ...])
 """Settings whose environment variable is a comma-separated list."""
 
@@ -214,10 +216,11 @@ def _convert(key: str, value: Any, source: str) -> Any:
         value = os.fspath(value)
     try:
         # Variables are text, so text may stand for a number. TOML's other types must match exactly.
-        return msgspec.convert(value, FIELDS[key], strict=not isinstance(value, str))
+        found = msgspec.convert(value, FIELDS[key], strict=not isinstance(value, str))
     except msgspec.ValidationError as error:
         got = "" if key in LISTS else f", got {str(value)[:80]!r}"  # a list may be of keys
         raise InvalidParameterError(f"{source}: expected {_expected(key, str(error))}{got}", param=key) from None
+    return os.path.expanduser(found) if key in PATHS and found else found
 
 
 def _expected(key: str, said: str) -> str:

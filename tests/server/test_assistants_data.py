@@ -88,6 +88,14 @@ async def test_without_a_setting_the_data_is_in_the_users_folder_and_a_second_se
         assert [p.name for p in (tmp_path / "oxillama" / "threads").iterdir()] == [kept]
 
 
+@pytest.mark.parametrize("home", ["", "ann"])
+def test_a_home_that_is_no_absolute_path_is_none(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    with pytest.raises(OSError, match="no home directory: set HOME or XDG_DATA_HOME"):
+        default_data_dir()
+
+
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user without a home, and without a directory for temporary files: a container that is read-only."""

@@ -201,3 +201,10 @@ def test_the_logs_format_is_known_though_other_settings_are_wrong(
 def test_every_accepted_number_of_parallel_requests_fits_a_step(parallel: int) -> None:
     engine = model_source(ServerConfig(model="m.gguf", parallel=parallel)).config
     assert (engine.parallel, engine.n_batch) == (parallel, max(512, parallel))
+
+
+def test_paths_may_begin_with_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    (tmp_path / "oxillama.toml").write_text('data_dir = "~/data"\nalias = "~/a"')
+    config = load_config(env={"OXILLAMA_MODEL": "~/m.gguf"})
+    assert (config.data_dir, config.model, config.alias) == ("/home/ann/data", "/home/ann/m.gguf", "~/a")

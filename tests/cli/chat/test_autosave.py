@@ -88,7 +88,7 @@ async def test_an_unwritable_folder_is_reported_once_and_the_chat_continues(tmp_
 
 async def test_the_error_for_a_user_without_a_home_names_the_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setattr(Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home")))
+    monkeypatch.setenv("HOME", "")
 
     assert "set HOME or XDG_STATE_HOME" in str(Autosave().keep(Session(), "m"))
     with pytest.raises(FileNotFoundError, match="XDG_STATE_HOME"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ def given_path(text: str) -> Path:
     """The path of an option or argument. Raises BadParameter for an empty one, which would mean the current folder."""
     if not text.strip():
         raise typer.BadParameter("it is empty: give a path or leave it out")
-    return Path(text)
+    return Path(os.path.expanduser(text))  # a shell leaves the ~ of --model=~/m.gguf alone
 
 
 NO_MODEL = "no model is named: add --model FILE with the path of a GGUF file, or set OXILLAMA_MODEL"
