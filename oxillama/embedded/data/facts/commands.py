@@ -7,7 +7,7 @@ from oxillama.embedded.data.facts.fact import Fact
 FACTS = (
     Fact(
         key="run_command",
-        answer='oxillama run --model FILE.gguf --prompt "Once upon a time" --max-tokens 100 continues a text without a server.',
+        answer='oxillama run --model FILE.gguf "Name three rivers." answers one prompt without a server; with --raw it continues a text instead.',
         must=("oxillama run --model",),
         do=("{generate|continue|complete|write|get} {a text|text|a prompt|a completion} {without a server|in the terminal|on the command line|from the shell|from the command line}", "{use|run} a {model|GGUF} {without a server|in the terminal|on the command line|once}"),
         about=("{oxillama run|the run command}",),
@@ -47,7 +47,7 @@ FACTS = (
     ),
     Fact(
         key="temperature",
-        answer="Use --temp T. 0 always takes the likeliest token, higher values are more varied; the default is 0.8. In requests it is temperature.",
+        answer="Use --temp T. 0 always takes the likeliest token, higher values are more varied; the default is the model file's, else 0.8. In requests it is temperature.",
         must=("--temp", "0"),
         do=("{set|change|raise|lower|choose} the temperature", "{make|get} {answers|the output|the text|it} {more creative|more varied|less random|more random|greedy|boring}", "{use|do} greedy {decoding|sampling}", "always take the {likeliest|most likely|best} token"),
         about=("{the temperature|--temp|temperature|greedy decoding|temperature 0}",),
@@ -107,7 +107,7 @@ FACTS = (
     ),
     Fact(
         key="json_output",
-        answer="Add --json: run, info, bench, quantize, tokenize, imatrix and perplexity then print one JSON object for scripts.",
+        answer="Add --json: run, info, bench, quantize, tokenize, imatrix, perplexity and version then print one JSON object for scripts.",
         must=("--json",),
         do=("{get|print|have|write} {JSON|output as JSON|JSON output|a JSON result|machine-readable output}{| from a command| on the command line}", "use {a command|the commands|oxillama|the output} in a script"),
         about=("{--json|JSON output|output for scripts|machine-readable output}",),

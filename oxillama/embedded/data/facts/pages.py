@@ -57,7 +57,7 @@ FACTS = (
     ),
     Fact(
         key="chat_slash",
-        answer="oxillama chat knows /system, /params, /tokens, /save FILE, /load FILE, /reset, /help and /exit.",
+        answer="oxillama chat knows /system, /params, /tokens, /save FILE, /load FILE, /reset, /help, /bye and /exit.",
         must=("/save", "/reset"),
         do=("{save|load|reset|restore|export} {a|the|my} {chat|conversation} in {oxillama chat|the terminal|the terminal chat|the chat}", "{set|change} the system prompt in {oxillama chat|the terminal chat|the chat}", "leave {oxillama chat|the terminal chat|the chat}"),
         about=("{/save|/system|/reset|/params|/tokens|/load|slash commands|the commands of the chat|the chat commands}",),

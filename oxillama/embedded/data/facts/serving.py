@@ -7,7 +7,7 @@ from oxillama.embedded.data.facts.fact import Fact
 FACTS = (
     Fact(
         key="serve",
-        answer="Give it the file: oxillama serve --model FILE.gguf. It prints one line with the URL when it is ready.",
+        answer="Give it the file: oxillama serve --model FILE.gguf. It prints the URL, and what clients need, when it is ready.",
         must=("oxillama serve --model",),
         do=(
             "{load|open|use|serve|run|start|host} {a|my|my own|another|a real|a different} {GGUF|GGUF file|model|GGUF model|language model|LLM}",
@@ -111,7 +111,7 @@ FACTS = (
     ),
     Fact(
         key="alias",
-        answer="Use --alias NAME. It is the model's name in the API; without it the file's name is used.",
+        answer="Use --alias NAME. It is the model's id in the API; without it that is the name in the file, else the file's name.",
         must=("--alias",),
         do=(
             "{set|change|choose|pick|rename|give} {the name of the model|the model name|the model's name|another model name|the model a name|the model an alias}",
@@ -143,7 +143,7 @@ FACTS = (
     ),
     Fact(
         key="threads_cpu",
-        answer="Use --threads N, or -t N. The default is one thread per core.",
+        answer="Use --threads N, or -t N. The default is one thread per core that the process may use.",
         must=("--threads",),
         do=(
             "{set|change|limit|choose|configure|reduce|raise} the number of {threads|CPU threads|cores|CPU cores|compute threads|processor cores}",
