@@ -270,6 +270,23 @@ def test_a_log_that_would_block_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
     assert json.loads(last)["lost_lines"] == 2000 - len(taken)
 
 
+def test_a_line_that_was_cut_off_does_not_spoil_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback is longer than what a pipe takes at once."""
+    reading, writing = os.pipe()
+    with open(reading, "rb") as reader, open(writing, "w", encoding="utf-8") as writer:
+        monkeypatch.setattr("sys.stderr", writer)
+        log = make_logger(ServerConfig(log_format="json"))
+        log.warning("line", filling="x" * 2**20)  # more than a pipe holds
+        cut = reader.read1(1 << 21)
+        assert cut.startswith(b'{"filling": "xxx')
+        for number in range(2):
+            log.warning("line", number=number)
+        rest, first, second = reader.read1(1 << 20).splitlines()
+    assert rest == b""
+    assert (json.loads(first)["number"], json.loads(first)["lost_lines"]) == (0, 1)
+    assert json.loads(second)["number"] == 1
+
+
 async def test_clients_that_cannot_be_accepted_are_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import select
@@ -21,40 +22,43 @@ class Sink:
         self._stream = stream
         self.lost = 0
         """Lines dropped since the last one that was written."""
+        self._is_torn = False  # the last line was written in part
         self._lock = threading.Lock()
 
     def write(self, text: str) -> int:
         """Write `text`, which ends a line. Never raises and never waits."""
         with self._lock:
-            try:
-                written = _write(getattr(sys, self._stream), text)
-            except (OSError, ValueError):  # ValueError: the stream is closed
-                written = False
-            self.lost = 0 if written else self.lost + 1
+            start = "\n" if self._is_torn else ""  # the rest of a torn line must not spoil the next one
+            data = (start + text).encode("utf-8", "backslashreplace")
+            written = _write(getattr(sys, self._stream), data)
+            self.lost = 0 if written == len(data) else self.lost + 1
+            if written:
+                self._is_torn = len(start) < written < len(data)
         return len(text)
 
     def flush(self) -> None:
         """Do nothing: nothing is buffered."""
 
 
-def _write(stream: TextIO | None, text: str) -> bool:
-    """Whether all of the text was written."""
-    if stream is None:  # it was closed when the process started
-        return False
-    descriptor = _descriptor(stream)
-    if descriptor is None:
-        stream.write(text)
-        stream.flush()
-        return True
-    data = text.encode("utf-8", "backslashreplace")
-    # A pipe that is ready takes this much without waiting.
-    for at in range(0, len(data), select.PIPE_BUF):
-        if not _is_ready(descriptor):
-            return False
-        piece = data[at : at + select.PIPE_BUF]
-        if os.write(descriptor, piece) < len(piece):
-            return False
-    return True
+def _write(stream: TextIO | None, data: bytes) -> int:
+    """How many bytes were written."""
+    written = 0
+    with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
+        if stream is None:  # it was closed when the process started
+            return 0
+        descriptor = _descriptor(stream)
+        if descriptor is None:
+            stream.write(data.decode())
+            stream.flush()
+            return len(data)
+        # A pipe that is ready takes this much without waiting.
+        while written < len(data) and _is_ready(descriptor):
+            piece = data[written : written + select.PIPE_BUF]
+            taken = os.write(descriptor, piece)
+            written += taken
+            if taken < len(piece):
+                break
+    return written
 
 
 def _descriptor(stream: TextIO) -> int | None:
