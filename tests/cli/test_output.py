@@ -131,6 +131,27 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
         (tmp_path / "nowhere" / ".model.gguf.tmp").touch()
 
 
+def test_a_name_of_several_lines_is_printed_in_one(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal obeys control characters, and scripts read the lines."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(model, "a\n\x1b[31mb.gguf")
+    text = model.with_name("text.txt")
+    quick = ("--prompt", 8, "--new", 1, "--reps", 1, "--threads")
+    for command in (
+        ("imatrix", "--model", model, "--file", text, "--ctx", 16, "--out", "a\n\x1b[31mb.i"),
+        ("quantize", "a\n\x1b[31mb.gguf", "a\n\x1b[31mb.q", "F16"),
+        ("bench", "--model", "a\n\x1b[31mb.gguf", *quick, "1"),
+        ("bench", "--model", "a\n\x1b[31mb.gguf", *quick, "1,2"),
+    ):
+        done = oxillama(*command)
+
+        assert done.returncode == 0
+        assert done.stdout.startswith(b"a  [31mb.")
+        assert b"\x1b" not in done.stdout
+
+
 def test_the_writer_itself_replaces_no_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 

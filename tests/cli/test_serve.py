@@ -98,6 +98,22 @@ def test_streams_that_nobody_reads_do_not_hold_up_the_server(tmp_path: Path) -> 
         os.close(writing)
 
 
+def test_names_of_several_lines_are_announced_in_one_each(tmp_path: Path) -> None:
+    """Scripts read the first line, and a terminal obeys control characters."""
+    model = tiny_model(tmp_path / "a\n\x1b[31mb.gguf", vocab="spm")
+    command = [sys.executable, "-m", "oxillama", "serve", "--model", str(model), "--port", "0", "--data-dir"]
+    server = subprocess.Popen([*command, str(tmp_path / "data\n")], stdout=subprocess.PIPE, env=environment())
+    try:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(6)]
+    finally:
+        server.kill()
+        server.communicate()
+
+    assert lines[0].startswith(b"oxillama serves a  [31mb.gguf at http://127.0.0.1:")
+    assert [line.split()[0] for line in lines[1:]] == [b"chat", b"base_url", b"model", b"data", b"API"]
+
+
 def is_healthy(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:

@@ -30,7 +30,7 @@ def imatrix(
     Reads a text in chunks and records how large each column of every matrix's input was. The text should be of the kind
     that the model is for.
     """
-    from oxillama.cli.shared.guard import naming
+    from oxillama.cli.shared.guard import naming, one_line
     from oxillama.cli.shared.output import check_output, print_json
 
     check_output("--out", out, model, file)
@@ -59,6 +59,6 @@ def imatrix(
             }
         )
         return
-    print(f"{out.name}: {len(sums)} matrices, {len(pieces)} chunks of {ctx} tokens")
+    print(f"{one_line(out.name)}: {len(sums)} matrices, {len(pieces)} chunks of {ctx} tokens")
     if unseen:
         print(f"{unseen} times an expert got no token; a longer text would reach more experts")

@@ -79,7 +79,7 @@ def quantize(
 
     start = time.perf_counter()
     total = sum(info.n_bytes for info in file.tensors.values())
-    with bytes_progress(f"quantising {source.name}", total) as progress, naming(target):
+    with bytes_progress(f"quantising {one_line(source.name)}", total) as progress, naming(target):
         done = convert.convert(file, target, plan, chosen, importance, progress, notice)
     seconds = time.perf_counter() - start
     if json:

@@ -130,7 +130,7 @@ def serve(
             """Remove the progress bar, then print the line that scripts wait for and the settings for clients."""
             loading.close()
             # Nobody need be reading, and the server must not wait for a reader.
-            Sink("stdout").write("\n".join(announcement(path.name, ready)) + "\n")
+            Sink("stdout").write("\n".join(map(one_line, announcement(path.name, ready))) + "\n")
 
         trio.run(partial(server.serve, settings, on_ready=announce, progress=progress))
 

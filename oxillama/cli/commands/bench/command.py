@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from oxillama.cli.shared import options
-from oxillama.cli.shared.guard import usage_error
+from oxillama.cli.shared.guard import one_line, usage_error
 from oxillama.cli.shared.plot import Plot, check_plot
 
 AXES = ("threads", "depth", "sequences")
@@ -98,9 +98,9 @@ def bench(
         print_json({**facts, **results[0]} if len(results) == 1 else {**facts, "points": results})
         return
     if len(results) == 1:
-        print_one(path.name, facts["kernels"], results[0])
+        print_one(one_line(path.name), facts["kernels"], results[0])
     else:
-        print_table(path.name, facts["kernels"], results)
+        print_table(one_line(path.name), facts["kernels"], results)
 
 
 def numbers(option: str, text: str | None, least: int, most: int) -> list[int] | None:

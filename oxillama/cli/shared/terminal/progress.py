@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from oxillama.cli.shared.guard import one_line
+
 LARGE = 64 * 2**20  # bytes; smaller files load too fast for a bar
 
 
@@ -16,7 +18,7 @@ def load_progress(path: Path) -> Iterator[Callable[[float], None] | None]:
     if not path.is_file() or path.stat().st_size < LARGE:
         yield None
         return
-    with _bar(f"loading {path.name}", 1.0) as advance:
+    with _bar(f"loading {one_line(path.name)}", 1.0) as advance:
         yield advance
 
 
