@@ -97,6 +97,8 @@ def test_the_command_prints_running_values_and_json(model: Path, tmp_path: Path)
     lines = plain.stdout.decode().splitlines()
     assert lines[0].startswith("[1/3] ")
     assert lines[-1] == f"perplexity {report['perplexity']:.4f} +/- {report['standard_error']:.4f}, 45 tokens"
+    piped = oxillama("perplexity", "--model", model, "--file", "-", "--ctx", 32, "--chunks", 3, stdin=text.read_bytes())
+    assert piped.stdout == plain.stdout
     assert report["chunks"] == 3
 
 

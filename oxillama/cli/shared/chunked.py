@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from oxillama.quant.chunks import Tokens
 
 TextFile = Annotated[
-    Path, typer.Option("--file", "-f", parser=given_path, metavar="TEXT", help="The text to read, UTF-8.")
+    Path,
+    typer.Option(
+        "--file", "-f", parser=given_path, metavar="TEXT", help="The text to read, UTF-8; - is standard input."
+    ),
 ]
 ChunkSize = Annotated[int, typer.Option("--ctx", "-c", metavar="N", min=4, max=2**31 - 1, help="Tokens in a chunk.")]
 Chunks = Annotated[int | None, typer.Option(metavar="N", min=1, show_default="all", help="How many chunks to read.")]
