@@ -73,8 +73,12 @@ class Durable:
 
     def write_new_json(self, path: str, value: Any) -> None:
         """Write a file into a hidden directory, which the caller publishes later."""
+        self.write_new_bytes(path, msgspec.json.encode(value) + b"\n")
+
+    def write_new_bytes(self, path: str, data: bytes) -> None:
+        """The same with `data`."""
         self.require_writable()
-        self._write_new(path, msgspec.json.encode(value) + b"\n", path)
+        self._write_new(path, data, path)
 
     def _write_new(self, path: str, data: bytes, named: str) -> None:
         with self.failures_named(named):

@@ -134,6 +134,13 @@ class JsonlFile(Generic[T]):
         """Bytes of whole records, as far as they were read or written."""
         return self._end or 0
 
+    def create(self, values: Sequence[T]) -> None:
+        """Write the file with these records into a hidden directory, which the caller publishes later.
+
+        One fsync is enough for all of them: nobody reads the file before it is whole.
+        """
+        self._durable.write_new_bytes(self.path, b"".join(map(encode_record, values)))
+
     def append(self, values: Sequence[T]) -> None:
         """Add records. When this returns, they are on disk.
 

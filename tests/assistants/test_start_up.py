@@ -18,3 +18,17 @@ def test_a_start_does_not_depend_on_the_number_of_threads() -> None:
     disk.reads = 0
     assert Store("/data", Durable(disk), clock=lambda: NOW).recover() == [run]
     assert disk.reads < 15
+
+
+def test_a_new_thread_costs_as_much_with_many_messages_as_with_one() -> None:
+    """A hundred thousand syncs would hold up a request for minutes."""
+    counts = []
+    for n in (1, 200):
+        disk = CountingDisk()
+        store = Store("/data", Durable(disk), clock=lambda: NOW)
+        before = disk.syncs
+        thread = store.threads.create(a_thread(), [a_message(str(at)) for at in range(n)])
+        counts.append(disk.syncs - before)
+        again = Store("/data", Durable(disk), clock=lambda: NOW)
+        assert [m.text_content for m in again.messages.list(thread.id)] == [str(at) for at in range(n)]
+    assert counts[0] == counts[1]

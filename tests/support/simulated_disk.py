@@ -216,9 +216,14 @@ class SimulatedDisk:
 
 
 class CountingDisk(SimulatedDisk):
-    """Counts the calls that read."""
+    """Counts the calls that read, and the files that are synced."""
 
     reads = 0
+    syncs = 0
+
+    def fsync(self, fd: int) -> None:
+        self.syncs += 1
+        super().fsync(fd)
 
     def read(self, path: str) -> bytes:
         self.reads += 1

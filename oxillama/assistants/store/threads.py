@@ -23,7 +23,7 @@ class ThreadStore:
 
         def fill(directory: str) -> None:
             owned = [msgspec.structs.replace(message, thread_id=thread.id) for message in messages]
-            self._layout.messages(directory).append(owned)
+            self._layout.messages(directory).create(owned)
 
         self._layout.threads.create(thread, "runs", fill=fill)
         return thread

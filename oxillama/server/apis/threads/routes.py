@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from oxillama.server.apis.threads.answer import ThreadObject
 from oxillama.server.apis.threads.request import CreateThread, ModifyThread
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
+
+if TYPE_CHECKING:
+    from oxillama.assistants.records import Thread
 
 api = API("threads", prefix="/v1/threads", order=50)
 
@@ -21,8 +25,11 @@ api = API("threads", prefix="/v1/threads", order=50)
 )
 async def create_thread(wire: CreateThread) -> ThreadObject:
     assistants = server_state().require_assistants()
-    thread, messages = wire.records(assistants.store.now())
-    return ThreadObject.of(await assistants.in_thread(assistants.store.threads.create, thread, messages))
+
+    def create() -> Thread:  # a thread may begin with very many messages
+        return assistants.store.threads.create(*wire.records(assistants.store.now()))
+
+    return ThreadObject.of(await assistants.in_thread(create))
 
 
 @api.get("/<thread_id>", answer=ThreadObject)
