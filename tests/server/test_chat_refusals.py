@@ -201,3 +201,13 @@ async def test_requests_that_still_make_their_prompts_count_as_waiting(
         gate.set()
     assert statuses == [429] * 4 + [200] * 5
     assert most == 4
+
+
+async def test_far_too_many_values_for_the_template_are_refused(client: ASGIClient) -> None:
+    assert (await chat(client, chat_template_kwargs={f"a{n}": n for n in range(64)})).status_code == 200
+    response = await chat(client, chat_template_kwargs={f"a{n}": n for n in range(65)})
+    assert response.status_code == 400
+    assert (error_of(response)["param"], error_of(response)["code"]) == (
+        "chat_template_kwargs",
+        "object_above_max_length",
+    )

@@ -12,19 +12,21 @@ from oxillama.server.generation.sampling import SamplingFields
 from oxillama.server.wire.errors import bad_request
 from oxillama.server.wire.fields import NoList, NoValue, ReasoningEffort, accepts
 from oxillama.server.wire.formats import ONLY_TEXT, ResponseFormat, TextFormat
-from oxillama.server.wire.invalid import unsupported_parameter, unsupported_value
+from oxillama.server.wire.invalid import unsupported_parameter, unsupported_value, wrong_length
 from oxillama.server.wire.tools import FunctionDefinition
 
 # Names that the server gives to templates. A request may add values of its own, but not replace these.
 RESERVED_KWARGS = frozenset(
     {"add_generation_prompt", "bos_token", "chat_template", "documents", "eos_token", "messages", "template", "tools"}
 )
+MAX_KWARGS = 64
 KWARG = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 KWARGS = {
     "type": ["object", "null"],
+    "maxProperties": MAX_KWARGS,
     "propertyNames": {"pattern": KWARG, "not": {"enum": sorted(RESERVED_KWARGS)}},
 }
 NO_CALL = {"enum": ["none", "auto", None]}
@@ -89,6 +91,8 @@ class ChatRequest(SamplingFields, kw_only=True):
     def template_values(self) -> dict[str, Any]:
         """The request's values for the template. Raises APIError for names that a request must not set."""
         values = dict(self.chat_template_kwargs or {})
+        if len(values) > MAX_KWARGS:
+            raise wrong_length("chat_template_kwargs", "object", "<=", MAX_KWARGS, values)
         for name in values:
             if name in RESERVED_KWARGS or not re.fullmatch(KWARG, name):
                 path = f"chat_template_kwargs.{name[:40]}"
