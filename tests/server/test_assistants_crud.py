@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -280,3 +281,21 @@ async def test_a_very_long_id_is_not_repeated_whole(tmp_path: Path) -> None:
             error = await api.get(path + "x" * 5000, status=404)
             assert "found with id 'xxx" in error["error"]["message"]
             assert len(error["error"]["message"]) < 300
+
+
+async def test_messages_are_made_beside_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body may hold a hundred thousand, which would hold up every other request."""
+    makers: list[int] = []
+
+    def noted(prefix: str) -> str:
+        makers.append(threading.get_ident())
+        return new_id(prefix)
+
+    monkeypatch.setattr("oxillama.server.apis.messages.request.new_id", noted)
+    async with api_over(tmp_path) as api:
+        assistant, thread = await api.assistant(), await api.thread("one")
+        more = [{"role": "user", "content": "two"}]
+        await api.post(f"/threads/{thread}/runs", {"assistant_id": assistant, "additional_messages": more})
+        await api.post("/threads/runs", {"assistant_id": assistant, "thread": {"messages": more}})
+    assert len(makers) == 3
+    assert threading.get_ident() not in makers

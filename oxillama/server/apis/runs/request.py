@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from oxillama.assistants.records import RUN_LIFETIME_S, Assistant, Run, RunStatus
+from oxillama.assistants.records import RUN_LIFETIME_S, Assistant, Run, RunStatus, ThreadMessage
 from oxillama.assistants.support import require_supported
 from oxillama.server.apis.messages.request import CreateMessage
 from oxillama.server.apis.threads.request import CreateThread
@@ -95,6 +95,10 @@ class RunFields(msgspec.Struct, kw_only=True):
 class CreateRun(RunFields, kw_only=True):
     additional_instructions: Text | None = None
     additional_messages: list[CreateMessage] | None = None
+
+    def messages(self, now: int) -> list[ThreadMessage]:
+        """The messages to add to the thread. There may be very many: call it in a thread."""
+        return [message.record(now) for message in self.additional_messages or ()]
 
 
 class CreateThreadAndRun(RunFields, kw_only=True):

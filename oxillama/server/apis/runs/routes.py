@@ -47,7 +47,7 @@ async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
     model = state.check_model(wire.model or assistant.model)
     now = assistants.store.now()
     run = wire.record(assistant, thread_id, model, now, wire.additional_instructions or "")
-    messages = [message.record(now) for message in wire.additional_messages or ()]
+    messages = await assistants.in_thread(wire.messages, now)
     return _answer(*await assistants.create_run(run, messages))
 
 
@@ -68,7 +68,7 @@ async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Respons
     assistant = await assistants.in_thread(assistants.store.assistants.get, wire.assistant_id)
     model = state.check_model(wire.model or assistant.model)
     now = assistants.store.now()
-    thread, messages = (wire.thread or CreateThread()).records(now)
+    thread, messages = await assistants.in_thread((wire.thread or CreateThread()).records, now)
     run = wire.record(assistant, thread.id, model, now)
     return _answer(*await assistants.create_run(run, messages, thread=thread), thread=thread)
 
