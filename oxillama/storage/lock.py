@@ -21,10 +21,11 @@ class DirectoryLock:
 
     def __init__(self, directory: str, disk: Disk | None = None) -> None:
         self._disk = SystemDisk() if disk is None else disk
+        path = posixpath.join(directory, "lock")
         try:
-            self._fd = self._disk.open(posixpath.join(directory, "lock"), os.O_RDWR | os.O_CREAT)
+            self._fd = self._disk.open(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise StoreError(f"{directory} cannot be used as data directory: {error.strerror}.") from error
+            raise StoreError(f"{path} cannot be opened: {error.strerror}. Give another --data-dir.") from error
         try:
             locked = self._disk.lock(self._fd)
         except BlockingIOError as error:

@@ -53,3 +53,11 @@ async def test_a_failed_fsync_is_reported_until_the_restart(tmp_path: Path) -> N
             data.durable.write_json(f"{data.path}/f.json", {})
         disk.broken = False
         assert await data.trouble() == "read_only"
+
+
+async def test_a_lock_that_cannot_be_opened_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(StoreError) as caught:
+        async with open_data_dir(tmp_path):
+            pass
+    assert str(caught.value) == f"{tmp_path}/lock cannot be opened: Is a directory. Give another --data-dir."
