@@ -5,7 +5,7 @@ const oxi_reading oxi_readings[OXI_READING_COUNT] = {
     {"8-turns-l2", OXI_MAX_TURNS, true, 2, 0},
     {"4-turns-l2", 4, true, 2, 0},
     {"1-run", 1, false, 0, 0},
-    {"1-run-l2-1k", 1, false, 2, 1024},
-    [OXI_READING_ONE_RUN] = {"1-run-l2-2k", 1, false, 2, 2048},
+    [OXI_READING_ONE_RUN] = {"1-run-l2-1k", 1, false, 2, 1024},
+    {"1-run-l2-2k", 1, false, 2, 2048},
     {"1-run-l2-4k", 1, false, 2, 4096},
 };

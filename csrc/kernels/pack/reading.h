@@ -21,7 +21,7 @@ typedef struct oxi_reading {
 #define OXI_MAX_TURNS 8 /* most panels that take turns */
 
 /* The choices. The first is the default where nothing is known. */
-enum { OXI_READING_TURNS = 0, OXI_READING_ONE_RUN = 5, OXI_READING_COUNT = 7 };
+enum { OXI_READING_TURNS = 0, OXI_READING_ONE_RUN = 4, OXI_READING_COUNT = 7 };
 extern const oxi_reading oxi_readings[OXI_READING_COUNT];
 
 #endif
