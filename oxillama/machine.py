@@ -45,6 +45,33 @@ def processor_quota(proc: Path = PROC) -> float | None:
     return min(quotas, default=None)
 
 
+_IDENTITY = ("vendor_id", "cpu family", "model", "stepping", "microcode", "CPU implementer", "CPU variant", "CPU part",
+             "CPU revision")  # fmt: skip
+"""What /proc/cpuinfo says about a processor's kind, on x86-64 and on arm64."""
+
+
+def processor(proc: Path = PROC) -> str:
+    """The kind of processor, and its microcode where the system says so: for recognising it later."""
+    found: list[str] = []
+    for line in (_read(proc / "cpuinfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in _IDENTITY:
+            found.append(f"{name.strip()} {value.strip()}")
+        elif not line.strip():  # the end of the first processor
+            break
+    return ", ".join(found) or f"{platform.machine()} {platform.processor()}".strip()
+
+
+def largest_cache(system: Path = Path("/sys")) -> int:
+    """Bytes of the first processor's largest cache; 0 if the system does not say."""
+    sizes = [0]
+    for file in (system / "devices/system/cpu/cpu0/cache").glob("index*/size"):
+        text = (_read(file) or "").strip()
+        with suppress(ValueError):
+            sizes.append(int(text.removesuffix("K")) << 10 if text.endswith("K") else int(text))
+    return max(sizes)
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """available: bytes that this process can still take. limited: a control group sets that bound, not the machine."""

@@ -23,10 +23,11 @@ LAYERS: dict[str, set[str]] = {
     "machine": set(),  # the system's figures for processors and memory
     "demonstration": BASE,  # the path of the demonstration model; its training is `embedded`
     "core": BASE,
-    "system": set(),  # the interface to the disk; it imports nothing of oxillama, so the GGUF writer may use it too
+    "system": set(),  # the interface to the disk and the user's folders; they import nothing of oxillama, so layers below
+    # `storage` may use them
     "gguf": BASE | {"core", "system"},
     "text": BASE | {"core", "gguf"},
-    "models": BASE | {"machine", "core", "gguf", "text"},  # describing a model checks its vocabulary
+    "models": BASE | {"machine", "system", "core", "gguf", "text"},  # describing a model checks its vocabulary
     "quant": BASE | {"core", "gguf", "text", "models"},
     "engine": BASE | {"concurrency", "demonstration", "core", "gguf", "text", "models"},
     "chat": BASE | {"concurrency", "text", "engine"},
@@ -44,6 +45,7 @@ SPECIAL = {
     "oxillama.errors": "errors",
     "oxillama.embedded": "demonstration",
     "oxillama.storage.system": "system",
+    "oxillama.storage.user_dirs": "system",
 }
 
 ENGINE_PUBLIC = ("oxillama.engine.api", "oxillama.engine.requests", "oxillama.engine.engine", "oxillama.engine.model",

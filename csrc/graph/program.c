@@ -143,6 +143,8 @@ int32_t oxi_program_reading(const oxi_program *p, int32_t matrix)
     return (int32_t)(p->weights[matrix].matrix.reading - oxi_readings);
 }
 
+uint32_t oxi_program_matrix_type(const oxi_program *p, int32_t matrix) { return p->weights[matrix].tensor->type; }
+
 oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
                              oxi_error *err)
 {

@@ -41,6 +41,14 @@ struct oxi_program {
     int32_t n_runners; /* open runners; they have measured the program, so it must not change */
 };
 
+/* Panels per task of a product for few tokens. Panels that a product reads in turns or unpacks together stay together, and
+ * codebook tables, which each product rebuilds, are used for longer. */
+enum { OXI_FEW_PANELS = 8, OXI_FEW_PANELS_CODEBOOK = 32 };
+static inline int64_t oxi_few_panels_in_task(const oxi_matrix *m)
+{
+    return m->codebook ? OXI_FEW_PANELS_CODEBOOK : OXI_FEW_PANELS;
+}
+
 /* Expert e's matrix. */
 oxi_matrix oxi_weight_matrix(const oxi_weight *w, int32_t expert);
 

@@ -95,6 +95,8 @@ class _PackedMatrix:
         """Pack for `isa`; `keep_indices`: whether codebook types keep their indices."""
     @property
     def packed_bytes(self) -> int: ...
+    def read_as(self, reading: str) -> None:
+        """Read it as `reading` says, one of `readings()`."""
     def run(
         self, x: Float32, isa: str | None = None, n_threads: int = 1, repeats: int = 1
     ) -> tuple[Float32, list[float]]:
@@ -109,6 +111,12 @@ def _matmul(
     isa: str | None = None,
     keep_indices: bool | None = None,
 ) -> Float32: ...
+def readings() -> list[str]:
+    """The ways in which packed weights can be read for few tokens."""
+
+def default_reading() -> str:
+    """The way that suits processors of this family."""
+
 def _probe(
     isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...
 ) -> tuple[float, float]:
@@ -124,9 +132,6 @@ MAX_LINEAR_PARTS: int
 MAX_KV_HEADS: int
 MAX_HEAD_DIM: int
 PAGE_TOKENS: int
-
-def readings() -> list[str]:
-    """The ways in which packed weights can be read for few tokens."""
 
 def quick_cache_type() -> str:
     """The 16-bit cache type, "f16" or "i16", that is faster on the isa in use."""
@@ -169,6 +174,16 @@ class Program:
         """How each matrix is read for few tokens, in order."""
     def read_as(self, matrix: int, reading: str) -> None:
         """Set how a matrix is read. This changes the speed, never a result. Fails while a runner is open."""
+    @property
+    def matrix_types(self) -> list[int]:
+        """The GGUF tensor type of each matrix, in order."""
+    def compare_readings(self, type: int, n_rounds: int, pool: ThreadPool) -> npt.NDArray[np.float64]:
+        """How fast one token's products read the packed matrices of a tensor type in each way: bytes per second
+        [n_rounds, ways], in the order of `readings()`. Each product takes other weights. Releases the GIL.
+
+        Raises InvalidParameterError if no matrix has the type, or none is packed, or for fewer than 1 or more than 1000
+        rounds, or while another thread uses the pool.
+        """
     def reserve(self) -> None:
         """Allocate the memory of all packed matrices. Raises MemoryError."""
     def pack(self, matrix: int, pool: ThreadPool) -> None:

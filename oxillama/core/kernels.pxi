@@ -11,7 +11,14 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef enum oxi_act:
         pass
 
+    ctypedef struct oxi_reading:
+        const char *name
+
+    const oxi_reading *oxi_readings
+    const oxi_reading *oxi_kernels_reading()
+
     ctypedef struct oxi_matrix:
+        const oxi_reading *reading
         int pack
         int act
         int64_t n_rows
@@ -87,6 +94,26 @@ def available_isas():
     return found
 
 
+def readings():
+    """The ways in which packed weights can be read for few tokens (csrc/kernels/pack/reading.h)."""
+    cdef list found = []
+    while oxi.oxi_reading_name(<int>len(found)) != NULL:
+        found.append(oxi.oxi_reading_name(<int>len(found)).decode())
+    return found
+
+
+def default_reading():
+    """The way that suits processors of this family."""
+    return oxi_kernels_reading().name.decode()
+
+
+cdef int reading_index(str reading) except -1:
+    known = readings()
+    if reading not in known:
+        raise InvalidParameterError(f"no way of reading weights is called {reading!r}: {', '.join(known)}")
+    return known.index(reading)
+
+
 cdef const oxi_kernels *_kernels_of(isa) except NULL:
     """The kernels of that isa; None: those in use."""
     cdef const oxi_kernels *kernels
@@ -128,6 +155,10 @@ cdef class _PackedMatrix:
 
     def __dealloc__(self):
         oxi_free(self._data)
+
+    def read_as(self, str reading):
+        """Read it as `reading` says, one of `readings()`."""
+        self._m.reading = &oxi_readings[reading_index(reading)]
 
     @property
     def packed_bytes(self):

@@ -50,14 +50,6 @@ def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
     return oxi_pack_bytes(&m)
 
 
-def readings():
-    """The ways in which packed weights can be read for few tokens (csrc/kernels/pack/reading.h)."""
-    cdef list found = []
-    while oxi.oxi_reading_name(<int32_t>len(found)) != NULL:
-        found.append(oxi.oxi_reading_name(<int32_t>len(found)).decode())
-    return found
-
-
 cdef class ThreadPool:
     """Persistent worker threads; the calling thread is one of them. Runs one job at a time."""
 
@@ -179,10 +171,25 @@ cdef class Program:
     def read_as(self, int32_t matrix, str reading):
         """Read a matrix as `reading` says. That changes speed, never a bit of a result. Fails while a runner is open."""
         cdef oxi.oxi_error err
-        known = readings()
-        if reading not in known:
-            raise InvalidParameterError(f"no way of reading weights is called {reading!r}: {', '.join(known)}")
-        check(oxi.oxi_program_read_as(self._ptr, matrix, <int32_t>known.index(reading), &err), &err)
+        check(oxi.oxi_program_read_as(self._ptr, matrix, reading_index(reading), &err), &err)
+
+    @property
+    def matrix_types(self):
+        """The GGUF tensor type of each matrix, in order."""
+        return [oxi.oxi_program_matrix_type(self._ptr, i) for i in range(oxi.oxi_program_n_matrices(self._ptr))]
+
+    def compare_readings(self, uint32_t type, int n_rounds, ThreadPool pool not None):
+        """How fast one token's products read the packed matrices of a tensor type in each way: rows of bytes per second,
+        one row for each round, in the order of `readings()`. Releases the GIL."""
+        cdef oxi.oxi_error err
+        cdef oxi.oxi_status status
+        rates = np.zeros((max(0, min(n_rounds, 1000)), len(readings())))
+        cdef double[:, ::1] view = rates
+        cdef double *out = &view[0, 0] if n_rounds > 0 else NULL
+        with nogil:
+            status = oxi.oxi_program_compare_readings(self._ptr, type, n_rounds, pool._ptr, out, &err)
+        check(status, &err)
+        return rates
 
     def reserve(self):
         """Allocate the memory of all packed matrices. Raises MemoryError."""

@@ -21,6 +21,7 @@ from oxillama.models.describe import build_graph, weights_are_f32
 from oxillama.models.graph.fuse import fuse
 from oxillama.models.graph.lower import Lowering
 from oxillama.models.params.common import HParams
+from oxillama.models.tuning import tune as tuning
 
 DEFAULT_SEQUENCES = 256
 # Without n_ctx the context is the trained one, limited so that its cache takes at most 1 / this of memory.
@@ -30,11 +31,15 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in memory. The runner keeps the file open: embedding rows are read from it."""
+    """A model in memory. The runner keeps the file open: embedding rows are read from it.
+
+    tuned: how weights are read for few tokens, one entry for each format.
+    """
 
     hparams: HParams
     runner: Runner
     gguf: GGUFFile
+    tuned: list[tuning.Tuned]
 
     def close(self) -> None:
         self.runner.close()
@@ -74,6 +79,7 @@ def load_model(
         if value is not None and not 1 <= value < 2**31:
             raise InvalidParameterError(f"Invalid '{name}': {value} is not a positive 32-bit number.", param=name)
 
+    how = tuning.setting()
     described = build_graph(gguf)
     hparams, weights = described.hparams, described.tensors.packed_bytes
     left = machine.memory()
@@ -91,6 +97,7 @@ def load_model(
     lowering.run()
     pool = ThreadPool(n_threads or machine.usable_processors())
     _pack(program, pool, progress)
+    tuned = tuning.tune(program, pool, how)
     runner = Runner(
         program,
         pool,
@@ -102,7 +109,7 @@ def load_model(
         n_seqs=n_seqs,
         cache_type=cache_type,
     )
-    return LoadedModel(hparams, runner, gguf)
+    return LoadedModel(hparams, runner, gguf, tuned)
 
 
 def _pack(program: Program, pool: ThreadPool, progress: Progress | None) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 ENV_PREFIX = "OXILLAMA_"
 CONFIG_FILE = "oxillama.toml"
-# Variables that are not settings of the server: the instruction set, build switches, and the configuration file's path.
+# Variables that are not settings of the server: the instruction set, the reading of weights, build switches, and the
+# path of the configuration file.
 _INJECTED = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|(ENV_.*)")
 _INJECTED_URL = re.compile(r"(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP))?")
 _HOST = re.compile(r"\*|(\*\.)?[^\s:/*\[\]]+|[0-9a-fA-F:.]+")
@@ -28,7 +29,7 @@ _NAME = re.compile(r"[^\s:/*\[\]]+")
 _EXPECTED = re.compile(r"Expected `([a-z]+)[^`]*`(?: ([<>]=? [^\s`]+))?")
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
 _LARGEST_FILE = 2**20  # bytes; a device as configuration file would never end
-OTHER_VARIABLES = frozenset({"CONFIG", "ISA", "WERROR", "SANITIZE", "COVERAGE", "DEBUG", "GENERIC"})
+OTHER_VARIABLES = frozenset({"CONFIG", "ISA", "TUNE", "WERROR", "SANITIZE", "COVERAGE", "DEBUG", "GENERIC"})
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]

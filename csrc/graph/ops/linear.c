@@ -9,11 +9,9 @@
  * task. */
 enum { FEW_ROWS = 8, MANY_ROWS = 128, TOGETHER = 4 };
 
-/* Panels per task. Panels that a product reads in turns or unpacks together stay together, and codebook tables, which
- * each product rebuilds, are used for longer. */
 static int64_t panels_in_task(const oxi_matrix *m, int64_t rows)
 {
-    return rows >= MANY_ROWS ? TOGETHER : m->codebook ? 8 * TOGETHER : 2 * TOGETHER;
+    return rows >= MANY_ROWS ? TOGETHER : oxi_few_panels_in_task(m);
 }
 
 /* The input row as the products see it: unchanged, or computed into `row`. */

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from oxillama.cli.shared import options
 
 
-def version(json: options.Json = False) -> None:
+def version(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also show how packed weights are read on this processor.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
     """Show the version and the kernels in use.
 
     The kernels in use (the instruction set), those this CPU can run, and the Python that runs it all.
@@ -22,11 +31,30 @@ def version(json: options.Json = False) -> None:
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()} {platform.machine()}",
     }
+    reading = _reading() if verbose else {}
     if json:
         from oxillama.cli.shared.output import print_json
 
-        print_json(facts)
+        print_json(facts | ({"reading": reading} if verbose else {}))
         return
     print(f"oxillama {facts['version']}")
     print(f"kernels  {facts['kernels']} (this CPU can run: {', '.join(_core.available_isas())})")
     print(f"python   {facts['python']} on {facts['platform']}")
+    for name, choice in reading.items():
+        print(f"reading  {name}: {choice['reading']} ({choice['origin']})")
+
+
+def _reading() -> dict[str, dict[str, str]]:
+    """How the next model's weights are read: by format, and under "other weights" for all that are not listed."""
+    from oxillama.core import _core
+    from oxillama.machine import usable_processors
+    from oxillama.models.tuning.tune import remembered_here, setting
+
+    how = setting()
+    if how in _core.readings():
+        return {"all weights": {"reading": how, "origin": "forced"}}
+    known = remembered_here(usable_processors()) if how == "auto" else {}
+    found = {name: {"reading": reading, "origin": "cached"} for name, reading in sorted(known.items())}
+    usual = "other weights" if known else "all weights"
+    origin = {"auto": "default until measured", "force": "measured again in each load", "off": "default"}[how]
+    return {**found, usual: {"reading": _core.default_reading(), "origin": origin}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,7 @@ def measure(
         try:
             for point in (p for p in points if p.threads == threads):
                 results[point] = {"load_s": load_s, **_measure(model.runner, point, prompt, new, reps)}
+                results[point]["reading"] = [asdict(choice) for choice in model.tuned]
                 if advance is not None:
                     advance(len(results))
         finally:

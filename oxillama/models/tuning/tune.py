@@ -1,0 +1,118 @@
+"""Choose how a program's packed weights are read, and set it.
+
+The environment variable OXILLAMA_TUNE says how: "auto" (the default) takes what earlier loads on this processor found, or
+measures; "off" leaves what suits the processor's family; "force" measures again; the name of a way takes that one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from oxillama import machine
+from oxillama.core._core import Program, ThreadPool, isa, readings, tensor_types
+from oxillama.errors import InvalidParameterError
+from oxillama.models.tuning.choice import Verdict, judge
+from oxillama.models.tuning.remembered import Remembered, place, recall, remember
+
+VARIABLE = "OXILLAMA_TUNE"
+LEAST_SHARE = 1 / 20
+"""Formats with less of the weights keep the default: another choice would not be noticed."""
+LEAST_BYTES = 32 << 20
+CACHES = 2
+"""A format is measured from this many times the largest cache on: weights would be read from the cache otherwise."""
+ROUNDS = 8
+TRIES = 3
+"""Measurements of a format until its rounds agree."""
+CONFIRMED = 2
+"""A choice that this many loads in a row came to is not measured again."""
+
+Origin = Literal["default", "cached", "probed", "forced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """How weights of one format are read, and where the choice is from.
+
+    weights: the name of the GGUF tensor type. origin: the processor's family ("default"), earlier loads ("cached"), a
+    measurement in this load ("probed"), or OXILLAMA_TUNE ("forced").
+    """
+
+    weights: str
+    reading: str
+    origin: Origin
+
+
+def setting(environ: Mapping[str, str] = os.environ) -> str:
+    """What OXILLAMA_TUNE says: "auto", "off", "force" or the name of a way. Raises InvalidParameterError."""
+    value = environ.get(VARIABLE) or "auto"
+    known = ("auto", "off", "force", *readings())
+    if value not in known:
+        raise InvalidParameterError(f"{VARIABLE}={value}: it is one of {', '.join(known)}")
+    return value
+
+
+def remembered_here(n_threads: int) -> dict[str, str]:
+    """Weight format → the choice that the next load with so many threads takes without measuring."""
+    return {name: c.reading for name, c in recall(_key(n_threads), readings()).items() if c.seen >= CONFIRMED}
+
+
+def tune(program: Program, pool: ThreadPool, how: str) -> list[Tuned]:
+    """Set how each packed matrix is read and return the choices, one per format. how: as `setting` says.
+
+    Takes tens of milliseconds if formats must be measured (docs/internals/kernels.md).
+    """
+    sizes: Counter[int] = Counter()
+    for kind, size in zip(program.matrix_types, program.matrix_bytes, strict=True):
+        sizes[kind] += size
+    names = {kind: tensor_types()[kind][0] for kind in sizes}
+    usual = dict(zip(program.matrix_types, program.readings, strict=True))
+    chosen = {kind: Tuned(names[kind], reading, "default") for kind, reading in usual.items()}
+    if how in readings():
+        chosen = {kind: Tuned(names[kind], how, "forced") for kind in sizes}
+    elif how != "off":
+        least = max(LEAST_BYTES, CACHES * machine.largest_cache(), LEAST_SHARE * sizes.total())
+        large = {kind: choice for kind, choice in chosen.items() if sizes[kind] >= least}
+        chosen |= _measured(program, pool, large, how)
+    for matrix, kind in enumerate(program.matrix_types):
+        program.read_as(matrix, chosen[kind].reading)
+    return list(chosen.values())
+
+
+def _measured(program: Program, pool: ThreadPool, usual: Mapping[int, Tuned], how: str) -> dict[int, Tuned]:
+    """The choices for these formats: remembered, or else measured. What is found is remembered. usual: the defaults."""
+    if not usual or isa() == "generic":  # generic kernels read in one way only
+        return {}
+    key = _key(pool.n_threads)
+    before = {} if how == "force" else recall(key, readings())
+    chosen: dict[int, Tuned] = {}
+    found: dict[str, Remembered] = {}
+    for kind, default in usual.items():
+        name = default.weights
+        last = before.get(name, Remembered(default.reading, 0))
+        if last.seen >= CONFIRMED:
+            chosen[kind] = Tuned(name, last.reading, "cached")
+            continue
+        verdict = _verdict(program, pool, kind, last.reading)
+        chosen[kind] = Tuned(name, verdict.reading, "probed")
+        if verdict.steady:
+            found[name] = Remembered(verdict.reading, last.seen + 1 if verdict.reading == last.reading else 1)
+    if found:
+        remember(key, found)
+    return chosen
+
+
+def _verdict(program: Program, pool: ThreadPool, kind: int, standing: str) -> Verdict:
+    """That of the first measurement whose rounds agree, or of the last."""
+    for _ in range(TRIES):
+        verdict = judge(program.compare_readings(kind, ROUNDS, pool), readings(), standing)
+        if verdict.steady:
+            break
+    return verdict
+
+
+def _key(n_threads: int) -> str:
+    return place(machine.processor(), isa(), n_threads, readings())
