@@ -23,8 +23,7 @@ LAYERS: dict[str, set[str]] = {
     "machine": set(),  # the system's figures for processors and memory
     "demonstration": BASE,  # the path of the demonstration model; its training is `embedded`
     "core": BASE,
-    "system": set(),  # the interface to the disk and the user's folders; they import nothing of oxillama, so layers below
-    # `storage` may use them
+    "system": set(),  # the disk and the user's folders; it imports nothing of oxillama, so lower layers may use it too
     "gguf": BASE | {"core", "system"},
     "text": BASE | {"core", "gguf"},
     "models": BASE | {"machine", "system", "core", "gguf", "text"},  # describing a model checks its vocabulary
@@ -33,7 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "chat": BASE | {"concurrency", "text", "engine"},
     "storage": BASE | {"concurrency", "system"},
     "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
-    "server": BASE | {"concurrency", "demonstration", "storage", "engine", "chat", "assistants"},
+    "server": BASE | {"concurrency", "demonstration", "system", "storage", "engine", "chat", "assistants"},
 }
 LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
 """The layers that each layer may import. Layers not listed (cli, training of embedded) may import all below them."""

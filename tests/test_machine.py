@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,6 @@ def proc(tmp_path: Path) -> Proc:
 @pytest.fixture
 def eight_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-
-
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -171,3 +170,46 @@ def test_without_information_available_memory_is_unknown(tmp_path: Path) -> None
 def test_other_systems_report_their_total_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     assert machine.memory(tmp_path) == Memory(machine.total_memory(), limited=False)
+
+
+X86 = """processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu family\t: 25
+model\t\t: 17
+model name\t: AMD EPYC
+stepping\t: 1
+microcode\t: 0xa101148
+cpu MHz\t\t: 2596.150
+
+processor\t: 1
+vendor_id\t: Another
+"""
+ARM = "processor\t: 0\nCPU implementer\t: 0x41\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (X86, "vendor_id AuthenticAMD, cpu family 25, model 17, stepping 1, microcode 0xa101148"),
+        (ARM, "CPU implementer 0x41, CPU variant 0x3, CPU part 0xd0c, CPU revision 1"),
+    ],
+)
+def test_a_processor_is_recognised_by_its_kind(text: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+
+    assert machine.processor(tmp_path) == name
+
+
+def test_a_processor_has_a_name_on_every_system(tmp_path: Path) -> None:
+    assert machine.processor(tmp_path).startswith(platform.machine())
+
+
+def test_the_largest_cache_counts(tmp_path: Path) -> None:
+    assert machine.largest_cache(tmp_path) == 0
+    for index, size in enumerate(["32K", "32K", "1024K", "32768K"]):
+        folder = tmp_path / f"devices/system/cpu/cpu0/cache/index{index}"
+        folder.mkdir(parents=True)
+        (folder / "size").write_text(size + "\n")
+    (tmp_path / "devices/system/cpu/cpu0/cache/index0/size").write_text("unknown\n")
+
+    assert machine.largest_cache(tmp_path) == 32 << 20

@@ -6,6 +6,11 @@
 
 #include "kernels/pack/matrix.h"
 
+/* How a probe reads memory: in runs of addresses that take turns, prefetching `ahead` bytes into cache 1 or 2; 0: not. */
+typedef struct oxi_probe_way {
+    int32_t runs, cache, ahead;
+} oxi_probe_way;
+
 /* One isa's functions. A NULL entry is taken from the isa below; generic is complete except for the probes. */
 typedef struct oxi_kernels {
     const char *name;
@@ -33,7 +38,7 @@ typedef struct oxi_kernels {
     /* For benchmarks: the limits of this isa's instructions with nothing else to do. Multiply on registers and return
      * the number of operations; read `bytes` (a multiple of 64) of memory. NULL in generic. */
     double (*probe_dot)(int64_t rounds, float *sink);
-    void (*probe_read)(const uint8_t *p, size_t bytes, float *sink);
+    void (*probe_read)(const uint8_t *p, size_t bytes, oxi_probe_way way, float *sink);
 } oxi_kernels;
 
 #define OXI_MATMUL_SCRATCH (1u << 20)

@@ -90,13 +90,8 @@ def load_model(
     _check_memory(gguf.path, weights, n_pages, page_bytes, left)
     if left is not None:
         more_kv_pages = min(more_kv_pages, (left.available - weights) // page_bytes - n_pages)
-    builder = build_graph(gguf, n_ctx)
-    fuse(builder.graph)
-    program = Program(gguf.core)
-    lowering = Lowering(builder.graph, program)
-    lowering.run()
     pool = ThreadPool(n_threads or machine.usable_processors())
-    _pack(program, pool, progress)
+    program = packed_program(gguf, n_ctx, pool, progress)
     tuned = tuning.tune(program, pool, how)
     runner = Runner(
         program,
@@ -112,7 +107,12 @@ def load_model(
     return LoadedModel(hparams, runner, gguf, tuned)
 
 
-def _pack(program: Program, pool: ThreadPool, progress: Progress | None) -> None:
+def packed_program(gguf: GGUFFile, n_ctx: int, pool: ThreadPool, progress: Progress | None = None) -> Program:
+    """The model's program with packed weights, for contexts of n_ctx tokens. Raises as load_model does."""
+    builder = build_graph(gguf, n_ctx)
+    fuse(builder.graph)
+    program = Program(gguf.core)
+    Lowering(builder.graph, program).run()
     sizes = program.matrix_bytes
     total, done = sum(sizes), 0
     program.reserve()
@@ -121,6 +121,7 @@ def _pack(program: Program, pool: ThreadPool, progress: Progress | None) -> None
         done += size
         if progress is not None:
             progress(done / total)
+    return program
 
 
 def _check_memory(path: str, weights: int, n_pages: int, page_bytes: int, left: machine.Memory | None) -> None:

@@ -97,9 +97,25 @@ def test_kernels_are_compared_with_the_probes() -> None:
     made = result(script("kernels.py", *sizes))
 
     rows = _core.available_isas()[1:]
-    assert [(line["type"], line["row"]) for line in made["rows"]] == [(t, r) for t in ("F16", "IQ2_XXS") for r in rows]
+    assert [(line["type"], line["isa"]) for line in made["rows"]] == [(t, r) for t in ("F16", "IQ2_XXS") for r in rows]
     assert all(line["GB/s"] > 0 and line["of read"] for line in made["rows"])
     assert {line["bits"] for line in made["rows"]} <= {16.0, 106 / 32, 70 / 32}
+
+
+@pytest.mark.slow
+def test_every_reading_is_measured(tmp_path: Path) -> None:
+    sizes = ("--shape", "tiny", "--types", "Q8_0", "--threads", "1,2", "--new", "2", "--reps", "2", "--json")
+
+    made = result(script("reading.py", *sizes, "--models", tmp_path))
+
+    rows = [(row["threads"], row["weights"], row["reading"]) for row in made["rows"]]
+    assert rows == [(threads, "Q8_0", name) for threads in (1, 2) for name in _core.readings()]
+    for row in made["rows"]:
+        assert 0 < row["median GB/s"] <= row["best GB/s"]
+        assert row["decode tok/s"] > 0
+    for threads in (1, 2):
+        assert sum(int(row["chosen"].split()[0]) for row in made["rows"] if row["threads"] == threads) == 2
+        assert any(row["of best"] == "100%" for row in made["rows"] if row["threads"] == threads)
 
 
 @pytest.mark.slow

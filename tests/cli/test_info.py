@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from oxillama.core._core import default_reading
 from tests.support.cli import oxillama
 from tests.support.models import make_model
 
@@ -80,6 +81,20 @@ def test_bench_decodes_as_many_sequences_as_it_says(model: Path) -> None:
     done = oxillama("bench", "--model", model, *flags)
 
     assert json.loads(done.stdout)["sequences"] == 1024
+
+
+def test_bench_shows_how_weights_are_read(model: Path) -> None:
+    flags = ("--prompt", 8, "--new", 1, "--reps", 1, "--threads", 1)
+    made = json.loads(oxillama("bench", "--model", model, *flags, "--json", OXILLAMA_TUNE="1-run").stdout)
+    lines = oxillama("bench", "--model", model, *flags).stdout.decode().splitlines()
+
+    kinds = set(json.loads(oxillama("info", "--model", model, "--json").stdout)["tensor_types"])
+    assert {entry["weights"] for entry in made["reading"]} <= kinds
+    assert {(entry["reading"], entry["origin"]) for entry in made["reading"]} == {("1-run", "forced")}
+    shown = [line.split() for line in lines if line.strip().startswith("weights")]
+    assert [[words[1], words[4], words[5]] for words in shown] == [
+        [entry["weights"], default_reading(), "(default)"] for entry in made["reading"]
+    ]
 
 
 def test_bench_takes_prompts_longer_than_a_step(model: Path) -> None:

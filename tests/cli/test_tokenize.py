@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 import oxillama
+from oxillama.core._core import available_isas, default_reading, readings
+from oxillama.machine import processor, usable_processors
+from oxillama.models.tuning import remembered
 from tests.support.cli import oxillama as run
 from tests.support.models import make_model
 from tests.support.shared import shared
@@ -74,3 +77,43 @@ def test_version_names_the_row_in_use_and_the_available_ones() -> None:
     assert facts["kernels"] == facts["available"][-1]
     assert facts["available"][0] == "generic"
     assert forced["kernels"] == "generic"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("", {"reading": default_reading(), "origin": "default until measured"}),
+        ("off", {"reading": default_reading(), "origin": "default"}),
+        (readings()[0], {"reading": readings()[0], "origin": "forced"}),
+    ],
+)
+def test_version_shows_how_weights_are_read(said: str, shown: dict[str, str], tmp_path: Path) -> None:
+    cache = str(tmp_path)
+    made = json.loads(run("version", "-v", "--json", XDG_CACHE_HOME=cache, OXILLAMA_TUNE=said).stdout)
+    text = run("version", "--verbose", XDG_CACHE_HOME=cache, OXILLAMA_TUNE=said).stdout.decode()
+
+    assert made["reading"] == {"all weights": shown}
+    last = text.splitlines()[-1]
+    assert last == f"reading  all weights: {shown['reading']} ({shown['origin']})"
+
+
+def test_version_shows_what_earlier_loads_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    key = remembered.place(processor(), available_isas()[-1], usable_processors(), readings())
+    found = {"Q4_K": remembered.Remembered(readings()[1], 2), "Q6_K": remembered.Remembered(readings()[2], 1)}
+    remembered.remember(key, found)
+
+    made = json.loads(run("version", "-v", "--json").stdout)["reading"]
+
+    assert made == {
+        "Q4_K": {"reading": readings()[1], "origin": "cached"},
+        "other weights": {"reading": default_reading(), "origin": "default until measured"},
+    }
+
+
+def test_an_unknown_reading_is_refused_in_one_line() -> None:
+    done = run("version", "-v", OXILLAMA_TUNE="quick")
+
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert b"OXILLAMA_TUNE=quick" in done.stderr

@@ -44,6 +44,7 @@ typedef struct probe {
     int64_t rounds;
     const uint8_t *bytes;
     size_t n_bytes;
+    oxi_probe_way way;
 } probe;
 
 static void run_probe(void *arg, int thread, int n_threads)
@@ -55,7 +56,7 @@ static void run_probe(void *arg, int thread, int n_threads)
         return;
     }
     const size_t share = p->n_bytes / (size_t)n_threads / 64 * 64;
-    p->kernels->probe_read(p->bytes + share * (size_t)thread, share, &sink);
+    p->kernels->probe_read(p->bytes + share * (size_t)thread, share, p->way, &sink);
 }
 
 double oxi_parallel_probe_dot(const oxi_kernels *kernels, oxi_pool *pool, int64_t rounds)
@@ -66,8 +67,8 @@ double oxi_parallel_probe_dot(const oxi_kernels *kernels, oxi_pool *pool, int64_
     return kernels->probe_dot(1, &sink) * (double)rounds * oxi_pool_size(pool);
 }
 
-void oxi_parallel_probe_read(const oxi_kernels *kernels, oxi_pool *pool, const uint8_t *p, size_t bytes)
+void oxi_parallel_probe_read(const oxi_kernels *kernels, oxi_pool *pool, const uint8_t *p, size_t bytes, oxi_probe_way way)
 {
-    probe read = {.kernels = kernels, .bytes = p, .n_bytes = bytes};
+    probe read = {.kernels = kernels, .bytes = p, .n_bytes = bytes, .way = way};
     oxi_pool_run(pool, run_probe, &read);
 }

@@ -11,6 +11,6 @@ void oxi_parallel_matmul(const oxi_kernels *kernels, oxi_pool *pool, const oxi_m
 
 /* Both probes of an isa on all threads of a pool: probe_dot's operations are added up, `bytes` is divided. */
 double oxi_parallel_probe_dot(const oxi_kernels *kernels, oxi_pool *pool, int64_t rounds);
-void oxi_parallel_probe_read(const oxi_kernels *kernels, oxi_pool *pool, const uint8_t *p, size_t bytes);
+void oxi_parallel_probe_read(const oxi_kernels *kernels, oxi_pool *pool, const uint8_t *p, size_t bytes, oxi_probe_way way);
 
 #endif

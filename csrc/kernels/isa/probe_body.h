@@ -32,24 +32,32 @@ static double probe_dot(int64_t rounds, float *sink)
     return PROBE_OPERATIONS * PROBE_SUMS * (double)rounds;
 }
 
-/* Read `bytes` (a multiple of 64) as the few-token kernels do, in alternating streams. These numbers of streams and
- * lengths of turns were the fastest of those tried. */
-enum { PROBE_RUNS = 16, PROBE_TURN = 256, PROBE_LEAD = 1024, PROBE_RUN = 65536, PROBE_BLOCK = PROBE_RUNS * PROBE_RUN };
+/* Read `bytes`, a multiple of 64, in `runs` runs of addresses that take turns, as the few-token kernels do. */
+enum { PROBE_TURN = 256, PROBE_RUN = 65536 };
 
-static void probe_read(const uint8_t *p, size_t bytes, float *sink)
+INLINE void probe_read_with(int cache, const uint8_t *p, size_t bytes, size_t runs, size_t lead, float *sink)
 {
     const uint8_t *const end = p + bytes;
+    const size_t block = runs * PROBE_RUN;
     v_u8 sum[4] = {{0}};
-    for (; end - p >= PROBE_BLOCK; p += PROBE_BLOCK)
+    for (; (size_t)(end - p) >= block; p += block)
         for (size_t at = 0; at < PROBE_RUN; at += PROBE_TURN) {
-            const size_t lead = PROBE_LEAD + (at + PROBE_LEAD < PROBE_RUN ? 0 : PROBE_BLOCK - PROBE_RUN);
-            for (const uint8_t *run = p + at; run < p + PROBE_BLOCK; run += PROBE_RUN) {
+            const size_t ahead = lead + (at + lead < PROBE_RUN ? 0 : block - PROBE_RUN);
+            for (const uint8_t *run = p + at; run < p + block; run += PROBE_RUN) {
                 UNROLL for (int k = 0; k < PROBE_TURN / VB; k++) {
-                    if (k * VB % 64 == 0) fetch(run + lead + k * VB, 64);
+                    if (cache == 1 && k * VB % 64 == 0) __builtin_prefetch(run + ahead + k * VB);
+                    if (cache == 2 && k * VB % 64 == 0) __builtin_prefetch(run + ahead + k * VB, 0, 2);
                     sum[k % 4] ^= load_u8(run + k * VB);
                 }
             }
         }
     for (; p < end; p += VB) sum[0] ^= load_u8(p);
     *sink = (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3])[0];
+}
+
+static void probe_read(const uint8_t *p, size_t bytes, oxi_probe_way way, float *sink)
+{
+    if (way.cache == 0) probe_read_with(0, p, bytes, (size_t)way.runs, 0, sink);
+    else if (way.cache == 1) probe_read_with(1, p, bytes, (size_t)way.runs, (size_t)way.ahead, sink);
+    else probe_read_with(2, p, bytes, (size_t)way.runs, (size_t)way.ahead, sink);
 }

@@ -29,9 +29,9 @@ def judge(rates: Rates, names: Sequence[str], standing: str) -> Verdict:
 
     rates: [rounds, ways] in bytes per second, at least two rounds. names: of the ways.
 
-    A busy machine only ever slows a trial down, so a way's best rate counts. The winner has to be clearly faster in both
-    halves of the rounds. The verdict is steady if the median round of the winner and that of `standing` come close to their
-    best: otherwise another program had a part in the rates.
+    A busy machine only ever slows a trial down, so a way's best rate counts. The winner has to be clearly faster in
+    both halves of the rounds. The verdict is steady if the winner's median round comes close to its best one, and so
+    does that of `standing`: otherwise another program had a part in the rates.
     """
     kept = names.index(standing)
     best = rates.max(axis=0)

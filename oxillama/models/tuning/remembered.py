@@ -1,7 +1,7 @@
 """The choices of earlier loads: a small JSON file in the user's cache directory.
 
-A processor's choices are found by a text that names everything they depend on. A file that is broken or cannot be read or
-written counts as absent: choices are then measured again.
+A processor's choices are found by a text that names everything they depend on. A file that is broken or cannot be read
+or written counts as absent: choices are then measured again.
 """
 
 from __future__ import annotations

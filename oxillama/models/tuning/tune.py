@@ -1,7 +1,7 @@
 """Choose how a program's packed weights are read, and set it.
 
-The environment variable OXILLAMA_TUNE says how: "auto" (the default) takes what earlier loads on this processor found, or
-measures; "off" leaves what suits the processor's family; "force" measures again; the name of a way takes that one.
+The environment variable OXILLAMA_TUNE says how: "auto" (the default) takes what earlier loads on this processor found,
+or measures; "off" leaves what suits the processor's family; "force" measures again; the name of a way takes that one.
 """
 
 from __future__ import annotations
