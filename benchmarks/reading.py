@@ -3,10 +3,10 @@
     python benchmarks/reading.py --threads 1,2 --types Q4_K_M,Q8_0
 
 The ways are those of csrc/kernels/pack/reading.c. All are measured on each format with a twentieth of a model's weights
-or more, by the comparison that a load makes, and by decoding with the whole model. Ways alternate. GB/s: of products of
-one token, the best and the median of all rounds. "of best": beside the best way of the table. "of read": the best rate
-beside what a bare loop read in the same minute. "chosen": in how many of the comparisons a load would have taken this
-way. make_model.py makes the models on first use and keeps them in --models.
+or more, by the comparison that a load makes, and by decoding with the whole model. Ways alternate. "best GB/s": of
+products of one token, the best round of a comparison; "median GB/s": of all rounds. "of best": the best round beside
+that of the best way. "of read": the same beside what a bare loop read right after. "chosen": in how many of the
+comparisons a load would have taken this way. make_model.py makes the models on first use and keeps them in --models.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def measure(model: Path, mix: str, n_threads: int, args: argparse.Namespace) -> 
     rows = []
     for kind in kinds:
         chosen = Counter(judge(found, names, default_reading()).reading for found in rates[kind])
-        every = np.concatenate(rates[kind])
-        best, middle = every.max(axis=0), np.median(every, axis=0)
+        best = np.median([found.max(axis=0) for found in rates[kind]], axis=0)
+        middle = np.median(np.concatenate(rates[kind]), axis=0)
         for i, name in enumerate(names):
             rows.append(
                 {
@@ -105,7 +105,7 @@ def measure(model: Path, mix: str, n_threads: int, args: argparse.Namespace) -> 
                     "best GB/s": best[i] / 1e9,
                     "median GB/s": middle[i] / 1e9,
                     "of best": f"{best[i] / best.max():.0%}",
-                    "of read": f"{best[i] / max(limits):.0%}",
+                    "of read": f"{best[i] / statistics.median(limits):.0%}",
                     "chosen": f"{chosen[name]} of {args.reps}",
                     "decode tok/s": statistics.median(speeds[name]),
                 }

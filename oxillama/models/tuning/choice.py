@@ -18,20 +18,20 @@ Rates = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """reading: the way to use. steady: the rounds agree, so that the verdict may be kept for later."""
+    """reading: the way to use. steady: the rounds agree; otherwise the rates say nothing."""
 
     reading: str
     steady: bool
 
 
 def judge(rates: Rates, names: Sequence[str], standing: str) -> Verdict:
-    """The fastest way, if it is clearly faster than `standing`, the way to use otherwise.
+    """The fastest way, if it is clearly faster than `standing`, which is the way to use otherwise.
 
     rates: [rounds, ways] in bytes per second, at least two rounds. names: of the ways.
 
     A busy machine only ever slows a trial down, so a way's best rate counts. The winner has to be clearly faster in
     both halves of the rounds. The verdict is steady if the winner's median round comes close to its best one, and so
-    does that of `standing`: otherwise another program had a part in the rates.
+    does that of `standing`: otherwise another program had a part in the rates, and `standing` stays.
     """
     kept = names.index(standing)
     best = rates.max(axis=0)
@@ -41,4 +41,4 @@ def judge(rates: Rates, names: Sequence[str], standing: str) -> Verdict:
         winner = kept
     chosen = [kept, winner]
     steady = bool((np.median(rates[:, chosen], axis=0) >= STEADY * best[chosen]).all())
-    return Verdict(names[winner], steady)
+    return Verdict(names[winner] if steady else standing, steady)

@@ -83,7 +83,8 @@ def tune(program: Program, pool: ThreadPool, how: str) -> list[Tuned]:
 
 
 def _measured(program: Program, pool: ThreadPool, usual: Mapping[int, Tuned], how: str) -> dict[int, Tuned]:
-    """The choices for these formats: remembered, or else measured. What is found is remembered. usual: the defaults."""
+    """The choices for these formats: remembered, or else measured and then remembered. usual: the defaults, which stay
+    where the rounds do not agree."""
     if not usual or isa() == "generic":  # generic kernels read in one way only
         return {}
     key = _key(pool.n_threads)
@@ -97,8 +98,8 @@ def _measured(program: Program, pool: ThreadPool, usual: Mapping[int, Tuned], ho
             chosen[kind] = Tuned(name, last.reading, "cached")
             continue
         verdict = _verdict(program, pool, kind, last.reading)
-        chosen[kind] = Tuned(name, verdict.reading, "probed")
         if verdict.steady:
+            chosen[kind] = Tuned(name, verdict.reading, "probed")
             found[name] = Remembered(verdict.reading, last.seen + 1 if verdict.reading == last.reading else 1)
     if found:
         remember(key, found)

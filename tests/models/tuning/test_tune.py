@@ -115,11 +115,11 @@ def test_a_busy_machines_rounds_are_repeated() -> None:
     assert program.measured == [Q4_K, Q4_K, Q6_K]
 
 
-def test_a_busy_machines_choice_serves_this_load_only(cache: Path) -> None:
+def test_a_busy_machine_keeps_the_default_and_nothing_is_remembered(cache: Path) -> None:
     program = FakeProgram(fast(other=20e9))
     program.disturbed = 1000
 
-    assert program.tuned()["Q4_K"] == (OTHER, "probed")
+    assert program.tuned()["Q4_K"] == (default_reading(), "default")
     assert program.measured == [Q4_K] * tune.TRIES + [Q6_K] * tune.TRIES
     assert not cache.exists()
 
@@ -133,6 +133,16 @@ def test_force_measures_what_is_remembered_and_replaces_it() -> None:
     assert forced == [(THIRD, "probed")] * 2
     assert FakeProgram(fast(third=20e9)).tuned()["Q4_K"] == (THIRD, "probed")
     assert FakeProgram().tuned()["Q4_K"] == (THIRD, "cached")
+
+
+def test_a_busy_machine_does_not_displace_what_is_remembered(cache: Path) -> None:
+    FakeProgram(fast(other=20e9)).tuned()
+    before = cache.read_text()
+    program = FakeProgram(fast(third=30e9))
+    program.disturbed = 1000
+    program.tuned()
+
+    assert cache.read_text() == before
 
 
 def test_off_leaves_the_default() -> None:
