@@ -36,6 +36,12 @@ INLINE v_u8 load_u8(const void *p)
     return v;
 }
 
+typedef uint8_t v_u8_anywhere __attribute__((vector_size(VB), aligned(1), may_alias));
+
+/* The compiler keeps the order of such loads. A processor that prefetches ascending lines (Zen 4) reads less than half as
+ * much in another order. */
+INLINE v_u8 load_in_order(const void *p) { return (v_u8) * (const volatile v_u8_anywhere *)p; }
+
 INLINE v_lanes load_lanes(const void *p)
 {
     v_lanes v;

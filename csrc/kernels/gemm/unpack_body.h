@@ -49,8 +49,8 @@ INLINE registers read_group(oxi_pack pack, const constants *k, bool held, const 
     }
 #endif
     UNROLL for (int j = 0; j < oxi_traits[pack].bits; j++) {
-        p.r[j] = load_u8(src + (size_t)g * oxi_group_bytes(pack) + 64 * j + VB * strip);
-        if (held && oxi_traits[pack].bits < 8) HOLD(p.r[j]);
+        const uint8_t *const from = src + (size_t)g * oxi_group_bytes(pack) + 64 * j + VB * strip;
+        p.r[j] = held ? load_in_order(from) : load_u8(from);
     }
 #if WIDE_LOOKUP
     if (in_pairs(pack, NULL)) {
