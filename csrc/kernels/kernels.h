@@ -49,5 +49,7 @@ const oxi_kernels *oxi_kernels_get(void);
 const oxi_kernels *oxi_kernels_find(const char *name);
 /* How processors of this family read packed weights fastest, as far as that was measured. */
 const oxi_reading *oxi_kernels_reading(void);
+/* The same for keys and values of the cache (attention/fetching.h). */
+const struct oxi_fetching *oxi_kernels_fetching(void);
 
 #endif

@@ -87,7 +87,7 @@ def test_an_unknown_isa_is_an_error_that_lists_the_known_ones(wrong: str) -> Non
 def test_an_isa_contains_no_vector_functions_that_the_processor_cannot_execute(
     tmp_path: Path, has: str, table: str
 ) -> None:
-    names = ("kernels/isa/dispatch.c", "kernels/pack/reading.c", "platform/error.c")
+    names = ("kernels/isa/dispatch.c", "kernels/attention/fetching.c", "kernels/pack/reading.c", "platform/error.c")
     sources = [ROOT / "csrc" / name for name in names]
     sources.append(Path(__file__).with_name("select_check.c"))
     program = compile_c(sources, tmp_path / "select_check", f"-DHAS=({has})")

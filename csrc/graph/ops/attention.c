@@ -29,6 +29,7 @@ typedef struct cursor {
     const oxi_op_attention *op;
     int32_t group;
     bool decode, split;
+    oxi_fetching fetching;
     int32_t run;
     int64_t before; /* tasks of runs before `run` */
 } cursor;
@@ -43,7 +44,7 @@ static cursor begin(const oxi_step *s, const oxi_op_attention *op)
     oxi_runner *r = s->r;
     const int32_t n_head = r->program->caches[op->layer].n_head;
     const bool decode = r->n_runs == r->n_tokens;
-    return (cursor){.r = r, .op = op, .group = op->n_head / n_head, .decode = decode,
+    return (cursor){.r = r, .op = op, .group = op->n_head / n_head, .decode = decode, .fetching = *oxi_kernels_fetching(),
                     .split = decode && r->n_runs <= OXI_SPLIT_RUNS && s->n_threads > 1 && r->n_runs * n_head < 8 * s->n_threads};
 }
 
@@ -105,10 +106,10 @@ static int32_t first_pages(const cursor *c, const task *w, const uint8_t **pages
     return n;
 }
 
-static void attend_task(const oxi_step *s, const oxi_op_attention *op, const task *w, const uint8_t *const *next_keys,
-                        int32_t n_next)
+static void attend_task(const oxi_step *s, const cursor *c, const task *w, const uint8_t *const *next_keys, int32_t n_next)
 {
     const oxi_runner *r = s->r;
+    const oxi_op_attention *op = c->op;
     const oxi_run *run = w->run;
     const oxi_cache_layer *l = oxi_cache_layer_of(r->cache, op->layer);
     const int32_t group = op->n_head / l->n_head, dim = l->key_dim;
@@ -144,7 +145,7 @@ static void attend_task(const oxi_step *s, const oxi_op_attention *op, const tas
             .parts = w->parts ? w->parts + (int64_t)done * oxi_attend_part(l->value_pad) : NULL, .softcap = op->softcap,
             .window = op->window, .first_key = w->first_key, .n_keys = w->n_keys, .type = oxi_cache_type_of(r->cache),
             .keys = s->scratch->keys, .values = s->scratch->values, .next_keys = next_keys, .n_next = n_next,
-            .scratch = s->scratch->attend,
+            .fetching = c->fetching, .scratch = s->scratch->attend,
         };
         r->vec->attend(&call);
     }
@@ -178,7 +179,10 @@ void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op)
     const size_t bytes = oxi_cache_layer_of(s->r->cache, op->layer)->key_bytes;
     const int32_t n = first_pages(&c, &first, pages);
     for (int32_t p = 0; p < n; p++)
-        for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(pages[p] + i);
+        for (size_t i = 0; i < bytes; i += 64) {
+            if (c.fetching.one_run) __builtin_prefetch(pages[p] + i, 0, 2);
+            else __builtin_prefetch(pages[p] + i);
+        }
 }
 
 void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index)
@@ -190,7 +194,7 @@ void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index)
     for (bool any = find_task(&c, s->thread, &now); any; any = more, now = next) {
         const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
         more = find_task(&c, s->n_threads + atomic_fetch_add(&r->next[(int64_t)index * s->n_threads], 1), &next);
-        attend_task(s, op, &now, pages, more && c.decode ? first_pages(&c, &next, pages) : 0);
+        attend_task(s, &c, &now, pages, more && c.decode ? first_pages(&c, &next, pages) : 0);
         if (c.split) join(&c, &now);
     }
 }

@@ -2,6 +2,7 @@
 #ifndef OXI_ATTEND_H
 #define OXI_ATTEND_H
 
+#include "kernels/attention/fetching.h"
 #include "kv/page.h"
 
 #define OXI_ATTEND_ROWS 64  /* most query rows of one call of attend */
@@ -25,6 +26,7 @@ typedef struct oxi_attend {
     const uint8_t *const *values;
     const uint8_t *const *next_keys; /* [n_next] pages whose keys this thread reads after the call; prefetched during it */
     int32_t n_next;
+    oxi_fetching fetching; /* one of oxi_fetchings */
     void *scratch; /* oxi_attend_scratch bytes, 64-byte aligned */
 } oxi_attend;
 

@@ -319,30 +319,39 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
     const size_t key_at = oxi_key_codes(a->type, a->key_dim), key_bytes = oxi_key_bytes(a->type, a->key_dim);
     const size_t value_at = oxi_value_codes(a->type, a->value_dim), value_bytes = oxi_value_bytes(a->type, a->value_dim);
     const uint8_t *const *keys = a->keys + first_page, *const *values = a->values + first_page;
-    const bool few = a->n_rows <= TILE_ROWS;
+    const bool few = a->n_rows <= TILE_ROWS, one_run = few && a->fetching.one_run;
+    const page_list next = keys_after(a, first);
+    const page_span key_span = {keys, n_pages, key_at, key_bytes}, value_span = {values, n_pages, value_at, value_bytes};
+    const page_span next_span = {next.pages, next.n, key_at, key_bytes};
 
-    const int32_t with_keys = fetched_with_keys(n_pages);
+    const int32_t fetched = one_run ? a->fetching.ahead : fetched_with_keys(n_pages); /* pages of values, with the keys */
+    const int32_t with_keys = fetched < n_pages ? fetched : n_pages;
     for (int32_t run = 0, p = 0; run < n_runs; run++, p += RUN_PAGES) {
-        const four_places ahead = few ? halves_beside(values, with_keys, run, n_runs, value_at, value_bytes)
-                                      : pages_beside(keys, n_pages, p + RUN_PAGES, key_at, key_bytes);
+        const four_places ahead = one_run ? run_beside(key_span, value_span, p + a->fetching.ahead)
+                                  : few   ? halves_beside(values, with_keys, run, n_runs, value_at, value_bytes)
+                                          : pages_beside(keys, n_pages, p + RUN_PAGES, key_at, key_bytes);
         run_code_scores(a, w, n_pages - p < RUN_PAGES ? n_pages - p : RUN_PAGES, keys + p, &ahead, scores + p * OXI_PAGE_TOKENS);
     }
 
-    page_list rest = {.pages = values + with_keys, .n = few ? n_pages - with_keys : 0, .at = value_at};
-    for (int32_t p = 0; p < rest.n; p++) fetch(rest.pages[p], value_at);
+    page_list rest = {.pages = values + with_keys, .n = few ? n_pages - with_keys : 0, .at = value_at, .one_run = one_run};
+    if (one_run) {
+        rest.at = 0;
+        rest.n = rest.n < a->fetching.with_softmax ? rest.n : a->fetching.with_softmax;
+    }
+    for (int32_t p = 0; !one_run && p < rest.n; p++) fetch(rest.pages[p], value_at);
     if (rest.n > 0) rest.end = value_bytes;
-    const int32_t lines = rest.n * (int32_t)((value_bytes - value_at) / 64), steps = a->n_rows * n_keys / VW;
+    const int32_t lines = rest.n * (int32_t)((value_bytes - rest.at) / 64), steps = a->n_rows * n_keys / VW;
     scales_of_values(a, first_page, n_keys, w);
     for (int32_t r = 0; r < a->n_rows; r++)
         softmax_codes(a, r, first, n_keys, w, scores + (int64_t)r * SCORES, &rest, (lines + steps - 1) / steps, sums + r * stride);
 
-    const page_list next = keys_after(a, first);
     for (int32_t run = 0, p = 0; run < n_runs; run++, p += RUN_PAGES) {
         const uint8_t *codes[RUN_PAGES];
         for (int32_t i = 0; i < RUN_PAGES; i++) /* a missing page has shares of 0 */
             codes[i] = values[p + i < n_pages ? p + i : p] + value_at;
-        const four_places ahead = few ? halves_beside(next.pages, next.n, run, n_runs, key_at, key_bytes)
-                                      : pages_beside(values, n_pages, p + RUN_PAGES, value_at, value_bytes);
+        const four_places ahead = one_run ? run_beside(value_span, next_span, p + with_keys + rest.n)
+                                  : few   ? halves_beside(next.pages, next.n, run, n_runs, key_at, key_bytes)
+                                          : pages_beside(values, n_pages, p + RUN_PAGES, value_at, value_bytes);
         run_code_values(a, w, scores, p * OXI_PAGE_TOKENS, codes, &ahead, sums + 16, stride);
     }
 }

@@ -8,6 +8,9 @@
  * Few rows compute about as fast as memory is read. They prefetch three of four pages of a block's values while they
  * read its keys, the rest during the softmax, and the next keys while they read values. Many rows compute for longer
  * than they read: they prefetch the next pages of what they are reading. Included by attend_body.h.
+ *
+ * That suits processors that gain from several runs of addresses. For the others, few rows that read codes prefetch one
+ * run (fetching.h): keys, values and the next keys in the order in which they are read, a fixed number of pages ahead.
  */
 
 static void fetch(const uint8_t *from, size_t bytes)
@@ -15,42 +18,68 @@ static void fetch(const uint8_t *from, size_t bytes)
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
 
-/* Four streams of addresses to prefetch. */
+static void fetch_far(const uint8_t *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+
+/* Four streams of addresses to prefetch; or one run: first_bytes from the first place on, then from the second. */
 typedef struct four_places {
     const uint8_t *at[4];
-    bool any;
+    bool any, one_run;
+    int64_t first_bytes;
 } four_places;
 
 static const four_places nowhere;
 
-/* The four places after `done` bytes have been read: each has advanced by a quarter of that. Kept in the caller's
- * registers. */
+/* The places after `done` bytes have been read: each of four has advanced by a quarter of that, a run by all. Kept in
+ * the caller's registers. */
 INLINE four_places further(const four_places *f, int64_t done)
 {
     four_places to = *f;
     if (!f->any) return to;
+    if (f->one_run) {
+        to.at[0] = done < f->first_bytes ? f->at[0] + done : f->at[1] + (done - f->first_bytes);
+        return to;
+    }
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) to.at[i] += done / 4;
     return to;
 }
 
-/* Prefetch what belongs to the bytes from `done` on, if that starts another line. */
+/* Prefetch what belongs to the 256 bytes from `done` on, if they start there. */
 INLINE void fetch_beside(const four_places *f, int64_t done)
 {
     if (!f->any || done / 4 % 64) return;
+    if (f->one_run) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) __builtin_prefetch(f->at[0] + done + 64 * i, 0, 2);
+        return;
+    }
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) __builtin_prefetch(f->at[i] + done / 4);
 }
 
-/* Pages to prefetch from byte `at` to before `end`, one line of each page in turn. */
+/* Pages to prefetch from byte `at` to before `end`: one line of each page in turn, or one page after the other. */
 typedef struct page_list {
     const uint8_t *const *pages; /* [n] */
     int32_t n, turn;
     size_t at, end;
+    bool one_run;
 } page_list;
 
 INLINE void fetch_lines(page_list *f, int32_t n_lines)
 {
+    if (f->one_run) {
+        for (; n_lines > 0 && f->turn < f->n; n_lines--) {
+            __builtin_prefetch(f->pages[f->turn] + f->at, 0, 2);
+            f->at += 64;
+            if (f->at < f->end) continue;
+            f->at = 0;
+            f->turn++;
+        }
+        return;
+    }
     for (; n_lines > 0 && f->at < f->end; n_lines--) {
         __builtin_prefetch(f->pages[f->turn] + f->at);
         if (++f->turn < f->n) continue;
@@ -103,4 +132,27 @@ static four_places pages_beside(const uint8_t *const *pages, int32_t n, int32_t 
     for (int32_t i = 0; i < 4; i++)
         f.at[i] = pages[i % 2 && p + 1 < n ? p + 1 : p] + head + (size_t)(i / 2) * (bytes - head) / 2;
     return f;
+}
+
+/* Pages of keys or values; their codes are behind `head` bytes of scales. */
+typedef struct page_span {
+    const uint8_t *const *pages; /* [n] */
+    int32_t n;
+    size_t head, bytes;
+} page_span;
+
+/* What few rows prefetch of one run of addresses beside two pages: pages p and p + 1 of `here` or, behind its end, of
+ * `after`. */
+static four_places run_beside(page_span here, page_span after, int32_t p)
+{
+    if (p >= here.n) {
+        p -= here.n;
+        here = after;
+    }
+    if (p >= here.n) return nowhere;
+    const uint8_t *const one = here.pages[p], *const two = here.pages[p + 1 < here.n ? p + 1 : p];
+    fetch_far(one, here.head);
+    fetch_far(two, here.head);
+    return (four_places){.at = {one + here.head, two + here.head}, .any = true, .one_run = true,
+                         .first_bytes = (int64_t)(here.bytes - here.head)};
 }

@@ -1,4 +1,5 @@
 /* Chooses the kernels, once, on the first call: the best the processor has, or the one asked for. */
+#include "kernels/attention/fetching.h"
 #include "kernels/isa/cpu.h"
 #include "kernels/isa/isa.h"
 
@@ -100,4 +101,9 @@ oxi_cache_type oxi_cache_quick(void) { return current->vec->quick_codes ? OXI_CA
 const oxi_reading *oxi_kernels_reading(void)
 {
     return &oxi_readings[oxi_cpu_is_amd() ? OXI_READING_ONE_RUN : OXI_READING_TURNS];
+}
+
+const oxi_fetching *oxi_kernels_fetching(void)
+{
+    return &oxi_fetchings[oxi_cpu_is_amd() ? OXI_FETCHING_ONE_RUN : OXI_FETCHING_TURNS];
 }
