@@ -2,6 +2,7 @@
  * closed while each of its allocations fails in turn. Every failure must say so, hand out no handle and leave nothing
  * allocated; the run that succeeds must give finite logits. Linked with --wrap for the allocating functions, and with the
  * generic kernels alone. */
+#include "kernels/attention/fetching.h"
 #include "graph/program.h"
 #include "kernels/isa/isa.h"
 #include "kernels/vec/vec.h"
@@ -16,7 +17,7 @@ enum { VOCAB = 20, WIDTH = 32, EXPERTS = 3, INNER = 24, HEADS = 4, DIM = 8, SLOT
 
 const oxi_kernels *oxi_kernels_get(void) { return &oxi_kernels_generic; }
 const oxi_reading *oxi_kernels_reading(void) { return &oxi_readings[OXI_READING_TURNS]; }
-const oxi_fetching *oxi_kernels_fetching(void) { return &oxi_fetchings[OXI_FETCHING_TURNS]; }
+const struct oxi_fetching *oxi_kernels_fetching(void) { return &oxi_fetchings[OXI_FETCHING_TURNS]; }
 const char *oxi_kernels_name(void) { return "generic"; }
 void oxi_gguf_release(const oxi_gguf *file, const oxi_tensor *tensor) { (void)file; (void)tensor; }
 
