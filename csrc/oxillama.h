@@ -193,13 +193,32 @@ oxi_status oxi_sampler_open(oxi_sampler **out, const oxi_sampler_params *params,
 void oxi_sampler_close(oxi_sampler **sampler);
 /* Add a token of the prompt or of the answer to the history that the penalties use. */
 oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, oxi_error *err);
-/* Choose a token from logits [n_vocab], never one of `banned`. NaN counts as -inf. OXI_ERR_NUMERIC: no logit left is
- * above -inf. */
-oxi_status oxi_sampler_sample(oxi_sampler *sampler, const float *logits, const int32_t *banned, size_t n_banned,
-                              int32_t *token, oxi_error *err);
-/* Log-probability of `token`, and the `n_top` (at most n_vocab) most likely tokens, best first. Summed in float64. */
-oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t token, int32_t n_top, double *logprob,
-                               int32_t *top_ids, double *top_logprobs, oxi_error *err);
+
+/* What to choose from one row of logits, and what was chosen. NaN counts as -inf. Logits may lie anywhere; a sampler and a
+ * choice take part in one call at a time, once. */
+typedef struct oxi_choice {
+    oxi_sampler *sampler;  /* draws `token`, without accepting it; NULL: `token` is given */
+    const float *logits;   /* [n_vocab] */
+    const int32_t *banned; /* tokens that are never drawn */
+    size_t n_banned;
+    int32_t n_top;         /* also: the token's log-probability and this many most likely tokens; below 0: neither */
+    int32_t token;
+    double logprob;        /* summed in float64 */
+    int32_t *top_ids;      /* [n_top], best first */
+    double *top_logprobs;
+    oxi_status status;     /* OXI_ERR_NUMERIC: no logit left is above -inf */
+    oxi_error err;         /* filled if `status` is not OXI_OK */
+} oxi_choice;
+
+/* The memory in which tokens are chosen: some for each thread. One call at a time. */
+typedef struct oxi_chooser oxi_chooser;
+
+oxi_status oxi_chooser_open(oxi_chooser **out, int32_t n_vocab, int n_threads, oxi_error *err);
+void oxi_chooser_close(oxi_chooser **chooser);
+/* Make n choices, each on one of the pool's threads, at most the chooser's n_threads; pool NULL: on the calling thread. A
+ * result depends on its own row and sampler alone. Each choice has its own status; the call fails only as oxi_pool_claim
+ * does, and then no choice was made. */
+oxi_status oxi_choose(oxi_chooser *chooser, oxi_pool *pool, oxi_choice *const *choices, size_t n, oxi_error *err);
 
 /* ------------------------------------------------------------------------------------------- programs (graph/) */
 

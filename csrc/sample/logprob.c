@@ -1,40 +1,30 @@
+#include "sample/logprob.h"
+
 #include <math.h>
-#include <stdlib.h>
 
-#include "oxillama.h"
-#include "sample/select.h"
-
-oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t token, int32_t n_top, double *logprob,
-                               int32_t *top_ids, double *top_logprobs, oxi_error *err)
+/* Log-softmax in float64. Equality with the maximum comes first, since the maximum may be infinite. */
+static double logprob(float x, float max, double log_sum)
 {
-    if (n_vocab <= 0 || token < 0 || token >= n_vocab || n_top < 0 || n_top > n_vocab)
-        return oxi_fail(err, OXI_ERR_ARGUMENT, "log-probabilities: token %d, %d best of %d", token, n_top, n_vocab);
-    const size_t n = (size_t)n_vocab;
-    float *x = malloc(n * sizeof *x);
-    oxi_candidate *top = malloc(((size_t)n_top + 1) * sizeof *top);
-    oxi_status status = OXI_OK;
-    if (!x || !top) {
-        status = oxi_fail(err, OXI_ERR_NOMEM, "log-probabilities: out of memory");
-        goto done;
-    }
-    for (size_t i = 0; i < n; i++) x[i] = logits[i] == logits[i] ? logits[i] : -INFINITY;
-    const float max = oxi_max(x, n);
-    if (max == -INFINITY) {
-        status = oxi_fail(err, OXI_ERR_NUMERIC, "log-probabilities: every logit is NaN or -inf");
-        goto done;
-    }
+    if (x != x) return -INFINITY;
+    return (x == max ? 0.0 : (double)x - max) - log_sum;
+}
+
+static double sum_of(const oxi_vec *vec, const oxi_row *row)
+{
+    if (row->max < INFINITY) return vec->exp_sum(row->x, (int64_t)row->n, row->max);
     double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += x[i] == max ? 1.0 : exp((double)x[i] - max);
-    const double log_sum = log(sum);
-    /* Test for equality with the maximum first: the maximum may be infinite. */
-    *logprob = (x[token] == max ? 0.0 : (double)x[token] - max) - log_sum;
-    if (n_top > 0) oxi_top(x, n, top, (size_t)n_top);
+    for (size_t i = 0; i < row->n; i++) sum += row->x[i] == INFINITY;
+    return sum;
+}
+
+double oxi_logprobs(const oxi_vec *vec, const oxi_row *row, int32_t token, int32_t n_top, oxi_candidate *top,
+                    int32_t *top_ids, double *top_logprobs)
+{
+    const double log_sum = log(sum_of(vec, row));
+    if (n_top > 0) oxi_row_top(row, top, (size_t)n_top);
     for (int32_t i = 0; i < n_top; i++) {
         top_ids[i] = top[i].id;
-        top_logprobs[i] = (top[i].value == max ? 0.0 : (double)top[i].value - max) - log_sum;
+        top_logprobs[i] = logprob(top[i].value, row->max, log_sum);
     }
-done:
-    free(x);
-    free(top);
-    return status;
+    return logprob(row->x[token], row->max, log_sum);
 }

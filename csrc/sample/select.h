@@ -2,8 +2,16 @@
 #ifndef OXI_SELECT_H
 #define OXI_SELECT_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "kernels/vec/vec.h"
+
+/* A row of logits with the largest value of each block of OXI_LOGIT_BLOCK, so that most blocks need no second look. NaN
+ * counts as -inf everywhere. */
+typedef struct oxi_row {
+    const float *x;
+    size_t n;
+    const float *maxima; /* [oxi_blocks(n)] */
+    float max;           /* of all */
+} oxi_row;
 
 /* A token with its logit or weight. The order everywhere: larger value first, equal values by lower id. */
 typedef struct oxi_candidate {
@@ -16,14 +24,22 @@ static inline int oxi_better(oxi_candidate a, oxi_candidate b)
     return a.value > b.value || (a.value == b.value && a.id < b.id);
 }
 
-/* The largest of n values, n >= 1, none of them NaN. */
-float oxi_max(const float *x, size_t n);
-/* The k best of n values, best first, in out[0..k); 1 <= k <= n. */
-void oxi_top(const float *x, size_t n, oxi_candidate *out, size_t k);
+static inline size_t oxi_blocks(size_t n) { return (n + OXI_LOGIT_BLOCK - 1) / OXI_LOGIT_BLOCK; }
+
+/* The end of block b in a row of n values. */
+static inline size_t oxi_block_end(size_t n, size_t b)
+{
+    return n - b * OXI_LOGIT_BLOCK < OXI_LOGIT_BLOCK ? n : (b + 1) * OXI_LOGIT_BLOCK;
+}
+
+/* The row of x, given the maxima of its blocks. */
+oxi_row oxi_row_of(const float *x, size_t n, const float *maxima);
+/* The lowest id with the largest value, which is above -inf. */
+int32_t oxi_row_best(const oxi_row *row);
+/* The k best of a row, best first, in out[0..k); 1 <= k <= n. */
+void oxi_row_top(const oxi_row *row, oxi_candidate *out, size_t k);
 /* Turn n candidates into a heap with the best first, in O(n). oxi_pop_best then removes the first, in O(log n). */
 void oxi_heapify_best(oxi_candidate *c, size_t n);
 void oxi_pop_best(oxi_candidate *c, size_t n);
-/* w[i] = exp((x[i] - max) / temperature), exactly 1 where x[i] == max; returns the sum of all w. */
-double oxi_weights(const float *x, size_t n, float max, float temperature, float *w);
 
 #endif

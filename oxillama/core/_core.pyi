@@ -1,6 +1,6 @@
 """The boundary between Python and C, typed. `_core.pyx` includes one .pxi per area; policy and defaults live above."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, final
 
@@ -223,6 +223,9 @@ class Runner:
         cache_type: str,
     ) -> None: ...
     @property
+    def pool(self) -> ThreadPool:
+        """The threads that compute steps; between steps they may do other work."""
+    @property
     def barriers(self) -> int:
         """Number of barriers the pool has passed, for measurements."""
     def seq_pages(self, seq: int) -> list[int]:
@@ -284,11 +287,39 @@ class Sampler:
     ) -> None: ...
     def accept(self, token: int) -> None:
         """Add a token (prompt or generated) to the history that the penalties use."""
-    def sample(self, logits: Float32, banned: Sequence[int] = ()) -> int:
-        """Choose a token from one row [n_vocab]; does not accept it. NaN counts as -inf; all NaN: GenerationError."""
 
-def log_softmax_top(logits: Float32, token: int, n_top: int) -> tuple[float, list[tuple[int, float]]]:
-    """(log-probability of `token`, the n_top most likely (id, log-probability), best first) of one row."""
+@final
+class Choice:
+    """What to choose from one row of logits, and what was chosen. For one call of `Chooser.choose`."""
+
+    def __init__(
+        self, sampler: Sampler | None = None, *, token: int = -1, banned: Iterable[int] = (), n_top: int | None = None
+    ) -> None:
+        """The sampler draws a token, never one of `banned`, and does not accept it; None: the token is given.
+
+        n_top: the token's log-probability is wanted, with this many most likely tokens.
+        """
+    def result(self) -> tuple[int, float | None, list[tuple[int, float]]]:
+        """(the token, its log-probability, the most likely (id, log-probability), best first).
+
+        Without n_top, the log-probability is None. Raises GenerationError if no logit left is above -inf, and
+        InvalidParameterError for an id that is not in the vocabulary.
+        """
+
+@final
+class Chooser:
+    """Makes the choices of a step on a pool's threads. Holds the memory for that. One thread at a time."""
+
+    n_vocab: int
+
+    def __init__(self, n_vocab: int, n_threads: int = 1) -> None: ...
+    def choose(self, pool: ThreadPool | None, logits: Float32, choices: Sequence[Choice | None]) -> None:
+        """Make choices[i] from row i of `logits` [n, n_vocab]; None: leave the row out. Releases the GIL.
+
+        A result depends on its own row and sampler alone, to the last bit. NaN counts as -inf. Errors of one choice are
+        raised by its `result`. Raises InvalidParameterError if the pool, a sampler or this chooser is in use, and in a
+        forked child; then no choice was made. pool None: all are made on the calling thread.
+        """
 
 # --- text.pxi
 @final

@@ -78,10 +78,26 @@ cdef extern from "oxillama.h" nogil:
                                 const float *bias, size_t n_bias, oxi_error *err)
     void oxi_sampler_close(oxi_sampler **sampler)
     oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, oxi_error *err)
-    oxi_status oxi_sampler_sample(oxi_sampler *sampler, const float *logits, const int32_t *banned, size_t n_banned,
-                                  int32_t *token, oxi_error *err)
-    oxi_status oxi_log_softmax_top(const float *logits, int32_t n_vocab, int32_t token, int32_t n_top,
-                                   double *logprob, int32_t *top_ids, double *top_logprobs, oxi_error *err)
+
+    ctypedef struct oxi_choice:
+        oxi_sampler *sampler
+        const float *logits
+        const int32_t *banned
+        size_t n_banned
+        int32_t n_top
+        int32_t token
+        double logprob
+        int32_t *top_ids
+        double *top_logprobs
+        oxi_status status
+        oxi_error err
+
+    ctypedef struct oxi_chooser:
+        pass
+
+    oxi_status oxi_chooser_open(oxi_chooser **out, int32_t n_vocab, int n_threads, oxi_error *err)
+    void oxi_chooser_close(oxi_chooser **chooser)
+    oxi_status oxi_choose(oxi_chooser *chooser, oxi_pool *pool, oxi_choice *const *choices, size_t n, oxi_error *err)
 
     # --- GGUF files
     const unsigned int OXI_TYPE_COUNT

@@ -112,6 +112,12 @@ cdef class Runner:
             oxi.oxi_runner_close(&self._ptr)
 
     @property
+    def pool(self):
+        """The threads that compute steps; between steps they may do other work."""
+        self.usable()
+        return self._pool
+
+    @property
     def barriers(self):
         """Number of barriers the pool has passed, for measurements."""
         self.usable()

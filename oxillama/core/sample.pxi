@@ -6,7 +6,7 @@ cdef class Sampler:
     """One generation's sampler chain with its own random generator and token history. One thread at a time."""
 
     cdef oxi.oxi_sampler *_ptr
-    cdef bint _busy  # while `sample` runs without the GIL
+    cdef bint _busy  # while a Chooser works without the GIL
     cdef readonly int n_vocab
 
     def __cinit__(
@@ -62,62 +62,139 @@ cdef class Sampler:
         self.idle()
         check(oxi.oxi_sampler_accept(self._ptr, token, &err), &err)
 
-    def sample(self, const float[::1] logits not None, banned=()):
-        """Choose a token from one row [n_vocab], without accepting it. NaN counts as -inf.
 
-        Raises GenerationError if no logit left is above -inf.
-        """
-        cdef oxi.oxi_error err
-        cdef oxi.oxi_status status
-        cdef int32_t *ids = NULL
+@cython.no_gc
+cdef class Choice:
+    """What to choose from one row of logits, and what was chosen. For one call of `Chooser.choose`."""
+
+    cdef oxi.oxi_choice _c
+    cdef Sampler _sampler
+    cdef bint _used
+
+    def __cinit__(self, Sampler sampler=None, *, int token=-1, banned=(), n_top=None):
         cdef list values = list(banned)  # counts what the iteration yields; len() may say otherwise
         cdef size_t n = len(values)
         cdef size_t i = 0
-        cdef int32_t token = -1
-        if logits.shape[0] != self.n_vocab:
-            raise InvalidParameterError(f"sampler: {logits.shape[0]} logits for a vocabulary of {self.n_vocab}")
+        cdef int32_t *ids = NULL
+        self._c.status = oxi.oxi_fail(&self._c.err, oxi.OXI_ERR_ARGUMENT, "this choice has not been made")
+        self._sampler = sampler
+        self._c.sampler = sampler._ptr if sampler is not None else NULL
+        self._c.token = token
+        self._c.n_top = -1 if n_top is None else n_top
+        if n_top is not None and self._c.n_top < 0:
+            raise InvalidParameterError(f"log-probabilities: {n_top} best")
+        if n:
+            ids = <int32_t *>malloc(n * sizeof(int32_t))
+            if ids == NULL:
+                raise MemoryError("choosing a token: out of memory")
+            self._c.banned = ids
+            for value in values:
+                ids[i] = value
+                i += 1
+            self._c.n_banned = n
+
+    def __dealloc__(self):
+        free(<void *>self._c.banned)
+        free(self._c.top_ids)
+        free(self._c.top_logprobs)
+
+    cdef int prepare(self, const float *logits, int n_vocab) except -1:
+        """Mark the choice and its sampler as in use."""
+        if self._used:
+            raise InvalidParameterError("a choice is made once")
+        if self._sampler is not None:
+            self._sampler.idle()
+        if self._c.n_top > n_vocab:
+            self._c.n_top = n_vocab
+        if self._c.n_top > 0 and self._c.top_ids == NULL:
+            self._c.top_ids = <int32_t *>malloc(self._c.n_top * sizeof(int32_t))
+            self._c.top_logprobs = <double *>malloc(self._c.n_top * sizeof(double))
+            if self._c.top_ids == NULL or self._c.top_logprobs == NULL:
+                raise MemoryError("choosing a token: out of memory")
+        self._c.logits = logits
+        self._used = True
+        if self._sampler is not None:
+            self._sampler._busy = True
+        return 0
+
+    cdef void end(self):
+        if self._sampler is not None:
+            self._sampler._busy = False
+
+    def result(self):
+        """(the token, its log-probability, the most likely (id, log-probability), best first).
+
+        Without n_top, the log-probability is None. Raises GenerationError if no logit left is above -inf, and
+        InvalidParameterError for an id that is not in the vocabulary.
+        """
+        cdef int32_t i
+        check(self._c.status, &self._c.err)
+        if self._c.n_top < 0:
+            return self._c.token, None, []
+        return self._c.token, self._c.logprob, [
+            (self._c.top_ids[i], self._c.top_logprobs[i]) for i in range(self._c.n_top)
+        ]
+
+
+cdef class Chooser:
+    """Makes the choices of a step on a pool's threads. Holds the memory for that. One thread at a time."""
+
+    cdef oxi.oxi_chooser *_ptr
+    cdef bint _busy
+    cdef readonly int n_vocab
+
+    def __cinit__(self, int n_vocab, int n_threads=1):
+        cdef oxi.oxi_error err
+        ensure_kernels()
+        check(oxi.oxi_chooser_open(&self._ptr, n_vocab, n_threads, &err), &err)
+        self.n_vocab = n_vocab
+
+    def __dealloc__(self):
+        oxi.oxi_chooser_close(&self._ptr)
+
+    def choose(self, ThreadPool pool, const float[:, :] logits not None, choices):
+        """Make choices[i] from row i of `logits` [n, n_vocab]; None: leave the row out. Releases the GIL.
+
+        A result depends on its own row and sampler alone, to the last bit. Errors of one choice are raised by its
+        `result`. Raises InvalidParameterError if the pool, a sampler or this chooser is in use, and in a forked child;
+        then no choice was made. pool None: all are made on the calling thread.
+        """
+        cdef oxi.oxi_error err
+        cdef oxi.oxi_status status
+        cdef list all = list(choices)
+        cdef list made = []
+        cdef Choice choice
+        cdef size_t i, n = 0
+        cdef oxi.oxi_choice **pointers = NULL
+        cdef oxi.oxi_pool *threads = pool._ptr if pool is not None else NULL
+        if <size_t>logits.shape[0] != <size_t>len(all):
+            raise InvalidParameterError(f"{len(all)} choices for {logits.shape[0]} rows of logits")
+        if not all:
+            return
+        if logits.shape[1] != self.n_vocab:
+            raise InvalidParameterError(f"{logits.shape[1]} logits for a vocabulary of {self.n_vocab}")
+        if logits.shape[1] > 1 and logits.strides[1] != sizeof(float):
+            raise InvalidParameterError("a row of logits must be contiguous")
+        if self._busy:
+            raise InvalidParameterError("another thread is choosing tokens with this memory: one at a time")
+        self._busy = True
         try:
-            if n:
-                ids = <int32_t *>malloc(n * sizeof(int32_t))
-                if ids == NULL:
-                    raise MemoryError("sampler: out of memory")
-                for value in values:
-                    ids[i] = value
-                    i += 1
-            self.idle()
-            self._busy = True
+            pointers = <oxi.oxi_choice **>malloc(len(all) * sizeof(oxi.oxi_choice *))
+            if pointers == NULL:
+                raise MemoryError("choosing tokens: out of memory")
+            for i in range(<size_t>len(all)):
+                if all[i] is None:
+                    continue
+                choice = all[i]
+                choice.prepare(&logits[i, 0], self.n_vocab)
+                made.append(choice)
+                pointers[n] = &choice._c
+                n += 1
             with nogil:
-                status = oxi.oxi_sampler_sample(self._ptr, &logits[0], ids, n, &token, &err)
-            self._busy = False
+                status = oxi.oxi_choose(self._ptr, threads, pointers, n, &err)
+            check(status, &err)
         finally:
-            free(ids)
-        check(status, &err)
-        return token
-
-
-def log_softmax_top(const float[::1] logits not None, int token, int n_top):
-    """(log-probability of `token`, the n_top most likely (id, log-probability), best first) of one row.
-
-    An n_top beyond the vocabulary means all of it. Raises GenerationError if no logit is above -inf.
-    """
-    cdef oxi.oxi_error err
-    cdef oxi.oxi_status status
-    cdef int32_t n_vocab = <int32_t>logits.shape[0]
-    cdef int32_t n = n_vocab if n_top > n_vocab else n_top
-    cdef double logprob = 0
-    cdef int32_t *ids = NULL
-    cdef double *values = NULL
-    if n_vocab == 0 or n < 0:
-        raise InvalidParameterError(f"log_softmax_top: {n} best of {n_vocab} logits")
-    try:
-        ids = <int32_t *>malloc((n + 1) * sizeof(int32_t))
-        values = <double *>malloc((n + 1) * sizeof(double))
-        if ids == NULL or values == NULL:
-            raise MemoryError("log_softmax_top: out of memory")
-        with nogil:
-            status = oxi.oxi_log_softmax_top(&logits[0], n_vocab, token, n, &logprob, ids, values, &err)
-        check(status, &err)
-        return logprob, [(ids[i], values[i]) for i in range(n)]
-    finally:
-        free(ids)
-        free(values)
+            for choice in made:
+                choice.end()
+            free(pointers)
+            self._busy = False

@@ -3,6 +3,7 @@
 #include "kernels/isa/isa.h"
 
 #include "kernels/attention/attend_body.h"
+#include "kernels/vec/logits_body.h"
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 #define QUICK_CODES true
@@ -26,4 +27,7 @@ const oxi_vec OXI_VEC_NAME = {
     .encode = encode,
     .attend = attend,
     .attend_join = attend_join,
+    .block_maxima = block_maxima,
+    .weights = weights,
+    .exp_sum = exp_sum,
 };

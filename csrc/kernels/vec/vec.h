@@ -7,6 +7,9 @@
 
 struct oxi_attend; /* attention/attend.h */
 
+/* Logits per block, at absolute positions in a row. */
+#define OXI_LOGIT_BLOCK 256
+
 typedef struct oxi_vec {
     const char *name;
     bool quick_codes; /* one instruction multiplies and adds pairs of 16-bit integers: i16 is faster than f16 */
@@ -34,6 +37,16 @@ typedef struct oxi_vec {
      * other, in the order of their keys; the first is overwritten. sink may be NULL. The bits are those of one call over
      * all keys. */
     void (*attend_join)(float *parts, int64_t apart, int32_t n_parts, const float *sink, int32_t value_dim, float *out);
+
+    /* Rows of logits. Every isa gives the same bits: one rounding per operation, and one order of summation. */
+
+    /* maxima[b] = the largest of block b; NaN counts as -inf. */
+    void (*block_maxima)(const float *x, int64_t n, float *maxima);
+    /* w = exp((x - max) * inverse): 1 where x == max, 0 for NaN. Fills the maxima of w's blocks and returns the sum of w.
+     * No x is above max, which is finite; so is inverse. */
+    double (*weights)(const float *x, int64_t n, float max, float inverse, float *w, float *maxima);
+    /* The sum of exp(x - max), NaN left out, in float64: each term to about 4 units in the last place. max as above. */
+    double (*exp_sum)(const float *x, int64_t n, float max);
 } oxi_vec;
 
 #endif
