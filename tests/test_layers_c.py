@@ -21,7 +21,7 @@ LAYERS: dict[str, set[str]] = {
     "gguf": {INTERFACE, "platform"},
     "quant": {INTERFACE},
     "text": {INTERFACE},
-    "sample": {INTERFACE},
+    "sample": {INTERFACE, "kernels", "kernels/vec"},
     "kv": {INTERFACE, "platform"},
     "kernels/pack": {INTERFACE, "quant"},
     "kernels": {INTERFACE, "kernels/pack"},  # kernels.h, the table

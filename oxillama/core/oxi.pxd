@@ -63,35 +63,25 @@ cdef extern from "oxillama.h" nogil:
         pass
 
     ctypedef struct oxi_sampler_params:
-        int32_t n_vocab
-        float temperature
-        int32_t top_k
-        float top_p
-        float min_p
-        float repeat_penalty
-        int32_t repeat_last_n
-        float frequency_penalty
-        float presence_penalty
+        int32_t n_vocab, top_k, repeat_last_n
+        float temperature, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty
         uint64_t seed
 
     oxi_status oxi_sampler_open(oxi_sampler **out, const oxi_sampler_params *params, const int32_t *bias_ids,
                                 const float *bias, size_t n_bias, oxi_error *err)
     void oxi_sampler_close(oxi_sampler **sampler)
     oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, oxi_error *err)
-
     ctypedef struct oxi_choice:
         oxi_sampler *sampler
         const float *logits
         const int32_t *banned
         size_t n_banned
-        int32_t n_top
-        int32_t token
+        int32_t n_top, token
         double logprob
         int32_t *top_ids
         double *top_logprobs
         oxi_status status
         oxi_error err
-
     ctypedef struct oxi_chooser:
         pass
 

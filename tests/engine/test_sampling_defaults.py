@@ -16,6 +16,7 @@ from oxillama.engine.api.types import GenerationRequest, SamplerParams
 from oxillama.engine.decoding.sampling import new_sampler
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile
+from tests.sample.reference import choose
 from tests.support.fake_engine import FakeEngine
 from tests.support.tiny_models import TinyModel
 
@@ -87,7 +88,7 @@ def test_penalties_from_the_defaults_see_the_prompt() -> None:
     row = np.array([1.0, 3.0, 2.0, 2.5], np.float32)
 
     def choice(prompt: tuple[int, ...]) -> int:
-        return new_sampler(settings, GenerationRequest(prompt_ids=prompt), 4).sample(row)
+        return choose(row, new_sampler(settings, GenerationRequest(prompt_ids=prompt), 4))[0]
 
     assert choice((0, 0)) == 1
     assert choice((1, 0)) == 3  # 1 has been used

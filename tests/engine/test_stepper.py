@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oxillama.core._core import ThreadPool
 from oxillama.engine.api.types import GenerationRequest, Priority, Usage
 from oxillama.engine.decoding.generation import Generation
 from oxillama.errors import GenerationError
@@ -175,6 +176,39 @@ def test_nan_logits_end_only_that_generation() -> None:
     assert "no token is left" in str(bench.errors[bad])
     assert bench.ids(good) == expected((3, 4), 6)
     assert bench.runner.sequences == {}
+
+
+def test_all_sequences_of_a_step_choose_in_one_call_on_the_runners_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, calls = Bench(), []
+    bench.runner.pool = ThreadPool(2)
+
+    class Watched:
+        def choose(self, pool: Any, logits: Any, choices: Any) -> None:
+            calls.append((pool is bench.runner.pool, len(choices)))
+            chooser.choose(pool, logits, choices)
+
+    chooser = bench.stepper._chooser
+    monkeypatch.setattr(bench.stepper, "_chooser", Watched())
+    prompts = [(3, 4), (8,), (9, 10)]
+    found = bench.run(*(request(prompt, max_tokens=4) for prompt in prompts))
+    assert calls == [(True, 3)] * 4
+    assert [bench.ids(g) for g in found] == [expected(prompt, 4) for prompt in prompts]
+
+
+def test_without_memory_to_choose_in_the_sequences_of_that_step_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def choose(self, *_: Any) -> None:
+            raise MemoryError("choosing tokens: out of memory")
+
+    bench = Bench()
+    lost = [bench.add(request((3, 4))), bench.add(request((8,)))]
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.stepper, "_chooser", Full())
+        bench.step()
+    assert ["out of memory" in str(bench.errors[g]) for g in lost] == [True, True]
+    assert bench.runner.sequences == {}
+    (later,) = bench.run(request((3, 4), max_tokens=3))
+    assert bench.ids(later) == expected((3, 4), 3)
 
 
 def test_a_failure_of_the_engine_itself_is_not_swallowed() -> None:

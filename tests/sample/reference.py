@@ -1,14 +1,15 @@
-"""The sampler chain in numpy: slow, plain, float64."""
+"""The core's sampler on one row at a time, and the sampler chain in numpy: slow, plain, float64."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from oxillama.core._core import Sampler
+from oxillama.core._core import Choice, Chooser, Sampler
 
 OFF: dict[str, Any] = {
     "temperature": 1.0,
@@ -23,8 +24,38 @@ OFF: dict[str, Any] = {
 }
 
 
-def sampler(n_vocab: int, seed: int = 1, history: Sequence[int] = (), **params: Any) -> Sampler:
-    made = Sampler(n_vocab, seed=seed, **{**OFF, **params})
+@cache
+def chooser(n_vocab: int) -> Chooser:
+    return Chooser(n_vocab)
+
+
+def choose(
+    logits: np.ndarray,
+    sampler: Sampler | None = None,
+    *,
+    token: int = -1,
+    banned: Iterable[int] = (),
+    n_top: int | None = None,
+) -> tuple[int, float | None, list[tuple[int, float]]]:
+    """One choice from one row [n_vocab], on the calling thread."""
+    choice = Choice(sampler, token=token, banned=banned, n_top=n_top)
+    chooser(len(logits)).choose(None, logits[None], [choice])
+    return choice.result()
+
+
+class Draws:
+    """A sampler that draws from one row at a time."""
+
+    def __init__(self, made: Sampler) -> None:
+        self.made = made
+        self.accept = made.accept
+
+    def sample(self, logits: np.ndarray, banned: Iterable[int] = ()) -> int:
+        return choose(logits, self.made, banned=banned)[0]
+
+
+def sampler(n_vocab: int, seed: int = 1, history: Sequence[int] = (), **params: Any) -> Draws:
+    made = Draws(Sampler(n_vocab, seed=seed, **{**OFF, **params}))
     for token in history:
         made.accept(token)
     return made

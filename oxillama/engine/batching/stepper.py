@@ -1,4 +1,4 @@
-"""One step of generation: plan, evaluate, commit, sample.
+"""One step of generation: plan, evaluate, choose, commit.
 
 The engine's compute thread runs it for a server; `oxillama.Model` runs it in the caller's thread. Only one thread at a
 time may use a stepper, except for `interrupt_if_unwanted`.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from oxillama.core._core import Chooser
 from oxillama.engine.api.types import TokenEvent
 from oxillama.engine.batching.prefix import PrefixCache
 from oxillama.errors import (
@@ -27,7 +28,7 @@ from oxillama.errors import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from oxillama.core._core import Runner
+    from oxillama.core._core import Choice, Runner
     from oxillama.engine.batching.scheduler import Scheduler
     from oxillama.engine.decoding.generation import Generation
     from oxillama.engine.ticket import Slice, Ticket
@@ -49,6 +50,7 @@ class Stepper:
     ) -> None:
         """n_kept: how many sequences of ended requests the prefix cache keeps at most."""
         self._runner = runner
+        self._chooser = Chooser(runner.n_vocab, runner.n_threads)
         self.scheduler = scheduler
         self.kept = PrefixCache(runner, n_kept)
         self._clock = clock
@@ -129,6 +131,7 @@ class Stepper:
         """Evaluate the slices together. If that fails, evaluate them one by one, so that only the faulty one fails."""
         generations = [self._generations[s.ticket] for s in slices]
         try:
+            wanted = self._begin(slices, generations)
             logits = self._evaluate(slices, generations)
         except StepCancelledError:
             return  # nothing was appended; the next plan leaves out the dropped generations
@@ -139,22 +142,33 @@ class Stepper:
                 for piece in slices:
                     self._advance([piece], outcomes)
             return
-        now, row = self._clock(), 0
+        try:
+            self._chooser.choose(self._runner.pool, logits, [choice for choices in wanted for choice in choices])
+        except _STEP_ERRORS as error:  # of the call; a single sequence's errors are in its choices
+            for generation in generations:
+                self._fail(generation, error, outcomes)
+            return
+        now = self._clock()
         self.n_steps += 1
-        for piece, generation in zip(slices, generations, strict=True):
-            rows = logits[row : row + generation.wants_rows(piece)]
-            row += len(rows)
+        for piece, generation, choices in zip(slices, generations, wanted, strict=True):
             reached = piece.ticket.n_reached
             self.scheduler.commit([piece])
             self.n_prompt_tokens += max(0, min(piece.ticket.n_reached, piece.ticket.n_prompt) - reached)
-            self._take(generation, rows, piece, now, outcomes)
+            self._take(generation, choices, piece, now, outcomes)
 
-    def _evaluate(self, slices: list[Slice], generations: list[Generation]) -> npt.NDArray[np.float32]:
-        tokens, outputs, at = self._tokens, self._outputs, 0
+    def _begin(self, slices: list[Slice], generations: list[Generation]) -> list[list[Choice | None]]:
+        """Give each generation what a step needs. Returns what to choose from each slice's rows of logits."""
+        wanted = []
         for piece, generation in zip(slices, generations, strict=True):
             generation.begin(self._clock())  # does nothing after a pause
             if generation.seq is None:
                 generation.seq = self._runner.seq_open()
+            wanted.append(generation.choices(piece))
+        return wanted
+
+    def _evaluate(self, slices: list[Slice], generations: list[Generation]) -> npt.NDArray[np.float32]:
+        tokens, outputs, at = self._tokens, self._outputs, 0
+        for piece, generation in zip(slices, generations, strict=True):
             end = at + piece.count
             tokens[at:end] = generation.tokens(piece)
             outputs[at:end] = False
@@ -179,10 +193,15 @@ class Stepper:
                     raise
 
     def _take(
-        self, generation: Generation, rows: npt.NDArray[np.float32], piece: Slice, now: float, outcomes: list[Outcome]
+        self,
+        generation: Generation,
+        choices: list[Choice | None],
+        piece: Slice,
+        now: float,
+        outcomes: list[Outcome],
     ) -> None:
         try:
-            event = generation.take(rows, piece, now)
+            event = generation.take(choices, piece, now)
         except Exception as error:
             self._fail(generation, error, outcomes)
             return

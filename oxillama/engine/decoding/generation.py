@@ -1,4 +1,4 @@
-"""One running request in the compute thread: from its rows of logits to its events."""
+"""One running request in the compute thread: what to choose from its rows of logits, and its events."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from oxillama.core._core import Choice
 from oxillama.engine.api.types import Timings, TokenEvent, TokenLogprob, Usage
 from oxillama.engine.decoding.sampling import new_sampler, token_logprob
 from oxillama.engine.ticket import Ticket
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from oxillama.core._core import Sampler
@@ -128,35 +131,60 @@ class Generation:
         later = np.array(self.completion[max(0, start - n_prompt) : end - n_prompt], np.int32)
         return np.concatenate((self.prompt[start:], later))
 
-    def take(self, rows: npt.NDArray[np.float32], piece: Slice, now: float) -> TokenEvent | None:
-        """Note that the slice was evaluated; choose the next token if the slice completes the known tokens.
+    def choices(self, piece: Slice) -> list[Choice | None]:
+        """What to choose from each row that the slice yields, before it is evaluated. Raises MemoryError."""
+        n_rows = self.wants_rows(piece)
+        if not n_rows:
+            return []
+        end = piece.start + piece.count
+        found: list[Choice | None] = [self._scored(position) for position in range(end - n_rows + 1, end)]
+        found.append(self._drawn() if piece.completes else self._scored(end))
+        return found
 
-        rows: [wants_rows(piece), n_vocab]. Returns None while the prompt is being read. The event with a finish_reason
-        is the last one. Raises GenerationError if the logits are NaN.
+    def _scored(self, position: int) -> Choice:
+        """The log-probability of a token of the prompt, from the row of the position before it."""
+        return Choice(token=int(self.prompt[position]), n_top=self.request.prompt_logprobs or 0)
+
+    def _drawn(self) -> Choice | None:
+        """The next token, which a prompt alone has not."""
+        if self.n_max == 0:
+            return None
+        return Choice(
+            self._sampler,
+            banned=self._ends if self._is_early else (),
+            n_top=self.request.sampling.logprobs,
+        )
+
+    @property
+    def _is_early(self) -> bool:
+        return len(self.completion) < self.request.sampling.min_tokens
+
+    def take(self, choices: Sequence[Choice | None], piece: Slice, now: float) -> TokenEvent | None:
+        """Note that the slice was evaluated, and take the token that was chosen if it completes the known tokens.
+
+        choices: those of `choices(piece)`, made. Returns None while the prompt is being read. The event with a
+        finish_reason is the last one. Raises GenerationError if the logits are NaN.
         """
         if self._scores(piece):
-            self._score_prompt(rows, piece.start, self.request.prompt_logprobs or 0)
+            self._take_scores(choices[: -1 if piece.completes else None], piece.start)
         if not piece.completes:
             return None
         if self._first < 0:
             self._first = now
         self._last = now
-        if self.n_max == 0:
+        if (drawn := choices[-1]) is None:
             return TokenEvent(None, "", (), "length")
-        return self._next(rows[-1])
+        return self._next(drawn)
 
-    def _next(self, row: npt.NDArray[np.float32]) -> TokenEvent:
-        sampling, sampler = self.request.sampling, self._sampler
+    def _next(self, drawn: Choice) -> TokenEvent:
+        sampler, early = self._sampler, self._is_early
         assert sampler is not None
-        early = len(self.completion) < sampling.min_tokens
-        token = sampler.sample(row, tuple(self._ends) if early else ())
+        token, value, top = drawn.result()
         sampler.accept(token)
         self.completion.append(token)
         if token in self._ends:
             return self._end(token, "stop")
-        logprob = (
-            token_logprob(self._vocabulary, row, token, sampling.logprobs) if sampling.logprobs is not None else None
-        )
+        logprob = token_logprob(self._vocabulary, token, value, top) if value is not None else None
         text, logprobs, matched = self._output.push(token, logprob, heed_stops=not early)
         if matched:
             return TokenEvent(token, text, logprobs, "stop")
@@ -170,11 +198,11 @@ class Generation:
         rest, more = self._output.end()
         return TokenEvent(token, text + rest, logprobs + more, reason)
 
-    def _score_prompt(self, rows: npt.NDArray[np.float32], start: int, n_top: int) -> None:
-        """Each row is the distribution of the next token."""
+    def _take_scores(self, choices: Sequence[Choice | None], start: int) -> None:
         if start == 0:
             self.prompt_logprobs = [None]
-        for position, row in enumerate(rows, start + 1):
-            if position < len(self.prompt):
-                token = int(self.prompt[position])
-                self.prompt_logprobs.append(token_logprob(self._vocabulary, row, token, n_top))
+        for choice in choices:
+            assert choice is not None
+            token, value, top = choice.result()
+            assert value is not None
+            self.prompt_logprobs.append(token_logprob(self._vocabulary, token, value, top))

@@ -1,16 +1,15 @@
-"""From a row of logits to a token: the core's sampler for a request, and a token's log-probability."""
+"""The core's sampler for a request, and a token's log-probability as events show it."""
 
 from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING
 
-from oxillama.core._core import Sampler, log_softmax_top
+from oxillama.core._core import Sampler
 from oxillama.engine.api.types import TokenLogprob
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from collections.abc import Sequence
 
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import GenerationRequest
@@ -43,10 +42,11 @@ def new_sampler(settings: SamplerSettings, request: GenerationRequest, n_vocab: 
     return sampler
 
 
-def token_logprob(vocabulary: Vocabulary, row: npt.NDArray[np.float32], token: int, n_top: int) -> TokenLogprob:
-    """A token's log-probability in a row of logits [n_vocab], with the `n_top` likeliest tokens'."""
+def token_logprob(
+    vocabulary: Vocabulary, token: int, logprob: float, top: Sequence[tuple[int, float]]
+) -> TokenLogprob:
+    """A token's log-probability with those of the likeliest tokens."""
     piece = vocabulary.token_bytes
-    logprob, top = log_softmax_top(row, token, n_top)
     return TokenLogprob(
         token,
         piece(token),
