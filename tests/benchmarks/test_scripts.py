@@ -56,6 +56,19 @@ def test_threads_are_compared_with_the_machines_limits(tmp_path: Path) -> None:
         assert two[times] == pytest.approx(two[what] / one[what])
 
 
+def test_sampling_is_measured_beside_the_step(tmp_path: Path) -> None:
+    flags = ("--type", "Q4_0", "--vocabulary", "700", "--sequences", "1,3")
+
+    made = result(script("sampling.py", *TINY, *flags, "--models", tmp_path))
+
+    assert [row["sequences"] for row in made["rows"]] == [1] * 5 + [3] * 5
+    for row in made["rows"]:
+        choosing, step = row["choosing ms"], row["step ms"]
+        assert choosing > 0
+        assert step > 0
+        assert row["share"] == f"{choosing / (choosing + step):.1%}"
+
+
 def test_quantize_measures_our_side_without_a_peer(tmp_path: Path) -> None:
     made = result(script("quantize.py", *TINY, "--types", "Q4_0,Q8_0", "--no-peer", "--models", tmp_path))
 

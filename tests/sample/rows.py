@@ -13,7 +13,7 @@ def row(kind: str, n: int, seed: int) -> np.ndarray:
     state ^= state >> np.uint64(31)
     state *= np.uint64(0xBF58476D1CE4E5B9)
     uniform = (state >> np.uint64(48)).reshape(n, 4).astype(np.int64)
-    x = ((uniform.sum(axis=1) - 131_070) / (8192 if kind == "peaked" else 32_768)).astype(np.float32)
+    x: np.ndarray = ((uniform.sum(axis=1) - 131_070) / (8192 if kind == "peaked" else 32_768)).astype(np.float32)
     picked = uniform[:, 0] % 5 == 0
     if kind == "ties":
         x = np.floor(x * 2)
