@@ -33,7 +33,7 @@ TYPES = (
     "Q8_0,Q6_K,Q5_K_M,Q5_K_S,Q5_1,Q5_0,Q4_K_M,Q4_K_S,Q4_1,Q4_0,IQ4_NL,IQ4_XS,MXFP4_MOE,Q3_K_L,Q3_K_M,Q3_K_S,IQ3_M,IQ3_S,"
     "IQ3_XS,IQ3_XXS,Q2_K,Q2_K_S,IQ2_M,IQ2_S,IQ2_XS,IQ2_XXS,IQ1_M,IQ1_S,TQ2_0,TQ1_0"
 )
-NEED_IMPORTANCE = frozenset(("Q2_K_S", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"))
+NEED_IMPORTANCE = frozenset(("Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"))
 AT_ONCE = 64  # positions per step; logits of large vocabularies take much memory
 
 Floats = npt.NDArray[np.float32]
