@@ -21,7 +21,7 @@ ISA(oxi_kernels_avx512_vbmi, "avx512-vbmi", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_
 ISA(oxi_kernels_avx512_bf16, "avx512-bf16", OXI_CPU_AVX2 | OXI_CPU_AVX512 | OXI_CPU_AVX512BF16, NULL);
 
 uint64_t oxi_cpu_features(void) { return HAS; }
-bool oxi_cpu_is_amd(void) { return false; }
+bool oxi_cpu_wants_one_run(void) { return false; }
 
 int main(void)
 {

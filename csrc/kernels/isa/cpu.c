@@ -72,11 +72,13 @@ uint64_t oxi_cpu_features(void) { return 0; }
 
 #endif
 
-bool oxi_cpu_is_amd(void)
+bool oxi_cpu_wants_one_run(void)
 {
 #if defined(__x86_64__)
+    unsigned a, b, c, d;
     __builtin_cpu_init();
-    return __builtin_cpu_is("amd");
+    if (!__builtin_cpu_is("amd") || !__get_cpuid(1, &a, &b, &c, &d)) return false;
+    return (a >> 8 & 15) + (a >> 20 & 255) == 25;
 #else
     return false;
 #endif

@@ -100,10 +100,10 @@ oxi_cache_type oxi_cache_quick(void) { return current->vec->quick_codes ? OXI_CA
 
 const oxi_reading *oxi_kernels_reading(void)
 {
-    return &oxi_readings[oxi_cpu_is_amd() ? OXI_READING_ONE_RUN : OXI_READING_TURNS];
+    return &oxi_readings[oxi_cpu_wants_one_run() ? OXI_READING_ONE_RUN : OXI_READING_TURNS];
 }
 
 const oxi_fetching *oxi_kernels_fetching(void)
 {
-    return &oxi_fetchings[oxi_cpu_is_amd() ? OXI_FETCHING_ONE_RUN : OXI_FETCHING_TURNS];
+    return &oxi_fetchings[oxi_cpu_wants_one_run() ? OXI_FETCHING_ONE_RUN : OXI_FETCHING_TURNS];
 }
