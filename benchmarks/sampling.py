@@ -21,8 +21,9 @@ import report
 from make_model import DEFAULT_FOLDER, make
 from shapes import SHAPES
 
-from oxillama.core._core import PAGE_TOKENS, Choice, Chooser, Sampler
+from oxillama.core._core import PAGE_TOKENS, Choice, Chooser
 from oxillama.engine.api.sampling import SamplerSettings
+from oxillama.engine.decoding.sampling import core_sampler
 from oxillama.models import load_model
 
 USUAL = SamplerSettings()  # the defaults
@@ -58,22 +59,6 @@ def model_of(args: argparse.Namespace) -> Path:
     return path
 
 
-def sampler(settings: SamplerSettings, n_vocab: int, seed: int) -> Sampler:
-    return Sampler(
-        n_vocab,
-        temperature=settings.temperature,
-        top_k=settings.top_k,
-        top_p=settings.top_p,
-        min_p=settings.min_p,
-        repeat_penalty=settings.repeat_penalty,
-        repeat_last_n=settings.repeat_last_n,
-        frequency_penalty=settings.frequency_penalty,
-        presence_penalty=settings.presence_penalty,
-        logit_bias={},
-        seed=seed,
-    )
-
-
 def measure(model: Path, n: int, args: argparse.Namespace) -> list[dict[str, Any]]:
     n_steps = len(WAYS) * args.reps
     pages = n * (n_steps // PAGE_TOKENS + 1)
@@ -82,7 +67,10 @@ def measure(model: Path, n: int, args: argparse.Namespace) -> list[dict[str, Any
     chooser, every = Chooser(runner.n_vocab, runner.n_threads), np.ones(n, np.bool_)
     seqs, tokens = [runner.seq_open() for _ in range(n)], np.arange(3, 3 + n, dtype=np.int32)
     times: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
-    samplers = {way: [sampler(settings, runner.n_vocab, i) for i in range(n)] for way, (settings, _) in WAYS.items()}
+    samplers = {
+        way: [core_sampler(settings, runner.n_vocab, logit_bias={}, seed=i) for i in range(n)]
+        for way, (settings, _) in WAYS.items()
+    }
     for _ in range(args.reps):
         for way, (_, n_top) in WAYS.items():  # the ways take turns, so that a disturbance meets all of them
             began = time.perf_counter()

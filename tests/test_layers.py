@@ -23,16 +23,17 @@ LAYERS: dict[str, set[str]] = {
     "machine": set(),  # the system's figures for processors and memory
     "demonstration": BASE,  # the path of the demonstration model; its training is `embedded`
     "core": BASE,
-    "system": set(),  # the disk and the user's folders; it imports nothing of oxillama, so lower layers may use it too
+    "user_dirs": set(),
+    "system": set(),  # the disk; it imports nothing of oxillama, so that lower layers may use it too
     "gguf": BASE | {"core", "system"},
     "text": BASE | {"core", "gguf"},
-    "models": BASE | {"machine", "system", "core", "gguf", "text"},  # describing a model checks its vocabulary
+    "models": BASE | {"machine", "user_dirs", "core", "gguf", "text"},  # describing a model checks its vocabulary
     "quant": BASE | {"core", "gguf", "text", "models"},
     "engine": BASE | {"concurrency", "demonstration", "core", "gguf", "text", "models"},
     "chat": BASE | {"concurrency", "text", "engine"},
     "storage": BASE | {"concurrency", "system"},
     "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
-    "server": BASE | {"concurrency", "demonstration", "system", "storage", "engine", "chat", "assistants"},
+    "server": BASE | {"concurrency", "demonstration", "user_dirs", "storage", "engine", "chat", "assistants"},
 }
 LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
 """The layers that each layer may import. Layers not listed (cli, training of embedded) may import all below them."""
@@ -44,7 +45,6 @@ SPECIAL = {
     "oxillama.errors": "errors",
     "oxillama.embedded": "demonstration",
     "oxillama.storage.system": "system",
-    "oxillama.storage.user_dirs": "system",
 }
 
 ENGINE_PUBLIC = ("oxillama.engine.api", "oxillama.engine.requests", "oxillama.engine.engine", "oxillama.engine.model",

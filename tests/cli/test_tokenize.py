@@ -99,7 +99,7 @@ def test_version_shows_how_weights_are_read(said: str, shown: dict[str, str], tm
 
 def test_version_shows_what_earlier_loads_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    key = remembered.place(processor(), available_isas()[-1], usable_processors(), readings())
+    key = remembered.key_of(processor(), available_isas()[-1], usable_processors(), readings())
     found = {"Q4_K": remembered.Remembered(readings()[1], 2), "Q6_K": remembered.Remembered(readings()[2], 1)}
     remembered.remember(key, found)
 

@@ -22,7 +22,22 @@ LEAST_LOGPROB = -9999.0
 def new_sampler(settings: SamplerSettings, request: GenerationRequest, n_vocab: int) -> Sampler:
     """A sampler that has been given the part of the prompt that its penalties look at. Raises MemoryError."""
     seed = request.sampling.seed
-    sampler = Sampler(
+    sampler = core_sampler(
+        settings,
+        n_vocab,
+        logit_bias=dict(request.sampling.logit_bias),
+        seed=seed if seed is not None else secrets.randbits(64),
+    )
+    n_seen = settings.repeat_last_n
+    if n_seen and (settings.repeat_penalty != 1 or settings.frequency_penalty or settings.presence_penalty):
+        for token in request.prompt_ids if n_seen < 0 else request.prompt_ids[-n_seen:]:
+            sampler.accept(token)
+    return sampler
+
+
+def core_sampler(settings: SamplerSettings, n_vocab: int, *, logit_bias: dict[int, float], seed: int) -> Sampler:
+    """A sampler with these settings that has seen no token."""
+    return Sampler(
         n_vocab,
         temperature=settings.temperature,
         top_k=settings.top_k,
@@ -32,14 +47,9 @@ def new_sampler(settings: SamplerSettings, request: GenerationRequest, n_vocab: 
         repeat_last_n=settings.repeat_last_n,
         frequency_penalty=settings.frequency_penalty,
         presence_penalty=settings.presence_penalty,
-        logit_bias=dict(request.sampling.logit_bias),
-        seed=seed if seed is not None else secrets.randbits(64),
+        logit_bias=logit_bias,
+        seed=seed,
     )
-    n_seen = settings.repeat_last_n
-    if n_seen and (settings.repeat_penalty != 1 or settings.frequency_penalty or settings.presence_penalty):
-        for token in request.prompt_ids if n_seen < 0 else request.prompt_ids[-n_seen:]:
-            sampler.accept(token)
-    return sampler
 
 
 def token_logprob(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from oxillama._version import __version__
-from oxillama.storage.user_dirs import user_dir
+from oxillama.user_dirs import user_dir
 
 MOST_BYTES = 2**20
 MOST_PROCESSORS = 100  # in the file; the oldest leave it
@@ -35,7 +35,7 @@ def cache_file() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "tuning.json"
 
 
-def place(processor: str, isa: str, n_threads: int, readings: list[str]) -> str:
+def key_of(processor: str, isa: str, n_threads: int, readings: list[str]) -> str:
     """The text under which choices are kept."""
     return f"{processor}, {isa}, {n_threads} threads, oxillama {__version__}, {' '.join(readings)}"
 

@@ -16,7 +16,7 @@ from oxillama import machine
 from oxillama.core._core import Program, ThreadPool, isa, readings, tensor_types
 from oxillama.errors import InvalidParameterError
 from oxillama.models.tuning.choice import Verdict, judge
-from oxillama.models.tuning.remembered import Remembered, place, recall, remember
+from oxillama.models.tuning.remembered import Remembered, key_of, recall, remember
 
 VARIABLE = "OXILLAMA_TUNE"
 LEAST_SHARE = 1 / 20
@@ -116,4 +116,4 @@ def _verdict(program: Program, pool: ThreadPool, kind: int, standing: str) -> Ve
 
 
 def _key(n_threads: int) -> str:
-    return place(machine.processor(), isa(), n_threads, readings())
+    return key_of(machine.processor(), isa(), n_threads, readings())

@@ -15,7 +15,7 @@ NAMES = ["a", "b", "c"]
 
 
 def test_choices_are_remembered_for_each_processor() -> None:
-    here, there = remembered.place("one", "x", 2, NAMES), remembered.place("two", "x", 2, NAMES)
+    here, there = remembered.key_of("one", "x", 2, NAMES), remembered.key_of("two", "x", 2, NAMES)
     remembered.remember(here, {"Q4_K": remembered.Remembered("a", 1)})
     remembered.remember(there, {"Q4_K": remembered.Remembered("b", 2)})
     remembered.remember(here, {"Q6_K": remembered.Remembered("c", 1)})
@@ -29,7 +29,7 @@ def test_choices_are_remembered_for_each_processor() -> None:
 
 def test_a_choice_depends_on_everything_that_its_key_names() -> None:
     keys = {
-        remembered.place(processor, variant, n_threads, names)
+        remembered.key_of(processor, variant, n_threads, names)
         for processor in ("one", "two")
         for variant in ("x", "y")
         for n_threads in (1, 2)

@@ -37,18 +37,7 @@ def bench(
     reps: Annotated[
         int, typer.Option("--reps", "-r", metavar="N", min=1, max=10_000, help="Number of runs; the medians are shown.")
     ] = 5,
-    ctx_size: Annotated[
-        int | None,
-        typer.Option(
-            "--ctx-size",
-            "-c",
-            metavar="N",
-            min=1,
-            max=2**31 - 1,
-            show_default="the model's",
-            help="The context that --depth and the tokens after it must fit.",
-        ),
-    ] = None,
+    ctx_size: options.CtxSize = None,
     kv_type: options.KVType = "auto",
     plot: Plot = None,
     json: options.Json = False,
