@@ -12,7 +12,7 @@ struct oxi_chooser {
     int32_t n_vocab;
     int n_threads;
     const oxi_vec *vec;
-    oxi_desk *desks; /* [n_threads]; a thread gets its memory when it first needs it, and touches it first */
+    oxi_sample_scratch *scratch; /* [n_threads]; a thread gets its memory when it first needs it, and touches it first */
 };
 
 typedef struct oxi_choosing {
@@ -28,8 +28,8 @@ oxi_status oxi_chooser_open(oxi_chooser **out, int32_t n_vocab, int n_threads, o
     if (n_vocab < 1 || n_threads < 1)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "choosing tokens: a vocabulary of %d, %d threads", n_vocab, n_threads);
     oxi_chooser *c = calloc(1, sizeof *c);
-    if (c) c->desks = calloc((size_t)n_threads, sizeof *c->desks);
-    if (!c || !c->desks) {
+    if (c) c->scratch = calloc((size_t)n_threads, sizeof *c->scratch);
+    if (!c || !c->scratch) {
         free(c);
         return oxi_fail(err, OXI_ERR_NOMEM, "choosing tokens: out of memory");
     }
@@ -40,7 +40,7 @@ oxi_status oxi_chooser_open(oxi_chooser **out, int32_t n_vocab, int n_threads, o
     return OXI_OK;
 }
 
-static void clear(oxi_desk *d)
+static void clear(oxi_sample_scratch *d)
 {
     free(d->changed);
     free(d->weights);
@@ -49,7 +49,7 @@ static void clear(oxi_desk *d)
     free(d->changed_maxima);
     free(d->weight_maxima);
     free(d->touched);
-    *d = (oxi_desk){0};
+    *d = (oxi_sample_scratch){0};
 }
 
 void oxi_chooser_close(oxi_chooser **chooser)
@@ -57,12 +57,12 @@ void oxi_chooser_close(oxi_chooser **chooser)
     oxi_chooser *c = *chooser;
     *chooser = NULL;
     if (!c) return;
-    for (int i = 0; i < c->n_threads; i++) clear(&c->desks[i]);
-    free(c->desks);
+    for (int i = 0; i < c->n_threads; i++) clear(&c->scratch[i]);
+    free(c->scratch);
     free(c);
 }
 
-static bool furnished(oxi_desk *d, size_t n)
+static bool allocate(oxi_sample_scratch *d, size_t n)
 {
     if (d->touched) return true;
     const size_t n_blocks = oxi_blocks(n);
@@ -91,25 +91,25 @@ static oxi_status check(const oxi_choice *c, int32_t n_vocab, oxi_error *err)
     return OXI_OK;
 }
 
-static oxi_status choose(const oxi_chooser *chooser, oxi_choice *c, oxi_desk *desk)
+static oxi_status choose(const oxi_chooser *chooser, oxi_choice *c, oxi_sample_scratch *scratch)
 {
     const oxi_status s = check(c, chooser->n_vocab, &c->err);
     if (s != OXI_OK) return s;
     const size_t n = (size_t)chooser->n_vocab;
-    if (!furnished(desk, n)) return oxi_fail(&c->err, OXI_ERR_NOMEM, "choosing a token: out of memory");
+    if (!allocate(scratch, n)) return oxi_fail(&c->err, OXI_ERR_NOMEM, "choosing a token: out of memory");
     const oxi_vec *vec = chooser->vec;
-    vec->block_maxima(c->logits, (int64_t)n, desk->maxima);
-    const oxi_row row = oxi_row_of(c->logits, n, desk->maxima);
+    vec->block_maxima(c->logits, (int64_t)n, scratch->maxima);
+    const oxi_row row = oxi_row_of(c->logits, n, scratch->maxima);
     if (c->sampler) {
-        const oxi_row changed = oxi_sampler_changed(c->sampler, vec, &row, c->banned, c->n_banned, desk);
+        const oxi_row changed = oxi_sampler_changed(c->sampler, vec, &row, c->banned, c->n_banned, scratch);
         if (changed.max == -INFINITY)
             return oxi_fail(&c->err, OXI_ERR_NUMERIC, "no token is left to choose: every logit is NaN, -inf or banned");
-        c->token = oxi_sampler_draw(c->sampler, vec, &changed, desk);
+        c->token = oxi_sampler_draw(c->sampler, vec, &changed, scratch);
     }
     if (c->n_top < 0) return OXI_OK;
     if (row.max == -INFINITY)
         return oxi_fail(&c->err, OXI_ERR_NUMERIC, "log-probabilities: every logit is NaN or -inf");
-    c->logprob = oxi_logprobs(vec, &row, c->token, c->n_top, desk->candidates, c->top_ids, c->top_logprobs);
+    c->logprob = oxi_logprobs(vec, &row, c->token, c->n_top, scratch->candidates, c->top_ids, c->top_logprobs);
     return OXI_OK;
 }
 
@@ -120,7 +120,7 @@ static void work(void *arg, int thread, int n_threads)
     if (thread >= all->chooser->n_threads) return;
     for (size_t i; (i = atomic_fetch_add_explicit(&all->next, 1, memory_order_relaxed)) < all->n;) {
         oxi_choice *c = all->choices[i];
-        c->status = choose(all->chooser, c, &all->chooser->desks[thread]);
+        c->status = choose(all->chooser, c, &all->chooser->scratch[thread]);
     }
 }
 

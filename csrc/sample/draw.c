@@ -31,16 +31,16 @@ static size_t nucleus(const oxi_candidate *c, size_t n, double wanted)
 }
 
 /* top-k leaves few candidates: sort them and cut the list from its end. */
-static int32_t draw_from_few(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_desk *desk)
+static int32_t draw_from_few(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_sample_scratch *scratch)
 {
     const oxi_sampler_params *p = &s->params;
-    oxi_candidate *c = desk->candidates;
+    oxi_candidate *c = scratch->candidates;
     size_t n = (size_t)p->top_k;
     oxi_row_top(row, c, n);
-    float *best = desk->changed; /* the row is no longer needed, wherever it lies */
+    float *best = scratch->changed; /* the row is no longer needed, wherever it lies */
     for (size_t i = 0; i < n; i++) best[i] = c[i].value;
-    const double total = weigh(vec, best, n, row->max, p->temperature, desk->weights, desk->weight_maxima);
-    for (size_t i = 0; i < n; i++) c[i].value = desk->weights[i];
+    const double total = weigh(vec, best, n, row->max, p->temperature, scratch->weights, scratch->weight_maxima);
+    for (size_t i = 0; i < n; i++) c[i].value = scratch->weights[i];
     if (p->top_p < 1) n = nucleus(c, n, (double)p->top_p * total);
     while (n > 1 && c[n - 1].value < p->min_p) n--; /* the best weighs exactly 1 */
     double sum = 0;
@@ -64,11 +64,11 @@ static uint32_t bits_of(float x)
 enum { SHIFT = 20, N_BUCKETS = (0x3f800000 >> SHIFT) + 1, PARTS = 4 }; /* up to the weight 1.0f */
 
 /* The worst candidate that top-p keeps. Only the bucket that contains the cut is ordered. */
-static oxi_candidate nucleus_cut(const oxi_desk *desk, size_t n_vocab, double wanted)
+static oxi_candidate nucleus_cut(const oxi_sample_scratch *scratch, size_t n_vocab, double wanted)
 {
     double sums[N_BUCKETS][PARTS];
     memset(sums, 0, sizeof sums);
-    const float *w = desk->weights;
+    const float *w = scratch->weights;
     size_t i = 0;
     for (; i + PARTS <= n_vocab; i += PARTS)
         for (size_t j = 0; j < PARTS; j++) sums[bits_of(w[i + j]) >> SHIFT][j] += w[i + j];
@@ -80,10 +80,10 @@ static oxi_candidate nucleus_cut(const oxi_desk *desk, size_t n_vocab, double wa
         if (sum + more >= wanted) break;
         sum += more;
     }
-    oxi_candidate *c = desk->candidates;
+    oxi_candidate *c = scratch->candidates;
     size_t n = 0;
     for (size_t b = 0; b < oxi_blocks(n_vocab); b++) {
-        if (bits_of(desk->weight_maxima[b]) >> SHIFT < bucket) continue;
+        if (bits_of(scratch->weight_maxima[b]) >> SHIFT < bucket) continue;
         const size_t end = oxi_block_end(n_vocab, b);
         for (i = b * OXI_LOGIT_BLOCK; i < end; i++) { /* without a branch: which tokens belong is hard to foresee */
             c[n] = (oxi_candidate){w[i], (int32_t)i};
@@ -101,13 +101,13 @@ static oxi_candidate nucleus_cut(const oxi_desk *desk, size_t n_vocab, double wa
 }
 
 /* Draw from the weights that are not worse than the cut. */
-static int32_t draw_above(oxi_sampler *s, oxi_candidate cut, const oxi_desk *desk, size_t n_vocab)
+static int32_t draw_above(oxi_sampler *s, oxi_candidate cut, const oxi_sample_scratch *scratch, size_t n_vocab)
 {
-    const float *w = desk->weights;
-    oxi_candidate *c = desk->candidates;
+    const float *w = scratch->weights;
+    oxi_candidate *c = scratch->candidates;
     size_t n = 0;
     for (size_t b = 0; b < oxi_blocks(n_vocab); b++) {
-        if (desk->weight_maxima[b] == 0 || desk->weight_maxima[b] < cut.value) continue;
+        if (scratch->weight_maxima[b] == 0 || scratch->weight_maxima[b] < cut.value) continue;
         const size_t end = oxi_block_end(n_vocab, b);
         for (size_t i = b * OXI_LOGIT_BLOCK; i < end; i++) {
             const bool kept = (w[i] > cut.value) | ((w[i] == cut.value) & ((int32_t)i <= cut.id));
@@ -123,21 +123,21 @@ static int32_t draw_above(oxi_sampler *s, oxi_candidate cut, const oxi_desk *des
     return c[i].id;
 }
 
-static int32_t draw_from_all(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_desk *desk)
+static int32_t draw_from_all(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_sample_scratch *scratch)
 {
     const oxi_sampler_params *p = &s->params;
     const size_t n = row->n;
-    const double total = weigh(vec, row->x, n, row->max, p->temperature, desk->weights, desk->weight_maxima);
+    const double total = weigh(vec, row->x, n, row->max, p->temperature, scratch->weights, scratch->weight_maxima);
     if (p->top_p < 1 || p->min_p > 0) {
         const float least = p->min_p < 1 ? p->min_p : 1.0f;
         oxi_candidate cut = {least, INT32_MAX};
         if (p->top_p < 1) {
-            const oxi_candidate by_mass = nucleus_cut(desk, n, (double)p->top_p * total);
+            const oxi_candidate by_mass = nucleus_cut(scratch, n, (double)p->top_p * total);
             if (oxi_better(by_mass, cut)) cut = by_mass;
         }
-        return draw_above(s, cut, desk, n);
+        return draw_above(s, cut, scratch, n);
     }
-    const float *w = desk->weights;
+    const float *w = scratch->weights;
     double left = oxi_rng_uniform(&s->rng) * total;
     for (size_t i = 0; i < n; i++)
         if ((left -= w[i]) < 0) return (int32_t)i;
@@ -146,9 +146,9 @@ static int32_t draw_from_all(oxi_sampler *s, const oxi_vec *vec, const oxi_row *
     return (int32_t)last;
 }
 
-int32_t oxi_sampler_draw(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_desk *desk)
+int32_t oxi_sampler_draw(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_sample_scratch *scratch)
 {
     const oxi_sampler_params *p = &s->params;
     if (p->temperature == 0) return oxi_row_best(row);
-    return p->top_k > 0 && p->top_k < p->n_vocab ? draw_from_few(s, vec, row, desk) : draw_from_all(s, vec, row, desk);
+    return p->top_k > 0 && p->top_k < p->n_vocab ? draw_from_few(s, vec, row, scratch) : draw_from_all(s, vec, row, scratch);
 }

@@ -69,32 +69,33 @@ oxi_status oxi_sampler_accept(oxi_sampler *s, int32_t token, oxi_error *err)
 static float or_least(float x) { return x == x ? x : -INFINITY; }
 
 oxi_row oxi_sampler_changed(const oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, const int32_t *banned,
-                            size_t n_banned, oxi_desk *desk)
+                            size_t n_banned, oxi_sample_scratch *scratch)
 {
     if (!s->history.n && !s->n_bias && !n_banned) return *row;
     const oxi_sampler_params *p = &s->params;
     const size_t n_blocks = oxi_blocks(row->n);
-    float *x = desk->changed;
+    float *x = scratch->changed;
     memcpy(x, row->x, row->n * sizeof *x);
-    memset(desk->touched, 0, n_blocks);
+    memset(scratch->touched, 0, n_blocks);
     for (size_t i = 0; i < s->history.n; i++) {
         const int32_t id = s->history.ids[i];
         const float changed = x[id] > 0 ? x[id] / p->repeat_penalty : x[id] * p->repeat_penalty;
         x[id] = or_least(changed - ((float)s->history.counts[i] * p->frequency_penalty + p->presence_penalty));
-        desk->touched[id / OXI_LOGIT_BLOCK] = 1;
+        scratch->touched[id / OXI_LOGIT_BLOCK] = 1;
     }
     for (size_t i = 0; i < s->n_bias; i++) {
         x[s->bias_ids[i]] = or_least(x[s->bias_ids[i]] + s->bias[i]);
-        desk->touched[s->bias_ids[i] / OXI_LOGIT_BLOCK] = 1;
+        scratch->touched[s->bias_ids[i] / OXI_LOGIT_BLOCK] = 1;
     }
     for (size_t i = 0; i < n_banned; i++) {
         x[banned[i]] = -INFINITY;
-        desk->touched[banned[i] / OXI_LOGIT_BLOCK] = 1;
+        scratch->touched[banned[i] / OXI_LOGIT_BLOCK] = 1;
     }
     for (size_t b = 0; b < n_blocks; b++) {
         const size_t start = b * OXI_LOGIT_BLOCK;
-        if (desk->touched[b]) vec->block_maxima(x + start, (int64_t)(oxi_block_end(row->n, b) - start), &desk->changed_maxima[b]);
-        else desk->changed_maxima[b] = row->maxima[b];
+        const int64_t count = (int64_t)(oxi_block_end(row->n, b) - start);
+        if (scratch->touched[b]) vec->block_maxima(x + start, count, &scratch->changed_maxima[b]);
+        else scratch->changed_maxima[b] = row->maxima[b];
     }
-    return oxi_row_of(x, row->n, desk->changed_maxima);
+    return oxi_row_of(x, row->n, scratch->changed_maxima);
 }

@@ -17,7 +17,7 @@ struct oxi_sampler {
 };
 
 /* What one thread writes while it works on a row of n logits. */
-typedef struct oxi_desk {
+typedef struct oxi_sample_scratch {
     float *changed;            /* [n] logits after penalties, bias and bans */
     float *weights;            /* [n] */
     oxi_candidate *candidates; /* [n] */
@@ -25,12 +25,12 @@ typedef struct oxi_desk {
     float *changed_maxima;     /* [blocks] of `changed` */
     float *weight_maxima;      /* [blocks] of `weights` */
     uint8_t *touched;          /* [blocks] */
-} oxi_desk;
+} oxi_sample_scratch;
 
-/* The row after penalties, bias and bans: `row` itself if there are none, else a copy on the desk. The ids are valid. */
+/* The row after penalties, bias and bans: `row` itself if there are none, else a copy in `scratch`. The ids are valid. */
 oxi_row oxi_sampler_changed(const oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, const int32_t *banned,
-                            size_t n_banned, oxi_desk *desk);
+                            size_t n_banned, oxi_sample_scratch *scratch);
 /* Draw from a changed row whose maximum is above -inf. */
-int32_t oxi_sampler_draw(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_desk *desk);
+int32_t oxi_sampler_draw(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_sample_scratch *scratch);
 
 #endif

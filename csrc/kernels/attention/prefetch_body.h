@@ -18,7 +18,7 @@ static void fetch(const uint8_t *from, size_t bytes)
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
 
-static void fetch_far(const uint8_t *from, size_t bytes)
+static void fetch_l2(const uint8_t *from, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
 }
@@ -151,8 +151,8 @@ static four_places run_beside(page_span here, page_span after, int32_t p)
     }
     if (p >= here.n) return nowhere;
     const uint8_t *const one = here.pages[p], *const two = here.pages[p + 1 < here.n ? p + 1 : p];
-    fetch_far(one, here.head);
-    fetch_far(two, here.head);
+    fetch_l2(one, here.head);
+    fetch_l2(two, here.head);
     return (four_places){.at = {one + here.head, two + here.head}, .any = true, .one_run = true,
                          .first_bytes = (int64_t)(here.bytes - here.head)};
 }
