@@ -23,17 +23,17 @@ LAYERS: dict[str, set[str]] = {
     "machine": set(),  # the system's figures for processors and memory
     "demonstration": BASE,  # the path of the demonstration model; its training is `embedded`
     "core": BASE,
-    "user_dirs": set(),
+    "user_files": set(),
     "system": set(),  # the disk; it imports nothing of oxillama, so that lower layers may use it too
     "gguf": BASE | {"core", "system"},
     "text": BASE | {"core", "gguf"},
-    "models": BASE | {"machine", "user_dirs", "core", "gguf", "text"},  # describing a model checks its vocabulary
+    "models": BASE | {"machine", "user_files", "core", "gguf", "text"},  # describing a model checks its vocabulary
     "quant": BASE | {"core", "gguf", "text", "models"},
     "engine": BASE | {"concurrency", "demonstration", "core", "gguf", "text", "models"},
     "chat": BASE | {"concurrency", "text", "engine"},
     "storage": BASE | {"concurrency", "system"},
     "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
-    "server": BASE | {"concurrency", "demonstration", "user_dirs", "storage", "engine", "chat", "assistants"},
+    "server": BASE | {"concurrency", "demonstration", "user_files", "storage", "engine", "chat", "assistants"},
 }
 LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
 """The layers that each layer may import. Layers not listed (cli, training of embedded) may import all below them."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from oxillama.assistants.service import open_assistants
 from oxillama.errors import StoreError
 from oxillama.storage.data_dir import open_data_dir
-from oxillama.user_dirs import user_dir
+from oxillama.user_files import user_dir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oxillama.errors import describe
-from oxillama.user_dirs import user_dir
+from oxillama.user_files import user_dir
 
 if TYPE_CHECKING:
     from prompt_toolkit.history import History

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -16,6 +14,7 @@ import msgspec
 from oxillama.cli.chat.session import Message, Session, Settings
 from oxillama.cli.shared.guard import naming
 from oxillama.errors import OxillamaError
+from oxillama.user_files import replace_file
 
 FORMAT = "oxillama chat"
 VERSION = 1
@@ -46,16 +45,7 @@ def save(path: Path, session: Session, model: str) -> None:
     saved = _Saved(FORMAT, VERSION, model, session.system, session.settings, session.messages)
     data = msgspec.json.format(msgspec.json.encode(_encodable(saved)), indent=2) + b"\n"
     with naming(path):
-        fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
-        try:
-            with os.fdopen(fd, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        replace_file(path, data)
 
 
 def load(path: Path) -> Session:

@@ -7,8 +7,6 @@ or written counts as absent: choices are then measured again.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from oxillama._version import __version__
-from oxillama.user_dirs import user_dir
+from oxillama.user_files import replace_file, user_dir
 
 MOST_BYTES = 2**20
 MOST_PROCESSORS = 100  # in the file; the oldest leave it
@@ -62,14 +60,8 @@ def remember(key: str, choices: Mapping[str, Remembered]) -> None:
         entries = {name: {"reading": c.reading, "seen": c.seen} for name, c in choices.items()}
         everything[key] = {**(before if isinstance(before, dict) else {}), **entries}
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with open(fd, "w", encoding="utf-8") as file:
-                json.dump(dict(list(everything.items())[-MOST_PROCESSORS:]), file, indent=1)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        kept = dict(list(everything.items())[-MOST_PROCESSORS:])
+        replace_file(path, json.dumps(kept, indent=1).encode())
 
 
 def _read() -> dict[str, Any]:

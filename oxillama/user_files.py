@@ -1,9 +1,10 @@
-"""The user's directories (XDG base directories)."""
+"""The user's directories (XDG base directories), and small files that are replaced as a whole."""
 
 from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -20,3 +21,17 @@ def user_dir(variable: str, otherwise: str) -> Path:
     if not os.path.isabs(home) or os.environ.get("HOME") == "":
         raise OSError(errno.ENOENT, f"this user has no home directory: set HOME or {variable}")
     return Path(home) / otherwise / "oxillama"
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file that is the old one or the new one, whatever happens; readable only by its owner. Raises OSError."""
+    fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
+    try:
+        with open(fd, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
