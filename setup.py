@@ -124,7 +124,7 @@ def extension() -> Extension:
     return Extension(
         "oxillama.core._core",
         sources=["oxillama/core/_core.pyx", *c_sources()],
-        depends=[*headers, *(str(p.relative_to(ROOT)) for p in (ROOT / "oxillama/core").glob("*.px?"))],
+        depends=[*headers, *(str(p.relative_to(ROOT)) for p in (ROOT / "oxillama/core").rglob("*.px?"))],
         include_dirs=["csrc"],
         define_macros=macros,
         extra_compile_args=compile_args,

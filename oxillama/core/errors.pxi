@@ -7,7 +7,7 @@ from oxillama.errors import (
     OxillamaError,
     StepCancelledError,
 )
-from oxillama.core cimport oxi
+from oxillama.core.c_api cimport oxi
 
 _EXCEPTIONS = {
     oxi.OXI_ERR_ARGUMENT: InvalidParameterError,

@@ -1,6 +1,6 @@
 # The declarations of csrc/oxillama.h, name for name, one part per area. Those of its ops are in oxi_ops.pxd.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from oxillama.core.oxi_ops cimport *
+from oxillama.core.c_api.oxi_ops cimport *
 
 cdef extern from "oxillama.h" nogil:
     ctypedef enum oxi_status:
