@@ -34,6 +34,7 @@ typedef enum oxi_op_kind {
     OXI_OP_SELECT = 9,
     OXI_OP_AFFINE = 10,
     OXI_OP_SOFTCAP = 11,
+    OXI_OP_HEAD_LINEAR = 12,
     OXI_OP_COUNT
 } oxi_op_kind;
 
@@ -103,6 +104,13 @@ typedef struct oxi_op_linear {
         oxi_view out, addend; /* addend: a buffer other than out's, or absent */
     } part[OXI_LINEAR_PARTS];
 } oxi_op_linear;
+
+/* A product for every head: head h of out is matrix h times the first columns of head h of x, followed by those columns of
+ * x's head that are left over. */
+typedef struct oxi_op_head_linear {
+    oxi_view x, out; /* different buffers; all heads have the same width */
+    int32_t matrix;  /* one for each head */
+} oxi_op_head_linear;
 
 typedef enum oxi_rope_kind {
     OXI_ROPE_PAIRS = 0, /* rotates (0, 1), (2, 3), … */
@@ -190,6 +198,7 @@ typedef struct oxi_op {
         oxi_op_select select;
         oxi_op_affine affine;
         oxi_op_softcap softcap;
+        oxi_op_head_linear head_linear;
     } as;
 } oxi_op;
 

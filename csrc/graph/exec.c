@@ -9,7 +9,8 @@ static bool starts_by_rows(const oxi_op *op, int64_t rows)
 {
     switch (op->kind) {
     case OXI_OP_SELECT:
-    case OXI_OP_ATTENTION: return false;
+    case OXI_OP_ATTENTION:
+    case OXI_OP_HEAD_LINEAR: return false;
     case OXI_OP_LINEAR: return rows > 1;
     default: return true;
     }
@@ -18,7 +19,7 @@ static bool starts_by_rows(const oxi_op *op, int64_t rows)
 /* True if the op ends having written only rows of its thread's own share. */
 static bool ends_by_rows(const oxi_op *op)
 {
-    return op->kind != OXI_OP_LINEAR && op->kind != OXI_OP_ATTENTION;
+    return op->kind != OXI_OP_LINEAR && op->kind != OXI_OP_ATTENTION && op->kind != OXI_OP_HEAD_LINEAR;
 }
 
 void oxi_step_run(void *runner, int thread, int n_threads)
@@ -36,6 +37,7 @@ void oxi_step_run(void *runner, int thread, int n_threads)
         switch (op->kind) {
         case OXI_OP_LINEAR: if (!oxi_run_linear(&s, &op->as.linear, i, rows)) return; break;
         case OXI_OP_EXPERTS: if (!oxi_run_experts(&s, &op->as.experts, rows)) return; break;
+        case OXI_OP_HEAD_LINEAR: oxi_run_head_linear(&s, &op->as.head_linear, i, rows); break;
         case OXI_OP_ATTENTION: oxi_run_attention(&s, &op->as.attention, i); break;
         default: oxi_run_rows(&s, op, rows); break;
         }

@@ -52,6 +52,16 @@ static bool linear_ok(const oxi_program *p, const oxi_op_linear *l)
     return true;
 }
 
+static bool head_linear_ok(const oxi_program *p, const oxi_op_head_linear *h)
+{
+    if (!inside(p, h->x) || !inside(p, h->out) || h->x.buffer == h->out.buffer) return false;
+    if (h->matrix < 0 || h->matrix >= p->n_weights) return false;
+    const oxi_weight *w = &p->weights[h->matrix];
+    if (h->x.width % w->n_experts || h->out.width % w->n_experts) return false;
+    const int64_t left = h->x.width / w->n_experts - w->matrix.n_cols;
+    return left >= 0 && h->out.width / w->n_experts - w->matrix.n_rows == left;
+}
+
 static bool rope_ok(const oxi_program *p, const oxi_op_rope *r)
 {
     if (r->head_dim < 1 || r->n_rot < 2 || r->n_rot % 2 || r->offset < 0 || r->offset > r->head_dim - r->n_rot) return false;
@@ -131,6 +141,7 @@ static bool op_ok(const oxi_program *p, const oxi_op *op)
     case OXI_OP_NORM: return norm_ok(p, &op->as.norm) && view(p, op->as.norm.out, op->as.norm.x.width);
     case OXI_OP_LINEAR: return linear_ok(p, &op->as.linear);
     case OXI_OP_GLU: return glu_ok(p, &op->as.glu) && view(p, op->as.glu.out, op->as.glu.x.width);
+    case OXI_OP_HEAD_LINEAR: return head_linear_ok(p, &op->as.head_linear);
     case OXI_OP_ROPE: return rope_ok(p, &op->as.rope);
     case OXI_OP_KV_STORE: return store_ok(p, &op->as.kv_store);
     case OXI_OP_ATTENTION: return attention_ok(p, &op->as.attention);

@@ -45,6 +45,10 @@ static sizes measure(const oxi_program *p, int32_t n_batch)
             const int32_t pad = oxi_pad16(p->caches[op->as.attention.layer].value_dim);
             z.part = larger(z.part, (size_t)op->as.attention.n_head * (size_t)oxi_attend_part(pad));
         }
+        if (op->kind == OXI_OP_HEAD_LINEAR) {
+            const int32_t rows = n_batch < OXI_HEAD_ROWS ? n_batch : OXI_HEAD_ROWS;
+            z.act_row = larger(z.act_row, act_bytes(&p->weights[op->as.head_linear.matrix].matrix, rows));
+        }
         if (op->kind != OXI_OP_LINEAR) continue;
         const oxi_op_linear *l = &op->as.linear;
         z.row = larger(z.row, (size_t)l->x.width);

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#define OXI_HEAD_ROWS 64 /* most rows of one task of a product for every head */
 #define OXI_SPLIT_RUNS 8 /* most one-token runs whose attention is cut by blocks of keys */
 
 /* Tokens [first, first + count) of the batch continue one sequence; `pages` is its page table. */
@@ -19,7 +20,7 @@ typedef struct oxi_run {
 /* One thread's own memory. */
 typedef struct oxi_thread_scratch {
     float *row;         /* the widest row an op computes as input of a product */
-    void *activations;  /* one quantised row, of the widest kind */
+    void *activations;  /* one quantised row of the widest kind, or OXI_HEAD_ROWS of a head */
     void *matmul;       /* OXI_MATMUL_SCRATCH */
     void *attend;       /* oxi_attend_scratch of the largest cache layer */
     float *queries;     /* [OXI_ATTEND_ROWS][largest key_dim] */

@@ -146,6 +146,8 @@ cdef class Program:
             op.kind, op.as_.affine = oxi.OXI_OP_AFFINE, fields
         elif kind == "softcap":
             op.kind, op.as_.softcap = oxi.OXI_OP_SOFTCAP, fields
+        elif kind == "head_linear":
+            op.kind, op.as_.head_linear = oxi.OXI_OP_HEAD_LINEAR, fields
         elif kind == "linear":
             op.kind = oxi.OXI_OP_LINEAR
             fill_linear(&op.as_.linear, fields)

@@ -11,7 +11,7 @@ import pytest
 from oxillama.models.graph import ops
 from oxillama.models.tensors import Matrix
 from tests.support.formulas import FUNCTIONS, Floats, close, rotated, silu
-from tests.support.graphs import TOKENS, OpBench, vector
+from tests.support.graphs import N_VOCAB, TOKENS, OpBench, vector
 
 
 @pytest.mark.parametrize("fn", FUNCTIONS)
@@ -83,6 +83,36 @@ def test_norm_products_bias_scale_and_residual(bench: OpBench, x64: Floats, fuse
     h = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5) * weight
     want = (h @ b.T.astype(np.float64) * 1.5 + bias + x)[:, :40] + h @ a.T.astype(np.float64)
     close(bench.run(both, TOKENS[:n_tokens], fused=fused), want, 1e-5)
+
+
+# More rows than a task takes, few and one; more panels than a task takes, and heads with columns that only move along.
+@pytest.mark.parametrize("n_tokens", [1, 2, 9, 150])
+@pytest.mark.parametrize(("n_head", "n_rows", "n_cols"), [(2, 40, 48), (2, 200, 40), (4, 16, 11), (1, 24, 96), (3, 8, 32)])
+def test_a_product_for_every_head(bench: OpBench, n_tokens: int, n_head: int, n_rows: int, n_cols: int) -> None:
+    tokens = [*TOKENS, *range(N_VOCAB), *range(N_VOCAB), *range(13)][:n_tokens]
+    matrices = bench.matrix("heads", n_head, n_rows, n_cols).astype(np.float64)
+    left = 96 // n_head - n_cols
+    out = bench.value(n_head * (n_rows + left))
+    bench.add(ops.HeadLinear(False, bench.x, out, Matrix("heads.weight", n_rows, n_cols, n_head)))
+    x = bench.embedding[tokens].astype(np.float64).reshape(n_tokens, n_head, -1)
+    products = np.einsum("thc,hrc->thr", x[..., :n_cols], matrices)
+    want = np.concatenate([products, x[..., n_cols:]], -1).reshape(n_tokens, -1)
+    close(bench.run(out, tokens), want, 1e-5)
+
+
+@pytest.mark.parametrize("type_name", ["F32", "F16", "Q8_0", "Q4_K"])
+def test_a_head_product_of_a_row_is_the_same_alone_and_among_many(tmp_path: Path, type_name: str) -> None:
+    def run(tokens: list[int], n_threads: int) -> Floats:
+        bench = OpBench(tmp_path / "ops.gguf", 512)
+        bench.model.add_matrix("heads", 2, 300, 256, type_name=type_name)
+        out = bench.value(600)
+        bench.add(ops.HeadLinear(False, bench.x, out, Matrix("heads.weight", 300, 256, 2)))
+        return bench.run(out, tokens, n_threads=n_threads)
+
+    many = run([*range(N_VOCAB), *range(N_VOCAB)], 2)
+    for token in (0, 7, 49):
+        assert np.array_equal(run([token], 1)[0], many[token])
+    assert np.array_equal(run(list(range(N_VOCAB)), 1), many[:N_VOCAB])
 
 
 @pytest.mark.parametrize("kind", ["pairs", "halves"])

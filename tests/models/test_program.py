@@ -130,3 +130,26 @@ def test_an_op_accepts_only_the_rows_that_it_fits(
         program.op(kind, outputs, fields)
 
 
+
+
+@pytest.mark.parametrize(
+    ("x", "out", "fits"),
+    [
+        (128, 256, True),
+        (130, 258, True),  # a column of each head is left over, and moves along
+        (126, 254, False),  # a head of x has fewer columns than its matrix
+        (129, 257, False),  # heads of unequal width
+        (130, 256, False),  # no room for what is left over
+    ],
+)
+def test_a_product_for_every_head_fits_its_heads(tmp_path: Path, x: int, out: int, fits: bool) -> None:
+    model = TinyModel()
+    model.add_matrix("heads", 2, 128, 64)
+    program = Program(GGUFFile(model.write(tmp_path / "m.gguf")).core)
+    views = [VIEW | {"buffer": program.buffer(slot, 512), "width": width} for slot, width in enumerate((x, out))]
+    fields = {"x": views[0], "out": views[1], "matrix": program.matrix("heads.weight")}
+    if fits:
+        program.op("head_linear", False, fields)
+        return
+    with pytest.raises(InvalidParameterError, match="does not fit"):
+        program.op("head_linear", False, fields)

@@ -27,6 +27,7 @@ cdef extern from "oxillama_ops.h" nogil:
         OXI_OP_SELECT
         OXI_OP_AFFINE
         OXI_OP_SOFTCAP
+        OXI_OP_HEAD_LINEAR
 
     ctypedef enum oxi_norm_kind:
         OXI_NORM_RMS
@@ -164,6 +165,11 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_view out
         float cap
 
+    ctypedef struct oxi_op_head_linear:
+        oxi_view x
+        oxi_view out
+        int32_t matrix
+
     ctypedef union oxi_op_as "":
         oxi_op_embed embed
         oxi_op_rope_table rope_table
@@ -177,6 +183,7 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_op_select select
         oxi_op_affine affine
         oxi_op_softcap softcap
+        oxi_op_head_linear head_linear
 
     ctypedef struct oxi_op:
         oxi_op_kind kind

@@ -92,6 +92,9 @@ class Lowering:
             "addend": self._view(part.addend),
         }
 
+    def _head_linear(self, op: ops.HeadLinear) -> dict[str, Any]:
+        return {"x": self._view(op.x), "out": self._view(op.out), "matrix": self._matrix(op.matrix)}
+
     def _rope(self, op: ops.Rope) -> dict[str, Any]:
         return {
             "x": self._view(op.x),
@@ -157,6 +160,7 @@ _KINDS: dict[type[Op], str] = {
     Norm: "norm",
     Linear: "linear",
     Glu: "glu",
+    ops.HeadLinear: "head_linear",
     ops.Rope: "rope",
     ops.KVStore: "kv_store",
     ops.Attention: "attention",

@@ -142,6 +142,21 @@ class Linear(Op):
 
 
 @dataclass(eq=False, slots=True)
+class HeadLinear(Op):
+    """A product for every head with a matrix of its own; see oxi_op_head_linear."""
+
+    x: View
+    out: View
+    matrix: Matrix
+
+    def reads(self) -> Iterator[View]:
+        yield self.x
+
+    def writes(self) -> Iterator[View]:
+        yield self.out
+
+
+@dataclass(eq=False, slots=True)
 class Rope(Op):
     """Rotates heads of x and y in place. `kind` "pairs" or "halves" (NeoX)."""
 
