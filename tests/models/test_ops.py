@@ -87,7 +87,9 @@ def test_norm_products_bias_scale_and_residual(bench: OpBench, x64: Floats, fuse
 
 # More rows than a task takes, few and one; more panels than a task takes, and heads with columns that only move along.
 @pytest.mark.parametrize("n_tokens", [1, 2, 9, 150])
-@pytest.mark.parametrize(("n_head", "n_rows", "n_cols"), [(2, 40, 48), (2, 200, 40), (4, 16, 11), (1, 24, 96), (3, 8, 32)])
+@pytest.mark.parametrize(
+    ("n_head", "n_rows", "n_cols"), [(2, 40, 48), (2, 200, 40), (4, 16, 11), (1, 24, 96), (3, 8, 32)]
+)
 def test_a_product_for_every_head(bench: OpBench, n_tokens: int, n_head: int, n_rows: int, n_cols: int) -> None:
     tokens = [*TOKENS, *range(N_VOCAB), *range(N_VOCAB), *range(13)][:n_tokens]
     matrices = bench.matrix("heads", n_head, n_rows, n_cols).astype(np.float64)
