@@ -240,6 +240,9 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
 /* One layer of the key/value cache, within the limits above: returns its index. */
 oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
                              oxi_error *err);
+/* A recurrent state of a layer: n_floats values of float32 for every sequence, zero for one without tokens. An op finds
+ * it in graph/state.h. */
+oxi_status oxi_program_state(oxi_program *p, int32_t n_floats, int32_t *id, oxi_error *err);
 oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err); /* checks every index and width */
 /* Name the buffers that hold the results: logits [outputs, n_vocab] and their hidden states [outputs, n_embd]. */
 oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err);
@@ -280,6 +283,7 @@ typedef struct oxi_runner_config {
     int32_t n_pages; /* pages of OXI_PAGE_TOKENS tokens, all sequences together */
     int32_t n_seqs;  /* most sequences at a time */
     int32_t cache_type;
+    int32_t n_states; /* blocks of recurrent states: one for each sequence, and one for each in a step; 0: two per sequence */
 } oxi_runner_config;
 
 /* A program with memory to run in and a paged key/value cache. One thread at a time, except for oxi_runner_cancel:
@@ -311,6 +315,8 @@ oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *o
 int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n);
 int32_t oxi_runner_free_pages(const oxi_runner *r);
 uint64_t oxi_runner_cache_bytes(const oxi_runner *r);
+int32_t oxi_runner_free_states(const oxi_runner *r);
+uint64_t oxi_runner_state_bytes(const oxi_runner *r); /* of all blocks; 0 without recurrent states */
 /* The batch is copied, so its memory may change during the step. */
 oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *batch, int32_t *n_outputs, oxi_error *err);
 /* Row 0 of the last step's results and the distance between rows, in floats. */

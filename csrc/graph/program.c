@@ -39,6 +39,7 @@ void oxi_program_close(oxi_program **program)
     free(p->tables);
     free(p->weights);
     free(p->caches);
+    free(p->states);
     free(p->ops);
     free(p);
 }
@@ -158,6 +159,20 @@ oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, in
     if (s != OXI_OK) return s;
     *id = p->n_caches;
     p->caches[p->n_caches++] = (oxi_cache_shape){n_head, key_dim, value_dim};
+    return OXI_OK;
+}
+
+oxi_status oxi_program_state(oxi_program *p, int32_t n_floats, int32_t *id, oxi_error *err)
+{
+    oxi_status s = check_unused(p, err);
+    if (s != OXI_OK) return s;
+    if (n_floats < 1 || n_floats > MAX_WIDTH)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "a recurrent state of %d values is out of range", n_floats);
+    s = grow(&p->states, p->n_states, sizeof *p->states, err);
+    if (s != OXI_OK) return s;
+    *id = p->n_states;
+    p->states[p->n_states++] = (oxi_state_shape){.n_floats = n_floats, .offset = p->state_floats};
+    p->state_floats += aligned((size_t)n_floats * sizeof(float)) / sizeof(float); /* at most MAX_ITEMS * MAX_WIDTH */
     return OXI_OK;
 }
 

@@ -27,14 +27,21 @@ typedef struct oxi_cache_shape {
     int32_t n_head, key_dim, value_dim;
 } oxi_cache_shape;
 
+typedef struct oxi_state_shape {
+    int32_t n_floats;
+    size_t offset; /* in a sequence's block of states, in floats */
+} oxi_state_shape;
+
 struct oxi_program {
     oxi_buffer *buffers;
     oxi_vector *vectors;
     const oxi_tensor **tables;
     oxi_weight *weights;
     oxi_cache_shape *caches;
+    oxi_state_shape *states;
     oxi_op *ops;
-    int32_t n_buffers, n_vectors, n_tables, n_weights, n_caches, n_ops, n_slots;
+    int32_t n_buffers, n_vectors, n_tables, n_weights, n_caches, n_states, n_ops, n_slots;
+    size_t state_floats; /* of all states of a sequence */
     oxi_view logits, hidden;
     uint8_t *packed;
     size_t packed_bytes;

@@ -123,7 +123,7 @@ static bool get_memory(oxi_runner *r)
     return get_experts(&r->experts, &z) && get_slots(r) && get(&r->parts, split, z.part * sizeof(float))
         && get(&r->joined, OXI_SPLIT_RUNS * z.key_heads, sizeof *r->joined) && get(&r->activations, z.act_batch, 1)
         && get(&r->next, ((size_t)r->program->n_ops + 1) * (size_t)n_threads, sizeof *r->next) && get(&r->positions, n, sizeof(int32_t))
-        && get(&r->output_rows, n, sizeof(int32_t)) && get(&r->page_counts, n, sizeof(int32_t))
+        && get(&r->output_rows, n, sizeof(int32_t))
         && get(&r->runs, n, sizeof *r->runs) && get(&r->tokens, n, sizeof(int32_t)) && get(&r->seqs, n, sizeof(int32_t))
         && get(&r->counts, n, sizeof(int32_t)) && get(&r->outputs, n, 1);
 }
@@ -138,8 +138,11 @@ static oxi_status open_cache(oxi_runner *r, oxi_error *err)
         layers[i].key_dim = p->caches[i].key_dim;
         layers[i].value_dim = p->caches[i].value_dim;
     }
-    const oxi_status s = oxi_cache_open(&r->cache, layers, p->n_caches, (oxi_cache_type)r->config.cache_type,
-                                        r->config.n_pages, r->config.n_seqs, r->config.n_ctx, err);
+    const oxi_runner_config *c = &r->config;
+    const int32_t n_states = c->n_states ? c->n_states : c->n_seqs <= INT32_MAX / 2 ? 2 * c->n_seqs : INT32_MAX - 1;
+    const oxi_cache_config config = {.type = (oxi_cache_type)c->cache_type, .n_pages = c->n_pages, .n_seqs = c->n_seqs,
+                                     .n_ctx = c->n_ctx, .n_states = n_states, .state_bytes = p->state_floats * sizeof(float)};
+    const oxi_status s = oxi_cache_open(&r->cache, layers, p->n_caches, &config, err);
     free(layers);
     return s;
 }
@@ -192,7 +195,7 @@ void oxi_runner_end(oxi_runner *r)
     }
     oxi_expert_scratch *x = &r->experts;
     void *all[] = {&r->threads, &r->activations, &r->next, &r->parts, &r->joined, &r->positions, &r->output_rows,
-                   &r->page_counts, &r->runs, &r->tokens, &r->seqs, &r->counts, &r->outputs, &x->chosen, &x->weights, &x->place,
+                   &r->runs, &r->tokens, &r->seqs, &r->counts, &r->outputs, &x->chosen, &x->weights, &x->place,
                    &x->source, &x->start, &x->gate, &x->up, &x->down, &x->act};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) drop(all[j]);
     oxi_observer_close(&r->observer);
@@ -243,6 +246,8 @@ int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t 
 
 int32_t oxi_runner_free_pages(const oxi_runner *r) { return oxi_cache_free_pages(r->cache); }
 uint64_t oxi_runner_cache_bytes(const oxi_runner *r) { return oxi_cache_bytes(r->cache); }
+int32_t oxi_runner_free_states(const oxi_runner *r) { return oxi_cache_free_states(r->cache); }
+uint64_t oxi_runner_state_bytes(const oxi_runner *r) { return oxi_cache_state_bytes(r->cache); }
 
 static oxi_status check_sizes(const oxi_runner *r, const oxi_batch *b, oxi_error *err)
 {
@@ -296,7 +301,9 @@ static void lay_out_step(oxi_runner *r, const oxi_batch *b)
         oxi_error ignored; /* cannot fail: reserving has found the sequence open */
         (void)oxi_cache_seq_len(r->cache, b->seqs[i], &length, &ignored);
         r->runs[i] = (oxi_run){.first = t, .count = b->counts[i], .position = length,
-                               .pages = oxi_cache_table(r->cache, b->seqs[i])};
+                               .pages = oxi_cache_table(r->cache, b->seqs[i]),
+                               .state = oxi_cache_state(r->cache, b->seqs[i]),
+                               .next_state = oxi_cache_next_state(r->cache, b->seqs[i])};
         for (int32_t j = 0; j < b->counts[i]; j++, t++) {
             r->positions[t] = length + j;
             if (b->outputs[t]) r->output_rows[r->n_outputs++] = t;
@@ -310,15 +317,14 @@ static oxi_status step(oxi_runner *r, const oxi_batch *b, oxi_error *err)
 {
     oxi_status s = check_batch(r, b, err);
     if (s != OXI_OK) return s;
-    for (int32_t i = 0; i < b->n_runs; i++) r->page_counts[i] = oxi_cache_n_pages_of(r->cache, b->seqs[i]);
-    s = oxi_cache_reserve(r->cache, b->seqs, b->counts, b->n_runs, err);
+    s = oxi_cache_begin(r->cache, b->seqs, b->counts, b->n_runs, err);
     if (s != OXI_OK) return s;
     lay_out_step(r, b);
     oxi_pool_run(r->pool, oxi_step_run, r);
     /* A cancel that came too late for this step was still meant for it. */
     atomic_store(&r->cancel, false);
     if (atomic_load(&r->stop_at)) {
-        oxi_cache_rollback(r->cache, b->seqs, r->page_counts, b->n_runs);
+        oxi_cache_rollback(r->cache, b->seqs, b->n_runs);
         return oxi_fail(err, OXI_ERR_CANCELLED, "the step was cancelled");
     }
     oxi_cache_commit(r->cache, b->seqs, b->counts, b->n_runs);

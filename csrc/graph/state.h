@@ -11,10 +11,13 @@
 #define OXI_HEAD_ROWS 64 /* most rows of one task of a product for every head */
 #define OXI_SPLIT_RUNS 8 /* most one-token runs whose attention is cut by blocks of keys */
 
-/* Tokens [first, first + count) of the batch continue one sequence; `pages` is its page table. */
+/* Tokens [first, first + count) of the batch continue one sequence; `pages` is its page table. `state` holds its
+ * recurrent states before the step, `next_state` those after it. */
 typedef struct oxi_run {
     int32_t first, count, position;
     const int32_t *pages;
+    const float *state;
+    float *next_state;
 } oxi_run;
 
 /* One thread's own memory. */
@@ -57,7 +60,7 @@ struct oxi_runner {
     float *parts;            /* [runs * key heads][part_blocks][group][oxi_attend_part]: attention cut by blocks of keys */
     int32_t part_blocks;     /* of a whole context */
     _Atomic int32_t *joined; /* [runs * key heads] blocks done */
-    int32_t *positions, *output_rows, *page_counts; /* [n_batch] */
+    int32_t *positions, *output_rows; /* [n_batch] */
     oxi_batch batch; /* the caller's, copied into the next four */
     int32_t *tokens, *seqs, *counts; /* [n_batch] */
     uint8_t *outputs;
@@ -84,6 +87,19 @@ static inline float *oxi_view_row(const oxi_runner *r, oxi_view v, int64_t row)
     int64_t stride;
     float *rows = oxi_view_rows(r, v, &stride);
     return rows + row * stride;
+}
+
+/* A recurrent state (program->states[id]) before the step. It stays as it is, so that a cancelled step has changed
+ * nothing. */
+static inline const float *oxi_run_state(const oxi_runner *r, const oxi_run *run, int32_t id)
+{
+    return run->state + r->program->states[id].offset;
+}
+
+/* The state after the step. The op that owns the state writes all of it in every step; until then it holds anything. */
+static inline float *oxi_run_next_state(const oxi_runner *r, const oxi_run *run, int32_t id)
+{
+    return run->next_state + r->program->states[id].offset;
 }
 
 static inline const float *oxi_vector_data(const oxi_runner *r, int32_t id)

@@ -164,6 +164,7 @@ class Program:
     def table(self, tensor: str) -> int: ...
     def matrix(self, tensor: str) -> int: ...
     def cache(self, n_head: int, key_dim: int, value_dim: int) -> int: ...
+    def state(self, n_floats: int) -> int: ...
     def op(self, kind: str, outputs: bool, fields: dict[str, Any]) -> None: ...
     def results(self, logits: dict[str, int], hidden: dict[str, int]) -> None: ...
     @property
@@ -205,6 +206,7 @@ class Runner:
     page_size: int
     n_pages: int
     cache_bytes: int
+    state_bytes: int  # of all blocks of recurrent states
     cache_type: str
     n_threads: int
 
@@ -221,7 +223,10 @@ class Runner:
         n_pages: int,
         n_seqs: int,
         cache_type: str,
-    ) -> None: ...
+        n_states: int = 0,
+    ) -> None:
+        """n_states: blocks of recurrent states, one for each sequence and one more for each in a step; 0: two for each
+        sequence."""
     @property
     def pool(self) -> ThreadPool:
         """The threads that compute steps; between steps they may do other work."""
@@ -238,11 +243,15 @@ class Runner:
     def seq_reserve(self, seq: int, n_tokens: int) -> None:
         """Make room for n_tokens more tokens, for all or for none. Raises KVCacheFullError."""
     def seq_truncate(self, seq: int, n_tokens: int) -> None:
-        """Keep the first n_tokens tokens and drop the rest."""
+        """Keep the first n_tokens tokens and drop the rest. With recurrent states: all tokens or none."""
     def seq_fork(self, seq: int, n_tokens: int) -> int:
-        """A new sequence that shares the first n_tokens of `seq` (pages shared, the last one copied on write)."""
+        """A new sequence that shares the first n_tokens of `seq` (pages shared, the last one copied on write). With
+        recurrent states only all tokens or none can be shared."""
     @property
     def free_pages(self) -> int: ...
+    @property
+    def free_states(self) -> int:
+        """Blocks of recurrent states that nobody holds."""
     def step(
         self, tokens: npt.NDArray[np.int32], seqs: Sequence[int], counts: Sequence[int], outputs: npt.NDArray[np.bool_]
     ) -> Float32:

@@ -118,6 +118,12 @@ cdef class Program:
         check(oxi.oxi_program_cache(self._ptr, n_head, key_dim, value_dim, &id, &err), &err)
         return id
 
+    def state(self, int32_t n_floats):
+        cdef oxi.oxi_error err
+        cdef int32_t id
+        check(oxi.oxi_program_state(self._ptr, n_floats, &id, &err), &err)
+        return id
+
     def op(self, str kind, bint outputs, dict fields):
         """Append an op; `outputs`: it works on the rows whose logits were requested, not on all rows."""
         cdef oxi.oxi_op op

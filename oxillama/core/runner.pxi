@@ -57,22 +57,25 @@ cdef class Runner:
     cdef readonly int page_size
     cdef readonly int n_pages
     cdef readonly object cache_bytes
+    cdef readonly object state_bytes
     cdef readonly str cache_type
 
     def __cinit__(self, Program program not None, ThreadPool pool not None, *, int n_vocab, int n_embd, int n_batch,
-                  int n_ctx, int n_pages, int n_seqs, str cache_type):
+                  int n_ctx, int n_pages, int n_seqs, str cache_type, int n_states=0):
         cdef oxi.oxi_runner_config config
         cdef oxi.oxi_error err
         ensure_kernels()
         config.n_vocab, config.n_embd = n_vocab, n_embd
         config.n_batch, config.n_ctx, config.n_pages = n_batch, n_ctx, n_pages
         config.n_seqs, config.cache_type = n_seqs, CACHE_TYPES[cache_type]
+        config.n_states = n_states
         self._program, self._pool = program, pool
         check(oxi.oxi_runner_open(&self._ptr, program._ptr, pool._ptr, &config, &err), &err)
         self.n_vocab, self.n_embd, self.n_batch, self.n_ctx, self.n_pages = n_vocab, n_embd, n_batch, n_ctx, n_pages
         self.n_threads, self.page_size = pool.n_threads, oxi.OXI_PAGE_TOKENS
         self.cache_type = cache_type
         self.cache_bytes = oxi.oxi_runner_cache_bytes(self._ptr)
+        self.state_bytes = oxi.oxi_runner_state_bytes(self._ptr)
 
     def __dealloc__(self):
         oxi.oxi_runner_close(&self._ptr)
@@ -151,13 +154,14 @@ cdef class Runner:
         check(oxi.oxi_seq_reserve(self._ptr, seq, n_tokens, &err), &err)
 
     def seq_truncate(self, int32_t seq, int32_t n_tokens):
-        """Keep the first n_tokens tokens and drop the rest."""
+        """Keep the first n_tokens tokens and drop the rest. With recurrent states: all tokens or none."""
         cdef oxi.oxi_error err
         self.usable()
         check(oxi.oxi_seq_truncate(self._ptr, seq, n_tokens, &err), &err)
 
     def seq_fork(self, int32_t seq, int32_t n_tokens):
-        """A new sequence that shares the first n_tokens of `seq` (pages shared, the last one copied on write)."""
+        """A new sequence that shares the first n_tokens of `seq` (pages shared, the last one copied on write). With
+        recurrent states only all tokens or none can be shared."""
         cdef oxi.oxi_error err
         cdef int32_t fork
         self.usable()
@@ -178,6 +182,11 @@ cdef class Runner:
     def free_pages(self):
         self.usable()
         return oxi.oxi_runner_free_pages(self._ptr)
+
+    @property
+    def free_states(self):
+        self.usable()
+        return oxi.oxi_runner_free_states(self._ptr)
 
     def step(self, const int32_t[::1] tokens not None, seqs, counts, outputs):
         """Append `counts[i]` tokens to sequence `seqs[i]`, runs back to back in `tokens`, and evaluate them all.

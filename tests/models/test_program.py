@@ -71,6 +71,7 @@ def build_graph_of(gguf: GGUFFile) -> Builder:
         lambda p: p.table("token_embd.weight"),
         lambda p: p.matrix("output.weight"),
         lambda p: p.cache(1, 8, 8),
+        lambda p: p.state(8),
         lambda p: p.op("softcap", False, {"x": VIEW, "out": VIEW, "cap": 1.0}),
         lambda p: p.results(VIEW, VIEW),
         lambda p: p.reserve(),

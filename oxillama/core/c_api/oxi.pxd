@@ -153,6 +153,7 @@ cdef extern from "oxillama.h" nogil:
     oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err)
     oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
                                  oxi_error *err)
+    oxi_status oxi_program_state(oxi_program *p, int32_t n_floats, int32_t *id, oxi_error *err)
     oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err)
     oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err)
     int32_t oxi_program_n_matrices(const oxi_program *p)
@@ -185,6 +186,7 @@ cdef extern from "oxillama.h" nogil:
         int32_t n_pages
         int32_t n_seqs
         int32_t cache_type
+        int32_t n_states
 
     ctypedef struct oxi_runner:
         pass
@@ -210,6 +212,8 @@ cdef extern from "oxillama.h" nogil:
     int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n)
     int32_t oxi_runner_free_pages(const oxi_runner *r)
     uint64_t oxi_runner_cache_bytes(const oxi_runner *r)
+    int32_t oxi_runner_free_states(const oxi_runner *r)
+    uint64_t oxi_runner_state_bytes(const oxi_runner *r)
     oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *batch, int32_t *n_outputs, oxi_error *err)
     const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride)
     const float *oxi_runner_hidden(const oxi_runner *r, int64_t *stride)

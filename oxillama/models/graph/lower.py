@@ -21,6 +21,7 @@ class Lowering:
         self._buffers: dict[Value, int] = {}
         self._matrices: dict[str, int] = {}
         self._caches: dict[ops.CacheLayer, int] = {}
+        self._states: dict[ops.State, int] = {}
 
     def run(self) -> None:
         for op in self.graph.ops:
@@ -49,6 +50,11 @@ class Lowering:
         if cache not in self._caches:
             self._caches[cache] = self.program.cache(cache.n_head, cache.key_dim, cache.value_dim)
         return self._caches[cache]
+
+    def _state(self, state: ops.State) -> int:
+        if state not in self._states:
+            self._states[state] = self.program.state(state.n_floats)
+        return self._states[state]
 
     def _embed(self, op: ops.Embed) -> dict[str, Any]:
         return {"out": self._view(op.out), "table": self.program.table(op.table), "scale": op.scale}

@@ -188,6 +188,13 @@ class CacheLayer:
 
 
 @dataclass(eq=False, slots=True)
+class State:
+    """A recurrent state of one layer: n_floats float32 values for every sequence, zero at first."""
+
+    n_floats: int
+
+
+@dataclass(eq=False, slots=True)
 class KVStore(Op):
     """Stores keys and values in the cache."""
 
