@@ -235,6 +235,7 @@ class Engine:
             free_pages=scheduler.free_pages,
             requests_total=stepper.n_ended,
             prompt_tokens_total=stepper.n_prompt_tokens,
+            cached_tokens_total=stepper.n_cached_tokens,
             generated_tokens_total=stepper.n_generated_tokens,
             steps_total=stepper.n_steps,
             pauses_total=scheduler.n_paused,

@@ -291,7 +291,7 @@ class Model:
         with self._lock:
             self._check_open()
             self._let_go()
-            self._stepper.kept.make_room(len(row))
+            self._stepper.prefix.make_room(len(row))
             seq = runner.seq_open()
             try:
                 for start in range(0, len(row), runner.n_batch):

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from oxillama.engine.api.types import Priority
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 YIELDS = 2
 """How often a background ticket gives way to younger interactive ones."""
@@ -23,7 +29,9 @@ class Ticket:
 
     n_prompt: tokens of its prompt, at least one. n_limit: the most tokens it may ever hold, completion included.
     max_slice: its most tokens in one step. The other fields are the scheduler's: n_known tokens exist, n_computed of
-    them are in the cache, in `pages` pages; n_reached: the most that ever were, before it was paused.
+    them are in the cache, in `pages` pages, the first of which may be `shared` (their numbers); n_reached: the most that
+    ever were, before it was paused. It waits until `source` has computed `until` tokens; until is 0 if it does not wait.
+    arrival and turn: its place in the order of arrival, and of admission.
     """
 
     n_prompt: int
@@ -35,7 +43,11 @@ class Ticket:
     n_computed: int = 0
     n_reached: int = 0
     pages: int = 0
+    shared: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    source: Ticket | None = None
+    until: int = 0
     arrival: int = -1
+    turn: int = -1
     passed_over: int = 0
     paused: int = 0
 
@@ -48,6 +60,11 @@ class Ticket:
     def pending(self) -> int:
         """Tokens that exist and are not in the cache."""
         return self.n_known - self.n_computed
+
+    @property
+    def waits(self) -> bool:
+        """Whether it takes no part in steps, because another ticket computes what it begins with."""
+        return self.source is not None and self.source.n_computed < self.until
 
     @property
     def decoding(self) -> bool:

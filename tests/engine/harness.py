@@ -16,6 +16,7 @@ def request(
     priority: Priority = Priority.INTERACTIVE,
     prompt_logprobs: int | None = None,
     cache_prompt: bool = True,
+    cache_scope: str | None = None,
     **sampling: Any,
 ) -> GenerationRequest:
     """A request with greedy sampling by default."""
@@ -25,6 +26,7 @@ def request(
         priority=priority,
         prompt_logprobs=prompt_logprobs,
         cache_prompt=cache_prompt,
+        cache_scope=cache_scope,
     )
 
 
@@ -41,6 +43,7 @@ class Bench:
         tokenizer: Any = None,
         allowance: int | None = None,
         n_kept: int = 0,
+        worth_waiting: int = 4,
     ) -> None:
         self.runner = runner or FakeRunner()
         self.bundle = bundle(self.runner, n_ctx=n_ctx, n_slots=n_slots, text=text, tokenizer=tokenizer)
@@ -48,6 +51,7 @@ class Bench:
         scheduler = self.bundle.new_scheduler()
         if allowance is not None:
             scheduler.allowance = allowance
+        scheduler.worth_waiting = worth_waiting
         self.stepper = Stepper(self.bundle.runner, scheduler, clock=lambda: self.now, n_kept=n_kept)
         self.events: dict[Generation, list[TokenEvent]] = {}
         self.errors: dict[Generation, Exception] = {}

@@ -93,7 +93,7 @@ def test_requests_with_cache_prompt_off_are_not_kept() -> None:
     bench = Bench(n_kept=4)
     bench.run(request(FIRST, max_tokens=2, cache_prompt=False))
 
-    assert len(bench.stepper.kept) == 0
+    assert bench.stepper.prefix.n_idle == 0
     assert bench.runner.free_pages == bench.runner.n_pages
 
 
@@ -102,7 +102,7 @@ def test_a_request_that_failed_is_not_kept() -> None:
     (g,) = bench.run(request(FIRST, max_tokens=2))
 
     assert g in bench.errors
-    assert len(bench.stepper.kept) == 0
+    assert bench.stepper.prefix.n_idle == 0
 
 
 def test_the_least_recently_used_sequence_is_evicted() -> None:
@@ -156,8 +156,8 @@ def test_results_do_not_depend_on_the_prefix_cache(
 
     assert not bench.errors
     assert [bench.ids(g) for _, g in runs] == [alone(prompt, 6) for prompt, _ in runs]
-    assert len(bench.stepper.kept) <= n_kept
-    while bench.stepper.kept.evict():
+    assert bench.stepper.prefix.n_idle <= n_kept
+    while bench.stepper.prefix.evict():
         pass
     assert bench.runner.free_pages == n_pages
 

@@ -30,10 +30,17 @@ def shape(plan: list[Slice]) -> list[tuple[int, int, bool]]:
     return [(s.start, s.count, s.completes) for s in plan]
 
 
+def plan(s: Scheduler) -> list[Slice]:
+    s.make_room()
+    while s.admit():
+        pass
+    return s.plan()
+
+
 def step(s: Scheduler) -> list[Slice]:
-    plan = s.plan()
-    s.commit(plan)
-    return plan
+    slices = plan(s)
+    s.commit(slices)
+    return slices
 
 
 def test_a_prompt_is_evaluated_in_chunks_of_the_batch_and_then_decoded() -> None:
@@ -101,8 +108,8 @@ def test_background_work_waits_for_interactive_requests_but_not_forever() -> Non
     served = 0
     while patient.state is TicketState.WAITING:
         s.add(ticket(1))
-        s.drop(s.plan()[0].ticket)
-        s.plan()
+        s.drop(plan(s)[0].ticket)
+        plan(s)
         served += 1
         assert served <= PATIENCE + 2
     assert served > PATIENCE
@@ -127,7 +134,7 @@ def test_a_dropped_ticket_is_out_of_the_next_plan_and_its_pages_are_free() -> No
     s.add(second)
     step(s)
     s.drop(first)
-    assert [x.ticket for x in s.plan()] == [second]
+    assert [x.ticket for x in plan(s)] == [second]
     s.drop(second)
     s.drop(second)
     assert s.free_pages == 4

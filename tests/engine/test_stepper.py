@@ -114,11 +114,14 @@ def test_a_cache_too_small_for_all_requests_changes_no_token(
         assert bench.errors == {}
         assert bench.events[g] == (events[: len(bench.events[g])] if g is gone else events)
         if g is not gone:
-            assert (g.usage, g.prompt_logprobs) == (same.usage, same.prompt_logprobs)
+            assert g.usage.completion_tokens == same.usage.completion_tokens
+            assert g.prompt_logprobs == same.prompt_logprobs
     assert bench.runner.sequences == {}
     assert bench.runner.free_pages == bench.runner.n_pages == bench.stepper.scheduler.free_pages
     if gone is None:
-        assert bench.stepper.n_prompt_tokens == sum(map(len, prompts))
+        cached = sum(g.usage.cached_tokens for g in generations)
+        assert bench.stepper.n_cached_tokens == cached
+        assert bench.stepper.n_prompt_tokens + cached == sum(map(len, prompts))
 
 
 def test_a_paused_generation_continues_where_it_was() -> None:

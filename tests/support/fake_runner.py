@@ -56,6 +56,8 @@ class FakeRunner:
         self.poison, self.nan, self.crash, self.gate = poison, nan, crash, gate
         self.crash_with = crash_with or RuntimeError("the scripted crash")
         self.sequences: dict[int, list[int]] = {}
+        self.tables: dict[int, list[int]] = {}  # the pages of each sequence
+        self.references = [0] * n_pages  # how many sequences hold each page
         self.batches: list[list[int]] = []  # the counts of each step that succeeded
         self.in_step = threading.Event()
         self.closed = False
@@ -66,25 +68,48 @@ class FakeRunner:
 
     @property
     def free_pages(self) -> int:
-        return self.n_pages - sum(self._pages(len(s)) for s in self.sequences.values())
+        return self.references.count(0)
 
     def _pages(self, n_tokens: int) -> int:
         return -(-n_tokens // self.page_size)
 
     def seq_open(self) -> int:
         seq = min(set(range(len(self.sequences) + 1)) - set(self.sequences))
-        self.sequences[seq] = []
+        self.sequences[seq], self.tables[seq] = [], []
         return seq
 
     def seq_close(self, seq: int) -> None:
         assert not self._stepping.locked(), "a sequence was closed during a step"
+        for page in self.tables.pop(seq):
+            self.references[page] -= 1
         del self.sequences[seq]
 
     def seq_fork(self, seq: int, n_tokens: int) -> int:
         fork = self.seq_open()
         self.sequences[fork] = self.sequences[seq][:n_tokens]
+        self.tables[fork] = self.tables[seq][: self._pages(n_tokens)]
         assert len(self.sequences[fork]) == n_tokens
+        for page in self.tables[fork]:
+            self.references[page] += 1
         return fork
+
+    def seq_pages(self, seq: int) -> list[int]:
+        return list(self.tables[seq])
+
+    def _extend(self, seqs: Sequence[int], counts: Sequence[int]) -> None:
+        """Give the sequences pages for more tokens, all or none. A page that is shared is copied before it is written."""
+        before = {seq: list(self.tables[seq]) for seq in seqs}, list(self.references)
+        for seq, count in zip(seqs, counts, strict=True):
+            table, n = self.tables[seq], len(self.sequences[seq])
+            if n % self.page_size and self.references[table[-1]] > 1:
+                self.references[table.pop()] -= 1
+            while len(table) < self._pages(n + count):
+                if 0 not in self.references:
+                    self.tables |= before[0]
+                    self.references = before[1]
+                    raise KVCacheFullError("no free KV pages")
+                table.append(self.references.index(0))
+                self.references[table[-1]] = 1
 
     def seq_len(self, seq: int) -> int:
         return len(self.sequences[seq])
@@ -124,12 +149,7 @@ class FakeRunner:
             raise self.crash_with
         if self.poison is not None and self.poison in tokens:
             raise GenerationError("the scripted failure")
-        needed = sum(
-            self._pages(len(self.sequences[s]) + n) - self._pages(len(self.sequences[s]))
-            for s, n in zip(seqs, counts, strict=True)
-        )
-        if needed > self.free_pages:
-            raise KVCacheFullError("no free KV pages")
+        self._extend(seqs, counts)
         at = row = 0
         for seq, count in zip(seqs, counts, strict=True):
             history = self.sequences[seq]

@@ -104,6 +104,7 @@ class GenerationRequest:
     """One sequence to generate: the only way into the engine.
 
     prompt_ids: at least one token; each is range-checked against the vocabulary by the engine.
+    cache_prompt: share computed tokens with other requests. cache_scope: with those of the same scope only.
     prompt_logprobs: None, or how many alternatives to report for each prompt token (completions' `echo`).
     param: what the caller calls the prompt, for errors about it.
     """
@@ -112,6 +113,7 @@ class GenerationRequest:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     priority: Priority = Priority.INTERACTIVE
     cache_prompt: bool = True
+    cache_scope: str | None = None
     prompt_logprobs: int | None = None
     param: str = "prompt"
 
@@ -172,8 +174,8 @@ class EngineStatistics:
 
     active: sequences in prefill or decode, of at most n_slots. waiting: requests without a slot yet,
     of at most max_waiting.
-    The totals count requests that have ended (in any way), prompt tokens evaluated and tokens generated, steps, and
-    how often a request was paused because the KV cache was full.
+    The totals count requests that have ended (in any way), prompt tokens evaluated, prompt tokens taken from the prefix
+    cache, tokens generated, steps, and how often a request was paused because the KV cache was full.
     """
 
     n_slots: int
@@ -184,6 +186,7 @@ class EngineStatistics:
     free_pages: int
     requests_total: int = 0
     prompt_tokens_total: int = 0
+    cached_tokens_total: int = 0
     generated_tokens_total: int = 0
     steps_total: int = 0
     pauses_total: int = 0

@@ -1,85 +1,154 @@
-"""The prefix cache: keeps the KV cache of ended requests for requests that begin with the same tokens.
+"""The prefix cache: finds sequences whose keys and values serve the beginning of another prompt.
 
-The next turn of a conversation begins with all earlier turns. So the sequence of an ended request stays in the cache,
-with the tokens it was computed from, until its pages or its slot are needed. The least recently used one goes first.
-Keys and values of a token depend only on the tokens up to it, so results are the same to the last bit with and without
-this cache.
+A prompt often begins as earlier ones do: with the same instructions, with the earlier turns of a conversation. Keys and
+values of a token depend only on the tokens up to it, so any sequence with these tokens will do: one that a request is
+computing now, or the idle one of a request that has ended. Pages of the KV cache are shared, and copied when one of the
+sequences writes into them. Results are the same to the last bit with and without this cache.
+
+Idle sequences stay until their pages or slots are needed. The least recently used one goes first.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
+from oxillama.engine.batching.radix import RadixTree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    import numpy as np
     import numpy.typing as npt
 
     from oxillama.core._core import Runner
+    from oxillama.engine.decoding.generation import Generation
+    from oxillama.engine.ticket import Ticket
+
+    Tokens = npt.NDArray[np.int32]
+
+
+@dataclass(eq=False, slots=True)
+class Idle:
+    """A sequence that no request owns, with all of its tokens computed."""
+
+    seq: int
+    n_computed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the cache has for a prompt.
+
+    `source` has computed the prompt's first n tokens; None if n is 0. `ahead`, if not None, is going to compute its
+    first `until` tokens, which are more.
+    """
+
+    n: int = 0
+    source: Generation | Idle | None = None
+    until: int = 0
+    ahead: Ticket | None = None
+
+    def without_wait(self) -> Match:
+        return Match(self.n, self.source)
+
+
+NOTHING = Match()
 
 
 class PrefixCache:
-    """At most `most` sequences of a runner that no request owns. Used between steps, in the thread that runs them."""
+    """The sequences of a runner by their tokens: those of running requests, and at most `most` idle ones.
+
+    Used between steps, in the thread that runs them.
+    """
 
     def __init__(self, runner: Runner, most: int) -> None:
         self._runner = runner
         self._most = most
-        self._kept: OrderedDict[int, npt.NDArray[np.int32]] = OrderedDict()  # sequence → its tokens, oldest first
+        self._tree: RadixTree[Generation | Idle] = RadixTree()
+        self._idle: OrderedDict[Idle, None] = OrderedDict()  # least recently used first
 
-    def __len__(self) -> int:
-        return len(self._kept)
+    @property
+    def n_idle(self) -> int:
+        return len(self._idle)
 
-    def take(self, prompt: npt.NDArray[np.int32]) -> tuple[int, int] | None:
-        """A sequence with the longest common prefix with `prompt`, and its number of tokens; None if there is none.
+    def enter(self, generation: Generation) -> None:
+        """Let others find what a running request has computed and is going to compute. Entering twice is harmless."""
+        if generation not in self._tree:
+            self._tree.add(generation, generation.known_tokens(), generation.cache_key)
 
-        The sequence then belongs to the caller. It never covers the prompt's last token, whose logits must be computed.
+    def leave(self, generation: Generation) -> None:
+        """Forget a running request. Its sequence stays its own."""
+        self._tree.remove(generation)
+
+    def find(self, generation: Generation, may_wait: Callable[[Ticket], bool]) -> Match:
+        """The longest beginning of a request's tokens that is computed, and a longer one that is going to be.
+
+        The request's last token is left out, since its logits must be computed. may_wait: whether the request may wait
+        for a running one.
         """
-        best, seq = 0, -1
-        for kept, tokens in self._kept.items():
-            n = _common(tokens, prompt[:-1])
-            if n >= best and n > 0:
-                best, seq = n, kept
-        if not best:
-            return None
-        if best == len(self._kept[seq]):  # the usual case: the next turn
-            del self._kept[seq]
-            return seq, best
-        self._kept.move_to_end(seq)
-        return self._runner.seq_fork(seq, best), best
+        n, source, until, ahead = 0, None, 0, None
+        for common, other in self._tree.matches(generation.known_tokens()[:-1], generation.cache_key):
+            if common <= n:
+                break
+            if other is generation:
+                continue
+            computed = min(common, other.n_computed)
+            if computed > n:
+                n, source = computed, other
+            if common > max(until, computed) and not isinstance(other, Idle) and may_wait(other.ticket):
+                until, ahead = common, other.ticket
+        return Match(n, source, until, ahead) if until > n else Match(n, source)
 
-    def keep(self, seq: int, tokens: npt.NDArray[np.int32]) -> None:
+    def take(self, match: Match) -> int:
+        """The sequence with the tokens of a match, which belongs to the caller. Raises MemoryError."""
+        source = match.source
+        assert source is not None and source.seq is not None
+        if not isinstance(source, Idle):
+            return self._runner.seq_fork(source.seq, match.n)
+        if match.n == source.n_computed:  # the usual case: the next turn of a conversation
+            self._forget(source)
+            return source.seq
+        self._idle.move_to_end(source)
+        return self._runner.seq_fork(source.seq, match.n)
+
+    def keep(self, seq: int, tokens: Tokens, key: Hashable) -> None:
         """Take ownership of a sequence. tokens: what it was computed from, int32 (n,)."""
+        known = [(n, idle) for n, idle in self._tree.matches(tokens, key) if isinstance(idle, Idle)]
+        for n, idle in known:
+            if n == len(tokens):  # it serves all that the new one would
+                self._idle.move_to_end(idle)
+                self._runner.seq_close(seq)
+                return
+            if n == idle.n_computed:
+                self._close(idle)
         if not self._most or not len(tokens):
             self._runner.seq_close(seq)
             return
-        for other, known in tuple(self._kept.items()):
-            if _common(known, tokens) == len(known):  # a prefix of the new one, so no longer useful
-                self._close(other)
-        if len(self._kept) >= self._most:
+        if len(self._idle) >= self._most:
             self.evict()
-        self._kept[seq] = tokens
+        added = Idle(seq, len(tokens))
+        self._idle[added] = None
+        self._tree.add(added, tokens, key)
 
     def evict(self) -> bool:
-        """Close the least recently used sequence. Returns False if there is none."""
-        if not self._kept:
+        """Close the least recently used idle sequence. Returns False if there is none."""
+        if not self._idle:
             return False
-        self._close(next(iter(self._kept)))
+        self._close(next(iter(self._idle)))
         return True
 
     def make_room(self, n_tokens: int) -> None:
-        """Close kept sequences until a new sequence of `n_tokens` fits, or none is left."""
+        """Close idle sequences until a new sequence of `n_tokens` fits, or none is left."""
         needed = -(-n_tokens // self._runner.page_size)
         while self._runner.free_pages < needed and self.evict():
             pass
 
-    def _close(self, seq: int) -> None:
-        del self._kept[seq]
-        self._runner.seq_close(seq)
+    def _forget(self, idle: Idle) -> None:
+        del self._idle[idle]
+        self._tree.remove(idle)
 
-
-def _common(a: npt.NDArray[np.int32], b: npt.NDArray[np.int32]) -> int:
-    """The length of the common prefix of two sequences."""
-    n = min(len(a), len(b))
-    different = np.flatnonzero(a[:n] != b[:n])
-    return int(different[0]) if len(different) else n
+    def _close(self, idle: Idle) -> None:
+        self._forget(idle)
+        self._runner.seq_close(idle.seq)

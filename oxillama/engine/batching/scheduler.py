@@ -1,8 +1,8 @@
 """Which requests run in the next step: pure decisions, without clock, channel, thread or model.
 
-Three verbs move a ticket: `add` queues it, `plan` admits it and cuts the next step, `commit` records that the step was
-evaluated. `drop` ends it from any state and frees what it held. `admit` is the first half of `plan`. Between the two a
-caller may mark tokens of a newly admitted ticket as computed.
+`add` queues a ticket. A step begins with `make_room`, which pauses tickets that have no room. `admit` then admits one
+waiting ticket at a time, `plan` cuts the step, and `commit` records that it was evaluated. `drop` ends a ticket in any
+state and frees what it held.
 
 Pages. Most requests could grow to the whole context, and few do. So no pages are reserved for that. A ticket is
 admitted with pages for the tokens it has and ALLOWANCE more, provided that one page stays free for each running ticket
@@ -10,6 +10,12 @@ that may still grow. After that it takes a page whenever it needs one. When none
 paused: its pages become free, its tokens stay known, and it waits at the head of its queue. When it is admitted again,
 it evaluates its tokens again. Its text does not show this, because a token's logits do not depend on how its sequence
 was cut into steps.
+
+Prefixes. A ticket without computed tokens of its own may `share` the first tokens of another sequence. Pages that
+several tickets share count once (`ledger.py`). Or it may `wait` until an active ticket has computed tokens that both
+begin with. It keeps its slot and its pages meanwhile, but takes no part in steps. It waits only for tickets that were
+admitted before it and are not of a lower class, so the first ticket waits for none, and there is no circle. When the
+other is paused or dropped, the wait ends. A slice ends where a waiting ticket goes on, if much is left after that.
 
 Rank is the order of arrival, except that background tickets paused fewer than YIELDS times rank behind all others.
 Pages are only ever taken from tickets of lower rank, and a single ticket always fits. So the first in rank always runs
@@ -28,9 +34,16 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from typing import TYPE_CHECKING
 
 from oxillama.engine.api.types import Priority
+from oxillama.engine.batching.ledger import Ledger
 from oxillama.engine.ticket import Slice, Ticket, TicketState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oxillama.engine.batching.ledger import Pages
 
 PATIENCE = 16
 """How many interactive tickets may pass the first background ticket that waits."""
@@ -43,12 +56,17 @@ BACKGROUND_SHARE = 8
 """1/BACKGROUND_SHARE of a step's prefill is left to background tickets while interactive ones could use it all."""
 
 
+WORTH_WAITING = 64
+"""Tokens that a ticket must save to wait for another: a wait costs a step or two, and a step costs about as much as
+evaluating a few dozen tokens."""
+
+
 class Scheduler:
     """The scheduler of the module's docstring. Not thread-safe.
 
     n_slots: most tickets that run at once. n_pages: pages of the KV cache. page_size: tokens of a page. n_batch: most
-    tokens of a step. n_prefill_shared: most prompt tokens of a step while any ticket decodes; None: n_batch. allowance:
-    see ALLOWANCE.
+    tokens of a step. n_prefill_shared: most prompt tokens of a step while any ticket decodes; None: n_batch. allowance,
+    worth_waiting: see ALLOWANCE, WORTH_WAITING.
     """
 
     def __init__(
@@ -60,6 +78,7 @@ class Scheduler:
         n_batch: int,
         n_prefill_shared: int | None = None,
         allowance: int = ALLOWANCE,
+        worth_waiting: int = WORTH_WAITING,
     ) -> None:
         if not 1 <= n_slots <= n_batch:
             raise ValueError(f"{n_slots} slots do not fit a batch of {n_batch} tokens")
@@ -69,10 +88,12 @@ class Scheduler:
         self.n_batch = n_batch
         self.n_prefill_shared = n_batch if n_prefill_shared is None else max(1, n_prefill_shared)
         self.allowance = allowance
-        self.free_pages = n_pages
-        self.paused: list[Ticket] = []  # by the last `admit`; their sequences must be closed before the step
+        self.worth_waiting = max(1, worth_waiting)
+        self.paused: list[Ticket] = []  # by the last `make_room`; their sequences must be closed before the step
         self.n_paused = 0
+        self._ledger = Ledger(n_pages)
         self._arrivals = itertools.count()
+        self._admissions = itertools.count()
         self._waiting: dict[Priority, deque[Ticket]] = {priority: deque() for priority in Priority}
         self._active: list[Ticket] = []  # in order of admission
 
@@ -83,6 +104,10 @@ class Scheduler:
     @property
     def n_waiting(self) -> int:
         return sum(len(queue) for queue in self._waiting.values())
+
+    @property
+    def free_pages(self) -> int:
+        return self._ledger.free
 
     def pages_for(self, n_tokens: int) -> int:
         return -(-n_tokens // self.page_size)
@@ -96,10 +121,9 @@ class Scheduler:
         self._waiting[ticket.priority].append(ticket)
 
     def plan(self) -> list[Slice]:
-        """Pause tickets without room, admit those with room, plan the next step. Empty only if there is no work."""
-        self.admit()
+        """The next step. Empty only if no ticket is active."""
         decoding = [t for t in self._active if t.decoding]
-        prefill = [t for t in self._active if not t.decoding]
+        prefill = [t for t in self._active if not t.decoding and not t.waits]
         slices = [Slice(t, t.n_computed, 1, True) for t in decoding]
         budget = self.n_batch - len(decoding)
         if decoding:
@@ -107,8 +131,9 @@ class Scheduler:
         first = [t for t in prefill if t.priority is Priority.INTERACTIVE]
         later = [t for t in prefill if t.priority is not Priority.INTERACTIVE]
         kept = max(1, budget // BACKGROUND_SHARE) if first and later and budget > 1 else 0
-        cut = _cut(first, budget - kept)
-        return slices + cut + _cut(later, budget - sum(s.count for s in cut))
+        ends = self._ends()
+        cut = _cut(first, ends, budget - kept)
+        return slices + cut + _cut(later, ends, budget - sum(s.count for s in cut))
 
     def commit(self, slices: list[Slice]) -> None:
         """Record that the slices were evaluated. A ticket whose slice completed has one more token to evaluate."""
@@ -129,15 +154,67 @@ class Scheduler:
             self._vacate(ticket)
         ticket.state = TicketState.ENDED
 
-    def admit(self) -> list[Ticket]:
-        """The first half of `plan`: pause tickets without room, admit those with room. Returns the latter, in order.
-
-        Afterwards, a ticket in `paused` has lost its pages; it may already be admitted again. `n_computed` of an
-        admitted ticket may be set before `plan` is called, which then pauses and admits nothing more.
-        """
+    def make_room(self) -> None:
+        """Pause tickets without room. Afterwards those in `paused` have lost their pages; they may be admitted again."""
         self.paused.clear()
         self._grow()
-        return self._admit()
+
+    def admit(self, shared: Callable[[Ticket], int] = lambda _: 0) -> Ticket | None:
+        """Admit the ticket that is next, if there is room. Call this until it returns None.
+
+        shared: how many pages of other active tickets a ticket would share. Then it must `share` them at once.
+        """
+        queue = self._turn() if len(self._active) < self.n_slots else None
+        if queue is None:
+            return None
+        needed = self.pages_for(min(queue[0].n_limit, queue[0].n_known + self.allowance))
+        growing = sum(t.pages < self.pages_for(t.n_limit) for t in self._active)
+        if needed + growing > self.free_pages and needed - shared(queue[0]) + growing > self.free_pages:
+            return None
+        ticket = queue.popleft()
+        background = self._waiting[Priority.BACKGROUND]
+        if ticket.priority is Priority.INTERACTIVE and background:
+            background[0].passed_over += 1
+        ticket.state = TicketState.ACTIVE
+        ticket.turn = next(self._admissions)
+        self._ledger.take(ticket, needed)
+        self._active.append(ticket)
+        return ticket
+
+    def share(self, ticket: Ticket, n_tokens: int, pages: Pages, source: Ticket | None = None) -> None:
+        """The first n_tokens of a ticket are computed, in the pages with these numbers.
+
+        source: the active ticket whose pages they are, if there is one.
+        """
+        ticket.n_computed = n_tokens
+        full = pages[: n_tokens // self.page_size]  # the next page is copied when one of both writes into it
+        if source is not None:
+            self._ledger.share(source, full)
+        self._ledger.share(ticket, full)
+
+    def held(self, pages: Pages) -> int:
+        """How many of the pages with these numbers are known to be those of active tickets."""
+        return self._ledger.held(pages)
+
+    def may_wait(self, ticket: Ticket, source: Ticket) -> bool:
+        """Whether a ticket that is active, or the next one to be admitted, may wait for another one."""
+        return (
+            source.state is TicketState.ACTIVE
+            and (ticket.state is TicketState.WAITING or source.turn < ticket.turn)
+            and source.priority <= ticket.priority
+            and source.max_slice >= ticket.max_slice
+        )
+
+    def wait(self, ticket: Ticket, source: Ticket, until: int) -> None:
+        """Leave a ticket out of steps until another one has computed its first `until` tokens. See `may_wait`."""
+        ticket.source, ticket.until = source, until
+
+    def ready(self) -> list[Ticket]:
+        """Active tickets whose wait has ended since the last call, in order of admission."""
+        found = [t for t in self._active if t.until and not t.waits]
+        for ticket in found:
+            ticket.source, ticket.until = None, 0
+        return found
 
     def _grow(self) -> None:
         """Give a page to every ticket whose next token needs one, in order of rank."""
@@ -147,8 +224,7 @@ class Scheduler:
             while self.free_pages == 0 and ticket.state is TicketState.ACTIVE:
                 self._pause(max(self._active, key=lambda t: t.rank))
             if ticket.state is TicketState.ACTIVE:
-                ticket.pages += 1
-                self.free_pages -= 1
+                self._ledger.take(ticket, 1)
 
     def _pause(self, ticket: Ticket) -> None:
         self._vacate(ticket)
@@ -162,30 +238,25 @@ class Scheduler:
 
     def _vacate(self, ticket: Ticket) -> None:
         self._active.remove(ticket)
-        self.free_pages += ticket.pages
-        ticket.pages = 0
+        self._ledger.give_back(ticket)
+        ticket.source, ticket.until = None, 0
+        for other in self._active:
+            if other.source is ticket:
+                other.source = None
 
-    def _admit(self) -> list[Ticket]:
-        admitted: list[Ticket] = []
-        growing = sum(t.pages < self.pages_for(t.n_limit) for t in self._active)
-        while len(self._active) < self.n_slots:
-            queue = self._turn()
-            if queue is None:
-                break
-            needed = self.pages_for(min(queue[0].n_limit, queue[0].n_known + self.allowance))
-            if needed + growing > self.free_pages:
-                break
-            ticket = queue.popleft()
-            background = self._waiting[Priority.BACKGROUND]
-            if ticket.priority is Priority.INTERACTIVE and background:
-                background[0].passed_over += 1
-            ticket.state = TicketState.ACTIVE
-            ticket.pages = needed
-            self.free_pages -= needed
-            growing += needed < self.pages_for(ticket.n_limit)
-            self._active.append(ticket)
-            admitted.append(ticket)
-        return admitted
+    def _ends(self) -> dict[Ticket, int]:
+        """Where the next slice of a ticket ends at the latest, for the sake of those that wait for it."""
+        points: dict[Ticket, list[int]] = {}
+        for ticket in self._active:
+            if ticket.waits and ticket.source is not None:
+                points.setdefault(ticket.source, []).append(ticket.until)
+        ends = {}
+        for source, untils in points.items():
+            untils.sort()
+            following = (*untils[1:], source.n_known)
+            # A step for a few tokens is not worth it, neither for those that wait nor for the source.
+            ends[source] = next((u for u, v in zip(untils, following, strict=True) if v - u >= self.worth_waiting), source.n_known)
+        return ends
 
     def _turn(self) -> deque[Ticket] | None:
         """The queue whose first ticket is next."""
@@ -197,9 +268,12 @@ class Scheduler:
         return interactive or None
 
 
-def _cut(tickets: list[Ticket], budget: int) -> list[Slice]:
-    """Share `budget` tokens of prefill evenly. Tokens that a short prompt does not need go to the others."""
-    wanted = {t: min(t.pending, t.max_slice) for t in tickets}
+def _cut(tickets: list[Ticket], ends: dict[Ticket, int], budget: int) -> list[Slice]:
+    """Share `budget` tokens of prefill evenly. Tokens that a short prompt does not need go to the others.
+
+    ends: where slices of some tickets end at the latest.
+    """
+    wanted = {t: min(t.pending, t.max_slice, ends.get(t, t.n_known) - t.n_computed) for t in tickets}
     given: dict[Ticket, int] = {}
     left = len(tickets)
     for ticket in sorted(tickets, key=lambda t: wanted[t]):  # stable: equal wants in order of admission

@@ -9,14 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from oxillama.core._core import Chooser
 from oxillama.engine.api.types import TokenEvent
-from oxillama.engine.batching.prefix import PrefixCache
+from oxillama.engine.batching.prefix import NOTHING, Idle, Match, PrefixCache
 from oxillama.errors import (
     GenerationError,
     InvalidParameterError,
@@ -48,17 +47,17 @@ class Stepper:
     def __init__(
         self, runner: Runner, scheduler: Scheduler, clock: Callable[[], float] = time.monotonic, *, n_kept: int = 0
     ) -> None:
-        """n_kept: how many sequences of ended requests the prefix cache keeps at most."""
+        """n_kept: how many idle sequences the prefix cache keeps at most."""
         self._runner = runner
         self._chooser = Chooser(runner.n_vocab, runner.n_threads)
         self.scheduler = scheduler
-        self.kept = PrefixCache(runner, n_kept)
+        self.prefix = PrefixCache(runner, n_kept)
         self._clock = clock
         self._generations: dict[Ticket, Generation] = {}
         self._current: tuple[Generation, ...] = ()
         self._tokens = np.empty(runner.n_batch, np.int32)
         self._outputs = np.empty(runner.n_batch, np.bool_)
-        self.n_ended = self.n_prompt_tokens = self.n_generated_tokens = self.n_steps = 0
+        self.n_ended = self.n_prompt_tokens = self.n_cached_tokens = self.n_generated_tokens = self.n_steps = 0
 
     @property
     def idle(self) -> bool:
@@ -82,11 +81,12 @@ class Stepper:
 
     def _close(self, generation: Generation, *, keep: bool) -> None:
         """Take the generation's sequence from it: close the sequence, or hand it to the prefix cache."""
+        self.prefix.leave(generation)
         seq, generation.seq = generation.seq, None
         if seq is None:
             return
         if keep and generation.request.cache_prompt:
-            self.kept.keep(seq, generation.known_tokens()[: self._runner.seq_len(seq)])
+            self.prefix.keep(seq, generation.known_tokens()[: self._runner.seq_len(seq)], generation.cache_key)
         else:
             self._runner.seq_close(seq)
 
@@ -103,29 +103,69 @@ class Stepper:
         for generation in [g for g in self._generations.values() if now > g.deadline]:
             late = GenerationError(f"the generation took longer than its {generation.limit_s:g} seconds")
             self._fail(generation, late, outcomes)
-        admitted = self.scheduler.admit()
-        for ticket in self.scheduler.paused:
-            self._close(self._generations[ticket], keep=True)
-        for ticket in admitted:
-            self._find_prefix(self._generations[ticket])
+        self._admit(outcomes)
         plan = self.scheduler.plan()
         if plan:
             self._advance(plan, outcomes)
         return outcomes
 
-    def _find_prefix(self, generation: Generation) -> None:
-        """Give a newly admitted request the longest prefix in the cache. After a pause that may be its own."""
+    def _admit(self, outcomes: list[Outcome]) -> None:
+        """Decide which requests run in the next step, and from where on."""
+        self.scheduler.make_room()
+        for ticket in self.scheduler.paused:
+            self._close(self._generations[ticket], keep=True)
+        for ticket in self.scheduler.ready():
+            self._begin_at_prefix(self._generations[ticket], outcomes)
+        while ticket := self.scheduler.admit(self._shared_pages):
+            self._begin_at_prefix(self._generations[ticket], outcomes)
+
+    def _find(self, generation: Generation) -> Match:
         if not generation.may_reuse:
+            return NOTHING
+        scheduler, ticket = self.scheduler, generation.ticket
+        match = self.prefix.find(generation, lambda other: scheduler.may_wait(ticket, other))
+        return match if match.until - match.n >= scheduler.worth_waiting else match.without_wait()
+
+    def _shared_pages(self, ticket: Ticket) -> int:
+        """How many pages of running requests a request would share, if it were admitted now."""
+        match = self._find(self._generations[ticket])
+        n_full = match.n // self._runner.page_size
+        if match.ahead is not None or match.source is None:
+            return 0
+        if isinstance(match.source, Idle):
+            return self.scheduler.held(self._pages(match.source.seq)[:n_full])
+        return n_full
+
+    def _begin_at_prefix(self, generation: Generation, outcomes: list[Outcome]) -> None:
+        """Give a request without a sequence the longest prefix there is, or let it wait for a longer one.
+
+        After a pause that may be its own.
+        """
+        match = self._find(generation)
+        if generation.request.cache_prompt:
+            self.prefix.enter(generation)
+        ticket = generation.ticket
+        if match.ahead is not None:
+            self.scheduler.wait(ticket, match.ahead, match.until)
             return
-        found = None
-        with suppress(MemoryError):  # without memory for the fork, all of the prompt is computed
-            found = self.kept.take(generation.known_tokens())
-        if found is not None:
-            ticket = generation.ticket
-            generation.seq, ticket.n_computed = found
-            if not ticket.n_reached:
-                generation.n_cached = ticket.n_computed
-            ticket.n_reached = max(ticket.n_reached, ticket.n_computed)
+        if match.source is not None:
+            source = None if isinstance(match.source, Idle) else match.source.ticket
+            try:
+                generation.seq = self.prefix.take(match)
+            except MemoryError as error:
+                self._fail(generation, error, outcomes)
+                return
+            self.scheduler.share(ticket, match.n, self._pages(generation.seq), source)
+        if ticket.n_reached == generation.n_cached:  # none of its tokens was computed for it
+            generation.n_cached = ticket.n_reached = match.n
+        elif match.n > ticket.n_reached:  # others went further while it was paused
+            gained = min(match.n, ticket.n_prompt) - min(ticket.n_reached, ticket.n_prompt)
+            generation.n_cached += gained
+            self.n_cached_tokens += gained
+            ticket.n_reached = match.n
+
+    def _pages(self, seq: int) -> npt.NDArray[np.int32]:
+        return np.array(self._runner.seq_pages(seq), np.int32)
 
     def _advance(self, slices: list[Slice], outcomes: list[Outcome]) -> None:
         """Evaluate the slices together. If that fails, evaluate them one by one, so that only the faulty one fails."""
@@ -153,6 +193,8 @@ class Stepper:
         for piece, generation, choices in zip(slices, generations, wanted, strict=True):
             reached = piece.ticket.n_reached
             self.scheduler.commit([piece])
+            if reached == generation.n_cached:
+                self.n_cached_tokens += generation.n_cached
             self.n_prompt_tokens += max(0, min(piece.ticket.n_reached, piece.ticket.n_prompt) - reached)
             self._take(generation, choices, piece, now, outcomes)
 
@@ -184,12 +226,12 @@ class Stepper:
     def _step_with_room(
         self, tokens: npt.NDArray[np.int32], seqs: list[int], counts: list[int], outputs: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.float32]:
-        """Run a step, evicting kept sequences if pages are short. The scheduler's page budget does not count those."""
+        """Run a step, evicting idle sequences if pages are short. The scheduler's page budget does not count those."""
         while True:
             try:
                 return self._runner.step(tokens, seqs, counts, outputs)
             except KVCacheFullError:
-                if not self.kept.evict():
+                if not self.prefix.evict():
                     raise
 
     def _take(

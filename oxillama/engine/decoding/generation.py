@@ -12,7 +12,7 @@ from oxillama.engine.decoding.sampling import new_sampler, token_logprob
 from oxillama.engine.ticket import Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     import numpy.typing as npt
 
@@ -57,7 +57,7 @@ class Generation:
         self.seq: int | None = None
         self.completion: list[int] = []
         self.dropped = False
-        self.n_cached = 0  # prompt tokens that an earlier request had computed
+        self.n_cached = 0  # prompt tokens that were computed for another request
         self.prompt_logprobs: list[TokenLogprob | None] = []
         self.limit_s = limit_s
         self.ended: float | None = None
@@ -81,6 +81,16 @@ class Generation:
     def may_reuse(self) -> bool:
         """Whether the prompt may use cached results: false if logits of every position are wanted."""
         return self.request.cache_prompt and self.request.prompt_logprobs is None
+
+    @property
+    def cache_key(self) -> Hashable:
+        """Only generations with the same key share results: the keys and values depend on nothing but it and tokens."""
+        return self.request.cache_scope
+
+    @property
+    def n_computed(self) -> int:
+        """Tokens in the cache."""
+        return self.ticket.n_computed
 
     def known_tokens(self) -> npt.NDArray[np.int32]:
         """Prompt and completion so far."""
