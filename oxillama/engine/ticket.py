@@ -29,9 +29,9 @@ class Ticket:
 
     n_prompt: tokens of its prompt, at least one. n_limit: the most tokens it may ever hold, completion included.
     max_slice: its most tokens in one step. The other fields are the scheduler's: n_known tokens exist, n_computed of
-    them are in the cache, in `pages` pages, the first of which may be `shared` (their numbers); n_reached: the most that
-    ever were, before it was paused. It waits until `source` has computed `until` tokens; until is 0 if it does not wait.
-    arrival and turn: its place in the order of arrival, and of admission.
+    them are in the cache, in `pages` pages; n_reached: the most that ever were, before it was paused. shared: the
+    numbers of its first pages, if others may hold them too. It waits until `source` has computed `until` tokens; until
+    is 0 if it does not wait. arrival and turn: its place in the order of arrival, and of admission.
     """
 
     n_prompt: int

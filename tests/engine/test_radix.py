@@ -38,7 +38,7 @@ def test_matches_are_those_of_a_plain_comparison(changes: list[tuple[bool, list[
         tree.add(value, tokens(*ids), key)
         known[value] = key, ids
         assert value in tree
-        assert tree.tokens(value).tolist() == ids
+        assert tree.entry(value)[0].tolist() == ids
     assert len(tree) == len(known)
     for key in (0, 1):
         found = list(tree.matches(tokens(*prompt), key))

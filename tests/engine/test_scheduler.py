@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from oxillama.engine.api.types import Priority
@@ -211,3 +212,107 @@ def test_a_ticket_that_can_never_run_is_refused() -> None:
         scheduler(n_pages=2).add(ticket(40))
     with pytest.raises(ValueError, match="slots"):
         scheduler(n_slots=64)
+
+
+def waiting_pair(n_prompt: int = 100, until: int = 40, **options: int) -> tuple[Scheduler, Ticket, Ticket]:
+    s = scheduler(**options)
+    source, follower = ticket(n_prompt), ticket(n_prompt)
+    s.add(source)
+    s.add(follower)
+    plan(s)
+    s.worth_waiting = 10
+    s.wait(follower, source, until)
+    return s, source, follower
+
+
+def test_a_ticket_that_waits_takes_no_part_until_the_other_is_there() -> None:
+    s, source, follower = waiting_pair()
+    assert [[(x.ticket, x.count) for x in step(s)] for _ in range(2)] == [[(source, 32)], [(source, 8)]]
+    assert s.ready() == [follower]
+    assert s.ready() == []
+    s.share(follower, 40, np.arange(3, dtype=np.int32), source)
+    assert [(x.ticket, x.start, x.count) for x in step(s)] == [(source, 40, 16), (follower, 40, 16)]
+
+
+def test_a_slice_does_not_end_early_if_little_is_left_after_it() -> None:
+    s, _, follower = waiting_pair(n_prompt=30, until=21)
+    assert shape(step(s)) == [(0, 30, True)]
+    assert s.ready() == [follower]
+
+
+def test_points_to_go_on_from_that_lie_close_together_end_one_slice() -> None:
+    s, source, _ = waiting_pair(until=8)
+    second, third = ticket(100), ticket(100)
+    for t, until in ((second, 12), (third, 31)):
+        s.add(t)
+        plan(s)
+        s.wait(t, source, until)
+    assert shape(step(s)) == [(0, 12, False)]
+    assert [x for x in step(s) if x.ticket is source] == [Slice(source, 12, 11, False)]  # two others read on with it
+    assert [x for x in step(s) if x.ticket is source] == [Slice(source, 23, 8, False)]
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_a_wait_ends_when_the_other_is_dropped_or_paused(dropped: bool) -> None:
+    s, source, follower = waiting_pair()
+    step(s)
+    if dropped:
+        s.drop(source)
+    else:
+        s._pause(source)
+    assert not follower.waits
+    assert s.ready() == [follower]
+    assert not s.may_wait(follower, source)
+
+
+def test_no_ticket_waits_for_a_later_one_or_for_one_of_a_lower_class() -> None:
+    s = scheduler(n_slots=8)
+    low, first, second, scored = (
+        ticket(50, priority=Priority.BACKGROUND), ticket(50), ticket(50), ticket(50, max_slice=5)
+    )  # fmt: skip
+    for t in (low, first, second, scored):
+        s.add(t)
+        s.admit()
+    assert s.may_wait(second, first)
+    assert s.may_wait(scored, first)
+    assert not s.may_wait(first, second)
+    assert not s.may_wait(first, low)
+    later = ticket(50, priority=Priority.BACKGROUND)
+    s.add(later)
+    assert s.may_wait(later, low)
+    assert s.may_wait(later, first)
+    assert not s.may_wait(later, scored)
+
+
+def test_shared_pages_count_once_as_long_as_anyone_holds_them() -> None:
+    s = scheduler(n_pages=10, allowance=0)
+    first, second = ticket(64, 0), ticket(64, 0)
+    pages = np.array([7, 3, 5], np.int32)
+    s.add(first)
+    s.admit()
+    s.add(second)
+    assert s.free_pages == 6
+    s.admit()
+    s.share(second, 50, pages, first)
+    assert (s.free_pages, second.n_computed) == (5, 50)
+    s.drop(first)
+    assert s.free_pages == 6
+    third = ticket(64, 0)
+    s.add(third)
+    s.admit()
+    s.share(third, 48, pages, second)
+    assert (s.free_pages, s.held(pages), s.held(np.array([1], np.int32))) == (5, 3, 0)
+    s.drop(second)
+    s.drop(third)
+    assert (s.free_pages, s.held(pages)) == (10, 0)
+
+
+def test_a_ticket_is_admitted_on_the_pages_it_shares() -> None:
+    s = scheduler(n_pages=6, allowance=0)
+    first, second = ticket(64, 0), ticket(64, 0)
+    s.add(first)
+    s.admit()
+    s.add(second)
+    assert s.admit() is None
+    assert s.admit(lambda t: 1) is None
+    assert s.admit(lambda t: 2) is second

@@ -73,10 +73,18 @@ def planned(s: Scheduler) -> list[Slice]:
     n_batch=st.integers(4, 24),
     n_prefill_shared=st.one_of(st.none(), st.integers(1, 8)),
     allowance=st.sampled_from([0, 1, 5, CONTEXT]),
+    waits=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, CONTEXT)), max_size=20),
 )
 def test_every_ticket_ends_and_nothing_leaks(
-    traffic: list[Job], n_slots: int, spare_pages: int, n_batch: int, n_prefill_shared: int | None, allowance: int
+    traffic: list[Job],
+    n_slots: int,
+    spare_pages: int,
+    n_batch: int,
+    n_prefill_shared: int | None,
+    allowance: int,
+    waits: list[tuple[int, int, int]],
 ) -> None:
+    """waits: before each step, one ticket may be told to wait for another."""
     n_pages = CONTEXT // PAGE + spare_pages
     s = Scheduler(
         n_slots=n_slots,
@@ -105,6 +113,12 @@ def test_every_ticket_ends_and_nothing_leaks(
                 runner.lengths.pop(t, None)
         ranks = sorted(t.rank for _, t in tickets if t.state is TicketState.ACTIVE)
         before = {t: t.rank for _, t in tickets}
+        if waits and (active := [t for _, t in tickets if t.state is TicketState.ACTIVE]):
+            i, j, until = waits.pop()
+            one, other = active[i % len(active)], active[j % len(active)]
+            if one.n_computed == 0 and s.may_wait(one, other):
+                s.wait(one, other, min(until, other.n_known))
+        s.ready()
         plan = planned(s)
         assert all(before[t] != ranks[0] or len(ranks) == 1 for t in s.paused)
         runner.free(s.paused)
@@ -112,6 +126,7 @@ def test_every_ticket_ends_and_nothing_leaks(
         assert len(active) == s.n_active <= n_slots
         assert s.free_pages == n_pages - sum(t.pages for t in active) >= 0
         assert all(runner.lengths.get(t, 0) == t.n_computed <= t.pages * PAGE for t in active)
+        assert not any(x.ticket.waits for x in plan)
         assert {x.ticket for x in plan if x.ticket.decoding} == {t for t in active if t.decoding}
         assert bool(plan) == bool(s.n_active + s.n_waiting)
         runner.run(plan, n_batch)

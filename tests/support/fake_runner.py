@@ -93,11 +93,17 @@ class FakeRunner:
             self.references[page] += 1
         return fork
 
+    def seq_truncate(self, seq: int, n_tokens: int) -> None:
+        assert n_tokens <= len(self.sequences[seq])
+        del self.sequences[seq][n_tokens:]
+        while len(self.tables[seq]) > self._pages(n_tokens):
+            self.references[self.tables[seq].pop()] -= 1
+
     def seq_pages(self, seq: int) -> list[int]:
         return list(self.tables[seq])
 
     def _extend(self, seqs: Sequence[int], counts: Sequence[int]) -> None:
-        """Give the sequences pages for more tokens, all or none. A page that is shared is copied before it is written."""
+        """Give the sequences pages for more tokens, all or none. Shared pages are copied before they are written."""
         before = {seq: list(self.tables[seq]) for seq in seqs}, list(self.references)
         for seq, count in zip(seqs, counts, strict=True):
             table, n = self.tables[seq], len(self.sequences[seq])

@@ -5,7 +5,7 @@ values of a token depend only on the tokens up to it, so any sequence with these
 computing now, or the idle one of a request that has ended. Pages of the KV cache are shared, and copied when one of the
 sequences writes into them. Results are the same to the last bit with and without this cache.
 
-Idle sequences stay until their pages or slots are needed. The least recently used one goes first.
+Idle sequences stay until their pages or slots are needed. The least recently used one goes first, from its end.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from oxillama.engine.ticket import Ticket
 
     Tokens = npt.NDArray[np.int32]
+
+
+EVICTED_SHARE = 8
+"""1/EVICTED_SHARE of a sequence's pages is dropped at once: few if few are needed, and few turns if many are."""
 
 
 @dataclass(eq=False, slots=True)
@@ -104,7 +108,8 @@ class PrefixCache:
     def take(self, match: Match) -> int:
         """The sequence with the tokens of a match, which belongs to the caller. Raises MemoryError."""
         source = match.source
-        assert source is not None and source.seq is not None
+        assert source is not None
+        assert source.seq is not None
         if not isinstance(source, Idle):
             return self._runner.seq_fork(source.seq, match.n)
         if match.n == source.n_computed:  # the usual case: the next turn of a conversation
@@ -127,20 +132,33 @@ class PrefixCache:
             self._runner.seq_close(seq)
             return
         if len(self._idle) >= self._most:
-            self.evict()
+            self._close(next(iter(self._idle)))
         added = Idle(seq, len(tokens))
         self._idle[added] = None
         self._tree.add(added, tokens, key)
 
     def evict(self) -> bool:
-        """Close the least recently used idle sequence. Returns False if there is none."""
+        """Drop the last pages of the least recently used idle sequence. Returns False if there is none.
+
+        Pages that it shares do not become free by that.
+        """
         if not self._idle:
             return False
-        self._close(next(iter(self._idle)))
+        idle, size = next(iter(self._idle)), self._runner.page_size
+        n_pages = -(-idle.n_computed // size)
+        rest = (n_pages - max(1, n_pages // EVICTED_SHARE)) * size
+        if not rest:
+            self._close(idle)
+            return True
+        tokens, key = self._tree.entry(idle)
+        self._tree.remove(idle)
+        self._runner.seq_truncate(idle.seq, rest)
+        idle.n_computed = rest
+        self._tree.add(idle, tokens[:rest], key)
         return True
 
     def make_room(self, n_tokens: int) -> None:
-        """Close idle sequences until a new sequence of `n_tokens` fits, or none is left."""
+        """Drop idle sequences until a new sequence of `n_tokens` fits, or none is left."""
         needed = -(-n_tokens // self._runner.page_size)
         while self._runner.free_pages < needed and self.evict():
             pass

@@ -40,9 +40,10 @@ class RadixTree(Generic[V]):
     def __contains__(self, value: V) -> bool:
         return value in self._sequences
 
-    def tokens(self, value: V) -> Tokens:
-        """The sequence of a value in the tree."""
-        return self._sequences[value][1]
+    def entry(self, value: V) -> tuple[Tokens, Hashable]:
+        """The sequence and the key of a value in the tree."""
+        key, tokens = self._sequences[value]
+        return tokens, key
 
     def add(self, value: V, tokens: Tokens, key: Hashable = None) -> None:
         """Add a value that is not in the tree. tokens: int32 (n,), which must not change afterwards."""

@@ -155,7 +155,7 @@ class Scheduler:
         ticket.state = TicketState.ENDED
 
     def make_room(self) -> None:
-        """Pause tickets without room. Afterwards those in `paused` have lost their pages; they may be admitted again."""
+        """Pause tickets without room. Afterwards those in `paused` have lost their pages."""
         self.paused.clear()
         self._grow()
 
@@ -255,7 +255,8 @@ class Scheduler:
             untils.sort()
             following = (*untils[1:], source.n_known)
             # A step for a few tokens is not worth it, neither for those that wait nor for the source.
-            ends[source] = next((u for u, v in zip(untils, following, strict=True) if v - u >= self.worth_waiting), source.n_known)
+            far = (u for u, v in zip(untils, following, strict=True) if v - u >= self.worth_waiting)
+            ends[source] = next(far, source.n_known)
         return ends
 
     def _turn(self) -> deque[Ticket] | None:

@@ -116,8 +116,8 @@ class Stepper:
             self._close(self._generations[ticket], keep=True)
         for ticket in self.scheduler.ready():
             self._begin_at_prefix(self._generations[ticket], outcomes)
-        while ticket := self.scheduler.admit(self._shared_pages):
-            self._begin_at_prefix(self._generations[ticket], outcomes)
+        while (found := self.scheduler.admit(self._shared_pages)) is not None:
+            self._begin_at_prefix(self._generations[found], outcomes)
 
     def _find(self, generation: Generation) -> Match:
         if not generation.may_reuse:
