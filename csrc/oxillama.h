@@ -47,7 +47,9 @@ oxi_status oxi_fail(oxi_error *err, oxi_status code, const char *fmt, ...) OXI_P
 typedef struct oxi_pool oxi_pool;
 typedef void oxi_job(void *arg, int thread, int n_threads);
 
-oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err);
+/* cpus: the processors that threads are bound to, [n_threads] different ones, the caller's first (while it runs a job); NULL:
+ * threads run anywhere. Binding fails with OXI_ERR_ARGUMENT where this process may not run, and where the system has no means. */
+oxi_status oxi_pool_open(oxi_pool **out, int n_threads, const int *cpus, oxi_error *err);
 void oxi_pool_close(oxi_pool **pool);
 int oxi_pool_size(const oxi_pool *pool);
 /* Jobs run between claim and release. Claiming fails for a second thread, and in a forked child, which has none of the
@@ -55,8 +57,19 @@ int oxi_pool_size(const oxi_pool *pool);
 oxi_status oxi_pool_claim(oxi_pool *pool, oxi_error *err);
 void oxi_pool_release(oxi_pool *pool);
 void oxi_pool_run(oxi_pool *pool, oxi_job *job, void *arg); /* returns when every thread has left `job` */
-void oxi_pool_barrier(oxi_pool *pool);                      /* inside a job; all threads call it the same number of times */
-uint64_t oxi_pool_barriers(const oxi_pool *pool);           /* number of barriers passed so far, for measurements */
+/* Inside a job; all threads call it the same number of times. When all have come, one of them runs `once`, if it is not NULL,
+ * before any goes on. */
+void oxi_pool_barrier(oxi_pool *pool, int thread, void (*once)(void *arg), void *arg);
+
+/* What happened since the pool opened, for measurements. Threads that find their word changed while they spin neither
+ * sleep nor need a system call. */
+typedef struct oxi_pool_counts {
+    uint64_t barriers;     /* passed */
+    uint64_t sleeps;       /* of threads, at barriers and between jobs */
+    uint64_t wakes;        /* system calls that woke threads */
+    uint64_t caller_wakes; /* those of the caller when it started jobs */
+} oxi_pool_counts;
+oxi_pool_counts oxi_pool_counted(const oxi_pool *pool);
 
 /* ------------------------------------------------------------------------------------------------ GGUF files (gguf/) */
 

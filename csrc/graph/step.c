@@ -1,6 +1,8 @@
 #include "graph/step.h"
 
-bool oxi_step_barrier(oxi_step *s)
+bool oxi_step_barrier(oxi_step *s) { return oxi_step_barrier_once(s, NULL, NULL); }
+
+bool oxi_step_barrier_once(oxi_step *s, void (*once)(void *arg), void *arg)
 {
     oxi_runner *r = s->r;
     s->barriers++;
@@ -8,7 +10,7 @@ bool oxi_step_barrier(oxi_step *s)
      * meant. */
     if (s->thread == 0 && atomic_load_explicit(&r->cancel, memory_order_relaxed) && !atomic_load(&r->stop_at))
         atomic_store(&r->stop_at, s->barriers);
-    oxi_pool_barrier(r->pool);
+    oxi_pool_barrier(r->pool, s->thread, once, arg);
     const uint64_t stop = atomic_load_explicit(&r->stop_at, memory_order_acquire);
     return !(stop && stop <= s->barriers);
 }

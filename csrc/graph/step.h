@@ -21,6 +21,8 @@ static inline int64_t oxi_share(const oxi_step *s, int64_t n, int64_t *from)
 
 /* Wait for all threads; false: the step is cancelled and every thread leaves here. */
 bool oxi_step_barrier(oxi_step *s);
+/* The same; when all have come, one of them runs `once` before any goes on. */
+bool oxi_step_barrier_once(oxi_step *s, void (*once)(void *arg), void *arg);
 
 /* One row through a norm: an op of its own, or how a linear op begins. out may be x. */
 void oxi_norm_row(const oxi_runner *r, const oxi_op_norm *op, const float *x, float *out);

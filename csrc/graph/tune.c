@@ -233,11 +233,11 @@ static void run_trials(void *arg, int thread, int n_threads)
         const int64_t sample = i % t->n_used, n = t->first[sample + 1] - t->first[sample];
         t->shares[thread].end = t->first[sample] + n * (thread + 1) / n_threads;
         atomic_store_explicit(&t->shares[thread].next, t->first[sample] + n * thread / n_threads, memory_order_relaxed);
-        oxi_pool_barrier(pool);
+        oxi_pool_barrier(pool, thread, NULL, NULL);
         t->shares[thread].began = now();
         multiply(t, thread, n_threads, &oxi_readings[reading]);
         t->shares[thread].ended = now();
-        oxi_pool_barrier(pool);
+        oxi_pool_barrier(pool, thread, NULL, NULL);
         if (thread == 0) t->rates[round * OXI_READING_COUNT + reading] = t->bytes[sample] / elapsed(t, n_threads);
     }
 }

@@ -1,15 +1,9 @@
-/* The thread pool. All waiting works the same way: spin on a word for a while, then sleep until it changes. Each word
- * learns how long to spin: a spin that sees a change doubles the time, one in vain halves it. So threads that have a
- * processor each meet without system calls, and threads that share one do not keep each other from running.
- *
- * Three words change: `round` when a job starts (or the pool ends), `running` when a worker leaves a job, `phase` when a
- * barrier opens. A thread counts itself in the word's `sleepers` before it sleeps, and a thread that changes the word
- * reads that count afterwards. Both are sequentially consistent, so either the sleeper sees the new word or the changer
- * sees the sleeper. Without sleepers there is no system call.
+/* The thread pool. A job starts along a tree: the caller tells FAN workers, and each worker tells FAN others before it
+ * works. So no thread wakes all the others, one system call after the other. A job ends as a barrier does, except that only
+ * the caller waits. Every word and counter has a cache line of its own (word.h, barrier.h).
  */
 #include "oxillama.h"
-#include "platform/memory.h"
-#include "platform/park.h"
+#include "platform/barrier.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -26,106 +19,55 @@
 
 #define MAX_THREADS 1024
 #define STACK_BYTES ((size_t)2 << 20)
-/* The longest spin is longer than threads with equal work usually are apart, and short enough that an idle pool sleeps
- * before its cost can be measured. The shortest spin is long enough to notice that a processor has become free. */
-#define SPIN_MOST_NS 100000
-#define SPIN_LEAST_NS 2000
-#define LOOKS_PER_CLOCK 16
-
-typedef struct word {
-    _Alignas(OXI_ALIGN) _Atomic uint32_t value;
-    _Atomic uint32_t sleepers;
-    _Atomic int32_t spin_ns;
-} word;
+#define FAN 4
 
 typedef struct worker {
+    oxi_word go; /* changes when a job starts, or the pool ends */
     oxi_pool *pool;
     pthread_t handle;
     int index;
 } worker;
 
 struct oxi_pool {
-    word round, running, phase;
-    _Alignas(OXI_ALIGN) _Atomic uint32_t arrived; /* at the barrier now */
-    _Atomic uint64_t barriers;
-    /* Written before `round` changes, read after. */
+    oxi_barrier barrier;
+    /* Written before the workers' words change, read after. */
     oxi_job *job;
     void *arg;
-    atomic_bool claimed; /* by a thread that runs jobs */
-    pid_t process;       /* the process the workers live in; a forked child has none of them */
     bool stopping;
-    bool spin; /* false: more threads than processors, so spinning is always in vain */
-    int n_threads, n_started;
-    oxi_park park;
-    worker *workers; /* n_threads - 1 */
+    atomic_bool claimed; /* by a thread that runs jobs */
+    _Atomic uint64_t barriers, caller_wakes;
+    pid_t process; /* the process the workers live in; a forked child has none of them */
+    bool spin;     /* false: more threads than processors, so spinning is always in vain */
+    int n_threads, n_ready, n_started;
+    int *cpus;       /* [n_threads] a processor for each thread; NULL: any */
+    worker *workers; /* [n_threads], the caller's is not used */
 };
 
-static inline void relax(void)
+/* Tell the threads below `index` in the tree that a job has started; returns how many slept. */
+static int start_below(oxi_pool *pool, int index)
 {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb" ::: "memory"); /* `yield` is a no-op on most cores */
-#endif
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* Spin until the word changes or the time is over; returns the last value seen. */
-static uint32_t spin(word *w, uint32_t seen)
-{
-    const int32_t budget = atomic_load_explicit(&w->spin_ns, memory_order_relaxed);
-    const int64_t until = now_ns() + budget;
-    uint32_t value = seen;
-    do {
-        for (int i = 0; value == seen && i < LOOKS_PER_CLOCK; i++) {
-            relax();
-            value = atomic_load_explicit(&w->value, memory_order_acquire);
-        }
-    } while (value == seen && now_ns() < until);
-    const int32_t learnt = value != seen ? (budget < SPIN_MOST_NS / 2 ? 2 * budget : SPIN_MOST_NS)
-                                         : (budget > SPIN_LEAST_NS * 2 ? budget / 2 : SPIN_LEAST_NS);
-    if (learnt != budget) atomic_store_explicit(&w->spin_ns, learnt, memory_order_relaxed);
-    return value;
-}
-
-/* Wait until the word no longer holds `seen`; returns its new value. */
-static uint32_t await_change(oxi_pool *pool, word *w, uint32_t seen)
-{
-    uint32_t value = atomic_load_explicit(&w->value, memory_order_acquire);
-    if (value == seen && pool->spin) value = spin(w, seen);
-    if (value != seen) return value;
-    atomic_fetch_add(&w->sleepers, 1);
-    while ((value = atomic_load(&w->value)) == seen) oxi_park_wait(&pool->park, &w->value, seen);
-    atomic_fetch_sub(&w->sleepers, 1);
-    return value;
-}
-
-static void wake(oxi_pool *pool, word *w)
-{
-    if (atomic_load(&w->sleepers)) oxi_park_wake(&pool->park, &w->value);
+    int slept = 0;
+    for (int i = FAN * index + 1; i <= FAN * index + FAN && i < pool->n_threads; i++)
+        slept += oxi_word_change(&pool->workers[i].go);
+    return slept;
 }
 
 static void *work(void *arg)
 {
-    const worker *self = arg;
+    worker *self = arg;
     oxi_pool *pool = self->pool;
 #if defined(__linux__)
     char name[16];
     snprintf(name, sizeof name, "oxillama-%d", self->index);
     pthread_setname_np(pthread_self(), name);
 #endif
-    /* The pool opens at round 0, so a job that starts before this thread runs is not missed. */
-    for (uint32_t round = 0;;) {
-        round = await_change(pool, &pool->round, round);
+    /* The word starts at 0, so a job that starts before this thread runs is not missed. */
+    for (uint32_t round = 0;; round++) {
+        oxi_word_await(&self->go, round, pool->spin);
+        start_below(pool, self->index);
         if (pool->stopping) return NULL;
         pool->job(pool->arg, self->index, pool->n_threads);
-        if (atomic_fetch_sub(&pool->running.value, 1) == 1) wake(pool, &pool->running);
+        if (oxi_barrier_arrive(&pool->barrier, self->index)) oxi_barrier_open(&pool->barrier);
     }
 }
 
@@ -151,6 +93,20 @@ static void block_signals(sigset_t *before)
     pthread_sigmask(SIG_SETMASK, &blocked, before);
 }
 
+/* Let a thread run on its processor alone; where it cannot, it stays where it is. The result is 0 or an error number. */
+static int pin(pthread_t thread, int cpu)
+{
+#if defined(__linux__)
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    return pthread_setaffinity_np(thread, sizeof set, &set);
+#else
+    (void)thread, (void)cpu;
+    return ENOSYS;
+#endif
+}
+
 static int start_workers(oxi_pool *pool)
 {
     pthread_attr_t attr;
@@ -160,31 +116,67 @@ static int start_workers(oxi_pool *pool)
     block_signals(&before);
     failed = pthread_attr_setstacksize(&attr, STACK_BYTES);
     while (!failed && pool->n_started < pool->n_threads - 1) {
-        worker *w = &pool->workers[pool->n_started];
-        *w = (worker){.pool = pool, .index = pool->n_started + 1};
+        worker *w = &pool->workers[pool->n_started + 1];
         failed = pthread_create(&w->handle, &attr, work, w);
-        if (!failed) pool->n_started++;
+        if (failed) break;
+        pool->n_started++;
+        if (pool->cpus) failed = pin(w->handle, pool->cpus[w->index]);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     return failed;
 }
 
-oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err)
+/* False: out of memory. */
+static bool make_ready(oxi_pool *pool, const int *cpus)
+{
+    const size_t n = (size_t)pool->n_threads;
+    pool->workers = oxi_alloc_array(n, sizeof *pool->workers);
+    if (!pool->workers || !oxi_barrier_init(&pool->barrier, pool->n_threads)) return false;
+    for (int i = 0; i < pool->n_threads; i++, pool->n_ready++) {
+        pool->workers[i].pool = pool;
+        pool->workers[i].index = i;
+        if (oxi_word_init(&pool->workers[i].go) != 0) return false;
+    }
+    if (!cpus) return true;
+    pool->cpus = oxi_alloc_array(n, sizeof *pool->cpus);
+    if (pool->cpus) memcpy(pool->cpus, cpus, n * sizeof *cpus);
+    return pool->cpus != NULL;
+}
+
+static oxi_status check_cpus(const int *cpus, int n, oxi_error *err)
+{
+#if defined(__linux__)
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_ZERO(&allowed);
+    for (int i = 0; i < n; i++) {
+        if (cpus[i] < 0 || cpus[i] >= CPU_SETSIZE || !CPU_ISSET((size_t)cpus[i], &allowed))
+            return oxi_fail(err, OXI_ERR_ARGUMENT, "threads: this process may not run on processor %d", cpus[i]);
+        for (int j = 0; j < i; j++)
+            if (cpus[j] == cpus[i])
+                return oxi_fail(err, OXI_ERR_ARGUMENT, "threads: processor %d is given twice", cpus[i]);
+    }
+    return OXI_OK;
+#else
+    (void)cpus, (void)n;
+    return oxi_fail(err, OXI_ERR_ARGUMENT, "threads: this system does not bind threads to processors");
+#endif
+}
+
+oxi_status oxi_pool_open(oxi_pool **out, int n_threads, const int *cpus, oxi_error *err)
 {
     *out = NULL;
     if (n_threads < 1 || n_threads > MAX_THREADS)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "threads: %d is not between 1 and %d", n_threads, MAX_THREADS);
+    const oxi_status s = cpus ? check_cpus(cpus, n_threads, err) : OXI_OK;
+    if (s != OXI_OK) return s;
     oxi_pool *pool = oxi_alloc(sizeof *pool);
     if (!pool) return oxi_fail(err, OXI_ERR_NOMEM, "threads: out of memory");
     pool->n_threads = n_threads;
     pool->process = getpid();
     pool->spin = n_threads <= n_processors();
-    pool->round.spin_ns = pool->running.spin_ns = pool->phase.spin_ns = SPIN_MOST_NS;
-    pool->workers = oxi_alloc_array((size_t)n_threads, sizeof *pool->workers);
-    if (!pool->workers || oxi_park_init(&pool->park) != 0) {
-        oxi_free(pool->workers);
-        oxi_free(pool);
+    if (!make_ready(pool, cpus)) {
+        oxi_pool_close(&pool);
         return oxi_fail(err, OXI_ERR_NOMEM, "threads: out of memory");
     }
     const int failed = start_workers(pool);
@@ -199,12 +191,6 @@ oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err)
     return OXI_OK;
 }
 
-static void start_round(oxi_pool *pool)
-{
-    atomic_fetch_add(&pool->round.value, 1);
-    wake(pool, &pool->round);
-}
-
 void oxi_pool_close(oxi_pool **pool)
 {
     oxi_pool *p = *pool;
@@ -212,11 +198,13 @@ void oxi_pool_close(oxi_pool **pool)
     if (!p) return;
     if (p->process == getpid()) {
         p->stopping = true;
-        start_round(p);
-        for (int i = 0; i < p->n_started; i++) pthread_join(p->workers[i].handle, NULL);
-        oxi_park_destroy(&p->park);
+        if (p->n_started) start_below(p, 0);
+        for (int i = 1; i <= p->n_started; i++) pthread_join(p->workers[i].handle, NULL);
+        for (int i = 0; i < p->n_ready; i++) oxi_park_destroy(&p->workers[i].go.park);
     } /* else only the memory was copied: waiting for the threads would never end */
+    oxi_barrier_close(&p->barrier);
     oxi_free(p->workers);
+    oxi_free(p->cpus);
     oxi_free(p);
 }
 
@@ -234,9 +222,24 @@ void oxi_pool_release(oxi_pool *pool) { atomic_store_explicit(&pool->claimed, fa
 
 int oxi_pool_size(const oxi_pool *pool) { return pool->n_threads; }
 
-uint64_t oxi_pool_barriers(const oxi_pool *pool) { return atomic_load_explicit(&pool->barriers, memory_order_relaxed); }
+static void count(const oxi_word *w, oxi_pool_counts *counts)
+{
+    counts->sleeps += atomic_load_explicit(&w->slept, memory_order_relaxed);
+    counts->wakes += atomic_load_explicit(&w->woken, memory_order_relaxed);
+}
 
-void oxi_pool_run(oxi_pool *pool, oxi_job *job, void *arg)
+oxi_pool_counts oxi_pool_counted(const oxi_pool *pool)
+{
+    oxi_pool_counts counts = {0};
+    for (int i = 1; i < pool->n_threads; i++) count(&pool->workers[i].go, &counts);
+    for (uint32_t i = 0; i < pool->barrier.n_groups; i++) count(&pool->barrier.groups[i].phase, &counts);
+    counts.barriers = atomic_load_explicit(&pool->barriers, memory_order_relaxed);
+    counts.caller_wakes = atomic_load_explicit(&pool->caller_wakes, memory_order_relaxed);
+    return counts;
+}
+
+/* The caller's part in a job, and the end of the job. */
+static void run(oxi_pool *pool, oxi_job *job, void *arg)
 {
     if (pool->n_threads == 1) {
         job(arg, 0, 1);
@@ -244,28 +247,36 @@ void oxi_pool_run(oxi_pool *pool, oxi_job *job, void *arg)
     }
     pool->job = job;
     pool->arg = arg;
-    atomic_store_explicit(&pool->running.value, (uint32_t)pool->n_threads - 1, memory_order_relaxed);
-    start_round(pool);
+    const int woken = start_below(pool, 0);
+    if (woken) atomic_fetch_add_explicit(&pool->caller_wakes, (uint64_t)woken, memory_order_relaxed);
     job(arg, 0, pool->n_threads);
-    for (uint32_t left = atomic_load_explicit(&pool->running.value, memory_order_acquire); left;)
-        left = await_change(pool, &pool->running, left);
+    const uint32_t phase = oxi_barrier_phase(&pool->barrier, 0);
+    if (oxi_barrier_arrive(&pool->barrier, 0)) oxi_barrier_open(&pool->barrier);
+    else oxi_barrier_wait(&pool->barrier, 0, phase, pool->spin);
 }
 
-void oxi_pool_barrier(oxi_pool *pool)
+void oxi_pool_run(oxi_pool *pool, oxi_job *job, void *arg)
 {
-    if (pool->n_threads == 1) {
-        atomic_fetch_add_explicit(&pool->barriers, 1, memory_order_relaxed);
+#if defined(__linux__)
+    cpu_set_t before; /* the thread is the embedding program's, which may have bound it elsewhere */
+    const bool pinned = pool->cpus && pthread_getaffinity_np(pthread_self(), sizeof before, &before) == 0
+                     && pin(pthread_self(), pool->cpus[0]) == 0;
+    run(pool, job, arg);
+    if (pinned) pthread_setaffinity_np(pthread_self(), sizeof before, &before);
+#else
+    run(pool, job, arg);
+#endif
+}
+
+void oxi_pool_barrier(oxi_pool *pool, int thread, void (*once)(void *arg), void *arg)
+{
+    oxi_barrier *b = &pool->barrier;
+    const uint32_t phase = oxi_barrier_phase(b, thread);
+    if (!oxi_barrier_arrive(b, thread)) {
+        oxi_barrier_wait(b, thread, phase, pool->spin);
         return;
     }
-    const uint32_t phase = atomic_load_explicit(&pool->phase.value, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) + 1 < (uint32_t)pool->n_threads) {
-        await_change(pool, &pool->phase, phase);
-        return;
-    }
-    /* The last thread to arrive opens the barrier. It resets `arrived` first, for threads that run ahead to the next
-     * barrier. */
-    atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+    if (once) once(arg);
     atomic_fetch_add_explicit(&pool->barriers, 1, memory_order_relaxed);
-    atomic_fetch_add(&pool->phase.value, 1);
-    wake(pool, &pool->phase);
+    oxi_barrier_open(b);
 }

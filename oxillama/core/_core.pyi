@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Any, final
+from typing import Any, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
@@ -142,14 +142,30 @@ def cache_head_bytes(cache_type: str, key_dim: int, value_dim: int) -> int:
 def packed_bytes(type: int, n_rows: int, n_cols: int) -> int:
     """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError if it cannot be packed."""
 
+class PoolCounts(TypedDict):
+    """barriers: passed. sleeps: of threads, at barriers and between jobs. wakes: system calls that woke threads.
+    caller_wakes: those of the calling thread when it started jobs."""
+
+    barriers: int
+    sleeps: int
+    wakes: int
+    caller_wakes: int
+
 @final
 class ThreadPool:
-    def __init__(self, n_threads: int) -> None: ...
+    """Persistent worker threads; the calling thread is one of them. Runs one job at a time.
+
+    cpus: the numbers of the processors that threads are bound to, as many as threads, the calling thread's first (it is
+    bound while it computes); None: threads run anywhere. Raises InvalidParameterError if this process may not run on
+    one of them or the system does not bind threads.
+    """
+
+    def __init__(self, n_threads: int, cpus: Sequence[int] | None = None) -> None: ...
     @property
     def n_threads(self) -> int: ...
     @property
-    def barriers(self) -> int:
-        """Number of barriers the pool has passed, for measurements."""
+    def counts(self) -> PoolCounts:
+        """What happened since the pool opened, for measurements."""
 
 @final
 class Program:
@@ -230,9 +246,6 @@ class Runner:
     @property
     def pool(self) -> ThreadPool:
         """The threads that compute steps; between steps they may do other work."""
-    @property
-    def barriers(self) -> int:
-        """Number of barriers the pool has passed, for measurements."""
     def seq_pages(self, seq: int) -> list[int]:
         """The numbers of the sequence's pages, in order."""
     def seq_open(self) -> int:

@@ -194,7 +194,7 @@ cdef class _PackedMatrix:
         try:
             if act == NULL or scratch == NULL:
                 raise MemoryError("packed matrix: out of memory")
-            check(oxi.oxi_pool_open(&pool, n_threads, &err), &err)
+            check(oxi.oxi_pool_open(&pool, n_threads, NULL, &err), &err)
             kernels.quantize[self._m.act](&x[0, 0], self._m.n_cols, 0, n_tokens, n_tokens, self._m.n_cols, act)
             for _ in range(repeats):
                 start = time.perf_counter()
@@ -251,7 +251,7 @@ def _probe(isa=None, int n_threads=1, int repeats=5, size_t read_bytes=256 << 20
     ways = [(runs, cache, ahead) for runs in (1, 2, 4, 8, 16) for cache, ahead in leads]
     rates = dict.fromkeys(ways, 0.0)
     try:
-        check(oxi.oxi_pool_open(&pool, n_threads, &err), &err)
+        check(oxi.oxi_pool_open(&pool, n_threads, NULL, &err), &err)
         memset(memory, 1, read_bytes)
         for i, way in enumerate(ways * 2):
             rates[way] = max(rates[way], _read_rate(kernels, pool, memory + i % n_parts * part, part, way))

@@ -51,23 +51,31 @@ def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
 
 
 cdef class ThreadPool:
-    """Persistent worker threads; the calling thread is one of them. Runs one job at a time."""
+    """Persistent worker threads; the calling thread is one of them. Runs one job at a time. cpus: the processors that
+    threads are bound to, the calling thread's first, while it computes; None: any."""
 
     cdef oxi.oxi_pool *_ptr
     cdef readonly int n_threads
 
-    def __cinit__(self, int n_threads):
+    def __cinit__(self, int n_threads, cpus=None):
         cdef oxi.oxi_error err
-        check(oxi.oxi_pool_open(&self._ptr, n_threads, &err), &err)
+        cdef const int[::1] bound
+        cdef const int *first = NULL
+        if cpus is not None:
+            if len(cpus) != n_threads:
+                raise InvalidParameterError(f"{n_threads} threads cannot be bound to {len(cpus)} processors")
+            bound = np.array(cpus, np.intc)
+            first = &bound[0] if n_threads > 0 else NULL
+        check(oxi.oxi_pool_open(&self._ptr, n_threads, first, &err), &err)
         self.n_threads = n_threads
 
     def __dealloc__(self):
         oxi.oxi_pool_close(&self._ptr)
 
     @property
-    def barriers(self):
-        """Number of barriers the pool has passed, for measurements."""
-        return oxi.oxi_pool_barriers(self._ptr)
+    def counts(self):
+        """What happened since the pool opened, for measurements: barriers, sleeps, wakes and caller_wakes."""
+        return oxi.oxi_pool_counted(self._ptr)
 
 
 @cython.no_gc

@@ -120,12 +120,6 @@ cdef class Runner:
         self.usable()
         return self._pool
 
-    @property
-    def barriers(self):
-        """Number of barriers the pool has passed, for measurements."""
-        self.usable()
-        return self._pool.barriers
-
     def seq_open(self):
         """A new empty sequence. Raises KVCacheFullError when all sequence slots are taken."""
         cdef oxi.oxi_error err

@@ -174,7 +174,7 @@ int main(void)
     };
     oxi_error err = {0};
     oxi_pool *pool = NULL;
-    if (oxi_pool_open(&pool, 2, &err) != OXI_OK) return 1;
+    if (oxi_pool_open(&pool, 2, NULL, &err) != OXI_OK) return 1;
     long n = 0;
     for (;; n++) {
         allowed = n;

@@ -338,6 +338,6 @@ def test_a_decode_step_passes_few_barriers(path: str | Path) -> None:
     runner = load_model(path, n_threads=2).runner
     seq = runner.seq_open()
     step(runner, [1], seq)
-    before = runner.barriers
+    before = runner.pool.counts["barriers"]
     step(runner, [1], seq)
-    assert runner.barriers - before <= 2 * 6 + 4
+    assert runner.pool.counts["barriers"] - before <= 2 * 6 + 4

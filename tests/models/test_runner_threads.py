@@ -90,9 +90,9 @@ def test_two_runners_do_not_compute_with_the_same_threads_at_once(deep: Path) ->
     one = runner_of(gguf, pool, n_batch=LONG, n_ctx=LONG, n_pages=LONG // 32)
     two = runner_of(gguf, pool)
     seq = two.seq_open()
-    passed = pool.barriers
+    passed = pool.counts["barriers"]
     with stepping(one) as step_of_another:
-        while pool.barriers == passed and not step_of_another.done():
+        while pool.counts["barriers"] == passed and not step_of_another.done():
             time.sleep(0)  # the runner is taken a moment before its threads are
         with pytest.raises(InvalidParameterError, match="another thread is computing with these threads"):
             step(two, [1], seq)

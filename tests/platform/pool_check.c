@@ -24,10 +24,17 @@
 
 typedef struct shared_sum {
     oxi_pool *pool;
-    int n_phases;
+    int n_phases, n_threads;
     long *cells; /* [n_threads], plain memory: only barriers order the accesses */
-    long wrong;
+    long wrong, sum;
 } shared_sum;
+
+/* One thread runs it while the others wait. */
+static void add_up(void *arg)
+{
+    shared_sum *s = arg;
+    for (int i = 0; i < s->n_threads; i++) s->sum += s->cells[i];
+}
 
 /* Each phase every thread adds one to its own cell; after the barrier thread 0 must see all of them. */
 static void count_phases(void *arg, int thread, int n_threads)
@@ -35,10 +42,12 @@ static void count_phases(void *arg, int thread, int n_threads)
     shared_sum *s = arg;
     for (int phase = 1; phase <= s->n_phases; phase++) {
         s->cells[thread]++;
-        oxi_pool_barrier(s->pool);
+        const long before = s->sum;
+        oxi_pool_barrier(s->pool, thread, NULL, NULL);
         if (thread == phase % n_threads)
             for (int i = 0; i < n_threads; i++) s->wrong += s->cells[i] % s->n_phases != phase % s->n_phases;
-        oxi_pool_barrier(s->pool);
+        oxi_pool_barrier(s->pool, thread, add_up, s);
+        if (s->sum != before + s->cells[thread] * n_threads) s->wrong++;
     }
 }
 
@@ -52,7 +61,7 @@ static oxi_pool *open_pool(int n_threads)
 {
     oxi_pool *pool;
     oxi_error err = {0};
-    EXPECT(oxi_pool_open(&pool, n_threads, &err) == OXI_OK, "open: %s", err.text);
+    EXPECT(oxi_pool_open(&pool, n_threads, NULL, &err) == OXI_OK, "open: %s", err.text);
     EXPECT(oxi_pool_size(pool) == n_threads, "size %d", oxi_pool_size(pool));
     return pool;
 }
@@ -60,12 +69,12 @@ static oxi_pool *open_pool(int n_threads)
 static void check_runs(int n_threads, int n_rounds, int n_phases)
 {
     oxi_pool *pool = open_pool(n_threads);
-    shared_sum s = {pool, n_phases, calloc((size_t)n_threads, sizeof(long)), 0};
+    shared_sum s = {pool, n_phases, n_threads, calloc((size_t)n_threads, sizeof(long)), 0, 0};
     for (int round = 0; round < n_rounds; round++) oxi_pool_run(pool, count_phases, &s);
     EXPECT(s.wrong == 0, "%d threads: %ld cells were seen before their barrier", n_threads, s.wrong);
     for (int i = 0; i < n_threads; i++)
         EXPECT(s.cells[i] == (long)n_rounds * n_phases, "thread %d ran %ld phases", i, s.cells[i]);
-    EXPECT(oxi_pool_barriers(pool) == 2ull * (unsigned)n_rounds * (unsigned)n_phases, "barriers were miscounted");
+    EXPECT(oxi_pool_counted(pool).barriers == 2ull * (unsigned)n_rounds * (unsigned)n_phases, "barriers were miscounted");
 
     int *seen = calloc((size_t)n_threads, sizeof *seen);
     oxi_pool_run(pool, mark, seen);
@@ -75,6 +84,83 @@ static void check_runs(int n_threads, int n_rounds, int n_phases)
     oxi_pool_close(&pool);
     EXPECT(pool == NULL, "close left a pointer");
 }
+
+static void nothing(void *arg, int thread, int n_threads) { (void)arg, (void)thread, (void)n_threads; }
+
+/* Jobs without barriers follow one another at once, and jobs with barriers between them still find all threads. */
+static void check_short_jobs(int n_threads, int n_rounds)
+{
+    oxi_pool *pool = open_pool(n_threads);
+    shared_sum s = {pool, 1, n_threads, calloc((size_t)n_threads, sizeof(long)), 0, 0};
+    for (int round = 0; round < n_rounds; round++) {
+        oxi_pool_run(pool, nothing, NULL);
+        oxi_pool_run(pool, count_phases, &s);
+    }
+    EXPECT(s.wrong == 0, "%d threads: %ld passed a barrier early", n_threads, s.wrong);
+    free(s.cells);
+    oxi_pool_close(&pool);
+}
+
+/* All threads sleep, then a job starts: the caller wakes the first few, and these wake the others. */
+static void check_wakes(void)
+{
+    enum { THREADS = 16 };
+    oxi_pool *pool = open_pool(THREADS);
+    int seen[THREADS] = {0};
+    for (int round = 1; round <= 3; round++) {
+        while (oxi_pool_counted(pool).sleeps < (unsigned)round * (THREADS - 1)) nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        const oxi_pool_counts before = oxi_pool_counted(pool);
+        oxi_pool_run(pool, mark, seen);
+        const oxi_pool_counts after = oxi_pool_counted(pool);
+        EXPECT(after.caller_wakes - before.caller_wakes <= 4, "the caller woke %d", (int)(after.caller_wakes - before.caller_wakes));
+        EXPECT(seen[THREADS - 1] == round * THREADS, "a sleeping thread missed its job");
+    }
+    oxi_pool_close(&pool);
+}
+
+#if defined(__linux__)
+#include <sched.h>
+
+static void look_at_processors(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    sched_getaffinity(0, sizeof(cpu_set_t), &((cpu_set_t *)arg)[thread]);
+}
+
+/* Each thread runs on its processor alone, the caller only during the job. */
+static void check_binding(void)
+{
+    cpu_set_t allowed, sets[CPU_SETSIZE], after;
+    int cpus[CPU_SETSIZE + 1], n = 0;
+    oxi_pool *pool;
+    oxi_error err = {0};
+    EXPECT(sched_getaffinity(0, sizeof allowed, &allowed) == 0, "no affinity");
+    for (int i = CPU_SETSIZE - 1; i >= 0; i--)
+        if (CPU_ISSET((size_t)i, &allowed)) cpus[n++] = i;
+    EXPECT(oxi_pool_open(&pool, n, cpus, &err) == OXI_OK, "open: %s", err.text);
+    oxi_pool_run(pool, look_at_processors, sets);
+    for (int i = 0; i < n; i++)
+        EXPECT(CPU_COUNT(&sets[i]) == 1 && CPU_ISSET((size_t)cpus[i], &sets[i]), "thread %d is not on processor %d", i, cpus[i]);
+    sched_getaffinity(0, sizeof after, &after);
+    EXPECT(CPU_EQUAL(&after, &allowed), "the caller stayed bound");
+    oxi_pool_close(&pool);
+
+    cpus[n] = cpus[0];
+    EXPECT(oxi_pool_open(&pool, n + 1, cpus, &err) == OXI_ERR_ARGUMENT && strstr(err.text, "twice"), "twice: %s", err.text);
+    const int bad[] = {-1, CPU_SETSIZE, CPU_SETSIZE - 1};
+    for (int i = 0; i < 3; i++) {
+        cpus[0] = bad[i];
+        EXPECT(oxi_pool_open(&pool, 1, cpus, &err) == OXI_ERR_ARGUMENT && strstr(err.text, "may not run on processor"), "%s", err.text);
+    }
+}
+#else
+static void check_binding(void)
+{
+    oxi_pool *pool;
+    oxi_error err = {0};
+    EXPECT(oxi_pool_open(&pool, 1, &(int){0}, &err) == OXI_ERR_ARGUMENT && strstr(err.text, "does not bind"), "%s", err.text);
+}
+#endif
 
 static double cpu_seconds(void)
 {
@@ -105,7 +191,7 @@ static void check_bounds(void)
     for (int i = 0; i < 3; i++) {
         oxi_pool *pool = (oxi_pool *)&pool;
         oxi_error err = {0};
-        EXPECT(oxi_pool_open(&pool, bad[i], &err) == OXI_ERR_ARGUMENT, "%d threads were accepted", bad[i]);
+        EXPECT(oxi_pool_open(&pool, bad[i], NULL, &err) == OXI_ERR_ARGUMENT, "%d threads were accepted", bad[i]);
         EXPECT(pool == NULL && strstr(err.text, "threads"), "unclear error: %s", err.text);
     }
     oxi_pool *none = NULL;
@@ -198,6 +284,10 @@ int main(void)
     check_runs(2, 400, 5);
     check_runs(3, 200, 5);
     check_runs(16, 20, 4); /* more threads than most test machines have processors */
+    check_runs(20, 20, 4); /* three groups at the barrier */
+    check_short_jobs(17, 30);
+    check_wakes();
+    check_binding();
     check_idle();
     check_signals();
     check_claims();

@@ -124,7 +124,7 @@ int main(void)
     long drawn = 0;
     oxi_pool *pool;
     oxi_error err;
-    if (oxi_pool_open(&pool, 3, &err) != OXI_OK) return 1; /* one thread more than the chooser has */
+    if (oxi_pool_open(&pool, 3, NULL, &err) != OXI_OK) return 1; /* one thread more than the chooser has */
     for (int i = 0; i < 2000; i++) {
         const long more = odd_sampler(i % 2 ? pool : NULL);
         if (more < 0) {

@@ -25,7 +25,7 @@ cdef extern from "oxillama.h" nogil:
     ctypedef struct oxi_pool:
         pass
 
-    oxi_status oxi_pool_open(oxi_pool **out, int n_threads, oxi_error *err)
+    oxi_status oxi_pool_open(oxi_pool **out, int n_threads, const int *cpus, oxi_error *err)
     void oxi_pool_close(oxi_pool **pool)
     int oxi_pool_size(const oxi_pool *pool)
 
@@ -221,4 +221,10 @@ cdef extern from "oxillama.h" nogil:
     oxi_status oxi_runner_observe(oxi_runner *r, oxi_error *err)
     const oxi_tensor *oxi_runner_observed(const oxi_runner *r, int32_t matrix, int32_t *n_experts, int64_t *n_cols,
                                           const double **sums, const int64_t **counts)
-    uint64_t oxi_pool_barriers(const oxi_pool *pool)
+    ctypedef struct oxi_pool_counts:
+        uint64_t barriers
+        uint64_t sleeps
+        uint64_t wakes
+        uint64_t caller_wakes
+
+    oxi_pool_counts oxi_pool_counted(const oxi_pool *pool)
