@@ -2,8 +2,7 @@
 #ifndef OXILLAMA_OPS_H
 #define OXILLAMA_OPS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "oxillama_types.h"
 
 /* A program is what one step computes: a flat list of ops over buffers of rows [rows, width] float32, built once by the
  * model's description and executed for every batch. Ops read and write views: a column range of a buffer. Buffers that
@@ -64,17 +63,6 @@ typedef struct oxi_op_norm {
     int32_t kind, group, weight, bias;
     float eps;
 } oxi_op_norm;
-
-typedef enum oxi_fn {
-    OXI_FN_NONE = 0,
-    OXI_FN_SILU = 1,
-    OXI_FN_GELU = 2, /* the tanh form */
-    OXI_FN_RELU = 3,
-    OXI_FN_RELU2 = 4, /* max(x, 0)^2 */
-    OXI_FN_SIGMOID = 5,
-    OXI_FN_TANH = 6,
-    OXI_FN_COUNT
-} oxi_fn;
 
 /* out = fn(x) * times; times absent: fn(x). */
 typedef struct oxi_op_glu {

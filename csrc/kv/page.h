@@ -11,7 +11,7 @@
 #ifndef OXI_PAGE_H
 #define OXI_PAGE_H
 
-#include "oxillama.h"
+#include "oxillama_types.h"
 
 #define OXI_CODE_MOST 8191 /* largest code of queries and probabilities; for keys and values of i16: half of it */
 #define OXI_CODE_RUN 64    /* most products summed as integers */

@@ -2,6 +2,7 @@
 #include "quant/quant.h"
 
 #include "quant/half.h"
+#include "oxillama.h"
 
 const oxi_format *oxi_format_of(uint32_t type)
 {

@@ -10,7 +10,7 @@
 #define OXI_QUANT_H
 
 #include "quant/encode/encode.h"
-#include "oxillama.h"
+#include "oxillama_types.h"
 
 #define OXI_MAX_BLOCK 256
 #define OXI_MAX_GROUPS 16

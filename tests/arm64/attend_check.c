@@ -2,6 +2,7 @@
  * into blocks and joined, to the same bits. Prints a line for each table and cache type. */
 #include "kernels/attention/attend.h"
 #include "kernels/isa/isa.h"
+#include "kernels/vec/vec.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
  * processors that are only emulated here.
  * Prints one line per isa; leaves with 1 at the first output that differs. */
 #include "kernels/kernels.h"
+#include "oxillama.h"
 #include "platform/memory.h"
 
 #include <math.h>

@@ -2,6 +2,8 @@
  * tables of vector functions are stand-ins; what is tested is the inheritance. */
 #include "kernels/isa/cpu.h"
 #include "kernels/isa/isa.h"
+#include "kernels/vec/vec.h"
+#include "oxillama.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* Run by test_memory.py under the sanitizers: every allocation fails in turn, then odd logits meet odd parameters. Linked
  * with --wrap for the allocating functions. */
 #include "kernels/isa/isa.h"
+#include "oxillama.h"
 
 #include <math.h>
 #include <stdio.h>

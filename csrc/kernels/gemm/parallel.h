@@ -4,6 +4,7 @@
 #define OXI_PARALLEL_H
 
 #include "kernels/kernels.h"
+#include "oxillama.h"
 
 /* out [n_tokens, ldo] from quantised activations; `scratch` is OXI_MATMUL_SCRATCH for each thread of the pool. */
 void oxi_parallel_matmul(const oxi_kernels *kernels, oxi_pool *pool, const oxi_matrix *m, const void *act, int64_t n_tokens,

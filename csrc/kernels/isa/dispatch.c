@@ -2,6 +2,7 @@
 #include "kernels/attention/fetching.h"
 #include "kernels/isa/cpu.h"
 #include "kernels/isa/isa.h"
+#include "kernels/vec/vec.h"
 
 #include <pthread.h>
 #include <stdio.h>

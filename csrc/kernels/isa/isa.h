@@ -3,7 +3,7 @@
 #define OXI_ISA_H
 
 #include "kernels/kernels.h"
-#include "kernels/vec/vec.h"
+typedef struct oxi_vec oxi_vec; /* vec/vec.h */
 
 extern const oxi_kernels oxi_kernels_generic;
 #if defined(OXI_GENERIC_ONLY) /* for builds that must compile quickly: the sanitizers' */

@@ -21,7 +21,7 @@
 #define OXI_MATRIX_H
 
 #include "kernels/pack/reading.h"
-#include "oxillama.h"
+#include "oxillama_types.h"
 
 #define OXI_PANEL 16
 

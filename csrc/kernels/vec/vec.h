@@ -3,7 +3,7 @@
 #ifndef OXI_VEC_H
 #define OXI_VEC_H
 
-#include "oxillama.h"
+#include "oxillama_types.h"
 
 struct oxi_attend; /* attention/attend.h */
 

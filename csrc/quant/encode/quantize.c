@@ -2,6 +2,7 @@
 #include "quant/encode/encode.h"
 #include "quant/half.h"
 #include "quant/quant.h"
+#include "oxillama.h"
 
 #include <stdlib.h>
 
