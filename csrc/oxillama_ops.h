@@ -117,14 +117,16 @@ typedef struct oxi_op_kv_store {
     int32_t layer; /* cache layer */
 } oxi_op_kv_store;
 
-/* Causal attention over the cache. The score of a query at position p and a key at position j <= p is
- *     s = softcap(q.k * scale * temperature(p)) + slope[head] * (j - p)
- * and only keys with p - j < window count. temperature(p) = 1 + temperature_scale * log(1 + floor(p / temperature_floor)).
+/* Attention over the cache. The score of a query at position p and a key at position j is
+ *     s = softcap(q.k * scale * temperature(p)) - slope[head] * |p - j|
+ * Causal: keys with j <= p and p - j < window count. Both ways: all keys of the run count, with a window those with
+ * |p - j| <= window / 2 (whole division). temperature(p) = 1 + temperature_scale * log(1 + floor(p / temperature_floor)).
  * A sink is one extra score per head: it takes part in the softmax and has no value.
  */
 typedef struct oxi_op_attention {
     oxi_view q, out;
     int32_t layer, n_head;
+    int32_t both_ways;     /* sees later keys too: every run of a step must be a whole sequence */
     int32_t window;        /* 0: no limit */
     int32_t slopes, sinks; /* vectors [n_head], < 0: absent */
     float scale, softcap;  /* softcap 0: none */

@@ -181,8 +181,10 @@ oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err)
     oxi_status s = check_unused(p, err);
     if (s == OXI_OK) s = oxi_op_check(p, op, err);
     if (s == OXI_OK) s = grow(&p->ops, p->n_ops, sizeof *p->ops, err);
-    if (s == OXI_OK) p->ops[p->n_ops++] = *op;
-    return s;
+    if (s != OXI_OK) return s;
+    p->ops[p->n_ops++] = *op;
+    if (op->kind == OXI_OP_ATTENTION && op->as.attention.both_ways) p->whole_runs = true;
+    return OXI_OK;
 }
 
 static bool view_ok(const oxi_program *p, oxi_view v)

@@ -43,6 +43,7 @@ struct oxi_program {
     int32_t n_buffers, n_vectors, n_tables, n_weights, n_caches, n_states, n_ops, n_slots;
     size_t state_floats; /* of all states of a sequence */
     oxi_view logits, hidden;
+    bool whole_runs; /* some rows see both ways, so a run must be a whole sequence */
     uint8_t *packed;
     size_t packed_bytes;
     int32_t n_runners; /* open runners; they have measured the program, so it must not change */

@@ -280,6 +280,21 @@ static oxi_status check_batch(const oxi_runner *r, const oxi_batch *b, oxi_error
     return OXI_OK;
 }
 
+/* Where rows see both ways, the first tokens of a sequence depend on the last: it comes in one step. */
+static oxi_status check_whole_runs(const oxi_runner *r, const oxi_batch *b, oxi_error *err)
+{
+    for (int32_t i = 0; r->program->whole_runs && i < b->n_runs; i++) {
+        int32_t length;
+        const oxi_status s = oxi_cache_seq_len(r->cache, b->seqs[i], &length, err);
+        if (s != OXI_OK) return s;
+        if (length)
+            return oxi_fail(err, OXI_ERR_ARGUMENT,
+                            "sequence %d has %d tokens already: a model that sees both ways takes a sequence in one step",
+                            b->seqs[i], length);
+    }
+    return OXI_OK;
+}
+
 /* The runner's own copy, so that nothing changes between its check and its use. */
 static void copy_batch(oxi_runner *r, const oxi_batch *b)
 {
@@ -316,6 +331,8 @@ static void lay_out_step(oxi_runner *r, const oxi_batch *b)
 static oxi_status step(oxi_runner *r, const oxi_batch *b, oxi_error *err)
 {
     oxi_status s = check_batch(r, b, err);
+    if (s != OXI_OK) return s;
+    s = check_whole_runs(r, b, err);
     if (s != OXI_OK) return s;
     s = oxi_cache_begin(r->cache, b->seqs, b->counts, b->n_runs, err);
     if (s != OXI_OK) return s;

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from oxillama.core._core import Runner
+from oxillama.errors import InvalidParameterError
 from oxillama.models.graph import ops
 from oxillama.models.tensors import Matrix
 from tests.support.formulas import TOLERANCE, Floats, attention, close, mixture, stored
@@ -30,14 +31,56 @@ ATTENTION: dict[str, dict[str, Any]] = {
         "temperature": (0.1, 8),
     },
 }
+BOTH_WAYS: dict[str, dict[str, Any]] = {
+    "whole run": {},
+    "even window": {"window": 8},
+    "odd window": {"window": 41},
+    "wide window": {"window": 1000},
+    "alibi": {"slopes": np.array([0.5, 0.25, 0.125, 0.0625, 0.03, 0.015])},
+    "all": {"window": 33, "softcap": 2.0, "slopes": np.full(6, 0.1), "sinks": np.zeros(6)},
+}
 
 
 @pytest.mark.parametrize("name", ATTENTION)
 @pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
 @pytest.mark.parametrize("chunk", [170, 41, 1])
 def test_attention(tmp_path: Path, name: str, cache_type: str, chunk: int) -> None:
-    options = ATTENTION[name]
-    n = 170 if chunk > 1 else 60
+    check_attention(tmp_path, cache_type, 170 if chunk > 1 else 60, chunk, ATTENTION[name])
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+@pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
+@pytest.mark.parametrize("n", [1, 33])
+def test_attention_both_ways(tmp_path: Path, name: str, cache_type: str, n: int) -> None:
+    check_attention(tmp_path, cache_type, n, n, BOTH_WAYS[name] | {"both_ways": True})
+
+
+@pytest.mark.parametrize("name", ["whole run", "odd window"])
+@pytest.mark.parametrize("cache_type", ["f32", "i16"])
+def test_attention_both_ways_over_two_blocks_of_keys(tmp_path: Path, name: str, cache_type: str) -> None:
+    check_attention(tmp_path, cache_type, 530, 530, BOTH_WAYS[name] | {"both_ways": True})
+
+
+def test_a_sequence_that_sees_both_ways_comes_in_one_step(tmp_path: Path) -> None:
+    bench = OpBench(tmp_path / "ops.gguf")
+    cache, out = ops.CacheLayer(1, 96, 96), bench.value(96)
+    bench.add(ops.KVStore(False, bench.x, bench.x, cache))
+    bench.add(ops.Attention(False, bench.x, out, cache, 1, 0.1, both_ways=True))
+
+    def steps(runner: Runner) -> Floats:
+        long, short = runner.seq_open(), runner.seq_open()
+        tokens, every = np.arange(7, dtype=np.int32), np.ones(7, bool)
+        runner.step(tokens[:5], [long], [5], every[:5])
+        free = runner.free_pages
+        with pytest.raises(InvalidParameterError, match="takes a sequence in one step"):
+            runner.step(tokens, [short, long], [2, 5], every)
+        assert (runner.seq_len(short), runner.free_pages) == (0, free)  # nothing was changed
+        return runner.embeddings().copy()
+
+    bench.run(out, TOKENS, steps=steps)
+
+
+def check_attention(tmp_path: Path, cache_type: str, n: int, chunk: int, options: dict[str, Any]) -> None:
     bench = OpBench(tmp_path / "ops.gguf")
     n_head, n_kv, key_dim, value_dim = 6, 2, 10, 20
     q, k, v = (
@@ -55,6 +98,7 @@ def test_attention(tmp_path: Path, name: str, cache_type: str, chunk: int) -> No
             cache,
             n_head,
             0.4,
+            both_ways=options.get("both_ways", False),
             window=options.get("window", 0),
             softcap=options.get("softcap", 0.0),
             slopes=vector(options["slopes"]) if "slopes" in options else None,

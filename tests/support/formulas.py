@@ -85,6 +85,7 @@ def attention(
     n_kv: int,
     *,
     scale: float,
+    both_ways: bool = False,
     window: int = 0,
     softcap: float = 0.0,
     slopes: Any = None,
@@ -104,10 +105,11 @@ def attention(
         s = softcap * np.tanh(s / softcap)
     distance = position[None, :] - position[:, None]
     if slopes is not None:
-        s = s + slopes[:, None, None] * distance
-    visible = distance <= 0
-    if window:
-        visible &= -distance < window
+        s = s - slopes[:, None, None] * np.abs(distance)
+    if both_ways:
+        visible = np.abs(distance) <= (window // 2 if window else n)
+    else:
+        visible = (distance <= 0) & (-distance < (window or n + 1))
     s = np.where(visible, s, -np.inf)
     if sinks is not None:
         s = np.concatenate([s, np.broadcast_to(sinks[:, None, None], (n_head, n, 1))], -1)

@@ -34,9 +34,26 @@ typedef struct cursor {
     int64_t before; /* tasks of runs before `run` */
 } cursor;
 
+/* A row sees its own key and before_of(op) - 1 keys before it; 0: all. */
+static int32_t before_of(const oxi_op_attention *op) { return op->both_ways && op->window ? op->window / 2 + 1 : op->window; }
+
+/* How many keys after its own a row sees, as far as the run has them. */
+static int32_t later_of(const oxi_op_attention *op)
+{
+    return !op->both_ways ? 0 : op->window ? op->window / 2 : INT32_MAX;
+}
+
 static int32_t oldest_key(const oxi_op_attention *op, int32_t position)
 {
-    return op->window && position >= op->window ? position - op->window + 1 : 0;
+    const int32_t before = before_of(op);
+    return before && position >= before ? position - before + 1 : 0;
+}
+
+/* End of the keys that queries before `end` see. */
+static int32_t last_key(const oxi_op_attention *op, const oxi_run *run, int32_t end)
+{
+    const int32_t later = later_of(op), left = run->position + run->count - end;
+    return later < left ? end + later : end + left;
 }
 
 static cursor begin(const oxi_step *s, const oxi_op_attention *op)
@@ -88,7 +105,7 @@ static bool find_task(cursor *c, int64_t number, task *out)
         /* The longest first: the last blocks see the most keys. */
         const int32_t first = (n_blocks - 1 - at / l->n_head) * block, left = run->count - first;
         const int32_t n = left < block ? left : block;
-        *out = (task){.run = run, .first = first, .n = n, .head = at % l->n_head, .n_keys = run->position + first + n};
+        *out = (task){.run = run, .first = first, .n = n, .head = at % l->n_head, .n_keys = last_key(c->op, run, run->position + first + n)};
         return true;
     }
     return false;
@@ -143,7 +160,7 @@ static void attend_task(const oxi_step *s, const cursor *c, const task *w, const
             .q = s->scratch->queries, .positions = positions, .slopes = all_slopes ? slopes : NULL,
             .sinks = all_sinks ? sinks : NULL, .out = out,
             .parts = w->parts ? w->parts + (int64_t)done * oxi_attend_part(l->value_pad) : NULL, .softcap = op->softcap,
-            .window = op->window, .first_key = w->first_key, .n_keys = w->n_keys, .type = oxi_cache_type_of(r->cache),
+            .window = before_of(op), .later = later_of(op), .first_key = w->first_key, .n_keys = w->n_keys, .type = oxi_cache_type_of(r->cache),
             .keys = s->scratch->keys, .values = s->scratch->values, .next_keys = next_keys, .n_next = n_next,
             .fetching = c->fetching, .scratch = s->scratch->attend,
         };

@@ -19,7 +19,8 @@ typedef struct oxi_attend {
     float *const *out;         /* [n_rows] pointers to value_dim floats */
     float *parts;              /* [n_rows][oxi_attend_part] or NULL: where to leave sums for attend_join, without sinks */
     float softcap;             /* 0: none */
-    int32_t window;            /* 0: none */
+    int32_t window;            /* 0: none; else a row sees its own key and window - 1 keys before it */
+    int32_t later;             /* how many keys after its own a row sees, as far as there are some */
     int32_t first_key, n_keys; /* keys [first_key, n_keys) are summed; the first is a multiple of OXI_ATTEND_KEYS */
     oxi_cache_type type;
     const uint8_t *const *keys;   /* page pointers by position / OXI_PAGE_TOKENS, at the head */

@@ -138,7 +138,8 @@ static void page_values(const float *probabilities, int32_t n_rows, int32_t n_ke
 /* The keys that a row sees in a block of n from `first` on: [*start, returned), which may be empty or reversed. */
 static int32_t seen_by(const oxi_attend *a, int32_t row, int32_t first, int32_t n, int32_t *start)
 {
-    const int32_t position = a->positions[row], end = position + 1 - first;
+    const int32_t position = a->positions[row], left = a->n_keys - 1 - position; /* may be negative: part of the keys */
+    const int32_t end = (a->later < left ? position + 1 + a->later : a->n_keys) - first;
     *start = a->window && position - a->window + 1 > first ? position - a->window + 1 - first : 0;
     return end < n ? end : n;
 }
@@ -158,7 +159,7 @@ static void softmax_block(const oxi_attend *a, int32_t row, int32_t first, int32
     }
     if (a->softcap != 0) softcap(scores, a->softcap, n, scores);
     if (a->slopes)
-        for (int32_t i = start; i < end; i++) scores[i] += a->slopes[row] * (float)(first + i - position);
+        for (int32_t i = start; i < end; i++) scores[i] -= a->slopes[row] * fabsf((float)(first + i - position));
     for (int32_t i = 0; i < start; i++) scores[i] = -INFINITY;
     for (int32_t i = end; i < n; i++) scores[i] = -INFINITY;
 
@@ -304,7 +305,7 @@ static void attend(const oxi_attend *a)
         lowest = a->positions[r] < lowest ? a->positions[r] : lowest;
         highest = a->positions[r] > highest ? a->positions[r] : highest;
     }
-    const int32_t n_keys = highest + 1 < a->n_keys ? highest + 1 : a->n_keys;
+    const int32_t n_keys = a->later < a->n_keys - 1 - highest ? highest + 1 + a->later : a->n_keys;
     const int32_t seen = a->window && lowest >= a->window ? lowest - a->window + 1 : 0;
     const int32_t start = (seen > a->first_key ? seen : a->first_key) / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
     for (int64_t at = start; at < n_keys; at += OXI_ATTEND_KEYS) { /* the step after the last block may exceed an int32_t */

@@ -284,7 +284,7 @@ static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32
         for (int32_t i = 0; i < n; i += VW) store(scores + i, load(scores + i) * scale);
         if (a->softcap != 0) softcap(scores, a->softcap, n, scores);
         if (a->slopes)
-            for (int32_t i = start; i < end; i++) scores[i] += a->slopes[row] * (float)(first + i - position);
+            for (int32_t i = start; i < end; i++) scores[i] -= a->slopes[row] * fabsf((float)(first + i - position));
         scale = 1.0f;
     }
     for (int32_t i = 0; i < start; i++) scores[i] = -INFINITY;

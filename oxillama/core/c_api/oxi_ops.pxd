@@ -117,6 +117,7 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_view out
         int32_t layer
         int32_t n_head
+        int32_t both_ways
         int32_t window
         int32_t slopes
         int32_t sinks

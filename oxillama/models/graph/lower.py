@@ -121,6 +121,7 @@ class Lowering:
             "out": self._view(op.out),
             "layer": self._cache(op.cache),
             "n_head": op.n_head,
+            "both_ways": op.both_ways,
             "window": op.window,
             "slopes": self._vector(op.slopes),
             "sinks": self._vector(op.sinks),

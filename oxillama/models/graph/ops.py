@@ -209,13 +209,17 @@ class KVStore(Op):
 
 @dataclass(eq=False, slots=True)
 class Attention(Op):
-    """Causal attention over the cache; see oxi_op_attention for the formula."""
+    """Attention over the cache; see oxi_op_attention for the formula.
+
+    both_ways: rows see later keys of their run too.
+    """
 
     q: View
     out: View
     cache: CacheLayer
     n_head: int
     scale: float
+    both_ways: bool = False
     window: int = 0
     softcap: float = 0.0
     slopes: Vector | None = None
