@@ -105,16 +105,23 @@ def watch(run: Run, live: LiveRun) -> Subscription:
 
 @contextlib.asynccontextmanager
 async def open_assistants(
-    data: DataDir, engine: EngineLike, *, clock: Callable[[], float] = time.time, max_runs: int | None = None
+    data: DataDir,
+    engine: EngineLike,
+    *,
+    clock: Callable[[], float] = time.time,
+    max_runs: int | None = None,
+    isolate: bool = False,
 ) -> AsyncIterator[Assistants]:
     """Execute the runs of a data directory until the block is left, beginning with those that were unfinished.
+
+    isolate: runs share computed prompts only with runs of the same thread.
 
     Leaving the block ends the worker. Runs in progress are given back to the store for the next start. Raises
     StoreError if the directory cannot be written.
     """
     sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
     store = await data.in_thread(Store, data.path, data.durable, clock=clock)
-    context = RunContext(store, engine, LiveRuns(), data.in_thread)
+    context = RunContext(store, engine, LiveRuns(), data.in_thread, isolate)
     assistants = Assistants(sender, context)
     unfinished = await data.in_thread(store.recover)
     if unfinished:

@@ -44,6 +44,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     slots and queue. cache_tokens: size of the KV cache in tokens, shared by all requests.
     temperature to presence_penalty: sampling defaults for requests; None: the model file's recommendation.
     api_keys: a client must send one of them; if there are none, the API is open.
+    isolate_keys: requests share computed prompts only with requests of the same key, and runs only within a thread.
     cors_origins: origins, whose host may begin with `*.` and whose port may be `*`; or "*" for all.
     allowed_hosts: names accepted in Host headers in addition to local ones, `*.name` for subdomains, "*" for all. If
     empty, all names are accepted, unless the server has no keys and listens on this machine only.
@@ -79,6 +80,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
     api_keys: tuple[str, ...] = ()
+    isolate_keys: bool = False
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     trust_proxy: bool = False
@@ -113,6 +115,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 f"{self.host!r} is not an address to listen on: write a name or an IP address, without scheme, port or "
                 "brackets"
             )
+
+    @property
+    def isolates_keys(self) -> bool:
+        """Whether requests of different keys must not share computed prompts. A single key has nobody to hide from."""
+        return self.isolate_keys and len(set(self.api_keys)) > 1
 
 
 FIELDS: Mapping[str, Any] = get_type_hints(ServerConfig, include_extras=True)

@@ -12,12 +12,13 @@ from quart import current_app
 from oxillama._version import __version__
 from oxillama.errors import EngineClosedError
 from oxillama.server.access.admission import Admission
+from oxillama.server.access.auth import client_scope
 from oxillama.server.observe.metrics import Metrics
 from oxillama.server.operation import Operations
 from oxillama.server.wire.errors import NO_RETRY, SERVER_ERROR, APIError, not_found, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import trio
     from structlog.typing import FilteringBoundLogger
@@ -96,6 +97,10 @@ class ServerState:
         """The model's id in the API."""
         self.require_engine()
         return self.model_ids[0]
+
+    def cache_scope(self, headers: Mapping[str, str]) -> str | None:
+        """The scope of the computed prompts that a request may share; None: those of all. See `isolates_keys`."""
+        return client_scope(headers.get("Authorization")) if self.config.isolates_keys else None
 
     def check_model(self, name: str) -> str:
         """The id of the model that `name` means. With the setting `any_model`, any name means the model.

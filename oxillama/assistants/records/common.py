@@ -14,12 +14,19 @@ class RunError(msgspec.Struct, frozen=True):
     message: str
 
 
+class PromptTokensDetails(msgspec.Struct, frozen=True):
+    """cached_tokens: prompt tokens that came from the prefix cache."""
+
+    cached_tokens: int = 0
+
+
 class TokenUsage(msgspec.Struct, frozen=True):
     """How many tokens a run or a step used."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensDetails = PromptTokensDetails()
 
 
 class IncompleteDetails(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import trio
 
 from oxillama.assistants.records import (
     IncompleteDetails,
+    PromptTokensDetails,
     Run,
     RunStatus,
     RunStep,
@@ -61,6 +62,8 @@ class RunContext:
     engine: EngineLike
     live: LiveRuns
     in_thread: Offload
+    isolate: bool = False
+    """Runs share computed prompts only with runs of the same thread."""
     stopping: bool = False
     """The server is draining: it begins no more runs and leaves waiting runs to the next start."""
 
@@ -161,7 +164,8 @@ class RunExecution:
 
     async def _generate_text(self, prompt_ids: tuple[int, ...]) -> Outcome:
         assert self._message is not None
-        request = GenerationRequest(prompt_ids=prompt_ids, sampling=self._sampling(), cache_prompt=True)
+        scope = self._ids[0] if self._context.isolate else None
+        request = GenerationRequest(prompt_ids=prompt_ids, sampling=self._sampling(), cache_scope=scope)
         finish_reason = None
         async with self._engine.generate(request) as stream:
             try:
@@ -173,7 +177,12 @@ class RunExecution:
                     finish_reason = event.finish_reason
             finally:
                 usage = stream.usage
-                self._usage = TokenUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+                self._usage = TokenUsage(
+                    usage.prompt_tokens,
+                    usage.completion_tokens,
+                    usage.total_tokens,
+                    PromptTokensDetails(usage.cached_tokens),
+                )
         # Without a budget, a text that the end of the context cuts off counts as complete: no budget was exceeded.
         if finish_reason == "length" and self.run is not None and self.run.max_completion_tokens is not None:
             return Outcome(RunStatus.INCOMPLETE, incomplete="max_completion_tokens")

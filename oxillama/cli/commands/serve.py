@@ -48,6 +48,10 @@ def serve(
         list[str] | None,
         typer.Option(metavar="KEY", help="A key for the API; may be given more than once.", show_default=False),
     ] = None,
+    isolate_keys: Annotated[
+        bool | None,
+        typer.Option("--isolate-keys", help="Share computed prompts within a key only.", show_default=False),
+    ] = None,
     threads: options.Threads = None,
     ctx_size: options.CtxSize = None,
     kv_type: Annotated[
@@ -105,6 +109,7 @@ def serve(
             port=port,
             data_dir=data_dir,
             api_keys=api_key or None,
+            isolate_keys=isolate_keys,
             threads=threads,
             ctx_size=ctx_size,
             kv_type=kv_type,

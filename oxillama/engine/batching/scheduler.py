@@ -56,9 +56,9 @@ BACKGROUND_SHARE = 8
 """1/BACKGROUND_SHARE of a step's prefill is left to background tickets while interactive ones could use it all."""
 
 
-WORTH_WAITING = 64
-"""Tokens that a ticket must save to wait for another: a wait costs a step or two, and a step costs about as much as
-evaluating a few dozen tokens."""
+WORTH_WAITING = 32
+"""Tokens that a ticket must save to wait for another: a wait costs a step, and reading the weights for one more step
+costs about as much as evaluating 10 to 30 tokens."""
 
 
 class Scheduler:

@@ -23,9 +23,8 @@ class Keyring:
         """Raise the 401 unless the header has one of the keys. All keys are compared, each in constant time."""
         if not self._digests:
             return
-        scheme, _, token = (authorization or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        token = _bearer(authorization)
+        if not token:
             raise _unauthorized(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 "Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
@@ -33,6 +32,17 @@ class Keyring:
         given = _digest(token)
         if not sum([hmac.compare_digest(given, known) for known in self._digests]):
             raise _unauthorized(f"Incorrect API key provided: {_masked(token)}.")
+
+
+def client_scope(authorization: str | None) -> str:
+    """A name for the key in the header that does not show it."""
+    return _digest(_bearer(authorization)).hex()
+
+
+def _bearer(authorization: str | None) -> str:
+    """The key in the header; empty if there is none."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _digest(key: str) -> bytes:

@@ -27,7 +27,6 @@ class Metrics:
         self._requests: Counter[Labels] = Counter()
         self._seconds: defaultdict[Labels, float] = defaultdict(float)
         self._aborted: Counter[Labels] = Counter()
-        self._cached_tokens = 0
 
     def add(self, endpoint: str, method: str, record: RequestRecord) -> None:
         """Count a request. endpoint: the operation's name, so that not every path with an id becomes a series."""
@@ -37,9 +36,6 @@ class Metrics:
             self._seconds[where] += record.elapsed_ms() / 1000
         if record.abort is not None:
             self._aborted[("by", record.abort),] += 1
-        counts = record.tokens()
-        if counts is not None:
-            self._cached_tokens += counts.cached
 
     def render(self, under_way: int, engine: EngineStatistics | None) -> str:
         """The metrics page. under_way: requests that have not ended."""
@@ -49,7 +45,6 @@ class Metrics:
         add.family("request_seconds_total", "counter", "Seconds from request to the answer's end.", self._seconds)
         add.family("requests_aborted_total", "counter", "Answers not sent whole.", self._aborted)
         add.one("requests_under_way", "gauge", "Requests that have not ended, this one among them.", under_way)
-        add.one("prompt_tokens_cached_total", "counter", "Prompt tokens not computed again.", self._cached_tokens)
         if engine is not None:
             add.engine(engine)
         return "\n".join(lines) + "\n"
@@ -72,6 +67,7 @@ class _Writer:
         """The engine's metrics."""
         self.one("generations_total", "counter", "Generations that have ended.", now.requests_total)
         self.one("prompt_tokens_total", "counter", "Prompt tokens computed.", now.prompt_tokens_total)
+        self.one("prompt_tokens_cached_total", "counter", "Prompt tokens not computed again.", now.cached_tokens_total)
         self.one("generated_tokens_total", "counter", "Tokens generated.", now.generated_tokens_total)
         self.one("steps_total", "counter", "Steps of the engine.", now.steps_total)
         self.one("pauses_total", "counter", "Generations paused for lack of KV cache.", now.pauses_total)

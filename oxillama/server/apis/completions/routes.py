@@ -45,7 +45,7 @@ async def create_completion(wire: CompletionRequest) -> Completion | Response:
     prompts = await _read_prompts(wire, engine, state.admission)
     id_ = new_id("cmpl", separator="-", length=29)
     writer = CompletionWriter(id_, now(), model, state.fingerprint, wire, prompts, engine.tokenizer)
-    choices = open_choices(engine, _generation_requests(wire, prompts, engine))
+    choices = open_choices(engine, _generation_requests(wire, prompts, engine, state.cache_scope(request.headers)))
     if wire.stream:
         # The request keeps the choices open until the last byte is sent or the client is gone.
         opened = await cast("ServerRequest", request).stack.enter_async_context(choices)
@@ -70,7 +70,7 @@ async def _read_prompts(wire: CompletionRequest, engine: EngineLike, admission: 
 
 
 def _generation_requests(
-    wire: CompletionRequest, prompts: Sequence[Prompt], engine: EngineLike
+    wire: CompletionRequest, prompts: Sequence[Prompt], engine: EngineLike, scope: str | None
 ) -> list[GenerationRequest]:
     """One request per candidate of each prompt. Each candidate gets a seed of its own, derived from the request's."""
     logprobs = 0 if wire.ranks and wire.logprobs is None else wire.logprobs
@@ -80,6 +80,7 @@ def _generation_requests(
             prompt_ids=prompt.ids,
             sampling=replace(sampling, seed=nth_seed(sampling.seed, index)),
             cache_prompt=wire.cache_prompt is not False,
+            cache_scope=scope,
             prompt_logprobs=wire.logprobs if wire.echo else None,
         )
         for prompt in prompts
