@@ -58,7 +58,8 @@ async def _attach(
 ) -> None:
     async with AsyncExitStack() as attempt:
         data = await attempt.enter_async_context(open_data_dir(directory))
-        assistants = await attempt.enter_async_context(open_assistants(data, engine, isolate=state.config.isolates_keys))
+        isolate = state.config.isolates_keys
+        assistants = await attempt.enter_async_context(open_assistants(data, engine, isolate=isolate))
         stack.push_async_exit(attempt.pop_all())
     state.data, state.assistants = data, assistants
 

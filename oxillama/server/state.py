@@ -18,7 +18,7 @@ from oxillama.server.operation import Operations
 from oxillama.server.wire.errors import NO_RETRY, SERVER_ERROR, APIError, not_found, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import trio
     from structlog.typing import FilteringBoundLogger
@@ -98,9 +98,9 @@ class ServerState:
         self.require_engine()
         return self.model_ids[0]
 
-    def cache_scope(self, headers: Mapping[str, str]) -> str | None:
+    def cache_scope(self, authorization: str | None) -> str | None:
         """The scope of the computed prompts that a request may share; None: those of all. See `isolates_keys`."""
-        return client_scope(headers.get("Authorization")) if self.config.isolates_keys else None
+        return client_scope(authorization) if self.config.isolates_keys else None
 
     def check_model(self, name: str) -> str:
         """The id of the model that `name` means. With the setting `any_model`, any name means the model.

@@ -4,7 +4,7 @@ The id of an object, and the thread or run it belongs to, come from the path of 
 """
 
 from oxillama.assistants.records.assistant import Assistant
-from oxillama.assistants.records.common import IncompleteDetails, Metadata, PromptTokensDetails, RunError, TokenUsage
+from oxillama.assistants.records.common import CachedPromptTokens, IncompleteDetails, Metadata, RunError, TokenUsage
 from oxillama.assistants.records.message import MessageStatus, Role, TextContent, TextValue, ThreadMessage
 from oxillama.assistants.records.run import RUN_LIFETIME_S, Run, RunStatus
 from oxillama.assistants.records.step import (
@@ -19,12 +19,12 @@ __all__ = [
     "RUN_LIFETIME_S",
     "ActiveRun",
     "Assistant",
+    "CachedPromptTokens",
     "IncompleteDetails",
     "MessageCreation",
     "MessageCreationStepDetails",
     "MessageStatus",
     "Metadata",
-    "PromptTokensDetails",
     "Role",
     "Run",
     "RunError",

@@ -14,7 +14,7 @@ class RunError(msgspec.Struct, frozen=True):
     message: str
 
 
-class PromptTokensDetails(msgspec.Struct, frozen=True):
+class CachedPromptTokens(msgspec.Struct, frozen=True):
     """cached_tokens: prompt tokens that came from the prefix cache."""
 
     cached_tokens: int = 0
@@ -26,7 +26,7 @@ class TokenUsage(msgspec.Struct, frozen=True):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: PromptTokensDetails = PromptTokensDetails()
+    prompt_tokens_details: CachedPromptTokens = CachedPromptTokens()
 
 
 class IncompleteDetails(msgspec.Struct, frozen=True):

@@ -12,8 +12,8 @@ from typing import Any
 import trio
 
 from oxillama.assistants.records import (
+    CachedPromptTokens,
     IncompleteDetails,
-    PromptTokensDetails,
     Run,
     RunStatus,
     RunStep,
@@ -181,7 +181,7 @@ class RunExecution:
                     usage.prompt_tokens,
                     usage.completion_tokens,
                     usage.total_tokens,
-                    PromptTokensDetails(usage.cached_tokens),
+                    CachedPromptTokens(usage.cached_tokens),
                 )
         # Without a budget, a text that the end of the context cuts off counts as complete: no budget was exceeded.
         if finish_reason == "length" and self.run is not None and self.run.max_completion_tokens is not None:

@@ -73,7 +73,7 @@ async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[Ge
             prompt_ids=prompt,
             sampling=replace(sampling, seed=nth_seed(sampling.seed, index)),
             cache_prompt=wire.cache_prompt is not False,
-            cache_scope=state.cache_scope(request.headers),
+            cache_scope=state.cache_scope(request.headers.get("Authorization")),
             param="messages",
         )
         for index in range(wire.n or 1)

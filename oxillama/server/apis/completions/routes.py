@@ -45,7 +45,8 @@ async def create_completion(wire: CompletionRequest) -> Completion | Response:
     prompts = await _read_prompts(wire, engine, state.admission)
     id_ = new_id("cmpl", separator="-", length=29)
     writer = CompletionWriter(id_, now(), model, state.fingerprint, wire, prompts, engine.tokenizer)
-    choices = open_choices(engine, _generation_requests(wire, prompts, engine, state.cache_scope(request.headers)))
+    scope = state.cache_scope(request.headers.get("Authorization"))
+    choices = open_choices(engine, _generation_requests(wire, prompts, engine, scope))
     if wire.stream:
         # The request keeps the choices open until the last byte is sent or the client is gone.
         opened = await cast("ServerRequest", request).stack.enter_async_context(choices)
