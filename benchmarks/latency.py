@@ -12,23 +12,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import json
 import re
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ours
-import peer
 import report
+import servers
 from make_model import DEFAULT_FOLDER, made
 
 PROBE_S = 0.05
@@ -50,45 +42,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@contextlib.contextmanager
-def server(command: list[str], port: int, log: Path) -> Iterator[None]:
-    """Run the server for the duration of the block, which begins when /health returns 200."""
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=ours.environment())
-        try:
-            deadline = time.monotonic() + 120
-            while health(port) != 200:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
-                time.sleep(0.2)
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def status_of(port: int, request: bytes, patience: float = 30) -> int:
-    """The response's status; 0 without a response."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
-            connection.sendall(request)
-            return int(connection.recv(4096).split(b" ", 2)[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-def health(port: int) -> int:
-    return status_of(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-
-
 def probe_health(port: int, stop: threading.Event, times: list[float]) -> None:
     """Record repeatedly how long /health takes; infinity for a missing or wrong response."""
     while not stop.wait(PROBE_S):
         began = time.perf_counter()
-        status = health(port)
+        status = servers.health(port)
         times.append(time.perf_counter() - began if status == 200 else float("inf"))
 
 
@@ -98,13 +56,14 @@ def probe_chat(port: int, stop: threading.Event, times: list[float]) -> None:
     request = chat_request(0, 1)
     while not stop.wait(PROBE_S):
         began = time.perf_counter()
-        if status_of(port, request, patience=0.5) in (429, 503):
+        if servers.status_of(port, request, patience=0.5) in (429, 503):
             times.append(time.perf_counter() - began)
 
 
 def chat_request(number: int, new: int) -> bytes:
     """A streamed chat, ready to send."""
-    body = json.dumps(
+    return servers.post(
+        "/v1/chat/completions",
         {
             "model": "m",
             "messages": [{"role": "user", "content": f"Request {number}: tell me a story about a red cat."}],
@@ -112,13 +71,8 @@ def chat_request(number: int, new: int) -> bytes:
             "stream": True,
             "temperature": 0,
             "ignore_eos": True,
-        }
-    ).encode()
-    head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode()
-    return head + body
+        },
+    )
 
 
 async def chat(port: int, number: int, new: int) -> tuple[str, float]:
@@ -167,25 +121,13 @@ def measure(port: int, args: argparse.Namespace) -> dict[str, list[float]]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def run(side: str, model: Path, folder: Path, args: argparse.Namespace) -> dict[str, list[float]]:
-    port = free_port()
+    port = servers.free_port()
     if side == "oxillama":
-        command = [
-            sys.executable, "-m", "oxillama", "serve", "--model", str(model), "--port", str(port),
-            "--threads", str(args.threads), "--ctx-size", "2048", "--alias", "m", "--data-dir", str(folder / "data"),
-        ]  # fmt: skip
+        command = servers.ours(model, port, folder, threads=args.threads, ctx=2048)
     else:
-        command = [
-            str(peer.program("llama-server")), "-m", str(model), "--port", str(port), "-t", str(args.threads),
-            "-c", str(8 * 2048), "-np", "8",
-        ]  # fmt: skip
-    with server(command, port, folder / "log"):
+        command = [*servers.peers(model, port, threads=args.threads, ctx=8 * 2048), "-np", "8"]
+    with servers.running(command, port, folder / "log"):
         return measure(port, args)
 
 

@@ -217,6 +217,18 @@ def test_latency_finds_every_request_of_a_burst_answered(tmp_path: Path) -> None
     assert all(row["longest ms"] < float("inf") for row in made["rows"] if row["times"])
 
 
+def test_prompts_that_begin_alike_are_computed_once(tmp_path: Path) -> None:
+    sizes = ("--clients", "4", "--words", "60", "--new", "3", "--ctx", "512", "--type", "Q8_0")
+    flags = ("--shape", "tiny", "--threads", "1", "--json", "--no-peer", "--models", tmp_path)
+
+    first, again = result(script("shared_prefix.py", *flags, *sizes))["rows"]
+
+    assert first["prompt tokens"] == again["prompt tokens"]
+    assert again["computed"] == 4
+    assert first["prompt tokens"] / 4 < first["computed"] < first["prompt tokens"] / 2
+    assert first["new tokens"] == 12
+
+
 def test_a_missing_peer_is_reported_with_the_variable_to_set(tmp_path: Path) -> None:
     done = script(
         "decode.py",
