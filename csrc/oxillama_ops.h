@@ -64,7 +64,7 @@ typedef struct oxi_op_norm {
     float eps;
 } oxi_op_norm;
 
-/* out = fn(x) * times; times absent: fn(x). */
+/* out = fn(x) * times; times absent: fn(x). OXI_FN_SWIGLU_CLAMPED needs `times`, and is the whole product. */
 typedef struct oxi_op_glu {
     oxi_view x, times, out;
     int32_t fn;

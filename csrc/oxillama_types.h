@@ -67,6 +67,10 @@ typedef enum oxi_fn {
     OXI_FN_RELU2 = 4, /* max(x, 0)^2 */
     OXI_FN_SIGMOID = 5,
     OXI_FN_TANH = 6,
+    OXI_FN_GELU_ERF = 7,   /* x / 2 (1 + erf(x / sqrt 2)) */
+    OXI_FN_GELU_QUICK = 8, /* x sigmoid(1.702 x) */
+    OXI_FN_SOFTPLUS = 9,   /* log(1 + e^x) */
+    OXI_FN_SWIGLU_CLAMPED = 10, /* gpt-oss: g sigmoid(1.702 g) (u + 1), g = min(x, 7), u = times between -7 and 7 */
     OXI_FN_COUNT
 } oxi_fn;
 

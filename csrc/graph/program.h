@@ -15,9 +15,10 @@ typedef struct oxi_vector {
     int64_t n;
 } oxi_vector;
 
-/* A packed matrix, or n_experts of one shape back to back. */
+/* A packed matrix, or n_experts of one shape back to back: all rows of a tensor, or some from first_row on. */
 typedef struct oxi_weight {
     const oxi_tensor *tensor;
+    int64_t first_row;
     oxi_matrix matrix; /* data: the first expert's */
     int32_t n_experts;
     size_t expert_bytes, offset; /* in program->packed */

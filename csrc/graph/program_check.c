@@ -25,9 +25,12 @@ static bool norm_ok(const oxi_program *p, const oxi_op_norm *n)
         && (optional_vector(p, n->bias, n->group) || vector(p, n->bias, n->x.width));
 }
 
+/* gated: whether there is something to multiply with. */
+static bool fn_ok(int32_t fn, bool gated) { return fn >= 0 && fn < OXI_FN_COUNT && (gated || fn != OXI_FN_SWIGLU_CLAMPED); }
+
 static bool glu_ok(const oxi_program *p, const oxi_op_glu *g)
 {
-    return inside(p, g->x) && optional(p, g->times, g->x.width) && g->fn >= 0 && g->fn < OXI_FN_COUNT;
+    return inside(p, g->x) && optional(p, g->times, g->x.width) && fn_ok(g->fn, g->times.buffer >= 0);
 }
 
 static bool linear_ok(const oxi_program *p, const oxi_op_linear *l)
@@ -112,7 +115,7 @@ static bool experts_ok(const oxi_program *p, const oxi_op_experts *e)
         && (e->n_expert % e->n_groups || e->n_groups_used < 1 || e->n_groups_used > e->n_groups
             || (int64_t)e->n_expert / e->n_groups * e->n_groups_used < e->n_used))
         return false;
-    return e->fn >= 0 && e->fn < OXI_FN_COUNT && e->gating >= OXI_GATING_SOFTMAX && e->gating <= OXI_GATING_SOFTMAX_CHOSEN;
+    return fn_ok(e->fn, e->gate >= 0) && e->gating >= OXI_GATING_SOFTMAX && e->gating <= OXI_GATING_SOFTMAX_CHOSEN;
 }
 
 /* Some ops read data of tokens (ids, positions, pages), so they run on rows of tokens only; SELECT makes rows of

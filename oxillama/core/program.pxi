@@ -9,6 +9,10 @@ FUNCTIONS = {
     "relu2": oxi.OXI_FN_RELU2,
     "sigmoid": oxi.OXI_FN_SIGMOID,
     "tanh": oxi.OXI_FN_TANH,
+    "gelu_erf": oxi.OXI_FN_GELU_ERF,
+    "gelu_quick": oxi.OXI_FN_GELU_QUICK,
+    "softplus": oxi.OXI_FN_SOFTPLUS,
+    "swiglu_clamped": oxi.OXI_FN_SWIGLU_CLAMPED,
 }
 NORMS = {"rms": oxi.OXI_NORM_RMS, "layer": oxi.OXI_NORM_LAYER}
 ROPES = {"pairs": oxi.OXI_ROPE_PAIRS, "halves": oxi.OXI_ROPE_HALVES}
@@ -114,10 +118,11 @@ cdef class Program:
         check(oxi.oxi_program_table(self._ptr, self._file.find(tensor), &id, &err), &err)
         return id
 
-    def matrix(self, str tensor):
+    def matrix(self, str tensor, int64_t first_row, int64_t n_rows):
+        """Rows of a tensor, or of each of its experts."""
         cdef oxi.oxi_error err
         cdef int32_t id
-        check(oxi.oxi_program_matrix(self._ptr, self._file.find(tensor), &id, &err), &err)
+        check(oxi.oxi_program_matrix(self._ptr, self._file.find(tensor), first_row, n_rows, &id, &err), &err)
         return id
 
     def cache(self, int32_t n_head, int32_t key_dim, int32_t value_dim):

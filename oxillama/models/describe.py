@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
     """A summary for people and machines. Sizes are in bytes; `tensor_types` counts tensors by type,
-    `kv_bytes_per_token` is the size of one token in a key/value cache of each type."""
+    `kv_bytes_per_token` is the size of one token in a key/value cache of each type, `windows` counts layers by how many
+    tokens they see ("all" without a limit)."""
 
     architecture: str
     name: str | None
@@ -34,6 +35,7 @@ class ModelDescription:
     heads: int
     kv_heads: int
     head_dim: int
+    windows: dict[str, int]
     experts: int
     experts_used: int
     kv_bytes_per_token: dict[str, int]
@@ -90,12 +92,13 @@ def describe_model(gguf: GGUFFile) -> ModelDescription:
         layers=hp.n_layer,
         embedding_length=hp.n_embd,
         feed_forward_length=max(hp.n_ff),
-        heads=max(hp.n_head),
-        kv_heads=max(hp.n_head_kv),
-        head_dim=hp.head_dim_k,
-        experts=hp.n_expert,
-        experts_used=hp.n_expert_used,
-        kv_bytes_per_token={name: hp.cache_bytes_per_token(name) for name in CACHE_TYPES},
+        heads=max(shape.n_head for shape in hp.heads),
+        kv_heads=max(shape.n_kv for shape in hp.heads),
+        head_dim=max(shape.key_dim for shape in hp.heads),
+        windows=_windows(hp),
+        experts=hp.experts.n if hp.experts else 0,
+        experts_used=hp.experts.n_used if hp.experts else 0,
+        kv_bytes_per_token={name: builder.graph.cache_bytes_per_token(name) for name in CACHE_TYPES},
         rope_base=hp.rope.base,
         rope_scaling=hp.rope.kind,
         rope_factor=hp.rope.factor,
@@ -105,6 +108,14 @@ def describe_model(gguf: GGUFFile) -> ModelDescription:
         tensors=len(gguf.tensors),
         tensor_types=dict(sorted(types.items())),
     )
+
+
+def _windows(hp: HParams) -> dict[str, int]:
+    """How many layers see how many tokens; empty if all layers see everything."""
+    if not any(hp.windows):
+        return {}
+    counts = Counter(hp.windows)
+    return {str(window or "all"): counts[window] for window in sorted(counts)}
 
 
 # Meanings of general.file_type: the mixes of types that quantisers make.

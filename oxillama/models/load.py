@@ -82,11 +82,11 @@ def load_model(
     how = tuning.setting()
     described = build_graph(gguf)
     hparams, weights = described.hparams, described.tensors.packed_bytes
+    page_bytes = PAGE_TOKENS * described.graph.cache_bytes_per_token(cache_type)
     left = machine.memory()
     if n_ctx is None:
-        n_ctx = default_context(hparams, cache_type, weights, left)
+        n_ctx = default_context(hparams.n_ctx_train, page_bytes, weights, left)
     n_pages = kv_pages or -(-n_ctx // PAGE_TOKENS)
-    page_bytes = PAGE_TOKENS * hparams.cache_bytes_per_token(cache_type)
     _check_memory(gguf.path, weights, n_pages, page_bytes, left)
     if left is not None:
         more_kv_pages = min(more_kv_pages, (left.available - weights) // page_bytes - n_pages)
@@ -145,12 +145,12 @@ def _size(n_bytes: int) -> str:
     return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 1 << 30 else f"{n_bytes / 2**20:.1f} MiB"
 
 
-def default_context(hparams: HParams, cache_type: str, weights: int, left: machine.Memory | None) -> int:
+def default_context(n_ctx_train: int, page_bytes: int, weights: int, left: machine.Memory | None) -> int:
     """The trained context; less if its cache would take too much of the machine's memory, or more than the weights
     leave."""
     room = machine.total_memory() // CACHE_SHARE_OF_MEMORY
     if left is not None:
         room = min(room, max(0, left.available - weights))
     # Whole pages: a remainder would round up to one page more than fits.
-    affordable = room // (PAGE_TOKENS * hparams.cache_bytes_per_token(cache_type)) * PAGE_TOKENS
-    return max(PAGE_TOKENS, min(hparams.n_ctx_train, affordable))
+    affordable = room // page_bytes * PAGE_TOKENS
+    return max(PAGE_TOKENS, min(n_ctx_train, affordable))

@@ -27,17 +27,26 @@ class Vector:
     read: Callable[[], Float32]
 
     def times(self, other: Vector) -> Vector:
+        """The product with as many values, or with one."""
         return Vector(self.n, lambda: self.read() * other.read())
+
+    def repeated(self, n: int) -> Vector:
+        """One value, n times."""
+        return Vector(n, lambda: np.repeat(self.read(), n))
+
+    def scaled(self, by: float) -> Vector:
+        return Vector(self.n, lambda: self.read() * np.float32(by))
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A tensor [n_rows, n_cols] to pack, or n_experts of them."""
+    """A tensor to pack as a matrix [n_rows, n_cols], or as n_experts of them; or rows of one, from first_row on."""
 
     name: str
     n_rows: int
     n_cols: int
     n_experts: int = 1
+    first_row: int = 0
 
 
 class Tensors:
@@ -70,9 +79,15 @@ class Tensors:
         """Accept a tensor that may exist but has no part in the computation."""
         self.used.add(name)
 
-    def matrix(self, name: str, n_rows: int, n_cols: int, n_experts: int = 1) -> Matrix:
-        """A matrix to multiply with. Raises ModelFormatError or ModelUnsupportedError, naming the tensor."""
-        shape = (n_cols, n_rows) if n_experts == 1 else (n_cols, n_rows, n_experts)
+    def matrix(
+        self, name: str, n_rows: int, n_cols: int, n_experts: int = 1, *, first_row: int = 0, of_rows: int | None = None
+    ) -> Matrix:
+        """A matrix to multiply with. of_rows: rows of the whole tensor, of which `n_rows` from first_row on are meant.
+
+        Raises ModelFormatError or ModelUnsupportedError, naming the tensor.
+        """
+        of_rows = n_rows if of_rows is None else of_rows
+        shape = (n_cols, of_rows) if n_experts == 1 else (n_cols, of_rows, n_experts)
         info = self.find(name, shape)
         try:
             self.packed_bytes += n_experts * packed_bytes(info.type, n_rows, n_cols)
@@ -80,7 +95,7 @@ class Tensors:
             raise ModelUnsupportedError(f"{self.gguf.path}: tensor '{name}': {error}") from None
         # Needed only to quantise activations for accelerators.
         self.ignore(name.removesuffix(".weight") + ".input_scale")
-        return Matrix(name, n_rows, n_cols, n_experts)
+        return Matrix(name, n_rows, n_cols, n_experts, first_row)
 
     def table(self, name: str, n_rows: int, n_cols: int) -> str:
         """A table whose rows are decoded one by one."""

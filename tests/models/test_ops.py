@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oxillama.errors import InvalidParameterError
 from oxillama.models.graph import ops
 from oxillama.models.tensors import Matrix
-from tests.support.formulas import FUNCTIONS, Floats, close, rotated, silu
+from tests.support.formulas import FUNCTIONS, Floats, close, glu, rotated
 from tests.support.graphs import N_VOCAB, TOKENS, OpBench, vector
 
 
@@ -25,10 +26,22 @@ def test_activation_functions(tmp_path: Path, fn: str, spread: float) -> None:
         close(bench.run(out, TOKENS), FUNCTIONS[fn](x), 1e-6)
 
 
-def test_a_gated_activation_multiplies(bench: OpBench, x64: Floats) -> None:
-    out = bench.value(48)
-    bench.add(ops.Glu(False, bench.x.part(0, 48), bench.x.part(48, 48), out, "silu"))
-    close(bench.run(out, TOKENS), silu(x64[:, :48]) * x64[:, 48:])
+@pytest.mark.parametrize("fn", [*FUNCTIONS, "swiglu_clamped"])
+@pytest.mark.parametrize("spread", [1.0, 30.0])
+def test_gated_activations(tmp_path: Path, fn: str, spread: float) -> None:
+    bench = OpBench(tmp_path / "ops.gguf", 94, spread=spread)
+    x = bench.embedding[TOKENS].astype(np.float64)
+    out = bench.value(47)
+    bench.add(ops.Glu(False, bench.x.part(0, 47), bench.x.part(47, 47), out, fn))
+    with np.errstate(over="ignore"):
+        close(bench.run(out, TOKENS), glu(fn, x[:, :47], x[:, 47:]), 1e-6)
+
+
+def test_an_activation_without_its_second_factor_is_refused(bench: OpBench) -> None:
+    out = bench.value(96)
+    bench.add(ops.Glu(False, bench.x, None, out, "swiglu_clamped"))
+    with pytest.raises(InvalidParameterError, match="does not fit"):
+        bench.run(out, TOKENS)
 
 
 @pytest.mark.parametrize("kind", ["rms", "layer"])
@@ -56,6 +69,31 @@ def test_affine_scales_multiplies_and_adds(bench: OpBench, x64: Floats) -> None:
     out = bench.value(32)
     bench.add(ops.Affine(False, a, out, 0.5, b, c))
     close(bench.run(out, TOKENS), x64[:, :32] * 0.5 * x64[:, 32:64] + x64[:, 64:])
+
+
+def test_affine_takes_its_scale_from_the_file(bench: OpBench, x64: Floats) -> None:
+    out = bench.value(96)
+    bench.add(ops.Affine(False, bench.x, out, vector([0.75]), addend=bench.x))
+    close(bench.run(out, TOKENS), x64 * 1.75)
+
+
+@pytest.mark.parametrize("type_name", ["F32", "Q8_0", "MXFP4"])
+def test_products_with_some_rows_of_a_tensor(bench: OpBench, x64: Floats, type_name: str) -> None:
+    """Rows from the middle of a panel of 16 on."""
+    bench.matrix("a", 80, 96)
+    bench.model.types["a.weight"] = type_name
+    parts = [ops.Part(Matrix("a.weight", n, 96, 1, at), bench.value(n)) for at, n in ((0, 24), (24, 40), (24, 56))]
+    bench.add(ops.Linear(False, bench.x, parts))
+    whole = bench.linear(bench.x, "a")
+    both = bench.value(120 + 80)
+    at = 0
+    for part in (*(p.out for p in parts), whole):
+        bench.add(ops.Affine(False, part, both.part(at, part.width)))
+        at += part.width
+    got = bench.run(both, TOKENS)
+    want = got[:, 120:]
+    assert np.abs(want).max() > 1
+    np.testing.assert_array_equal(got[:, :120], np.concatenate([want[:, :24], want[:, 24:64], want[:, 24:80]], 1))
 
 
 def test_softcap(bench: OpBench, x64: Floats) -> None:

@@ -69,7 +69,7 @@ def build_graph_of(gguf: GGUFFile) -> Builder:
         lambda p: p.buffer(0, 8),
         lambda p: p.vector(np.ones(3, np.float32)),
         lambda p: p.table("token_embd.weight"),
-        lambda p: p.matrix("output.weight"),
+        lambda p: p.matrix("output.weight", 0, 128),
         lambda p: p.cache(1, 8, 8),
         lambda p: p.state(8),
         lambda p: p.op("softcap", False, {"x": VIEW, "out": VIEW, "cap": 1.0}),
@@ -94,10 +94,10 @@ def test_a_program_stays_as_its_runner_measured_it(path: Path, change: Callable[
 def test_matrices_are_declared_before_their_memory_is_reserved(path: Path) -> None:
     gguf = GGUFFile(path)
     program = Program(gguf.core)
-    program.matrix("output.weight")
+    program.matrix("output.weight", 0, 128)
     program.reserve()
     with pytest.raises(InvalidParameterError, match="has been reserved"):
-        program.matrix("blk.0.attn_q.weight")
+        program.matrix("blk.0.attn_q.weight", 0, 64)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,7 @@ def test_matrices_are_declared_before_their_memory_is_reserved(path: Path) -> No
         ("select", False, {"x": VIEW, "out": VIEW}),
     ],
 )
-def test_an_op_accepts_only_the_rows_that_it_fits(
-    path: Path, kind: str, outputs: bool, fields: dict[str, Any]
-) -> None:
+def test_an_op_accepts_only_the_rows_that_it_fits(path: Path, kind: str, outputs: bool, fields: dict[str, Any]) -> None:
     gguf = GGUFFile(path)
     program = Program(gguf.core)
     program.buffer(0, 64)
@@ -129,8 +127,6 @@ def test_an_op_accepts_only_the_rows_that_it_fits(
     program.op(kind, not outputs, fields)
     with pytest.raises(InvalidParameterError, match="does not fit"):
         program.op(kind, outputs, fields)
-
-
 
 
 @pytest.mark.parametrize(
@@ -148,7 +144,7 @@ def test_a_product_for_every_head_fits_its_heads(tmp_path: Path, x: int, out: in
     model.add_matrix("heads", 2, 128, 64)
     program = Program(GGUFFile(model.write(tmp_path / "m.gguf")).core)
     views = [VIEW | {"buffer": program.buffer(slot, 512), "width": width} for slot, width in enumerate((x, out))]
-    fields = {"x": views[0], "out": views[1], "matrix": program.matrix("heads.weight")}
+    fields = {"x": views[0], "out": views[1], "matrix": program.matrix("heads.weight", 0, 128)}
     if fits:
         program.op("head_linear", False, fields)
         return

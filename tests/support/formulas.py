@@ -33,7 +33,18 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "relu2": lambda x: np.maximum(x, 0) ** 2,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "tanh": np.tanh,
+    "gelu_erf": lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
+    "gelu_quick": lambda x: x / (1 + np.exp(-1.702 * x)),
+    "softplus": lambda x: np.logaddexp(0, x),
 }
+
+
+def glu(fn: str, x: Floats, times: Floats) -> Floats:
+    """fn(x) * times, or the whole product of a function that needs both."""
+    if fn == "swiglu_clamped":
+        gate, up = np.minimum(x, 7), np.clip(times, -7, 7)
+        return np.asarray(gate / (1 + np.exp(-1.702 * gate)) * (up + 1))
+    return np.asarray(FUNCTIONS[fn](x) * times)
 
 
 def rotated(
@@ -155,6 +166,6 @@ def mixture(
         for e, w in zip(chosen, weights * options.get("weight_scale", 1.0), strict=True):
             h = up[e] @ x[t] * scales["up"][e] + biases["up"][e]
             gates = h if gate is None else gate[e] @ x[t] * scales["gate"][e] + biases["gate"][e]
-            h = FUNCTIONS[fn](gates) * (1 if gate is None else h)
+            h = FUNCTIONS[fn](gates) if gate is None else glu(fn, gates, h)
             out[t] += w * (down[e] @ h * scales["down"][e] + biases["down"][e])
     return out

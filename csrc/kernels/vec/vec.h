@@ -17,7 +17,7 @@ typedef struct oxi_vec {
     void (*rms_norm)(const float *x, const float *weight, const float *bias, int64_t n, float eps, float *out);
     /* (x - mean) / sqrt(variance + eps) * weight + bias. */
     void (*layer_norm)(const float *x, const float *weight, const float *bias, int64_t n, float eps, float *out);
-    /* out = fn(x) * times; times NULL: fn(x). */
+    /* out = fn(x) * times; times NULL: fn(x). See oxi_op_glu. */
     void (*glu)(oxi_fn fn, const float *x, const float *times, int64_t n, float *out);
     /* out = x * scale * times + bias + addend; NULL counts as 1 or 0. out may be any of the inputs. */
     void (*affine)(const float *x, float scale, const float *times, const float *bias, const float *addend, int64_t n,

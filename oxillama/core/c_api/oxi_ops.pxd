@@ -41,6 +41,10 @@ cdef extern from "oxillama_ops.h" nogil:
         OXI_FN_RELU2
         OXI_FN_SIGMOID
         OXI_FN_TANH
+        OXI_FN_GELU_ERF
+        OXI_FN_GELU_QUICK
+        OXI_FN_SOFTPLUS
+        OXI_FN_SWIGLU_CLAMPED
 
     ctypedef enum oxi_prologue:
         OXI_PROLOGUE_NONE

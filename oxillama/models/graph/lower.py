@@ -19,7 +19,7 @@ class Lowering:
         self.program = program
         self._slots = assign_slots(graph)
         self._buffers: dict[Value, int] = {}
-        self._matrices: dict[str, int] = {}
+        self._matrices: dict[Matrix, int] = {}
         self._caches: dict[ops.CacheLayer, int] = {}
         self._states: dict[ops.State, int] = {}
 
@@ -42,9 +42,9 @@ class Lowering:
         return -1 if vector is None else self.program.vector(vector.read())
 
     def _matrix(self, matrix: Matrix) -> int:
-        if matrix.name not in self._matrices:
-            self._matrices[matrix.name] = self.program.matrix(matrix.name)
-        return self._matrices[matrix.name]
+        if matrix not in self._matrices:
+            self._matrices[matrix] = self.program.matrix(matrix.name, matrix.first_row, matrix.n_rows)
+        return self._matrices[matrix]
 
     def _cache(self, cache: ops.CacheLayer) -> int:
         if cache not in self._caches:
@@ -93,7 +93,7 @@ class Lowering:
         return {
             "matrix": self._matrix(part.matrix),
             "bias": self._vector(part.bias),
-            "scale": 1.0 if part.scale is None else float(part.scale.read()[0]),
+            "scale": 1.0 if part.scale is None else _number(part.scale),
             "out": self._view(part.out),
             "addend": self._view(part.addend),
         }
@@ -155,10 +155,14 @@ class Lowering:
 
     def _affine(self, op: Affine) -> dict[str, Any]:
         views = {name: self._view(getattr(op, name)) for name in ("x", "times", "addend", "out")}
-        return views | {"scale": op.scale}
+        return views | {"scale": _number(op.scale)}
 
     def _softcap(self, op: ops.Softcap) -> dict[str, Any]:
         return {"x": self._view(op.x), "out": self._view(op.out), "cap": op.cap}
+
+
+def _number(value: float | Vector) -> float:
+    return float(value.read()[0]) if isinstance(value, Vector) else value
 
 
 _KINDS: dict[type[Op], str] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from oxillama.core._core import PAGE_TOKENS, cache_head_bytes
 from oxillama.models.tensors import Matrix, Vector
 
 
@@ -180,11 +181,15 @@ class Rope(Op):
 
 @dataclass(eq=False, slots=True)
 class CacheLayer:
-    """One layer of the key/value cache."""
+    """One layer of the key/value cache; several layers of a model may read it. Compared by identity.
+
+    window: how many tokens before and including a query the model still reads; 0: all of them.
+    """
 
     n_head: int
     key_dim: int
     value_dim: int
+    window: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -290,11 +295,11 @@ class Select(Op):
 
 @dataclass(eq=False, slots=True)
 class Affine(Op):
-    """x * scale * times + addend."""
+    """x * scale * times + addend. A scale that the file holds is a Vector of one value."""
 
     x: View
     out: View
-    scale: float = 1.0
+    scale: float | Vector = 1.0
     times: View | None = None
     addend: View | None = None
 
@@ -330,3 +335,17 @@ class Graph:
     ops: list[Op] = field(default_factory=list)
     logits: View | None = None
     hidden: View | None = None
+
+    def cache_layers(self) -> list[CacheLayer]:
+        """The layers of the key/value cache, in the order in which a step stores into them."""
+        return [op.cache for op in self.ops if isinstance(op, KVStore)]
+
+    def cache_bytes_per_token(self, cache_type: str) -> int:
+        """Bytes of key/value cache that one token takes in all layers."""
+        return (
+            sum(
+                layer.n_head * cache_head_bytes(cache_type, layer.key_dim, layer.value_dim)
+                for layer in self.cache_layers()
+            )
+            // PAGE_TOKENS
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oxillama.models.params.common import HParams, read_hparams, require_whole_heads
+from oxillama.models.params.common import HParams, read_hparams
+from oxillama.models.params.heads import require_whole_heads
 from oxillama.models.params.keys import Keys
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Llama:
 
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
         hparams = read_hparams(gguf, architecture)
-        require_whole_heads(gguf, hparams)
+        require_whole_heads(Keys(gguf, architecture), hparams.heads)
         return hparams
 
     def temperature(self, b: Builder) -> tuple[float, int]:
@@ -27,20 +28,21 @@ class Llama:
 
     def build(self, b: Builder) -> None:
         hp = b.hparams
-        scale, floor = self.temperature(b)
+        temperature = self.temperature(b)
         x = b.embed()
-        table = b.rope_table(rope_factors(b))
+        table = b.rope_table(hp.heads[0].n_rot, factors=rope_factors(b))
         for i in range(hp.n_layer):
             prefix = f"blk.{i}."
+            shape = hp.heads[i]
             h = b.norm(x, prefix + "attn_norm")
-            q, k, v = b.qkv(h, prefix, hp.n_head[i], hp.n_head_kv[i])
-            b.rope(q, k, table, "pairs")
-            a = b.attention(q, k, v, hp.n_head[i], hp.n_head_kv[i], temperature_scale=scale, temperature_floor=floor)
+            q, k, v = b.qkv(h, prefix, shape)
+            b.rope(q, k, table, "pairs", shape.key_dim)
+            a = b.attend(q, b.store(k, v, shape), shape.n_head, temperature=temperature)
             if i == hp.n_layer - 1:
                 x, a = b.select(x, a)
             x = b.add(b.linear(a, prefix + "attn_output", hp.n_embd), x)
             h = b.norm(x, prefix + "ffn_norm")
-            x = b.add(b.moe(h, prefix, hp.n_ff[i]) if hp.n_expert else b.ffn(h, prefix, hp.n_ff[i]), x)
+            x = b.add(b.moe(h, prefix, hp.n_ff[i]) if hp.experts else b.ffn(h, prefix, hp.n_ff[i]), x)
         b.output(b.norm(x, "output_norm"))
 
 
@@ -49,7 +51,7 @@ class Mistral3(Llama):
 
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
         hparams = read_hparams(gguf, architecture, yarn_keys=True)
-        require_whole_heads(gguf, hparams)
+        require_whole_heads(Keys(gguf, architecture), hparams.heads)
         return hparams
 
     def temperature(self, b: Builder) -> tuple[float, int]:
@@ -59,7 +61,7 @@ class Mistral3(Llama):
 
 def rope_factors(b: Builder) -> Vector | None:
     """The file's divisors for the rope frequencies: llama 3's, or longrope's for a short or a long context."""
-    half = b.hparams.n_rot // 2
+    half = b.hparams.heads[0].n_rot // 2
     if b.hparams.rope.kind != "longrope":
         return b.tensors.optional_vector("rope_freqs.weight", half)
     long = b.tensors.optional_vector("rope_factors_long.weight", half)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oxillama.models.params.common import HParams, read_hparams, require_whole_heads
+from oxillama.models.params.common import HParams, read_hparams
+from oxillama.models.params.heads import require_whole_heads
+from oxillama.models.params.keys import Keys
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
@@ -19,20 +21,21 @@ class SmolLM3:
 
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
         hparams = read_hparams(gguf, architecture)
-        require_whole_heads(gguf, hparams)
+        require_whole_heads(Keys(gguf, architecture), hparams.heads)
         return hparams
 
     def build(self, b: Builder) -> None:
         hp = b.hparams
         x = b.embed()
-        table = b.rope_table()
+        table = b.rope_table(hp.heads[0].n_rot)
         for i in range(hp.n_layer):
             prefix = f"blk.{i}."
+            shape = hp.heads[i]
             h = b.norm(x, prefix + "attn_norm")
-            q, k, v = b.qkv(h, prefix, hp.n_head[i], hp.n_head_kv[i])
+            q, k, v = b.qkv(h, prefix, shape)
             if (i + 1) % UNROTATED_EVERY:
-                b.rope(q, k, table, "pairs")
-            a = b.attention(q, k, v, hp.n_head[i], hp.n_head_kv[i])
+                b.rope(q, k, table, "pairs", shape.key_dim)
+            a = b.attend(q, b.store(k, v, shape), shape.n_head)
             if i == hp.n_layer - 1:
                 x, a = b.select(x, a)
             x = b.add(b.linear(a, prefix + "attn_output", hp.n_embd), x)

@@ -1,0 +1,1 @@
+"""The methods of a Builder, by what they describe."""

@@ -1,0 +1,59 @@
+"""Products with matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oxillama.models.graph import ops
+from oxillama.models.graph.building.rows import Rows
+from oxillama.models.graph.ops import Part, Value, View
+from oxillama.models.params.heads import HeadShape
+
+
+class Products(Rows):
+    """matrix * x * scale + bias, alone and in the groups that share an input."""
+
+    def linear(self, x: View, name: str, n_rows: int, **options: bool) -> View:
+        """matrix * x * scale + bias, with the file's bias and scale, if any."""
+        return self.linears(x, [(name, n_rows)], **options)[0]
+
+    def linears(
+        self,
+        x: View,
+        matrices: Sequence[tuple[str, int]],
+        *,
+        scaled: bool = True,
+        scale_after_bias: bool = False,
+        biased: bool = True,
+    ) -> list[View]:
+        """Several products with one input, as one op. scaled: whether to use ".scale", or to ignore it. biased: whether
+        a ".bias" may be there."""
+        parts = []
+        for name, n_rows in matrices:
+            matrix = self.tensors.matrix(f"{name}.weight", n_rows, x.width)
+            scale = self.tensors.optional_vector(f"{name}.scale", 1)
+            bias = self.tensors.optional_vector(f"{name}.bias", n_rows) if biased else None
+            if not scaled:
+                scale = None
+            if scale is not None and bias is not None and scale_after_bias:
+                bias = bias.times(scale)
+            parts.append(Part(matrix, Value(n_rows, x.value.outputs).view(), bias, scale))
+        self.append(ops.Linear(x.value.outputs, x, parts))
+        return [part.out for part in parts]
+
+    def qkv(self, x: View, prefix: str, shape: HeadShape) -> tuple[View, View, View]:
+        """Queries, keys and values, from three tensors or from one that holds their rows in this order."""
+        n_q, n_k, n_v = shape.n_head * shape.key_dim, shape.n_kv * shape.key_dim, shape.n_kv * shape.value_dim
+        if self.tensors.has(f"{prefix}attn_qkv.weight"):
+            both = self.linear(x, f"{prefix}attn_qkv", n_q + n_k + n_v)
+            return both.part(0, n_q), both.part(n_q, n_k), both.part(n_q + n_k, n_v)
+        q, k, v = self.linears(x, [(f"{prefix}attn_q", n_q), (f"{prefix}attn_k", n_k), (f"{prefix}attn_v", n_v)])
+        return q, k, v
+
+    def ffn(
+        self, x: View, prefix: str, n_ff: int, *, fn: str = "silu", scaled: bool = True, biased: bool = True
+    ) -> View:
+        """down(fn(gate(x)) * up(x)). Here a scale multiplies the bias too."""
+        options = {"scaled": scaled, "scale_after_bias": True, "biased": biased}
+        gate, up = self.linears(x, [(f"{prefix}ffn_gate", n_ff), (f"{prefix}ffn_up", n_ff)], **options)
+        return self.linear(self.glu(gate, up, fn), f"{prefix}ffn_down", self.hparams.n_embd, **options)
