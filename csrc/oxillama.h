@@ -206,7 +206,8 @@ oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, in
  * it in graph/state.h. */
 oxi_status oxi_program_state(oxi_program *p, int32_t n_floats, int32_t *id, oxi_error *err);
 oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err); /* checks every index and width */
-/* Name the buffers that hold the results: logits [outputs, n_vocab] and their hidden states [outputs, n_embd]. */
+/* Name the buffers that hold the results: logits [outputs, n_vocab], which may be absent, and their hidden states
+ * [outputs, n_embd]. */
 oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err);
 int32_t oxi_program_n_matrices(const oxi_program *p);
 uint64_t oxi_program_matrix_bytes(const oxi_program *p, int32_t matrix); /* packed */

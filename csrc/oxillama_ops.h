@@ -37,10 +37,18 @@ typedef enum oxi_op_kind {
     OXI_OP_COUNT
 } oxi_op_kind;
 
+/* Which row of a table a token takes. */
+typedef enum oxi_embed_by {
+    OXI_EMBED_BY_TOKEN = 0,
+    OXI_EMBED_BY_POSITION = 1, /* counted from 0; the table has a row for every position of the context */
+    OXI_EMBED_FIRST = 2,       /* the first row, whatever the token */
+    OXI_EMBED_COUNT
+} oxi_embed_by;
+
 /* out[row] = rows of a table, decoded from the mapped file, times scale. */
 typedef struct oxi_op_embed {
     oxi_view out;
-    int32_t table;
+    int32_t table, by;
     float scale;
 } oxi_op_embed;
 
@@ -155,9 +163,11 @@ typedef struct oxi_op_experts {
     float weight_scale;
 } oxi_op_experts;
 
-/* out[i] = x[row of the i-th output]. */
+/* out[i] = x[row of the i-th output], or the mean of the rows of that output's run, from its first one in this step up to
+ * this row. */
 typedef struct oxi_op_select {
     oxi_view x, out;
+    int32_t mean;
 } oxi_op_select;
 
 /* out = x * scale * (times, absent: 1) + addend (absent: 0). */

@@ -201,7 +201,7 @@ oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden,
 {
     const oxi_status s = check_unused(p, err);
     if (s != OXI_OK) return s;
-    if (!view_ok(p, logits) || !view_ok(p, hidden))
+    if ((logits.buffer >= 0 && !view_ok(p, logits)) || !view_ok(p, hidden))
         return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's results are not views of its buffers");
     p->logits = logits;
     p->hidden = hidden;

@@ -64,6 +64,6 @@ oxi_matrix oxi_weight_matrix(const oxi_weight *w, int32_t expert);
 /* Checks one op (program_check.c): every index is in range, every width is what the op needs. */
 oxi_status oxi_op_check(const oxi_program *p, const oxi_op *op, oxi_error *err);
 /* Checks what needs the whole program: that it runs on tokens below n_vocab. */
-oxi_status oxi_program_check(const oxi_program *p, int32_t n_vocab, int32_t n_embd, oxi_error *err);
+oxi_status oxi_program_check(const oxi_program *p, int32_t n_vocab, int32_t n_embd, int32_t n_ctx, oxi_error *err);
 
 #endif

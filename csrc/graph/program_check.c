@@ -136,7 +136,7 @@ static bool op_ok(const oxi_program *p, const oxi_op *op)
 {
     switch (op->kind) {
     case OXI_OP_EMBED:
-        return op->as.embed.table >= 0 && op->as.embed.table < p->n_tables
+        return op->as.embed.by >= 0 && op->as.embed.by < OXI_EMBED_COUNT && op->as.embed.table >= 0 && op->as.embed.table < p->n_tables
             && view(p, op->as.embed.out, (int64_t)p->tables[op->as.embed.table]->ne[0]);
     case OXI_OP_ROPE_TABLE:
         return inside(p, op->as.rope_table.out) && op->as.rope_table.out.width % 2 == 0
@@ -167,16 +167,20 @@ oxi_status oxi_op_check(const oxi_program *p, const oxi_op *op, oxi_error *err)
                     p->n_ops, (int)op->kind);
 }
 
-oxi_status oxi_program_check(const oxi_program *p, int32_t n_vocab, int32_t n_embd, oxi_error *err)
+oxi_status oxi_program_check(const oxi_program *p, int32_t n_vocab, int32_t n_embd, int32_t n_ctx, oxi_error *err)
 {
-    if (n_vocab < 1 || p->logits.buffer < 0 || p->logits.width != n_vocab)
+    if (n_vocab < 1 || (p->logits.buffer >= 0 && p->logits.width != n_vocab))
         return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's logits are not those of %d tokens", n_vocab);
-    if (p->hidden.width != n_embd)
+    if (p->hidden.buffer < 0 || p->hidden.width != n_embd)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "the program's hidden states have %d columns, not %d", p->hidden.width, n_embd);
     for (int32_t i = 0; i < p->n_ops; i++) {
         if (p->ops[i].kind != OXI_OP_EMBED) continue;
         const oxi_tensor *table = p->tables[p->ops[i].as.embed.table];
-        if (table->ne[1] < (uint64_t)n_vocab)
+        const int32_t by = p->ops[i].as.embed.by;
+        if (by == OXI_EMBED_BY_POSITION && table->ne[1] < (uint64_t)n_ctx)
+            return oxi_fail(err, OXI_ERR_ARGUMENT, "tensor %s: %llu rows for a context of %d tokens", table->name,
+                            (unsigned long long)table->ne[1], n_ctx);
+        if (by == OXI_EMBED_BY_TOKEN && table->ne[1] < (uint64_t)n_vocab)
             return oxi_fail(err, OXI_ERR_ARGUMENT, "tensor %s: %llu rows for a vocabulary of %d tokens", table->name,
                             (unsigned long long)table->ne[1], n_vocab);
     }

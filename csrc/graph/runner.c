@@ -155,7 +155,7 @@ oxi_status oxi_runner_open(oxi_runner **out, oxi_program *p, oxi_pool *pool, con
         return oxi_fail(err, OXI_ERR_ARGUMENT, "n_batch must be between 1 and %d, not %d", MAX_BATCH, config->n_batch);
     if (config->cache_type < 0 || config->cache_type >= OXI_CACHE_COUNT)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "key/value cache type %d is unknown", config->cache_type);
-    oxi_status s = oxi_program_check(p, config->n_vocab, config->n_embd, err);
+    oxi_status s = oxi_program_check(p, config->n_vocab, config->n_embd, config->n_ctx, err);
     if (s != OXI_OK) return s;
     oxi_runner *r = calloc(1, sizeof *r);
     if (!r) return oxi_fail(err, OXI_ERR_NOMEM, "out of memory");
@@ -184,8 +184,8 @@ static void drop(void *at)
 void oxi_runner_end(oxi_runner *r)
 {
     if (!r->program) return;
-    const int32_t results[] = {r->program->buffers[r->program->logits.buffer].slot,
-                               r->program->buffers[r->program->hidden.buffer].slot};
+    const oxi_program *p = r->program;
+    const int32_t results[] = {p->logits.buffer < 0 ? -1 : p->buffers[p->logits.buffer].slot, p->buffers[p->hidden.buffer].slot};
     for (int32_t i = 0; r->slots && i < r->n_slots; i++)
         if (i != results[0] && i != results[1]) drop(&r->slots[i]);
     for (int i = 0; r->threads && i < r->n_threads; i++) {
@@ -370,7 +370,8 @@ oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *b, int32_t *n_outputs
 
 const float *oxi_runner_logits(const oxi_runner *r, int64_t *stride)
 {
-    return oxi_view_rows(r, r->program->logits, stride);
+    *stride = 0;
+    return r->program->logits.buffer < 0 ? NULL : oxi_view_rows(r, r->program->logits, stride);
 }
 
 const float *oxi_runner_hidden(const oxi_runner *r, int64_t *stride)

@@ -126,6 +126,7 @@ def _probe(
 FUNCTIONS: dict[str, int]
 NORMS: dict[str, int]
 ROPES: dict[str, int]
+EMBEDS: dict[str, int]
 GATINGS: dict[str, int]
 CACHE_TYPES: dict[str, int]
 MAX_LINEAR_PARTS: int

@@ -16,6 +16,7 @@ FUNCTIONS = {
 }
 NORMS = {"rms": oxi.OXI_NORM_RMS, "layer": oxi.OXI_NORM_LAYER}
 ROPES = {"pairs": oxi.OXI_ROPE_PAIRS, "halves": oxi.OXI_ROPE_HALVES}
+EMBEDS = {"token": oxi.OXI_EMBED_BY_TOKEN, "position": oxi.OXI_EMBED_BY_POSITION, "first": oxi.OXI_EMBED_FIRST}
 GATINGS = {
     "softmax": oxi.OXI_GATING_SOFTMAX,
     "sigmoid": oxi.OXI_GATING_SIGMOID,

@@ -186,9 +186,10 @@ cdef class Runner:
         """Append `counts[i]` tokens to sequence `seqs[i]`, runs back to back in `tokens`, and evaluate them all.
 
         Returns logits [n_outputs, n_vocab] for the positions that `outputs` flags, in order: a view of the runner's
-        memory, valid until the next step. Reserves what it needs (all or nothing). Releases the GIL. After an error
-        nothing was appended. Raises KVCacheFullError, InvalidParameterError (token id, count, n_batch, a second thread, a
-        forked child), StepCancelledError, ModelFormatError (the file was cut short while it was open).
+        memory, valid until the next step; a model without logits gives [n_outputs, 0]. Reserves what it needs (all or
+        nothing). Releases the GIL. After an error nothing was appended. Raises KVCacheFullError, InvalidParameterError
+        (token id, count, n_batch, a second thread, a forked child; a sequence in several steps, where rows see both ways),
+        StepCancelledError, ModelFormatError (the file was cut short while it was open).
         """
         cdef oxi.oxi_batch batch
         cdef oxi.oxi_error err
@@ -220,6 +221,8 @@ cdef class Runner:
         self.usable()
         cdef int64_t stride
         cdef const float *data = oxi.oxi_runner_logits(self._ptr, &stride)
+        if data == NULL:
+            return np.empty((self._n_outputs, 0), np.float32)
         return self.rows(data, stride, self.n_vocab)
 
     def embeddings(self):

@@ -114,7 +114,7 @@ def test_matrices_are_declared_before_their_memory_is_reserved(path: Path) -> No
                 **{"scale": 1.0, "softcap": 0.0, "temperature_scale": 0.0, "temperature_floor": 0},
             },
         ),
-        ("select", False, {"x": VIEW, "out": VIEW}),
+        ("select", False, {"x": VIEW, "out": VIEW, "mean": 0}),
     ],
 )
 def test_an_op_accepts_only_the_rows_that_it_fits(path: Path, kind: str, outputs: bool, fields: dict[str, Any]) -> None:

@@ -78,7 +78,26 @@ class OpBench:
         self.add(ops.Select(True, self.x, first))
         part = ops.Part(Matrix("output.weight", N_VOCAB, self.x.width), logits)
         self.add(ops.Linear(True, first, [part]))
-        self.graph.logits, self.graph.hidden = logits, picked
+        runner = self.runner(
+            picked, len(tokens), logits=logits, cache_type=cache_type, fused=fused, n_threads=n_threads
+        )
+        if steps is not None:
+            return steps(runner)
+        runner.step(np.array(tokens, np.int32), [runner.seq_open()], [len(tokens)], np.ones(len(tokens), bool))
+        return runner.embeddings().copy()
+
+    def runner(
+        self,
+        hidden: View,
+        n_tokens: int,
+        *,
+        logits: View | None = None,
+        cache_type: str = "f32",
+        fused: bool = True,
+        n_threads: int = 2,
+    ) -> Runner:
+        """A runner of the graph as it is, whose results are `hidden` and `logits`, for steps of n_tokens."""
+        self.graph.logits, self.graph.hidden = logits, hidden
         if fused:
             fuse(self.graph)
         gguf = GGUFFile(self.model.write(self.path))
@@ -88,21 +107,17 @@ class OpBench:
         pool = ThreadPool(n_threads)
         for index in range(len(program.matrix_bytes)):
             program.pack(index, pool)
-        runner = Runner(
+        return Runner(
             program,
             pool,
             n_vocab=N_VOCAB,
-            n_embd=result.width,
-            n_batch=max(len(tokens), 8),
-            n_ctx=max(len(tokens), 512),
-            n_pages=max(64, len(tokens) // 32 + 16),
+            n_embd=hidden.width,
+            n_batch=max(n_tokens, 8),
+            n_ctx=max(n_tokens, 512),
+            n_pages=max(64, n_tokens // 32 + 16),
             n_seqs=16,
             cache_type=cache_type,
         )
-        if steps is not None:
-            return steps(runner)
-        runner.step(np.array(tokens, np.int32), [runner.seq_open()], [len(tokens)], np.ones(len(tokens), bool))
-        return runner.embeddings().copy()
 
 
 def runner_of(gguf: GGUFFile, pool: ThreadPool, **changes: int) -> Runner:

@@ -10,8 +10,9 @@ static void run_embed(oxi_step *s, const oxi_op_embed *op, int64_t from, int64_t
     const size_t row_bytes = (size_t)(table->n_bytes / table->ne[1]);
     for (int64_t t = from; t < to; t++) {
         float *out = oxi_view_row(r, op->out, t);
+        const int32_t row = op->by == OXI_EMBED_BY_TOKEN ? r->tokens[t] : op->by == OXI_EMBED_BY_POSITION ? r->positions[t] : 0;
         oxi_error ignored; /* type and length were checked when the model was described */
-        (void)oxi_dequantize(table->type, table->data + row_bytes * (size_t)r->tokens[t], table->ne[0], out, &ignored);
+        (void)oxi_dequantize(table->type, table->data + row_bytes * (size_t)row, table->ne[0], out, &ignored);
         if (op->scale != 1.0f) r->vec->affine(out, op->scale, NULL, NULL, NULL, op->out.width, out);
     }
 }
@@ -53,6 +54,24 @@ static void run_affine(oxi_step *s, const oxi_op_affine *op, int64_t from, int64
                        oxi_view_row(r, op->out, t));
 }
 
+/* Row by row in order, so that the bits of a mean depend on its run alone. */
+static void run_select(oxi_step *s, const oxi_op_select *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    const int32_t width = op->x.width;
+    for (int64_t i = from, run = 0; i < to; i++) {
+        const int32_t last = r->output_rows[i];
+        float *out = oxi_view_row(r, op->out, i);
+        while (op->mean && r->runs[run].first + r->runs[run].count <= last) run++;
+        const int32_t first = op->mean ? r->runs[run].first : last;
+        const float scale = 1.0f / (float)(last - first + 1);
+        r->vec->affine(oxi_view_row(r, op->x, first), 1.0f, NULL, NULL, NULL, width, out);
+        for (int32_t t = first + 1; t <= last; t++)
+            r->vec->affine(out, 1.0f, NULL, NULL, oxi_view_row(r, op->x, t), width, out);
+        if (last > first) r->vec->affine(out, scale, NULL, NULL, NULL, width, out);
+    }
+}
+
 void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows)
 {
     const oxi_runner *r = s->r;
@@ -73,11 +92,7 @@ void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows)
         break;
     case OXI_OP_ROPE: run_rope(s, &op->as.rope, from, to); break;
     case OXI_OP_KV_STORE: oxi_run_kv_store(s, &op->as.kv_store); break;
-    case OXI_OP_SELECT:
-        for (int64_t t = from; t < to; t++)
-            r->vec->affine(oxi_view_row(r, op->as.select.x, r->output_rows[t]), 1.0f, NULL, NULL, NULL,
-                           op->as.select.x.width, oxi_view_row(r, op->as.select.out, t));
-        break;
+    case OXI_OP_SELECT: run_select(s, &op->as.select, from, to); break;
     case OXI_OP_AFFINE: run_affine(s, &op->as.affine, from, to); break;
     case OXI_OP_SOFTCAP:
         for (int64_t t = from; t < to; t++)

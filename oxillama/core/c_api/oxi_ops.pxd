@@ -29,6 +29,11 @@ cdef extern from "oxillama_ops.h" nogil:
         OXI_OP_SOFTCAP
         OXI_OP_HEAD_LINEAR
 
+    ctypedef enum oxi_embed_by:
+        OXI_EMBED_BY_TOKEN
+        OXI_EMBED_BY_POSITION
+        OXI_EMBED_FIRST
+
     ctypedef enum oxi_norm_kind:
         OXI_NORM_RMS
         OXI_NORM_LAYER
@@ -62,7 +67,7 @@ cdef extern from "oxillama_ops.h" nogil:
 
     ctypedef struct oxi_op_embed:
         oxi_view out
-        int32_t table
+        int32_t table, by
         float scale
 
     ctypedef struct oxi_op_rope_table:
@@ -157,6 +162,7 @@ cdef extern from "oxillama_ops.h" nogil:
     ctypedef struct oxi_op_select:
         oxi_view x
         oxi_view out
+        int32_t mean
 
     ctypedef struct oxi_op_affine:
         oxi_view x

@@ -26,7 +26,6 @@ class Lowering:
     def run(self) -> None:
         for op in self.graph.ops:
             self.program.op(_KINDS[type(op)], op.outputs, getattr(self, "_" + _KINDS[type(op)])(op))
-        assert self.graph.logits is not None
         assert self.graph.hidden is not None
         self.program.results(self._view(self.graph.logits), self._view(self.graph.hidden))
 
@@ -57,7 +56,12 @@ class Lowering:
         return self._states[state]
 
     def _embed(self, op: ops.Embed) -> dict[str, Any]:
-        return {"out": self._view(op.out), "table": self.program.table(op.table), "scale": op.scale}
+        return {
+            "out": self._view(op.out),
+            "table": self.program.table(op.table),
+            "by": _core.EMBEDS[op.by],
+            "scale": op.scale,
+        }
 
     def _rope_table(self, op: ops.RopeTable) -> dict[str, Any]:
         return {"out": self._view(op.out), "frequencies": self._vector(op.frequencies), "magnitude": op.magnitude()}
@@ -151,7 +155,7 @@ class Lowering:
         }
 
     def _select(self, op: ops.Select) -> dict[str, Any]:
-        return {"x": self._view(op.x), "out": self._view(op.out)}
+        return {"x": self._view(op.x), "out": self._view(op.out), "mean": op.mean}
 
     def _affine(self, op: Affine) -> dict[str, Any]:
         views = {name: self._view(getattr(op, name)) for name in ("x", "times", "addend", "out")}

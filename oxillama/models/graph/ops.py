@@ -51,11 +51,12 @@ class Op:
 
 @dataclass(eq=False, slots=True)
 class Embed(Op):
-    """Rows of a table, times scale."""
+    """Rows of a table, times scale: each token's by its id ("token") or "position", or the "first" for all."""
 
     out: View
     table: str
     scale: float = 1.0
+    by: str = "token"
 
     def writes(self) -> Iterator[View]:
         yield self.out
@@ -281,10 +282,11 @@ class Experts(Op):
 
 @dataclass(eq=False, slots=True)
 class Select(Op):
-    """The rows whose outputs were requested."""
+    """The rows whose outputs were requested; `mean`: for each the mean of its run up to that row."""
 
     x: View
     out: View
+    mean: bool = False
 
     def reads(self) -> Iterator[View]:
         yield self.x
@@ -330,7 +332,7 @@ class Softcap(Op):
 
 @dataclass(slots=True)
 class Graph:
-    """A whole model: its ops in order, and its results."""
+    """A whole model: its ops in order, and its results. A model that only embeds has no logits."""
 
     ops: list[Op] = field(default_factory=list)
     logits: View | None = None
