@@ -93,7 +93,7 @@ static oxi_status describe(oxi_program *p, const oxi_tensor *t, oxi_error *err)
     TRY(oxi_program_cache(p, HEADS, DIM, DIM, &cache, err));
     TRY(oxi_program_vector(p, weights, WIDTH, &norm, err));
     TRY(oxi_program_vector(p, weights, DIM / 2, &frequencies, err));
-    ADD(OXI_OP_EMBED, OXI_ROWS_TOKENS, (oxi_op_embed){v[X], table, 1});
+    ADD(OXI_OP_EMBED, OXI_ROWS_TOKENS, (oxi_op_embed){.out = v[X], .table = table, .scale = 1});
     ADD(OXI_OP_ROPE_TABLE, OXI_ROWS_TOKENS, (oxi_op_rope_table){v[TABLE], frequencies, 1});
     oxi_op_linear qkv = {.x = v[X], .prologue = OXI_PROLOGUE_NORM, .n_parts = 3,
                          .norm = {v[X], none, OXI_NORM_RMS, WIDTH, norm, -1, 1e-5f}};

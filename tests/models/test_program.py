@@ -103,7 +103,7 @@ def test_matrices_are_declared_before_their_memory_is_reserved(path: Path) -> No
 @pytest.mark.parametrize(
     ("kind", "outputs", "fields"),
     [
-        ("embed", True, {"out": {"buffer": 0, "column": 0, "width": 64}, "table": 0, "scale": 1.0}),
+        ("embed", True, {"out": {"buffer": 0, "column": 0, "width": 64}, "table": 0, "by": 0, "scale": 1.0}),
         ("rope_table", True, {"out": VIEW | {"width": 2}, "frequencies": 0, "magnitude": 1.0}),
         ("kv_store", True, {"k": VIEW, "v": VIEW, "layer": 0}),
         (
