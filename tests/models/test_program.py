@@ -110,7 +110,16 @@ def test_matrices_are_declared_before_their_memory_is_reserved(path: Path) -> No
             "attention",
             True,
             {
-                **{"q": VIEW, "out": VIEW, "layer": 0, "n_head": 1, "window": 0, "slopes": -1, "sinks": -1},
+                **{
+                    "q": VIEW,
+                    "out": VIEW,
+                    "layer": 0,
+                    "n_head": 1,
+                    "both_ways": 0,
+                    "window": 0,
+                    "slopes": -1,
+                    "sinks": -1,
+                },
                 **{"scale": 1.0, "softcap": 0.0, "temperature_scale": 0.0, "temperature_floor": 0},
             },
         ),
