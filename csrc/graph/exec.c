@@ -37,8 +37,8 @@ void oxi_step_run(void *runner, int thread, int n_threads)
         switch (op->kind) {
         case OXI_OP_LINEAR: if (!oxi_run_linear(&s, &op->as.linear, i, rows)) return; break;
         case OXI_OP_EXPERTS: if (!oxi_run_experts(&s, &op->as.experts, rows)) return; break;
-        case OXI_OP_HEAD_LINEAR: oxi_run_head_linear(&s, &op->as.head_linear, i, rows); break;
-        case OXI_OP_ATTENTION: oxi_run_attention(&s, &op->as.attention, i); break;
+        case OXI_OP_HEAD_LINEAR: oxi_run_head_linear(&s, &op->as.head_linear, rows); break;
+        case OXI_OP_ATTENTION: oxi_run_attention(&s, &op->as.attention); break;
         default: oxi_run_rows(&s, op, rows); break;
         }
         by_rows = ends_by_rows(op);

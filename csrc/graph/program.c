@@ -234,10 +234,67 @@ oxi_matrix oxi_weight_matrix(const oxi_weight *w, int32_t expert)
     return m;
 }
 
+/* Where the share of `thread` begins in the panels of part `part`; n_threads: where the last one ends. */
+static int32_t share_begin(const oxi_program *p, const oxi_op_linear *op, int32_t part, int thread, int n_threads, int together)
+{
+    int64_t total = 0, before = 0;
+    for (int32_t i = 0; i < op->n_parts; i++) {
+        const oxi_matrix *m = &p->weights[op->part[i].matrix].matrix;
+        if (i == part) before = total;
+        total += m->n_panels * (int64_t)m->panel_bytes;
+    }
+    const oxi_matrix *m = &p->weights[op->part[part].matrix].matrix;
+    const int64_t step = (int64_t)m->panel_bytes * together;
+    const int64_t at = total / n_threads * thread + total % n_threads * thread / n_threads - before;
+    const int64_t panel = at <= 0 ? 0 : (at + step - 1) / step * together;
+    return (int32_t)(panel < m->n_panels ? panel : m->n_panels);
+}
+
+bool oxi_program_share(const oxi_program *p, int n_threads, oxi_panel_shares **out)
+{
+    const size_t n = (size_t)n_threads + 1, shares_bytes = (size_t)p->n_ops * sizeof **out;
+    size_t n_bounds = 0, bytes;
+    for (int32_t i = 0; i < p->n_ops; i++)
+        if (p->ops[i].kind == OXI_OP_LINEAR) n_bounds += 2 * n * (size_t)p->ops[i].as.linear.n_parts;
+    *out = NULL;
+    if (!oxi_size_mul(n_bounds, sizeof(int32_t), &bytes) || !oxi_size_add(bytes, shares_bytes, &bytes)) return false;
+    *out = oxi_alloc(bytes);
+    if (!*out) return false;
+    int32_t *bounds = (int32_t *)((char *)*out + shares_bytes);
+    for (int32_t i = 0; i < p->n_ops; i++) {
+        if (p->ops[i].kind != OXI_OP_LINEAR) continue;
+        const oxi_op_linear *op = &p->ops[i].as.linear;
+        const size_t n_of_op = n * (size_t)op->n_parts;
+        (*out)[i] = (oxi_panel_shares){.few = bounds, .many = bounds + n_of_op, .alike = true};
+        for (int32_t j = 0; j < op->n_parts; j++) {
+            (*out)[i].alike &= p->weights[op->part[j].matrix].matrix.act == p->weights[op->part[0].matrix].matrix.act;
+            for (int t = 0; t <= n_threads; t++, bounds++) {
+                bounds[0] = share_begin(p, op, j, t, n_threads, 1);
+                bounds[n_of_op] = share_begin(p, op, j, t, n_threads, OXI_TOGETHER);
+            }
+        }
+        bounds += n_of_op;
+    }
+    return true;
+}
+
 typedef struct pack_job {
+    const oxi_program *program;
     const oxi_weight *weight;
-    uint8_t *memory;
+    const oxi_op_linear *reader; /* an op that multiplies with the matrix; NULL: not a linear one */
+    int32_t part;                /* of the reader */
 } pack_job;
+
+static pack_job job_for(const oxi_program *p, int32_t matrix)
+{
+    for (int32_t i = 0; i < p->n_ops; i++) {
+        if (p->ops[i].kind != OXI_OP_LINEAR) continue;
+        const oxi_op_linear *op = &p->ops[i].as.linear;
+        for (int32_t j = 0; j < op->n_parts; j++)
+            if (op->part[j].matrix == matrix) return (pack_job){p, &p->weights[matrix], op, j};
+    }
+    return (pack_job){.program = p, .weight = &p->weights[matrix]};
+}
 
 static void pack(void *arg, int thread, int n_threads)
 {
@@ -246,12 +303,17 @@ static void pack(void *arg, int thread, int n_threads)
     const size_t source_bytes = (size_t)(w->tensor->n_bytes / (uint64_t)w->n_experts);
     const uint8_t *source = w->tensor->data + source_bytes / (size_t)w->tensor->ne[1] * (size_t)w->first_row;
     const int64_t panels = w->matrix.n_panels, all = panels * w->n_experts;
-    for (int64_t i = all * thread / n_threads, end = all * (thread + 1) / n_threads; i < end;) {
+    int64_t i = all * thread / n_threads, end = all * (thread + 1) / n_threads;
+    if (job->reader) {
+        i = share_begin(job->program, job->reader, job->part, thread, n_threads, 1);
+        end = share_begin(job->program, job->reader, job->part, thread + 1, n_threads, 1);
+    }
+    while (i < end) {
         const int32_t e = (int32_t)(i / panels);
         const int64_t p0 = i % panels, p1 = end - i < panels - p0 ? p0 + end - i : panels;
         const oxi_matrix m = oxi_weight_matrix(w, e);
         oxi_pack_panels(&m, w->tensor->type, source + source_bytes * (size_t)e, p0, p1,
-                        job->memory + w->offset + w->expert_bytes * (size_t)e);
+                        job->program->packed + w->offset + w->expert_bytes * (size_t)e);
         i += p1 - p0;
     }
 }
@@ -264,7 +326,7 @@ oxi_status oxi_program_pack(oxi_program *p, int32_t matrix, oxi_pool *pool, cons
         return oxi_fail(err, OXI_ERR_ARGUMENT, "matrix %d cannot be packed", matrix);
     s = oxi_pool_claim(pool, err);
     if (s != OXI_OK) return s;
-    pack_job job = {.weight = &p->weights[matrix], .memory = p->packed};
+    pack_job job = job_for(p, matrix);
     oxi_pool_run(pool, pack, &job);
     oxi_pool_release(pool);
     oxi_gguf_release(file, job.weight->tensor);

@@ -58,6 +58,20 @@ static inline int64_t oxi_few_panels_in_task(const oxi_matrix *m)
     return m->codebook ? OXI_FEW_PANELS_CODEBOOK : OXI_FEW_PANELS;
 }
 
+#define OXI_TOGETHER 4 /* panels that a product for many tokens unpacks together */
+
+/* How a linear op's panels are shared out among threads: all panels of all matrices are one range that is cut by bytes. So
+ * every thread reads the same share of the weights in every step, and it packs that share when the model is loaded: the
+ * system then places it in memory near the thread's processor. Of part p, thread t has the panels
+ * [bounds[p * (threads + 1) + t], bounds[p * (threads + 1) + t + 1]). */
+typedef struct oxi_panel_shares {
+    int32_t *few, *many; /* bounds; those of `many` are multiples of OXI_TOGETHER. NULL: not a linear op */
+    bool alike;          /* all matrices want the same kind of activations */
+} oxi_panel_shares;
+
+/* The shares of all ops, in one block of memory; false: out of memory. */
+bool oxi_program_share(const oxi_program *p, int n_threads, oxi_panel_shares **out);
+
 /* Expert e's matrix. */
 oxi_matrix oxi_weight_matrix(const oxi_weight *w, int32_t expert);
 

@@ -122,7 +122,7 @@ static bool get_memory(oxi_runner *r)
     const size_t split = OXI_SPLIT_RUNS * (size_t)r->part_blocks;
     return get_experts(&r->experts, &z) && get_slots(r) && get(&r->parts, split, z.part * sizeof(float))
         && get(&r->joined, OXI_SPLIT_RUNS * z.key_heads, sizeof *r->joined) && get(&r->activations, z.act_batch, 1)
-        && get(&r->next, ((size_t)r->program->n_ops + 1) * (size_t)n_threads, sizeof *r->next) && get(&r->positions, n, sizeof(int32_t))
+        && get(&r->queues, (size_t)n_threads, sizeof *r->queues) && oxi_program_share(r->program, n_threads, &r->shares) && get(&r->positions, n, sizeof(int32_t))
         && get(&r->output_rows, n, sizeof(int32_t))
         && get(&r->runs, n, sizeof *r->runs) && get(&r->tokens, n, sizeof(int32_t)) && get(&r->seqs, n, sizeof(int32_t))
         && get(&r->counts, n, sizeof(int32_t)) && get(&r->outputs, n, 1);
@@ -194,7 +194,7 @@ void oxi_runner_end(oxi_runner *r)
         for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
     }
     oxi_expert_scratch *x = &r->experts;
-    void *all[] = {&r->threads, &r->activations, &r->next, &r->parts, &r->joined, &r->positions, &r->output_rows,
+    void *all[] = {&r->threads, &r->activations, &r->queues, &r->shares, &r->parts, &r->joined, &r->positions, &r->output_rows,
                    &r->runs, &r->tokens, &r->seqs, &r->counts, &r->outputs, &x->chosen, &x->weights, &x->place,
                    &x->source, &x->start, &x->gate, &x->up, &x->down, &x->act};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) drop(all[j]);
@@ -324,7 +324,7 @@ static void lay_out_step(oxi_runner *r, const oxi_batch *b)
             if (b->outputs[t]) r->output_rows[r->n_outputs++] = t;
         }
     }
-    memset((void *)r->next, 0, (size_t)r->program->n_ops * (size_t)oxi_pool_size(r->pool) * sizeof *r->next);
+    for (int i = 0; i < r->n_threads; i++) atomic_store_explicit(&r->queues[i].next[0], 0, memory_order_relaxed);
     atomic_store(&r->stop_at, 0);
 }
 

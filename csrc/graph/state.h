@@ -5,6 +5,7 @@
 #include "graph/program.h"
 #include "kernels/vec/vec.h"
 #include "kv/kv.h"
+#include "platform/memory.h"
 
 #include <stdatomic.h>
 
@@ -44,6 +45,12 @@ typedef struct oxi_expert_scratch {
 /* Sums of squares of the matrices' inputs (observe.h). */
 typedef struct oxi_observer oxi_observer;
 
+/* The tasks that a thread shares with others. Ops hand out tasks in rounds, between two barriers each, and rounds take turns
+ * with the two counters: while threads work on one round, the owner of the other counter resets it. */
+typedef struct oxi_queue {
+    _Alignas(OXI_ALIGN) _Atomic int32_t next[2];
+} oxi_queue;
+
 struct oxi_runner {
     oxi_program *program; /* NULL once the runner has ended */
     oxi_pool *pool;
@@ -56,7 +63,8 @@ struct oxi_runner {
     void *activations; /* a whole batch, quantised */
     oxi_thread_scratch *threads;
     oxi_expert_scratch experts;
-    _Atomic int32_t *next; /* [n_ops][threads] next task of an op that hands out work; [..][0]: one queue for all */
+    oxi_queue *queues;         /* [threads]; the first may hold tasks for all */
+    oxi_panel_shares *shares;  /* [n_ops] */
     float *parts;            /* [runs * key heads][part_blocks][group][oxi_attend_part]: attention cut by blocks of keys */
     int32_t part_blocks;     /* of a whole context */
     _Atomic int32_t *joined; /* [runs * key heads] blocks done */

@@ -15,6 +15,25 @@ bool oxi_step_barrier_once(oxi_step *s, void (*once)(void *arg), void *arg)
     return !(stop && stop <= s->barriers);
 }
 
+int oxi_round(oxi_step *s)
+{
+    const int round = (int)(s->rounds++ & 1);
+    /* Everyone has left the round before, and the next one lies behind a barrier. */
+    atomic_store_explicit(&s->r->queues[s->thread].next[round ^ 1], 0, memory_order_relaxed);
+    return round;
+}
+
+int oxi_helped(const oxi_step *s, int i)
+{
+    const int first = s->thread / OXI_NEAR * OXI_NEAR, rank = s->thread - first, left = s->n_threads - first;
+    const int size = left < OXI_NEAR ? left : OXI_NEAR;
+    if (i < size) return first + (rank + i) % size;
+    const int n_groups = (s->n_threads + OXI_NEAR - 1) / OXI_NEAR, away = i - size + 1;
+    if (away >= n_groups) return -1;
+    const int other = (s->thread / OXI_NEAR + away) % n_groups * OXI_NEAR + rank;
+    return other < s->n_threads ? other : s->n_threads - 1;
+}
+
 void oxi_norm_row(const oxi_runner *r, const oxi_op_norm *op, const float *x, float *out)
 {
     const float *weight = oxi_vector_data(r, op->weight), *bias = oxi_vector_data(r, op->bias);

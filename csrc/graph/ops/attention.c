@@ -202,15 +202,16 @@ void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op)
         }
 }
 
-void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index)
+void oxi_run_attention(oxi_step *s, const oxi_op_attention *op)
 {
     oxi_runner *r = s->r;
     cursor c = begin(s, op);
     task now, next = {0};
     bool more;
+    _Atomic int32_t *const taken = &r->queues[0].next[oxi_round(s)]; /* one queue for all */
     for (bool any = find_task(&c, s->thread, &now); any; any = more, now = next) {
         const uint8_t *pages[OXI_ATTEND_KEYS / OXI_PAGE_TOKENS];
-        more = find_task(&c, s->n_threads + atomic_fetch_add(&r->next[(int64_t)index * s->n_threads], 1), &next);
+        more = find_task(&c, s->n_threads + atomic_fetch_add_explicit(taken, 1, memory_order_relaxed), &next);
         attend_task(s, &c, &now, pages, more && c.decode ? first_pages(&c, &next, pages) : 0);
         if (c.split) join(&c, &now);
     }

@@ -50,18 +50,14 @@ static void observe(const oxi_step *s, const oxi_op_head_linear *op, const cut *
             oxi_observe_row(s->r, op->matrix, h, oxi_view_row(s->r, op->x, t) + (int64_t)h * c->x_dim);
 }
 
-void oxi_run_head_linear(oxi_step *s, const oxi_op_head_linear *op, int32_t index, int64_t rows)
+void oxi_run_head_linear(oxi_step *s, const oxi_op_head_linear *op, int64_t rows)
 {
     const cut c = cut_up(s->r, op, rows);
     const int64_t n_tasks = (rows + c.in_block - 1) / c.in_block * c.n_head * c.runs;
     if (s->r->observer && !s->thread) observe(s, op, &c);
-    for (int i = 0; i < s->n_threads; i++) {
-        const int owner = (s->thread + i) % s->n_threads;
-        _Atomic int32_t *const next = &s->r->next[(int64_t)index * s->n_threads + owner];
+    const int round = oxi_round(s);
+    for (int i = 0, owner; (owner = oxi_helped(s, i)) >= 0; i++) {
         const int64_t from = n_tasks * owner / s->n_threads, n = n_tasks * (owner + 1) / s->n_threads - from;
-        while (atomic_load_explicit(next, memory_order_relaxed) < n) {
-            const int64_t task = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
-            if (task < n) run_task(s, op, &c, from + task);
-        }
+        for (int64_t task; (task = oxi_take(s, owner, round, n)) >= 0;) run_task(s, op, &c, from + task);
     }
 }

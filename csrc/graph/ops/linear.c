@@ -5,13 +5,13 @@
 #include "graph/observe.h"
 #include "graph/ops/ops.h"
 
-/* Rows of a step. Up to FEW_ROWS, products read the weights once. From MANY_ROWS on, TOGETHER panels make a worthwhile
+/* Rows of a step. Up to FEW_ROWS, products read the weights once. From MANY_ROWS on, OXI_TOGETHER panels make a worthwhile
  * task. */
-enum { FEW_ROWS = 8, MANY_ROWS = 128, TOGETHER = 4 };
+enum { FEW_ROWS = 8, MANY_ROWS = 128 };
 
 static int64_t panels_in_task(const oxi_matrix *m, int64_t rows)
 {
-    return rows >= MANY_ROWS ? TOGETHER : oxi_few_panels_in_task(m);
+    return rows >= MANY_ROWS ? OXI_TOGETHER : oxi_few_panels_in_task(m);
 }
 
 /* The input row as the products see it: unchanged, or computed into `row`. */
@@ -26,27 +26,6 @@ static const float *input_row(const oxi_runner *r, const oxi_op_linear *op, int6
         return row;
     default: return x;
     }
-}
-
-/* The panels [p0, returned) of part `index` in the share of `thread`. Shares begin at multiples of `together`. */
-static int64_t panels_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int thread, int64_t together, int64_t *p0)
-{
-    int64_t total = 0, before = 0;
-    for (int32_t i = 0; i < op->n_parts; i++) {
-        const oxi_matrix *m = &s->r->program->weights[op->part[i].matrix].matrix;
-        if (i == index) before = total;
-        total += m->n_panels * (int64_t)m->panel_bytes;
-    }
-    const oxi_matrix *m = &s->r->program->weights[op->part[index].matrix].matrix;
-    const int64_t bytes = (int64_t)m->panel_bytes;
-    int64_t bounds[2];
-    for (int side = 0; side < 2; side++) {
-        const int64_t at = (total / s->n_threads * (thread + side) + total % s->n_threads * (thread + side) / s->n_threads) - before;
-        const int64_t panel = at <= 0 ? 0 : (at + bytes * together - 1) / (bytes * together) * together;
-        bounds[side] = panel < m->n_panels ? panel : m->n_panels;
-    }
-    *p0 = bounds[0];
-    return bounds[1];
 }
 
 static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int64_t p0, int64_t p1, const void *act,
@@ -67,43 +46,37 @@ static void run_part(const oxi_step *s, const struct oxi_linear_part *part, int6
                        out + t * stride + c0);
 }
 
-/* Number of tasks of part `index` in the share of `owner`, which begins at panel p0 and ends before p1. */
-static int64_t tasks_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int64_t rows, int64_t *in_task,
-                        int64_t *p0, int64_t *p1)
+/* Part `i` of a share: its panels, and the tasks they make. */
+typedef struct piece {
+    int32_t p0, p1, in_task, n_tasks;
+} piece;
+
+/* The share of `owner`, a piece of each part; returns the number of its tasks. */
+static int64_t share_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int64_t rows, piece *pieces)
 {
-    *in_task = panels_in_task(&s->r->program->weights[op->part[index].matrix].matrix, rows);
-    *p1 = panels_of(s, op, index, owner, rows > FEW_ROWS ? TOGETHER : 1, p0);
-    return (*p1 - *p0 + *in_task - 1) / *in_task;
+    const oxi_panel_shares *shares = &s->r->shares[index];
+    const int32_t *bounds = (rows > FEW_ROWS ? shares->many : shares->few) + owner;
+    int64_t n = 0;
+    for (int32_t i = 0; i < op->n_parts; i++, bounds += s->n_threads + 1) {
+        const int32_t in_task = (int32_t)panels_in_task(&s->r->program->weights[op->part[i].matrix].matrix, rows);
+        pieces[i] = (piece){bounds[0], bounds[1], in_task, (bounds[1] - bounds[0] + in_task - 1) / in_task};
+        n += pieces[i].n_tasks;
+    }
+    return n;
 }
 
 /* Run tasks of one thread's share until none is left. */
-static void run_share(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, const void *act, int64_t rows)
+static void run_share(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int round, const void *act,
+                      int64_t rows)
 {
-    _Atomic int32_t *const next = &s->r->next[(int64_t)index * s->n_threads + owner];
-    int64_t in_task, p0, p1, all = 0;
-    for (int32_t i = 0; i < op->n_parts; i++) all += tasks_of(s, op, i, owner, rows, &in_task, &p0, &p1);
-    /* Reading first keeps finished threads from bouncing the counter between cores. */
-    while (atomic_load_explicit(next, memory_order_relaxed) < all) {
-        int64_t task = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
-        for (int32_t i = 0; i < op->n_parts; i++) {
-            const int64_t n = tasks_of(s, op, i, owner, rows, &in_task, &p0, &p1);
-            if (task < n) {
-                p0 += task * in_task;
-                run_part(s, &op->part[i], p0, p0 + in_task < p1 ? p0 + in_task : p1, act, rows);
-                break;
-            }
-            task -= n;
-        }
+    piece pieces[OXI_LINEAR_PARTS];
+    const int64_t n = share_of(s, op, index, owner, rows, pieces);
+    for (int64_t task; (task = oxi_take(s, owner, round, n)) >= 0;) {
+        int32_t i = 0;
+        for (; task >= pieces[i].n_tasks; i++) task -= pieces[i].n_tasks;
+        const int64_t p0 = pieces[i].p0 + task * pieces[i].in_task, p1 = p0 + pieces[i].in_task;
+        run_part(s, &op->part[i], p0, p1 < pieces[i].p1 ? p1 : pieces[i].p1, act, rows);
     }
-}
-
-/* Whether all matrices want the same kind of activations. */
-static bool is_alike(const oxi_runner *r, const oxi_op_linear *op)
-{
-    for (int32_t i = 1; i < op->n_parts; i++)
-        if (r->program->weights[op->part[i].matrix].matrix.act != r->program->weights[op->part[0].matrix].matrix.act)
-            return false;
-    return true;
 }
 
 /* Returns false if cancelled. */
@@ -143,15 +116,15 @@ bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t
                 r->kernels->quantize[kind](input_row(r, op, t, s->scratch->row), 0, t, t + 1, rows, n_cols, act);
         }
         if (rows > 1 && !oxi_step_barrier(s)) return false;
-        if (is_alike(r, op)) {
-            for (int i = 0; i < s->n_threads; i++) run_share(s, op, index, (s->thread + i) % s->n_threads, act, rows);
+        if (r->shares[index].alike) {
+            const int round = oxi_round(s);
+            for (int i = 0, owner; (owner = oxi_helped(s, i)) >= 0; i++) run_share(s, op, index, owner, round, act, rows);
             return true;
         }
         for (int32_t i = 0; i < op->n_parts; i++) {
             if ((int)r->program->weights[op->part[i].matrix].matrix.act != kind) continue;
-            int64_t p0;
-            const int64_t p1 = panels_of(s, op, i, s->thread, 1, &p0);
-            if (p0 < p1) run_part(s, &op->part[i], p0, p1, act, rows);
+            const int32_t *bounds = r->shares[index].few + i * (s->n_threads + 1) + s->thread;
+            if (bounds[0] < bounds[1]) run_part(s, &op->part[i], bounds[0], bounds[1], act, rows);
         }
     }
     return true;

@@ -6,9 +6,9 @@
 
 bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t rows);
 bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows);
-void oxi_run_head_linear(oxi_step *s, const oxi_op_head_linear *op, int32_t index, int64_t rows);
+void oxi_run_head_linear(oxi_step *s, const oxi_op_head_linear *op, int64_t rows);
 void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op);
-void oxi_run_attention(oxi_step *s, const oxi_op_attention *op, int32_t index);
+void oxi_run_attention(oxi_step *s, const oxi_op_attention *op);
 /* Prefetch what this thread's part of the op begins with, while it heads for the barrier before the op. */
 void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op);
 /* Every other kind of op. */
