@@ -34,6 +34,10 @@ typedef enum oxi_op_kind {
     OXI_OP_AFFINE = 10,
     OXI_OP_SOFTCAP = 11,
     OXI_OP_HEAD_LINEAR = 12,
+    OXI_OP_GATHER = 13,
+    OXI_OP_GATE = 14,
+    OXI_OP_CONV = 15,
+    OXI_OP_DELTA = 16,
     OXI_OP_COUNT
 } oxi_op_kind;
 
@@ -182,6 +186,46 @@ typedef struct oxi_op_softcap {
     float cap;
 } oxi_op_softcap;
 
+/* out = columns [offset, offset + take) of every run of `stride` columns of x, side by side. */
+typedef struct oxi_op_gather {
+    oxi_view x, out;
+    int32_t stride, offset, take;
+} oxi_op_gather;
+
+/* out = x * fn(gate) + addend (absent: 0), where gate is one column: a gate for the whole row. */
+typedef struct oxi_op_gate {
+    oxi_view x, gate, addend, out;
+    int32_t fn;
+} oxi_op_gate;
+
+#define OXI_CONV_TAPS 16
+
+/* A causal convolution of each column over the tokens of its sequence (depthwise, without bias):
+ *     out[t] = fn(sum over i < n_taps of kernel[i] * u[t - n_taps + 1 + i]), u = x * times (absent: 1), 0 before the first token
+ * state: [n_taps - 1][width], the last inputs u. */
+typedef struct oxi_op_conv {
+    oxi_view x, times, out;
+    int32_t kernel; /* vector [n_taps][width] */
+    int32_t n_taps; /* 2 to OXI_CONV_TAPS */
+    int32_t fn, state;
+} oxi_op_conv;
+
+/* The gated delta rule (Yang, Kautz, Hatamizadeh: "Gated Delta Networks: Improving Mamba2 with Delta Rule", 2024, equation
+ * 10). Each value head has a matrix S [key_dim][value_dim], zero before the first token. At every token
+ *     g = e^(rate[head] * log(1 + e^(decay + dt[head]))), b = 1 / (1 + e^-beta)
+ *     S = g S + k (b (v - k' g S))'
+ *     out = q' S
+ * with the q and k of key head `head % n_key_head` (tiled) or `head / (n_head / n_key_head)` (grouped). They are used as they
+ * are: the layer normalises them. state: n_head times oxi_delta_state() floats. */
+typedef struct oxi_op_delta {
+    oxi_view q, k;        /* [n_key_head][key_dim] */
+    oxi_view v, out;      /* [n_head][value_dim] */
+    oxi_view decay, beta; /* [n_head] */
+    int32_t rate, dt;     /* vectors [n_head] */
+    int32_t n_head, n_key_head, key_dim, value_dim;
+    int32_t tiled, state;
+} oxi_op_delta;
+
 typedef struct oxi_op {
     oxi_op_kind kind;
     oxi_rows rows;
@@ -199,6 +243,10 @@ typedef struct oxi_op {
         oxi_op_affine affine;
         oxi_op_softcap softcap;
         oxi_op_head_linear head_linear;
+        oxi_op_gather gather;
+        oxi_op_gate gate;
+        oxi_op_conv conv;
+        oxi_op_delta delta;
     } as;
 } oxi_op;
 

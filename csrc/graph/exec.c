@@ -10,7 +10,9 @@ static bool starts_by_rows(const oxi_op *op, int64_t rows)
     switch (op->kind) {
     case OXI_OP_SELECT:
     case OXI_OP_ATTENTION:
-    case OXI_OP_HEAD_LINEAR: return false;
+    case OXI_OP_HEAD_LINEAR:
+    case OXI_OP_CONV:
+    case OXI_OP_DELTA: return false;
     case OXI_OP_LINEAR: return rows > 1;
     default: return true;
     }
@@ -19,7 +21,14 @@ static bool starts_by_rows(const oxi_op *op, int64_t rows)
 /* True if the op ends having written only rows of its thread's own share. */
 static bool ends_by_rows(const oxi_op *op)
 {
-    return op->kind != OXI_OP_LINEAR && op->kind != OXI_OP_ATTENTION && op->kind != OXI_OP_HEAD_LINEAR;
+    switch (op->kind) {
+    case OXI_OP_LINEAR:
+    case OXI_OP_ATTENTION:
+    case OXI_OP_HEAD_LINEAR:
+    case OXI_OP_CONV:
+    case OXI_OP_DELTA: return false;
+    default: return true;
+    }
 }
 
 void oxi_step_run(void *runner, int thread, int n_threads)
@@ -39,6 +48,8 @@ void oxi_step_run(void *runner, int thread, int n_threads)
         case OXI_OP_EXPERTS: if (!oxi_run_experts(&s, &op->as.experts, rows)) return; break;
         case OXI_OP_HEAD_LINEAR: oxi_run_head_linear(&s, &op->as.head_linear, rows); break;
         case OXI_OP_ATTENTION: oxi_run_attention(&s, &op->as.attention); break;
+        case OXI_OP_CONV: oxi_run_conv(&s, &op->as.conv); break;
+        case OXI_OP_DELTA: oxi_run_delta(&s, &op->as.delta); break;
         default: oxi_run_rows(&s, op, rows); break;
         }
         by_rows = ends_by_rows(op);

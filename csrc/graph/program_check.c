@@ -1,5 +1,6 @@
 /* Checks every index and width of an op once, when it joins the program, so that the executor checks nothing. */
 #include "graph/program.h"
+#include "kernels/vec/recurrent.h"
 
 static bool inside(const oxi_program *p, oxi_view v)
 {
@@ -118,6 +119,39 @@ static bool experts_ok(const oxi_program *p, const oxi_op_experts *e)
     return fn_ok(e->fn, e->gate >= 0) && e->gating >= OXI_GATING_SOFTMAX && e->gating <= OXI_GATING_SOFTMAX_CHOSEN;
 }
 
+static bool gather_ok(const oxi_program *p, const oxi_op_gather *g)
+{
+    return inside(p, g->x) && g->stride >= 1 && g->x.width % g->stride == 0 && g->take >= 1 && g->offset >= 0
+        && g->offset <= g->stride - g->take && view(p, g->out, (int64_t)g->x.width / g->stride * g->take)
+        && g->out.buffer != g->x.buffer;
+}
+
+static bool gate_ok(const oxi_program *p, const oxi_op_gate *g)
+{
+    return inside(p, g->x) && view(p, g->gate, 1) && optional(p, g->addend, g->x.width) && view(p, g->out, g->x.width)
+        && g->fn >= 0 && g->fn < OXI_FN_COUNT;
+}
+
+static bool state(const oxi_program *p, int32_t id, int64_t n) { return id >= 0 && id < p->n_states && p->states[id].n_floats == n; }
+
+static bool conv_ok(const oxi_program *p, const oxi_op_conv *c)
+{
+    const int64_t width = c->x.width;
+    return inside(p, c->x) && optional(p, c->times, width) && view(p, c->out, width) && c->out.buffer != c->x.buffer
+        && c->out.buffer != c->times.buffer && c->n_taps >= 2 && c->n_taps <= OXI_CONV_TAPS
+        && vector(p, c->kernel, c->n_taps * width) && c->fn >= 0 && c->fn < OXI_FN_COUNT
+        && state(p, c->state, (c->n_taps - 1) * width);
+}
+
+static bool delta_ok(const oxi_program *p, const oxi_op_delta *d)
+{
+    if (d->n_key_head < 1 || d->n_head < 1 || d->n_head % d->n_key_head || d->key_dim < 1 || d->value_dim < 1) return false;
+    const int64_t keys = (int64_t)d->n_key_head * d->key_dim, values = (int64_t)d->n_head * d->value_dim;
+    return view(p, d->q, keys) && view(p, d->k, keys) && view(p, d->v, values) && view(p, d->out, values)
+        && view(p, d->decay, d->n_head) && view(p, d->beta, d->n_head) && vector(p, d->rate, d->n_head)
+        && vector(p, d->dt, d->n_head) && state(p, d->state, d->n_head * oxi_delta_state(d->key_dim, d->value_dim));
+}
+
 /* Some ops read data of tokens (ids, positions, pages), so they run on rows of tokens only; SELECT makes rows of
  * outputs. */
 static bool rows_ok(const oxi_op *op)
@@ -126,6 +160,8 @@ static bool rows_ok(const oxi_op *op)
     case OXI_OP_EMBED:
     case OXI_OP_ROPE_TABLE:
     case OXI_OP_KV_STORE:
+    case OXI_OP_CONV:
+    case OXI_OP_DELTA:
     case OXI_OP_ATTENTION: return op->rows == OXI_ROWS_TOKENS;
     case OXI_OP_SELECT: return op->rows == OXI_ROWS_OUTPUTS;
     default: return op->rows == OXI_ROWS_TOKENS || op->rows == OXI_ROWS_OUTPUTS;
@@ -156,6 +192,10 @@ static bool op_ok(const oxi_program *p, const oxi_op *op)
             && optional(p, op->as.affine.addend, op->as.affine.x.width);
     case OXI_OP_SOFTCAP:
         return inside(p, op->as.softcap.x) && view(p, op->as.softcap.out, op->as.softcap.x.width) && op->as.softcap.cap > 0;
+    case OXI_OP_GATHER: return gather_ok(p, &op->as.gather);
+    case OXI_OP_GATE: return gate_ok(p, &op->as.gate);
+    case OXI_OP_CONV: return conv_ok(p, &op->as.conv);
+    case OXI_OP_DELTA: return delta_ok(p, &op->as.delta);
     default: return false;
     }
 }

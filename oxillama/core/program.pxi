@@ -168,6 +168,14 @@ cdef class Program:
             op.kind, op.as_.softcap = oxi.OXI_OP_SOFTCAP, fields
         elif kind == "head_linear":
             op.kind, op.as_.head_linear = oxi.OXI_OP_HEAD_LINEAR, fields
+        elif kind == "gather":
+            op.kind, op.as_.gather = oxi.OXI_OP_GATHER, fields
+        elif kind == "gate":
+            op.kind, op.as_.gate = oxi.OXI_OP_GATE, fields
+        elif kind == "conv":
+            op.kind, op.as_.conv = oxi.OXI_OP_CONV, fields
+        elif kind == "delta":
+            op.kind, op.as_.delta = oxi.OXI_OP_DELTA, fields
         elif kind == "linear":
             op.kind = oxi.OXI_OP_LINEAR
             fill_linear(&op.as_.linear, fields)

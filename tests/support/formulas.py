@@ -169,3 +169,39 @@ def mixture(
             h = FUNCTIONS[fn](gates) if gate is None else glu(fn, gates, h)
             out[t] += w * (down[e] @ h * scales["down"][e] + biases["down"][e])
     return out
+
+
+def convolved(u: Floats, kernel: Floats) -> Floats:
+    """out[t] = the sum of kernel[i] * u[t - n_taps + 1 + i] for u [tokens, width] and kernel [n_taps, width]."""
+    padded = np.concatenate([np.zeros((len(kernel) - 1, u.shape[1])), u])
+    return np.stack([(padded[t : t + len(kernel)] * kernel).sum(0) for t in range(len(u))])
+
+
+def delta_rule(
+    q: Floats,
+    k: Floats,
+    v: Floats,
+    decay: Floats,
+    beta: Floats,
+    rate: Floats,
+    dt: Floats,
+    n_head: int,
+    n_key_head: int,
+    *,
+    tiled: bool,
+) -> Floats:
+    """Equation 10 of "Gated Delta Networks" (Yang et al., 2024): rows of tokens, heads side by side in each row."""
+    n = len(q)
+    heads = np.arange(n_head) % n_key_head if tiled else np.arange(n_head) // (n_head // n_key_head)
+    q, k = q.reshape(n, n_key_head, -1)[:, heads], k.reshape(n, n_key_head, -1)[:, heads]
+    v = v.reshape(n, n_head, -1)
+    g = np.exp(rate * np.log1p(np.exp(decay + dt)))
+    b = 1 / (1 + np.exp(-beta))
+    state = np.zeros((n_head, q.shape[2], v.shape[2]))
+    out = np.empty_like(v)
+    for t in range(n):
+        state *= g[t][:, None, None]
+        error = v[t] - np.einsum("hk,hkv->hv", k[t], state)
+        state += np.einsum("hk,hv->hkv", k[t], b[t][:, None] * error)
+        out[t] = np.einsum("hk,hkv->hv", q[t], state)
+    return out.reshape(n, -1)

@@ -11,6 +11,8 @@ void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op);
 void oxi_run_attention(oxi_step *s, const oxi_op_attention *op);
 /* Prefetch what this thread's part of the op begins with, while it heads for the barrier before the op. */
 void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op);
+void oxi_run_conv(oxi_step *s, const oxi_op_conv *op);
+void oxi_run_delta(oxi_step *s, const oxi_op_delta *op);
 /* Every other kind of op. */
 void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows);
 

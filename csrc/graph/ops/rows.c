@@ -2,6 +2,7 @@
 #include "graph/ops/ops.h"
 
 #include <math.h>
+#include <string.h>
 
 static void run_embed(oxi_step *s, const oxi_op_embed *op, int64_t from, int64_t to)
 {
@@ -72,6 +73,29 @@ static void run_select(oxi_step *s, const oxi_op_select *op, int64_t from, int64
     }
 }
 
+static void run_gather(oxi_step *s, const oxi_op_gather *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    for (int64_t t = from; t < to; t++) {
+        const float *x = oxi_view_row(r, op->x, t) + op->offset;
+        float *out = oxi_view_row(r, op->out, t);
+        for (int32_t i = 0; i < op->x.width; i += op->stride, out += op->take)
+            memcpy(out, x + i, (size_t)op->take * sizeof *out);
+    }
+}
+
+static void run_gate(oxi_step *s, const oxi_op_gate *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    for (int64_t t = from; t < to; t++) {
+        float gate;
+        r->vec->glu((oxi_fn)op->fn, oxi_view_row(r, op->gate, t), NULL, 1, &gate);
+        r->vec->affine(oxi_view_row(r, op->x, t), gate, NULL, NULL,
+                       op->addend.buffer < 0 ? NULL : oxi_view_row(r, op->addend, t), op->x.width,
+                       oxi_view_row(r, op->out, t));
+    }
+}
+
 void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows)
 {
     const oxi_runner *r = s->r;
@@ -93,6 +117,8 @@ void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows)
     case OXI_OP_ROPE: run_rope(s, &op->as.rope, from, to); break;
     case OXI_OP_KV_STORE: oxi_run_kv_store(s, &op->as.kv_store); break;
     case OXI_OP_SELECT: run_select(s, &op->as.select, from, to); break;
+    case OXI_OP_GATHER: run_gather(s, &op->as.gather, from, to); break;
+    case OXI_OP_GATE: run_gate(s, &op->as.gate, from, to); break;
     case OXI_OP_AFFINE: run_affine(s, &op->as.affine, from, to); break;
     case OXI_OP_SOFTCAP:
         for (int64_t t = from; t < to; t++)

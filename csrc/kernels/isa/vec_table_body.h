@@ -4,6 +4,7 @@
 
 #include "kernels/attention/attend_body.h"
 #include "kernels/vec/logits_body.h"
+#include "kernels/vec/recurrent_body.h"
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 #define QUICK_CODES true
@@ -27,6 +28,8 @@ const oxi_vec OXI_VEC_NAME = {
     .encode = encode,
     .attend = attend,
     .attend_join = attend_join,
+    .conv_row = conv_row,
+    .delta_rule = delta_rule,
     .block_maxima = block_maxima,
     .weights = weights,
     .exp_sum = exp_sum,

@@ -6,6 +6,7 @@
 #include "oxillama_types.h"
 
 struct oxi_attend; /* attention/attend.h */
+struct oxi_delta;  /* recurrent.h */
 
 /* Logits per block, at absolute positions in a row. */
 #define OXI_LOGIT_BLOCK 256
@@ -37,6 +38,11 @@ typedef struct oxi_vec {
      * other, in the order of their keys; the first is overwritten. sink may be NULL. The bits are those of one call over
      * all keys. */
     void (*attend_join)(float *parts, int64_t apart, int32_t n_parts, const float *sink, int32_t value_dim, float *out);
+
+    /* out = the sum over j < n_taps of kernel[j] * x[j] * times[j]: rows of n columns; times[j] NULL: 1. */
+    void (*conv_row)(const float *const *x, const float *const *times, const float *kernel, int64_t kernel_stride,
+                     int32_t n_taps, int64_t n, float *out);
+    void (*delta_rule)(const struct oxi_delta *d);
 
     /* Rows of logits. Every isa gives the same bits: one rounding per operation, and one order of summation. */
 

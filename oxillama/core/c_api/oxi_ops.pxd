@@ -28,6 +28,10 @@ cdef extern from "oxillama_ops.h" nogil:
         OXI_OP_AFFINE
         OXI_OP_SOFTCAP
         OXI_OP_HEAD_LINEAR
+        OXI_OP_GATHER
+        OXI_OP_GATE
+        OXI_OP_CONV
+        OXI_OP_DELTA
 
     ctypedef enum oxi_embed_by:
         OXI_EMBED_BY_TOKEN
@@ -181,6 +185,45 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_view out
         int32_t matrix
 
+    ctypedef struct oxi_op_gather:
+        oxi_view x
+        oxi_view out
+        int32_t stride
+        int32_t offset
+        int32_t take
+
+    ctypedef struct oxi_op_gate:
+        oxi_view x
+        oxi_view gate
+        oxi_view addend
+        oxi_view out
+        int32_t fn
+
+    ctypedef struct oxi_op_conv:
+        oxi_view x
+        oxi_view times
+        oxi_view out
+        int32_t kernel
+        int32_t n_taps
+        int32_t fn
+        int32_t state
+
+    ctypedef struct oxi_op_delta:
+        oxi_view q
+        oxi_view k
+        oxi_view v
+        oxi_view out
+        oxi_view decay
+        oxi_view beta
+        int32_t rate
+        int32_t dt
+        int32_t n_head
+        int32_t n_key_head
+        int32_t key_dim
+        int32_t value_dim
+        int32_t tiled
+        int32_t state
+
     ctypedef union oxi_op_as "":
         oxi_op_embed embed
         oxi_op_rope_table rope_table
@@ -195,6 +238,10 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_op_affine affine
         oxi_op_softcap softcap
         oxi_op_head_linear head_linear
+        oxi_op_gather gather
+        oxi_op_gate gate
+        oxi_op_conv conv
+        oxi_op_delta delta
 
     ctypedef struct oxi_op:
         oxi_op_kind kind

@@ -7,6 +7,7 @@ from typing import Any
 from oxillama.core import _core
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Affine, Experts, Glu, Graph, Linear, Norm, Op, Value, View
+from oxillama.models.graph.recurrent_ops import Conv, Delta
 from oxillama.models.graph.slots import assign_slots
 from oxillama.models.tensors import Matrix, Vector
 
@@ -164,6 +165,29 @@ class Lowering:
     def _softcap(self, op: ops.Softcap) -> dict[str, Any]:
         return {"x": self._view(op.x), "out": self._view(op.out), "cap": op.cap}
 
+    def _gather(self, op: ops.Gather) -> dict[str, Any]:
+        fields = {name: getattr(op, name) for name in ("stride", "offset", "take")}
+        return fields | {"x": self._view(op.x), "out": self._view(op.out)}
+
+    def _gate(self, op: ops.Gate) -> dict[str, Any]:
+        views = {name: self._view(getattr(op, name)) for name in ("x", "gate", "addend", "out")}
+        return views | {"fn": _core.FUNCTIONS[op.fn]}
+
+    def _conv(self, op: Conv) -> dict[str, Any]:
+        views = {name: self._view(getattr(op, name)) for name in ("x", "times", "out")}
+        return views | {
+            "kernel": self._vector(op.kernel),
+            "n_taps": op.n_taps,
+            "fn": _core.FUNCTIONS[op.fn],
+            "state": self._state(op.state),
+        }
+
+    def _delta(self, op: Delta) -> dict[str, Any]:
+        views = {name: self._view(getattr(op, name)) for name in ("q", "k", "v", "out", "decay", "beta")}
+        sizes = {name: getattr(op, name) for name in ("n_head", "n_key_head", "key_dim", "value_dim", "tiled")}
+        vectors = {"rate": self._vector(op.rate), "dt": self._vector(op.dt)}
+        return views | sizes | vectors | {"state": self._state(op.state)}
+
 
 def _number(value: float | Vector) -> float:
     return float(value.read()[0]) if isinstance(value, Vector) else value
@@ -183,4 +207,8 @@ _KINDS: dict[type[Op], str] = {
     ops.Select: "select",
     Affine: "affine",
     ops.Softcap: "softcap",
+    ops.Gather: "gather",
+    ops.Gate: "gate",
+    Conv: "conv",
+    Delta: "delta",
 }

@@ -330,6 +330,43 @@ class Softcap(Op):
         yield self.out
 
 
+@dataclass(eq=False, slots=True)
+class Gather(Op):
+    """Columns [offset, offset + take) of every run of `stride` columns, side by side."""
+
+    x: View
+    out: View
+    stride: int
+    offset: int
+    take: int
+
+    def reads(self) -> Iterator[View]:
+        yield self.x
+
+    def writes(self) -> Iterator[View]:
+        yield self.out
+
+
+@dataclass(eq=False, slots=True)
+class Gate(Op):
+    """x * fn(gate) + addend, where gate has one column."""
+
+    x: View
+    gate: View
+    out: View
+    fn: str
+    addend: View | None = None
+
+    def reads(self) -> Iterator[View]:
+        yield self.x
+        yield self.gate
+        if self.addend is not None:
+            yield self.addend
+
+    def writes(self) -> Iterator[View]:
+        yield self.out
+
+
 @dataclass(slots=True)
 class Graph:
     """A whole model: its ops in order, and its results. A model that only embeds has no logits."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from oxillama.models.graph.ops import Attention, Experts, Graph, HeadLinear, Linear, Select, Value
+from oxillama.models.graph.recurrent_ops import Conv, Delta
 
 # After these ops every thread has passed a barrier, so memory may change its owner and its row layout.
-_BARRIERS = (Linear, HeadLinear, Attention, Experts, Select)
+_BARRIERS = (Linear, HeadLinear, Attention, Experts, Select, Conv, Delta)
 
 
 def assign_slots(graph: Graph) -> dict[Value, int]:

@@ -1,0 +1,56 @@
+"""The ops with a recurrent state: one dataclass per op of csrc/oxillama_ops.h."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from oxillama.models.graph.ops import Op, State, View
+from oxillama.models.tensors import Vector
+
+
+@dataclass(eq=False, slots=True)
+class Conv(Op):
+    """fn of a causal convolution of x * times with kernel [n_taps, width]; see oxi_op_conv."""
+
+    x: View
+    times: View | None
+    out: View
+    kernel: Vector
+    n_taps: int
+    fn: str
+    state: State
+
+    def reads(self) -> Iterator[View]:
+        yield self.x
+        if self.times is not None:
+            yield self.times
+
+    def writes(self) -> Iterator[View]:
+        yield self.out
+
+
+@dataclass(eq=False, slots=True)
+class Delta(Op):
+    """The gated delta rule; see oxi_op_delta for the formula."""
+
+    q: View
+    k: View
+    v: View
+    out: View
+    decay: View
+    beta: View
+    rate: Vector
+    dt: Vector
+    n_head: int
+    n_key_head: int
+    key_dim: int
+    value_dim: int
+    tiled: bool
+    state: State
+
+    def reads(self) -> Iterator[View]:
+        yield from (self.q, self.k, self.v, self.decay, self.beta)
+
+    def writes(self) -> Iterator[View]:
+        yield self.out
