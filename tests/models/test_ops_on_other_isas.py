@@ -12,7 +12,9 @@ import pytest
 from oxillama.core._core import available_isas, isa
 
 HERE = Path(__file__).parent
-MODULES = [str(HERE / name) for name in ("test_ops.py", "test_attention_op.py", "test_long_attention.py")]
+MODULES = [
+    str(HERE / f"test_{name}.py") for name in ("ops", "attention_op", "recurrent_ops", "long_attention")
+]
 
 
 def other_isas() -> list[str]:

@@ -70,8 +70,9 @@ def delta_bench(
     sizes = (n_head, n_key_head, key_dim, value_dim, tiled)
     bench.add(Delta(False, q, k, v, out, decay, beta, vector(rate), vector(dt), *sizes, state))
     x = bench.embedding[TOKENS].astype(np.float64)
-    parts = np.split(x, np.cumsum([keys, keys, values, n_head]), axis=1)
-    return bench, out, delta_rule(*parts, np.float32(rate), np.float32(dt), n_head, n_key_head, tiled=tiled)
+    a, b, c, d, e = np.split(x, np.cumsum([keys, keys, values, n_head]), axis=1)
+    gates = (d, e, rate.astype(np.float32), dt.astype(np.float32))
+    return bench, out, delta_rule(a, b, c, *gates, n_head, n_key_head, tiled=tiled)
 
 
 @pytest.mark.parametrize("sizes", SIZES)

@@ -32,9 +32,7 @@ def gate(b: Builder, x: View, by: View, addend: View | None = None, fn: str = "s
     return out
 
 
-def short_conv(
-    b: Builder, x: View, name: str, n_taps: int, *, times: View | None = None, fn: str = "none"
-) -> View:
+def short_conv(b: Builder, x: View, name: str, n_taps: int, *, times: View | None = None, fn: str = "none") -> View:
     """fn of a causal convolution of x * times over time. The tensor `name`.weight holds the taps of each column."""
     in_file = b.tensors.vector(f"{name}.weight", x.width * n_taps, (n_taps, x.width))
 
@@ -48,7 +46,7 @@ def short_conv(
 
 
 def l2_norm(b: Builder, x: View, group: int, scales: tuple[tuple[int, float], ...]) -> None:
-    """x / sqrt(sum(x^2) + eps) for every run of `group` columns, in place. `scales`: (columns, factor) from the left."""
+    """x / sqrt(sum(x^2) + eps) for every run of `group` columns, in place. scales: (columns, factor) from the left."""
 
     def weight() -> Float32:
         # The norm divides by the root of the mean, not of the sum.
