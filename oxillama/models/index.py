@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from oxillama.models.architecture import Architecture
 
 FAMILIES = {
+    "gemma2": "decoders.gemma:Gemma2",
+    "gemma3": "decoders.gemma:Gemma3",
+    "gemma4": "decoders.gemma4:Gemma4",
+    "gpt-oss": "decoders.gpt_oss:GptOss",
     "llama": "decoders.llama:Llama",
     "mistral3": "decoders.llama:Mistral3",
     "qwen2": "decoders.qwen:Qwen2",
     "qwen3": "decoders.qwen:Qwen3",
+    "qwen3moe": "decoders.qwen:Qwen3Moe",
     "smollm3": "decoders.smollm:SmolLM3",
 }
 """`general.architecture` -> module below `families`, and the class in it."""

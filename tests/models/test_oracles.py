@@ -14,10 +14,28 @@ import pytest
 
 from oxillama.core._core import available_isas
 from oxillama.models import LoadedModel, load_model
-from tests.support.oracles import expected, make_oracle, nmse
+from tests.support.oracles import expected, expected_long, make_oracle, nmse
 from tests.support.shared import shared
 
-ARCHITECTURES = ["llama", "llama-moe", "mistral3", "qwen2", "qwen3", "smollm3", "smollm3-real"]
+ARCHITECTURES = [
+    *("llama", "llama-moe", "mistral3", "qwen2", "qwen3", "smollm3", "smollm3-real"),
+    *("gemma2", "gemma2-real", "gemma2-27b", "gemma3", "gemma3-real", "gemma3-27b"),
+    *("gemma4", "gemma4-31b", "gemma4-moe"),
+    *("gpt-oss-moe", "gpt-oss-real", "qwen3moe-moe", "qwen3moe-real"),
+]
+SHORT = {
+    "llama",
+    "llama-moe",
+    "mistral3",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "gemma2",
+    "gemma3",
+    "gpt-oss-moe",
+    "qwen3moe-moe",
+}
+"""Those without expected logits of a long sequence."""
 BOUND = 1e-6
 Oracle = tuple[LoadedModel, Any, Any]
 
@@ -26,7 +44,7 @@ Oracle = tuple[LoadedModel, Any, Any]
 def oracle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """(architecture, loaded model, tokens, expected logits)."""
     path = make_oracle(request.param, tmp_path_factory.mktemp("oracle") / "model.gguf")
-    model = load_model(path, n_threads=2, n_ctx=256, kv_pages=64)
+    model = load_model(path, n_threads=2, n_ctx=512, kv_pages=64)
     yield model, *expected(request.param)
     model.close()
 
@@ -89,27 +107,51 @@ def test_only_flagged_positions_come_back_and_they_are_the_same(oracle: Oracle) 
     assert np.array_equal(some, whole[flags])
 
 
+def evaluate_at(model: LoadedModel, tokens: np.ndarray, positions: np.ndarray, chunk: int) -> np.ndarray:
+    """Logits of some positions of a fresh sequence, `chunk` tokens a step."""
+    wanted = np.zeros(len(tokens), bool)
+    wanted[positions] = True
+    seq = model.runner.seq_open()
+    rows = []
+    for at in range(0, len(tokens), chunk):
+        part = tokens[at : at + chunk]
+        rows.append(model.runner.step(part, [seq], [len(part)], wanted[at : at + chunk]).copy())
+    model.runner.seq_close(seq)
+    return np.concatenate(rows)
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in SHORT])
+def test_a_long_sequence_gives_the_oracle_logits_however_it_is_cut_up(name: str, tmp_path: Path) -> None:
+    """Longer than any window, and than the context before its rotations were stretched."""
+    tokens, positions, logits = expected_long(name)
+    model = load_model(make_oracle(name, tmp_path / "m.gguf"), n_threads=2, n_ctx=512)
+    whole = evaluate_at(model, tokens, positions, len(tokens))
+    assert nmse(whole, logits) <= BOUND
+    assert np.array_equal(whole, evaluate_at(model, tokens, positions, 37))
+    model.close()
+
+
 CHECK = """
 import sys, numpy as np
 from pathlib import Path
 from oxillama.core._core import isa
 from oxillama.models import load_model
-from tests.support.oracles import expected, nmse
+from tests.models.test_oracles import SHORT, evaluate, evaluate_at
+from tests.support.oracles import expected, expected_long, nmse
 assert isa() == sys.argv[1], isa()
 for name in sys.argv[3:]:
-    model = load_model(Path(sys.argv[2]) / f"{name}.gguf", n_threads=2, n_ctx=256)
+    model = load_model(Path(sys.argv[2]) / f"{name}.gguf", n_threads=2, n_ctx=512)
     tokens, logits = expected(name)
-    whole = []
-    for chunk in (48, 7, 1):
-        seq, rows = model.runner.seq_open(), []
-        for at in range(0, 48, chunk):
-            part = tokens[at : at + chunk]
-            rows.append(model.runner.step(part, [seq], [len(part)], np.ones(len(part), bool)).copy())
-        model.runner.seq_close(seq)
-        whole.append(np.concatenate(rows))
-        error = nmse(whole[-1], logits)
-        assert error <= 1e-6, f"{name}, chunks of {chunk}: {error}"
-        assert np.array_equal(whole[0], whole[-1]), f"{name}: chunks of {chunk} differ"
+    whole = evaluate(model, tokens, 48)
+    error = nmse(whole, logits)
+    assert error <= 1e-6, f"{name}: {error}"
+    for chunk in (7, 1):
+        assert np.array_equal(whole, evaluate(model, tokens, chunk)), f"{name}: chunks of {chunk} differ"
+    if name not in SHORT:
+        tokens, positions, logits = expected_long(name)
+        error = nmse(evaluate_at(model, tokens, positions, 100), logits)
+        assert error <= 1e-6, f"{name}, a long sequence: {error}"
+    model.close()
 """
 
 
@@ -121,7 +163,15 @@ def oracle_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("isa", available_isas())
+def isas() -> list[Any]:
+    """All isas; all but the quickest of each family, whose products of floats are the same, in the slow run."""
+    quickest = {name.split("-")[0]: name for name in available_isas()}
+    return [
+        name if name in quickest.values() else pytest.param(name, marks=pytest.mark.slow) for name in available_isas()
+    ]
+
+
+@pytest.mark.parametrize("isa", isas())
 def test_every_isa_gives_the_oracle_logits(isa: str, oracle_files: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", CHECK, isa, str(oracle_files), *ARCHITECTURES],

@@ -41,6 +41,13 @@ def expected(name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
     raise KeyError(name)
 
 
+def expected_long(name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """(tokens [n], positions [21], logits [21, n_vocab] at these positions) for seed 1."""
+    with np.load(shared("oracles/expected_long.npz")) as data:
+        tokens, positions, logits = (data[f"{name}/{part}"] for part in ("tokens", "positions", "logits"))
+        return tokens.astype(np.int32), positions.astype(np.int64), logits
+
+
 def nmse(got: npt.NDArray[np.float32], want: npt.NDArray[np.float32]) -> float:
     """The normalised mean squared error: the sum of squared differences over the sum of squares of `want`."""
     return float(((got.astype(np.float64) - want) ** 2).sum() / (want.astype(np.float64) ** 2).sum())

@@ -6,7 +6,7 @@ A token at position p rotates pair i of its rotated dimensions by p * frequency[
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from oxillama.models.params.keys import MAX_CONTEXT, Keys
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 SCALINGS = ("none", "linear", "yarn", "longrope")
+LEAST_BASE = 1.001  # the frequencies must fall, so the base must exceed 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +55,23 @@ def read_rope(keys: Keys, n_ctx_train: int, *, yarn_keys: bool = False) -> RopeS
             "log_multiplier": keys.number("rope.scaling.yarn_log_multiplier", 0.0, low=-100.0, high=100.0),
         }
     return RopeScaling(
-        # The frequencies must fall, so the base must exceed 1.
-        base=keys.number("rope.freq_base", 10000.0, low=1.001, high=1e30),
+        base=keys.number("rope.freq_base", 10000.0, low=LEAST_BASE, high=1e30),
         kind=kind,
         factor=factor,
         original_ctx=keys.whole("rope.scaling.original_context_length", n_ctx_train, low=1, high=MAX_CONTEXT),
         attention_factor=keys.number("rope.scaling.attn_factor", 1.0, low=1e-6, high=1e6),
         **options,
     )
+
+
+def unscaled(scaling: RopeScaling, base: float) -> RopeScaling:
+    """The same rotation with another base, and without what stretches it to longer contexts."""
+    return replace(scaling, base=base, kind="none", factor=1.0)
+
+
+def read_sliding_base(keys: Keys, default: float) -> float:
+    """The base of layers with a window."""
+    return keys.number("rope.freq_base_swa", default, low=LEAST_BASE, high=1e30)
 
 
 def frequencies(scaling: RopeScaling, n_rot: int, factors: Float32 | None = None) -> Float32:

@@ -32,6 +32,18 @@ class Attention(Products):
         self.append(ops.RopeTable(False, out, Vector(len(values), lambda: values), lambda: magnitude))
         return out
 
+    def rope_tables(self, factors: Vector | None = None) -> list[View]:
+        """Each layer's table; layers that rotate alike share one. `factors`: of layers without a window."""
+        hp = self.hparams
+        tables: dict[tuple[rope.RopeScaling, int, bool], View] = {}
+        found = []
+        for layer, shape in enumerate(hp.heads):
+            key = (hp.rope_of(layer), shape.n_rot, factors is not None and not hp.windows[layer])
+            if key not in tables:
+                tables[key] = self.rope_table(shape.n_rot, key[0], factors if key[2] else None)
+            found.append(tables[key])
+        return found
+
     def rope(self, q: View, k: View | None, table: View, kind: str, head_dim: int, *, offset: int = 0) -> None:
         """Rotates as many columns of every head of q and k as the table has, in place, starting at `offset`."""
         self.append(ops.Rope(False, q, k, table, kind, head_dim, table.width, offset))

@@ -22,15 +22,17 @@ class Experts(Products):
         fn: str = "silu",
         logits: View | None = None,
         selection_bias: Vector | None = None,
+        scaled: bool = True,
     ) -> View:
         """A mixture of experts with n_ff inner columns, chosen as the model's ExpertParams say.
 
         logits None: the router's, which reads x. selection_bias: added to the scores for choosing, not for weighing.
+        scaled: whether to use the ".scale" beside a matrix, or to ignore it.
         """
         experts = self.experts
         if logits is None:
             logits = self.linear(x, f"{prefix}ffn_gate_inp", experts.n)
-        gate, up = self._gate_and_up(prefix, n_ff)
+        gate, up = self._gate_and_up(prefix, n_ff, scaled)
         out = Value(self.hparams.n_embd, x.value.outputs).view()
         self.append(
             ops.Experts(
@@ -40,7 +42,7 @@ class Experts(Products):
                 out,
                 gate=gate,
                 up=up,
-                down=self._matrix(f"{prefix}ffn_down_exps", self.hparams.n_embd, n_ff),
+                down=self._matrix(f"{prefix}ffn_down_exps", self.hparams.n_embd, n_ff, scaled),
                 n_expert=experts.n,
                 n_used=experts.n_used,
                 fn=fn,
@@ -62,14 +64,14 @@ class Experts(Products):
             raise ModelFormatError(f"{self.gguf.path}: key '{key}' is missing or 0, and there are experts")
         return experts
 
-    def _gate_and_up(self, prefix: str, n_ff: int) -> tuple[ExpertMatrix, ExpertMatrix]:
+    def _gate_and_up(self, prefix: str, n_ff: int, scaled: bool) -> tuple[ExpertMatrix, ExpertMatrix]:
         """From two tensors, or from one that holds each expert's rows of the gate, then those of up."""
         n, n_cols = self.experts.n, self.hparams.n_embd
         fused = f"{prefix}ffn_gate_up_exps"
         if not self.tensors.has(f"{fused}.weight"):
-            gate, up = (self._matrix(f"{prefix}ffn_{name}_exps", n_ff, n_cols) for name in ("gate", "up"))
+            gate, up = (self._matrix(f"{prefix}ffn_{name}_exps", n_ff, n_cols, scaled) for name in ("gate", "up"))
             return gate, up
-        scale = self.tensors.optional_vector(f"{fused}.scale", n)
+        scale = self._scale(fused, scaled)
         gate, up = (
             ExpertMatrix(
                 self.tensors.matrix(f"{fused}.weight", n_ff, n_cols, n, first_row=first, of_rows=2 * n_ff), scale=scale
@@ -78,10 +80,17 @@ class Experts(Products):
         )
         return gate, up
 
-    def _matrix(self, name: str, n_rows: int, n_cols: int) -> ExpertMatrix:
+    def _matrix(self, name: str, n_rows: int, n_cols: int, scaled: bool) -> ExpertMatrix:
         n = self.experts.n
         return ExpertMatrix(
             self.tensors.matrix(f"{name}.weight", n_rows, n_cols, n),
             self.tensors.optional_vector(f"{name}.bias", n * n_rows, (n_rows, n)),
-            self.tensors.optional_vector(f"{name}.scale", n),
+            self._scale(name, scaled),
         )
+
+    def _scale(self, name: str, scaled: bool) -> Vector | None:
+        """One value for each expert."""
+        if scaled:
+            return self.tensors.optional_vector(f"{name}.scale", self.experts.n)
+        self.tensors.ignore(f"{name}.scale")
+        return None

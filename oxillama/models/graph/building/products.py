@@ -31,15 +31,23 @@ class Products(Rows):
         parts = []
         for name, n_rows in matrices:
             matrix = self.tensors.matrix(f"{name}.weight", n_rows, x.width)
-            scale = self.tensors.optional_vector(f"{name}.scale", 1)
-            bias = self.tensors.optional_vector(f"{name}.bias", n_rows) if biased else None
             if not scaled:
-                scale = None
+                self.tensors.ignore(f"{name}.scale")
+            scale = self.tensors.optional_vector(f"{name}.scale", 1) if scaled else None
+            bias = self.tensors.optional_vector(f"{name}.bias", n_rows) if biased else None
             if scale is not None and bias is not None and scale_after_bias:
                 bias = bias.times(scale)
             parts.append(Part(matrix, Value(n_rows, x.value.outputs).view(), bias, scale))
         self.append(ops.Linear(x.value.outputs, x, parts))
         return [part.out for part in parts]
+
+    def first_rows(self, x: View, name: str, n_rows: int, of_rows: int) -> View:
+        """The product with the first n_rows of a tensor's of_rows."""
+        matrix = self.tensors.matrix(f"{name}.weight", n_rows, x.width, of_rows=of_rows)
+        out = Value(n_rows, x.value.outputs).view()
+        part = Part(matrix, out, scale=self.tensors.optional_vector(f"{name}.scale", 1))
+        self.append(ops.Linear(x.value.outputs, x, [part]))
+        return out
 
     def qkv(self, x: View, prefix: str, shape: HeadShape) -> tuple[View, View, View]:
         """Queries, keys and values, from three tensors or from one that holds their rows in this order."""
