@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oxillama.core._core import CACHE_TYPES
@@ -49,14 +49,17 @@ class ModelDescription:
     tensor_types: dict[str, int]
 
 
-def build_graph(gguf: GGUFFile, n_ctx: int | None = None) -> Builder:
+def build_graph(gguf: GGUFFile, n_ctx: int | None = None, pooling: str | None = None) -> Builder:
     """Read, check and describe the model. Every possible fault of the file is found here.
 
-    n_ctx None: the context the model was trained with. Raises ModelFormatError or ModelUnsupportedError.
+    n_ctx None: the context the model was trained with. pooling: one of POOLINGS; None: as the file says.
+    Raises ModelFormatError or ModelUnsupportedError, and InvalidParameterError for what the model cannot do.
     """
     name = read_architecture(gguf)
     architecture = find_architecture(gguf, name)
     hparams = architecture.hparams(gguf, name)
+    if pooling is not None:
+        hparams = replace(hparams, pooling=replace(hparams.pooling, kind=pooling))
     builder = Builder(gguf, hparams, n_ctx or hparams.n_ctx_train)
     architecture.build(builder)
     builder.tensors.refuse_unused(name)

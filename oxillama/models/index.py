@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from oxillama.models.architecture import Architecture
 
 FAMILIES = {
+    "bert": "encoders.bert:Bert",
+    "gemma-embedding": "encoders.gemma_embedding:GemmaEmbedding",
     "gemma2": "decoders.gemma:Gemma2",
     "gemma3": "decoders.gemma:Gemma3",
     "gemma4": "decoders.gemma4:Gemma4",
     "gpt-oss": "decoders.gpt_oss:GptOss",
     "llama": "decoders.llama:Llama",
     "mistral3": "decoders.llama:Mistral3",
+    "modern-bert": "encoders.modern_bert:ModernBert",
+    "nomic-bert": "encoders.bert:NomicBert",
     "qwen2": "decoders.qwen:Qwen2",
     "qwen3": "decoders.qwen:Qwen3",
     "qwen3moe": "decoders.qwen:Qwen3Moe",

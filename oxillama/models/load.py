@@ -21,6 +21,7 @@ from oxillama.models.describe import build_graph, weights_are_f32
 from oxillama.models.graph.fuse import fuse
 from oxillama.models.graph.lower import Lowering
 from oxillama.models.params.common import HParams
+from oxillama.models.params.pooling import POOLINGS
 from oxillama.models.tuning import tune as tuning
 
 DEFAULT_SEQUENCES = 256
@@ -55,6 +56,7 @@ def load_model(
     n_batch: int = 512,
     n_seqs: int = DEFAULT_SEQUENCES,
     kv_type: str = "auto",
+    pooling: str | None = None,
     progress: Progress | None = None,
 ) -> LoadedModel:
     """Check, pack and make ready to step.
@@ -65,7 +67,8 @@ def load_model(
     n_batch: most tokens in a step. n_seqs: most sequences at a time. kv_type: the type of keys and
     values: "f32", "f16", "i16" (14-bit integers with a scale per position and head: as exact as f16), "q8_0"
     (8-bit integers with a scale per 32 values) or "auto": f32 for a model with F32 weights, else i16 or f16, whichever
-    is faster on this processor. progress: called with the share of weights that are ready, 0 to 1.
+    is faster on this processor. pooling: one of POOLINGS, how a text becomes a vector; None: as the file
+    says. progress: called with the share of weights that are ready, 0 to 1.
 
     Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, InsufficientMemoryError.
     """
@@ -79,8 +82,14 @@ def load_model(
         if value is not None and not 1 <= value < 2**31:
             raise InvalidParameterError(f"Invalid '{name}': {value} is not a positive 32-bit number.", param=name)
 
+    if pooling is not None and pooling not in POOLINGS:
+        raise InvalidParameterError(
+            f"Invalid 'pooling': {pooling[:40]!r} is not one of {', '.join(POOLINGS)}.", param="pooling"
+        )
+
     how = tuning.setting()
-    described = build_graph(gguf)
+    described = build_graph(gguf, pooling=pooling)
+    assert described.graph.hidden is not None
     hparams, weights = described.hparams, described.tensors.packed_bytes
     page_bytes = PAGE_TOKENS * described.graph.cache_bytes_per_token(cache_type)
     left = machine.memory()
@@ -91,13 +100,13 @@ def load_model(
     if left is not None:
         more_kv_pages = min(more_kv_pages, (left.available - weights) // page_bytes - n_pages)
     pool = ThreadPool(n_threads or machine.usable_processors())
-    program = packed_program(gguf, n_ctx, pool, progress)
+    program = packed_program(gguf, n_ctx, pool, progress, pooling=pooling)
     tuned = tuning.tune(program, pool, how)
     runner = Runner(
         program,
         pool,
         n_vocab=hparams.n_vocab,
-        n_embd=hparams.n_embd,
+        n_embd=described.graph.hidden.width,
         n_batch=n_batch,
         n_ctx=n_ctx,
         n_pages=n_pages + more_kv_pages,
@@ -107,9 +116,11 @@ def load_model(
     return LoadedModel(hparams, runner, gguf, tuned)
 
 
-def packed_program(gguf: GGUFFile, n_ctx: int, pool: ThreadPool, progress: Progress | None = None) -> Program:
+def packed_program(
+    gguf: GGUFFile, n_ctx: int, pool: ThreadPool, progress: Progress | None = None, *, pooling: str | None = None
+) -> Program:
     """The model's program with packed weights, for contexts of n_ctx tokens. Raises as load_model does."""
-    builder = build_graph(gguf, n_ctx)
+    builder = build_graph(gguf, n_ctx, pooling)
     fuse(builder.graph)
     program = Program(gguf.core)
     Lowering(builder.graph, program).run()

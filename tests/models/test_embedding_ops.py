@@ -61,7 +61,7 @@ def test_closing_a_runner_without_logits_keeps_the_rows_that_were_shown(tmp_path
     picked = Value(40, outputs=True).view()
     bench.add(ops.Select(True, bench.x, picked))
     runner = bench.runner(picked, 8)
-    runner.step(np.array([3], np.int32), [runner.seq_open()], [1], [True])
+    runner.step(np.array([3], np.int32), [runner.seq_open()], [1], np.ones(1, bool))
     rows = runner.embeddings()
     runner.close()
     assert np.array_equal(rows[0], bench.embedding[3])

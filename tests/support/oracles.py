@@ -51,3 +51,13 @@ def expected_long(name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int6
 def nmse(got: npt.NDArray[np.float32], want: npt.NDArray[np.float32]) -> float:
     """The normalised mean squared error: the sum of squared differences over the sum of squares of `want`."""
     return float(((got.astype(np.float64) - want) ** 2).sum() / (want.astype(np.float64) ** 2).sum())
+
+
+def embedded(name: str) -> tuple[list[npt.NDArray[np.int32]], dict[str, npt.NDArray[np.float32]]]:
+    """(texts as ids, what each pooling gives for them: rows by text, or by token for "none"), for seed 1."""
+    with np.load(shared("oracles/expected_embed.npz")) as data:
+        tokens, lengths = data[f"{name}/tokens"].astype(np.int32), data[f"{name}/lengths"]
+        found = {
+            kind: f"{name}/{'hidden' if kind == 'none' else kind}" for kind in ("none", "mean", "cls", "last", "rank")
+        }
+        return np.split(tokens, np.cumsum(lengths)[:-1]), {k: data[key] for k, key in found.items() if key in data}

@@ -377,7 +377,7 @@ class Graph:
 
     def cache_layers(self) -> list[CacheLayer]:
         """The layers of the key/value cache, in the order in which a step stores into them."""
-        return [op.cache for op in self.ops if isinstance(op, KVStore)]
+        return list(dict.fromkeys(op.cache for op in self.ops if isinstance(op, KVStore)))
 
     def cache_bytes_per_token(self, cache_type: str) -> int:
         """Bytes of key/value cache that one token takes in all layers."""

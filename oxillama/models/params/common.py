@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oxillama.errors import ModelUnsupportedError
 from oxillama.models.params.experts import ExpertParams, read_expert_counts
 from oxillama.models.params.heads import HeadShape, read_heads
 from oxillama.models.params.keys import MAX_CONTEXT, MAX_FF, MAX_LAYERS, MAX_VOCAB, MAX_WIDTH, Keys
+from oxillama.models.params.pooling import Pooling, read_pooling
 from oxillama.models.params.rope import RopeScaling, read_rope
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
+
+RMS_EPSILON, LAYER_EPSILON = "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,8 @@ class HParams:
     """Sizes of a model; per-layer ones are tuples of n_layer. Counts of heads and columns, not bytes.
 
     windows: how many tokens a layer sees, the token itself included; 0: all before it. rope: the rotation in layers
-    that see everything, rope_sliding: in layers with a window. experts None: a dense model.
+    that see everything, rope_sliding: in layers with a window. experts None: a dense model. causal: tokens see none
+    after them; else they see all of their sequence, and where there is a window, whole(window / 2) to both sides.
     """
 
     architecture: str
@@ -35,6 +39,8 @@ class HParams:
     rope_sliding: RopeScaling
     norm_eps: float
     experts: ExpertParams | None = None
+    causal: bool = True
+    pooling: Pooling = field(default_factory=Pooling)
 
     def rope_of(self, layer: int) -> RopeScaling:
         return self.rope_sliding if self.windows[layer] else self.rope
@@ -55,15 +61,27 @@ def read_vocab_size(gguf: GGUFFile, keys: Keys) -> int:
     return len(tokens)
 
 
-def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False, least_kv: int = 1) -> HParams:
+def read_hparams(
+    gguf: GGUFFile,
+    architecture: str,
+    *,
+    yarn_keys: bool = False,
+    least_kv: int = 1,
+    causal: bool | None = True,
+    epsilon: str = RMS_EPSILON,
+) -> HParams:
     """Read the common hyper-parameters. Raises ModelFormatError or ModelUnsupportedError naming file and key.
 
     yarn_keys: as in read_rope; least_kv: as in read_heads. Without other knowledge no layer has a window, and experts
-    are as wide as a dense layer.
+    are as wide as a dense layer. causal: whether tokens see none after them; None: as the file says. epsilon: the key
+    of that of the norms.
     """
     keys = Keys(gguf, architecture)
-    if gguf.get_bool(keys.name("attention.causal"), True) is False:
-        raise ModelUnsupportedError(f"{gguf.path}: key '{keys.name('attention.causal')}': false is not supported")
+    stated = gguf.get_bool(keys.name("attention.causal"), causal is not False)
+    if causal is not None and stated != causal:
+        raise ModelUnsupportedError(
+            f"{gguf.path}: key '{keys.name('attention.causal')}': {str(stated).lower()} is not supported"
+        )
     n_layer = keys.whole("block_count", low=1, high=MAX_LAYERS)
     n_embd = keys.whole("embedding_length", low=1, high=MAX_WIDTH)
     n_ctx_train = keys.whole("context_length", low=1, high=MAX_CONTEXT)
@@ -82,13 +100,15 @@ def read_hparams(gguf: GGUFFile, architecture: str, *, yarn_keys: bool = False, 
         windows=(0,) * n_layer,
         rope=rope,
         rope_sliding=rope,
-        norm_eps=read_epsilon(keys),
+        norm_eps=read_epsilon(keys, epsilon),
         experts=ExpertParams(n=n_expert, n_used=n_used, n_ff=n_ff) if n_expert else None,
+        causal=stated,
+        pooling=read_pooling(keys, causal=stated),
     )
 
 
-def read_epsilon(keys: Keys) -> float:
-    name = keys.name("attention.layer_norm_rms_epsilon")
+def read_epsilon(keys: Keys, key: str = RMS_EPSILON) -> float:
+    name = keys.name(key)
     value = keys.gguf.require_float(name)
     if not 0 < value <= 1:
         keys.gguf.fail(name, f"{value:g} is not above 0 and at most 1")

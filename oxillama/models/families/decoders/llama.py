@@ -18,7 +18,7 @@ class Llama:
     """Pre-norm blocks of grouped-query attention and a gated SiLU network, or a mixture of such networks."""
 
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
-        hparams = read_hparams(gguf, architecture)
+        hparams = read_hparams(gguf, architecture, causal=None)
         require_whole_heads(Keys(gguf, architecture), hparams.heads)
         return hparams
 

@@ -22,7 +22,7 @@ class Qwen2:
     ffn_scaled = False
 
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
-        hparams = read_hparams(gguf, architecture)
+        hparams = read_hparams(gguf, architecture, causal=None)
         require_whole_heads(Keys(gguf, architecture), hparams.heads)
         return hparams
 
@@ -57,11 +57,17 @@ class Qwen3(Qwen2):
 
     ffn_scaled = True
 
+    def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
+        hparams = super().hparams(gguf, architecture)
+        # The scores of a reranker are the probabilities of its labels.
+        return replace(hparams, pooling=replace(hparams.pooling, softmax=True))
+
     def norm_heads(self, b: Builder, q: View, k: View, prefix: str) -> None:
         group = b.hparams.heads[0].key_dim
         b.norm(q, prefix + "attn_q_norm", group=group, in_place=True)
         b.norm(k, prefix + "attn_k_norm", group=group, in_place=True)
-        b.tensors.ignore("cls.output.weight")  # a reranker's head
+        if b.hparams.pooling.kind != "rank":
+            b.tensors.ignore("cls.output.weight")  # a reranker's head
 
 
 class Qwen3Moe(Qwen3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from oxillama.errors import ModelFormatError
@@ -51,9 +52,13 @@ class Attention(Products):
     def store(self, k: View, v: View, shape: HeadShape, *, window: int = 0) -> CacheLayer:
         """Keeps the tokens' keys and values in a new layer of the cache.
 
-        window: how many tokens its attention sees, the token itself included; 0: all before it.
+        window: how many tokens its attention sees, the token itself included; 0: all before it. Where tokens see both
+        ways, no later step needs the keys and values, so all layers of a shape share one layer of the cache.
         """
         cache = CacheLayer(shape.n_kv, shape.key_dim, shape.value_dim, window)
+        if not self.hparams.causal:
+            same = (c for c in self.graph.cache_layers() if dataclasses.astuple(c) == dataclasses.astuple(cache))
+            cache = next(same, cache)
         self.append(ops.KVStore(False, k, v, cache))
         return cache
 
@@ -82,6 +87,7 @@ class Attention(Products):
                 cache,
                 n_head,
                 1.0 / math.sqrt(cache.key_dim) if scale is None else scale,
+                both_ways=not self.hparams.causal,
                 window=cache.window,
                 softcap=softcap,
                 slopes=slopes,

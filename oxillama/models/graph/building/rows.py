@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from oxillama.errors import InvalidParameterError
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Graph, Value, View
 from oxillama.models.tensors import Tensors, Vector
@@ -37,14 +38,43 @@ class Rows:
         self.append(ops.Embed(False, out, self.tensors.table(f"{name}.weight", hp.n_vocab, out.width), scale))
         return out
 
+    def embed_position(self, name: str = "position_embd") -> View:
+        """A row of the table for each token, by its position.
+
+        Raises InvalidParameterError if the context is longer than the table.
+        """
+        hp = self.hparams
+        if self.n_ctx > hp.n_ctx_train:
+            raise InvalidParameterError(
+                f"{self.gguf.path}: the model has positions for {hp.n_ctx_train} tokens, not for a context of"
+                f" {self.n_ctx}",
+                param="n_ctx",
+            )
+        return self._embed_by(name, hp.n_ctx_train, "position")
+
+    def embed_first(self, name: str, n_rows: int) -> View:
+        """The first row of a table [n_rows, n_embd], for every token."""
+        return self._embed_by(name, n_rows, "first")
+
+    def _embed_by(self, name: str, n_rows: int, by: str) -> View:
+        out = Value(self.hparams.n_embd).view()
+        self.append(ops.Embed(False, out, self.tensors.table(f"{name}.weight", n_rows, out.width), by=by))
+        return out
+
     def select(self, *views: View) -> tuple[View, ...]:
-        """The same values for only the rows whose logits were requested; later ops skip the other rows."""
-        selected = []
-        for x in views:
-            out = Value(x.width, outputs=True).view()
-            self.append(ops.Select(True, x, out))
-            selected.append(out)
-        return tuple(selected)
+        """The same values for only the rows whose results were requested; later ops skip the other rows.
+
+        For a mean all rows are needed, and the values stay as they are.
+        """
+        if self.hparams.pooling.rows == "mean":
+            return views
+        return tuple(self.pick(x) for x in views)
+
+    def pick(self, x: View, *, mean: bool = False) -> View:
+        """The rows whose results were requested; mean: for each the mean of its run up to that row."""
+        out = Value(x.width, outputs=True).view()
+        self.append(ops.Select(True, x, out, mean))
+        return out
 
     def norm(
         self,
