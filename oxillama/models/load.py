@@ -164,4 +164,4 @@ def default_context(n_ctx_train: int, page_bytes: int, weights: int, left: machi
         room = min(room, max(0, left.available - weights))
     # Whole pages: a remainder would round up to one page more than fits.
     affordable = room // page_bytes * PAGE_TOKENS
-    return max(PAGE_TOKENS, min(n_ctx_train, affordable))
+    return min(n_ctx_train, max(PAGE_TOKENS, affordable))

@@ -43,6 +43,9 @@ KEYS = [
     "expert_count",
     "expert_used_count",
     "vocab_size",
+    "attention.causal",
+    "pooling_type",
+    "classifier.pooling_type",
 ]
 CHANGES = st.tuples(st.sampled_from(KEYS), st.one_of(NUMBERS, SIGNED, REALS, ARRAYS, WORDS, st.booleans()))
 

@@ -6,6 +6,7 @@ from oxillama.errors import InvalidParameterError
 from oxillama.models.graph.building.products import Products
 from oxillama.models.graph.ops import View
 from oxillama.models.params.keys import MAX_WIDTH, Keys
+from oxillama.models.params.pooling import POOLINGS
 
 DENSE = ("dense_2", "dense_3")
 """Matrices behind the pooling, as sentence-transformers numbers its modules."""
@@ -36,6 +37,9 @@ class Vectors(Products):
     def _scores(self, x: View, fn: str) -> View:
         """output(norm(fn(cls(x)))), each where the file has it."""
         if not any(self.tensors.has(f"{name}.weight") for name in ("cls", "cls.output")):
+            key = f"{self.hparams.architecture}.pooling_type"
+            if self.gguf.get_int(key) == POOLINGS.index("rank"):
+                self.gguf.fail(key, "asks for a classification head, and the file has none")
             raise InvalidParameterError(
                 f"{self.gguf.path}: pooling 'rank' needs a classification head, and the model has none", param="pooling"
             )
