@@ -76,7 +76,7 @@ class Tokenizer:
         """The token ids of a text. Lone surrogates are replaced by U+FFFD.
 
         add_special: add the tokens that the model expects at the ends (BOS, EOS, CLS, SEP). A BOS is not added if the
-        text already begins with one. parse_special: texts of control tokens become those tokens, except in the content
+        text already begins with one; a CLS is. parse_special: texts of control tokens become those tokens, except in the content
         of a PromptText. User-defined tokens are always found.
 
         Raises InvalidParameterError for a text that the pre-tokenizer cannot split.
@@ -88,7 +88,9 @@ class Tokenizer:
         ids = self._encoder.encode(pieces) if pieces else []
         if not add_special:
             return ids
-        prefix = [] if self._prefix and ids[: len(self._prefix)] == self._prefix else self._prefix
+        # WordPiece frames a text whatever it begins with.
+        given = self.model != "bert" and self._prefix and ids[: len(self._prefix)] == self._prefix
+        prefix = [] if given else self._prefix
         return [*prefix, *ids, *self._suffix]
 
     def decode(self, ids: Iterable[int], *, special: bool = False) -> bytes:
