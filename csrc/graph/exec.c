@@ -4,7 +4,8 @@
 
 #include "graph/ops/ops.h"
 
-/* True if the op begins by reading only rows of its thread's own share. A linear op on one row begins on every thread. */
+/* True if the op begins by reading only rows of its thread's own share. On one row, products begin on every
+ * thread. */
 static bool starts_by_rows(const oxi_op *op, int64_t rows)
 {
     switch (op->kind) {
@@ -13,13 +14,14 @@ static bool starts_by_rows(const oxi_op *op, int64_t rows)
     case OXI_OP_HEAD_LINEAR:
     case OXI_OP_CONV:
     case OXI_OP_DELTA: return false;
-    case OXI_OP_LINEAR: return rows > 1;
+    case OXI_OP_LINEAR:
+    case OXI_OP_EXPERTS: return rows > 1;
     default: return true;
     }
 }
 
 /* True if the op ends having written only rows of its thread's own share. */
-static bool ends_by_rows(const oxi_op *op)
+static bool ends_by_rows(const oxi_op *op, int64_t rows)
 {
     switch (op->kind) {
     case OXI_OP_LINEAR:
@@ -27,6 +29,7 @@ static bool ends_by_rows(const oxi_op *op)
     case OXI_OP_HEAD_LINEAR:
     case OXI_OP_CONV:
     case OXI_OP_DELTA: return false;
+    case OXI_OP_EXPERTS: return rows > OXI_EXPERT_FEW_ROWS;
     default: return true;
     }
 }
@@ -52,7 +55,7 @@ void oxi_step_run(void *runner, int thread, int n_threads)
         case OXI_OP_DELTA: oxi_run_delta(&s, &op->as.delta); break;
         default: oxi_run_rows(&s, op, rows); break;
         }
-        by_rows = ends_by_rows(op);
+        by_rows = ends_by_rows(op, rows);
         shared_by = op->rows;
     }
 }

@@ -1,5 +1,6 @@
 #include "graph/exec.h"
 #include "graph/observe.h"
+#include "graph/ops/experts/experts.h"
 #include "kernels/attention/attend.h"
 #include "platform/memory.h"
 
@@ -11,7 +12,7 @@
 /* What the largest op of each kind needs. */
 typedef struct sizes {
     size_t row, act_row, act_batch, attend, key_dim, part, key_heads;
-    size_t experts_rows, experts_in, experts_out, experts_act, n_expert;
+    size_t experts_rows, experts_in, experts_out, experts_act, n_expert, n_used, act_few, expert_blocks;
 } sizes;
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -25,14 +26,20 @@ static void measure_experts(const oxi_program *p, const oxi_op_experts *e, int32
     const int64_t rows = (int64_t)n_batch * e->n_used;
     const int64_t busy = rows < e->n_expert ? rows : e->n_expert;
     /* Each expert's rows form a separate batch: count the rows, plus what each batch is rounded up by. */
-    const oxi_matrix *all[] = {gate, up, down};
-    for (int i = 0; i < 3; i++)
-        z->experts_act = larger(z->experts_act, act_bytes(all[i], rows) + (size_t)busy * (act_bytes(all[i], 16) + 64));
+    const oxi_matrix *all[OXI_EXPERT_PRODUCTS] = {gate, up, down};
+    size_t bytes[OXI_EXPERT_PRODUCTS];
+    for (int i = 0; i < OXI_EXPERT_PRODUCTS; i++) {
+        bytes[i] = act_bytes(all[i], rows) + (size_t)busy * (act_bytes(all[i], 16) + OXI_ALIGN);
+        z->act_few = larger(z->act_few, (act_bytes(all[i], OXI_EXPERT_FEW_ROWS) + OXI_ALIGN - 1) / OXI_ALIGN * OXI_ALIGN);
+    }
+    z->act_row = larger(z->act_row, 2 * z->act_few);
+    z->experts_act = larger(z->experts_act, larger(bytes[0] + bytes[1], bytes[2]));
     z->experts_rows = larger(z->experts_rows, (size_t)rows);
     z->experts_in = larger(z->experts_in, (size_t)rows * (size_t)up->n_rows);
     z->experts_out = larger(z->experts_out, (size_t)rows * (size_t)down->n_rows);
     z->n_expert = larger(z->n_expert, (size_t)e->n_expert);
-    z->row = larger(z->row, (size_t)down->n_cols);
+    z->n_used = larger(z->n_used, (size_t)e->n_used);
+    z->expert_blocks = larger(z->expert_blocks, (size_t)down->n_panels / OXI_EXPERT_PANELS + 1);
 }
 
 static sizes measure(const oxi_program *p, int32_t n_batch)
@@ -84,14 +91,16 @@ static bool get_thread(oxi_thread_scratch *t, const sizes *z, const oxi_runner_c
         && get(&t->values, pages, sizeof(void *));
 }
 
-static bool get_experts(oxi_expert_scratch *x, const sizes *z)
+static bool get_experts(oxi_runner *r, const sizes *z)
 {
+    oxi_expert_scratch *x = &r->experts;
     if (!z->n_expert) return true;
-    return get(&x->chosen, z->experts_rows, sizeof(int32_t)) && get(&x->weights, z->experts_rows, sizeof(float))
-        && get(&x->place, z->experts_rows, sizeof(int32_t)) && get(&x->source, z->experts_rows, sizeof(int32_t))
-        && get(&x->start, z->n_expert + 1, sizeof(int32_t)) && get(&x->gate, z->experts_in, sizeof(float))
+    for (int i = 0; i < r->n_threads; i++)
+        if (!oxi_expert_order_open(&r->threads[i].order, z->n_used, z->n_expert)) return false;
+    x->act_few = z->act_few;
+    return oxi_expert_order_open(&x->order, z->experts_rows, z->n_expert) && get(&x->gate, z->experts_in, sizeof(float))
         && get(&x->up, z->experts_in, sizeof(float)) && get(&x->down, z->experts_out, sizeof(float))
-        && get(&x->act, z->experts_act, 1);
+        && get(&x->act, z->experts_act, 1) && get(&x->done, z->expert_blocks, sizeof *x->done);
 }
 
 static bool get_slots(oxi_runner *r)
@@ -121,7 +130,7 @@ static bool get_memory(oxi_runner *r)
     const int64_t longest = room < r->config.n_ctx ? room : r->config.n_ctx;
     r->part_blocks = (int32_t)((longest - 1) / OXI_ATTEND_KEYS + 1);
     const size_t split = OXI_SPLIT_RUNS * (size_t)r->part_blocks;
-    return get_experts(&r->experts, &z) && get_slots(r) && get(&r->parts, split, z.part * sizeof(float))
+    return get_experts(r, &z) && get_slots(r) && get(&r->parts, split, z.part * sizeof(float))
         && get(&r->joined, OXI_SPLIT_RUNS * z.key_heads, sizeof *r->joined) && get(&r->activations, z.act_batch, 1)
         && get(&r->queues, (size_t)n_threads, sizeof *r->queues) && oxi_program_share(r->program, n_threads, &r->shares) && get(&r->positions, n, sizeof(int32_t))
         && get(&r->output_rows, n, sizeof(int32_t))
@@ -193,12 +202,14 @@ void oxi_runner_end(oxi_runner *r)
         oxi_thread_scratch *t = &r->threads[i];
         void *all[] = {t->row, t->activations, t->matmul, t->attend, t->queries, t->keys, t->values};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
+        oxi_expert_order_close(&t->order);
     }
     oxi_expert_scratch *x = &r->experts;
     void *all[] = {&r->threads, &r->activations, &r->queues, &r->shares, &r->parts, &r->joined, &r->positions, &r->output_rows,
-                   &r->runs, &r->tokens, &r->seqs, &r->counts, &r->outputs, &x->chosen, &x->weights, &x->place,
-                   &x->source, &x->start, &x->gate, &x->up, &x->down, &x->act};
+                   &r->runs, &r->tokens, &r->seqs, &r->counts, &r->outputs, &x->gate, &x->up, &x->down, &x->act,
+                   &x->done};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) drop(all[j]);
+    oxi_expert_order_close(&x->order);
     oxi_observer_close(&r->observer);
     oxi_cache_close(&r->cache);
     r->program->n_runners--;

@@ -21,25 +21,49 @@ typedef struct oxi_run {
     float *next_state;
 } oxi_run;
 
+/* Up to this many rows, only reading the weights counts, and threads quantise experts' rows for themselves. */
+#define OXI_EXPERT_FEW_ROWS 8
+#define OXI_EXPERT_PANELS 8   /* whose columns one thread adds up over a row's experts */
+#define OXI_EXPERT_PRODUCTS 3 /* with gate, up and down */
+
+/* The rows that chose one expert: count of them from the first on, in sorted order. */
+typedef struct oxi_expert_group {
+    int32_t expert, first, count;
+    int64_t load;                     /* work in the groups before, for each panel */
+    int64_t act[OXI_EXPERT_PRODUCTS]; /* where the rows lie among all quantised rows */
+} oxi_expert_group;
+
+/* A batch's rows, once for each expert that a token uses, sorted by expert. */
+typedef struct oxi_expert_order {
+    int32_t *chosen;          /* [rows][n_used] expert */
+    float *weights;           /* [rows][n_used] */
+    int32_t *place;           /* [rows][n_used] where in the sorted order */
+    int32_t *source;          /* [rows * n_used] row of the batch, sorted order */
+    int32_t *start;           /* [n_expert + 1] scratch of sorting */
+    oxi_expert_group *groups; /* [n_groups + 1], by expert; the last holds the sums */
+    int32_t n_groups;
+} oxi_expert_order;
+
 /* One thread's own memory. */
 typedef struct oxi_thread_scratch {
-    float *row;         /* the widest row an op computes as input of a product */
-    void *activations;  /* one quantised row of the widest kind, or OXI_HEAD_ROWS of a head */
+    _Alignas(OXI_ALIGN) float *row;         /* the widest row an op computes as input of a product */
+    void *activations;  /* quantised: one row of the widest kind, OXI_HEAD_ROWS of a head, or few of an expert */
     void *matmul;       /* OXI_MATMUL_SCRATCH */
     void *attend;       /* oxi_attend_scratch of the largest cache layer */
     float *queries;     /* [OXI_ATTEND_ROWS][largest key_dim] */
     const uint8_t **keys, **values; /* [pages of a whole context] */
+    oxi_expert_order order; /* of one row */
 } oxi_thread_scratch;
 
-/* Memory of the mixture-of-experts op: a batch's rows, once for each expert that a token uses, sorted by expert. */
+/* Memory of the mixture-of-experts op. */
 typedef struct oxi_expert_scratch {
-    int32_t *chosen;         /* [rows][n_used] expert */
-    float *weights;          /* [rows][n_used] */
-    int32_t *place;          /* [rows][n_used] where in the sorted order */
-    int32_t *source;         /* [rows * n_used] row of the batch, sorted order */
-    int32_t *start;          /* [n_expert + 1] of each expert in the sorted order */
-    float *gate, *up, *down; /* [rows * n_used][..] */
+    oxi_expert_order order;
+    float *gate, *up, *down; /* [rows * n_used][..] in sorted order; up: of gate and up together */
     uint8_t *act;
+    size_t act_few; /* bytes of few rows' activations in a thread's memory; twice as many are there */
+    struct oxi_expert_done {
+        _Alignas(OXI_ALIGN) _Atomic int32_t panels; /* of all groups */
+    } *done; /* [blocks of OXI_EXPERT_PANELS] */
 } oxi_expert_scratch;
 
 /* Sums of squares of the matrices' inputs (observe.h). */
