@@ -12,7 +12,7 @@ from oxillama.core._core import Runner
 from oxillama.errors import InvalidParameterError
 from oxillama.models.graph import ops
 from oxillama.models.tensors import Matrix
-from tests.support.formulas import TOLERANCE, Floats, attention, close, mixture, stored
+from tests.support.formulas import TOLERANCE, Floats, asked, attention, close, mixture, stored
 from tests.support.graphs import N_VOCAB, TOKENS, OpBench, vector
 
 ATTENTION: dict[str, dict[str, Any]] = {
@@ -120,7 +120,8 @@ def check_attention(tmp_path: Path, cache_type: str, n: int, chunk: int, options
     x = bench.embedding[tokens].astype(np.float64)
     dense = [x @ bench.model.tensors[f"{m}.weight"].T.astype(np.float64) for m in "qkv"]
     keys, values = stored(dense[1], n_kv, cache_type), stored(dense[2], n_kv, cache_type, value=True)
-    want = attention(dense[0], keys, values, n_head, n_kv, scale=0.4, **options)
+    queries = asked(dense[0], n_head, cache_type)
+    want = attention(queries, keys, values, n_head, n_kv, scale=0.4, **options)
     got = bench.run(out, tokens.tolist(), steps=steps, cache_type=cache_type)
     close(got, want, TOLERANCE[cache_type])
 

@@ -10,7 +10,7 @@ import pytest
 
 from oxillama.core._core import Runner
 from oxillama.models.graph import ops
-from tests.support.formulas import TOLERANCE, Floats, attention, close, stored
+from tests.support.formulas import TOLERANCE, Floats, asked, attention, close, stored
 from tests.support.graphs import N_VOCAB, OpBench, vector
 
 BLOCK = 512  # keys whose scores are softmaxed together
@@ -70,7 +70,7 @@ class Attention:
     def formula(self, cache_type: str = "f32") -> Floats:
         q, k, v = self.dense
         k, v = stored(k, self.n_kv, cache_type), stored(v, self.n_kv, cache_type, value=True)
-        return attention(q, k, v, N_HEAD, self.n_kv, scale=0.4, **self.options)
+        return attention(asked(q, N_HEAD, cache_type), k, v, N_HEAD, self.n_kv, scale=0.4, **self.options)
 
 
 @pytest.mark.parametrize("name", OPTIONS)

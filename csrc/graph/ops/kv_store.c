@@ -38,24 +38,28 @@ static void encode(const oxi_vec *vec, oxi_cache_type type, const float *x, int3
 /* Store one code in its place. */
 static void put(oxi_cache_type type, uint8_t *to, int32_t at, int16_t code)
 {
-    if (type == OXI_CACHE_Q8_0) ((int8_t *)to)[at] = (int8_t)code;
+    if (type == OXI_CACHE_Q8_0) to[at] = (uint8_t)code;
     else ((int16_t *)to)[at] = code;
 }
 
 static void store_coded_key(const oxi_vec *vec, oxi_cache_type type, const float *k, int32_t dim, int32_t slot,
                             uint8_t *page, int16_t *codes)
 {
-    const int32_t half = slot / 16 * ((dim + 1) / 2), lane = slot % 16 * 2;
+    const int32_t n = oxi_key_lane(type), half = slot / 16 * oxi_key_lanes(type, dim), offset = type == OXI_CACHE_Q8_0 ? 128 : 0;
+    uint8_t *const to = page + oxi_key_codes(type, dim);
     encode(vec, type, k, dim, oxi_key_group(type), slot, page, codes);
-    for (int32_t d = 0; d < dim; d++) put(type, page + oxi_key_codes(type, dim), (half + d / 2) * 32 + lane + d % 2, codes[d]);
+    for (int32_t d = 0; d < dim; d++)
+        put(type, to, ((half + d / n) * 16 + slot % 16) * n + d % n, (int16_t)(codes[d] + offset));
 }
 
 static void store_coded_value(const oxi_vec *vec, oxi_cache_type type, const float *v, const oxi_cache_layer *l,
                               int32_t slot, uint8_t *page, int16_t *codes)
 {
-    const int32_t dim = l->value_dim, pair = slot % 16 * l->value_pad;
+    const int32_t dim = l->value_dim, pad = l->value_pad;
+    uint8_t *const to = page + oxi_value_codes(type, dim);
     encode(vec, type, v, dim, oxi_value_group(type, dim), slot, page, codes);
-    for (int32_t d = 0; d < dim; d++) put(type, page + oxi_value_codes(type, dim), (pair + d) * 2 + slot / 16, codes[d]);
+    for (int32_t d = 0; d < dim; d++)
+        put(type, to, type == OXI_CACHE_Q8_0 ? (slot / 4 * pad + d) * 4 + slot % 4 : (slot % 16 * pad + d) * 2 + slot / 16, codes[d]);
 }
 
 void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op)

@@ -40,8 +40,10 @@ static inline int32_t oxi_attend_part(int32_t value_pad) { return 16 + value_pad
 static inline size_t oxi_attend_scratch(int32_t key_dim, int32_t value_pad)
 {
     const size_t values = 4 * (size_t)value_pad, widest = (size_t)key_dim > values ? (size_t)key_dim : values;
-    const size_t queries = OXI_ATTEND_ROWS * (size_t)(oxi_groups(key_dim, OXI_CODE_RUN) * OXI_CODE_RUN / 2 + 1); /* and a scale */
-    const size_t shares = (size_t)oxi_groups(value_pad, 32) * (OXI_ATTEND_KEYS + 8 * (OXI_CODE_RUN / 2 + 1));
+    const size_t queries = OXI_ATTEND_ROWS * (size_t)(oxi_groups(key_dim, OXI_CODE_RUN) * OXI_CODE_RUN / 2
+                                                      + 2 * oxi_groups(key_dim, 32)); /* and scales and sums */
+    const size_t shares = (size_t)oxi_groups(value_pad, 32) * (OXI_ATTEND_KEYS + 8 * OXI_CODE_RUN / 2 + 32
+                                                                + 2 * OXI_ATTEND_ROWS * OXI_ATTEND_KEYS / OXI_CODE_RUN);
     return sizeof(float) * (OXI_ATTEND_ROWS * (size_t)(OXI_ATTEND_KEYS + 16)
                             + OXI_ATTEND_ROWS * 2 * (size_t)oxi_attend_part(value_pad) + OXI_PAGE_TOKENS * widest
                             + queries + shares);

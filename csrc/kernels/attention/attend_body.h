@@ -6,6 +6,7 @@
  * call nor on whether one call or several threads computed the blocks.
  */
 #include "kernels/attention/attend.h"
+#include "kernels/vec/quads.h"
 #include "kernels/vec/vec_body.h"
 
 #if defined(__AVX512F__)

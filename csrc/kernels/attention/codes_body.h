@@ -1,47 +1,95 @@
 /* Attention over pages of codes (page.h): queries and probabilities become codes too, so products are of integers.
  *
- * A query row has one scale. A score is the sum of its groups, each an exact integer times the key's scale. The scale of
+ * A query row has one scale (i16), or one for every group of the key (q8_0), and then codes of a byte as the keys have. A
+ * score is the sum of its groups, each an exact integer times the scales. The scale of
  * a position's values is multiplied into the probabilities (q8_0 has a scale for every 32 values, so it needs one set of
  * probabilities per scale). The probabilities get their own scale for every OXI_CODE_RUN keys, so that small
  * probabilities far from the largest one keep their bits. Integer sums do not depend on order, so a row's result does
  * not depend on the other rows of a call. Included by attend_body.h.
  */
 
-enum { RUN_PAGES = OXI_CODE_RUN / OXI_PAGE_TOKENS };
+enum { RUN_PAGES = OXI_CODE_RUN / OXI_PAGE_TOKENS, RUNS = OXI_ATTEND_KEYS / OXI_CODE_RUN };
+
+/* The first n - i floats of x + i, at most a vector. */
+INLINE vf load_up_to(const float *x, int64_t i, int64_t n) { return i + VW <= n ? load(x + i) : load_part(x + i, n - i); }
+
+/* The scale that makes `most` of the largest of x; NaN if x holds a NaN or an infinity. */
+INLINE float scale_of(const float *x, int64_t n, float most)
+{
+    vi top = {0}; /* bits of magnitudes: they compare as integers, those of infinities and NaN are the largest */
+    for (int64_t i = 0; i < n; i += VW) {
+        const vi v = (vi)load_up_to(x, i, n) & 0x7fffffff;
+        top = (v & (v > top)) | (top & ~(v > top));
+    }
+    float largest_of_all = 0;
+#if defined(__AVX512F__)
+    const int32_t bits = _mm512_reduce_max_epi32((__m512i)top);
+#else
+    int32_t bits = 0;
+    for (int i = 0; i < VW; i++) bits = top[i] > bits ? top[i] : bits;
+#endif
+    memcpy(&largest_of_all, &bits, sizeof bits);
+    return bits < 0x7f800000 ? largest_of_all / most : NAN;
+}
+
+/* 1 / scale; 0 where all codes are 0. */
+static float inverse_of(float scale)
+{
+    const float inverse = scale > 0 && scale < INFINITY ? 1.0f / scale : 0.0f;
+    return inverse < INFINITY ? inverse : 0.0f;
+}
 
 static float encode(const float *x, int64_t n, float most, uint16_t *half, int16_t *codes)
 {
-    vf top = {0}, nonfinite = {0}; /* 0 times a NaN or an infinity is NaN */
-    for (int64_t i = 0; i < n; i += VW) {
-        const vf v = i + VW <= n ? load(x + i) : load_part(x + i, n - i);
-        top = max_(top, max_(v, -v));
-        nonfinite += v * 0.0f;
-    }
-    float scale = largest(top) / most;
-    if (sum(nonfinite) != 0) scale = NAN;
+    float scale = scale_of(x, n, most);
     if (half) { /* round up, so that no code exceeds the limit */
         *half = float_to_half(scale);
         if (half_to_float(*half) < scale) ++*half;
         scale = half_to_float(*half);
     }
-    const float inverse = scale > 0 && scale < INFINITY ? 1.0f / scale : 0.0f;
-    if (inverse == 0 || inverse == INFINITY) {
+    const float inverse = inverse_of(scale);
+    if (inverse == 0) {
         memset(codes, 0, (size_t)n * sizeof *codes);
-        return scale == 0 || inverse == INFINITY ? 0.0f : NAN;
+        return scale < INFINITY ? 0.0f : NAN;
     }
     for (int64_t i = 0; i < n; i += VW) {
         int16_t part[VW];
-        store_codes(part, round_((i + VW <= n ? load(x + i) : load_part(x + i, n - i)) * inverse));
+        store_codes(part, round_(load_up_to(x, i, n) * inverse));
         memcpy(codes + i, part, (size_t)(n - i < VW ? n - i : VW) * sizeof *part);
     }
     return scale;
 }
 
-/* One vector of codes; 8-bit codes (q8_0) are widened to 16 bits. */
-INLINE vi load_pairs(const uint8_t *codes, bool bytes)
+/* A group of a query as bytes; `total`: their sum. */
+static float encode_bytes(const float *x, int64_t n, int8_t *codes, int32_t *total)
 {
-    return bytes ? load_bytes((const int8_t *)codes) : load_codes((const int16_t *)(const void *)codes);
+    const float scale = scale_of(x, n, OXI_BYTE_MOST), inverse = inverse_of(scale);
+    vi all = {0};
+    for (int64_t i = 0; i < n; i += VW) {
+        const vi c = inverse == 0 ? (vi){0} : round_(load_up_to(x, i, n) * inverse);
+        int8_t part[VW];
+        store_bytes(part, c);
+        all += c;
+        memcpy(codes + i, part, (size_t)(n - i < VW ? n - i : VW));
+    }
+    *total = sum_codes(all);
+    return inverse == 0 && scale < INFINITY ? 0.0f : scale;
 }
+
+/* A call's working memory, in its scratch. */
+typedef struct code_work {
+    int32_t *queries;     /* [key groups][OXI_ATTEND_ROWS][lanes of a group]: codes as they lie in a lane of the keys */
+    int32_t *query_sums;  /* q8_0: [key groups][OXI_ATTEND_ROWS] of the codes */
+    float *query_scales;  /* i16: [OXI_ATTEND_ROWS]; q8_0: [key groups][OXI_ATTEND_ROWS] */
+    int32_t value_groups; /* how many scales a position's values have */
+    float *value_scales;  /* [value_groups][OXI_ATTEND_KEYS] of a block */
+    int16_t *shares;      /* probabilities times scales, as codes: [value_groups][TILE_ROWS][OXI_CODE_RUN] (i16), or: */
+    share *byte_shares;   /* [SHARE_PLANES][value_groups][TILE_ROWS][OXI_CODE_RUN] (q8_0) */
+    int32_t *share_sums;  /* q8_0: [SHARE_PLANES][value_groups][16] */
+    float *share_scales;  /* [OXI_ATTEND_ROWS][value_groups][RUNS] of a block */
+    float *share_inverses; /* the same: what makes codes of probabilities times scales; 0 where all of those are 0 */
+    bool has_nonfinite;   /* some values are NaN; their scales count as 0 */
+} code_work;
 
 /* The same pair of codes in every lane. */
 INLINE vi both(const int16_t *pair)
@@ -49,101 +97,6 @@ INLINE vi both(const int16_t *pair)
     int32_t x;
     memcpy(&x, pair, sizeof x);
     return x + (vi){0};
-}
-
-/* A call's working memory, in its scratch. */
-typedef struct code_work {
-    int16_t *queries;     /* [key groups][OXI_ATTEND_ROWS][dimensions of a group] */
-    int32_t value_groups; /* how many scales a position's values have */
-    float *query_scales;  /* [rows] */
-    float *value_scales;  /* [value_groups][OXI_ATTEND_KEYS] of a block */
-    int16_t *shares;      /* [value_groups][TILE_ROWS][OXI_CODE_RUN] probabilities times scales, as codes in values' order */
-    float *share_scales;  /* [value_groups][TILE_ROWS] */
-    bool has_nonfinite;        /* some values are NaN; their scales count as 0 */
-} code_work;
-
-/* scores[r][..] of one or two pages, without the queries' scales. Two pages are read alternately, a vector of keys of
- * each. */
-INLINE void code_scores(int rows, bool bytes, int32_t n_pages, const int16_t *q, int32_t pairs, size_t codes_at,
-                        const uint8_t *const *pages, const four_places *ahead, float *scores)
-{
-    const int32_t group = oxi_key_group(bytes ? OXI_CACHE_Q8_0 : OXI_CACHE_I16) / 2; /* pairs of dimensions */
-    const int32_t size = bytes ? 2 : 4; /* of a pair */
-    for (int32_t i = 0; i < n_pages * OXI_PAGE_TOKENS / (2 * VW); i++) {
-        const int32_t keys[2] = {n_pages == 2 ? i * VW : 2 * i * VW,
-                                 n_pages == 2 ? OXI_PAGE_TOKENS + i * VW : (2 * i + 1) * VW};
-        const uint8_t *from[2];
-#pragma GCC unroll 2
-        for (int v = 0; v < 2; v++) {
-            const int32_t page = keys[v] / OXI_PAGE_TOKENS, key = keys[v] % OXI_PAGE_TOKENS;
-            from[v] = pages[page] + codes_at + (key / 16 * pairs * 16 + key % 16) * size;
-        }
-        for (int32_t g = 0; g * group < pairs; g++) {
-            const int32_t first = g * group, n = pairs - first < group ? pairs - first : group;
-            const int16_t *codes = q + 2 * first * OXI_ATTEND_ROWS;
-            const four_places beside = further(ahead, (i * pairs + first) * 2 * VW * size);
-            const uint8_t *const one = from[0] + first * 16 * size, *const two = from[1] + first * 16 * size;
-            vi sums[TILE_ROWS][2] = {0};
-            for (int64_t k = 0; k < n; k++) {
-                fetch_beside(&beside, k * 2 * VW * size);
-                const vi columns[2] = {load_pairs(one + k * 16 * size, bytes), load_pairs(two + k * 16 * size, bytes)};
-#pragma GCC unroll 8
-                for (int r = 0; r < rows; r++) {
-                    const vi x = both(codes + (r * group + k) * 2);
-#pragma GCC unroll 2
-                    for (int v = 0; v < 2; v++) sums[r][v] = dot_pairs(sums[r][v], columns[v], x);
-                }
-            }
-#pragma GCC unroll 2
-            for (int v = 0; v < 2; v++) {
-                const uint16_t *scales = (const uint16_t *)(const void *)pages[keys[v] / OXI_PAGE_TOKENS];
-                const vf scale = load_half(scales + g * OXI_PAGE_TOKENS + keys[v] % OXI_PAGE_TOKENS);
-#pragma GCC unroll 8
-                for (int r = 0; r < rows; r++) {
-                    float *at = scores + r * SCORES + keys[v];
-                    const vf s = to_float(sums[r][v]);
-                    store(at, g ? fma_(s, scale, load(at)) : s * scale);
-                }
-            }
-        }
-    }
-}
-
-/* out[r][column ..] (+)= shares[r] . values of a run of two pages, read alternately; `group`: which shares belong to
- * these columns. Past the last key the shares are 0. */
-INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int32_t group, const uint8_t *const *codes,
-                        int32_t pad, int32_t column, const four_places *ahead, float *out, int64_t ldo, bool accumulate)
-{
-    vi sums[TILE_ROWS][2] = {0};
-    const int16_t *shares = w->shares + group * TILE_ROWS * OXI_CODE_RUN;
-    const int32_t size = bytes ? 2 : 4; /* of a pair */
-    const four_places beside = further(ahead, column * OXI_PAGE_TOKENS * size);
-    const uint8_t *from[RUN_PAGES];
-#pragma GCC unroll 2
-    for (int p = 0; p < RUN_PAGES; p++) from[p] = codes[p] + column * size;
-    for (int64_t k = 0; k < OXI_PAGE_TOKENS / 2; k++) {
-        fetch_beside(&beside, k * RUN_PAGES * n_vec * VW * size);
-#pragma GCC unroll 2
-        for (int p = 0; p < RUN_PAGES; p++) {
-            vi columns[2];
-#pragma GCC unroll 2
-            for (int v = 0; v < n_vec; v++) columns[v] = load_pairs(from[p] + (k * pad + v * VW) * size, bytes);
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++) {
-                const vi x = both(shares + r * OXI_CODE_RUN + p * OXI_PAGE_TOKENS + 2 * k);
-#pragma GCC unroll 2
-                for (int v = 0; v < n_vec; v++) sums[r][v] = dot_pairs(sums[r][v], columns[v], x);
-            }
-        }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (int v = 0; v < n_vec; v++) {
-            float *at = out + r * ldo + column + v * VW;
-            const vf s = to_float(sums[r][v]), scale = splat(w->share_scales[group * TILE_ROWS + r]);
-            store(at, accumulate ? fma_(s, scale, load(at)) : s * scale);
-        }
 }
 
 /* Constants for the compiler: the number of rows, and that a full tile prefetches nothing. */
@@ -161,97 +114,24 @@ INLINE void code_values(int rows, int n_vec, bool bytes, const code_work *w, int
         LAST_CASES(call)                                                                                               \
     }
 
-/* `ahead` is prefetched with the first tile; the other tiles find the pages in the L1 cache. */
-static void run_code_scores(const oxi_attend *a, const code_work *w, int32_t n_pages, const uint8_t *const *pages,
-                            const four_places *ahead, float *scores)
-{
-    const int32_t pairs = (a->key_dim + 1) / 2;
-    const size_t at = oxi_key_codes(a->type, a->key_dim);
-    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = &nowhere) {
-        const int16_t *q = w->queries + r * oxi_key_group(a->type);
-        const int32_t rows = a->n_rows - r < TILE_ROWS ? a->n_rows - r : TILE_ROWS;
-        float *to = scores + (int64_t)r * SCORES;
-#define CALL(n, f) code_scores(n, false, n_pages, q, pairs, at, pages, f, to)
-#define CALL_BYTES(n, f) code_scores(n, true, n_pages, q, pairs, at, pages, f, to)
-        if (a->type == OXI_CACHE_Q8_0) ROW_CASES(rows, CALL_BYTES)
-        else ROW_CASES(rows, CALL)
-#undef CALL
-#undef CALL_BYTES
-    }
-}
-
-/* Encode a tile's probabilities [rows][SCORES] times the scales of values, over one run of keys from `key` on. A lane
- * has positions i and i + 16 of a page. */
-static void encode_shares(const code_work *w, int32_t rows, const float *probabilities, int32_t key)
-{
-    const float *const scales = w->value_scales + key;
-    enum { HALF = OXI_PAGE_TOKENS / 2 / VW }; /* vectors in half a page */
-    const vf magic = splat(12582912.0f); /* 1.5 * 2^23: adding it leaves the rounded number in the low bits */
-    for (int32_t r = 0; r < rows; r++) {
-        const float *p = probabilities + (int64_t)r * SCORES + key;
-        for (int32_t g = 0; g < w->value_groups; g++) {
-            int16_t *to = w->shares + (g * TILE_ROWS + r) * OXI_CODE_RUN;
-            vf e[OXI_CODE_RUN / VW], top = {0};
-#pragma GCC unroll 16
-            for (int v = 0; v < OXI_CODE_RUN / VW; v++) {
-                e[v] = load(p + v * VW) * load(scales + g * OXI_ATTEND_KEYS + v * VW);
-                top = max_(top, e[v]);
-            }
-            const float most = largest(top);
-            const vf inverse = splat(most > 1e-30f ? OXI_CODE_MOST / most : 0);
-            w->share_scales[g * TILE_ROWS + r] = most * (1.0f / OXI_CODE_MOST);
-#pragma GCC unroll 16
-            for (int v = 0; v < OXI_CODE_RUN / VW; v++) e[v] = fma_(e[v], inverse, magic);
-#pragma GCC unroll 16
-            for (int v = 0; v < OXI_CODE_RUN / VW; v += v % (2 * HALF) == HALF - 1 ? HALF + 1 : 1, to += 2 * VW)
-                store_pairs(to, ((vi)e[v] & 0xffff) | (vi)((vu)e[v + HALF] << 16));
-        }
-    }
-}
-
-/* Add a run of keys from `key` of the block on; their values begin at `codes`. */
-static void run_code_values(const oxi_attend *a, const code_work *w, const float *probabilities, int32_t key,
-                            const uint8_t *const *codes, const four_places *ahead, float *out, int64_t ldo)
-{
-    const int32_t pad = a->value_pad, group = oxi_value_group(a->type, pad);
-    for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = &nowhere) {
-        const int32_t rows = a->n_rows - r < TILE_ROWS ? a->n_rows - r : TILE_ROWS;
-        float *to = out + r * ldo;
-        encode_shares(w, rows, probabilities + (int64_t)r * SCORES, key);
-        for (int32_t column = 0; column < pad; column += 2 * VW) {
-#define CALL(n, f) code_values(n, 2, false, w, 0, codes, pad, column, f, to, ldo, key > 0)
-#define CALL_BYTES(n, f) code_values(n, 2, true, w, column / group, codes, pad, column, f, to, ldo, key > 0)
-#define LAST(n, f) code_values(n, 1, false, w, 0, codes, pad, column, f, to, ldo, key > 0)
-#define LAST_BYTES(n, f) code_values(n, 1, true, w, column / group, codes, pad, column, f, to, ldo, key > 0)
-            if (column + 2 * VW <= pad) {
-                if (a->type == OXI_CACHE_Q8_0) ROW_CASES(rows, CALL_BYTES)
-                else ROW_CASES(rows, CALL)
-            } else {
-                if (a->type == OXI_CACHE_Q8_0) ROW_CASES(rows, LAST_BYTES)
-                else ROW_CASES(rows, LAST)
-            }
-#undef CALL
-#undef CALL_BYTES
-#undef LAST
-#undef LAST_BYTES
-        }
-    }
-}
+#include "kernels/attention/scores_body.h"
+#include "kernels/attention/values_body.h"
 
 /* Load the value scales of keys [first, first + n) of a block; 0 for the rest of the last run. */
 static void scales_of_values(const oxi_attend *a, int32_t first_page, int32_t n, code_work *w)
 {
-    w->has_nonfinite = false;
+    vf nonfinite = {0};
     for (int32_t g = 0; g < w->value_groups; g++) {
         float *to = w->value_scales + g * OXI_ATTEND_KEYS;
         for (int32_t i = 0; i < n; i += VW) {
             const uint16_t *at = (const uint16_t *)(const void *)a->values[first_page + i / OXI_PAGE_TOKENS];
             const vf scale = load_half(at + g * OXI_PAGE_TOKENS + i % OXI_PAGE_TOKENS);
-            w->has_nonfinite |= sum(scale * 0.0f) != 0;
+            nonfinite += scale * 0.0f;
             store(to + i, pick(scale < splat(INFINITY), scale, (vf){0}));
         }
         for (int32_t i = n; i < (n + OXI_CODE_RUN - 1) / OXI_CODE_RUN * OXI_CODE_RUN; i++) to[i] = 0;
     }
+    w->has_nonfinite = sum(nonfinite) != 0;
 }
 
 /* True if keys [from, to) have NaN values. */
@@ -273,7 +153,7 @@ static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32
     const int32_t position = a->positions[row], padded = (n + OXI_CODE_RUN - 1) / OXI_CODE_RUN * OXI_CODE_RUN;
     int32_t start;
     const int32_t end = seen_by(a, row, first, n, &start);
-    float scale = w->query_scales[row];
+    float scale = a->type == OXI_CACHE_Q8_0 ? 1.0f : w->query_scales[row];
     if (start >= end) {
         memset(scores, 0, (size_t)padded * sizeof *scores);
         sums[0] = -INFINITY;
@@ -298,14 +178,17 @@ static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32
     const float m = largest(max_(one, two)), slope = scale * 1.44269504f;
     const vf by = splat(slope), from = splat(-m * slope);
     vf total = {0};
-    for (int32_t i = 0; i < padded; i += 2 * VW) {
-        if (n_lines > 0) fetch_lines(beside, 2 * n_lines);
-        const vf e = exp2_below(fma_(load(scores + i), by, from)), f = exp2_below(fma_(load(scores + i + VW), by, from));
-        store(scores + i, e);
-        store(scores + i + VW, f);
-        total += e;
-        total += f;
+    for (int32_t run = 0; run * OXI_CODE_RUN < padded; run++) {
+        float *const p = scores + run * OXI_CODE_RUN;
+        if (n_lines > 0) fetch_lines(beside, n_lines);
+#pragma GCC unroll 16
+        for (int v = 0; v < OXI_CODE_RUN / VW; v++) {
+            const vf e = exp2_below(fma_(load(p + v * VW), by, from));
+            store(p + v * VW, e);
+            total += e;
+        }
     }
+    find_share_scales(a->type == OXI_CACHE_Q8_0, first == 0, w, row, padded / OXI_CODE_RUN, scores);
     sums[0] = m * scale;
     sums[1] = w->has_nonfinite && sees_nonfinite(a, w, first + start, first + end) ? NAN : sum(total);
 }
@@ -340,7 +223,7 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
     }
     for (int32_t p = 0; !one_run && p < rest.n; p++) fetch(rest.pages[p], value_at);
     if (rest.n > 0) rest.end = value_bytes;
-    const int32_t lines = rest.n * (int32_t)((value_bytes - rest.at) / 64), steps = a->n_rows * n_keys / VW;
+    const int32_t lines = rest.n * (int32_t)((value_bytes - rest.at) / 64), steps = a->n_rows * n_runs;
     scales_of_values(a, first_page, n_keys, w);
     for (int32_t r = 0; r < a->n_rows; r++)
         softmax_codes(a, r, first, n_keys, w, scores + (int64_t)r * SCORES, &rest, (lines + steps - 1) / steps, sums + r * stride);
@@ -352,32 +235,49 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
         const four_places ahead = one_run ? run_beside(value_span, next_span, p + with_keys + rest.n)
                                   : few   ? halves_beside(next.pages, next.n, run, n_runs, key_at, key_bytes)
                                           : pages_beside(values, n_pages, p + RUN_PAGES, value_at, value_bytes);
-        run_code_values(a, w, scores, p * OXI_PAGE_TOKENS, codes, &ahead, sums + 16, stride);
+        run_code_values(a, w, scores, first, p * OXI_PAGE_TOKENS, codes, &ahead, sums + 16, stride);
+    }
+}
+
+/* The codes of a row's queries, group by group, through `codes`. */
+static void encode_query(const oxi_attend *a, const code_work *w, int32_t row, int16_t *codes)
+{
+    const float *q = a->q + (int64_t)row * a->key_dim;
+    const int32_t dim = a->key_dim, group = oxi_key_group(a->type), per_lane = oxi_key_lane(a->type);
+    if (a->type == OXI_CACHE_I16) {
+        const float scale = encode(q, dim, OXI_CODE_MOST, NULL, codes);
+        w->query_scales[row] = scale == 0 ? 1.0f : scale;
+    }
+    for (int32_t d = 0, g = 0; d < dim; d += group, g++) {
+        const int32_t n = dim - d < group ? dim - d : group, lanes = oxi_groups(n, per_lane);
+        int32_t *const to = w->queries + (int64_t)g * OXI_ATTEND_ROWS * group / per_lane + row * group / per_lane;
+        memset(to + lanes - 1, 0, sizeof *to); /* the last lane may have less dimensions than fit */
+        if (a->type == OXI_CACHE_I16) {
+            memcpy(to, codes + d, (size_t)n * sizeof *codes);
+            continue;
+        }
+        const int64_t at = (int64_t)g * OXI_ATTEND_ROWS + row;
+        w->query_scales[at] = encode_bytes(q + d, n, (int8_t *)to, &w->query_sums[at]);
     }
 }
 
 /* Divide up the scratch behind the float path's buffer, and encode the queries one after the other through `row`. */
 static code_work begin_codes(const oxi_attend *a, uint8_t *buffer, int16_t *row)
 {
-    const int32_t group = oxi_key_group(a->type);
     const size_t values = 4 * (size_t)a->value_pad, widest = (size_t)a->key_dim > values ? (size_t)a->key_dim : values;
+    const size_t key_groups = (size_t)oxi_groups(a->key_dim, 32); /* at least as many */
     code_work w;
     w.value_groups = oxi_groups(a->value_dim, oxi_value_group(a->type, a->value_dim));
     const size_t groups = (size_t)oxi_groups(a->value_pad, 32); /* at least as many */
     w.value_scales = (float *)(void *)buffer + OXI_PAGE_TOKENS * widest;
     w.query_scales = w.value_scales + OXI_ATTEND_KEYS * groups;
-    w.share_scales = w.query_scales + OXI_ATTEND_ROWS;
-    w.shares = (int16_t *)(w.share_scales + TILE_ROWS * groups);
-    w.queries = w.shares + TILE_ROWS * groups * OXI_CODE_RUN;
-    for (int32_t r = 0; r < a->n_rows; r++) {
-        const float scale = encode(a->q + (int64_t)r * a->key_dim, a->key_dim, OXI_CODE_MOST, NULL, row);
-        row[a->key_dim] = 0; /* the last pair may have one dimension */
-        for (int32_t d = 0; d < a->key_dim; d += group) {
-            const int32_t left = (a->key_dim + 1) / 2 * 2 - d;
-            memcpy(w.queries + ((int64_t)d * OXI_ATTEND_ROWS + r * group), row + d,
-                   (size_t)(left < group ? left : group) * sizeof *row);
-        }
-        w.query_scales[r] = scale == 0 ? 1.0f : scale;
-    }
+    w.query_sums = (int32_t *)(w.query_scales + OXI_ATTEND_ROWS * key_groups);
+    w.share_scales = (float *)(w.query_sums + OXI_ATTEND_ROWS * key_groups);
+    w.share_inverses = w.share_scales + OXI_ATTEND_ROWS * RUNS * groups;
+    w.share_sums = (int32_t *)(w.share_inverses + OXI_ATTEND_ROWS * RUNS * groups);
+    w.shares = (int16_t *)(w.share_sums + 32 * groups);
+    w.byte_shares = (share *)(void *)w.shares;
+    w.queries = (int32_t *)(void *)(w.shares + 8 * groups * OXI_CODE_RUN);
+    for (int32_t r = 0; r < a->n_rows; r++) encode_query(a, &w, r, row);
     return w;
 }

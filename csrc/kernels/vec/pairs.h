@@ -6,18 +6,26 @@
 
 typedef int16_t vs __attribute__((vector_size(VW * 4)));      /* two in a lane */
 typedef int16_t vs_half __attribute__((vector_size(VW * 2))); /* one for each lane */
-typedef int8_t vb_half __attribute__((vector_size(VW * 2)));
+typedef int8_t vb_quarter __attribute__((vector_size(VW)));
 
 INLINE vf to_float(vi x) { return __builtin_convertvector(x, vf); }
 
 /* Round to the nearest integer, ties to even, for |x| < 2^22. */
 INLINE vi round_(vf x)
 {
+#if defined(__AVX512F__)
+    return (vi)_mm512_cvtps_epi32((__m512)x);
+#elif defined(__AVX2__)
+    return (vi)_mm256_cvtps_epi32((__m256)x);
+#elif defined(__aarch64__)
+    return (vi)vcvtnq_s32_f32((float32x4_t)x);
+#else
     const vf magic = splat(12582912.0f); /* 1.5 * 2^23 */
     return (vi)((vu)(x + magic) - (vu)magic);
+#endif
 }
 
-INLINE vi load_codes(const int16_t *p) { vi v; memcpy(&v, p, sizeof v); return v; }
+INLINE vi load_pairs(const void *p) { vi v; memcpy(&v, p, sizeof v); return v; }
 INLINE void store_pairs(int16_t *p, vi v) { memcpy(p, &v, sizeof v); }
 
 /* Store the low halves of the lanes side by side. */
@@ -31,6 +39,29 @@ INLINE void store_codes(int16_t *p, vi v)
 #else
     const vs_half narrow = __builtin_convertvector(v, vs_half);
     memcpy(p, &narrow, sizeof narrow);
+#endif
+}
+
+/* Store the lowest bytes of the lanes side by side. */
+INLINE void store_bytes(int8_t *p, vi v)
+{
+#if defined(__AVX512F__)
+    _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8((__m512i)v));
+#else
+    const vb_quarter narrow = __builtin_convertvector(v, vb_quarter);
+    memcpy(p, &narrow, sizeof narrow);
+#endif
+}
+
+/* The sum of the lanes. */
+INLINE int32_t sum_codes(vi v)
+{
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_epi32((__m512i)v);
+#else
+    int32_t total = 0;
+    for (int i = 0; i < VW; i++) total += v[i];
+    return total;
 #endif
 }
 
@@ -50,20 +81,6 @@ INLINE vi dot_pairs(vi c, vi a, vi b)
     return c + (vi)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
 #else
     return c + (a >> 16) * (b >> 16) + ((vi)((vu)a << 16) >> 16) * ((vi)((vu)b << 16) >> 16);
-#endif
-}
-
-/* 2 * VW bytes as 16-bit integers. */
-INLINE vi load_bytes(const int8_t *p)
-{
-#if defined(__AVX512BW__)
-    return (vi)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)p));
-#elif defined(__AVX2__)
-    return (vi)_mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)p));
-#else
-    vb_half bytes;
-    memcpy(&bytes, p, sizeof bytes);
-    return (vi)__builtin_convertvector(bytes, vs);
 #endif
 }
 
