@@ -199,8 +199,9 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int64_t 
 #define OXI_MAX_KV_HEADS 65536
 #define OXI_MAX_HEAD_DIM 65536
 
-/* One layer of the key/value cache, within the limits above: returns its index. */
-oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
+/* One layer of the key/value cache, within the limits above: returns its index. window: how many tokens attention over it
+ * sees at most, its own included; older ones are forgotten. 0: all. */
+oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window, int32_t *id,
                              oxi_error *err);
 /* A recurrent state of a layer: n_floats values of float32 for every sequence, zero for one without tokens. An op finds
  * it in graph/state.h. */
@@ -241,7 +242,9 @@ typedef struct oxi_runner_config {
     int32_t n_pages; /* pages of OXI_PAGE_TOKENS tokens, all sequences together */
     int32_t n_seqs;  /* most sequences at a time */
     int32_t cache_type;
-    int32_t n_states; /* blocks of recurrent states: one for each sequence, and one for each in a step; 0: two per sequence */
+    /* What windows and recurrent states are kept for beside that: */
+    int32_t n_active; /* most sequences in a step; 0: n_seqs */
+    int32_t n_saved;  /* other sequences, and checkpoints */
 } oxi_runner_config;
 
 /* A program with memory to run in and a paged key/value cache. One thread at a time, except for oxi_runner_cancel:
@@ -269,10 +272,27 @@ oxi_status oxi_seq_len(const oxi_runner *r, int32_t seq, int32_t *n_tokens, oxi_
 oxi_status oxi_seq_reserve(oxi_runner *r, int32_t seq, int32_t n_tokens, oxi_error *err);
 oxi_status oxi_seq_truncate(oxi_runner *r, int32_t seq, int32_t n_tokens, oxi_error *err);
 oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err);
-/* The pages of a sequence, in order; returns how many it has and writes at most `n`. For tests. */
+/* The largest number of tokens, at most n_tokens, that the sequence can be truncated to or forked at. Without windows and
+ * recurrent states that is any. With them it is the end, a checkpoint, a position whose windows are still held, or 0. */
+oxi_status oxi_seq_reusable(const oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err);
+/* Keep what continuing from the sequence's end takes, for the sequence and its later forks, until it is truncated before
+ * that or n_saved others were used more recently. *kept is 0 without memory for it. */
+oxi_status oxi_seq_checkpoint(oxi_runner *r, int32_t seq, int32_t *kept, oxi_error *err);
+/* The pages of a sequence without a window, in order; returns how many it has and writes at most `n`. For tests. */
 int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n);
-int32_t oxi_runner_free_pages(const oxi_runner *r);
-uint64_t oxi_runner_cache_bytes(const oxi_runner *r);
+int32_t oxi_runner_free_pages(const oxi_runner *r); /* without a window */
+uint64_t oxi_runner_cache_bytes(const oxi_runner *r); /* of all pages */
+/* Pages by class of layers: class 0 has no window; false: there is no class `kind`. */
+typedef struct oxi_class_info {
+    int32_t window, n_pages, n_free;
+    size_t page_bytes;
+} oxi_class_info;
+
+bool oxi_runner_class(const oxi_runner *r, int32_t kind, oxi_class_info *info);
+/* How many pages a class of a runner gets, and how many blocks of states: what is allocated. Never do they run out before
+ * the pages of class 0 do while n_active sequences are in use. */
+int32_t oxi_window_pages(int32_t window, int32_t n_pages, int32_t n_batch, int32_t n_active, int32_t n_saved);
+int32_t oxi_state_blocks(int32_t n_active, int32_t n_saved);
 int32_t oxi_runner_free_states(const oxi_runner *r);
 uint64_t oxi_runner_state_bytes(const oxi_runner *r); /* of all blocks; 0 without recurrent states */
 /* The batch is copied, so its memory may change during the step. */

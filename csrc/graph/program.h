@@ -25,7 +25,7 @@ typedef struct oxi_weight {
 } oxi_weight;
 
 typedef struct oxi_cache_shape {
-    int32_t n_head, key_dim, value_dim;
+    int32_t n_head, key_dim, value_dim, window;
 } oxi_cache_shape;
 
 typedef struct oxi_state_shape {

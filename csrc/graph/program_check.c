@@ -85,6 +85,8 @@ static bool attention_ok(const oxi_program *p, const oxi_op_attention *a)
 {
     if (a->layer < 0 || a->layer >= p->n_caches || a->n_head < 1) return false;
     const oxi_cache_shape *c = &p->caches[a->layer];
+    /* A cache with a window forgets what lies before it. */
+    if (c->window && (a->window < 1 || a->window > c->window)) return false;
     return a->n_head % c->n_head == 0 && view(p, a->q, (int64_t)a->n_head * c->key_dim)
         && view(p, a->out, (int64_t)a->n_head * c->value_dim) && a->window >= 0 && (a->both_ways == 0 || a->both_ways == 1) && a->temperature_floor >= 0
         && optional_vector(p, a->slopes, a->n_head) && optional_vector(p, a->sinks, a->n_head);

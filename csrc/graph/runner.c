@@ -147,11 +147,12 @@ static oxi_status open_cache(oxi_runner *r, oxi_error *err)
         layers[i].n_head = p->caches[i].n_head;
         layers[i].key_dim = p->caches[i].key_dim;
         layers[i].value_dim = p->caches[i].value_dim;
+        layers[i].window = p->caches[i].window;
     }
     const oxi_runner_config *c = &r->config;
-    const int32_t n_states = c->n_states ? c->n_states : c->n_seqs <= INT32_MAX / 2 ? 2 * c->n_seqs : INT32_MAX - 1;
     const oxi_cache_config config = {.type = (oxi_cache_type)c->cache_type, .n_pages = c->n_pages, .n_seqs = c->n_seqs,
-                                     .n_ctx = c->n_ctx, .n_states = n_states, .state_bytes = p->state_floats * sizeof(float)};
+                                     .n_ctx = c->n_ctx, .n_batch = c->n_batch, .n_active = c->n_active ? c->n_active : c->n_seqs,
+                                     .n_saved = c->n_saved, .state_bytes = p->state_floats * sizeof(float)};
     const oxi_status s = oxi_cache_open(&r->cache, layers, p->n_caches, &config, err);
     free(layers);
     return s;
@@ -251,6 +252,18 @@ oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *o
     return oxi_cache_seq_fork(r->cache, seq, n_tokens, out, err);
 }
 
+oxi_status oxi_seq_reusable(const oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err)
+{
+    return oxi_cache_seq_reusable(r->cache, seq, n_tokens, out, err);
+}
+
+oxi_status oxi_seq_checkpoint(oxi_runner *r, int32_t seq, int32_t *kept, oxi_error *err)
+{
+    return oxi_cache_seq_checkpoint(r->cache, seq, kept, err);
+}
+
+bool oxi_runner_class(const oxi_runner *r, int32_t kind, oxi_class_info *info) { return oxi_cache_class(r->cache, kind, info); }
+
 int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n)
 {
     return oxi_cache_seq_pages(r->cache, seq, pages, n);
@@ -328,7 +341,7 @@ static void lay_out_step(oxi_runner *r, const oxi_batch *b)
         oxi_error ignored; /* cannot fail: reserving has found the sequence open */
         (void)oxi_cache_seq_len(r->cache, b->seqs[i], &length, &ignored);
         r->runs[i] = (oxi_run){.first = t, .count = b->counts[i], .position = length,
-                               .pages = oxi_cache_table(r->cache, b->seqs[i]),
+                               .seq = b->seqs[i],
                                .state = oxi_cache_state(r->cache, b->seqs[i]),
                                .next_state = oxi_cache_next_state(r->cache, b->seqs[i])};
         for (int32_t j = 0; j < b->counts[i]; j++, t++) {

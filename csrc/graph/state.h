@@ -12,11 +12,10 @@
 #define OXI_HEAD_ROWS 64 /* most rows of one task of a product for every head */
 #define OXI_SPLIT_RUNS 8 /* most one-token runs whose attention is cut by blocks of keys */
 
-/* Tokens [first, first + count) of the batch continue one sequence; `pages` is its page table. `state` holds its
- * recurrent states before the step, `next_state` those after it. */
+/* Tokens [first, first + count) of the batch continue one sequence. `state` holds its recurrent states before the step,
+ * `next_state` those after it. */
 typedef struct oxi_run {
-    int32_t first, count, position;
-    const int32_t *pages;
+    int32_t first, count, position, seq;
     const float *state;
     float *next_state;
 } oxi_run;
@@ -119,6 +118,13 @@ static inline float *oxi_view_row(const oxi_runner *r, oxi_view v, int64_t row)
     int64_t stride;
     float *rows = oxi_view_rows(r, v, &stride);
     return rows + row * stride;
+}
+
+/* Page `index` of a run's sequence in a cache layer's class; zeros if the window has passed it. The layer's heads lie in it
+ * as oxi_cache_layer says. */
+static inline uint8_t *oxi_run_page(const oxi_runner *r, const oxi_run *run, const oxi_cache_layer *l, int32_t index)
+{
+    return oxi_cache_page(r->cache, l->kind, oxi_cache_table(r->cache, run->seq, l->kind)[index]);
 }
 
 /* A recurrent state (program->states[id]) before the step. It stays as it is, so that a cancelled step has changed

@@ -140,6 +140,12 @@ def quick_cache_type() -> str:
 def cache_head_bytes(cache_type: str, key_dim: int, value_dim: int) -> int:
     """Bytes of PAGE_TOKENS positions of one head of keys and values."""
 
+def window_pages(window: int, n_pages: int, n_batch: int, n_active: int, n_saved: int) -> int:
+    """How many pages a runner has for layers with a window; 0: for those without."""
+
+def state_blocks(n_active: int, n_saved: int) -> int:
+    """How many blocks of recurrent states a runner has."""
+
 def packed_bytes(type: int, n_rows: int, n_cols: int) -> int:
     """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError if it cannot be packed."""
 
@@ -181,7 +187,7 @@ class Program:
     def table(self, tensor: str) -> int: ...
     def matrix(self, tensor: str, first_row: int, n_rows: int) -> int:
         """Rows of a tensor, or of each of its experts."""
-    def cache(self, n_head: int, key_dim: int, value_dim: int) -> int: ...
+    def cache(self, n_head: int, key_dim: int, value_dim: int, window: int = 0) -> int: ...
     def state(self, n_floats: int) -> int: ...
     def op(self, kind: str, outputs: bool, fields: dict[str, Any]) -> None: ...
     def results(self, logits: dict[str, int], hidden: dict[str, int]) -> None: ...
@@ -224,6 +230,7 @@ class Runner:
     page_size: int
     n_pages: int
     cache_bytes: int
+    n_saved: int
     state_bytes: int  # of all blocks of recurrent states
     cache_type: str
     n_threads: int
@@ -241,15 +248,16 @@ class Runner:
         n_pages: int,
         n_seqs: int,
         cache_type: str,
-        n_states: int = 0,
+        n_active: int = 0,
+        n_saved: int = 0,
     ) -> None:
-        """n_states: blocks of recurrent states, one for each sequence and one more for each in a step; 0: two for each
-        sequence."""
+        """Windows and recurrent states are kept for n_active sequences that may be in a step (0: n_seqs) and, as long
+        as no others need the memory, for n_saved other sequences and checkpoints."""
     @property
     def pool(self) -> ThreadPool:
         """The threads that compute steps; between steps they may do other work."""
     def seq_pages(self, seq: int) -> list[int]:
-        """The numbers of the sequence's pages, in order."""
+        """The numbers of the sequence's pages without a window, in order."""
     def seq_open(self) -> int:
         """A new empty sequence. Raises KVCacheFullError when all sequence slots are taken."""
     def seq_close(self, seq: int) -> None:
@@ -258,12 +266,31 @@ class Runner:
     def seq_reserve(self, seq: int, n_tokens: int) -> None:
         """Make room for n_tokens more tokens, for all or for none. Raises KVCacheFullError."""
     def seq_truncate(self, seq: int, n_tokens: int) -> None:
-        """Keep the first n_tokens tokens and drop the rest. With recurrent states: all tokens or none."""
+        """Keep the first n_tokens tokens, a number that `seq_reusable` returns, and drop the rest."""
     def seq_fork(self, seq: int, n_tokens: int) -> int:
-        """A new sequence that shares the first n_tokens of `seq` (pages shared, the last one copied on write). With
-        recurrent states only all tokens or none can be shared."""
+        """A new sequence that shares the first n_tokens of `seq`, a number that `seq_reusable` returns.
+
+        Pages are shared, and the last one is copied on write. So are the sequence's checkpoints up to there.
+        """
+    def seq_reusable(self, seq: int, n_tokens: int) -> int:
+        """The largest number of tokens, at most n_tokens, that `seq` can be truncated to or forked at.
+
+        n_tokens itself (or the sequence's length), if no layer has a window or a recurrent state. Otherwise a position
+        where everything is still kept: the end, a checkpoint, a position whose windows are still held, or 0.
+        """
+    def seq_checkpoint(self, seq: int) -> bool:
+        """Keep what continuing `seq` from its present end takes, for `seq` and later forks of it.
+
+        Costs nothing, and returns True, if no layer has a window or a recurrent state. The sequence lets go when it is
+        closed or truncated before the position, and of the least recently used of more than 16. The runner drops the
+        least recently used of all when memory is short, or when there are more than n_saved. Returns False if n_saved
+        is 0.
+        """
     @property
     def free_pages(self) -> int: ...
+    @property
+    def classes(self) -> list[tuple[int, int, int, int]]:
+        """Pages by class of layers: (window, pages, free pages, bytes of a page), first those without a window (0)."""
     @property
     def free_states(self) -> int:
         """Blocks of recurrent states that nobody holds."""

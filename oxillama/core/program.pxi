@@ -46,6 +46,16 @@ def cache_head_bytes(str cache_type, int32_t key_dim, int32_t value_dim):
     return oxi.oxi_cache_head_bytes(<oxi.oxi_cache_type><int>CACHE_TYPES[cache_type], key_dim, value_dim)
 
 
+def window_pages(int32_t window, int32_t n_pages, int32_t n_batch, int32_t n_active, int32_t n_saved):
+    """How many pages a runner has for layers with a window; 0: for those without."""
+    return oxi.oxi_window_pages(window, n_pages, n_batch, n_active, n_saved)
+
+
+def state_blocks(int32_t n_active, int32_t n_saved):
+    """How many blocks of recurrent states a runner has."""
+    return oxi.oxi_state_blocks(n_active, n_saved)
+
+
 def packed_bytes(uint32_t type, int64_t n_rows, int64_t n_cols):
     """Bytes of a matrix of GGUF tensor type `type` once packed. Raises ModelUnsupportedError if it cannot be packed."""
     cdef oxi_matrix m
@@ -126,10 +136,10 @@ cdef class Program:
         check(oxi.oxi_program_matrix(self._ptr, self._file.find(tensor), first_row, n_rows, &id, &err), &err)
         return id
 
-    def cache(self, int32_t n_head, int32_t key_dim, int32_t value_dim):
+    def cache(self, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window=0):
         cdef oxi.oxi_error err
         cdef int32_t id
-        check(oxi.oxi_program_cache(self._ptr, n_head, key_dim, value_dim, &id, &err), &err)
+        check(oxi.oxi_program_cache(self._ptr, n_head, key_dim, value_dim, window, &id, &err), &err)
         return id
 
     def state(self, int32_t n_floats):

@@ -56,24 +56,26 @@ cdef class Runner:
     cdef readonly int n_ctx
     cdef readonly int page_size
     cdef readonly int n_pages
+    cdef readonly int n_saved
     cdef readonly object cache_bytes
     cdef readonly object state_bytes
     cdef readonly str cache_type
 
     def __cinit__(self, Program program not None, ThreadPool pool not None, *, int n_vocab, int n_embd, int n_batch,
-                  int n_ctx, int n_pages, int n_seqs, str cache_type, int n_states=0):
+                  int n_ctx, int n_pages, int n_seqs, str cache_type, int n_active=0,
+                  int n_saved=0):
         cdef oxi.oxi_runner_config config
         cdef oxi.oxi_error err
         ensure_kernels()
         config.n_vocab, config.n_embd = n_vocab, n_embd
         config.n_batch, config.n_ctx, config.n_pages = n_batch, n_ctx, n_pages
         config.n_seqs, config.cache_type = n_seqs, CACHE_TYPES[cache_type]
-        config.n_states = n_states
+        config.n_active, config.n_saved = n_active, n_saved
         self._program, self._pool = program, pool
         check(oxi.oxi_runner_open(&self._ptr, program._ptr, pool._ptr, &config, &err), &err)
         self.n_vocab, self.n_embd, self.n_batch, self.n_ctx, self.n_pages = n_vocab, n_embd, n_batch, n_ctx, n_pages
         self.n_threads, self.page_size = pool.n_threads, oxi.OXI_PAGE_TOKENS
-        self.cache_type = cache_type
+        self.cache_type, self.n_saved = cache_type, n_saved
         self.cache_bytes = oxi.oxi_runner_cache_bytes(self._ptr)
         self.state_bytes = oxi.oxi_runner_state_bytes(self._ptr)
 
@@ -148,22 +150,40 @@ cdef class Runner:
         check(oxi.oxi_seq_reserve(self._ptr, seq, n_tokens, &err), &err)
 
     def seq_truncate(self, int32_t seq, int32_t n_tokens):
-        """Keep the first n_tokens tokens and drop the rest. With recurrent states: all tokens or none."""
+        """Keep the first n_tokens tokens, a number that `seq_reusable` returns, and drop the rest."""
         cdef oxi.oxi_error err
         self.usable()
         check(oxi.oxi_seq_truncate(self._ptr, seq, n_tokens, &err), &err)
 
     def seq_fork(self, int32_t seq, int32_t n_tokens):
-        """A new sequence that shares the first n_tokens of `seq` (pages shared, the last one copied on write). With
-        recurrent states only all tokens or none can be shared."""
+        """A new sequence that shares the first n_tokens of `seq`, a number that `seq_reusable` returns.
+
+        Pages are shared, and the last one is copied on write. So are the sequence's checkpoints up to there.
+        """
         cdef oxi.oxi_error err
         cdef int32_t fork
         self.usable()
         check(oxi.oxi_seq_fork(self._ptr, seq, n_tokens, &fork, &err), &err)
         return fork
 
+    def seq_reusable(self, int32_t seq, int32_t n_tokens):
+        """The largest number of tokens, at most n_tokens, that `seq` can be truncated to or forked at."""
+        cdef oxi.oxi_error err
+        cdef int32_t n
+        self.usable()
+        check(oxi.oxi_seq_reusable(self._ptr, seq, n_tokens, &n, &err), &err)
+        return n
+
+    def seq_checkpoint(self, int32_t seq):
+        """Keep what continuing `seq` from its present end takes. Returns False if there is no memory for that."""
+        cdef oxi.oxi_error err
+        cdef int32_t kept
+        self.usable()
+        check(oxi.oxi_seq_checkpoint(self._ptr, seq, &kept, &err), &err)
+        return bool(kept)
+
     def seq_pages(self, int32_t seq):
-        """The numbers of the sequence's pages, in order."""
+        """The numbers of the sequence's pages without a window, in order."""
         self.usable()
         pages = np.empty(oxi.oxi_seq_pages(self._ptr, seq, NULL, 0), np.int32)
         cdef int32_t[::1] view = pages
@@ -176,6 +196,18 @@ cdef class Runner:
     def free_pages(self):
         self.usable()
         return oxi.oxi_runner_free_pages(self._ptr)
+
+    @property
+    def classes(self):
+        """Pages by class of layers: (window, pages, free pages, bytes of a page), first those without a window (0)."""
+        cdef oxi.oxi_class_info info
+        cdef int32_t kind = 0
+        self.usable()
+        found = []
+        while oxi.oxi_runner_class(self._ptr, kind, &info):
+            found.append((info.window, info.n_pages, info.n_free, info.page_bytes))
+            kind += 1
+        return found
 
     @property
     def free_states(self):

@@ -50,9 +50,9 @@ def test_a_model_without_states_has_no_memory_for_them(path: Path) -> None:
 
 
 def test_states_are_laid_out_on_cache_lines_in_every_block(path: Path) -> None:
-    """40 and 3 values take three lines and one. Without a number there are two blocks a sequence, and the zeros."""
+    """40 and 3 values take three lines and one. A sequence in a step has two blocks, and one is zeros."""
     assert runner_with_states(path).state_bytes == (2 * 4 + 1) * (48 + 16) * 4
-    assert runner_with_states(path, n_states=3).state_bytes == (3 + 1) * (48 + 16) * 4
+    assert runner_with_states(path, n_active=2, n_saved=3).state_bytes == (2 * 2 + 3 + 1) * (48 + 16) * 4
 
 
 def test_a_sequence_holds_one_block_from_its_first_token_on(path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_position_whose_states_are_gone_is_refused(path: Path, call: str) -> N
     seq = runner.seq_open()
     feed(runner, (seq, 40))
     before = runner.free_pages, runner.free_states
-    with pytest.raises(InvalidParameterError, match="its recurrent states are kept for 0 and 40 tokens"):
+    with pytest.raises(InvalidParameterError, match="the last position before it that is kept is 0"):
         getattr(runner, f"seq_{call}")(seq, 39)
     runner.seq_truncate(seq, 40)
     assert (runner.seq_len(seq), runner.free_pages, runner.free_states) == (40, *before)
@@ -107,7 +107,7 @@ def test_a_cancelled_step_gives_its_block_back(path: Path) -> None:
 
 
 def test_a_step_without_room_for_its_states_changes_nothing(path: Path) -> None:
-    runner = runner_with_states(path, n_states=3)
+    runner = runner_with_states(path, n_active=1, n_saved=1)
     seqs = [runner.seq_open() for _ in range(3)]
     feed(runner, (seqs[0], 40))
     before = runner.free_pages, runner.free_states
@@ -117,12 +117,39 @@ def test_a_step_without_room_for_its_states_changes_nothing(path: Path) -> None:
     assert (runner.free_pages, runner.free_states) == before
 
 
+def test_a_checkpoint_shares_the_block_and_gives_it_to_forks(path: Path) -> None:
+    runner = runner_with_states(path, n_saved=2)
+    seq = runner.seq_open()
+    feed(runner, (seq, 40))
+    assert runner.seq_checkpoint(seq)
+    assert runner.free_states == 9
+    feed(runner, (seq, 10))
+    assert runner.free_states == 8
+    assert [runner.seq_reusable(seq, n) for n in (60, 50, 49, 40, 39)] == [50, 50, 40, 40, 0]
+    fork = runner.seq_fork(seq, 40)
+    assert (runner.seq_len(fork), runner.free_states) == (40, 8)
+    feed(runner, (fork, 1))
+    runner.seq_truncate(seq, 40)
+    assert (runner.seq_len(seq), runner.free_states) == (40, 8)
+    runner.seq_close(seq)
+    assert runner.free_states == 8  # the fork holds the checkpoint too
+    runner.seq_close(fork)
+    assert runner.free_states == 10
+
+
+def test_checkpoints_give_way_to_a_step_that_needs_their_blocks(path: Path) -> None:
+    runner = runner_with_states(path, n_active=1, n_saved=2)
+    seqs = [runner.seq_open() for _ in range(2)]
+    for _ in range(2):
+        feed(runner, (seqs[0], 10))
+        runner.seq_checkpoint(seqs[0])
+    feed(runner, (seqs[0], 10))
+    assert (runner.free_states, runner.seq_reusable(seqs[0], 15)) == (1, 10)
+    feed(runner, (seqs[0], 1), (seqs[1], 1))
+    assert [runner.seq_reusable(seqs[0], n) for n in (31, 29, 19)] == [31, 20, 0]
+
+
 @pytest.mark.parametrize("n", [0, -1, 2**28 + 1])
 def test_a_state_of_an_impossible_size_is_refused(path: Path, n: int) -> None:
     with pytest.raises(InvalidParameterError, match=f"state of {n} values is out of range"):
         runner_with_states(path, (n,))
-
-
-def test_a_single_block_is_too_few(path: Path) -> None:
-    with pytest.raises(InvalidParameterError, match="need 2 to"):
-        runner_with_states(path, n_states=1)

@@ -83,14 +83,15 @@ static oxi_status describe(oxi_program *p, const oxi_tensor *t, oxi_error *err)
     oxi_view v[N];
     oxi_status status = views(p, v, widths, N, err);
     if (status != OXI_OK) return status;
-    int32_t table, square, head, router, up, down, cache, norm, frequencies;
+    int32_t table, square, head, router, up, down, cache, state, norm, frequencies;
     TRY(oxi_program_table(p, &t[0], &table, err));
     TRY(oxi_program_matrix(p, &t[1], 0, (int64_t)t[1].ne[1], &square, err));
     TRY(oxi_program_matrix(p, &t[2], 0, (int64_t)t[2].ne[1], &head, err));
     TRY(oxi_program_matrix(p, &t[3], 0, (int64_t)t[3].ne[1], &router, err));
     TRY(oxi_program_matrix(p, &t[4], 0, (int64_t)t[4].ne[1], &up, err));
     TRY(oxi_program_matrix(p, &t[5], 0, (int64_t)t[5].ne[1], &down, err));
-    TRY(oxi_program_cache(p, HEADS, DIM, DIM, &cache, err));
+    TRY(oxi_program_cache(p, HEADS, DIM, DIM, 9, &cache, err));
+    TRY(oxi_program_state(p, 24, &state, err));
     TRY(oxi_program_vector(p, weights, WIDTH, &norm, err));
     TRY(oxi_program_vector(p, weights, DIM / 2, &frequencies, err));
     ADD(OXI_OP_EMBED, OXI_ROWS_TOKENS, (oxi_op_embed){.out = v[X], .table = table, .scale = 1});
@@ -135,9 +136,11 @@ static oxi_status step(oxi_runner *r, int32_t seq, int32_t n, oxi_error *err)
 static oxi_status run(oxi_runner *r, oxi_error *err)
 {
     oxi_status status = OXI_OK;
-    int32_t seq, fork;
+    int32_t seq, fork, kept;
     TRY(oxi_seq_open(r, &seq, err));
-    TRY(step(r, seq, LONGEST, err));
+    TRY(step(r, seq, 37, err));
+    TRY(oxi_seq_checkpoint(r, seq, &kept, err));
+    TRY(step(r, seq, LONGEST - 37, err));
     TRY(oxi_seq_fork(r, seq, 37, &fork, err));
     TRY(step(r, fork, 3, err));
     TRY(step(r, fork, 1, err));
@@ -157,7 +160,7 @@ static oxi_status whole_life(oxi_pool *pool, const oxi_tensor *t, oxi_error *err
     if (s == OXI_OK) s = oxi_program_reserve(p, err);
     for (int32_t i = 0; s == OXI_OK && i < oxi_program_n_matrices(p); i++) s = oxi_program_pack(p, i, pool, NULL, err);
     const oxi_runner_config config = {.n_vocab = VOCAB, .n_embd = WIDTH, .n_batch = LONGEST, .n_ctx = 64, .n_pages = 4,
-                                      .n_seqs = 2, .cache_type = OXI_CACHE_F16};
+                                      .n_seqs = 2, .n_saved = 1, .cache_type = OXI_CACHE_F16};
     if (s == OXI_OK) s = oxi_runner_open(&r, p, pool, &config, err);
     if (s == OXI_OK) s = run(r, err);
     oxi_runner_close(&r);

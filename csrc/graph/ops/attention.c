@@ -119,7 +119,7 @@ static int32_t first_pages(const cursor *c, const task *w, const uint8_t **pages
     const int32_t key = from / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
     const int32_t n = (block_end(key, w->n_keys) - key + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS;
     for (int32_t p = 0; p < n; p++)
-        pages[p] = oxi_cache_page(c->r->cache, w->run->pages[key / OXI_PAGE_TOKENS + p]) + l->keys + l->key_bytes * (size_t)w->head;
+        pages[p] = oxi_run_page(c->r, w->run, l, key / OXI_PAGE_TOKENS + p) + l->keys + l->key_bytes * (size_t)w->head;
     return n;
 }
 
@@ -137,7 +137,7 @@ static void attend_task(const oxi_step *s, const cursor *c, const task *w, const
     const int32_t oldest = oldest_key(op, run->position + w->first), from = oldest > w->first_key ? oldest : w->first_key;
     const int32_t last_page = (w->n_keys - 1) / OXI_PAGE_TOKENS;
     for (int32_t p = from / OXI_ATTEND_KEYS * (OXI_ATTEND_KEYS / OXI_PAGE_TOKENS); p <= last_page; p++) {
-        const uint8_t *page = oxi_cache_page(r->cache, run->pages[p]);
+        const uint8_t *page = oxi_run_page(r, run, l, p);
         s->scratch->keys[p] = page + l->keys + l->key_bytes * (size_t)w->head;
         s->scratch->values[p] = page + l->values + l->value_bytes * (size_t)w->head;
     }

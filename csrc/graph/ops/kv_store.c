@@ -75,7 +75,7 @@ void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op)
         const int64_t end = to < run->first + run->count ? to : run->first + run->count;
         for (int64_t t = first; t < end; t++) {
             const int32_t position = r->positions[t], slot = position % OXI_PAGE_TOKENS;
-            uint8_t *page = oxi_cache_page(r->cache, run->pages[position / OXI_PAGE_TOKENS]);
+            uint8_t *page = oxi_run_page(r, run, l, position / OXI_PAGE_TOKENS);
             const float *k = oxi_view_row(r, op->k, t), *v = oxi_view_row(r, op->v, t);
             for (int32_t h = 0; h < l->n_head; h++, k += l->key_dim, v += l->value_dim) {
                 uint8_t *keys = page + l->keys + l->key_bytes * (size_t)h;

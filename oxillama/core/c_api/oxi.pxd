@@ -152,8 +152,8 @@ cdef extern from "oxillama.h" nogil:
     oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err)
     oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int64_t first_row, int64_t n_rows,
                                   int32_t *id, oxi_error *err)
-    oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t *id,
-                                 oxi_error *err)
+    oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window,
+                                 int32_t *id, oxi_error *err)
     oxi_status oxi_program_state(oxi_program *p, int32_t n_floats, int32_t *id, oxi_error *err)
     oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err)
     oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err)
@@ -187,7 +187,8 @@ cdef extern from "oxillama.h" nogil:
         int32_t n_pages
         int32_t n_seqs
         int32_t cache_type
-        int32_t n_states
+        int32_t n_active
+        int32_t n_saved
 
     ctypedef struct oxi_runner:
         pass
@@ -210,9 +211,20 @@ cdef extern from "oxillama.h" nogil:
     oxi_status oxi_seq_reserve(oxi_runner *r, int32_t seq, int32_t n_tokens, oxi_error *err)
     oxi_status oxi_seq_truncate(oxi_runner *r, int32_t seq, int32_t n_tokens, oxi_error *err)
     oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err)
+    oxi_status oxi_seq_reusable(const oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err)
+    oxi_status oxi_seq_checkpoint(oxi_runner *r, int32_t seq, int32_t *kept, oxi_error *err)
     int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n)
     int32_t oxi_runner_free_pages(const oxi_runner *r)
     uint64_t oxi_runner_cache_bytes(const oxi_runner *r)
+    ctypedef struct oxi_class_info:
+        int32_t window
+        int32_t n_pages
+        int32_t n_free
+        size_t page_bytes
+
+    bint oxi_runner_class(const oxi_runner *r, int32_t kind, oxi_class_info *info)
+    int32_t oxi_window_pages(int32_t window, int32_t n_pages, int32_t n_batch, int32_t n_active, int32_t n_saved)
+    int32_t oxi_state_blocks(int32_t n_active, int32_t n_saved)
     int32_t oxi_runner_free_states(const oxi_runner *r)
     uint64_t oxi_runner_state_bytes(const oxi_runner *r)
     oxi_status oxi_runner_step(oxi_runner *r, const oxi_batch *batch, int32_t *n_outputs, oxi_error *err)
