@@ -300,4 +300,4 @@ class Windows(RuleBasedStateMachine):
 def test_any_sequence_of_calls_gives_the_same_bits_as_keeping_everything(path: Path) -> None:
     Windows.path = path
     quick = settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True)
-    run_state_machine_as_test(Windows, settings=settings(quick, suppress_health_check=list(HealthCheck)))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Windows, settings=settings(quick, suppress_health_check=list(HealthCheck)))
