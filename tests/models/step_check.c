@@ -113,7 +113,7 @@ static oxi_status describe(oxi_program *p, const oxi_tensor *t, oxi_error *err)
                          .down = down, .gate_bias = -1, .up_bias = -1, .down_bias = -1, .gate_scale = -1, .up_scale = -1,
                          .down_scale = -1, .selection_bias = -1, .n_expert = EXPERTS, .n_used = 2, .fn = OXI_FN_SILU,
                          .normalize = 1, .weight_scale = 1});
-    ADD(OXI_OP_SELECT, OXI_ROWS_OUTPUTS, (oxi_op_select){v[MIXED], v[PICKED]});
+    ADD(OXI_OP_SELECT, OXI_ROWS_OUTPUTS, (oxi_op_select){.x = v[MIXED], .out = v[PICKED]});
     ADD(OXI_OP_SOFTCAP, OXI_ROWS_OUTPUTS, (oxi_op_softcap){v[PICKED], v[CAPPED], 3});
     oxi_op_linear out = {.x = v[CAPPED], .n_parts = 1};
     out.part[0] = (struct oxi_linear_part){head, -1, 1, v[LOGITS], none};

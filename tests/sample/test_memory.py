@@ -18,7 +18,7 @@ def test_every_allocation_may_fail_and_unusual_values_are_harmless(tmp_path: Pat
         Path(__file__).with_name("sampler_check.c"),
         *sorted((csrc / "sample").glob("*.c")),
         csrc / "kernels" / "isa" / "generic" / "vec_generic.c",
-        *(csrc / "platform" / f"{name}.c" for name in ("error", "memory", "pool")),
+        *(csrc / "platform" / f"{name}.c" for name in ("barrier", "error", "memory", "pool")),
     ]
     wrap = "-Wl," + ",".join(f"--wrap={name}" for name in ("malloc", "calloc", "realloc"))
     program = compile_c(sources, tmp_path / "check", wrap, "-g", "-fsanitize=address,undefined", "-fno-builtin")
