@@ -79,6 +79,11 @@ class Tensors:
         """Accept a tensor that may exist but has no part in the computation."""
         self.used.add(name)
 
+    def ignore_layers(self, first: int, count: int) -> None:
+        """Accept layers that have no part in the computation."""
+        prefixes = tuple(f"blk.{layer}." for layer in range(first, first + count))
+        self.used.update(name for name in self.gguf.tensors if name.startswith(prefixes))
+
     def matrix(
         self, name: str, n_rows: int, n_cols: int, n_experts: int = 1, *, first_row: int = 0, of_rows: int | None = None
     ) -> Matrix:

@@ -25,6 +25,8 @@ class HParams:
     windows: how many tokens a layer sees, the token itself included; 0: all before it. rope: the rotation in layers
     that see everything, rope_sliding: in layers with a window. experts None: a dense model. causal: tokens see none
     after them; else they see all of their sequence, and where there is a window, whole(window / 2) to both sides.
+    n_nextn: layers after the last that predict later tokens; plain decoding does not run them, and n_layer does not
+    count them.
     """
 
     architecture: str
@@ -39,6 +41,7 @@ class HParams:
     rope_sliding: RopeScaling
     norm_eps: float
     experts: ExpertParams | None = None
+    n_nextn: int = 0
     causal: bool = True
     pooling: Pooling = field(default_factory=Pooling)
 
@@ -67,6 +70,8 @@ def read_hparams(
     *,
     yarn_keys: bool = False,
     least_kv: int = 1,
+    nextn: bool = False,
+    needs_ff: bool = True,
     causal: bool | None = True,
     epsilon: str = RMS_EPSILON,
 ) -> HParams:
@@ -74,7 +79,8 @@ def read_hparams(
 
     yarn_keys: as in read_rope; least_kv: as in read_heads. Without other knowledge no layer has a window, and experts
     are as wide as a dense layer. causal: whether tokens see none after them; None: as the file says. epsilon: the key
-    of that of the norms.
+    of that of the norms. nextn: the last layers may predict later tokens. needs_ff: whether the file must state how wide
+    a dense layer is; else 0 means that it does not.
     """
     keys = Keys(gguf, architecture)
     stated = gguf.get_bool(keys.name("attention.causal"), causal is not False)
@@ -82,12 +88,15 @@ def read_hparams(
         raise ModelUnsupportedError(
             f"{gguf.path}: key '{keys.name('attention.causal')}': {str(stated).lower()} is not supported"
         )
-    n_layer = keys.whole("block_count", low=1, high=MAX_LAYERS)
+    n_blocks = keys.whole("block_count", low=1, high=MAX_LAYERS)  # so many values do arrays have
+    n_nextn = keys.whole("nextn_predict_layers", 0, low=0, high=n_blocks - 1) if nextn else 0
+    n_layer = n_blocks - n_nextn
     n_embd = keys.whole("embedding_length", low=1, high=MAX_WIDTH)
     n_ctx_train = keys.whole("context_length", low=1, high=MAX_CONTEXT)
-    heads = read_heads(keys, n_layer, n_embd, least_kv=least_kv)
+    heads = read_heads(keys, n_blocks, n_embd, least_kv=least_kv)[:n_layer]
     n_expert, n_used = read_expert_counts(keys)
-    n_ff = keys.per_layer("feed_forward_length", n_layer, low=1, high=MAX_FF)
+    dense = None if needs_ff else (0,) * n_blocks
+    n_ff = keys.per_layer("feed_forward_length", n_blocks, dense, low=1, high=MAX_FF)[:n_layer]
     rope = read_rope(keys, n_ctx_train, yarn_keys=yarn_keys)
     return HParams(
         architecture=architecture,
@@ -102,6 +111,7 @@ def read_hparams(
         rope_sliding=rope,
         norm_eps=read_epsilon(keys, epsilon),
         experts=ExpertParams(n=n_expert, n_used=n_used, n_ff=n_ff) if n_expert else None,
+        n_nextn=n_nextn,
         causal=stated,
         pooling=read_pooling(keys, causal=stated),
     )

@@ -59,9 +59,17 @@ class Products(Rows):
         return q, k, v
 
     def ffn(
-        self, x: View, prefix: str, n_ff: int, *, fn: str = "silu", scaled: bool = True, biased: bool = True
+        self,
+        x: View,
+        prefix: str,
+        n_ff: int,
+        *,
+        fn: str = "silu",
+        scaled: bool = True,
+        biased: bool = True,
+        suffix: str = "",
     ) -> View:
-        """down(fn(gate(x)) * up(x)). Here a scale multiplies the bias too."""
+        """down(fn(gate(x)) * up(x)). Here a scale multiplies the bias too. suffix: of the tensors' names."""
         options = {"scaled": scaled, "scale_after_bias": True, "biased": biased}
-        gate, up = self.linears(x, [(f"{prefix}ffn_gate", n_ff), (f"{prefix}ffn_up", n_ff)], **options)
-        return self.linear(self.glu(gate, up, fn), f"{prefix}ffn_down", self.hparams.n_embd, **options)
+        gate, up = self.linears(x, [(f"{prefix}ffn_gate{suffix}", n_ff), (f"{prefix}ffn_up{suffix}", n_ff)], **options)
+        return self.linear(self.glu(gate, up, fn), f"{prefix}ffn_down{suffix}", self.hparams.n_embd, **options)
