@@ -26,6 +26,11 @@ FAMILIES = {
     "qwen3": "decoders.qwen:Qwen3",
     "qwen3moe": "decoders.qwen:Qwen3Moe",
     "smollm3": "decoders.smollm:SmolLM3",
+    "lfm2": "hybrids.lfm2:LFM2",
+    "lfm2moe": "hybrids.lfm2:LFM2MoE",
+    "qwen35": "hybrids.qwen:Qwen35",
+    "qwen35moe": "hybrids.qwen:Qwen35MoE",
+    "qwen3next": "hybrids.qwen:Qwen3Next",
 }
 """`general.architecture` -> module below `families`, and the class in it."""
 

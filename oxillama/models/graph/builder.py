@@ -5,11 +5,12 @@ from __future__ import annotations
 from oxillama.models.graph import ops
 from oxillama.models.graph.building.attention import Attention
 from oxillama.models.graph.building.experts import Experts
+from oxillama.models.graph.building.recurrent import Recurrent
 from oxillama.models.graph.building.vectors import Vectors
 from oxillama.models.graph.ops import Part, Value, View
 
 
-class Builder(Attention, Experts, Vectors):
+class Builder(Attention, Experts, Recurrent, Vectors):
     """All methods, and the last op."""
 
     def output(

@@ -50,8 +50,9 @@ def require_experts(keys: Keys) -> tuple[int, int]:
     return read_expert_counts(keys)
 
 
-def read_mixture(keys: Keys, n_blocks: int, *, gating: str) -> ExpertParams:
+def read_mixture(keys: Keys, n_blocks: int, *, gating: str, needs_ff: bool = True) -> ExpertParams:
     """The experts of an architecture whose files state everything about them. gating: where the file does not say.
+    needs_ff: whether the file must state how wide experts are; else 0 means that it does not.
 
     n_blocks: all layers of the file. Raises ModelFormatError or ModelUnsupportedError, naming the file and the key.
     """
@@ -62,7 +63,9 @@ def read_mixture(keys: Keys, n_blocks: int, *, gating: str) -> ExpertParams:
             f"{keys.gguf.path}: key '{keys.name('expert_gating_func')}': {stated} is not one of"
             f" {', '.join(f'{number} ({name})' for number, name in GATINGS.items())}"
         )
-    n_ff = keys.per_layer("expert_feed_forward_length", n_blocks, low=1, high=MAX_FF)
+    n_ff = keys.per_layer(
+        "expert_feed_forward_length", n_blocks, None if needs_ff else (0,) * n_blocks, low=1, high=MAX_FF
+    )
     n_shared = keys.whole("expert_shared_count", 0, low=0, high=MAX_EXPERTS)
     n_groups, n_groups_used = _read_groups(keys, n, n_used)
     return ExpertParams(

@@ -29,14 +29,17 @@ def read_heads(keys: Keys, n_layer: int, n_embd: int, *, least_kv: int = 1) -> t
     Raises ModelFormatError, naming the file and the key.
     """
     gguf = keys.gguf
-    n_head = keys.per_layer("attention.head_count", n_layer, low=1, high=MAX_HEADS)
+    n_head = keys.per_layer("attention.head_count", n_layer, low=least_kv, high=MAX_HEADS)
+    if not any(n_head):
+        gguf.fail(keys.name("attention.head_count"), "is 0 in every layer")
+    first = next(heads for heads in n_head if heads)
     n_kv = keys.per_layer("attention.head_count_kv", n_layer, n_head, low=least_kv, high=MAX_HEADS)
     for heads, kv in zip(n_head, n_kv, strict=True):
-        if kv and heads % kv:
+        if kv and (heads % kv or not heads):
             gguf.fail(keys.name("attention.head_count_kv"), f"{kv} key heads do not divide {heads} heads")
-    if keys.name("attention.key_length") not in gguf.metadata_types and n_embd % n_head[0]:
-        gguf.fail(keys.name("attention.head_count"), f"{n_head[0]} does not divide the embedding length {n_embd}")
-    derived = max(1, n_embd // n_head[0])
+    if keys.name("attention.key_length") not in gguf.metadata_types and n_embd % first:
+        gguf.fail(keys.name("attention.head_count"), f"{first} does not divide the embedding length {n_embd}")
+    derived = max(1, n_embd // first)
     key_dim = keys.whole("attention.key_length", derived, low=1, high=MAX_HEAD_DIM)
     value_dim = keys.whole("attention.value_length", derived, low=1, high=MAX_HEAD_DIM)
     if max(key_dim, value_dim) > MAX_HEAD_DIM:  # a value derived from other keys is still unchecked

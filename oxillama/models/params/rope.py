@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from oxillama.errors import ModelUnsupportedError
 from oxillama.models.params.keys import MAX_CONTEXT, Keys
+from oxillama.models.tensors import Vector
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -130,3 +131,25 @@ def magnitude(scaling: RopeScaling) -> float:
     if divisor == 0:
         raise ValueError(f"a YaRN log multiplier of {scaling.log_multiplier:g} leaves nothing of the rotated values")
     return sharpening(1.0) / divisor * scaling.attention_factor
+
+
+def read_sections(keys: Keys, n_rot: int) -> tuple[int, ...]:
+    """Pairs of columns that rotate by each of four coordinates: time, height, width and one more (M-RoPE)."""
+    name = keys.name("rope.dimension_sections")
+    sections = tuple(int(n) for n in keys.gguf.require_array(name, kind="integer", length=4))
+    if min(sections) < 0 or not 1 <= sum(sections) <= n_rot:
+        keys.gguf.fail(name, f"holds {list(sections)}, which do not share the {n_rot} rotated dimensions")
+    return sections
+
+
+def unrotated_in_text(sections: tuple[int, ...], n_rot: int) -> Vector | None:
+    """Divisors that stop the pairs of interleaved M-RoPE which rotate by the fourth coordinate.
+
+    In text the first three coordinates are the position and the fourth is 0. Of every three pairs the first rotates by
+    time, the second by height and the third by width, each as long as its section lasts. None: no pair is stopped.
+    """
+    pairs = np.arange(n_rot // 2) % sum(sections)
+    stopped = pairs >= 3 * np.array(sections)[pairs % 3]
+    if not stopped.any():
+        return None
+    return Vector(len(pairs), lambda: np.where(stopped, np.float32(1e30), np.float32(1)))

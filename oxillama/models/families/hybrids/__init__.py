@@ -1,0 +1,1 @@
+"""Decoders whose layers have attention or a recurrent state."""
