@@ -22,6 +22,8 @@ ARCHITECTURES = [
     *("gemma2", "gemma2-real", "gemma2-27b", "gemma3", "gemma3-real", "gemma3-27b"),
     *("gemma4", "gemma4-31b", "gemma4-moe"),
     *("gpt-oss-moe", "gpt-oss-real", "qwen3moe-moe", "qwen3moe-real"),
+    *("lfm2", "lfm2-real", "lfm2moe-moe", "lfm2moe-real"),
+    *("qwen35", "qwen35-mtp", "qwen35moe-moe", "qwen35moe-mtp", "qwen3next-moe", "qwen3next-mtp"),
 ]
 SHORT = {
     "llama",
@@ -34,6 +36,11 @@ SHORT = {
     "gemma3",
     "gpt-oss-moe",
     "qwen3moe-moe",
+    "lfm2",
+    "lfm2moe-moe",
+    "qwen35",
+    "qwen35moe-moe",
+    "qwen3next-moe",
 }
 """Those without expected logits of a long sequence."""
 BOUND = 1e-6
