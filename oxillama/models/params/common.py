@@ -79,8 +79,8 @@ def read_hparams(
 
     yarn_keys: as in read_rope; least_kv: as in read_heads. Without other knowledge no layer has a window, and experts
     are as wide as a dense layer. causal: whether tokens see none after them; None: as the file says. epsilon: the key
-    of that of the norms. nextn: the last layers may predict later tokens. needs_ff: whether the file must state how wide
-    a dense layer is; else 0 means that it does not.
+    of that of the norms. nextn: the last layers may predict later tokens. needs_ff: whether the file must state how
+    wide a dense layer is; else 0 means that it does not.
     """
     keys = Keys(gguf, architecture)
     stated = gguf.get_bool(keys.name("attention.causal"), causal is not False)
