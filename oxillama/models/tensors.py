@@ -65,15 +65,20 @@ class Tensors:
 
     def find(self, name: str, shape: tuple[int, ...]) -> TensorInfo:
         """The tensor `name`, which must have this shape (as in the file: the input dimension first)."""
-        info = self.gguf.tensors.get(name)
-        if info is None:
-            raise ModelFormatError(f"{self.gguf.path}: tensor '{name}' is missing")
+        self.require(name)
+        info = self.gguf.tensors[name]
         found = info.shape
         # A file may state trailing dimensions of 1.
         if _trimmed(found) != _trimmed(shape):
             self.fail(name, f"has shape {list(found)}, not {list(shape)}")
         self.used.add(name)
         return info
+
+    def require(self, *names: str) -> None:
+        """Tensors that are elsewhere optional. Raises ModelFormatError for one that is missing."""
+        for name in names:
+            if not self.has(name):
+                raise ModelFormatError(f"{self.gguf.path}: tensor '{name}' is missing")
 
     def ignore(self, name: str) -> None:
         """Accept a tensor that may exist but has no part in the computation."""

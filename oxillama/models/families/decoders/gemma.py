@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     from oxillama.models.graph.ops import View
 
 
+LEAST_CAP = 1e-3  # a smaller bound leaves nothing of scores or logits
+
+
 def read_softcap(keys: Keys, key: str, default: float) -> float:
     """The bound of a soft cap; 0: none."""
-    return keys.number(key, default, low=0.0, high=1e6)
+    cap = keys.number(key, default, low=0.0, high=1e6)
+    if 0 < cap < LEAST_CAP:
+        keys.gguf.fail(keys.name(key), f"{cap:g} is neither 0 nor at least {LEAST_CAP:g}")
+    return cap
 
 
 class Gemma2:

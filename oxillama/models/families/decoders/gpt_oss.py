@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from oxillama.models.graph.builder import Builder
 
 
+BIASED = ("attn_output", "ffn_gate_inp", "ffn_gate_exps", "ffn_up_exps", "ffn_down_exps")
+
+
 class GptOss:
     """Weights of experts are a softmax over the chosen ones. Layers with and without a window rotate alike."""
 
@@ -48,6 +51,7 @@ class GptOss:
         tables = b.rope_tables()
         for i, shape in enumerate(hp.heads):
             prefix = f"blk.{i}."
+            b.tensors.require(*(f"{prefix}{name}.bias" for name in BIASED))
             q, k, v = b.qkv(b.norm(x, prefix + "attn_norm"), prefix, shape)
             b.rope(q, k, tables[i], "halves", shape.key_dim)
             sinks = b.tensors.vector(f"{prefix}attn_sinks.weight", shape.n_head)
