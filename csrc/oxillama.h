@@ -192,10 +192,11 @@ oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32
 oxi_status oxi_program_vector(oxi_program *p, const float *values, int64_t n, int32_t *id, oxi_error *err); /* copies */
 /* A table whose rows are decoded from the mapping; the file must stay open. */
 oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err);
-/* A matrix to pack: rows [first_row, first_row + n_rows) of a tensor, or those of each index of its third dimension
- * (experts). The file must stay open until it is packed. */
-oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int64_t first_row, int64_t n_rows, int32_t *id,
-                              oxi_error *err);
+/* Matrices to pack, one for each expert: a tensor's rows are in n_experts groups (the indices of its third dimension, or
+ * equal parts of a matrix), and rows [first_row, first_row + n_rows) of each are meant. The file must stay open until they
+ * are packed. */
+oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t n_experts, int64_t first_row, int64_t n_rows,
+                              int32_t *id, oxi_error *err);
 #define OXI_MAX_KV_HEADS 65536
 #define OXI_MAX_HEAD_DIM 65536
 

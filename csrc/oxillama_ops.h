@@ -110,6 +110,7 @@ typedef struct oxi_op_linear {
 typedef struct oxi_op_head_linear {
     oxi_view x, out; /* different buffers; all heads have the same width */
     int32_t matrix;  /* one for each head */
+    int32_t shared;  /* x is one head, which all matrices multiply */
 } oxi_op_head_linear;
 
 typedef enum oxi_rope_kind {

@@ -100,20 +100,23 @@ oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *
 
 static size_t aligned(size_t n) { return (n + OXI_ALIGN - 1) / OXI_ALIGN * OXI_ALIGN; }
 
-oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int64_t first_row, int64_t n_rows, int32_t *id,
-                              oxi_error *err)
+oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t n_experts, int64_t first_row, int64_t n_rows,
+                              int32_t *id, oxi_error *err)
 {
     oxi_status s = check_unused(p, err);
     if (s != OXI_OK) return s;
     if (p->packed) return oxi_fail(err, OXI_ERR_ARGUMENT, "tensor %s: the memory of the matrices has been reserved", tensor->name);
     if (tensor->ne[0] > MAX_WIDTH || tensor->ne[1] > MAX_WIDTH || tensor->ne[2] > MAX_ITEMS || tensor->ne[3] != 1)
         return oxi_fail(err, OXI_ERR_UNSUPPORTED, "tensor %s: too large for a matrix", tensor->name);
-    if (first_row < 0 || n_rows < 1 || n_rows > (int64_t)tensor->ne[1] || first_row > (int64_t)tensor->ne[1] - n_rows)
+    const int64_t all_rows = (int64_t)(tensor->ne[1] * tensor->ne[2]);
+    if (n_experts < 1 || (tensor->ne[2] != 1 && tensor->ne[2] != (uint64_t)n_experts) || all_rows % n_experts)
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "tensor %s: its rows are not those of %d matrices", tensor->name, n_experts);
+    if (first_row < 0 || n_rows < 1 || n_rows > all_rows / n_experts || first_row > all_rows / n_experts - n_rows)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "tensor %s: has no %lld rows from row %lld on", tensor->name,
                         (long long)n_rows, (long long)first_row);
     s = grow(&p->weights, p->n_weights, sizeof *p->weights, err);
     if (s != OXI_OK) return s;
-    oxi_weight w = {.tensor = tensor, .first_row = first_row, .n_experts = (int32_t)tensor->ne[2],
+    oxi_weight w = {.tensor = tensor, .first_row = first_row, .n_experts = n_experts,
                     .offset = aligned(p->packed_bytes)};
     s = oxi_pack_plan(&w.matrix, tensor->type, oxi_kernels_get()->decoder, n_rows, (int64_t)tensor->ne[0], err);
     if (s != OXI_OK) return s;
@@ -301,7 +304,8 @@ static void pack(void *arg, int thread, int n_threads)
     const pack_job *job = arg;
     const oxi_weight *w = job->weight;
     const size_t source_bytes = (size_t)(w->tensor->n_bytes / (uint64_t)w->n_experts);
-    const uint8_t *source = w->tensor->data + source_bytes / (size_t)w->tensor->ne[1] * (size_t)w->first_row;
+    const size_t row_bytes = (size_t)(w->tensor->n_bytes / (w->tensor->ne[1] * w->tensor->ne[2]));
+    const uint8_t *source = w->tensor->data + row_bytes * (size_t)w->first_row;
     const int64_t panels = w->matrix.n_panels, all = panels * w->n_experts;
     int64_t i = all * thread / n_threads, end = all * (thread + 1) / n_threads;
     if (job->reader) {

@@ -61,8 +61,9 @@ static bool head_linear_ok(const oxi_program *p, const oxi_op_head_linear *h)
     if (!inside(p, h->x) || !inside(p, h->out) || h->x.buffer == h->out.buffer) return false;
     if (h->matrix < 0 || h->matrix >= p->n_weights) return false;
     const oxi_weight *w = &p->weights[h->matrix];
-    if (h->x.width % w->n_experts || h->out.width % w->n_experts) return false;
-    const int64_t left = h->x.width / w->n_experts - w->matrix.n_cols;
+    const int32_t n = h->shared ? 1 : w->n_experts;
+    if (h->x.width % n || h->out.width % w->n_experts) return false;
+    const int64_t left = h->x.width / n - w->matrix.n_cols;
     return left >= 0 && h->out.width / w->n_experts - w->matrix.n_rows == left;
 }
 

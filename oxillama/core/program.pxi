@@ -129,11 +129,11 @@ cdef class Program:
         check(oxi.oxi_program_table(self._ptr, self._file.find(tensor), &id, &err), &err)
         return id
 
-    def matrix(self, str tensor, int64_t first_row, int64_t n_rows):
-        """Rows of a tensor, or of each of its experts."""
+    def matrix(self, str tensor, int32_t n_experts, int64_t first_row, int64_t n_rows):
+        """Rows of each of n_experts equal parts of a tensor: of its third dimension, or of its rows."""
         cdef oxi.oxi_error err
         cdef int32_t id
-        check(oxi.oxi_program_matrix(self._ptr, self._file.find(tensor), first_row, n_rows, &id, &err), &err)
+        check(oxi.oxi_program_matrix(self._ptr, self._file.find(tensor), n_experts, first_row, n_rows, &id, &err), &err)
         return id
 
     def cache(self, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window=0):

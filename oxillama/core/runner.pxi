@@ -279,7 +279,7 @@ cdef class Runner:
         check(oxi.oxi_runner_observe(self._ptr, &err), &err)
 
     def observed(self):
-        """The sums so far: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
+        """The sums so far: tensor name → (sums [ne[2], n_cols], rows seen [ne[2]]), copies."""
         cdef int32_t i, n_experts
         cdef int64_t n_cols
         cdef const double *sums
@@ -298,6 +298,8 @@ cdef class Runner:
             self.usable()  # allocating may have run a finaliser that closed the runner
             memcpy(&sums_view[0, 0], sums, a.nbytes)
             memcpy(&counts_view[0], counts, b.nbytes)
+            if tensor.ne[2] == 1:  # heads whose rows are in one matrix
+                a, b = a.sum(0, keepdims=True), b.sum(keepdims=True)
             found[tensor.name.decode("utf-8", "surrogateescape")] = (a, b)
         return found
 

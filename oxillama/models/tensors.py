@@ -90,14 +90,23 @@ class Tensors:
         self.used.update(name for name in self.gguf.tensors if name.startswith(prefixes))
 
     def matrix(
-        self, name: str, n_rows: int, n_cols: int, n_experts: int = 1, *, first_row: int = 0, of_rows: int | None = None
+        self,
+        name: str,
+        n_rows: int,
+        n_cols: int,
+        n_experts: int = 1,
+        *,
+        first_row: int = 0,
+        of_rows: int | None = None,
+        joined: bool = False,
     ) -> Matrix:
         """A matrix to multiply with. of_rows: rows of the whole tensor, of which `n_rows` from first_row on are meant.
+        joined: the experts' rows follow one another in a tensor of two dimensions.
 
         Raises ModelFormatError or ModelUnsupportedError, naming the tensor.
         """
         of_rows = n_rows if of_rows is None else of_rows
-        shape = (n_cols, of_rows) if n_experts == 1 else (n_cols, of_rows, n_experts)
+        shape = (n_cols, of_rows * n_experts) if joined or n_experts == 1 else (n_cols, of_rows, n_experts)
         info = self.find(name, shape)
         try:
             self.packed_bytes += n_experts * packed_bytes(info.type, n_rows, n_cols)

@@ -85,11 +85,11 @@ static oxi_status describe(oxi_program *p, const oxi_tensor *t, oxi_error *err)
     if (status != OXI_OK) return status;
     int32_t table, square, head, router, up, down, cache, state, norm, frequencies;
     TRY(oxi_program_table(p, &t[0], &table, err));
-    TRY(oxi_program_matrix(p, &t[1], 0, (int64_t)t[1].ne[1], &square, err));
-    TRY(oxi_program_matrix(p, &t[2], 0, (int64_t)t[2].ne[1], &head, err));
-    TRY(oxi_program_matrix(p, &t[3], 0, (int64_t)t[3].ne[1], &router, err));
-    TRY(oxi_program_matrix(p, &t[4], 0, (int64_t)t[4].ne[1], &up, err));
-    TRY(oxi_program_matrix(p, &t[5], 0, (int64_t)t[5].ne[1], &down, err));
+    TRY(oxi_program_matrix(p, &t[1], (int32_t)t[1].ne[2], 0, (int64_t)t[1].ne[1], &square, err));
+    TRY(oxi_program_matrix(p, &t[2], (int32_t)t[2].ne[2], 0, (int64_t)t[2].ne[1], &head, err));
+    TRY(oxi_program_matrix(p, &t[3], (int32_t)t[3].ne[2], 0, (int64_t)t[3].ne[1], &router, err));
+    TRY(oxi_program_matrix(p, &t[4], (int32_t)t[4].ne[2], 0, (int64_t)t[4].ne[1], &up, err));
+    TRY(oxi_program_matrix(p, &t[5], (int32_t)t[5].ne[2], 0, (int64_t)t[5].ne[1], &down, err));
     TRY(oxi_program_cache(p, HEADS, DIM, DIM, 9, &cache, err));
     TRY(oxi_program_state(p, 24, &state, err));
     TRY(oxi_program_vector(p, weights, WIDTH, &norm, err));

@@ -140,6 +140,22 @@ def test_a_product_for_every_head(bench: OpBench, n_tokens: int, n_head: int, n_
     close(bench.run(out, tokens), want, 1e-5)
 
 
+@pytest.mark.parametrize("n_tokens", [1, 70])
+@pytest.mark.parametrize(("n_head", "first", "n_rows", "of_rows", "n_cols"), [(4, 0, 24, 40, 80), (3, 24, 16, 40, 96)])
+def test_heads_that_share_their_input_and_have_their_rows_in_one_matrix(
+    bench: OpBench, n_tokens: int, n_head: int, first: int, n_rows: int, of_rows: int, n_cols: int
+) -> None:
+    tokens = [*TOKENS, *range(N_VOCAB)][:n_tokens]
+    rows = bench.matrix("heads", n_head * of_rows, n_cols).astype(np.float64).reshape(n_head, of_rows, n_cols)
+    out = bench.value(n_head * (n_rows + 96 - n_cols))
+    matrix = Matrix("heads.weight", n_rows, n_cols, n_head, first)
+    bench.add(ops.HeadLinear(False, bench.x, out, matrix, shared=True))
+    x = bench.embedding[tokens].astype(np.float64)
+    products = np.einsum("tc,hrc->thr", x[:, :n_cols], rows[:, first : first + n_rows])
+    left = np.broadcast_to(x[:, None, n_cols:], (n_tokens, n_head, 96 - n_cols))
+    close(bench.run(out, tokens), np.concatenate([products, left], -1).reshape(n_tokens, -1), 1e-5)
+
+
 @pytest.mark.parametrize("type_name", ["F32", "F16", "Q8_0", "Q4_K"])
 def test_a_head_product_of_a_row_is_the_same_alone_and_among_many(tmp_path: Path, type_name: str) -> None:
     def run(tokens: list[int], n_threads: int) -> Floats:

@@ -69,7 +69,7 @@ def build_graph_of(gguf: GGUFFile) -> Builder:
         lambda p: p.buffer(0, 8),
         lambda p: p.vector(np.ones(3, np.float32)),
         lambda p: p.table("token_embd.weight"),
-        lambda p: p.matrix("output.weight", 0, 128),
+        lambda p: p.matrix("output.weight", 1, 0, 128),
         lambda p: p.cache(1, 8, 8),
         lambda p: p.state(8),
         lambda p: p.op("softcap", False, {"x": VIEW, "out": VIEW, "cap": 1.0}),
@@ -94,10 +94,10 @@ def test_a_program_stays_as_its_runner_measured_it(path: Path, change: Callable[
 def test_matrices_are_declared_before_their_memory_is_reserved(path: Path) -> None:
     gguf = GGUFFile(path)
     program = Program(gguf.core)
-    program.matrix("output.weight", 0, 128)
+    program.matrix("output.weight", 1, 0, 128)
     program.reserve()
     with pytest.raises(InvalidParameterError, match="has been reserved"):
-        program.matrix("blk.0.attn_q.weight", 0, 64)
+        program.matrix("blk.0.attn_q.weight", 1, 0, 64)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,8 @@ def test_a_product_for_every_head_fits_its_heads(tmp_path: Path, x: int, out: in
     model.add_matrix("heads", 2, 128, 64)
     program = Program(GGUFFile(model.write(tmp_path / "m.gguf")).core)
     views = [VIEW | {"buffer": program.buffer(slot, 512), "width": width} for slot, width in enumerate((x, out))]
-    fields = {"x": views[0], "out": views[1], "matrix": program.matrix("heads.weight", 0, 128)}
+    fields = {"x": views[0], "out": views[1], "matrix": program.matrix("heads.weight", 2, 0, 128)}
+    fields["shared"] = False
     if fits:
         program.op("head_linear", False, fields)
         return

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from oxillama.core._core import Runner
 from oxillama.gguf import GGUFFile
+from oxillama.models.graph import ops
+from oxillama.models.tensors import Matrix
 from oxillama.quant.chunks import open_for_chunks
 from oxillama.quant.importance import read_importance
 from oxillama.quant.observe import observe
 from tests.support.cli import oxillama
+from tests.support.graphs import TOKENS, OpBench
 from tests.support.tiny_models import tiny_model
 
 CHUNKS = [np.arange(1, 41, dtype=np.int32), np.arange(70, 110, dtype=np.int32)]
@@ -53,6 +58,27 @@ def test_threads_and_steps_do_not_change_the_sums(tmp_path: Path, monkeypatch: p
     for threads, batch in ((3, 64), (2, 7), (2, 1)):
         for name, sums in measured(threads, batch).items():
             np.testing.assert_array_equal(sums, want[name], err_msg=name)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_heads_sum_what_they_multiply(tmp_path: Path, joined: bool) -> None:
+    """A tensor with a matrix for every head has sums for each; rows of all heads in one matrix have those of all."""
+    bench = OpBench(tmp_path / "ops.gguf")
+    bench.matrix("heads", *((16, 40) if joined else (2, 8, 40)))
+    out = bench.value(16)
+    x = bench.x.part(0, 40) if joined else bench.x.part(0, 80)
+    bench.add(ops.HeadLinear(False, x, out, Matrix("heads.weight", 8, 40, 2), shared=joined))
+
+    def steps(runner: Runner) -> Any:
+        runner.observe()
+        runner.step(np.array(TOKENS, np.int32), [runner.seq_open()], [len(TOKENS)], np.ones(len(TOKENS), bool))
+        return runner.observed()["heads.weight"]
+
+    sums, counts = bench.run(out, TOKENS, steps=steps)
+    squares = (bench.embedding[TOKENS].astype(np.float64) ** 2).sum(0)
+    want = 2 * squares[None, :40] if joined else squares[:80].reshape(2, 40)
+    np.testing.assert_allclose(sums, want, rtol=1e-6)
+    assert counts.tolist() == ([2 * len(TOKENS)] if joined else [len(TOKENS)] * 2)
 
 
 def test_each_expert_sums_the_rows_it_was_given(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@
 typedef struct cut {
     const oxi_weight *weight;
     int64_t rows, in_block, panels_in_task, runs; /* runs of panels in a head */
-    int32_t n_head, x_dim, out_dim;
+    int32_t n_head, x_step, x_dim, out_dim; /* x_step: from one head of x to the next */
 } cut;
 
 static cut cut_up(const oxi_runner *r, const oxi_op_head_linear *op, int64_t rows)
@@ -16,7 +16,8 @@ static cut cut_up(const oxi_runner *r, const oxi_op_head_linear *op, int64_t row
     const oxi_weight *w = &r->program->weights[op->matrix];
     const int64_t n_panels = w->matrix.n_panels;
     cut c = {.weight = w, .rows = rows, .in_block = rows < OXI_HEAD_ROWS ? rows : OXI_HEAD_ROWS, .n_head = w->n_experts,
-             .x_dim = op->x.width / w->n_experts, .out_dim = op->out.width / w->n_experts};
+             .x_dim = op->shared ? op->x.width : op->x.width / w->n_experts, .out_dim = op->out.width / w->n_experts};
+    c.x_step = op->shared ? 0 : c.x_dim;
     /* Many rows share the unpacking of weights, so a head stays whole. */
     c.panels_in_task = rows > 8 ? n_panels : oxi_few_panels_in_task(&w->matrix);
     c.runs = (n_panels + c.panels_in_task - 1) / c.panels_in_task;
@@ -33,7 +34,7 @@ static void run_task(const oxi_step *s, const oxi_op_head_linear *op, const cut 
     const int64_t p1 = m.n_panels - p0 < c->panels_in_task ? m.n_panels : p0 + c->panels_in_task;
 
     int64_t x_stride, out_stride;
-    const float *x = oxi_view_rows(r, op->x, &x_stride) + t0 * x_stride + (int64_t)head * c->x_dim;
+    const float *x = oxi_view_rows(r, op->x, &x_stride) + t0 * x_stride + (int64_t)head * c->x_step;
     float *out = oxi_view_rows(r, op->out, &out_stride) + t0 * out_stride + (int64_t)head * c->out_dim;
     r->kernels->quantize[m.act](x, x_stride, 0, n, n, m.n_cols, s->scratch->activations);
     r->kernels->matmul[m.pack](&m, p0, p1, s->scratch->activations, n, out, out_stride, s->scratch->matmul);
@@ -47,7 +48,7 @@ static void observe(const oxi_step *s, const oxi_op_head_linear *op, const cut *
 {
     for (int64_t t = 0; t < c->rows; t++)
         for (int32_t h = 0; h < c->n_head; h++)
-            oxi_observe_row(s->r, op->matrix, h, oxi_view_row(s->r, op->x, t) + (int64_t)h * c->x_dim);
+            oxi_observe_row(s->r, op->matrix, h, oxi_view_row(s->r, op->x, t) + (int64_t)h * c->x_step);
 }
 
 void oxi_run_head_linear(oxi_step *s, const oxi_op_head_linear *op, int64_t rows)

@@ -150,8 +150,8 @@ cdef extern from "oxillama.h" nogil:
     oxi_status oxi_program_buffer(oxi_program *p, int32_t slot, int32_t width, int32_t *id, oxi_error *err)
     oxi_status oxi_program_vector(oxi_program *p, const float *values, int64_t n, int32_t *id, oxi_error *err)
     oxi_status oxi_program_table(oxi_program *p, const oxi_tensor *tensor, int32_t *id, oxi_error *err)
-    oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int64_t first_row, int64_t n_rows,
-                                  int32_t *id, oxi_error *err)
+    oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t n_experts, int64_t first_row,
+                                  int64_t n_rows, int32_t *id, oxi_error *err)
     oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window,
                                  int32_t *id, oxi_error *err)
     oxi_status oxi_program_state(oxi_program *p, int32_t n_floats, int32_t *id, oxi_error *err)

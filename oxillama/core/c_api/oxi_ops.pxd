@@ -184,6 +184,7 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_view x
         oxi_view out
         int32_t matrix
+        int32_t shared
 
     ctypedef struct oxi_op_gather:
         oxi_view x

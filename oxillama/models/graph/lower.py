@@ -43,7 +43,9 @@ class Lowering:
 
     def _matrix(self, matrix: Matrix) -> int:
         if matrix not in self._matrices:
-            self._matrices[matrix] = self.program.matrix(matrix.name, matrix.first_row, matrix.n_rows)
+            self._matrices[matrix] = self.program.matrix(
+                matrix.name, matrix.n_experts, matrix.first_row, matrix.n_rows
+            )
         return self._matrices[matrix]
 
     def _cache(self, cache: ops.CacheLayer) -> int:
@@ -104,7 +106,8 @@ class Lowering:
         }
 
     def _head_linear(self, op: ops.HeadLinear) -> dict[str, Any]:
-        return {"x": self._view(op.x), "out": self._view(op.out), "matrix": self._matrix(op.matrix)}
+        fields = {"x": self._view(op.x), "out": self._view(op.out), "matrix": self._matrix(op.matrix)}
+        return fields | {"shared": op.shared}
 
     def _rope(self, op: ops.Rope) -> dict[str, Any]:
         return {

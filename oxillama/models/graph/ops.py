@@ -150,6 +150,7 @@ class HeadLinear(Op):
     x: View
     out: View
     matrix: Matrix
+    shared: bool = False
 
     def reads(self) -> Iterator[View]:
         yield self.x

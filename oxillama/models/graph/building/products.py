@@ -8,6 +8,7 @@ from oxillama.models.graph import ops
 from oxillama.models.graph.building.rows import Rows
 from oxillama.models.graph.ops import Part, Value, View
 from oxillama.models.params.heads import HeadShape
+from oxillama.models.tensors import Matrix
 
 
 class Products(Rows):
@@ -47,6 +48,26 @@ class Products(Rows):
         out = Value(n_rows, x.value.outputs).view()
         part = Part(matrix, out, scale=self.tensors.optional_vector(f"{name}.scale", 1))
         self.append(ops.Linear(x.value.outputs, x, [part]))
+        return out
+
+    def head_linear(self, x: View, name: str, n_head: int, n_rows: int, n_cols: int) -> View:
+        """Matrix h of the tensor times the first n_cols columns of head h of x; the head's other columns follow."""
+        matrix = self.tensors.matrix(f"{name}.weight", n_rows, n_cols, n_head)
+        return self._head_linear(x, matrix, x.width // n_head - n_cols)
+
+    def head_rows(
+        self, x: View, name: str, n_head: int, first_row: int, n_rows: int, *, of_rows: int, n_cols: int
+    ) -> View:
+        """Some of the of_rows that each head has in one matrix, times the first n_cols columns of x. The other columns
+        of x follow in every head."""
+        matrix = self.tensors.matrix(
+            f"{name}.weight", n_rows, n_cols, n_head, first_row=first_row, of_rows=of_rows, joined=True
+        )
+        return self._head_linear(x, matrix, x.width - n_cols, shared=True)
+
+    def _head_linear(self, x: View, matrix: Matrix, left: int, *, shared: bool = False) -> View:
+        out = Value(matrix.n_experts * (matrix.n_rows + left), x.value.outputs).view()
+        self.append(ops.HeadLinear(x.value.outputs, x, out, matrix, shared))
         return out
 
     def qkv(self, x: View, prefix: str, shape: HeadShape) -> tuple[View, View, View]:
