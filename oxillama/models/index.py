@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "bert": "encoders.bert:Bert",
+    "deepseek2": "decoders.deepseek2:DeepSeek2",
+    "deepseek2-ocr": "decoders.deepseek2:DeepSeek2OCR",
     "gemma-embedding": "encoders.gemma_embedding:GemmaEmbedding",
     "gemma2": "decoders.gemma:Gemma2",
     "gemma3": "decoders.gemma:Gemma3",

@@ -14,7 +14,7 @@ import pytest
 
 from oxillama.core._core import available_isas
 from oxillama.models import LoadedModel, load_model
-from tests.support.oracles import expected, expected_long, make_oracle, nmse
+from tests.support.oracles import columns, expected, expected_long, make_oracle, nmse
 from tests.support.shared import shared
 
 ARCHITECTURES = [
@@ -24,6 +24,8 @@ ARCHITECTURES = [
     *("gpt-oss-moe", "gpt-oss-real", "qwen3moe-moe", "qwen3moe-real"),
     *("lfm2", "lfm2-real", "lfm2moe-moe", "lfm2moe-real"),
     *("qwen35", "qwen35-mtp", "qwen35moe-moe", "qwen35moe-mtp", "qwen3next-moe", "qwen3next-mtp"),
+    *("deepseek2-moe", "deepseek2-v3", "deepseek2-lite", "deepseek2-mha", "deepseek2-glm47flash"),
+    *("deepseek2-mistral", "deepseek2-ocr"),
 ]
 SHORT = {
     "llama",
@@ -41,6 +43,7 @@ SHORT = {
     "qwen35",
     "qwen35moe-moe",
     "qwen3next-moe",
+    "deepseek2-moe",
 }
 """Those without expected logits of a long sequence."""
 BOUND = 1e-6
@@ -135,6 +138,20 @@ def test_a_long_sequence_gives_the_oracle_logits_however_it_is_cut_up(name: str,
     whole = evaluate_at(model, tokens, positions, len(tokens))
     assert nmse(whole, logits) <= BOUND
     assert np.array_equal(whole, evaluate_at(model, tokens, positions, 37))
+    model.close()
+
+
+@pytest.mark.slow
+def test_a_model_known_only_by_its_size_gives_the_oracle_logits(tmp_path: Path) -> None:
+    """GLM-4.7-Flash does not state that its gating is a sigmoid. Some columns of the logits are kept."""
+    name = "deepseek2-glm47flash-nogate"
+    model = load_model(make_oracle(name, tmp_path / "m.gguf"), n_threads=2, n_ctx=512)
+    tokens, logits = expected(name)
+    whole = evaluate(model, tokens, 48)
+    assert nmse(whole[:, columns(name)], logits) <= BOUND
+    assert np.array_equal(whole, evaluate(model, tokens, 7))
+    tokens, positions, logits = expected_long(name)
+    assert nmse(evaluate_at(model, tokens, positions, len(tokens))[:, columns(name)], logits) <= BOUND
     model.close()
 
 

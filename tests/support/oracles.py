@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from oxillama.core._core import dequantize
+from oxillama.gguf import GGUFFile
 from tests.support.shared import shared
+from tests.support.tiny_models import TinyModel
 
 
 @cache
@@ -32,6 +35,23 @@ def make_oracle(name: str, out: Path, seed: int = 1) -> Path:
     return out
 
 
+def oracle_model(name: str, path: Path) -> TinyModel:
+    """The model in memory, so that it can be changed before it is written. `path`: where it is first made."""
+    file = GGUFFile(make_oracle(name, path))
+    model = TinyModel(n_layer=0)
+    kinds = file.metadata_types
+    model.metadata = {
+        key: value if isinstance(value, (list, np.ndarray)) else (value, kinds[key])
+        for key, value in file.metadata.items()
+    }
+    model.tensors = {
+        tensor: dequantize(info.type, file.raw(tensor), info.n_elements).reshape(info.shape[::-1])
+        for tensor, info in file.tensors.items()
+    }
+    model.types = {tensor: info.type_name for tensor, info in file.tensors.items()}
+    return model
+
+
 def expected(name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """(tokens [48], logits [48, n_vocab]) for seed 1."""
     for file in ("expected.npz", "expected_more.npz"):
@@ -46,6 +66,12 @@ def expected_long(name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int6
     with np.load(shared("oracles/expected_long.npz")) as data:
         tokens, positions, logits = (data[f"{name}/{part}"] for part in ("tokens", "positions", "logits"))
         return tokens.astype(np.int32), positions.astype(np.int64), logits
+
+
+def columns(name: str) -> Any:
+    """Which columns of the logits are kept: an array, or all of them."""
+    with np.load(shared("oracles/expected_more.npz")) as data:
+        return data[f"{name}/columns"] if f"{name}/columns" in data else slice(None)
 
 
 def nmse(got: npt.NDArray[np.float32], want: npt.NDArray[np.float32]) -> float:
