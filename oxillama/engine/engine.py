@@ -14,7 +14,6 @@ import queue
 import threading
 import time
 import warnings
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,16 +22,24 @@ import trio
 
 from oxillama.concurrency import Offload, in_thread
 from oxillama.engine.api.config import EngineConfig
-from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
+from oxillama.engine.api.embedding import finished
+from oxillama.engine.api.types import EngineStatistics, GenerationRequest
 from oxillama.engine.batching.stepper import Outcome, Stepper
 from oxillama.engine.decoding.generation import Generation
+from oxillama.engine.embedding.job import Embedding
 from oxillama.engine.requests.check import check_request
+from oxillama.engine.requests.embedding import check_embedding, check_generates
+from oxillama.engine.stream import EngineStream
 from oxillama.errors import EngineBusyError, EngineClosedError, OxillamaError
 
 if TYPE_CHECKING:
     from os import PathLike
 
+    import numpy as np
+    import numpy.typing as npt
+
     from oxillama.engine.api.config import Progress
+    from oxillama.engine.api.embedding import Embedder, EmbeddingRequest
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.loading import ModelBundle
@@ -48,52 +55,6 @@ LONG_TEXT = 4096
 """Characters beyond which a text is tokenized in a worker thread: about a millisecond's work."""
 
 
-class EngineStream:
-    """The events of one generation; see `protocol.GenerationStream`."""
-
-    def __init__(self, generation: Generation) -> None:
-        self._generation = generation
-        self._events: deque[TokenEvent] = deque()
-        self._error: OxillamaError | None = None
-        self._over = False
-        self._reader = trio.lowlevel.ParkingLot()
-
-    def __aiter__(self) -> EngineStream:
-        return self
-
-    async def __anext__(self) -> TokenEvent:
-        if self._events or self._over:
-            await trio.lowlevel.checkpoint()
-        while not self._events:
-            if self._error is not None:
-                raise self._error
-            if self._over:
-                raise StopAsyncIteration
-            await self._reader.park()
-        return self._events.popleft()
-
-    @property
-    def usage(self) -> Usage:
-        return self._generation.usage
-
-    @property
-    def timings(self) -> Timings:
-        return self._generation.timings(time.monotonic())
-
-    @property
-    def prompt_logprobs(self) -> tuple[TokenLogprob | None, ...]:
-        return tuple(self._generation.prompt_logprobs)
-
-    def _deliver(self, item: TokenEvent | OxillamaError) -> None:
-        if isinstance(item, TokenEvent):
-            self._events.append(item)
-            self._over = item.finish_reason is not None
-        else:
-            self._error = item
-            self._over = True
-        self._reader.unpark_all()
-
-
 class Engine:
     """A loaded model that serves many requests at once. Made by `open`; all methods belong to its trio thread."""
 
@@ -102,7 +63,9 @@ class Engine:
         self._bundle = bundle
         self._config = config
         self._stepper = Stepper(bundle.runner, bundle.new_scheduler(), n_kept=bundle.n_kept)
-        self._commands: queue.SimpleQueue[tuple[str, Generation | None]] = queue.SimpleQueue()
+        self._packer = bundle.new_packer(self._stepper)
+        self._commands: queue.SimpleQueue[tuple[str, Generation | Embedding | None]] = queue.SimpleQueue()
+        self._embeddings: dict[Embedding, trio.Event] = {}  # of the requests for vectors that have not ended
         self._streams: dict[Generation, EngineStream] = {}  # of the generations that have not ended
         self._idle = trio.Event()
         self._idle.set()
@@ -161,6 +124,11 @@ class Engine:
         return self._bundle.n_ctx
 
     @property
+    def embedder(self) -> Embedder:
+        """What the model gives for texts."""
+        return self._bundle.embedder
+
+    @property
     def n_slots(self) -> int:
         return self._config.parallel
 
@@ -198,6 +166,27 @@ class Engine:
         finally:
             self._leave(generation)
 
+    async def embed(self, request: EmbeddingRequest) -> list[npt.NDArray[np.float32]]:
+        """See `protocol.EngineLike.embed`. Cancelling it frees the pages before the next step is planned."""
+        self._check_running()
+        check_embedding(request, self.embedder, n_vocab=self._bundle.vocabulary.n_vocab, model=self.model_name)
+        self._check_room()
+        job = Embedding(request)
+        over = self._embeddings[job] = trio.Event()
+        self._begin()
+        self._commands.put(("add", job))
+        try:
+            await over.wait()
+        finally:
+            if self._embeddings.pop(job, None) is not None:
+                job.dropped = True
+                self._commands.put(("drop", job))
+                self._packer.interrupt_if_unwanted()
+            self._check_idle()
+        if job.error is not None:
+            raise job.error
+        return finished(job.rows, self.embedder, normalize=request.normalize, dimensions=request.dimensions)
+
     async def with_template(self, work: Callable[[Any], T]) -> T:
         """Call `work` with the chat template in a worker thread. Returns its result.
 
@@ -229,15 +218,15 @@ class Engine:
         return EngineStatistics(
             n_slots=self.n_slots,
             active=active,
-            waiting=len(self._streams) - active,
+            waiting=len(self._streams) - active + len(self._embeddings),
             max_waiting=self._config.max_waiting,
             n_pages=scheduler.n_pages,
             free_pages=scheduler.free_pages,
-            requests_total=stepper.n_ended,
-            prompt_tokens_total=stepper.n_prompt_tokens,
+            requests_total=stepper.n_ended + self._packer.n_ended,
+            prompt_tokens_total=stepper.n_prompt_tokens + self._packer.n_evaluated,
             cached_tokens_total=stepper.n_cached_tokens,
             generated_tokens_total=stepper.n_generated_tokens,
-            steps_total=stepper.n_steps,
+            steps_total=stepper.n_steps + self._packer.n_steps,
             pauses_total=scheduler.n_paused,
         )
 
@@ -249,24 +238,19 @@ class Engine:
             return
         for generation, stream in tuple(self._streams.items()):
             self._leave(generation)
-            stream._deliver(EngineClosedError("the engine is shutting down"))
+            stream.deliver(EngineClosedError("the engine is shutting down"))
+        self._end_embeddings(EngineClosedError("the engine is shutting down"))
 
     # ------------------------------------------------------------------------------------------- the trio side
 
     def _admit(self, request: GenerationRequest) -> Generation:
-        if not self.is_running:
-            raise EngineClosedError(self._failure or "the engine is shutting down")
+        self._check_running()
         bundle = self._bundle
+        check_generates(self.embedder, self.model_name)
         check_request(
             request, n_ctx=bundle.n_ctx, n_vocab=bundle.vocabulary.n_vocab, has_text=bundle.tokenizer is not None
         )
-        # The queue is bounded here, where a refusal can still be answered.
-        waiting = len(self._streams) - self.n_slots
-        if waiting >= self._config.max_waiting:
-            wait = self._mean_s * (waiting + 1) / self.n_slots
-            raise EngineBusyError(
-                "too many requests are waiting; try again shortly", retry_after=min(60.0, max(1.0, wait))
-            )
+        self._check_room()
         generation = Generation(
             request,
             bundle.vocabulary,
@@ -275,9 +259,30 @@ class Engine:
             now=time.monotonic(),
             limit_s=self._config.max_generation_s,
         )
-        if not self._streams:
-            self._idle = trio.Event()
+        self._begin()
         return generation
+
+    def _check_running(self) -> None:
+        if not self.is_running:
+            raise EngineClosedError(self._failure or "the engine is shutting down")
+
+    def _check_room(self) -> None:
+        """The queue is bounded here, where a refusal can still be answered."""
+        waiting = len(self._streams) + len(self._embeddings) - self.n_slots
+        if waiting >= self._config.max_waiting:
+            wait = self._mean_s * (waiting + 1) / self.n_slots
+            raise EngineBusyError(
+                "too many requests are waiting; try again shortly", retry_after=min(60.0, max(1.0, wait))
+            )
+
+    def _begin(self) -> None:
+        """A request begins."""
+        if self._idle.is_set():
+            self._idle = trio.Event()
+
+    def _check_idle(self) -> None:
+        if not self._streams and not self._embeddings:
+            self._idle.set()
 
     def _leave(self, generation: Generation) -> None:
         """The reader has left: end the generation unless it has ended."""
@@ -288,18 +293,25 @@ class Engine:
 
     def _forget(self, generation: Generation) -> bool:
         known = self._streams.pop(generation, None) is not None
-        if not self._streams:
-            self._idle.set()
+        self._check_idle()
         return known
 
-    def _receive(self, outcomes: list[Outcome]) -> None:
+    def _end_embeddings(self, error: OxillamaError) -> None:
+        for job in tuple(self._embeddings):
+            job.error = error
+            self._embeddings[job].set()
+
+    def _receive(self, outcomes: list[Outcome], embedded: list[Embedding]) -> None:
         """What one step brought, in the trio thread."""
+        for job in embedded:
+            if job in self._embeddings:
+                self._embeddings.pop(job).set()
         for generation, item in outcomes:
             stream = self._streams.get(generation)
             if stream is None:
                 continue  # its reader left during the step
-            stream._deliver(item)
-            if stream._over:
+            stream.deliver(item)
+            if stream.over:
                 self._forget(generation)
                 timings = generation.timings(time.monotonic())
                 self._mean_s += 0.2 * (timings.prefill_s + timings.decode_s - self._mean_s)
@@ -310,14 +322,18 @@ class Engine:
         self._stopped.set()
         for generation, stream in tuple(self._streams.items()):
             self._forget(generation)
-            stream._deliver(EngineClosedError(failure or "the engine has stopped"))
+            stream.deliver(EngineClosedError(failure or "the engine has stopped"))
+        self._end_embeddings(EngineClosedError(failure or "the engine has stopped"))
 
     async def _close(self) -> None:
         self._draining = True
         for generation in self._streams:
             generation.dropped = True
+        for job in self._embeddings:
+            job.dropped = True
         self._commands.put(("stop", None))
         self._stepper.interrupt_if_unwanted()
+        self._packer.interrupt_if_unwanted()
         await self._stopped.wait()
         await in_thread(self._thread.join)
         await in_thread(self._bundle.close)
@@ -329,8 +345,10 @@ class Engine:
         try:
             while self._take_commands():
                 outcomes = self._stepper.step()
-                if outcomes:
-                    self._trio.run_sync_soon(self._receive, outcomes)
+                # While requests decode, they wait for no more texts than for prompts of others.
+                embedded = self._packer.step(None if self._stepper.idle else self._config.n_prefill_shared)
+                if outcomes or embedded:
+                    self._trio.run_sync_soon(self._receive, outcomes, embedded)
         except trio.RunFinishedError:
             return  # no reader is left
         except OxillamaError as error:  # such as a model file that was cut short: its text says it all
@@ -346,16 +364,18 @@ class Engine:
 
     def _take_commands(self) -> bool:
         """Take all commands; if there is nothing else to do, sleep until one arrives. False: stop."""
-        block = self._stepper.idle
+        block = self._stepper.idle and self._packer.idle
         while True:
             try:
-                verb, generation = self._commands.get(block)
+                verb, work = self._commands.get(block)
             except queue.Empty:
                 return True
-            if generation is None:
+            if work is None:
                 return False
-            if verb == "drop":
-                self._stepper.drop(generation)
-            elif not generation.dropped:
-                self._stepper.add(generation)
+            if isinstance(work, Embedding):
+                self._packer.drop(work) if verb == "drop" else self._packer.add(work)
+            elif verb == "drop":
+                self._stepper.drop(work)
+            elif not work.dropped:
+                self._stepper.add(work)
             block = False

@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oxillama.engine.api.config import DEFAULT_N_CTX, FULL_CONTEXTS, EngineConfig, Progress
+from oxillama.engine.api.embedding import Embedder
 from oxillama.engine.api.sampling import SamplerSettings, file_sampling
 from oxillama.engine.batching.scheduler import Scheduler
 from oxillama.engine.decoding.vocabulary import Vocabulary
+from oxillama.engine.embedding.packer import MOST_TEXTS, Packer
+from oxillama.models.params.pooling import Pooling
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from oxillama.core._core import Runner
     from oxillama.engine.api.protocol import TokenizerLike
+    from oxillama.engine.batching.stepper import Stepper
     from oxillama.gguf import GGUFFile
+    from oxillama.models import HParams
     from oxillama.text import Tokenizer
 
 N_KEPT = 64
@@ -41,6 +46,9 @@ class ModelBundle:
     sampling: SamplerSettings = field(default_factory=SamplerSettings)  # what applies where a request does not say
     spare_pages: int = 0  # of the runner's, kept out of the scheduler's ledger
     n_kept: int = 0  # sequences of the runner's for prompts that begin as earlier ones did
+    embedder: Embedder = field(default_factory=Embedder)
+    pooling: Pooling = field(default_factory=Pooling)
+    n_packed: int = 512  # most tokens of texts that share a step
 
     def new_scheduler(self) -> Scheduler:
         return Scheduler(
@@ -49,6 +57,16 @@ class ModelBundle:
             page_size=self.runner.page_size,
             n_batch=self.runner.n_batch,
             n_prefill_shared=self.n_prefill_shared,
+        )
+
+    def new_packer(self, stepper: Stepper) -> Packer:
+        """What makes vectors in the same loop, in the pages that the scheduler does not count."""
+        return Packer(
+            self.runner,
+            self.pooling,
+            n_tokens=min(self.n_packed, self.runner.n_batch),
+            n_pages=max(1, self.spare_pages),
+            make_room=stepper.prefix.make_room,
         )
 
     def close(self) -> None:
@@ -73,25 +91,34 @@ def load_bundle(
     from oxillama.core._core import PAGE_TOKENS
     from oxillama.gguf import GGUFFile
     from oxillama.models import load_model
+    from oxillama.models.describe import read_params
     from oxillama.text import ChatTemplate
 
     gguf = GGUFFile(path)
     tokenizer = load_tokenizer(gguf)
+    params = read_params(gguf, config.pooling)
+    embeds = params.pooling.kind is not None
     n_ctx = config.n_ctx or min(trained_context(gguf), DEFAULT_N_CTX)
     if config.kv_pages is not None:
         n_ctx = min(n_ctx, config.kv_pages * PAGE_TOKENS)
     pages_each = -(-n_ctx // PAGE_TOKENS)
     more_contexts = 0 if config.kv_pages else min(config.parallel, FULL_CONTEXTS) - 1
-    spare_pages = pages_each if spare else 0
+    spare_pages = pages_each if spare or embeds else 0
+    n_batch = config.n_batch
+    if embeds:
+        spare_pages = max(spare_pages, -(-config.n_batch // PAGE_TOKENS) + MOST_TEXTS)
+    if not params.causal:
+        n_batch = max(n_batch, n_ctx)  # a text that sees both ways takes one step
     loaded = load_model(
         gguf,
         n_threads=config.n_threads,
         n_ctx=n_ctx,
-        n_seqs=config.parallel + spare + N_KEPT,
+        n_seqs=config.parallel + spare + N_KEPT + (MOST_TEXTS if embeds else 0),
         kv_pages=(config.kv_pages or pages_each) + spare_pages,
         more_kv_pages=pages_each * more_contexts,
-        n_batch=config.n_batch,
+        n_batch=n_batch,
         kv_type=config.kv_type,
+        pooling=config.pooling,
         progress=progress,
     )
     try:
@@ -109,10 +136,26 @@ def load_bundle(
             sampling=SamplerSettings().with_params(file_sampling(gguf)).with_params(config.sampling),
             spare_pages=spare_pages,
             n_kept=N_KEPT,
+            embedder=_embedder(gguf, params, loaded.runner, n_ctx),
+            pooling=params.pooling,
+            n_packed=config.n_batch,
         )
     except BaseException:
         loaded.close()
         raise
+
+
+def _embedder(gguf: GGUFFile, params: HParams, runner: Runner, n_ctx: int) -> Embedder:
+    pooling = params.pooling
+    in_one_step = not params.causal or pooling.rows == "mean"
+    return Embedder(
+        pooling=pooling.kind,
+        width=runner.n_embd,
+        max_tokens=min(n_ctx, runner.n_batch) if in_one_step else n_ctx,
+        generates=params.causal and pooling.kind != "rank",
+        labels=pooling.labels,
+        pair_template=gguf.get_str("tokenizer.chat_template.rerank"),
+    )
 
 
 def load_tokenizer(gguf: GGUFFile) -> Tokenizer | None:

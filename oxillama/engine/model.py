@@ -6,16 +6,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from oxillama.engine.api.config import EngineConfig
+from oxillama.engine.api.embedding import EmbeddingRequest, finished
 from oxillama.engine.api.types import GenerationRequest, SamplingParams, TokenEvent
 from oxillama.engine.batching.stepper import Stepper
 from oxillama.engine.decoding.generation import Generation
+from oxillama.engine.embedding.job import Embedding
 from oxillama.engine.loading import ModelBundle, load_bundle
 from oxillama.engine.requests.check import check_ids, check_request
+from oxillama.engine.requests.embedding import check_embedding, check_generates, check_reranks, pair_ids, vector_ids
 from oxillama.engine.requests.prompts import text_ids
 from oxillama.errors import ContextLengthError, EngineClosedError, GenerationError, InvalidParameterError, OxillamaError
 
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from oxillama.models import ModelDescription
 
 Pooling = Literal["mean", "last", "cls", "none"]
+Texts = str | Sequence[int]
+"""A text, or its token ids."""
 
 
 class Model:
@@ -52,6 +58,7 @@ class Model:
         n_ctx: int | None = None,
         n_batch: int = 512,
         kv_type: str = "auto",
+        pooling: str | None = None,
         parallel: int = 1,
         sampling: SamplerParams | None = None,
         progress: Progress | None = None,
@@ -61,7 +68,13 @@ class Model:
         Raises OSError, ModelFormatError or ModelUnsupportedError for the file, InvalidParameterError for the rest.
         """
         config = EngineConfig(
-            n_threads=n_threads, n_ctx=n_ctx, n_batch=n_batch, kv_type=kv_type, parallel=parallel, sampling=sampling
+            n_threads=n_threads,
+            n_ctx=n_ctx,
+            n_batch=n_batch,
+            kv_type=kv_type,
+            pooling=pooling,
+            parallel=parallel,
+            sampling=sampling,
         )
         if path is None:
             from oxillama.embedded import model_path
@@ -79,6 +92,7 @@ class Model:
     def _start(self, bundle: ModelBundle) -> None:
         self._bundle = bundle
         self._stepper = Stepper(bundle.runner, bundle.new_scheduler(), n_kept=bundle.n_kept)
+        self._packer = bundle.new_packer(self._stepper)
         self._lock = threading.Lock()
         self._ready: dict[Generation, deque[TokenEvent | OxillamaError]] = {}
         self._left: deque[Generation] = deque()  # by readers that could not wait for the lock
@@ -173,6 +187,7 @@ class Model:
     ) -> Iterator[TokenEvent]:
         request = GenerationRequest(prompt_ids=ids, sampling=sampling or SamplingParams(), param=param)
         bundle = self._bundle
+        check_generates(bundle.embedder, bundle.name)
         check_request(request, n_ctx=self.n_ctx, n_vocab=self.n_vocab, has_text=bundle.tokenizer is not None)
         return self._run(request)
 
@@ -250,30 +265,86 @@ class Model:
         return out
 
     def embed(
-        self, text: str | Sequence[int] | npt.NDArray[np.integer[Any]], pooling: Pooling = "mean"
+        self,
+        texts: Texts | Sequence[Texts],
+        *,
+        pooling: Pooling | None = None,
+        normalize: bool = True,
+        dimensions: int | None = None,
     ) -> npt.NDArray[np.float32]:
-        """The hidden states after the last norm, of a text or of token ids: [n_embd], or [len, n_embd] for "none".
+        """Vectors [n, width] of several texts; [width] of one. A text may be given as token ids.
 
-        pooling: "mean" of all positions, the "last", the first ("cls") or "none". Not normalised.
+        pooling: how the states of a text's tokens become its vector: "mean", the "last", the first ("cls"), or "none":
+        a row for each token, of one text only. None: as the model was opened, else "mean". normalize: vectors of length
+        1. dimensions: the first columns only, for models that were trained for that. A model opened with pooling "rank"
+        gives scores instead. Many texts share a step, and each gets the bits that it would get alone.
 
-        Raises ContextLengthError or InvalidParameterError.
+        Raises ContextLengthError or InvalidParameterError, naming the text.
         """
-        if pooling not in ("mean", "last", "cls", "none"):
+        one, given = _as_texts(texts)
+        ids = [vector_ids(self.tokenizer, text) if isinstance(text, str) else text for text in given]
+        names = ("texts",) if one else tuple(f"texts[{i}]" for i in range(len(ids)))
+        embedder = self._bundle.embedder
+        if pooling is not None and pooling not in ("mean", "last", "cls", "none"):
             raise InvalidParameterError(
                 f"Invalid 'pooling': {pooling!r} is not one of 'mean', 'last', 'cls', 'none'.", param="pooling"
             )
-        ids = self.tokenize(text) if isinstance(text, str) else text
+        if embedder.pooling is None:
+            embedder = replace(embedder, pooling=pooling or "mean", width=self.n_embd, max_tokens=self.n_ctx)
+        elif pooling is not None and pooling != embedder.pooling:
+            raise InvalidParameterError(
+                f"Invalid 'pooling': the model was opened with pooling {embedder.pooling!r}, not {pooling!r}.",
+                param="pooling",
+            )
+        if embedder.pooling == "none" and not one:
+            raise InvalidParameterError("Invalid 'texts': without pooling only one at a time.", param="texts")
+        request = EmbeddingRequest(texts=tuple(ids), params=names, normalize=normalize, dimensions=dimensions)
+        check_embedding(request, embedder, n_vocab=self.n_vocab, model=self._bundle.name)
+        if self._bundle.embedder.pooling is None:
+            rows = [self._pooled(text, embedder.pooling or "mean") for text in request.texts]
+        else:
+            rows = self._packed(request)
+        rows = finished(rows, embedder, normalize=normalize, dimensions=dimensions)
+        vectors = np.concatenate(rows)
+        return vectors[0] if one and embedder.pooling != "none" else vectors
+
+    def rerank(self, query: str, documents: Sequence[str]) -> npt.NDArray[np.float32]:
+        """How well each document answers the query: the scores [n] of a model with a classification head for that.
+
+        Raises ContextLengthError or InvalidParameterError, naming the document.
+        """
+        embedder = self._bundle.embedder
+        check_reranks(embedder, self._bundle.name)
+        pairs = tuple(pair_ids(self.tokenizer, embedder, query, document) for document in documents)
+        request = EmbeddingRequest(texts=pairs, params=tuple(f"documents[{i}]" for i in range(len(pairs))))
+        check_embedding(request, embedder, n_vocab=self.n_vocab, model=self._bundle.name)
+        return np.array([row[0, 0] for row in self._packed(request)], np.float32)
+
+    def _packed(self, request: EmbeddingRequest) -> list[npt.NDArray[np.float32]]:
+        job = Embedding(request)
+        with self._lock:
+            self._check_open()
+            self._let_go()
+            self._packer.add(job)
+            try:
+                while not job.over:
+                    self._packer.step()
+            finally:
+                self._packer.drop(job)
+        if job.error is not None:
+            raise job.error
+        return job.rows
+
+    def _pooled(self, ids: Sequence[int], pooling: str) -> npt.NDArray[np.float32]:
+        """The row of a text of a model that was opened to generate; without pooling a row for each token."""
         wanted = np.full(len(ids), pooling in ("mean", "none"), np.bool_)
-        if pooling in ("last", "cls") and len(ids):
+        if pooling in ("last", "cls"):
             wanted[-1 if pooling == "last" else 0] = True
         states = np.concatenate([hidden for _, hidden in self._evaluate(ids, wanted)])
-        if pooling == "none":
+        if pooling != "mean":
             return states
-        if pooling == "mean":
-            pooled: npt.NDArray[np.float32] = states.mean(axis=0, dtype=np.float64).astype(np.float32)
-            return pooled
-        one: npt.NDArray[np.float32] = states[0]
-        return one
+        mean: npt.NDArray[np.float32] = states.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32)
+        return mean
 
     def _evaluate(
         self, ids: Sequence[int] | npt.NDArray[np.integer[Any]], wanted: npt.NDArray[np.bool_]
@@ -301,3 +372,15 @@ class Model:
                     yield rows, runner.embeddings()[: len(rows)].copy()
             finally:
                 runner.seq_close(seq)
+
+
+def _as_texts(texts: Any) -> tuple[bool, list[str | tuple[int, ...]]]:
+    """Whether it is one text, and the texts."""
+    if isinstance(texts, str):
+        return True, [texts]
+    items = list(texts)
+    if not items:
+        raise InvalidParameterError("Invalid 'texts': there are none.", param="texts")
+    if all(isinstance(item, (int, np.integer)) for item in items):
+        return True, [tuple(map(int, items))]
+    return False, [item if isinstance(item, str) else tuple(map(int, item)) for item in items]

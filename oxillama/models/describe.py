@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oxillama.core._core import CACHE_TYPES
+from oxillama.errors import InvalidParameterError
 from oxillama.models.graph.builder import Builder
 from oxillama.models.index import find_architecture
 from oxillama.models.params.common import HParams
 from oxillama.models.params.keys import read_architecture
+from oxillama.models.params.pooling import POOLINGS
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
@@ -49,6 +51,17 @@ class ModelDescription:
     tensor_types: dict[str, int]
 
 
+def read_params(gguf: GGUFFile, pooling: str | None = None) -> HParams:
+    """The hyper-parameters. Raises as `build_graph` does."""
+    if pooling is not None and pooling not in POOLINGS:
+        raise InvalidParameterError(
+            f"Invalid 'pooling': {pooling[:40]!r} is not one of {', '.join(POOLINGS)}.", param="pooling"
+        )
+    name = read_architecture(gguf)
+    hparams = find_architecture(gguf, name).hparams(gguf, name)
+    return hparams if pooling is None else replace(hparams, pooling=replace(hparams.pooling, kind=pooling))
+
+
 def build_graph(gguf: GGUFFile, n_ctx: int | None = None, pooling: str | None = None) -> Builder:
     """Read, check and describe the model. Every possible fault of the file is found here.
 
@@ -57,9 +70,7 @@ def build_graph(gguf: GGUFFile, n_ctx: int | None = None, pooling: str | None = 
     """
     name = read_architecture(gguf)
     architecture = find_architecture(gguf, name)
-    hparams = architecture.hparams(gguf, name)
-    if pooling is not None:
-        hparams = replace(hparams, pooling=replace(hparams.pooling, kind=pooling))
+    hparams = read_params(gguf, pooling)
     builder = Builder(gguf, hparams, n_ctx or hparams.n_ctx_train)
     architecture.build(builder)
     builder.tensors.refuse_unused(name)

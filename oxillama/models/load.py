@@ -21,7 +21,6 @@ from oxillama.models.describe import build_graph, weights_are_f32
 from oxillama.models.graph.fuse import fuse
 from oxillama.models.graph.lower import Lowering
 from oxillama.models.params.common import HParams
-from oxillama.models.params.pooling import POOLINGS
 from oxillama.models.tuning import tune as tuning
 
 DEFAULT_SEQUENCES = 256
@@ -81,11 +80,6 @@ def load_model(
     for name, value in counts.items():
         if value is not None and not 1 <= value < 2**31:
             raise InvalidParameterError(f"Invalid '{name}': {value} is not a positive 32-bit number.", param=name)
-
-    if pooling is not None and pooling not in POOLINGS:
-        raise InvalidParameterError(
-            f"Invalid 'pooling': {pooling[:40]!r} is not one of {', '.join(POOLINGS)}.", param="pooling"
-        )
 
     how = tuning.setting()
     described = build_graph(gguf, pooling=pooling)

@@ -125,10 +125,13 @@ def test_embeddings_are_pooled_as_requested() -> None:
     ids = list(range(3, 23))
     states = np.arange(N_EMBD) + np.cumsum(ids)[:, None]
     with model(FakeRunner(n_batch=7)) as m:
-        np.testing.assert_allclose(m.embed(ids, pooling="none"), states)
-        np.testing.assert_allclose(m.embed(ids, pooling="mean"), states.mean(axis=0))
-        np.testing.assert_allclose(m.embed(ids, pooling="last"), states[-1])
-        np.testing.assert_allclose(m.embed(ids, pooling="cls"), states[0])
+        np.testing.assert_allclose(m.embed(ids, pooling="none", normalize=False), states)
+        np.testing.assert_allclose(m.embed(ids, pooling="mean", normalize=False), states.mean(axis=0))
+        np.testing.assert_allclose(m.embed(ids, pooling="last", normalize=False), states[-1])
+        mean = states.mean(axis=0)
+        np.testing.assert_allclose(m.embed(ids), mean / np.linalg.norm(mean), rtol=1e-6)
+        np.testing.assert_allclose(m.embed([ids, ids], dimensions=2, normalize=False), [mean[:2]] * 2)
+        np.testing.assert_allclose(m.embed(ids, pooling="cls", normalize=False), states[0])
         np.testing.assert_allclose(m.embed("ab", pooling="none"), m.embed([1, 100, 101], pooling="none"))
         with pytest.raises(InvalidParameterError, match="pooling"):
             m.embed(ids, pooling=cast("Any", "max"))

@@ -15,8 +15,10 @@ import math
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import trio
 
+from oxillama.engine.api.embedding import Embedder, EmbeddingRequest, finished
 from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.engine.api.types import (
     EngineStatistics,
@@ -28,6 +30,7 @@ from oxillama.engine.api.types import (
     Usage,
 )
 from oxillama.engine.requests.check import check_request
+from oxillama.engine.requests.embedding import check_embedding, check_generates
 from oxillama.errors import (
     EngineBusyError,
     EngineClosedError,
@@ -38,6 +41,8 @@ from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
 
 T = TypeVar("T")
 UNK, BOS, EOS, FIRST_BYTE = 0, 1, 2, 3
@@ -51,6 +56,8 @@ class FakeTokenizer:
     bos_id = BOS
     eos_id = EOS
     eog_ids = frozenset({EOS})
+    suffix_ids: tuple[int, ...] = ()
+    doubles_ends = False
     _names = ("<unk>", "<s>", "</s>")
 
     def encode(self, text: str | PromptText, add_special: bool = True, parse_special: bool = False) -> list[int]:
@@ -226,6 +233,8 @@ class FakeEngine:
     hang_in_prefill: the first token never comes. prefill_s: the time of the first token in addition to delay_s.
     busy: refuse every request, as with a full queue. max_waiting: most requests that wait; further ones are refused.
 
+    embedder: what it gives for texts; by default nothing.
+
     For assertions: `requests` (all, in order), `active`, `waiting`, `ended` (for any reason), `tokens` (generated).
     """
 
@@ -244,7 +253,10 @@ class FakeEngine:
         max_waiting: int = 64,
         model_name: str = "fake-model",
         chat_template: FakeChatTemplate | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
+        self.embedder = embedder or Embedder()
+        self.embedded: list[EmbeddingRequest] = []
         self.reply = reply
         self.delay_s = delay_s
         self.prefill_s = math.inf if hang_in_prefill else prefill_s
@@ -298,6 +310,7 @@ class FakeEngine:
                 self._idle.set()
 
     def _check(self, request: GenerationRequest) -> None:
+        check_generates(self.embedder, self.model_name)
         if self._draining or self._closed:
             raise EngineClosedError("the engine is shutting down")
         check_request(request, n_ctx=self.n_ctx, n_vocab=self.tokenizer.n_vocab, has_text=True)
@@ -328,6 +341,20 @@ class FakeEngine:
     def _script(self, request: GenerationRequest) -> list[int]:
         text = self.reply if isinstance(self.reply, str) else self.reply(request)
         return [*self.tokenizer.encode(text, add_special=False), EOS]
+
+    async def embed(self, request: EmbeddingRequest) -> list[npt.NDArray[np.float32]]:
+        """Vectors that count a text's tokens by their remainder; scores that count what a pair has twice."""
+        check_embedding(request, self.embedder, n_vocab=self.tokenizer.n_vocab, model=self.model_name)
+        self.embedded.append(request)
+        async with self._slot():
+            await trio.sleep(self.delay_s)
+            if self.embedder.pooling == "rank":
+                rows = [np.array([[len(ids) - len(set(ids))]], np.float32) for ids in request.texts]
+            else:
+                width = self.embedder.width
+                counts = (np.bincount([i % width for i in ids], minlength=width) for ids in request.texts)
+                rows = [count[None].astype(np.float32) for count in counts]
+            return finished(rows, self.embedder, normalize=request.normalize, dimensions=request.dimensions)
 
     async def with_template(self, work: Callable[[Any], T]) -> T:
         await trio.lowlevel.checkpoint()

@@ -24,9 +24,10 @@ class EngineConfig:
     tokens in a step. n_prefill_shared: most prompt tokens in a step while other requests decode, because these wait
     for all of it. kv_pages: KV cache pages in all; None: enough for FULL_CONTEXTS requests of n_ctx tokens (or
     `parallel`, if that is less), shared by all requests, since few fill their context. kv_type: "auto", "f32", "f16",
-    "i16" or "q8_0", as for load_model. max_waiting: requests that may wait beyond those that run. max_generation_s:
-    seconds after which a generation ends with GenerationError, waiting included. model_name: None: from the file.
-    sampling: defaults for requests; fields that are None take the model file's recommendation.
+    "i16" or "q8_0", as for load_model. pooling: how a text becomes a vector ("mean", "cls", "last", "none") or
+    scores ("rank"); None: as the file says. max_waiting: requests that may wait beyond those that run.
+    max_generation_s: seconds after which a generation ends with GenerationError, waiting included. model_name: None:
+    from the file. sampling: defaults for requests; fields that are None take the model file's recommendation.
 
     Raises InvalidParameterError, with `param` naming the field.
     """
@@ -38,6 +39,7 @@ class EngineConfig:
     n_prefill_shared: int = 64
     kv_pages: int | None = None
     kv_type: str = "auto"
+    pooling: str | None = None
     max_waiting: int = 64
     max_generation_s: float = 3600.0
     model_name: str | None = None

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    import numpy as np
+    import numpy.typing as npt
+
+    from oxillama.engine.api.embedding import Embedder, EmbeddingRequest
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
     from oxillama.text import PromptText
@@ -34,6 +38,10 @@ class TokenizerLike(Protocol):
     def is_control(self, token_id: int, /) -> bool: ...
     def token_text(self, token_id: int, /) -> str: ...
     def find(self, text: str, /) -> int | None: ...
+    @property
+    def suffix_ids(self) -> tuple[int, ...]: ...
+    @property
+    def doubles_ends(self) -> bool: ...
 
 
 class GenerationStream(Protocol):
@@ -95,6 +103,16 @@ class EngineLike(Protocol):
 
         Entering raises EngineBusyError (queue full), EngineClosedError (draining, stopped or failed),
         ContextLengthError or InvalidParameterError (a request that cannot run).
+        """
+
+    @property
+    def embedder(self) -> Embedder:
+        """What the model gives for texts."""
+
+    async def embed(self, request: EmbeddingRequest) -> list[npt.NDArray[np.float32]]:
+        """The rows of each text [1, width], or [n_tokens, width] without pooling. Cancelling it ends the work.
+
+        Raises EngineBusyError, EngineClosedError, ContextLengthError, InvalidParameterError, GenerationError.
         """
 
     async def with_template(self, work: Callable[[Any], T]) -> T:

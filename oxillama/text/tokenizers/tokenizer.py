@@ -76,8 +76,8 @@ class Tokenizer:
         """The token ids of a text. Lone surrogates are replaced by U+FFFD.
 
         add_special: add the tokens that the model expects at the ends (BOS, EOS, CLS, SEP). A BOS is not added if the
-        text already begins with one; a CLS is. parse_special: texts of control tokens become those tokens, except in the content
-        of a PromptText. User-defined tokens are always found.
+        text already begins with one; a CLS is. parse_special: texts of control tokens become those tokens, except in
+        the content of a PromptText. User-defined tokens are always found.
 
         Raises InvalidParameterError for a text that the pre-tokenizer cannot split.
         """
@@ -136,6 +136,16 @@ class Tokenizer:
             "mask_token": self._vocab.special.get("mask"),
         }
         return {name: self.token_text(i) for name, i in named.items() if i is not None}
+
+    @property
+    def suffix_ids(self) -> tuple[int, ...]:
+        """The tokens that `encode` adds at the end of a text."""
+        return tuple(self._suffix)
+
+    @property
+    def doubles_ends(self) -> bool:
+        """Whether two texts that are read together have these tokens twice between them, as XLM-R has."""
+        return self._vocab.add_sep
 
     def find(self, text: str) -> int | None:
         """The id of the token with this text, such as "<|im_end|>"; None if the vocabulary has no such token."""

@@ -73,7 +73,8 @@ class Vocab:
 
     attrs: the `Attr` bits of each token. scores: (n,). special: ids of special tokens by GGUF's names, such as "bos"
     for tokenizer.ggml.bos_token_id. add_space_prefix, add_bos, add_eos: None if the file does not say. charsmap: empty
-    if the file has none. byte_ids: byte → id of its `<0xHH>` token.
+    if the file has none. byte_ids: byte → id of its `<0xHH>` token. add_sep: a pair of texts has one more token between
+    them.
     """
 
     model: str
@@ -88,6 +89,7 @@ class Vocab:
     remove_extra_whitespaces: bool
     add_bos: bool | None
     add_eos: bool | None
+    add_sep: bool
     lowercase: bool
     strip_accents: bool
     merges: list[str] | None
@@ -260,6 +262,7 @@ def load_vocab(metadata: Metadata) -> Vocab:
         remove_extra_whitespaces=get_bool(metadata, _KEY + "remove_extra_whitespaces", False),
         add_bos=get_bool(metadata, _KEY + "add_bos_token", False) if _KEY + "add_bos_token" in metadata else None,
         add_eos=get_bool(metadata, _KEY + "add_eos_token", False) if _KEY + "add_eos_token" in metadata else None,
+        add_sep=get_bool(metadata, _KEY + "add_sep_token", model == "t5"),
         lowercase=lowercase,
         strip_accents=get_bool(metadata, _KEY + "normalizer.strip_accents", lowercase),
         merges=get_strs(metadata, _KEY + "merges"),

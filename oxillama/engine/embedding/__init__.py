@@ -1,0 +1,1 @@
+"""Vectors of texts: requests under way, and the packing of their texts into steps."""

@@ -1,0 +1,35 @@
+"""One request for vectors under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from oxillama.engine.api.embedding import EmbeddingRequest
+    from oxillama.errors import OxillamaError
+
+
+class Embedding:
+    """The texts of a request, and the rows that came of them so far."""
+
+    def __init__(self, request: EmbeddingRequest) -> None:
+        """`request` has been checked (requests/embedding.py)."""
+        self.request = request
+        self.texts = [np.array(ids, np.int32) for ids in request.texts]
+        self.rows: list[npt.NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(self.texts)
+        self.next = 0  # the first text that is in no step yet
+        self.left = len(self.texts)
+        self.dropped = False
+        self.error: OxillamaError | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.left == 0 or self.error is not None
+
+    def take(self, text: int, rows: npt.NDArray[np.float32]) -> None:
+        self.rows[text] = rows
+        self.left -= 1
