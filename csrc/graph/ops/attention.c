@@ -27,7 +27,7 @@ typedef struct task {
 typedef struct cursor {
     oxi_runner *r;
     const oxi_op_attention *op;
-    int32_t group;
+    int32_t group, n_threads;
     bool decode, split;
     oxi_fetching fetching;
     int32_t run;
@@ -61,7 +61,7 @@ static cursor begin(const oxi_step *s, const oxi_op_attention *op)
     oxi_runner *r = s->r;
     const int32_t n_head = r->program->caches[op->layer].n_head;
     const bool decode = r->n_runs == r->n_tokens;
-    return (cursor){.r = r, .op = op, .group = op->n_head / n_head, .decode = decode, .fetching = *oxi_kernels_fetching(),
+    return (cursor){.r = r, .op = op, .group = op->n_head / n_head, .n_threads = s->n_threads, .decode = decode, .fetching = *oxi_kernels_fetching(),
                     .split = decode && r->n_runs <= OXI_SPLIT_RUNS && s->n_threads > 1 && r->n_runs * n_head < 8 * s->n_threads};
 }
 
@@ -76,6 +76,14 @@ static int32_t n_blocks_of(const cursor *c, const oxi_run *run, int32_t block)
 {
     if (c->split) return run->position / OXI_ATTEND_KEYS + 1 - oldest_key(c->op, run->position) / OXI_ATTEND_KEYS;
     return (run->count + block - 1) / block;
+}
+
+/* Which (head, block of keys) comes `at`-th, as head * n_blocks + block. Threads take tasks in turns. So each has heads of its
+ * own, if they can be shared out evenly, and the sums that it adds up in the end lie in its own cache. */
+static int32_t block_in_turn(const cursor *c, int32_t at, int32_t n_blocks, int32_t n_head)
+{
+    if (n_head % c->n_threads) return at;
+    return at % c->n_threads * (n_head / c->n_threads) * n_blocks + at / c->n_threads;
 }
 
 /* Find task `number`; false: there are fewer tasks. */
@@ -94,10 +102,11 @@ static bool find_task(cursor *c, int64_t number, task *out)
         }
         const int32_t at = (int32_t)(number - c->before);
         if (c->split) {
-            const int32_t b = at % n_blocks, unit = c->run * l->n_head + at / n_blocks;
+            const int32_t turn = block_in_turn(c, at, n_blocks, l->n_head);
+            const int32_t b = turn % n_blocks, head = turn / n_blocks, unit = c->run * l->n_head + head;
             const int32_t key = (oldest_key(c->op, run->position) / OXI_ATTEND_KEYS + b) * OXI_ATTEND_KEYS;
             const int32_t n_keys = run->position + 1, part = oxi_attend_part(l->value_pad);
-            *out = (task){.run = run, .n = 1, .head = at / n_blocks, .first_key = key, .n_keys = block_end(key, n_keys),
+            *out = (task){.run = run, .n = 1, .head = head, .first_key = key, .n_keys = block_end(key, n_keys),
                            .parts = r->parts + ((int64_t)unit * r->part_blocks + b) * c->group * part,
                            .unit = unit, .n_parts = n_blocks};
             return true;

@@ -29,6 +29,9 @@ INLINE void largest_of_each(const vf x[RUNS], float largest_of[RUNS])
 #endif
 }
 
+typedef float v_runs __attribute__((vector_size(RUNS * 4)));
+typedef int32_t v_runs_bits __attribute__((vector_size(RUNS * 4)));
+
 /* The scales of a row's shares of one block, whose probabilities are p [n_runs][OXI_CODE_RUN]. `sequence`: the block is
  * the first. */
 INLINE void find_share_scales(bool bytes, bool sequence, const code_work *w, int32_t row, int32_t n_runs, const float *p)
@@ -50,10 +53,13 @@ INLINE void find_share_scales(bool bytes, bool sequence, const code_work *w, int
             tops[run] = top;
         }
         largest_of_each(tops, scale);
-#pragma GCC ivdep
-        for (int i = 0; i < RUNS; i++) inverse[i] = scale[i] > 1e-30f ? most[i] / scale[i] : 0.0f;
-#pragma GCC ivdep
-        for (int i = 0; i < RUNS; i++) scale[i] /= most[i];
+        v_runs top, limit;
+        memcpy(&top, scale, sizeof top);
+        memcpy(&limit, most, sizeof limit);
+        const v_runs codes = limit / top, size = top / limit;
+        const v_runs_bits kept = (v_runs_bits)codes & (top > 1e-30f);
+        memcpy(inverse, &kept, sizeof kept);
+        memcpy(scale, &size, sizeof size);
     }
 }
 
