@@ -28,6 +28,9 @@ N_KEPT = 64
 """How many ended requests may leave their keys and values, in pages not needed otherwise, for later ones that begin
 alike."""
 
+SAVED_BESIDE, SAVED_EACH = 16, 2
+"""How many windows and recurrent states are kept for later requests: some, and some for each request that runs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelBundle:
@@ -109,11 +112,14 @@ def load_bundle(
         spare_pages = max(spare_pages, -(-config.n_batch // PAGE_TOKENS) + MOST_TEXTS)
     if not params.causal:
         n_batch = max(n_batch, n_ctx)  # a text that sees both ways takes one step
+    n_active = config.parallel + spare + (MOST_TEXTS if embeds else 0)
     loaded = load_model(
         gguf,
         n_threads=config.n_threads,
         n_ctx=n_ctx,
-        n_seqs=config.parallel + spare + N_KEPT + (MOST_TEXTS if embeds else 0),
+        n_seqs=n_active + N_KEPT,
+        n_active=n_active,
+        n_saved=SAVED_BESIDE + SAVED_EACH * config.parallel,
         kv_pages=(config.kv_pages or pages_each) + spare_pages,
         more_kv_pages=pages_each * more_contexts,
         n_batch=n_batch,

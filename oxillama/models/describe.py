@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from oxillama.core._core import CACHE_TYPES
+from oxillama.core._core import CACHE_TYPES, PAGE_TOKENS, quick_cache_type
 from oxillama.errors import InvalidParameterError
 from oxillama.models.graph.builder import Builder
 from oxillama.models.index import find_architecture
+from oxillama.models.memory import DEFAULT_BATCH, bytes_per_token, sequence_memory
 from oxillama.models.params.common import HParams
 from oxillama.models.params.keys import read_architecture
 from oxillama.models.params.pooling import POOLINGS
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
     """A summary for people and machines. Sizes are in bytes; `tensor_types` counts tensors by type,
-    `kv_bytes_per_token` is the size of one token in a key/value cache of each type, `windows` counts layers by how many
-    tokens they see ("all" without a limit)."""
+    `kv_bytes_per_token` is what each token of a sequence adds to a key/value cache of each type, `windows` counts
+    layers by how many tokens they see ("all" without a limit). `memory` is what the weights and one sequence of the trained
+    context take, with the default type of keys and values: `cache` is for layers that see everything, `windows` for
+    those with a window, `states` for recurrent states."""
 
     architecture: str
     name: str | None
@@ -41,6 +44,7 @@ class ModelDescription:
     experts: int
     experts_used: int
     kv_bytes_per_token: dict[str, int]
+    memory: dict[str, int]
     rope_base: float
     rope_scaling: str
     rope_factor: float
@@ -112,7 +116,8 @@ def describe_model(gguf: GGUFFile) -> ModelDescription:
         windows=_windows(hp),
         experts=hp.experts.n if hp.experts else 0,
         experts_used=hp.experts.n_used if hp.experts else 0,
-        kv_bytes_per_token={name: builder.graph.cache_bytes_per_token(name) for name in CACHE_TYPES},
+        kv_bytes_per_token={name: bytes_per_token(sequence_memory(builder.graph, name)) for name in CACHE_TYPES},
+        memory=_memory(builder, default_cache_type(gguf)),
         rope_base=hp.rope.base,
         rope_scaling=hp.rope.kind,
         rope_factor=hp.rope.factor,
@@ -122,6 +127,12 @@ def describe_model(gguf: GGUFFile) -> ModelDescription:
         tensors=len(gguf.tensors),
         tensor_types=dict(sorted(types.items())),
     )
+
+
+def _memory(builder: Builder, cache_type: str) -> dict[str, int]:
+    n_pages = -(-builder.hparams.n_ctx_train // PAGE_TOKENS)
+    use = sequence_memory(builder.graph, cache_type).of(n_pages=n_pages, n_batch=DEFAULT_BATCH, n_active=1, n_saved=0)
+    return {"weights": builder.tensors.packed_bytes} | asdict(use)
 
 
 def _windows(hp: HParams) -> dict[str, int]:
@@ -153,9 +164,10 @@ def _quantization(gguf: GGUFFile) -> str:
     return sizes.most_common(1)[0][0] if sizes else "none"
 
 
-def weights_are_f32(gguf: GGUFFile) -> bool:
-    """Whether all matrices are F32: such a model is run for exactness, so it gets an F32 cache."""
-    return all(info.type_name == "F32" for info in gguf.tensors.values() if len(info.shape) > 1)
+def default_cache_type(gguf: GGUFFile) -> str:
+    """F32 if all matrices are: such a model is run for exactness. Else the 16-bit type that is faster here."""
+    exact = all(info.type_name == "F32" for info in gguf.tensors.values() if len(info.shape) > 1)
+    return "f32" if exact else quick_cache_type()
 
 
-__all__ = ["HParams", "ModelDescription", "build_graph", "describe_model", "weights_are_f32"]
+__all__ = ["HParams", "ModelDescription", "build_graph", "default_cache_type", "describe_model"]

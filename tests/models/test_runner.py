@@ -15,6 +15,7 @@ from oxillama.errors import GenerationError, InvalidParameterError, KVCacheFullE
 from oxillama.gguf import GGUFFile
 from oxillama.models import load_model
 from oxillama.models.describe import build_graph
+from oxillama.models.memory import bytes_per_token, sequence_memory
 from tests.support.blocks import gaussian_matrix
 from tests.support.oracles import nmse
 from tests.support.tiny_models import TinyModel, tiny_model
@@ -302,7 +303,7 @@ def test_the_cache_is_f32_for_float_weights_and_the_fast_type_for_others(tmp_pat
 @pytest.mark.parametrize("kv_type", CACHE_TYPES)
 def test_the_cache_uses_the_stated_bytes_per_token(path: str | Path, kv_type: str) -> None:
     model = load_model(path, n_ctx=96, kv_type=kv_type)
-    assert model.runner.cache_bytes == 96 * build_graph(model.gguf).graph.cache_bytes_per_token(kv_type)
+    assert model.runner.cache_bytes == 96 * bytes_per_token(sequence_memory(build_graph(model.gguf).graph, kv_type))
 
 
 @pytest.mark.parametrize("kv_type", CACHE_TYPES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from oxillama.core._core import PAGE_TOKENS, cache_head_bytes
 from oxillama.models.tensors import Matrix, Vector
 
 
@@ -379,13 +378,3 @@ class Graph:
     def cache_layers(self) -> list[CacheLayer]:
         """The layers of the key/value cache, in the order in which a step stores into them."""
         return list(dict.fromkeys(op.cache for op in self.ops if isinstance(op, KVStore)))
-
-    def cache_bytes_per_token(self, cache_type: str) -> int:
-        """Bytes of key/value cache that one token takes in all layers."""
-        return (
-            sum(
-                layer.n_head * cache_head_bytes(cache_type, layer.key_dim, layer.value_dim)
-                for layer in self.cache_layers()
-            )
-            // PAGE_TOKENS
-        )

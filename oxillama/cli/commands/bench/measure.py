@@ -100,7 +100,7 @@ def _measure(runner: Runner, point: Point, prompt: int, new: int, reps: int) -> 
         "sequences": sequences,
         "reps": reps,
         "kv_type": runner.cache_type,
-        "kv_bytes_per_token": runner.cache_bytes // (runner.n_pages * PAGE_TOKENS),
+        "kv_bytes_per_token": runner.classes[0][3] // PAGE_TOKENS,
         "prefill_tok_s": statistics.median(prefills),
         "decode_tok_s": statistics.median(decodes),
         "prefill_runs": prefills,
