@@ -45,7 +45,7 @@ def arguments() -> argparse.Namespace:
 
 def words(n: int, seed: int) -> str:
     rng = random.Random(seed)
-    return " ".join("".join(rng.choices(SYLLABLES, k=2)) for _ in range(n))
+    return " ".join("".join(rng.choices(SYLLABLES, k=rng.choice((1, 1, 2)))) for _ in range(n))
 
 
 async def completion(port: int, prompt: str, new: int) -> dict[str, Any]:

@@ -292,6 +292,9 @@ class Runner:
     def classes(self) -> list[tuple[int, int, int, int]]:
         """Pages by class of layers: (window, pages, free pages, bytes of a page), first those without a window (0)."""
     @property
+    def any_position(self) -> bool:
+        """Whether a sequence can be truncated to and forked at any position: there are no windows and no states."""
+    @property
     def free_states(self) -> int:
         """Blocks of recurrent states that nobody holds."""
     def step(

@@ -210,6 +210,11 @@ cdef class Runner:
         return found
 
     @property
+    def any_position(self):
+        """Whether a sequence can be truncated to and forked at any position: there are no windows and no states."""
+        return len(self.classes) == 1 and not self.state_bytes
+
+    @property
     def free_states(self):
         self.usable()
         return oxi.oxi_runner_free_states(self._ptr)

@@ -60,6 +60,7 @@ class ModelBundle:
             page_size=self.runner.page_size,
             n_batch=self.runner.n_batch,
             n_prefill_shared=self.n_prefill_shared,
+            exact=not self.runner.any_position,
         )
 
     def new_packer(self, stepper: Stepper) -> Packer:

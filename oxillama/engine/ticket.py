@@ -28,10 +28,11 @@ class Ticket:
     """One request as the scheduler sees it.
 
     n_prompt: tokens of its prompt, at least one. n_limit: the most tokens it may ever hold, completion included.
-    max_slice: its most tokens in one step. The other fields are the scheduler's: n_known tokens exist, n_computed of
-    them are in the cache, in `pages` pages; n_reached: the most that ever were, before it was paused. shared: the
-    numbers of its first pages, if others may hold them too. It waits until `source` has computed `until` tokens; until
-    is 0 if it does not wait. arrival and turn: its place in the order of arrival, and of admission.
+    max_slice: its most tokens in one step. stops: positions in ascending order where a slice must end. The other
+    fields are the scheduler's: n_known tokens exist, n_computed of them are in the cache, in `pages` pages; n_reached:
+    the most that ever were, before it was paused. shared: the numbers of its first pages, if others may hold them too.
+    It waits until `source` has computed `until` tokens; until is 0 if it does not wait. arrival and turn: its place in
+    the order of arrival, and of admission.
     """
 
     n_prompt: int
@@ -44,6 +45,7 @@ class Ticket:
     n_reached: int = 0
     pages: int = 0
     shared: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    stops: tuple[int, ...] = ()
     source: Ticket | None = None
     until: int = 0
     arrival: int = -1

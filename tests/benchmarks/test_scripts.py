@@ -266,7 +266,7 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
 
 SECTIONS = [
     *("decode", "decode-avx2", "decode-others", "context", "threads", "batched", "startup", "quantize", "latency"),
-    *("kernels", "instructions", "quality"),
+    *("shared-prefix", "kernels", "instructions", "quality"),
 ]
 
 

@@ -200,6 +200,65 @@ def test_a_paused_request_continues_from_its_own_pages_if_nothing_took_them() ->
     assert young.usage.cached_tokens == 0
 
 
+def recurrent(most_checkpoints: int = 4) -> Bench:
+    """With a model whose sequences are continued only from checkpoints."""
+    runner = FakeRunner(any_position=False, n_pages=256, most_checkpoints=most_checkpoints)
+    return Bench(runner, n_ctx=512, n_kept=8)
+
+
+def test_with_checkpoints_the_next_turn_computes_only_its_new_tokens() -> None:
+    bench = recurrent()
+    prompt, known = COMMON, 0
+    for turn in range(6):
+        (g,) = bench.run(request(prompt, max_tokens=5))
+        assert g.usage.cached_tokens == known
+        answer = tuple(i for i in bench.ids(g) if i is not None)
+        assert list(answer) == alone(prompt, 5)
+        known = len(prompt) + len(answer) - 1  # the last token of an answer was chosen, not computed
+        prompt = (*prompt, *answer, 200, 201 + turn)
+
+
+def test_with_checkpoints_the_same_prompt_again_computes_its_last_page() -> None:
+    bench = recurrent()
+    prompts = [(*COMMON, 100, 101), (*COMMON, 100, 101), (*COMMON, 100, 101, 102)]
+    found = [bench.run(request(prompt, max_tokens=5))[0] for prompt in prompts]
+
+    assert [g.usage.cached_tokens for g in found] == [0, 20, 22]  # pages of 4 tokens; the prompt's end is a checkpoint
+    assert [bench.ids(g) for g in found] == [alone(prompt, 5) for prompt in prompts]
+
+
+def test_with_checkpoints_a_beginning_is_shared_from_its_third_use_on() -> None:
+    """The first request does not know where others will differ; the second does, and leaves a checkpoint there."""
+    bench = recurrent()
+    prompts = [(*COMMON[:18], *[100 + i] * 12) for i in range(4)]
+    found = [bench.run(request(prompt, max_tokens=2))[0] for prompt in prompts]
+
+    assert [g.usage.cached_tokens for g in found] == [0, 0, 18, 18]
+    assert [bench.ids(g) for g in found] == [alone(prompt, 2) for prompt in prompts]
+
+
+def test_with_checkpoints_requests_that_arrive_together_compute_their_common_part_once() -> None:
+    bench = recurrent()
+    prompts = [(*COMMON[:18], 100 + i) for i in range(4)]
+    found = bench.run(*(request(prompt, max_tokens=5) for prompt in prompts))
+
+    assert bench.runner.batches[:3] == [[16], [2], [1, 1, 1, 1]]
+    assert [g.usage.cached_tokens for g in found] == [0, 18, 18, 18]
+    assert [bench.ids(g) for g in found] == [alone(prompt, 5) for prompt in prompts]
+
+
+def test_with_checkpoints_long_prompts_get_some_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oxillama.engine.batching.stepper.CHECKPOINT_TOKENS", 32)
+    bench = recurrent(most_checkpoints=99)
+    prompt = tuple(3 + i % 200 for i in range(150))
+    bench.run(request(prompt, max_tokens=80))
+    (idle,) = bench.runner.checkpoints.values()
+    assert idle == [32, 64, 96, 128, 148, 150, 182, 214]
+
+    (other,) = bench.run(request((*prompt[:100], 250, 251), max_tokens=2))
+    assert other.usage.cached_tokens == 96
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     asked=st.lists(
@@ -220,6 +279,7 @@ def test_a_paused_request_continues_from_its_own_pages_if_nothing_took_them() ->
     n_pages=st.integers(12, 30),
     allowance=st.integers(1, 8),
     n_batch=st.sampled_from([6, 16, 48]),
+    any_position=st.booleans(),
 )
 def test_results_do_not_depend_on_what_is_shared(
     asked: list[tuple[int, int, int, int, Priority, str | None]],
@@ -229,10 +289,10 @@ def test_results_do_not_depend_on_what_is_shared(
     n_pages: int,
     allowance: int,
     n_batch: int,
+    any_position: bool,
 ) -> None:
-    bench = Bench(
-        FakeRunner(n_pages=n_pages, n_batch=n_batch), n_ctx=48, n_slots=n_slots, n_kept=n_kept, allowance=allowance
-    )
+    runner = FakeRunner(n_pages=n_pages, n_batch=n_batch, any_position=any_position)
+    bench = Bench(runner, n_ctx=48, n_slots=n_slots, n_kept=n_kept, allowance=allowance)
     runs: list[tuple[tuple[int, ...], Generation]] = []
     gone: set[Generation] = set()
     now = 0

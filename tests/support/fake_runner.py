@@ -31,7 +31,8 @@ class FakeRunner:
 
     poison: a step with this token fails with a GenerationError. nan: after this token all logits are NaN. crash: a step
     with this token raises `crash_with`, a failure of the runner itself. gate: each step waits for one `gate.release()`
-    or for `cancel`.
+    or for `cancel`. any_position: False as for a model with recurrent states, whose sequences are cut and forked only
+    at their end and at `most_checkpoints` checkpoints.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class FakeRunner:
         crash: int | None = None,
         crash_with: Exception | None = None,
         gate: threading.Semaphore | None = None,
+        any_position: bool = True,
+        most_checkpoints: int = 4,
     ) -> None:
         self.n_vocab, self.n_batch, self.page_size, self.n_pages = n_vocab, n_batch, page_size, n_pages
         self.n_embd = N_EMBD
@@ -57,6 +60,8 @@ class FakeRunner:
         self.crash_with = crash_with or RuntimeError("the scripted crash")
         self.sequences: dict[int, list[int]] = {}
         self.tables: dict[int, list[int]] = {}  # the pages of each sequence
+        self.checkpoints: dict[int, list[int]] = {}  # of each sequence, the latest last
+        self.any_position, self.most_checkpoints = any_position, most_checkpoints
         self.references = [0] * n_pages  # how many sequences hold each page
         self.batches: list[list[int]] = []  # the counts of each step that succeeded
         self.in_step = threading.Event()
@@ -75,17 +80,19 @@ class FakeRunner:
 
     def seq_open(self) -> int:
         seq = min(set(range(len(self.sequences) + 1)) - set(self.sequences))
-        self.sequences[seq], self.tables[seq] = [], []
+        self.sequences[seq], self.tables[seq], self.checkpoints[seq] = [], [], []
         return seq
 
     def seq_close(self, seq: int) -> None:
         assert not self._stepping.locked(), "a sequence was closed during a step"
         for page in self.tables.pop(seq):
             self.references[page] -= 1
-        del self.sequences[seq]
+        del self.sequences[seq], self.checkpoints[seq]
 
     def seq_fork(self, seq: int, n_tokens: int) -> int:
+        assert n_tokens == self.seq_reusable(seq, n_tokens)
         fork = self.seq_open()
+        self.checkpoints[fork] = [n for n in self.checkpoints[seq] if n <= n_tokens]
         self.sequences[fork] = self.sequences[seq][:n_tokens]
         self.tables[fork] = self.tables[seq][: self._pages(n_tokens)]
         assert len(self.sequences[fork]) == n_tokens
@@ -94,10 +101,23 @@ class FakeRunner:
         return fork
 
     def seq_truncate(self, seq: int, n_tokens: int) -> None:
-        assert n_tokens <= len(self.sequences[seq])
+        assert n_tokens == self.seq_reusable(seq, n_tokens)
+        self.checkpoints[seq] = [n for n in self.checkpoints[seq] if n <= n_tokens]
         del self.sequences[seq][n_tokens:]
         while len(self.tables[seq]) > self._pages(n_tokens):
             self.references[self.tables[seq].pop()] -= 1
+
+    def seq_reusable(self, seq: int, n_tokens: int) -> int:
+        assert n_tokens <= len(self.sequences[seq])
+        if self.any_position:
+            return n_tokens
+        return max(n for n in (0, len(self.sequences[seq]), *self.checkpoints[seq]) if n <= n_tokens)
+
+    def seq_checkpoint(self, seq: int) -> bool:
+        assert not self.any_position, "there is nothing to keep"
+        kept = [n for n in self.checkpoints[seq] if n != len(self.sequences[seq])]
+        self.checkpoints[seq] = [*kept, len(self.sequences[seq])][-self.most_checkpoints :]
+        return True
 
     def seq_pages(self, seq: int) -> list[int]:
         return list(self.tables[seq])

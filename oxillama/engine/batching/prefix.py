@@ -45,17 +45,15 @@ class Idle:
 class Match:
     """What the cache has for a prompt.
 
-    `source` has computed the prompt's first n tokens; None if n is 0. `ahead`, if not None, is going to compute its
-    first `until` tokens, which are more.
+    `source` can be continued after the prompt's first n tokens; None if n is 0. `ahead`, if not None, is going to
+    compute its first `until` tokens, which are more. common: its longest beginning that any sequence has, too.
     """
 
     n: int = 0
     source: Generation | Idle | None = None
     until: int = 0
     ahead: Ticket | None = None
-
-    def without_wait(self) -> Match:
-        return Match(self.n, self.source)
+    common: int = 0
 
 
 NOTHING = Match()
@@ -67,9 +65,11 @@ class PrefixCache:
     Used between steps, in the thread that runs them.
     """
 
-    def __init__(self, runner: Runner, most: int) -> None:
+    def __init__(self, runner: Runner, most: int, *, least: int = 1) -> None:
+        """least: tokens that a request must save to wait for another one."""
         self._runner = runner
         self._most = most
+        self._least = least
         self._tree: RadixTree[Generation | Idle] = RadixTree()
         self._idle: OrderedDict[Idle, None] = OrderedDict()  # least recently used first
 
@@ -92,18 +92,23 @@ class PrefixCache:
         The request's last token is left out, since its logits must be computed. may_wait: whether the request may wait
         for a running one.
         """
-        n, source, until, ahead = 0, None, 0, None
+        n, source, until, ahead, longest = 0, None, 0, None, 0
         for common, other in self._tree.matches(generation.known_tokens()[:-1], generation.cache_key):
             if common <= n:
                 break
             if other is generation:
                 continue
+            longest = max(longest, common)
             computed = min(common, other.n_computed)
-            if computed > n:
-                n, source = computed, other
-            if common > max(until, computed) and not isinstance(other, Idle) and may_wait(other.ticket):
+            if computed > n and other.seq is not None:
+                usable = self._runner.seq_reusable(other.seq, computed)
+                if usable > n:
+                    n, source = usable, other
+            if common > max(until, other.n_computed) and not isinstance(other, Idle) and may_wait(other.ticket):
                 until, ahead = common, other.ticket
-        return Match(n, source, until, ahead) if until > n else Match(n, source)
+        if until - n < self._least:
+            until, ahead = 0, None
+        return Match(n, source, until, ahead, longest)
 
     def take(self, match: Match) -> int:
         """The sequence with the tokens of a match, which belongs to the caller. Raises MemoryError."""
@@ -122,11 +127,11 @@ class PrefixCache:
         """Take ownership of a sequence. tokens: what it was computed from, int32 (n,)."""
         known = [(n, idle) for n, idle in self._tree.matches(tokens, key) if isinstance(idle, Idle)]
         for n, idle in known:
-            if n == len(tokens):  # it serves all that the new one would
+            if n == len(tokens) == self._runner.seq_reusable(idle.seq, n):  # it serves all that the new one would
                 self._idle.move_to_end(idle)
                 self._runner.seq_close(seq)
                 return
-            if n == idle.n_computed:
+            if n == idle.n_computed == self._runner.seq_reusable(seq, n):
                 self._close(idle)
         if not self._most or not len(tokens):
             self._runner.seq_close(seq)
@@ -146,7 +151,7 @@ class PrefixCache:
             return False
         idle, size = next(iter(self._idle)), self._runner.page_size
         n_pages = -(-idle.n_computed // size)
-        rest = (n_pages - max(1, n_pages // EVICTED_SHARE)) * size
+        rest = self._runner.seq_reusable(idle.seq, (n_pages - max(1, n_pages // EVICTED_SHARE)) * size)
         if not rest:
             self._close(idle)
             return True

@@ -66,7 +66,7 @@ class Scheduler:
 
     n_slots: most tickets that run at once. n_pages: pages of the KV cache. page_size: tokens of a page. n_batch: most
     tokens of a step. n_prefill_shared: most prompt tokens of a step while any ticket decodes; None: n_batch. allowance,
-    worth_waiting: see ALLOWANCE, WORTH_WAITING.
+    worth_waiting: see ALLOWANCE, WORTH_WAITING. exact: a sequence can be continued only from where a slice ended.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Scheduler:
         n_prefill_shared: int | None = None,
         allowance: int = ALLOWANCE,
         worth_waiting: int = WORTH_WAITING,
+        exact: bool = False,
     ) -> None:
         if not 1 <= n_slots <= n_batch:
             raise ValueError(f"{n_slots} slots do not fit a batch of {n_batch} tokens")
@@ -89,6 +90,8 @@ class Scheduler:
         self.n_prefill_shared = n_batch if n_prefill_shared is None else max(1, n_prefill_shared)
         self.allowance = allowance
         self.worth_waiting = max(1, worth_waiting)
+        self.exact = exact
+        self.ends: dict[Ticket, int] = {}  # in the last plan: where slices had to end
         self.paused: list[Ticket] = []  # by the last `make_room`; their sequences must be closed before the step
         self.n_paused = 0
         self._ledger = Ledger(n_pages)
@@ -131,9 +134,9 @@ class Scheduler:
         first = [t for t in prefill if t.priority is Priority.INTERACTIVE]
         later = [t for t in prefill if t.priority is not Priority.INTERACTIVE]
         kept = max(1, budget // BACKGROUND_SHARE) if first and later and budget > 1 else 0
-        ends = self._ends()
-        cut = _cut(first, ends, budget - kept)
-        return slices + cut + _cut(later, ends, budget - sum(s.count for s in cut))
+        self.ends = self._ends()
+        cut = _cut(first, self.ends, budget - kept)
+        return slices + cut + _cut(later, self.ends, budget - sum(s.count for s in cut))
 
     def commit(self, slices: list[Slice]) -> None:
         """Record that the slices were evaluated. A ticket whose slice completed has one more token to evaluate."""
@@ -245,19 +248,21 @@ class Scheduler:
                 other.source = None
 
     def _ends(self) -> dict[Ticket, int]:
-        """Where the next slice of a ticket ends at the latest, for the sake of those that wait for it."""
+        """Where the next slice of a ticket ends at the latest: at its own stops, and where those that wait go on."""
         points: dict[Ticket, list[int]] = {}
         for ticket in self._active:
+            if ticket.stops and ticket.stops[-1] > ticket.n_computed:
+                points.setdefault(ticket, []).extend(p for p in ticket.stops if p > ticket.n_computed)
             if ticket.waits and ticket.source is not None:
                 points.setdefault(ticket.source, []).append(ticket.until)
-        ends = {}
-        for source, untils in points.items():
-            untils.sort()
-            following = (*untils[1:], source.n_known)
-            # A step for a few tokens is not worth it, neither for those that wait nor for the source.
-            far = (u for u, v in zip(untils, following, strict=True) if v - u >= self.worth_waiting)
-            ends[source] = next(far, source.n_known)
-        return ends
+        return {source: self._next_end(source, sorted(found)) for source, found in points.items()}
+
+    def _next_end(self, source: Ticket, points: list[int]) -> int:
+        if self.exact:
+            return points[0]
+        # A step for a few tokens is not worth it, neither for those that wait nor for the source.
+        following = (*points[1:], source.n_known)
+        return next((p for p, q in zip(points, following, strict=True) if q - p >= self.worth_waiting), source.n_known)
 
     def _turn(self) -> deque[Ticket] | None:
         """The queue whose first ticket is next."""

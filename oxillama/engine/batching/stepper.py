@@ -40,6 +40,9 @@ Outcome = tuple["Generation", TokenEvent | OxillamaError]
 _STEP_ERRORS = (GenerationError, InvalidParameterError, KVCacheFullError, MemoryError)
 """Errors that a single sequence can cause in a step. Any other error is a failure of the engine."""
 
+CHECKPOINT_TOKENS = 512
+"""A model whose sequences can be continued from checkpoints only gets one at least every so many tokens."""
+
 
 class Stepper:
     """Runs generations on a runner. After an exception from `step` the stepper must not be used again."""
@@ -51,7 +54,7 @@ class Stepper:
         self._runner = runner
         self._chooser = Chooser(runner.n_vocab, runner.n_threads)
         self.scheduler = scheduler
-        self.prefix = PrefixCache(runner, n_kept)
+        self.prefix = PrefixCache(runner, n_kept, least=scheduler.worth_waiting)
         self._clock = clock
         self._generations: dict[Ticket, Generation] = {}
         self._current: tuple[Generation, ...] = ()
@@ -122,9 +125,7 @@ class Stepper:
     def _find(self, generation: Generation) -> Match:
         if not generation.may_reuse:
             return NOTHING
-        scheduler, ticket = self.scheduler, generation.ticket
-        match = self.prefix.find(generation, lambda other: scheduler.may_wait(ticket, other))
-        return match if match.until - match.n >= scheduler.worth_waiting else match.without_wait()
+        return self.prefix.find(generation, lambda other: self.scheduler.may_wait(generation.ticket, other))
 
     def _shared_pages(self, ticket: Ticket) -> int:
         """How many pages of running requests a request would share, if it were admitted now."""
@@ -156,6 +157,8 @@ class Stepper:
                 self._fail(generation, error, outcomes)
                 return
             self.scheduler.share(ticket, match.n, self._pages(generation.seq), source)
+        if self.scheduler.exact:
+            self._plan_checkpoints(generation, match)
         if ticket.n_reached == generation.n_cached:  # none of its tokens was computed for it
             generation.n_cached = ticket.n_reached = match.n
         elif match.n > ticket.n_reached:  # others went further while it was paused
@@ -163,6 +166,27 @@ class Stepper:
             generation.n_cached += gained
             self.n_cached_tokens += gained
             ticket.n_reached = match.n
+
+    def _plan_checkpoints(self, generation: Generation, match: Match) -> None:
+        """Choose where a prompt's slices end, for a model whose sequences can be continued from checkpoints only.
+
+        One is where this prompt leaves what is known: others will, too. One is shortly before its end, for the same
+        prompt again, and for a next turn that does not repeat the answer as it was generated.
+        """
+        generation.n_saved = match.n
+        if generation.seq is not None:
+            self._runner.seq_checkpoint(generation.seq)
+        ticket, size = generation.ticket, self._runner.page_size
+        wanted = {match.common, (ticket.n_prompt - 1) // size * size} if generation.request.cache_prompt else ()
+        ticket.stops = tuple(sorted(p for p in wanted if p - match.n >= self.scheduler.worth_waiting))
+
+    def _checkpoint(self, generation: Generation) -> None:
+        """Keep what continuing a sequence from its end takes, if it is a useful place."""
+        ticket, n = generation.ticket, generation.ticket.n_computed
+        planned = n in (ticket.n_prompt, self.scheduler.ends.get(ticket))
+        if generation.seq is not None and (planned or n - generation.n_saved >= CHECKPOINT_TOKENS):
+            self._runner.seq_checkpoint(generation.seq)
+            generation.n_saved = n
 
     def _pages(self, seq: int) -> npt.NDArray[np.int32]:
         return np.array(self._runner.seq_pages(seq), np.int32)
@@ -196,6 +220,8 @@ class Stepper:
             if reached == generation.n_cached:
                 self.n_cached_tokens += generation.n_cached
             self.n_prompt_tokens += max(0, min(piece.ticket.n_reached, piece.ticket.n_prompt) - reached)
+            if self.scheduler.exact and generation.request.cache_prompt:
+                self._checkpoint(generation)
             self._take(generation, choices, piece, now, outcomes)
 
     def _begin(self, slices: list[Slice], generations: list[Generation]) -> list[list[Choice | None]]:

@@ -58,6 +58,7 @@ class Generation:
         self.completion: list[int] = []
         self.dropped = False
         self.n_cached = 0  # prompt tokens that were computed for another request
+        self.n_saved = 0  # where its last checkpoint is
         self.prompt_logprobs: list[TokenLogprob | None] = []
         self.limit_s = limit_s
         self.ended: float | None = None
