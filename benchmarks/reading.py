@@ -1,12 +1,13 @@
 """How fast is each way of reading packed weights, and does the choice at load find the best one?
 
-    python benchmarks/reading.py --threads 1,2 --types Q4_K_M,Q8_0
+    python benchmarks/reading.py --threads 1,2 --types Q4_K_M,Q8_0 --sequences 1,8
 
-The ways are those of csrc/kernels/pack/reading.c. All are measured on each format with a twentieth of a model's weights
-or more, by the comparison that a load makes, and by decoding with the whole model. Ways alternate. "best GB/s": of
-products of one token, the best round of a comparison; "median GB/s": of all rounds. "of best": the best round beside
-that of the best way. "of read": the same beside what a bare loop read right after. "chosen": in how many of the
-comparisons a load would have taken this way. make_model.py makes the models on first use and keeps them in --models.
+The ways are those of csrc/kernels/pack/reading.c; from three sequences on, they are those for several tokens. All are
+measured on each format with a twentieth of a model's weights or more, by the comparison that a load makes, and by
+decoding with the whole model. Ways alternate. "best GB/s": of products of one token, or of four, the best round of a
+comparison; "median GB/s": of all rounds. "of best": the best round beside that of the best way. "of read": the same
+beside what a bare loop read right after. "chosen": in how many of the comparisons a load would have taken this way.
+make_model.py makes the models on first use and keeps them in --models.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from oxillama.models.tuning.choice import judge
 from oxillama.models.tuning.tune import LEAST_SHARE, ROUNDS
 
 CONTEXT = 64
+SEVERAL = 3  # fewest tokens that weights are read for in another way
 
 
 def arguments() -> argparse.Namespace:
@@ -39,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shape", default="tinyllama-1.1b")
     parser.add_argument("--types", default="Q4_0,Q4_K_M,Q8_0", help="comma-separated (default %(default)s)")
     parser.add_argument("--threads", default="1,2", help="numbers of threads (default %(default)s)")
+    parser.add_argument("--sequences", default="1", help="numbers of sequences together (default %(default)s)")
     parser.add_argument("--new", type=int, default=8, help="tokens to decode in each way (default %(default)s)")
     parser.add_argument("--reps", type=int, default=5, help="comparisons and decodes (default %(default)s)")
     parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER)
@@ -46,34 +50,39 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def decode(gguf: GGUFFile, program: Program, pool: ThreadPool, reading: str, n_tokens: int) -> float:
-    """Tokens per second of one sequence with all weights read in one way."""
+def decode(
+    gguf: GGUFFile, program: Program, pool: ThreadPool, reading: str, n_tokens: int, n_sequences: int
+) -> float:
+    """Tokens per second of all sequences with all weights read in one way."""
     described = describe_model(gguf)
     for matrix in range(len(program.matrix_bytes)):
-        program.read_as(matrix, reading)
+        program.read_as(matrix, n_sequences >= SEVERAL, reading)
     runner = Runner(
         program,
         pool,
         n_vocab=described.vocabulary,
         n_embd=described.embedding_length,
-        n_batch=1,
+        n_batch=n_sequences,
         n_ctx=CONTEXT,
-        n_pages=CONTEXT // 32,
-        n_seqs=1,
+        n_pages=n_sequences * CONTEXT // 32,
+        n_seqs=n_sequences,
         cache_type="f16",
     )
     try:
-        seq, wanted = runner.seq_open(), np.ones(1, np.bool_)
-        runner.step(np.zeros(1, np.int32), [seq], [1], wanted)
+        seqs, counts = [runner.seq_open() for _ in range(n_sequences)], [1] * n_sequences
+        wanted = np.ones(n_sequences, np.bool_)
+        runner.step(np.zeros(n_sequences, np.int32), seqs, counts, wanted)
         start = time.perf_counter()
         for token in range(1, n_tokens + 1):
-            runner.step(np.array([token], np.int32), [seq], [1], wanted)
-        return n_tokens / (time.perf_counter() - start)
+            runner.step(np.full(n_sequences, token, np.int32), seqs, counts, wanted)
+        return n_tokens * n_sequences / (time.perf_counter() - start)
     finally:
         runner.close()
 
 
-def measure(model: Path, mix: str, n_threads: int, args: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(
+    model: Path, mix: str, n_threads: int, n_sequences: int, args: argparse.Namespace
+) -> list[dict[str, Any]]:
     """A row for each large format and way."""
     gguf, pool, names = GGUFFile(model), ThreadPool(n_threads), readings()
     program = packed_program(gguf, CONTEXT, pool)
@@ -84,15 +93,16 @@ def measure(model: Path, mix: str, n_threads: int, args: argparse.Namespace) -> 
     rates: dict[int, list[Any]] = {kind: [] for kind in kinds}
     speeds: dict[str, list[float]] = {name: [] for name in names}
     limits: list[float] = []
+    several = n_sequences >= SEVERAL
     for _ in range(args.reps):
         for kind in kinds:
-            rates[kind].append(program.compare_readings(kind, ROUNDS, pool))
+            rates[kind].append(program.compare_readings(kind, several, ROUNDS, pool))
         for name in names:
-            speeds[name].append(decode(gguf, program, pool, name, args.new))
+            speeds[name].append(decode(gguf, program, pool, name, args.new, n_sequences))
         limits.append(machine.limits(isa(), n_threads).bytes_per_second)
     rows = []
     for kind in kinds:
-        chosen = Counter(judge(found, names, default_reading()).reading for found in rates[kind])
+        chosen = Counter(judge(found, names, default_reading(several)).reading for found in rates[kind])
         best = np.median([found.max(axis=0) for found in rates[kind]], axis=0)
         middle = np.median(np.concatenate(rates[kind]), axis=0)
         for i, name in enumerate(names):
@@ -100,6 +110,7 @@ def measure(model: Path, mix: str, n_threads: int, args: argparse.Namespace) -> 
                 {
                     "model": mix,
                     "threads": n_threads,
+                    "sequences": n_sequences,
                     "weights": tensor_types()[kind][0],
                     "reading": name,
                     "best GB/s": best[i] / 1e9,
@@ -118,8 +129,8 @@ def main() -> None:
     rows = []
     for mix in args.types.split(","):
         model = made(args.shape, mix, args.models)
-        for n_threads in args.threads.split(","):
-            found = measure(model, mix, int(n_threads), args)
+        for n_threads, n_sequences in product(args.threads.split(","), args.sequences.split(",")):
+            found = measure(model, mix, int(n_threads), int(n_sequences), args)
             rows += found
             print(report.table(found), file=sys.stderr)
     report.emit(args, rows, shape=args.shape, reps=args.reps)

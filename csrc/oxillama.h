@@ -213,17 +213,18 @@ oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err); /* 
 oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err);
 int32_t oxi_program_n_matrices(const oxi_program *p);
 uint64_t oxi_program_matrix_bytes(const oxi_program *p, int32_t matrix); /* packed */
-/* How a matrix is read for few tokens: one of the ways that oxi_reading_name names, from 0 on until it returns NULL. The
- * choice changes speed, never a bit of a result. At first it is what suits the processor's family. */
+/* How a matrix is read for one or two tokens, and for several, from 3 on up to where it is unpacked first: each is one of
+ * the ways that oxi_reading_name names, from 0 on until it returns NULL. The choice changes speed, never a bit of a result.
+ * At first it is what suits the processor's family. */
 const char *oxi_reading_name(int32_t reading);
-int32_t oxi_program_reading(const oxi_program *p, int32_t matrix);
-oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, int32_t reading, oxi_error *err);
+int32_t oxi_program_reading(const oxi_program *p, int32_t matrix, bool several);
+oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, bool several, int32_t reading, oxi_error *err);
 /* The tensor type of a matrix, and a comparison of the ways to read those of one type, once they are packed: rates in
- * bytes per second, [n_rounds][all ways], of products of one token on the whole pool. Each product takes other weights, so
- * that caches do not matter if the type's weights are much larger than they are. */
+ * bytes per second, [n_rounds][all ways], of products of one token or of four on the whole pool. Each product takes other
+ * weights, so that caches do not matter if the type's weights are much larger than they are. */
 uint32_t oxi_program_matrix_type(const oxi_program *p, int32_t matrix);
-oxi_status oxi_program_compare_readings(const oxi_program *p, uint32_t type, int32_t n_rounds, oxi_pool *pool, double *rates,
-                                        oxi_error *err);
+oxi_status oxi_program_compare_readings(const oxi_program *p, uint32_t type, bool several, int32_t n_rounds, oxi_pool *pool,
+                                        double *rates, oxi_error *err);
 /* Reserve one block of memory for all packed matrices, then pack each on the whole pool. Packing gives its mapped pages
  * back. */
 oxi_status oxi_program_reserve(oxi_program *p, oxi_error *err);

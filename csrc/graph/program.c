@@ -120,7 +120,7 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
                     .offset = aligned(p->packed_bytes)};
     s = oxi_pack_plan(&w.matrix, tensor->type, oxi_kernels_get()->decoder, n_rows, (int64_t)tensor->ne[0], err);
     if (s != OXI_OK) return s;
-    w.matrix.reading = oxi_kernels_reading();
+    for (int several = 0; several < 2; several++) w.matrix.reading[several] = oxi_kernels_reading(several);
     w.expert_bytes = aligned(oxi_pack_bytes(&w.matrix));
     size_t bytes;
     if (!oxi_size_mul(w.expert_bytes, (size_t)w.n_experts, &bytes) || !oxi_size_add(w.offset, bytes, &p->packed_bytes))
@@ -130,14 +130,14 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
     return OXI_OK;
 }
 
-oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, int32_t reading, oxi_error *err)
+oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, bool several, int32_t reading, oxi_error *err)
 {
     oxi_status s = check_unused(p, err);
     if (s != OXI_OK) return s;
     if (matrix < 0 || matrix >= p->n_weights) return oxi_fail(err, OXI_ERR_ARGUMENT, "the program has no matrix %d", matrix);
     if (reading < 0 || reading >= OXI_READING_COUNT)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "there is no way %d of reading weights", reading);
-    p->weights[matrix].matrix.reading = &oxi_readings[reading];
+    p->weights[matrix].matrix.reading[several] = &oxi_readings[reading];
     return OXI_OK;
 }
 
@@ -146,9 +146,9 @@ const char *oxi_reading_name(int32_t reading)
     return reading >= 0 && reading < OXI_READING_COUNT ? oxi_readings[reading].name : NULL;
 }
 
-int32_t oxi_program_reading(const oxi_program *p, int32_t matrix)
+int32_t oxi_program_reading(const oxi_program *p, int32_t matrix, bool several)
 {
-    return (int32_t)(p->weights[matrix].matrix.reading - oxi_readings);
+    return (int32_t)(p->weights[matrix].matrix.reading[several] - oxi_readings);
 }
 
 uint32_t oxi_program_matrix_type(const oxi_program *p, int32_t matrix) { return p->weights[matrix].tensor->type; }

@@ -1,4 +1,4 @@
-/* A trial times the products of one token with a sample of a tensor type's weights, read in one of the ways. Trials follow
+/* A trial times the products of one token, or of four, with a sample of a tensor type's weights, read in one of the ways. Trials follow
  * one another in one job of the pool, so that no thread sleeps between them. Each takes the next sample, and samples
  * together are as large as the type's weights: what a trial reads has left the caches long before it is read again. A
  * sample is runs of about a megabyte from all over the matrices, so that samples are alike whatever the matrices' shapes. */
@@ -11,6 +11,7 @@
 
 enum { RUN_BYTES = 1 << 20, LEAST_SAMPLE = 8 << 20, SAMPLE_OF_THREAD = 4 << 20 };
 enum { MOST_ROWS = OXI_FEW_PANELS_CODEBOOK * OXI_PANEL }; /* of a task */
+enum { SEVERAL_TOKENS = 4 };
 
 typedef struct task {
     oxi_matrix panels;
@@ -28,6 +29,8 @@ typedef struct tuner {
     const oxi_kernels *kernels;
     oxi_pool *pool;
     uint32_t type;
+    bool several;
+    int64_t n_tokens;    /* of a product */
     int64_t n_runs;      /* of the type */
     int64_t step;        /* run i has place i * step % n_runs in the order in which samples take them */
     int64_t n_samples;
@@ -38,7 +41,7 @@ typedef struct tuner {
     double *bytes;       /* [n_used] */
     void **acts;         /* [program->n_weights] quantised inputs; a width's is the first such matrix's */
     uint8_t *scratch;    /* [threads][OXI_MATMUL_SCRATCH] */
-    float *out;          /* [threads][rows in a task] */
+    float *out;          /* [threads][tokens][rows in a task] */
     share *shares;       /* [threads] */
     int32_t n_trials;
     double *rates;
@@ -135,7 +138,7 @@ static bool plan(tuner *t, int n_threads)
     return true;
 }
 
-/* Quantise an arbitrary row of each width. */
+/* Quantise arbitrary rows of each width. */
 static bool make_inputs(tuner *t)
 {
     const oxi_program *p = t->program;
@@ -145,14 +148,14 @@ static bool make_inputs(tuner *t)
         for (int32_t j = 0; j < i && !t->acts[i]; j++)
             if (t->acts[j] && p->weights[j].matrix.n_cols == m->n_cols) t->acts[i] = t->acts[j];
         if (t->acts[i]) continue;
-        float *row = oxi_alloc_array((size_t)m->n_cols, sizeof *row);
-        t->acts[i] = oxi_alloc(oxi_act_bytes(m->act, 1, m->n_cols));
-        if (row && t->acts[i]) {
-            for (int64_t c = 0; c < m->n_cols; c++) row[c] = (float)(c * 37 % 101 - 50);
-            t->kernels->quantize[m->act](row, m->n_cols, 0, 1, 1, m->n_cols, t->acts[i]);
+        float *rows = oxi_alloc_array((size_t)(t->n_tokens * m->n_cols), sizeof *rows);
+        t->acts[i] = oxi_alloc(oxi_act_bytes(m->act, t->n_tokens, m->n_cols));
+        if (rows && t->acts[i]) {
+            for (int64_t j = 0; j < t->n_tokens * m->n_cols; j++) rows[j] = (float)(j * 37 % 101 - 50);
+            t->kernels->quantize[m->act](rows, m->n_cols, 0, t->n_tokens, t->n_tokens, m->n_cols, t->acts[i]);
         }
-        oxi_free(row);
-        if (!row || !t->acts[i]) return false;
+        oxi_free(rows);
+        if (!rows || !t->acts[i]) return false;
     }
     return true;
 }
@@ -163,7 +166,7 @@ static bool prepare(tuner *t, int n_threads)
     t->bytes = calloc((size_t)t->n_used, sizeof *t->bytes);
     t->acts = calloc((size_t)t->program->n_weights, sizeof *t->acts);
     t->scratch = oxi_alloc_array((size_t)n_threads, OXI_MATMUL_SCRATCH);
-    t->out = oxi_alloc_array((size_t)n_threads * MOST_ROWS, sizeof *t->out);
+    t->out = oxi_alloc_array((size_t)(n_threads * t->n_tokens) * MOST_ROWS, sizeof *t->out);
     t->shares = oxi_alloc_array((size_t)n_threads, sizeof *t->shares);
     int64_t *place = calloc((size_t)t->n_used, sizeof *place);
     bool done = false;
@@ -197,15 +200,15 @@ static void clear(tuner *t)
 /* Take tasks of the own share, then of the others', as linear ops do. */
 static void multiply(const tuner *t, int thread, int n_threads, const oxi_reading *reading)
 {
-    float *out = t->out + (size_t)thread * MOST_ROWS;
+    float *out = t->out + (size_t)(thread * t->n_tokens) * MOST_ROWS;
     for (int i = 0; i < n_threads; i++) {
         share *s = &t->shares[(thread + i) % n_threads];
         while (atomic_load_explicit(&s->next, memory_order_relaxed) < s->end) {
             const int64_t n = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed);
             if (n >= s->end) break;
             oxi_matrix m = t->tasks[n].panels;
-            m.reading = reading;
-            t->kernels->matmul[m.pack](&m, 0, m.n_panels, t->tasks[n].act, 1, out, m.n_rows,
+            m.reading[t->several] = reading;
+            t->kernels->matmul[m.pack](&m, 0, m.n_panels, t->tasks[n].act, t->n_tokens, out, m.n_rows,
                                        t->scratch + (size_t)thread * OXI_MATMUL_SCRATCH);
         }
     }
@@ -242,13 +245,13 @@ static void run_trials(void *arg, int thread, int n_threads)
     }
 }
 
-oxi_status oxi_program_compare_readings(const oxi_program *p, uint32_t type, int32_t n_rounds, oxi_pool *pool, double *rates,
-                                        oxi_error *err)
+oxi_status oxi_program_compare_readings(const oxi_program *p, uint32_t type, bool several, int32_t n_rounds, oxi_pool *pool,
+                                        double *rates, oxi_error *err)
 {
     if (!p->packed || n_rounds < 1 || n_rounds > 1000)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "%d rounds cannot compare how weights are read", n_rounds);
-    tuner t = {.program = p, .kernels = oxi_kernels_get(), .pool = pool, .type = type,
-               .n_trials = n_rounds * OXI_READING_COUNT, .rates = rates};
+    tuner t = {.program = p, .kernels = oxi_kernels_get(), .pool = pool, .type = type, .several = several,
+               .n_tokens = several ? SEVERAL_TOKENS : 1, .n_trials = n_rounds * OXI_READING_COUNT, .rates = rates};
     const int n_threads = oxi_pool_size(pool);
     if (!plan(&t, n_threads)) return oxi_fail(err, OXI_ERR_ARGUMENT, "the program has no matrix of tensor type %u", type);
     oxi_status s = prepare(&t, n_threads) ? oxi_pool_claim(pool, err)

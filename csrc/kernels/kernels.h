@@ -48,7 +48,7 @@ const oxi_kernels *oxi_kernels_get(void);
 /* The kernels of any isa that this CPU can execute, by its exact name or its family's name; NULL otherwise. */
 const oxi_kernels *oxi_kernels_find(const char *name);
 /* How processors of this family read packed weights fastest, as far as that was measured. */
-const oxi_reading *oxi_kernels_reading(void);
+const oxi_reading *oxi_kernels_reading(bool several);
 /* The same for keys and values of the cache (attention/fetching.h). */
 const struct oxi_fetching *oxi_kernels_fetching(void);
 

@@ -114,8 +114,8 @@ def _matmul(
 def readings() -> list[str]:
     """The ways in which packed weights can be read for few tokens."""
 
-def default_reading() -> str:
-    """The way that suits processors of this family."""
+def default_reading(several: bool = False) -> str:
+    """The way that suits processors of this family, for one or two tokens or for `several`."""
 
 def _probe(
     isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...
@@ -194,17 +194,20 @@ class Program:
     @property
     def matrix_bytes(self) -> list[int]:
         """Packed bytes of each matrix, in order."""
-    @property
-    def readings(self) -> list[str]:
-        """How each matrix is read for few tokens, in order."""
-    def read_as(self, matrix: int, reading: str) -> None:
-        """Set how a matrix is read. This changes the speed, never a result. Fails while a runner is open."""
+    def readings(self, several: bool) -> list[str]:
+        """How each matrix is read for one or two tokens or for `several`, in order."""
+    def read_as(self, matrix: int, several: bool, reading: str) -> None:
+        """Set how a matrix is read for one or two tokens or for `several`. This changes the speed, never a result.
+        Fails while a runner is open."""
     @property
     def matrix_types(self) -> list[int]:
         """The GGUF tensor type of each matrix, in order."""
-    def compare_readings(self, type: int, n_rounds: int, pool: ThreadPool) -> npt.NDArray[np.float64]:
-        """How fast one token's products read the packed matrices of a tensor type in each way: bytes per second
-        [n_rounds, ways], in the order of `readings()`. Each product takes other weights. Releases the GIL.
+    def compare_readings(
+        self, type: int, several: bool, n_rounds: int, pool: ThreadPool
+    ) -> npt.NDArray[np.float64]:
+        """How fast products of one token, or of four if `several`, read the packed matrices of a tensor type in each
+        way: bytes per second [n_rounds, ways], in the order of `readings()`. Each product takes other weights. Releases
+        the GIL.
 
         Raises InvalidParameterError if no matrix has the type, or none is packed, or for fewer than 1 or more than 1000
         rounds, or while another thread uses the pool.

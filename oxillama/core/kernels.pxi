@@ -15,10 +15,10 @@ cdef extern from "kernels/kernels.h" nogil:
         const char *name
 
     const oxi_reading *oxi_readings
-    const oxi_reading *oxi_kernels_reading()
+    const oxi_reading *oxi_kernels_reading(bint several)
 
     ctypedef struct oxi_matrix:
-        const oxi_reading *reading
+        const oxi_reading *reading[2]
         int pack
         int act
         int64_t n_rows
@@ -108,9 +108,9 @@ def readings():
     return found
 
 
-def default_reading():
-    """The way that suits processors of this family."""
-    return oxi_kernels_reading().name.decode()
+def default_reading(bint several=False):
+    """The way that suits processors of this family, for one or two tokens or for `several`."""
+    return oxi_kernels_reading(several).name.decode()
 
 
 cdef int reading_index(str reading) except -1:
@@ -164,7 +164,8 @@ cdef class _PackedMatrix:
 
     def read_as(self, str reading):
         """Read it as `reading` says, one of `readings()`."""
-        self._m.reading = &oxi_readings[reading_index(reading)]
+        for several in range(2):
+            self._m.reading[several] = &oxi_readings[reading_index(reading)]
 
     @property
     def packed_bytes(self):

@@ -202,32 +202,32 @@ cdef class Program:
         """Packed bytes of each matrix, in order."""
         return [oxi.oxi_program_matrix_bytes(self._ptr, i) for i in range(oxi.oxi_program_n_matrices(self._ptr))]
 
-    @property
-    def readings(self):
-        """How each matrix is read for few tokens, in order: names from `readings()`."""
-        return [oxi.oxi_reading_name(oxi.oxi_program_reading(self._ptr, i)).decode()
+    def readings(self, bint several):
+        """How each matrix is read for one or two tokens or for `several`, in order: names from `readings()`."""
+        return [oxi.oxi_reading_name(oxi.oxi_program_reading(self._ptr, i, several)).decode()
                 for i in range(oxi.oxi_program_n_matrices(self._ptr))]
 
-    def read_as(self, int32_t matrix, str reading):
-        """Read a matrix as `reading` says. That changes speed, never a bit of a result. Fails while a runner is open."""
+    def read_as(self, int32_t matrix, bint several, str reading):
+        """Read a matrix as `reading` says, for one or two tokens or for `several`. That changes speed, never a bit of a
+        result. Fails while a runner is open."""
         cdef oxi.oxi_error err
-        check(oxi.oxi_program_read_as(self._ptr, matrix, reading_index(reading), &err), &err)
+        check(oxi.oxi_program_read_as(self._ptr, matrix, several, reading_index(reading), &err), &err)
 
     @property
     def matrix_types(self):
         """The GGUF tensor type of each matrix, in order."""
         return [oxi.oxi_program_matrix_type(self._ptr, i) for i in range(oxi.oxi_program_n_matrices(self._ptr))]
 
-    def compare_readings(self, uint32_t type, int n_rounds, ThreadPool pool not None):
-        """How fast one token's products read the packed matrices of a tensor type in each way: rows of bytes per second,
-        one row for each round, in the order of `readings()`. Releases the GIL."""
+    def compare_readings(self, uint32_t type, bint several, int n_rounds, ThreadPool pool not None):
+        """How fast products of one token, or of four if `several`, read the packed matrices of a tensor type in each
+        way: rows of bytes per second, one row for each round, in the order of `readings()`. Releases the GIL."""
         cdef oxi.oxi_error err
         cdef oxi.oxi_status status
         rates = np.zeros((max(0, min(n_rounds, 1000)), len(readings())))
         cdef double[:, ::1] view = rates
         cdef double *out = &view[0, 0] if n_rounds > 0 else NULL
         with nogil:
-            status = oxi.oxi_program_compare_readings(self._ptr, type, n_rounds, pool._ptr, out, &err)
+            status = oxi.oxi_program_compare_readings(self._ptr, type, several, n_rounds, pool._ptr, out, &err)
         check(status, &err)
         return rates
 

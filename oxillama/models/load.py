@@ -35,7 +35,7 @@ Progress = Callable[[float], None]
 class LoadedModel:
     """A model in memory. The runner keeps the file open: embedding rows are read from it.
 
-    tuned: how weights are read for few tokens, one entry for each format.
+    tuned: how weights are read for few tokens, two entries for each format.
     """
 
     hparams: HParams

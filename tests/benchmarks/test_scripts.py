@@ -117,12 +117,13 @@ def test_kernels_are_compared_with_the_probes() -> None:
 
 @pytest.mark.slow
 def test_every_reading_is_measured(tmp_path: Path) -> None:
-    sizes = ("--shape", "tiny", "--types", "Q8_0", "--threads", "1,2", "--new", "2", "--reps", "2", "--json")
+    sizes = ("--shape", "tiny", "--types", "Q8_0", "--threads", "1,2", "--sequences", "1,3", "--new", "2",
+             "--reps", "2", "--json")  # fmt: skip
 
     made = result(script("reading.py", *sizes, "--models", tmp_path))
 
-    rows = [(row["threads"], row["weights"], row["reading"]) for row in made["rows"]]
-    assert rows == [(threads, "Q8_0", name) for threads in (1, 2) for name in _core.readings()]
+    rows = [(row["threads"], row["sequences"], row["weights"], row["reading"]) for row in made["rows"]]
+    assert rows == [(t, s, "Q8_0", name) for t in (1, 2) for s in (1, 3) for name in _core.readings()]
     for row in made["rows"]:
         assert 0 < row["median GB/s"] <= row["best GB/s"]
         assert row["decode tok/s"] > 0

@@ -92,8 +92,9 @@ def test_bench_shows_how_weights_are_read(model: Path) -> None:
     assert {entry["weights"] for entry in made["reading"]} <= kinds
     assert {(entry["reading"], entry["origin"]) for entry in made["reading"]} == {("1-run", "forced")}
     shown = [line.split() for line in lines if line.strip().startswith("weights")]
-    assert [[words[1], words[4], words[5]] for words in shown] == [
-        [entry["weights"], default_reading(), "(default)"] for entry in made["reading"]
+    assert [[words[1], words[2], words[6], words[7]] for words in shown] == [
+        [entry["weights"], entry["tokens"], default_reading(entry["tokens"] == "3+"), "(default)"]
+        for entry in made["reading"]
     ]
 
 

@@ -79,35 +79,43 @@ def test_version_names_the_row_in_use_and_the_available_ones() -> None:
     assert forced["kernels"] == "generic"
 
 
+def defaults(which: str, origin: str) -> dict[str, dict[str, str]]:
+    return {
+        f"{which} weights, {tokens} tokens": {"reading": default_reading(several), "origin": origin}
+        for tokens, several in (("1-2", False), ("3+", True))
+    }
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
-        ("", {"reading": default_reading(), "origin": "default until measured"}),
-        ("off", {"reading": default_reading(), "origin": "default"}),
-        (readings()[0], {"reading": readings()[0], "origin": "forced"}),
+        ("", defaults("all", "default until measured")),
+        ("off", defaults("all", "default")),
+        (readings()[0], {"all weights": {"reading": readings()[0], "origin": "forced"}}),
     ],
 )
-def test_version_shows_how_weights_are_read(said: str, shown: dict[str, str], tmp_path: Path) -> None:
+def test_version_shows_how_weights_are_read(said: str, shown: dict[str, dict[str, str]], tmp_path: Path) -> None:
     cache = str(tmp_path)
     made = json.loads(run("version", "-v", "--json", XDG_CACHE_HOME=cache, OXILLAMA_TUNE=said).stdout)
     text = run("version", "--verbose", XDG_CACHE_HOME=cache, OXILLAMA_TUNE=said).stdout.decode()
 
-    assert made["reading"] == {"all weights": shown}
-    last = text.splitlines()[-1]
-    assert last == f"reading  all weights: {shown['reading']} ({shown['origin']})"
+    assert made["reading"] == shown
+    lines = [line for line in text.splitlines() if line.startswith("reading")]
+    assert lines == [f"reading  {name}: {how['reading']} ({how['origin']})" for name, how in shown.items()]
 
 
 def test_version_shows_what_earlier_loads_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     key = remembered.key_of(processor(), available_isas()[-1], usable_processors(), readings())
-    found = {"Q4_K": remembered.Remembered(readings()[1], 2), "Q6_K": remembered.Remembered(readings()[2], 1)}
+    known, once = remembered.Remembered(readings()[1], 2), remembered.Remembered(readings()[2], 1)
+    found = {"Q4_K, 1-2 tokens": known, "Q6_K, 1-2 tokens": once}
     remembered.remember(key, found)
 
     made = json.loads(run("version", "-v", "--json").stdout)["reading"]
 
     assert made == {
-        "Q4_K": {"reading": readings()[1], "origin": "cached"},
-        "other weights": {"reading": default_reading(), "origin": "default until measured"},
+        "Q4_K, 1-2 tokens": {"reading": readings()[1], "origin": "cached"},
+        **defaults("other", "default until measured"),
     }
 
 

@@ -133,7 +133,7 @@ enum { FLOAT_TURN = 16, FLOAT_LEAD = 2048 }; /* columns in a turn of few tokens;
 #define GEMV_FLOAT_CASE(n)                                                                                             \
     case n:                                                                                                            \
         if (n <= GEMV_TOKENS)                                                                                          \
-            gemv_float(pack, n <= GEMV_TOKENS ? n : 1, w + at, ahead, m->reading->cache,                               \
+            gemv_float(pack, n <= GEMV_TOKENS ? n : 1, w + at, ahead, reading->cache,                                  \
                        x + t * OXI_CHUNK + from, n_cols, s->sum[i] + t);                                               \
         break;
 
@@ -141,8 +141,9 @@ enum { FLOAT_TURN = 16, FLOAT_LEAD = 2048 }; /* columns in a turn of few tokens;
 INLINE void gemv_float_streams(oxi_pack pack, const oxi_matrix *m, int64_t p, int n_panels, const float *x, int n_tokens,
                                gemv_scratch *s)
 {
-    const int turn = n_tokens > 2 || !m->reading->short_turns ? OXI_CHUNK : FLOAT_TURN;
-    const size_t lead = m->reading->ahead ? m->reading->ahead : FLOAT_LEAD;
+    const oxi_reading *const reading = reading_for(m, n_tokens);
+    const int turn = n_tokens >= OXI_SEVERAL || !reading->short_turns ? OXI_CHUNK : FLOAT_TURN;
+    const size_t lead = reading->ahead ? reading->ahead : FLOAT_LEAD;
     size_t at = 0;
     for (int64_t c = 0; c < oxi_n_chunks(m->n_cols); c++, x += n_tokens * OXI_CHUNK) {
         const int cols = oxi_chunk_cols(m->n_cols, c);
@@ -164,7 +165,7 @@ INLINE void gemv_float_panels(oxi_pack pack, const oxi_matrix *m, int64_t p0, in
                               float *out, int64_t ldo, gemv_scratch *s)
 {
     for (int64_t p = p0; p < p1;) {
-        const int n_panels = streams_of(m->reading, p1 - p, 1);
+        const int n_panels = streams_of(reading_for(m, n_tokens), p1 - p, 1);
         begin_streams(n_panels, n_tokens, s);
         gemv_float_streams(pack, m, p, n_panels, x, n_tokens, s);
         end_streams(m, p, n_panels, n_tokens, out, ldo, s);

@@ -28,11 +28,13 @@ INLINE int gemv_panels_of(oxi_pack pack, const oxi_codebook *codebook, int token
     return tokens < GEMV_PAIRS ? 1 : TILE_PANELS;
 }
 
+INLINE const oxi_reading *reading_for(const oxi_matrix *m, int n_tokens) { return m->reading[n_tokens >= OXI_SEVERAL]; }
+
 /* Groups in a panel's turn. More tokens do better with their sums in registers for a whole chunk. */
 INLINE int turn_groups(oxi_pack pack, const oxi_codebook *codebook, const oxi_reading *reading, int tokens)
 {
     const int bits = oxi_traits[pack].bits;
-    if (!reading->short_turns || tokens > 2 || with_codebook(pack, codebook)) return OXI_CHUNK_GROUPS;
+    if (!reading->short_turns || tokens >= OXI_SEVERAL || with_codebook(pack, codebook)) return OXI_CHUNK_GROUPS;
     return bits > 4 ? 1 : bits > 2 ? 2 : bits > 1 ? 4 : 8;
 }
 
@@ -106,7 +108,8 @@ INLINE void gemv_streams(oxi_pack pack, const oxi_codebook *codebook, const oxi_
     const int share = even_share(n_tokens, GEMV_TOKENS), together = gemv_panels_of(pack, codebook, share);
     const int last = (n_tokens - 1) / share * share; /* start of the last share */
     const int last_kernel = kernel_beside(pack, codebook, kernel_tokens(n_tokens - last, share), together);
-    const int turn = turn_groups(pack, codebook, m->reading, n_tokens);
+    const oxi_reading *const reading = reading_for(m, n_tokens);
+    const int turn = turn_groups(pack, codebook, reading, n_tokens);
     const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
     const constants k = constants_of(pack, codebook, m, b);
     size_t at = 0;
@@ -118,9 +121,9 @@ INLINE void gemv_streams(oxi_pack pack, const oxi_codebook *codebook, const oxi_
             /* A missing panel repeats the first one. */
             const uint8_t *src = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
             w[i] = chunk_at(pack, codebook, m, src + at, n_groups, b, i);
-            w[i].ahead = ahead_of(m, src, at, m->reading->ahead ? m->reading->ahead : step, n_panels);
+            w[i].ahead = ahead_of(m, src, at, reading->ahead ? reading->ahead : step, n_panels);
             w[i].rest = ahead_of(m, src, at, step, n_panels) + fetched_with_group(pack, codebook) * OXI_CHUNK_GROUPS;
-            w[i].cache = m->reading->cache;
+            w[i].cache = reading->cache;
         }
         for (int g0 = 0; g0 < n_groups; g0 += turn) {
             const int g1 = g0 + turn < n_groups ? g0 + turn : n_groups;
@@ -166,7 +169,7 @@ INLINE void gemv_panels(oxi_pack pack, const oxi_codebook *codebook, const oxi_m
 {
     const int together = gemv_panels_of(pack, codebook, even_share(n_tokens, GEMV_TOKENS));
     for (int64_t p = p0; p < p1;) {
-        const int n_panels = streams_of(m->reading, p1 - p, together);
+        const int n_panels = streams_of(reading_for(m, n_tokens), p1 - p, together);
         begin_streams(n_panels, n_tokens, s);
         gemv_streams(pack, codebook, m, p, n_panels, x, n_tokens, b, s);
         end_streams(m, p, n_panels, n_tokens, out, ldo, s);

@@ -99,9 +99,10 @@ const char *oxi_kernels_name(void) { return current->name; }
 
 oxi_cache_type oxi_cache_quick(void) { return current->vec->quick_codes ? OXI_CACHE_I16 : OXI_CACHE_F16; }
 
-const oxi_reading *oxi_kernels_reading(void)
+const oxi_reading *oxi_kernels_reading(bool several)
 {
-    return &oxi_readings[oxi_cpu_wants_one_run() ? OXI_READING_ONE_RUN : OXI_READING_TURNS];
+    if (!oxi_cpu_wants_one_run()) return &oxi_readings[OXI_READING_TURNS];
+    return &oxi_readings[several ? OXI_READING_TURNS_L2 : OXI_READING_ONE_RUN];
 }
 
 const oxi_fetching *oxi_kernels_fetching(void)

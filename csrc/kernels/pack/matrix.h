@@ -81,7 +81,7 @@ typedef struct oxi_matrix {
     const oxi_codebook_decoder *decoder;
     float unit;           /* what the scales are multiplied by: a power of two */
     int8_t table[16];     /* what codes stand for, in packs with a table */
-    const oxi_reading *reading; /* one of oxi_readings */
+    const oxi_reading *reading[2]; /* of oxi_readings: for one or two tokens, and for several */
     const uint8_t *data;
 } oxi_matrix;
 

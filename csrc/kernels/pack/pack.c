@@ -86,7 +86,7 @@ oxi_status oxi_pack_plan(oxi_matrix *m, uint32_t type, const oxi_codebook_decode
     *m = (oxi_matrix){.pack = pack, .act = oxi_traits[pack].act, .unit = f ? f->unit : 1.0f, .n_rows = n_rows,
                       .n_cols = n_cols, .n_panels = (n_rows + OXI_PANEL - 1) / OXI_PANEL,
                       .panel_bytes = panel_bytes(pack, codebook, n_cols), .codebook = codebook,
-                      .decoder = codebook ? decoder : NULL, .reading = &oxi_readings[OXI_READING_TURNS]};
+                      .decoder = codebook ? decoder : NULL, .reading = {&oxi_readings[OXI_READING_TURNS], &oxi_readings[OXI_READING_TURNS]}};
     if (oxi_traits[pack].table) fill_table(m, f);
     if ((size_t)m->n_panels > (SIZE_MAX - OVER_READ) / m->panel_bytes)
         return oxi_fail(err, OXI_ERR_NOMEM, "a matrix of %lld rows and %lld columns is too large", (long long)n_rows,

@@ -2,7 +2,7 @@
 
 const oxi_reading oxi_readings[OXI_READING_COUNT] = {
     [OXI_READING_TURNS] = {"8-turns-l1", OXI_MAX_TURNS, true, 1, 0},
-    {"8-turns-l2", OXI_MAX_TURNS, true, 2, 0},
+    [OXI_READING_TURNS_L2] = {"8-turns-l2", OXI_MAX_TURNS, true, 2, 0},
     {"4-turns-l2", 4, true, 2, 0},
     {"1-run", 1, false, 0, 0},
     [OXI_READING_ONE_RUN] = {"1-run-l2-1k", 1, false, 2, 1024},

@@ -1,8 +1,10 @@
-/* How the kernels for few tokens read packed weights. It decides their speed on a processor, never a bit of a result.
+/* How the kernels for few tokens read packed weights. It decides their speed on a processor, never a bit of a result. One or
+ * two tokens and several may want different ways: with several, a line of weights is computed on for much longer.
  *
  * A processor prefetches ahead of a reader within a page, and starts afresh at the next page. Some have few misses under
  * way for each run of addresses, and read more if several panels take turns (Ice Lake: a quarter more). Others read one
- * run fastest, and lose by every prefetch into their first cache (Zen 4: turns halve the rate).
+ * run fastest, and lose by every prefetch into their first cache (Zen 4: turns halve the rate of one token). Several tokens
+ * are faster there in turns, with prefetch into the second cache (by a quarter to a half).
  */
 #ifndef OXI_READING_H
 #define OXI_READING_H
@@ -19,9 +21,10 @@ typedef struct oxi_reading {
 } oxi_reading;
 
 #define OXI_MAX_TURNS 8 /* most panels that take turns */
+#define OXI_SEVERAL 3   /* fewest tokens that are several */
 
 /* The choices. The first is the default where nothing is known. */
-enum { OXI_READING_TURNS = 0, OXI_READING_ONE_RUN = 4, OXI_READING_COUNT = 7 };
+enum { OXI_READING_TURNS = 0, OXI_READING_TURNS_L2 = 1, OXI_READING_ONE_RUN = 4, OXI_READING_COUNT = 7 };
 extern const oxi_reading oxi_readings[OXI_READING_COUNT];
 
 #endif

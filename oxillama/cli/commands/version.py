@@ -45,10 +45,10 @@ def version(
 
 
 def _reading() -> dict[str, dict[str, str]]:
-    """How the next model's weights are read: by format, and under "other weights" for all that are not listed."""
+    """How the next model's weights are read: by format and tokens at once, and by tokens for all other weights."""
     from oxillama.core import _core
     from oxillama.machine import usable_processors
-    from oxillama.models.tuning.tune import remembered_here, setting
+    from oxillama.models.tuning.tune import case_name, remembered_here, setting
 
     how = setting()
     if how in _core.readings():
@@ -57,4 +57,6 @@ def _reading() -> dict[str, dict[str, str]]:
     found = {name: {"reading": reading, "origin": "cached"} for name, reading in sorted(known.items())}
     usual = "other weights" if known else "all weights"
     origin = {"auto": "default until measured", "force": "measured again in each load", "off": "default"}[how]
-    return {**found, usual: {"reading": _core.default_reading(), "origin": origin}}
+    found[case_name(usual, "1-2")] = {"reading": _core.default_reading(several=False), "origin": origin}
+    found[case_name(usual, "3+")] = {"reading": _core.default_reading(several=True), "origin": origin}
+    return found

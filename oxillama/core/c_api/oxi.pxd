@@ -160,11 +160,12 @@ cdef extern from "oxillama.h" nogil:
     int32_t oxi_program_n_matrices(const oxi_program *p)
     uint64_t oxi_program_matrix_bytes(const oxi_program *p, int32_t matrix)
     const char *oxi_reading_name(int32_t reading)
-    int32_t oxi_program_reading(const oxi_program *p, int32_t matrix)
-    oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, int32_t reading, oxi_error *err)
+    int32_t oxi_program_reading(const oxi_program *p, int32_t matrix, bint several)
+    oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, bint several, int32_t reading,
+                                   oxi_error *err)
     uint32_t oxi_program_matrix_type(const oxi_program *p, int32_t matrix)
-    oxi_status oxi_program_compare_readings(const oxi_program *p, uint32_t type, int32_t n_rounds, oxi_pool *pool,
-                                            double *rates, oxi_error *err)
+    oxi_status oxi_program_compare_readings(const oxi_program *p, uint32_t type, bint several, int32_t n_rounds,
+                                            oxi_pool *pool, double *rates, oxi_error *err)
     oxi_status oxi_program_reserve(oxi_program *p, oxi_error *err)
     oxi_status oxi_program_pack(oxi_program *p, int32_t matrix, oxi_pool *pool, const oxi_gguf *file, oxi_error *err)
 

@@ -39,7 +39,7 @@ def key_of(processor: str, isa: str, n_threads: int, readings: list[str]) -> str
 
 
 def recall(key: str, readings: list[str]) -> dict[str, Remembered]:
-    """Weight format → what is remembered under `key`, as far as it names one of `readings`."""
+    """Weight format and tokens → what is remembered under `key`, as far as it names one of `readings`."""
     found: dict[str, Remembered] = {}
     entries = _read().get(key)
     if not isinstance(entries, dict):
@@ -52,7 +52,7 @@ def recall(key: str, readings: list[str]) -> dict[str, Remembered]:
 
 
 def remember(key: str, choices: Mapping[str, Remembered]) -> None:
-    """Replace what the file says about these formats under `key`."""
+    """Replace what the file says about these under `key`."""
     with suppress(OSError):
         path = cache_file()
         everything = _read()

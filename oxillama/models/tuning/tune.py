@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from oxillama import machine
@@ -31,19 +31,32 @@ CONFIRMED = 2
 """A choice that this many loads in a row came to is not measured again."""
 
 Origin = Literal["default", "cached", "probed", "forced"]
+Tokens = Literal["1-2", "3+"]
+Case = tuple[int, bool]
+"""A tensor type, and whether several tokens are multiplied with it at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """How weights of one format are read, and where the choice is from.
 
-    weights: the name of the GGUF tensor type. origin: the processor's family ("default"), earlier loads ("cached"), a
-    measurement in this load ("probed"), or OXILLAMA_TUNE ("forced").
+    weights: the name of the GGUF tensor type. tokens: for how many at once. origin: the processor's family ("default"),
+    earlier loads ("cached"), a measurement in this load ("probed"), or OXILLAMA_TUNE ("forced").
     """
 
     weights: str
+    tokens: Tokens
     reading: str
     origin: Origin
+
+    @property
+    def case(self) -> str:
+        """What the choice is for, as people read it and as it is remembered."""
+        return case_name(self.weights, self.tokens)
+
+
+def case_name(weights: str, tokens: Tokens) -> str:
+    return f"{weights}, {tokens} tokens"
 
 
 def setting(environ: Mapping[str, str] = os.environ) -> str:
@@ -56,12 +69,12 @@ def setting(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def remembered_here(n_threads: int) -> dict[str, str]:
-    """Weight format → the choice that the next load with so many threads takes without measuring."""
+    """Weight format and tokens → the choice that the next load with so many threads takes without measuring."""
     return {name: c.reading for name, c in recall(_key(n_threads), readings()).items() if c.seen >= CONFIRMED}
 
 
 def tune(program: Program, pool: ThreadPool, how: str) -> list[Tuned]:
-    """Set how each packed matrix is read and return the choices, one per format. how: as `setting` says.
+    """Set how each packed matrix is read and return the choices, two per format. how: as `setting` says.
 
     Takes tens of milliseconds if formats must be measured (docs/internals/kernels.md).
     """
@@ -69,47 +82,50 @@ def tune(program: Program, pool: ThreadPool, how: str) -> list[Tuned]:
     for kind, size in zip(program.matrix_types, program.matrix_bytes, strict=True):
         sizes[kind] += size
     names = {kind: tensor_types()[kind][0] for kind in sizes}
-    usual = dict(zip(program.matrix_types, program.readings, strict=True))
-    chosen = {kind: Tuned(names[kind], reading, "default") for kind, reading in usual.items()}
+    chosen: dict[Case, Tuned] = {}
+    for several in (False, True):
+        tokens: Tokens = "3+" if several else "1-2"
+        for kind, usual in zip(program.matrix_types, program.readings(several), strict=True):
+            chosen[kind, several] = Tuned(names[kind], tokens, usual, "default")
     if how in readings():
-        chosen = {kind: Tuned(names[kind], how, "forced") for kind in sizes}
-    elif how != "off":
+        chosen = {case: replace(choice, reading=how, origin="forced") for case, choice in chosen.items()}
+    if how in ("auto", "force"):
         least = max(LEAST_BYTES, CACHES * machine.largest_cache(), LEAST_SHARE * sizes.total())
-        large = {kind: choice for kind, choice in chosen.items() if sizes[kind] >= least}
+        large = {case: choice for case, choice in chosen.items() if sizes[case[0]] >= least}
         chosen |= _measured(program, pool, large, how)
     for matrix, kind in enumerate(program.matrix_types):
-        program.read_as(matrix, chosen[kind].reading)
+        for several in (False, True):
+            program.read_as(matrix, several, chosen[kind, several].reading)
     return list(chosen.values())
 
 
-def _measured(program: Program, pool: ThreadPool, usual: Mapping[int, Tuned], how: str) -> dict[int, Tuned]:
-    """The choices for these formats: remembered, or else measured and then remembered. usual: the defaults, which stay
+def _measured(program: Program, pool: ThreadPool, usual: Mapping[Case, Tuned], how: str) -> dict[Case, Tuned]:
+    """The choices for these cases: remembered, or else measured and then remembered. usual: the defaults, which stay
     where the rounds do not agree."""
     if not usual or isa() == "generic":  # generic kernels read in one way only
         return {}
     key = _key(pool.n_threads)
     before = {} if how == "force" else recall(key, readings())
-    chosen: dict[int, Tuned] = {}
+    chosen: dict[Case, Tuned] = {}
     found: dict[str, Remembered] = {}
-    for kind, default in usual.items():
-        name = default.weights
-        last = before.get(name, Remembered(default.reading, 0))
+    for case, default in usual.items():
+        last = before.get(default.case, Remembered(default.reading, 0))
         if last.seen >= CONFIRMED:
-            chosen[kind] = Tuned(name, last.reading, "cached")
+            chosen[case] = replace(default, reading=last.reading, origin="cached")
             continue
-        verdict = _verdict(program, pool, kind, last.reading)
+        verdict = _verdict(program, pool, case, last.reading)
         if verdict.steady:
-            chosen[kind] = Tuned(name, verdict.reading, "probed")
-            found[name] = Remembered(verdict.reading, last.seen + 1 if verdict.reading == last.reading else 1)
+            chosen[case] = replace(default, reading=verdict.reading, origin="probed")
+            found[default.case] = Remembered(verdict.reading, last.seen + 1 if verdict.reading == last.reading else 1)
     if found:
         remember(key, found)
     return chosen
 
 
-def _verdict(program: Program, pool: ThreadPool, kind: int, standing: str) -> Verdict:
+def _verdict(program: Program, pool: ThreadPool, case: Case, standing: str) -> Verdict:
     """That of the first measurement whose rounds agree, or of the last."""
     for _ in range(TRIES):
-        verdict = judge(program.compare_readings(kind, ROUNDS, pool), readings(), standing)
+        verdict = judge(program.compare_readings(*case, ROUNDS, pool), readings(), standing)
         if verdict.steady:
             break
     return verdict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,8 @@ def program(tmp_path: Path) -> tuple[Program, ThreadPool]:
 
 def test_all_ways_are_measured_on_the_weights(program: tuple[Program, ThreadPool]) -> None:
     of, pool = program
-    for kind in set(of.matrix_types):
-        rates = of.compare_readings(kind, 3, pool)
+    for kind, several in product(set(of.matrix_types), (False, True)):
+        rates = of.compare_readings(kind, several, 3, pool)
 
         assert rates.shape == (3, len(readings()))
         assert (rates > 0).all()
@@ -39,13 +40,13 @@ def test_all_ways_are_measured_on_the_weights(program: tuple[Program, ThreadPool
 def test_numbers_of_rounds_that_make_no_sense_are_refused(program: tuple[Program, ThreadPool], n_rounds: int) -> None:
     of, pool = program
     with pytest.raises(InvalidParameterError, match=f"{n_rounds} rounds"):
-        of.compare_readings(of.matrix_types[0], n_rounds, pool)
+        of.compare_readings(of.matrix_types[0], False, n_rounds, pool)
 
 
 def test_a_type_that_no_matrix_has_is_refused(program: tuple[Program, ThreadPool]) -> None:
     of, pool = program
     with pytest.raises(InvalidParameterError, match=f"no matrix of tensor type {NUMBERS['IQ1_S']}"):
-        of.compare_readings(NUMBERS["IQ1_S"], 3, pool)
+        of.compare_readings(NUMBERS["IQ1_S"], True, 3, pool)
 
 
 CHECK = """

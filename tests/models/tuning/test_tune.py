@@ -22,32 +22,44 @@ Q4_K, Q6_K = NUMBERS["Q4_K"], NUMBERS["Q6_K"]
 
 
 class FakeProgram:
-    """400 MB of Q4_K, 100 MB of Q6_K and a little F32, with rates that a test sets."""
+    """400 MB of Q4_K, 100 MB of Q6_K and a little F32, with rates that a test sets. With several tokens all ways are as
+    fast, unless `several` says otherwise."""
 
     matrix_types = (Q4_K, Q6_K, Q4_K, NUMBERS["F32"])
     matrix_bytes = (200_000_000, 100_000_000, 200_000_000, 20_000_000)
 
-    def __init__(self, rates: Callable[[int], dict[str, float]] | None = None) -> None:
+    def __init__(
+        self, rates: Callable[[int], dict[str, float]] | None = None, several: dict[str, float] | None = None
+    ) -> None:
         self.rates = rates or (lambda kind: {})
+        self.several = several or {}
         self.measured: list[int] = []
-        self.readings = [default_reading()] * 4
+        self.measured_several: list[int] = []
+        self.chosen = {several: [default_reading(several)] * 4 for several in (False, True)}
         self.disturbed = 0  # how many comparisons another program disturbs
 
-    def read_as(self, matrix: int, reading: str) -> None:
-        self.readings[matrix] = reading
+    def readings(self, several: bool) -> list[str]:
+        return list(self.chosen[several])
 
-    def compare_readings(self, kind: int, n_rounds: int, pool: object) -> np.ndarray[Any, np.dtype[np.float64]]:
-        self.measured.append(kind)
-        row = np.array([self.rates(kind).get(name, 10e9) for name in readings()])
+    def read_as(self, matrix: int, several: bool, reading: str) -> None:
+        self.chosen[several][matrix] = reading
+
+    def compare_readings(
+        self, kind: int, several: bool, n_rounds: int, pool: object
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        (self.measured_several if several else self.measured).append(kind)
+        set_rates = self.several if several else self.rates(kind)
+        row = np.array([set_rates.get(name, 10e9) for name in readings()])
         rates = np.tile(row, (n_rounds, 1))
         if self.disturbed:
             self.disturbed -= 1
             rates[1:-1] *= 0.5
         return rates
 
-    def tuned(self, how: str = "auto", n_threads: int = 2) -> dict[str, tuple[str, str]]:
+    def tuned(self, how: str = "auto", n_threads: int = 2, several: bool = False) -> dict[str, tuple[str, str]]:
+        """How weights are read for one or two tokens, or for `several`."""
         found = tune.tune(self, ThreadPool(n_threads), how)  # type: ignore[arg-type]
-        return {t.weights: (t.reading, t.origin) for t in found}
+        return {t.weights: (t.reading, t.origin) for t in found if t.tokens == ("3+" if several else "1-2")}
 
 
 OTHER, THIRD = [name for name in readings() if name != default_reading()][:2]
@@ -72,8 +84,18 @@ def test_each_large_format_is_measured_and_set() -> None:
         "Q6_K": (OTHER, "probed"),
         "F32": (default_reading(), "default"),
     }
-    assert program.readings == [default_reading(), OTHER, default_reading(), default_reading()]
-    assert program.measured == [Q4_K, Q6_K]
+    assert program.readings(False) == [default_reading(), OTHER, default_reading(), default_reading()]
+    assert program.readings(True) == [default_reading(True)] * 4
+    assert program.measured == program.measured_several == [Q4_K, Q6_K]
+
+
+def test_several_tokens_have_choices_of_their_own() -> None:
+    other = next(name for name in readings() if name not in (default_reading(False), default_reading(True)))
+    for origin in ("probed", "probed", "cached"):
+        program = FakeProgram(several={other: 20e9})
+        assert program.tuned(several=True)["Q4_K"] == (other, origin)
+        assert program.readings(True)[:3] == [other] * 3
+        assert program.readings(False) == [default_reading()] * 4
 
 
 def test_what_two_loads_found_is_not_measured_again() -> None:
@@ -82,7 +104,7 @@ def test_what_two_loads_found_is_not_measured_again() -> None:
         program = FakeProgram(fast(other=20e9))
         origins.append(program.tuned()["Q4_K"])
     assert origins == [(OTHER, "probed"), (OTHER, "probed"), (OTHER, "cached"), (OTHER, "cached")]
-    assert program.measured == []
+    assert program.measured == program.measured_several == []
 
 
 def test_what_the_second_load_does_not_find_again_starts_anew() -> None:
@@ -113,6 +135,7 @@ def test_a_busy_machines_rounds_are_repeated() -> None:
     program.tuned()
 
     assert program.measured == [Q4_K, Q4_K, Q6_K]
+    assert program.measured_several == [Q4_K, Q6_K]
 
 
 def test_a_busy_machine_keeps_the_default_and_nothing_is_remembered(cache: Path) -> None:
@@ -156,7 +179,7 @@ def test_a_name_is_taken_for_all_weights() -> None:
     program = FakeProgram()
 
     assert set(program.tuned(OTHER).values()) == {(OTHER, "forced")}
-    assert program.readings == [OTHER] * 4
+    assert program.readings(False) == program.readings(True) == [OTHER] * 4
     assert program.measured == []
 
 

@@ -142,7 +142,8 @@ def print_one(name: str, kernels: str, result: Mapping[str, Any]) -> None:
     print(f"{name}, {kernels} kernels, {result['threads']} threads, medians of {result['reps']}")
     print(f"  KV cache         {result['kv_type']:>8}   {result['kv_bytes_per_token'] / 1024:.1f} KiB for a token")
     for choice in result["reading"]:
-        print(f"  weights          {choice['weights']:>8}   read as {choice['reading']} ({choice['origin']})")
+        how = f"{choice['tokens']:>3} tokens read as {choice['reading']} ({choice['origin']})"
+        print(f"  weights          {choice['weights']:>8}   {how}")
     print(f"  loaded in        {result['load_s']:8.2f} s")
     print(f"  prefill {result['prompt']:<8} {result['prefill_tok_s']:8.1f} tokens/s")
     sequences = result["sequences"]
