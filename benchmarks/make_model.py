@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from shapes import SHAPES, Shape, Tensor
-from vocabulary import Metadata, copied, made_up
+from shapes import SHAPES, Metadata, Shape, Tensor
+from vocabulary import copied, made_up
 
 from oxillama.core._core import quantize, tensor_types
 from oxillama.gguf import GGUFFile, GGUFWriter
@@ -55,8 +55,8 @@ def types_of(mix: str, shape: Shape) -> dict[str, str]:
 def content(tensor: Tensor, type_name: str, rng: np.random.Generator) -> Iterator[bytes | memoryview]:
     """A tensor's bytes in pieces."""
     if not tensor.is_matrix:
-        ones = tensor.name.endswith("norm.weight")
-        yield (np.ones if ones else np.zeros)(tensor.shape, np.float32).data.cast("B")
+        value = 1 if tensor.name.endswith("norm.weight") else -1 if tensor.role == "ssm_a" else 0
+        yield np.full(tensor.shape, value, np.float32).data.cast("B")
         return
     blocks = pool(type_name)
     left = prod(tensor.shape) // TYPES[type_name][1]
@@ -80,12 +80,12 @@ def metadata(shape: Shape, mix: str, vocabulary: Metadata) -> Metadata:
         f"{a}.attention.head_count": ("u32", shape.n_head),
         f"{a}.attention.head_count_kv": ("u32", shape.n_head_kv),
         f"{a}.attention.layer_norm_rms_epsilon": ("f32", shape.rms_eps),
-        f"{a}.rope.dimension_count": ("u32", shape.d_head),
+        f"{a}.rope.dimension_count": ("u32", shape.n_rot or shape.d_head),
         f"{a}.rope.freq_base": ("f32", shape.rope_base),
     }
     if shape.head_dim:
         keys |= {f"{a}.attention.{k}_length": ("u32", shape.head_dim) for k in ("key", "value")}
-    return keys | vocabulary
+    return keys | {f"{a}.{key}": value for key, value in shape.keys().items()} | vocabulary
 
 
 def make(out: Path, shape: Shape, mix: str, *, vocab: Path | None = None, seed: int = 0) -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Metadata = dict[str, tuple[str, Any]]  # key → (GGUF type, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,10 @@ class Shape:
     tied: bool = False  # no output matrix: the token embedding is used instead
     qkv_bias: bool = False
     qk_norm: bool = False
+    gated: bool = False  # the matrix of queries has the rows of a gate for the result of attention too
+    n_rot: int = 0  # columns of a head that are rotated; 0: all
+    ffn_norm: str = "ffn_norm"
+    output_norm: str = "output_norm"
 
     @property
     def d_head(self) -> int:
@@ -32,26 +41,38 @@ class Shape:
 
     def tensors(self) -> Iterator[Tensor]:
         """Every tensor in the order of a converted file."""
-        q, kv = self.n_head * self.d_head, self.n_head_kv * self.d_head
         yield Tensor("token_embd.weight", (self.n_embd, self.n_vocab))
         for layer in range(self.n_layer):
-            b = f"blk.{layer}."
-            yield Tensor(f"{b}attn_norm.weight", (self.n_embd,), layer)
-            for part, rows in (("q", q), ("k", kv), ("v", kv)):
-                yield Tensor(f"{b}attn_{part}.weight", (self.n_embd, rows), layer)
-                if self.qkv_bias:
-                    yield Tensor(f"{b}attn_{part}.bias", (rows,), layer)
-            if self.qk_norm:
-                yield Tensor(f"{b}attn_q_norm.weight", (self.d_head,), layer)
-                yield Tensor(f"{b}attn_k_norm.weight", (self.d_head,), layer)
-            yield Tensor(f"{b}attn_output.weight", (q, self.n_embd), layer)
-            yield Tensor(f"{b}ffn_norm.weight", (self.n_embd,), layer)
-            yield Tensor(f"{b}ffn_gate.weight", (self.n_embd, self.n_ff), layer)
-            yield Tensor(f"{b}ffn_up.weight", (self.n_embd, self.n_ff), layer)
-            yield Tensor(f"{b}ffn_down.weight", (self.n_ff, self.n_embd), layer)
-        yield Tensor("output_norm.weight", (self.n_embd,))
+            yield Tensor(f"blk.{layer}.attn_norm.weight", (self.n_embd,), layer)
+            yield from self.mixing(layer)
+            yield Tensor(f"blk.{layer}.{self.ffn_norm}.weight", (self.n_embd,), layer)
+            yield from self.network(layer)
+        yield Tensor(f"{self.output_norm}.weight", (self.n_embd,))
         if not self.tied:
             yield Tensor("output.weight", (self.n_embd, self.n_vocab))
+
+    def mixing(self, layer: int) -> Iterator[Tensor]:
+        """What a layer has between its norms: attention."""
+        b = f"blk.{layer}."
+        q, kv = self.n_head * self.d_head, self.n_head_kv * self.d_head
+        for part, rows in (("q", q * (2 if self.gated else 1)), ("k", kv), ("v", kv)):
+            yield Tensor(f"{b}attn_{part}.weight", (self.n_embd, rows), layer)
+            if self.qkv_bias:
+                yield Tensor(f"{b}attn_{part}.bias", (rows,), layer)
+        if self.qk_norm:
+            yield Tensor(f"{b}attn_q_norm.weight", (self.d_head,), layer)
+            yield Tensor(f"{b}attn_k_norm.weight", (self.d_head,), layer)
+        yield Tensor(f"{b}attn_output.weight", (q, self.n_embd), layer)
+
+    def network(self, layer: int) -> Iterator[Tensor]:
+        b = f"blk.{layer}."
+        yield Tensor(f"{b}ffn_gate.weight", (self.n_embd, self.n_ff), layer)
+        yield Tensor(f"{b}ffn_up.weight", (self.n_embd, self.n_ff), layer)
+        yield Tensor(f"{b}ffn_down.weight", (self.n_ff, self.n_embd), layer)
+
+    def keys(self) -> Metadata:
+        """The keys of the file that only this architecture has, without the architecture's name."""
+        return {}
 
     def with_vocabulary(self, n_vocab: int) -> Shape:
         from dataclasses import replace
@@ -75,6 +96,66 @@ class Tensor:
     @property
     def is_matrix(self) -> bool:
         return len(self.shape) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LFM2(Shape):
+    """Short convolutions of n_taps tokens in all layers but those of `attention`."""
+
+    n_taps: int
+    attention: tuple[int, ...]
+
+    def mixing(self, layer: int) -> Iterator[Tensor]:
+        if layer in self.attention:
+            yield from Shape.mixing(self, layer)
+            return
+        b = f"blk.{layer}.shortconv."
+        yield Tensor(f"{b}conv.weight", (self.n_taps, self.n_embd), layer)
+        yield Tensor(f"{b}in_proj.weight", (self.n_embd, 3 * self.n_embd), layer)
+        yield Tensor(f"{b}out_proj.weight", (self.n_embd, self.n_embd), layer)
+
+    def keys(self) -> Metadata:
+        heads = [self.n_head_kv if layer in self.attention else 0 for layer in range(self.n_layer)]
+        return {
+            "attention.head_count_kv": ("arr[i32]", np.array(heads, np.int32)),
+            "shortconv.l_cache": ("u32", self.n_taps),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Qwen35(Shape):
+    """Gated delta nets with n_state heads of d_state columns, and attention in every fourth layer."""
+
+    n_taps: int
+    n_state: int
+    d_state: int
+    sections: tuple[int, ...]
+
+    def mixing(self, layer: int) -> Iterator[Tensor]:
+        if layer % 4 == 3:
+            yield from Shape.mixing(self, layer)
+            return
+        b, n = f"blk.{layer}.", self.n_state * self.d_state
+        yield Tensor(f"{b}attn_qkv.weight", (self.n_embd, 3 * n), layer)
+        yield Tensor(f"{b}attn_gate.weight", (self.n_embd, n), layer)
+        yield Tensor(f"{b}ssm_conv1d.weight", (self.n_taps, 3 * n), layer)
+        yield Tensor(f"{b}ssm_dt.bias", (self.n_state,), layer)
+        yield Tensor(f"{b}ssm_a", (self.n_state,), layer)
+        yield Tensor(f"{b}ssm_beta.weight", (self.n_embd, self.n_state), layer)
+        yield Tensor(f"{b}ssm_alpha.weight", (self.n_embd, self.n_state), layer)
+        yield Tensor(f"{b}ssm_norm.weight", (self.d_state,), layer)
+        yield Tensor(f"{b}ssm_out.weight", (n, self.n_embd), layer)
+
+    def keys(self) -> Metadata:
+        return {
+            "rope.dimension_sections": ("arr[i32]", np.array(self.sections, np.int32)),
+            "ssm.conv_kernel": ("u32", self.n_taps),
+            "ssm.state_size": ("u32", self.d_state),
+            "ssm.group_count": ("u32", self.n_state),
+            "ssm.time_step_rank": ("u32", self.n_state),
+            "ssm.inner_size": ("u32", self.n_state * self.d_state),
+            "full_attention_interval": ("u32", 4),
+        }
 
 
 SHAPES = {
@@ -101,6 +182,16 @@ SHAPES = {
         ),
         Shape(
             name="mistral-7b", n_embd=4096, n_layer=32, n_head=32, n_head_kv=8, n_ff=14336, n_vocab=32000, n_ctx=32768
+        ),
+        LFM2(
+            name="lfm2-1.2b", arch="lfm2", n_embd=2048, n_layer=16, n_head=32, n_head_kv=8, n_ff=8192, n_vocab=65536,
+            n_ctx=128000, rope_base=1e6, tied=True, qk_norm=True, output_norm="token_embd_norm", n_taps=3,
+            attention=(2, 5, 8, 10, 12, 14),
+        ),
+        Qwen35(
+            name="qwen35-0.8b", arch="qwen35", n_embd=1024, n_layer=24, n_head=8, n_head_kv=2, n_ff=3584,
+            n_vocab=248320, n_ctx=262144, head_dim=256, n_rot=64, rope_base=1e7, rms_eps=1e-6, tied=True, qk_norm=True,
+            gated=True, ffn_norm="post_attention_norm", n_taps=4, n_state=16, d_state=128, sections=(11, 11, 10, 0),
         ),
     )
 }  # fmt: skip

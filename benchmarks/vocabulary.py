@@ -6,13 +6,11 @@ import itertools
 import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from shapes import Metadata
 
 from oxillama.core._core import GGUF
-
-Metadata = dict[str, tuple[str, Any]]  # key → (GGUF type, value)
 
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
 SPACE = "▁"
