@@ -19,6 +19,7 @@ OPTIONAL: dict[str, set[str]] = {
     "gemma4": {"layer_output_scale.weight", "ffn_down_exps.scale", "attn_v.weight"},
     "gpt-oss": {"attn_q.bias", "attn_k.bias", "attn_v.bias"},
     "qwen3moe": {"output.weight"},
+    "qwen3next": {"attn_qkv.weight"},
 }
 """Tensors without which the file is a valid model of another kind."""
 INSTEAD = {
@@ -105,6 +106,33 @@ CHANGES: list[tuple[str, str, Any, str]] = [
     ("qwen3moe", "expert_count", None, "the 0 experts there are"),
     ("qwen3moe", "expert_used_count", 0, "expert_used_count"),
     ("qwen3moe", "expert_feed_forward_length", 0, "expert_feed_forward_length"),
+    ("lfm2", "shortconv.l_cache", None, "shortconv.l_cache' is missing"),
+    ("lfm2", "shortconv.l_cache", 17, "shortconv.l_cache"),
+    ("lfm2", "shortconv.l_cache", 4, "tensor 'blk.0.shortconv.conv.weight' has shape"),
+    ("lfm2", "attention.head_count_kv", np.array([0, 3], np.int32), "attention.head_count_kv"),
+    ("lfm2", "attention.head_count_kv", np.array([0, 0], np.int32), "'blk.1.shortconv.in_proj.weight' is missing"),
+    ("lfm2", "attention.head_count", np.array([4, 0], np.int32), "attention.head_count_kv"),
+    ("lfm2", "attention.head_count", 0, "attention.head_count"),
+    ("lfm2moe", "leading_dense_block_count", 3, "leading_dense_block_count"),
+    ("lfm2moe", "expert_gating_func", None, "expert_gating_func' is missing"),
+    ("lfm2moe", "expert_gating_func", 9, "expert_gating_func"),
+    ("qwen35", "ssm.conv_kernel", 1, "ssm.conv_kernel"),
+    ("qwen35", "ssm.group_count", 3, "ssm.group_count"),
+    ("qwen35", "ssm.inner_size", 48, "ssm.inner_size"),
+    ("qwen35", "ssm.state_size", 2**20, "ssm.inner_size"),
+    ("qwen35", "ssm.time_step_rank", 0, "ssm.time_step_rank"),
+    ("qwen35", "rope.dimension_sections", None, "rope.dimension_sections' is missing"),
+    ("qwen35", "rope.dimension_sections", np.array([2, 1, 1], np.int32), "rope.dimension_sections"),
+    ("qwen35", "rope.dimension_sections", np.array([2, 1, 1, -1], np.int32), "rope.dimension_sections"),
+    ("qwen35", "rope.dimension_sections", np.array([0, 0, 0, 0], np.int32), "rope.dimension_sections"),
+    ("qwen35", "attention.recurrent_layers", np.array([1, 0], np.int32), "attention.recurrent_layers"),
+    ("qwen35", "attention.recurrent_layers", None, "tensor 'blk.1.attn_qkv.weight' is missing"),
+    ("qwen35", "nextn_predict_layers", 3, "nextn_predict_layers"),
+    ("qwen35", "nextn_predict_layers", 0, "tensor 'blk.2.attn_norm.weight' is missing"),
+    ("qwen35", "attention.value_length", 2 * DIM, "attention.value_length"),
+    ("qwen35moe", "expert_count", None, "the 0 experts there are"),
+    ("qwen35moe", "expert_shared_feed_forward_length", 16, "tensor 'blk.0.ffn_gate_shexp.weight' has shape"),
+    ("qwen3next", "expert_feed_forward_length", 16, "tensor 'blk.0.ffn_gate_exps.weight' has shape"),
 ]
 
 
@@ -135,6 +163,7 @@ WORDS = ["", "none", "linear", "yarn", "longrope", "x"]
 MORE_KEYS = [
     *("attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base_swa", "attention.causal"),
     *("attn_logit_softcapping", "final_logit_softcapping", "rope.scaling.type", "rope.scaling.factor"),
+    *("nextn_predict_layers", "full_attention_interval", "shortconv.l_cache", "leading_dense_block_count"),
     *("rope.scaling.original_context_length", "rope.scaling.attn_factor", "expert_count", "expert_used_count"),
 ]
 

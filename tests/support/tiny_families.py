@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -168,10 +169,83 @@ def qwen3moe() -> TinyModel:
     return model
 
 
+def lfm2(arch: str = "lfm2") -> TinyModel:
+    """A convolution, then attention; with experts in the second layer."""
+    model = _empty(arch, 2, *((4, 2) if arch == "lfm2moe" else ()))
+    model.metadata |= {
+        f"{arch}.attention.head_count_kv": np.array([0, N_KV], np.int32),
+        f"{arch}.shortconv.l_cache": 3,
+    }
+    model.tensors["token_embd_norm.weight"] = model.tensors.pop("output_norm.weight")
+    for prefix in ("blk.0.", "blk.1."):
+        _vectors(model, prefix, "attn_norm", "ffn_norm")
+    for name, shape in (("conv", (N_EMBD, 3)), ("in_proj", (3 * N_EMBD, N_EMBD)), ("out_proj", (N_EMBD, N_EMBD))):
+        model.add_matrix(f"blk.0.shortconv.{name}", *shape)
+    _attention(model, "blk.1.")
+    _vectors(model, "blk.1.", "attn_q_norm", "attn_k_norm", n=DIM)
+    _network(model, "blk.0.")
+    if arch == "lfm2":
+        _network(model, "blk.1.")
+    else:
+        model.metadata |= {f"{arch}.leading_dense_block_count": 1, f"{arch}.expert_gating_func": 2}
+        _experts(model, "blk.1.", 4)
+        model.add_vector("blk.1.exp_probs_b.bias", 4, around=0.0)
+    return model
+
+
+N_STATE, D_STATE = 4, 8
+
+
+def qwen35(arch: str = "qwen35") -> TinyModel:
+    """A delta net, then attention, and a layer that predicts later tokens."""
+    mixture = arch != "qwen35"
+    model = _empty(arch, 3, *((4, 2) if mixture else ()))
+    model.metadata |= {
+        f"{arch}.attention.recurrent_layers": ([True, False, False], "arr[bool]"),
+        f"{arch}.nextn_predict_layers": 1,
+        f"{arch}.ssm.conv_kernel": 4,
+        f"{arch}.ssm.state_size": D_STATE,
+        f"{arch}.ssm.group_count": N_STATE // 2,
+        f"{arch}.ssm.time_step_rank": N_STATE,
+        f"{arch}.ssm.inner_size": N_STATE * D_STATE,
+    }
+    if arch != "qwen3next":
+        model.metadata[f"{arch}.rope.dimension_sections"] = np.array([2, 1, 1, 0], np.int32)
+    values = N_STATE * D_STATE
+    model.add_matrix("blk.0.attn_qkv", 2 * values, N_EMBD)
+    model.add_matrix("blk.0.attn_gate", values, N_EMBD)
+    model.add_matrix("blk.0.ssm_conv1d", 2 * values, 4)
+    model.add_vector("blk.0.ssm_dt.bias", N_STATE)
+    model.add_vector("blk.0.ssm_a", N_STATE, around=-1.0)
+    for name in ("ssm_beta", "ssm_alpha") if arch != "qwen3next" else ("ssm_ba", "ssm_ba"):
+        model.add_matrix(f"blk.0.{name}", N_STATE * (2 if arch == "qwen3next" else 1), N_EMBD)
+    model.add_vector("blk.0.ssm_norm.weight", D_STATE)
+    model.add_matrix("blk.0.ssm_out", N_EMBD, values)
+    _attention(model, "blk.1.")
+    model.add_matrix("blk.1.attn_q", 2 * N_HEAD * DIM, N_EMBD)
+    _vectors(model, "blk.1.", "attn_q_norm", "attn_k_norm", n=DIM)
+    for prefix in ("blk.0.", "blk.1."):
+        _vectors(model, prefix, "attn_norm", "post_attention_norm")
+        if mixture:
+            model.metadata[f"{arch}.expert_shared_feed_forward_length"] = N_FF
+            _experts(model, prefix, 4)
+            model.add_vector(f"{prefix}ffn_gate_inp_shexp.weight", N_EMBD)
+            for name, shape in (("gate", (N_FF, N_EMBD)), ("up", (N_FF, N_EMBD)), ("down", (N_EMBD, N_FF))):
+                model.add_matrix(f"{prefix}ffn_{name}_shexp", *shape)
+        else:
+            _network(model, prefix)
+    return model
+
+
 TINY_FAMILIES: dict[str, Callable[[], TinyModel]] = {
     "gemma2": gemma2,
     "gemma3": gemma3,
     "gemma4": gemma4,
     "gpt-oss": gpt_oss,
     "qwen3moe": qwen3moe,
+    "lfm2": lfm2,
+    "lfm2moe": partial(lfm2, "lfm2moe"),
+    "qwen35": qwen35,
+    "qwen35moe": partial(qwen35, "qwen35moe"),
+    "qwen3next": partial(qwen35, "qwen3next"),
 }
