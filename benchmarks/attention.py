@@ -3,9 +3,9 @@
     python benchmarks/attention.py --depths 4096 --kv-types i16,q8_0
 
 "decode" is one token behind so many; "prefill" is the last 512 of them, read together. Both are milliseconds for all
-layers, medians. "GMAC/s" counts multiplications of queries with keys and of probabilities with values. Only some
-depth is filled by reading tokens, so a depth of 16,384 takes a while: --layers 4 shortens it. Fewer layers than a model
-has may fit into the caches, which a model's weights would empty; --flush reads as much memory before every step.
+layers, medians. "GMAC/s" counts multiplications of queries with keys and of probabilities with values. A depth is
+filled by reading tokens, so 16,384 takes a while: --layers 4 shortens it. Keys and values of fewer layers than a model
+has may fit into the caches, which a model's weights would empty; so does --flush.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def program_of(path: Path, args: argparse.Namespace) -> Program:
     n_head, n_kv = map(int, args.heads.split(","))
     rng, dim = np.random.default_rng(0), args.head_dim
     rows = {"q": n_head * dim, "k": n_kv * dim, "v": n_kv * dim}
-    shapes = {"token_embd": (N_VOCAB, WIDTH), "output": (N_VOCAB, n_head * dim)} | {n: (r, WIDTH) for n, r in rows.items()}
+    shapes = {"token_embd": (N_VOCAB, WIDTH), "output": (N_VOCAB, n_head * dim)} | {
+        n: (r, WIDTH) for n, r in rows.items()
+    }
     with GGUFWriter(path) as writer:
         writer.add("general.architecture", "none", "str")
         for name, shape in shapes.items():
@@ -87,8 +89,8 @@ class Bench:
             program.pack(index, pool)
         n = depth + CHUNK
         self.runner = Runner(
-            program, pool, n_vocab=N_VOCAB, n_embd=int(args.heads.split(",")[0]) * args.head_dim, n_batch=CHUNK, n_ctx=n,
-            n_pages=n // PAGE_TOKENS + 1, n_seqs=1, cache_type=kv_type,
+            program, pool, n_vocab=N_VOCAB, n_embd=int(args.heads.split(",")[0]) * args.head_dim, n_batch=CHUNK,
+            n_ctx=n, n_pages=n // PAGE_TOKENS + 1, n_seqs=1, cache_type=kv_type,
         )  # fmt: skip
         self.seq, self.rng = self.runner.seq_open(), np.random.default_rng(1)
 

@@ -213,7 +213,9 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
         const four_places ahead = one_run ? run_beside(key_span, value_span, p + a->fetching.ahead)
                                   : few   ? halves_beside(values, with_keys, run, n_runs, value_at, value_bytes)
                                           : pages_beside(keys, n_pages, p + RUN_PAGES, key_at, key_bytes);
-        run_code_scores(a, w, n_pages - p < RUN_PAGES ? n_pages - p : RUN_PAGES, keys + p, &ahead, scores + p * OXI_PAGE_TOKENS);
+        const int32_t here = n_pages - p < RUN_PAGES ? n_pages - p : RUN_PAGES;
+        for (int32_t i = p; one_run && i < p + here; i++) fetch(values[i], value_at); /* all scales are read first */
+        run_code_scores(a, w, here, keys + p, &ahead, scores + p * OXI_PAGE_TOKENS);
     }
 
     page_list rest = {.pages = values + with_keys, .n = few ? n_pages - with_keys : 0, .at = value_at, .one_run = one_run};
