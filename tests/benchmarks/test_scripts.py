@@ -173,6 +173,16 @@ def test_both_programs_of_context_use_the_same_cache_type_if_possible(
     assert asked == [theirs, theirs]
 
 
+def test_attention_is_measured_alone() -> None:
+    shape = ("--layers", "2", "--heads", "4,2", "--head-dim", "8", "--depths", "512", "--kv-types", "i16,q8_0")
+
+    made = result(script("attention.py", *shape, "--threads", "1", "--reps", "1", "--flush", "--json"))
+
+    assert [(row["keys and values"], row["depth"]) for row in made["rows"]] == [("i16", 512), ("q8_0", 512)]
+    assert all(row["decode ms"] > 0 and row["prefill ms"] > 0 for row in made["rows"])
+    assert made["machine"]["layers"] == 2
+
+
 def test_context_asks_our_side_for_the_type(tmp_path: Path) -> None:
     done = script("context.py", *TINY, "--type", "Q4_0", "--kv-type", "q2", "--no-peer", "--models", tmp_path)
 
