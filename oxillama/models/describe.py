@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class ModelDescription:
     """A summary for people and machines. Sizes are in bytes; `tensor_types` counts tensors by type,
     `kv_bytes_per_token` is what each token of a sequence adds to a key/value cache of each type, `windows` counts
-    layers by how many tokens they see ("all" without a limit). `memory` is what the weights and one sequence of the trained
-    context take, with the default type of keys and values: `cache` is for layers that see everything, `windows` for
-    those with a window, `states` for recurrent states."""
+    layers by how many tokens they see ("all" without a limit). `memory` is what the weights and one sequence of the
+    trained context take, with the default type of keys and values: `cache` is for layers that see everything, `windows`
+    for those with a window, `states` for recurrent states."""
 
     architecture: str
     name: str | None

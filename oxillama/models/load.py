@@ -69,10 +69,10 @@ def load_model(
     sequence of n_ctx. more_kv_pages: how many additional pages would be useful; fewer are made if memory is short.
     n_batch: most tokens in a step. n_seqs: most sequences at a time. n_active: most sequences in a step; None: n_seqs.
     n_saved: for how many others, and for how many checkpoints, windows and recurrent states should be kept; fewer are
-    if memory is short. kv_type: the type of keys and values: "f32", "f16", "i16" (14-bit integers with a scale per position and head: as exact as f16), "q8_0"
-    (8-bit integers with a scale per 32 values) or "auto": f32 for a model with F32 weights, else i16 or f16, whichever
-    is faster on this processor. pooling: one of POOLINGS, how a text becomes a vector; None: as the file
-    says. progress: called with the share of weights that are ready, 0 to 1.
+    if memory is short. kv_type: the type of keys and values: "f32", "f16", "i16" (14-bit integers with a scale per
+    position and head: as exact as f16), "q8_0" (8-bit integers with a scale per 32 values) or "auto": f32 for a model
+    with F32 weights, else i16 or f16, whichever is faster on this processor. pooling: one of POOLINGS, how a text
+    becomes a vector; None: as the file says. progress: called with the share of weights that are ready, 0 to 1.
 
     Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, InsufficientMemoryError.
     """

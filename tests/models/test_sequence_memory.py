@@ -94,3 +94,13 @@ def test_memory_for_later_requests_shrinks_before_a_model_is_refused(
     monkeypatch.setattr(machine, "memory", lambda: Memory(weights + least - 1, False))
     with pytest.raises(InsufficientMemoryError, match="for a key/value cache of 1024 tokens"):
         load_model(gemma, **sizes, n_saved=9)
+
+
+def test_a_model_refused_for_its_states_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_oracle("qwen35", tmp_path / "m.gguf")
+    weights = describe_model(GGUFFile(path)).packed_bytes
+    monkeypatch.setattr(machine, "memory", lambda: Memory(3 * weights, False))
+    load_model(path, n_ctx=32, n_seqs=1).close()
+    message = r"for recurrent states of 5000 sequences\), and the machine has .* let fewer requests run at once"
+    with pytest.raises(InsufficientMemoryError, match=message):
+        load_model(path, n_ctx=32, n_seqs=5000, n_batch=5000)
