@@ -113,20 +113,35 @@ def made(shape: str, mix: str, folder: Path = DEFAULT_FOLDER) -> Path:
     return path
 
 
+def share_of_experts(gguf: GGUFFile) -> float:
+    """The part of the experts that works on a token; 1 without experts."""
+    arch = gguf.metadata["general.architecture"]
+    used, n = (gguf.metadata.get(f"{arch}.expert_{key}", 1) for key in ("used_count", "count"))
+    return float(used / n)
+
+
 def weight_bytes_per_token(path: Path) -> int:
-    """Bytes of weights that decoding one token reads: all but the embedding table, of which one row is read, unless
-    it is also the output matrix."""
-    tensors = GGUFFile(path).tensors
-    tied = "output.weight" not in tensors
-    return sum(t.n_bytes for name, t in tensors.items() if tied or name != "token_embd.weight")
+    """Bytes of weights that decoding one token reads: all but the embedding table, of which one row is read unless
+    it is also the output matrix, and the experts that do not work on it."""
+    gguf = GGUFFile(path)
+    tied, share = "output.weight" not in gguf.tensors, share_of_experts(gguf)
+    read = {name: t for name, t in gguf.tensors.items() if tied or name != "token_embd.weight"}
+    return round(sum(t.n_bytes * (share if "_exps" in name else 1) for name, t in read.items()))
 
 
 def weights_per_token(path: Path) -> int:
     """Weights that prefill multiplies for each token: all matrices except the embedding table and the output matrix,
-    which only the last token needs."""
-    tensors = GGUFFile(path).tensors
-    matrices = {name: t for name, t in tensors.items() if len(t.shape) > 1}
-    return sum(prod(t.shape) for name, t in matrices.items() if name not in ("token_embd.weight", "output.weight"))
+    which only the last token needs, and the experts that do not work on it."""
+    gguf = GGUFFile(path)
+    matrices = {name: t for name, t in gguf.tensors.items() if len(t.shape) > 1}
+    share = share_of_experts(gguf)
+    return round(
+        sum(
+            prod(t.shape) * (share if "_exps" in name else 1)
+            for name, t in matrices.items()
+            if name not in ("token_embd.weight", "output.weight")
+        )
+    )
 
 
 def main() -> None:

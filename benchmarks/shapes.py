@@ -99,6 +99,28 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Qwen3Moe(Shape):
+    """Every layer has experts of n_ff inner columns."""
+
+    n_expert: int
+    n_used: int
+
+    def network(self, layer: int) -> Iterator[Tensor]:
+        b = f"blk.{layer}."
+        yield Tensor(f"{b}ffn_gate_inp.weight", (self.n_embd, self.n_expert), layer)
+        yield Tensor(f"{b}ffn_gate_exps.weight", (self.n_embd, self.n_ff, self.n_expert), layer)
+        yield Tensor(f"{b}ffn_up_exps.weight", (self.n_embd, self.n_ff, self.n_expert), layer)
+        yield Tensor(f"{b}ffn_down_exps.weight", (self.n_ff, self.n_embd, self.n_expert), layer)
+
+    def keys(self) -> Metadata:
+        return {
+            "expert_count": ("u32", self.n_expert),
+            "expert_used_count": ("u32", self.n_used),
+            "expert_feed_forward_length": ("u32", self.n_ff),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LFM2(Shape):
     """Short convolutions of n_taps tokens in all layers but those of `attention`."""
 
@@ -182,6 +204,10 @@ SHAPES = {
         ),
         Shape(
             name="mistral-7b", n_embd=4096, n_layer=32, n_head=32, n_head_kv=8, n_ff=14336, n_vocab=32000, n_ctx=32768
+        ),
+        Qwen3Moe(  # the first layers of a 30B-A3B, with a smaller vocabulary
+            name="a3b-4-layers", arch="qwen3moe", n_embd=2048, n_layer=4, n_head=32, n_head_kv=4, n_ff=768, n_vocab=32000,
+            n_ctx=32768, head_dim=128, rope_base=1e6, rms_eps=1e-6, qk_norm=True, n_expert=128, n_used=8,
         ),
         LFM2(
             name="lfm2-1.2b", arch="lfm2", n_embd=2048, n_layer=16, n_head=32, n_head_kv=8, n_ff=8192, n_vocab=65536,
