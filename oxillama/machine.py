@@ -9,25 +9,101 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from oxillama.errors import InvalidParameterError
+
 PROC = Path("/proc")
+SYSTEM = Path("/sys")
+MOST_PROCESSORS = 8192
+"""The largest number of processors that a Linux kernel can be built for."""
 
 
-def usable_processors(proc: Path = PROC) -> int:
-    """How many threads to start: the number of processors this process may run on, or its quota of processor time if
-    that is less.
+def usable_processors(proc: Path = PROC, system: Path = SYSTEM) -> int:
+    """How many threads to start: the number of cores this process may run on, or its quota of processor time if that is
+    less.
 
-    A fraction of a processor counts as one more thread from a half on. Threads wait for each other many times per
-    token, so a thread that is stopped most of the time stops all of them.
+    A core that appears as several processors (SMT) counts once: its threads would share the units that compute and the
+    loads under way. A fraction of a processor counts as one more thread from a half on. Threads wait for each other
+    many times per token, so a thread that is stopped most of the time stops all of them.
     """
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    n = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    n = len({_siblings(cpu, system) for cpu in allowed_processors()})
     quota = processor_quota(proc)
     return n if quota is None else max(1, min(n, int(quota + 0.5)))
+
+
+def allowed_processors() -> list[int]:
+    """The numbers of the processors that this process may run on, rising."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return sorted(affinity(0)) if affinity is not None else list(range(os.cpu_count() or 1))
+
+
+def _siblings(cpu: int, system: Path) -> tuple[int, ...]:
+    """The processors of a processor's core; itself alone if the system does not say."""
+    text = _read(system / f"devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or ""
+    with suppress(ValueError):
+        return _numbers(text)
+    return (cpu,)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The numbers that a list such as "0-3,8" names, in its order. Raises ValueError."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or not first.isascii() or not last.isascii():
+            raise ValueError(part)
+        if max(len(first), len(last)) > 4 or max(int(first), int(last or 0)) >= MOST_PROCESSORS:
+            raise ValueError(part)
+        found += range(int(first), int(last or first) + 1)
+    if not found or len(set(found)) < len(found):
+        raise ValueError(text)
+    return tuple(found)
+
+
+def cpu_affinity(text: str) -> tuple[int, ...]:
+    """The processors that a list such as "0-3,8" names, in its order. Raises InvalidParameterError."""
+    try:
+        return _numbers(text)
+    except ValueError:
+        raise InvalidParameterError(
+            f"Invalid 'cpu_affinity': {text!r} is not a list of different processors, such as 0-3,8.",
+            param="cpu_affinity",
+        ) from None
+
+
+def bound_processors(cpus: Sequence[int], n_threads: int | None) -> list[int]:
+    """The processor of each thread, one of `cpus` in their order. n_threads: None for one thread on each.
+
+    Raises InvalidParameterError if there are fewer than threads, or one where this process may not run.
+    """
+    allowed = allowed_processors()
+    for cpu in cpus:
+        if cpu not in allowed:
+            raise InvalidParameterError(
+                f"Invalid 'cpu_affinity': this process may not run on processor {cpu}, only on {_spans(allowed)}.",
+                param="cpu_affinity",
+            )
+    if n_threads is not None and n_threads > len(cpus):
+        raise InvalidParameterError(
+            f"Invalid 'cpu_affinity': {len(cpus)} processors for {n_threads} threads; name one for each thread.",
+            param="cpu_affinity",
+        )
+    return list(cpus[:n_threads])
+
+
+def _spans(cpus: Sequence[int]) -> str:
+    """The list that names these numbers, which rise: "0-3,8"."""
+    spans: list[list[int]] = []
+    for cpu in cpus:
+        if spans and spans[-1][-1] == cpu - 1:
+            spans[-1][1:] = [cpu]
+        else:
+            spans.append([cpu])
+    return ",".join("-".join(map(str, span)) for span in spans)
 
 
 def processor_quota(proc: Path = PROC) -> float | None:
@@ -62,7 +138,7 @@ def processor(proc: Path = PROC) -> str:
     return ", ".join(found) or f"{platform.machine()} {platform.processor()}".strip()
 
 
-def largest_cache(system: Path = Path("/sys")) -> int:
+def largest_cache(system: Path = SYSTEM) -> int:
     """Bytes of the first processor's largest cache; 0 if the system does not say."""
     sizes = [0]
     for file in (system / "devices/system/cpu/cpu0/cache").glob("index*/size"):

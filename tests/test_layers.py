@@ -20,7 +20,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "moved": set(),  # old names of modules, as texts
     "concurrency": BASE,
-    "machine": set(),  # the system's figures for processors and memory
+    "machine": {"errors"},  # the system's figures for processors and memory
     "demonstration": BASE,  # the path of the demonstration model; its training is `embedded`
     "core": BASE,
     "user_files": set(),
@@ -33,7 +33,8 @@ LAYERS: dict[str, set[str]] = {
     "chat": BASE | {"concurrency", "text", "engine"},
     "storage": BASE | {"concurrency", "system"},
     "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
-    "server": BASE | {"concurrency", "demonstration", "user_files", "storage", "engine", "chat", "assistants"},
+    "server": BASE
+    | {"concurrency", "demonstration", "machine", "user_files", "storage", "engine", "chat", "assistants"},
 }
 LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
 """The layers that each layer may import. Layers not listed (cli, training of embedded) may import all below them."""

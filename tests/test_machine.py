@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from oxillama import machine
+from oxillama.errors import InvalidParameterError
 from oxillama.machine import Memory
 
 MEMINFO = "MemTotal: 24000000 kB\nMemFree: 100 kB\nMemAvailable: 8000000 kB\nSwapTotal: 4 kB\nSwapFree: 1000000 kB\n"
@@ -44,6 +46,11 @@ def proc(tmp_path: Path) -> Proc:
     return Proc(tmp_path)
 
 
+def usable(proc: Path) -> int:
+    """Without the topology of this machine."""
+    return machine.usable_processors(proc, proc)
+
+
 @pytest.fixture
 def eight_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
@@ -69,7 +76,7 @@ def eight_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_threads_follow_the_quota_of_version_2(proc: Proc, quota: str, threads: int) -> None:
     proc.group("a/b", cpu__max=quota)
-    assert machine.usable_processors(proc.says("0::/a/b\n", "cgroup2 rw / .")) == threads
+    assert usable(proc.says("0::/a/b\n", "cgroup2 rw / .")) == threads
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -77,7 +84,7 @@ def test_threads_follow_the_quota_of_version_2(proc: Proc, quota: str, threads: 
 def test_threads_follow_the_quota_of_version_1(proc: Proc, quota: str, threads: int) -> None:
     proc.group("cpu,cpuacct/docker/x", cpu__cfs_quota_us=quota, cpu__cfs_period_us="100000")
     cgroup = "5:memory:/other\n4:cpu,cpuacct:/docker/x\n0::/\n"
-    assert machine.usable_processors(proc.says(cgroup, "cgroup rw,cpu,cpuacct / cpu,cpuacct")) == threads
+    assert usable(proc.says(cgroup, "cgroup rw,cpu,cpuacct / cpu,cpuacct")) == threads
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -101,12 +108,69 @@ def test_inside_a_container_only_its_own_group_is_mounted(proc: Proc, cgroup: st
 @pytest.mark.usefixtures("eight_processors")
 def test_a_machine_without_control_groups_has_no_quota(tmp_path: Path) -> None:
     assert machine.processor_quota(tmp_path) is None
-    assert machine.usable_processors(tmp_path) == 8
+    assert usable(tmp_path) == 8
 
 
 def test_affinity_bounds_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
-    assert machine.usable_processors(tmp_path) == 2
+    assert usable(tmp_path) == 2
+
+
+def topology(folder: Path, siblings: dict[int, str]) -> Path:
+    """A test's copy of /sys: the processors of each processor's core."""
+    for cpu, text in siblings.items():
+        place = folder / f"devices/system/cpu/cpu{cpu}/topology"
+        place.mkdir(parents=True)
+        (place / "thread_siblings_list").write_text(text + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("siblings", "allowed", "threads"),
+    [
+        ({i: f"{i % 4},{i % 4 + 4}" for i in range(8)}, range(8), 4),
+        ({i: f"{i // 2 * 2}-{i // 2 * 2 + 1}" for i in range(8)}, range(8), 4),
+        ({i: f"{i % 4},{i % 4 + 4}" for i in range(8)}, (0, 4, 5), 2),  # both threads of one core, one of another
+        ({i: f"{i % 4},{i % 4 + 4}" for i in range(8)}, (4, 5, 6, 7), 4),
+        ({0: "0-1", 1: "0-1", 2: "2", 3: "3"}, range(4), 3),  # cores with two threads beside cores with one
+        ({0: "nonsense", 1: "", 2: "9999999999999"}, range(3), 3),
+        ({}, range(5), 5),
+    ],
+)
+def test_a_core_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, siblings: dict[int, str], allowed: Sequence[int], threads: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(allowed), raising=False)
+    assert machine.usable_processors(tmp_path, topology(tmp_path, siblings)) == threads
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("0", (0,)), ("0-3,8", (0, 1, 2, 3, 8)), ("8, 2-3", (8, 2, 3)), ("5-5", (5,)), ("8191", (8191,))]
+)
+def test_processors_are_named_in_a_list(text: str, cpus: tuple[int, ...]) -> None:
+    assert machine.cpu_affinity(text) == cpus
+
+
+@pytest.mark.parametrize("text", ["", "a", "0,,1", "-1", "3-1", "0-", "0,0", "0-3,2", "8192", "0-9999999999", "1.5"])
+def test_other_lists_are_refused(text: str) -> None:
+    with pytest.raises(InvalidParameterError, match="is not a list of different processors") as raised:
+        machine.cpu_affinity(text)
+    assert raised.value.param == "cpu_affinity"
+
+
+@pytest.mark.usefixtures("eight_processors")
+def test_threads_are_bound_in_the_given_order() -> None:
+    assert machine.bound_processors((5, 0, 7), None) == [5, 0, 7]
+    assert machine.bound_processors((5, 0, 7), 2) == [5, 0]
+    with pytest.raises(InvalidParameterError, match="3 processors for 4 threads"):
+        machine.bound_processors((5, 0, 7), 4)
+
+
+def test_a_processor_that_is_not_allowed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 5, 7, 8}, raising=False)
+    with pytest.raises(InvalidParameterError, match=r"may not run on processor 3, only on 0-2,5,7-8\.$"):
+        machine.bound_processors((1, 3), None)
+
 
 
 def test_the_machines_memory_is_the_available_memory_and_swap(proc: Proc) -> None:

@@ -117,6 +117,7 @@ def load_bundle(
     loaded = load_model(
         gguf,
         n_threads=config.n_threads,
+        cpu_affinity=config.cpu_affinity,
         n_ctx=n_ctx,
         n_seqs=n_active + N_KEPT,
         n_active=n_active,

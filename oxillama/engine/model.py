@@ -55,6 +55,7 @@ class Model:
         path: str | PathLike[str] | None = None,
         *,
         n_threads: int | None = None,
+        cpu_affinity: tuple[int, ...] | None = None,
         n_ctx: int | None = None,
         n_batch: int = 512,
         kv_type: str = "auto",
@@ -69,6 +70,7 @@ class Model:
         """
         config = EngineConfig(
             n_threads=n_threads,
+            cpu_affinity=cpu_affinity,
             n_ctx=n_ctx,
             n_batch=n_batch,
             kv_type=kv_type,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -51,6 +51,7 @@ def load_model(
     path: str | PathLike[str] | GGUFFile,
     *,
     n_threads: int | None = None,
+    cpu_affinity: Sequence[int] | None = None,
     n_ctx: int | None = None,
     kv_pages: int | None = None,
     more_kv_pages: int = 0,
@@ -64,7 +65,8 @@ def load_model(
 ) -> LoadedModel:
     """Check, pack and make ready to step.
 
-    n_threads: None for one per processor this process may use. n_ctx: most tokens in a sequence; None for the model's
+    n_threads: None for one per core this process may use, or one for each processor of cpu_affinity. cpu_affinity: the
+    processors that threads are bound to, one each, in this order; None: threads run anywhere. n_ctx: most tokens in a sequence; None for the model's
     own context, as far as memory reasonably allows. kv_pages: pages of 32 tokens, all sequences together; None for one
     sequence of n_ctx. more_kv_pages: how many additional pages would be useful; fewer are made if memory is short.
     n_batch: most tokens in a step. n_seqs: most sequences at a time. n_active: most sequences in a step; None: n_seqs.
@@ -87,6 +89,7 @@ def load_model(
         if value is not None and not 1 <= value < 2**31:
             raise InvalidParameterError(f"Invalid '{name}': {value} is not a positive 32-bit number.", param=name)
 
+    cpus = None if cpu_affinity is None else machine.bound_processors(cpu_affinity, n_threads)
     how = tuning.setting()
     described = build_graph(gguf, pooling=pooling)
     assert described.graph.hidden is not None
@@ -100,7 +103,7 @@ def load_model(
     sizes.check(gguf.path, n_pages)
     n_saved = sizes.saved(n_pages, n_saved)
     n_pages = sizes.pages(n_pages, more_kv_pages, n_saved)
-    pool = ThreadPool(n_threads or machine.usable_processors())
+    pool = ThreadPool(n_threads or len(cpus or ()) or machine.usable_processors(), cpus)
     program = packed_program(gguf, n_ctx, pool, progress, pooling=pooling)
     tuned = tuning.tune(program, pool, how)
     runner = Runner(

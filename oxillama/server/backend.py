@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from oxillama import machine
 from oxillama.engine.api.config import PAGE_TOKENS, EngineConfig
 from oxillama.engine.api.types import SamplerParams
 from oxillama.errors import InvalidParameterError
@@ -68,6 +69,7 @@ def model_source(config: ServerConfig, *, progress: Progress | None = None) -> M
     given: dict[str, Any] = {
         "n_batch": n_batch,
         "n_threads": config.threads,
+        "cpu_affinity": None if config.cpu_affinity is None else machine.cpu_affinity(config.cpu_affinity),
         "n_ctx": config.ctx_size,
         "kv_type": config.kv_type,
         "parallel": config.parallel,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 
 import msgspec
 
+from oxillama import machine
 from oxillama.errors import InvalidParameterError
 from oxillama.server.access.origins import OriginPattern
 
@@ -41,7 +42,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     model: the GGUF file. alias: the model's id in the API; None: the name in the file.
     any_model: accept any model id in requests. data_dir: where assistants, threads and runs are kept.
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
-    slots and queue. cache_tokens: size of the KV cache in tokens, shared by all requests.
+    slots and queue. cpu_affinity: the processors that threads are bound to, such as "0-3,8". cache_tokens: size of the KV cache in tokens, shared by all requests.
     temperature to presence_penalty: sampling defaults for requests; None: the model file's recommendation.
     api_keys: a client must send one of them; if there are none, the API is open.
     isolate_keys: requests share computed prompts only with requests of the same key, and runs only within a thread.
@@ -62,6 +63,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     any_model: bool = False
     data_dir: str | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
+    cpu_affinity: str | None = None
     ctx_size: Tokens | None = None
     kv_type: Literal["auto", "f32", "f16", "i16", "q8_0"] | None = None
     parallel: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
@@ -98,6 +100,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     log_format: Literal["text", "json"] = "text"
 
     def __post_init__(self) -> None:
+        if self.cpu_affinity is not None:
+            machine.cpu_affinity(self.cpu_affinity)
         for key in self.api_keys:
             if not key or not key.isascii() or not key.isprintable() or " " in key:
                 raise ValueError("an API key is one or more printable ASCII characters without spaces")

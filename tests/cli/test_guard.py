@@ -86,6 +86,7 @@ def test_without_a_model_the_error_gives_the_fix() -> None:
         (["chat", "--top-p", "nan"], "--top-p: nan is not between 0.0 and 1.0"),
         (["quantize"], "Missing argument 'IN'; see oxillama quantize --help"),
         (["bench", "--kv-type", "f8"], "'--kv-type'"),
+        (["run", "a", "--cpu-affinity", "2-1"], "'--cpu-affinity': '2-1' is not a list of different processors"),
     ],
     ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
 )

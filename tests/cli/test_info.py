@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,19 @@ def test_bench_prints_one_object_with_medians(model: Path, sequences: int) -> No
     assert made["decode_tok_s"] == sorted(made["decode_runs"])[1] > 0
     assert made["threads"] == 1
     assert made["sequences"] == sequences
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not bind threads")
+def test_bench_binds_threads_to_processors(model: Path) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    flags = ("--model", model, "--prompt", "4", "--new", "2", "--reps", "1", "--json", "--cpu-affinity")
+    made = json.loads(oxillama("bench", *flags, ",".join(map(str, reversed(allowed)))).stdout)
+    assert made["threads"] == len(allowed)
+
+    refused = oxillama("bench", *flags, "8191")
+    assert refused.returncode == 1
+    assert b"this process may not run on processor 8191, only on " in refused.stderr
+    assert refused.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(

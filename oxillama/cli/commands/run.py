@@ -53,6 +53,7 @@ def run(
     ] = None,
     ignore_eos: Annotated[bool, typer.Option("--ignore-eos", help="Continue where the model would end.")] = False,
     threads: options.Threads = None,
+    processors: options.CpuAffinity = None,
     ctx_size: options.CtxSize = None,
     kv_type: options.KVType = "auto",
     json: options.Json = False,
@@ -82,7 +83,9 @@ def run(
     path = options.model_or_embedded(model, "run")
 
     async def main() -> tuple[str, Completion]:
-        async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type) as engine:
+        async with opened(
+            path, threads=threads, ctx_size=ctx_size, kv_type=kv_type, processors=processors
+        ) as engine:
             start = ids if ids is not None else await prompt_of(engine, text, raw=raw or special)
             return engine.model_name, await complete(engine, Completion(tuple(start)), params, write)
 

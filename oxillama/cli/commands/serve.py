@@ -53,6 +53,10 @@ def serve(
         typer.Option("--isolate-keys", help="Share computed prompts within a key only.", show_default=False),
     ] = None,
     threads: options.Threads = None,
+    cpu_affinity: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Bind threads to processors, one each: 0-3,8.", show_default=False),
+    ] = None,
     ctx_size: options.CtxSize = None,
     kv_type: Annotated[
         Literal["auto", "f32", "f16", "i16", "q8_0"] | None,
@@ -111,6 +115,7 @@ def serve(
             api_keys=api_key or None,
             isolate_keys=isolate_keys,
             threads=threads,
+            cpu_affinity=cpu_affinity,
             ctx_size=ctx_size,
             kv_type=kv_type,
             parallel=parallel,

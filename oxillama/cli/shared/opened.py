@@ -15,9 +15,16 @@ from oxillama.engine.engine import Engine
 
 
 @asynccontextmanager
-async def opened(path: Path, *, threads: int | None, ctx_size: int | None, kv_type: str) -> AsyncIterator[Engine]:
+async def opened(
+    path: Path,
+    *,
+    threads: int | None,
+    ctx_size: int | None,
+    kv_type: str,
+    processors: tuple[int, ...] | None = None,
+) -> AsyncIterator[Engine]:
     """Open an engine for one request at a time. A progress bar shows the loading of large models on a terminal."""
-    config = EngineConfig(n_threads=threads, n_ctx=ctx_size, kv_type=kv_type, parallel=1)
+    config = EngineConfig(n_threads=threads, cpu_affinity=processors, n_ctx=ctx_size, kv_type=kv_type, parallel=1)
     async with AsyncExitStack() as stack:
         stack.enter_context(plain_log())
         with load_progress(path) as progress:

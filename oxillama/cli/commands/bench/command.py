@@ -22,6 +22,7 @@ def bench(
         str | None,
         typer.Option("--threads", "-t", metavar="N[,N…]", show_default="all it may use", help="Threads that compute."),
     ] = None,
+    processors: options.CpuAffinity = None,
     prompt: Annotated[
         int, typer.Option("--prompt", "-p", metavar="N", min=1, max=MOST_TOKENS, help="Tokens in a prefill.")
     ] = 512,
@@ -75,7 +76,15 @@ def bench(
         else:
             advance, progress = None, shown.enter_context(load_progress(path))
         results = measure(
-            path, points, prompt=prompt, new=new, reps=reps, kv_type=kv_type, progress=progress, advance=advance
+            path,
+            points,
+            processors=processors,
+            prompt=prompt,
+            new=new,
+            reps=reps,
+            kv_type=kv_type,
+            progress=progress,
+            advance=advance,
         )
     facts = {"model": str(path), "kernels": _core.isa()}
     if plot is not None:

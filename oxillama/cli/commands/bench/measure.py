@@ -47,6 +47,7 @@ def measure(
     path: Path,
     points: Sequence[Point],
     *,
+    processors: Sequence[int] | None = None,
     prompt: int,
     new: int,
     reps: int,
@@ -56,7 +57,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Tokens per second at each point: the medians of `reps` runs after a warm-up run, and all runs.
 
-    prompt, new: tokens to prefill and to decode per sequence. progress: called with the share of the weights that is
+    processors: what threads are bound to. prompt, new: tokens to prefill and to decode per sequence. progress: called with the share of the weights that is
     loaded (0 to 1) while the model is loaded the first time. advance: called with the number of points done.
     """
     results: dict[Point, dict[str, Any]] = {}
@@ -67,6 +68,7 @@ def measure(
         model = load_model(
             path,
             n_threads=threads,
+            cpu_affinity=processors,
             n_ctx=n_ctx,
             n_batch=max(MIN_BATCH, n_seqs),
             n_seqs=n_seqs,

@@ -1,6 +1,7 @@
 """The options that several commands share, and groups of them."""
 
 from oxillama.cli.shared.options.common import (
+    CpuAffinity,
     CtxSize,
     Json,
     KVType,
@@ -14,6 +15,7 @@ from oxillama.cli.shared.options.groups import with_groups
 from oxillama.cli.shared.options.sampling import SamplerOptions, SamplingOptions, checked_params
 
 __all__ = [
+    "CpuAffinity",
     "CtxSize",
     "Json",
     "KVType",

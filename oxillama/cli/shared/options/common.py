@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 from oxillama.cli.shared.guard import usage_error
+from oxillama.errors import InvalidParameterError
+from oxillama.machine import cpu_affinity
 
 
 def given_path(text: str) -> Path:
@@ -38,6 +40,30 @@ Threads = Annotated[
     int | None,
     typer.Option(
         "--threads", "-t", metavar="N", min=1, max=1024, show_default="all it may use", help="Threads that compute."
+    ),
+]
+
+
+class Processors(tuple[int, ...]):
+    """A type of its own, because an option of a plain tuple takes several words."""
+
+
+def given_processors(text: str) -> Processors:
+    """The processors that a list names, in its order. Raises BadParameter."""
+    try:
+        return Processors(cpu_affinity(text))
+    except InvalidParameterError:
+        raise typer.BadParameter(f"{text!r} is not a list of different processors, such as 0-3,8") from None
+
+
+CpuAffinity = Annotated[
+    Processors | None,
+    typer.Option(
+        "--cpu-affinity",
+        parser=given_processors,
+        metavar="LIST",
+        show_default=False,
+        help="Bind threads to processors, one each: 0-3,8.",
     ),
 ]
 CtxSize = Annotated[
