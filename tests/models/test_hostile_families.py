@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oxillama.core._core import packed_bytes, tensor_types
 from oxillama.errors import ModelError, ModelFormatError
 from oxillama.gguf import GGUFFile
 from oxillama.models import ModelDescription, describe_model, load_model
+from tests.support.oracles import nmse
 from tests.support.tiny_families import DIM, N_FF, TINY_FAMILIES
 from tests.support.tiny_models import TinyModel
 
@@ -240,3 +242,40 @@ def test_what_is_described_can_be_loaded(tmp_path: Path, arch: str) -> None:
 def test_what_is_described_can_be_loaded_a_hundred_thousand_times(tmp_path: Path, arch: str) -> None:
     path = TINY_FAMILIES[arch]().write(tmp_path / "m.gguf")
     assert described_means_loadable(path, 20_000, 2) > 1000
+
+
+def quantised(model: TinyModel, type_name: str, role: str = "") -> TinyModel:
+    """Its matrices in another type, where their rows fill blocks; role: only those with this in their names."""
+    for name, array in model.tensors.items():
+        if array.ndim > 1 and name.endswith(".weight") and array.shape[-1] % 32 == 0 and role in name:
+            model.types[name] = type_name
+    return model
+
+
+def logits_of(path: Path) -> Any:
+    model = load_model(path, n_threads=1, n_ctx=64, kv_type="f32")
+    tokens = np.arange(40, dtype=np.int32)
+    logits = model.runner.step(tokens, [model.runner.seq_open()], [40], np.ones(40, bool)).copy()
+    model.close()
+    return logits
+
+
+@pytest.mark.parametrize("arch", TINY_FAMILIES)
+def test_quantised_weights_stay_close(tmp_path: Path, arch: str) -> None:
+    exact = logits_of(TINY_FAMILIES[arch]().write(tmp_path / "f32.gguf"))
+    rounded = logits_of(quantised(TINY_FAMILIES[arch](), "Q8_0").write(tmp_path / "q8_0.gguf"))
+    assert 0 < nmse(rounded, exact) < 0.01
+
+
+@pytest.mark.parametrize("type_name", ["MXFP4", "NVFP4"])
+def test_experts_of_four_bits_take_as_many_in_memory(type_name: str) -> None:
+    """They are multiplied as they are, not unpacked when the model is loaded."""
+    width = 2880  # gpt-oss's
+    number, block, n_bytes = next((i, *sizes) for i, (name, *sizes) in tensor_types().items() if name == type_name)
+    assert packed_bytes(number, width, width) == pytest.approx(width * width // block * n_bytes, rel=0.002)
+
+
+def test_experts_in_mxfp4_run(tmp_path: Path) -> None:
+    exact = logits_of(TINY_FAMILIES["gpt-oss"]().write(tmp_path / "f32.gguf"))
+    rounded = logits_of(quantised(TINY_FAMILIES["gpt-oss"](), "MXFP4", "_exps").write(tmp_path / "mxfp4.gguf"))
+    assert 0 < nmse(rounded, exact) < 0.05
