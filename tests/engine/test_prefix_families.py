@@ -71,6 +71,18 @@ async def test_requests_that_arrive_together_compute_their_common_part_once(mode
     assert counts.prompt_tokens_total == len(INSTRUCTIONS) + sum(1 + i for i in range(4))
 
 
+async def test_a_prompt_is_continued_from_checkpoints(model: Path) -> None:
+    """The same prompt again, and prompts that leave it in the middle."""
+    async with Engine.open(model, config()) as engine:
+        prompts = [(*INSTRUCTIONS, *[20 + i] * 40) for i in (0, 0, 1, 2)]
+        found = [await ask(engine, prompt) for prompt in prompts]
+        alone = [(await ask(engine, prompt, cache_prompt=False))[0] for prompt in prompts]
+    assert [answer for answer, _ in found] == alone
+    again, branch, later = (usage.cached_tokens for _, usage in found[1:])
+    assert again >= 96  # a page before its end
+    assert branch <= len(INSTRUCTIONS) == later
+
+
 async def test_paused_requests_continue_to_the_same_tokens(model: Path) -> None:
     prompts = [(*INSTRUCTIONS[:30], 20 + i) for i in range(2)]
     async with Engine.open(model, config(kv_pages=20)) as engine:
