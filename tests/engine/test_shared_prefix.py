@@ -248,7 +248,7 @@ def test_with_checkpoints_requests_that_arrive_together_compute_their_common_par
 
 
 def test_with_checkpoints_long_prompts_get_some_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oxillama.engine.batching.stepper.CHECKPOINT_TOKENS", 32)
+    monkeypatch.setattr("oxillama.engine.batching.sharing.CHECKPOINT_TOKENS", 32)
     bench = recurrent(most_checkpoints=99)
     prompt = tuple(3 + i % 200 for i in range(150))
     bench.run(request(prompt, max_tokens=80))

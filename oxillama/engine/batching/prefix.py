@@ -56,20 +56,15 @@ class Match:
     common: int = 0
 
 
-NOTHING = Match()
-
-
 class PrefixCache:
     """The sequences of a runner by their tokens: those of running requests, and at most `most` idle ones.
 
     Used between steps, in the thread that runs them.
     """
 
-    def __init__(self, runner: Runner, most: int, *, least: int = 1) -> None:
-        """least: tokens that a request must save to wait for another one."""
+    def __init__(self, runner: Runner, most: int) -> None:
         self._runner = runner
         self._most = most
-        self._least = least
         self._tree: RadixTree[Generation | Idle] = RadixTree()
         self._idle: OrderedDict[Idle, None] = OrderedDict()  # least recently used first
 
@@ -86,11 +81,11 @@ class PrefixCache:
         """Forget a running request. Its sequence stays its own."""
         self._tree.remove(generation)
 
-    def find(self, generation: Generation, may_wait: Callable[[Ticket], bool]) -> Match:
+    def find(self, generation: Generation, may_wait: Callable[[Ticket], bool], worth: int) -> Match:
         """The longest beginning of a request's tokens that is computed, and a longer one that is going to be.
 
         The request's last token is left out, since its logits must be computed. may_wait: whether the request may wait
-        for a running one.
+        for a running one, if that saves it `worth` tokens.
         """
         n, source, until, ahead, longest = 0, None, 0, None, 0
         for common, other in self._tree.matches(generation.known_tokens()[:-1], generation.cache_key):
@@ -106,9 +101,7 @@ class PrefixCache:
                     n, source = usable, other
             if common > max(until, other.n_computed) and not isinstance(other, Idle) and may_wait(other.ticket):
                 until, ahead = common, other.ticket
-        if until - n < self._least:
-            until, ahead = 0, None
-        return Match(n, source, until, ahead, longest)
+        return Match(n, source, until, ahead, longest) if until - n >= worth else Match(n, source, common=longest)
 
     def take(self, match: Match) -> int:
         """The sequence with the tokens of a match, which belongs to the caller. Raises MemoryError."""

@@ -15,7 +15,8 @@ import numpy as np
 
 from oxillama.core._core import Chooser
 from oxillama.engine.api.types import TokenEvent
-from oxillama.engine.batching.prefix import NOTHING, Idle, Match, PrefixCache
+from oxillama.engine.batching.prefix import PrefixCache
+from oxillama.engine.batching.sharing import Sharing
 from oxillama.errors import (
     GenerationError,
     InvalidParameterError,
@@ -40,9 +41,6 @@ Outcome = tuple["Generation", TokenEvent | OxillamaError]
 _STEP_ERRORS = (GenerationError, InvalidParameterError, KVCacheFullError, MemoryError)
 """Errors that a single sequence can cause in a step. Any other error is a failure of the engine."""
 
-CHECKPOINT_TOKENS = 512
-"""A model whose sequences can be continued from checkpoints only gets one at least every so many tokens."""
-
 
 class Stepper:
     """Runs generations on a runner. After an exception from `step` the stepper must not be used again."""
@@ -54,13 +52,19 @@ class Stepper:
         self._runner = runner
         self._chooser = Chooser(runner.n_vocab, runner.n_threads)
         self.scheduler = scheduler
-        self.prefix = PrefixCache(runner, n_kept, least=scheduler.worth_waiting)
+        self.prefix = PrefixCache(runner, n_kept)
+        self._sharing = Sharing(runner, scheduler, self.prefix)
         self._clock = clock
         self._generations: dict[Ticket, Generation] = {}
         self._current: tuple[Generation, ...] = ()
         self._tokens = np.empty(runner.n_batch, np.int32)
         self._outputs = np.empty(runner.n_batch, np.bool_)
-        self.n_ended = self.n_prompt_tokens = self.n_cached_tokens = self.n_generated_tokens = self.n_steps = 0
+        self.n_ended = self.n_prompt_tokens = self.n_generated_tokens = self.n_steps = 0
+
+    @property
+    def n_cached_tokens(self) -> int:
+        """Prompt tokens that were not computed, because other requests had them."""
+        return self._sharing.n_cached_tokens
 
     @property
     def idle(self) -> bool:
@@ -118,78 +122,15 @@ class Stepper:
         for ticket in self.scheduler.paused:
             self._close(self._generations[ticket], keep=True)
         for ticket in self.scheduler.ready():
-            self._begin_at_prefix(self._generations[ticket], outcomes)
-        while (found := self.scheduler.admit(self._shared_pages)) is not None:
-            self._begin_at_prefix(self._generations[found], outcomes)
+            self._place(self._generations[ticket], outcomes)
+        while (found := self.scheduler.admit(lambda t: self._sharing.pages(self._generations[t]))) is not None:
+            self._place(self._generations[found], outcomes)
 
-    def _find(self, generation: Generation) -> Match:
-        if not generation.may_reuse:
-            return NOTHING
-        return self.prefix.find(generation, lambda other: self.scheduler.may_wait(generation.ticket, other))
-
-    def _shared_pages(self, ticket: Ticket) -> int:
-        """How many pages of running requests a request would share, if it were admitted now."""
-        match = self._find(self._generations[ticket])
-        n_full = match.n // self._runner.page_size
-        if match.ahead is not None or match.source is None:
-            return 0
-        if isinstance(match.source, Idle):
-            return self.scheduler.held(self._pages(match.source.seq)[:n_full])
-        return n_full
-
-    def _begin_at_prefix(self, generation: Generation, outcomes: list[Outcome]) -> None:
-        """Give a request without a sequence the longest prefix there is, or let it wait for a longer one.
-
-        After a pause that may be its own.
-        """
-        match = self._find(generation)
-        if generation.request.cache_prompt:
-            self.prefix.enter(generation)
-        ticket = generation.ticket
-        if match.ahead is not None:
-            self.scheduler.wait(ticket, match.ahead, match.until)
-            return
-        if match.source is not None:
-            source = None if isinstance(match.source, Idle) else match.source.ticket
-            try:
-                generation.seq = self.prefix.take(match)
-            except MemoryError as error:
-                self._fail(generation, error, outcomes)
-                return
-            self.scheduler.share(ticket, match.n, self._pages(generation.seq), source)
-        if self.scheduler.exact:
-            self._plan_checkpoints(generation, match)
-        if ticket.n_reached == generation.n_cached:  # none of its tokens was computed for it
-            generation.n_cached = ticket.n_reached = match.n
-        elif match.n > ticket.n_reached:  # others went further while it was paused
-            gained = min(match.n, ticket.n_prompt) - min(ticket.n_reached, ticket.n_prompt)
-            generation.n_cached += gained
-            self.n_cached_tokens += gained
-            ticket.n_reached = match.n
-
-    def _plan_checkpoints(self, generation: Generation, match: Match) -> None:
-        """Choose where a prompt's slices end, for a model whose sequences can be continued from checkpoints only.
-
-        One is where this prompt leaves what is known: others will, too. One is shortly before its end, for the same
-        prompt again, and for a next turn that does not repeat the answer as it was generated.
-        """
-        generation.n_saved = match.n
-        if generation.seq is not None:
-            self._runner.seq_checkpoint(generation.seq)
-        ticket, size = generation.ticket, self._runner.page_size
-        wanted = {match.common, (ticket.n_prompt - 1) // size * size} if generation.request.cache_prompt else ()
-        ticket.stops = tuple(sorted(p for p in wanted if p - match.n >= self.scheduler.worth_waiting))
-
-    def _checkpoint(self, generation: Generation) -> None:
-        """Keep what continuing a sequence from its end takes, if it is a useful place."""
-        ticket, n = generation.ticket, generation.ticket.n_computed
-        planned = n in (ticket.n_prompt, self.scheduler.ends.get(ticket))
-        if generation.seq is not None and (planned or n - generation.n_saved >= CHECKPOINT_TOKENS):
-            self._runner.seq_checkpoint(generation.seq)
-            generation.n_saved = n
-
-    def _pages(self, seq: int) -> npt.NDArray[np.int32]:
-        return np.array(self._runner.seq_pages(seq), np.int32)
+    def _place(self, generation: Generation, outcomes: list[Outcome]) -> None:
+        try:
+            self._sharing.place(generation)
+        except MemoryError as error:
+            self._fail(generation, error, outcomes)
 
     def _advance(self, slices: list[Slice], outcomes: list[Outcome]) -> None:
         """Evaluate the slices together. If that fails, evaluate them one by one, so that only the faulty one fails."""
@@ -217,11 +158,8 @@ class Stepper:
         for piece, generation, choices in zip(slices, generations, wanted, strict=True):
             reached = piece.ticket.n_reached
             self.scheduler.commit([piece])
-            if reached == generation.n_cached:
-                self.n_cached_tokens += generation.n_cached
+            self._sharing.advanced(generation, reached)
             self.n_prompt_tokens += max(0, min(piece.ticket.n_reached, piece.ticket.n_prompt) - reached)
-            if self.scheduler.exact and generation.request.cache_prompt:
-                self._checkpoint(generation)
             self._take(generation, choices, piece, now, outcomes)
 
     def _begin(self, slices: list[Slice], generations: list[Generation]) -> list[list[Choice | None]]:
