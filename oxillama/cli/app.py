@@ -14,6 +14,7 @@ from oxillama._version import __version__
 from oxillama.cli import streams
 from oxillama.cli.chat.command import chat
 from oxillama.cli.commands.bench.command import bench
+from oxillama.cli.commands.embed import embed
 from oxillama.cli.commands.imatrix import imatrix
 from oxillama.cli.commands.info import info
 from oxillama.cli.commands.perplexity import perplexity
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, chat, serve, info, tokenize, bench, quantize, imatrix, perplexity, version):
+for command in (run, chat, serve, embed, info, tokenize, bench, quantize, imatrix, perplexity, version):
     # Pass the docstring's first paragraph explicitly: a summary that Typer derives itself is cut to the list's width.
     summary = (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")
     app.command(short_help=summary)(guarded(command))

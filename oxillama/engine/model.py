@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oxillama.engine.api.config import Progress
+    from oxillama.engine.api.embedding import Embedder
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import SamplerParams
@@ -127,6 +128,11 @@ class Model:
     @property
     def n_embd(self) -> int:
         return self._bundle.runner.n_embd
+
+    @property
+    def embedder(self) -> Embedder:
+        """What the model was opened to give for texts."""
+        return self._bundle.embedder
 
     @property
     def metadata(self) -> dict[str, Any]:

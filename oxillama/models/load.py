@@ -14,7 +14,7 @@ from oxillama.core._core import (
     Runner,
     ThreadPool,
 )
-from oxillama.errors import InsufficientMemoryError, InvalidParameterError
+from oxillama.errors import InsufficientMemoryError, InvalidParameterError, ModelUnsupportedError
 from oxillama.gguf import GGUFFile
 from oxillama.models.describe import build_graph, default_cache_type
 from oxillama.models.graph.fuse import fuse
@@ -42,6 +42,11 @@ class LoadedModel:
     runner: Runner
     gguf: GGUFFile
     tuned: list[tuning.Tuned]
+
+    def require_logits(self) -> None:
+        """Raises ModelUnsupportedError for a model that predicts no tokens: an encoder, or one that scores texts."""
+        if not self.hparams.causal or self.hparams.pooling.kind == "rank":
+            raise ModelUnsupportedError(f"{self.gguf.path}: gives vectors or scores of texts, and predicts no tokens")
 
     def close(self) -> None:
         self.runner.close()

@@ -72,6 +72,7 @@ def model_source(config: ServerConfig, *, progress: Progress | None = None) -> M
         "cpu_affinity": None if config.cpu_affinity is None else machine.cpu_affinity(config.cpu_affinity),
         "n_ctx": config.ctx_size,
         "kv_type": config.kv_type,
+        "pooling": config.pooling,
         "parallel": config.parallel,
         "max_waiting": config.max_waiting,
         "kv_pages": None if config.cache_tokens is None else -(-config.cache_tokens // PAGE_TOKENS),

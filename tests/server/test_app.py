@@ -27,7 +27,7 @@ async def test_an_unknown_route_is_an_invalid_url(client: ASGIClient) -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/v1/embeddings", "This server does not serve that part of OpenAI's Embeddings API (POST /v1/embeddings)."),
+        ("/v1/moderations", "This server does not serve that part of OpenAI's Moderations API (POST /v1/moderations)."),
         ("/v1/responses/resp_1/cancel", "OpenAI's Responses API (POST /v1/responses/resp_1/cancel)."),
         ("/v1/chat/completions/chatcmpl-1", "OpenAI's Chat Completions API"),
         ("/chat/completions", "HINT: the API is below /v1"),

@@ -86,9 +86,10 @@ def chat(**fields: Any) -> Call:
         (
             lambda client: client.embeddings.create(model=MODEL, input="x"),
             {},
-            openai.NotFoundError,
-            "unsupported_endpoint",
+            openai.BadRequestError,
+            "model_without_embeddings",
         ),
+        (lambda client: client.moderations.create(input="x"), {}, openai.NotFoundError, "unsupported_endpoint"),
         (lambda client: client.put("/models", cast_to=object), {}, openai.APIStatusError, None),
         (
             chat(messages=[{"role": "user", "content": "x" * 3000}]),

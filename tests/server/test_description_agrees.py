@@ -18,6 +18,7 @@ import trio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from oxillama.engine.api.embedding import Embedder
 from oxillama.server import ServerConfig, create_app
 from tests.support.asgi_client import ASGIClient, Response
 from tests.support.assistants_api import Api, api_over
@@ -97,6 +98,8 @@ RULES: dict[str, Rule] = {
     r"best_of": lambda body: body["best_of"] < (body.get("n") or 1) or bool(body.get("stream")),
     r"prompt": lambda body: _prompts(body) * _candidates(body) > 128,
     r"prompt(\[\d+\])*": lambda body: any(id_ >= 259 for id_ in _ids(body["prompt"])),
+    r"input(\[\d+\])*": lambda body: any(id_ >= 259 for id_ in _ids(body["input"])),
+    r"dimensions": lambda body: body["dimensions"] > 64,
     r"tools": lambda body: bool(body["tools"]) and body.get("tool_choice") != "none",
     r"logit_bias\.\d+": lambda body: any(int(key) >= 259 for key in body["logit_bias"]),
     r"messages.*": lambda body: _calls_wrongly(body),
@@ -157,7 +160,9 @@ def _wrong(path: str, body: Any, response: Response) -> str:
 
 
 async def _all_agree(path: str, bodies: list[Any]) -> None:
-    engine = FakeEngine(reply="ok", n_ctx=2048, n_slots=256, max_waiting=4096)
+    pooling = "rank" if path == "/v1/rerank" else "mean"
+    embedder = Embedder(pooling=pooling, width=1 if pooling == "rank" else 64, max_tokens=2048)
+    engine = FakeEngine(reply="ok", n_ctx=2048, n_slots=256, max_waiting=4096, embedder=embedder)
     with TemporaryDirectory() as folder:
         async with api_over(Path(folder), engine) as api:
             objects = Objects(api)

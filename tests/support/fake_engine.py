@@ -346,6 +346,8 @@ class FakeEngine:
         """Vectors that count a text's tokens by their remainder; scores that count what a pair has twice."""
         check_embedding(request, self.embedder, n_vocab=self.tokenizer.n_vocab, model=self.model_name)
         self.embedded.append(request)
+        if self.busy or self.open >= self.n_slots + self.max_waiting:
+            raise EngineBusyError("too many requests are waiting; try again shortly", retry_after=1.0)
         async with self._slot():
             await trio.sleep(self.delay_s)
             if self.embedder.pooling == "rank":

@@ -25,7 +25,8 @@ def perplexity(
     from oxillama.quant.perplexity import Estimate, measure
 
     estimate, used = Estimate(), str(kv_type)
-    with chunks_of(file, path, ctx=ctx, most=chunks, threads=threads, kv_type=kv_type) as (runner, pieces):
+    reading = chunks_of(file, path, ctx=ctx, most=chunks, threads=threads, kv_type=kv_type, predicts=True)
+    with reading as (runner, pieces):
         used = runner.cache_type
         for estimate in measure(runner, pieces):
             if not json:

@@ -62,6 +62,7 @@ def serve(
         Literal["auto", "f32", "f16", "i16", "q8_0"] | None,
         typer.Option(metavar="TYPE", help="Type of the KV cache: auto, f32, f16, i16 or q8_0.", show_default="auto"),
     ] = None,
+    pooling: options.PoolingKind = None,
     parallel: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=1024, help="Requests that run at once.", show_default="8")
     ] = None,
@@ -118,6 +119,7 @@ def serve(
             cpu_affinity=cpu_affinity,
             ctx_size=ctx_size,
             kv_type=kv_type,
+            pooling=pooling,
             parallel=parallel,
             ui=ui,
             trust_proxy=trust_proxy,

@@ -29,15 +29,27 @@ Chunks = Annotated[int | None, typer.Option(metavar="N", min=1, show_default="al
 
 @contextmanager
 def chunks_of(
-    file: Path, model: Path, *, ctx: int, most: int | None, threads: int | None, kv_type: str = "auto"
+    file: Path,
+    model: Path,
+    *,
+    ctx: int,
+    most: int | None,
+    threads: int | None,
+    kv_type: str = "auto",
+    predicts: bool = False,
 ) -> Iterator[tuple[Runner, list[Tokens]]]:
-    """Load the model, and split the text into at most `most` chunks of `ctx` tokens. Closes the model afterwards."""
+    """Load the model, and split the text into at most `most` chunks of `ctx` tokens. Closes the model afterwards.
+
+    predicts: the model must predict tokens.
+    """
     from oxillama.quant.chunks import open_for_chunks, read_chunks
 
     text = read_text(file)
     with load_progress(model) as progress:
         loaded, tokenizer = open_for_chunks(model, ctx, threads, progress, kv_type=kv_type)
     try:
+        if predicts:
+            loaded.require_logits()
         yield loaded.runner, read_chunks(tokenizer, text, ctx, most)
     finally:
         loaded.close()

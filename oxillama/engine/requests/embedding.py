@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
+
 from oxillama.engine.requests.check import check_ids
 from oxillama.errors import ContextLengthError, InvalidParameterError
 from oxillama.text import PromptText
@@ -16,9 +18,11 @@ from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
     from oxillama.engine.api.embedding import Embedder, EmbeddingRequest
-    from oxillama.engine.api.protocol import TokenizerLike
+    from oxillama.engine.api.protocol import EngineLike, TokenizerLike
 
 Ids = tuple[int, ...]
+MOST_CHARACTERS = 64
+"""Characters of the longest usual token."""
 
 
 def vector_ids(tokenizer: TokenizerLike, text: str) -> Ids:
@@ -35,6 +39,27 @@ def pair_ids(tokenizer: TokenizerLike, embedder: Embedder, query: str, document:
     between = ends if tokenizer.doubles_ends else ()
     first = tuple(tokenizer.encode(query, True))
     return (*first, *between, *tokenizer.encode(document, False), *ends)
+
+
+async def vector_prompt(engine: EngineLike, text: str) -> Ids:
+    """`vector_ids`; a long text is encoded in a worker thread. Of one that is far too long, only the beginning."""
+    ids = await engine.encode(_beginning(engine, text), add_special=True, parse_special=True)
+    return tuple(ids)
+
+
+async def pair_prompt(engine: EngineLike, query: str, document: str) -> Ids:
+    """`pair_ids` without blocking other requests for long."""
+    await trio.lowlevel.checkpoint()
+    return pair_ids(engine.tokenizer, engine.embedder, _beginning(engine, query), _beginning(engine, document))
+
+
+def _beginning(engine: EngineLike, text: str) -> str:
+    """As much of a text as can matter: encoding the rest of one that will be refused or cut would be wasted work.
+
+    No token has more characters, except of spaces.
+    """
+    most = MOST_CHARACTERS * (engine.embedder.max_tokens + 1)
+    return text if len(text) <= most else text[:most]
 
 
 def _filled(template: str, query: str, document: str) -> PromptText:
@@ -62,11 +87,7 @@ def fitted(tokenizer: TokenizerLike | None, ids: Ids, most: int) -> Ids:
 def check_embedding(request: EmbeddingRequest, embedder: Embedder, *, n_vocab: int, model: str) -> None:
     """Raises ContextLengthError or InvalidParameterError, with `param`, for a request that cannot run."""
     if embedder.pooling is None:
-        raise InvalidParameterError(
-            f"{model} was not opened for embeddings. Open it with a pooling, such as --pooling mean.",
-            param="model",
-            code="model_without_embeddings",
-        )
+        check_embeds(embedder, model)
     for ids, param in zip(request.texts, request.params, strict=True):
         if not ids:
             raise InvalidParameterError(f"Invalid '{param}': it has no tokens.", param=param, code="empty_input")
@@ -82,6 +103,18 @@ def check_embedding(request: EmbeddingRequest, embedder: Embedder, *, n_vocab: i
             f"Invalid 'dimensions': {request.dimensions} is not between 1 and the model's {embedder.width}.",
             param="dimensions",
         )
+
+
+def check_embeds(embedder: Embedder, model: str) -> None:
+    """Raises InvalidParameterError for a model that does not give one vector for each text."""
+    if embedder.pooling in ("mean", "cls", "last"):
+        return
+    why = {
+        None: "was not opened for embeddings: open it with a pooling, such as --pooling mean",
+        "rank": "scores texts and gives no vectors: use /v1/rerank, or open it with --pooling mean",
+        "none": "gives a vector for each token, not for a text: open it with --pooling mean, cls or last",
+    }[embedder.pooling]
+    raise InvalidParameterError(f"{model} {why}.", param="model", code="model_without_embeddings")
 
 
 def check_reranks(embedder: Embedder, model: str) -> None:

@@ -78,6 +78,7 @@ def measure(
         )
         load_s = time.perf_counter() - start
         try:
+            model.require_logits()
             for point in (p for p in points if p.threads == threads):
                 results[point] = {"load_s": load_s, **_measure(model.runner, point, prompt, new, reps)}
                 results[point]["reading"] = [asdict(choice) for choice in model.tuned]

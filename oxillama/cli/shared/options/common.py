@@ -85,6 +85,14 @@ KVType = Annotated[
         help="Type of the KV cache: auto, f32, f16, i16 or q8_0, which takes half the memory of f16 and i16.",
     ),
 ]
+PoolingKind = Annotated[
+    Literal["none", "mean", "cls", "last", "rank"] | None,
+    typer.Option(
+        metavar="KIND",
+        show_default="as the file says",
+        help="How a text becomes a vector: mean, cls, last or none; or rank, for scores.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

@@ -1,0 +1,169 @@
+"""POST /v1/embeddings and /v1/rerank: the official client, and every refusal."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+
+from oxillama.engine.api.embedding import Embedder
+from oxillama.server import ServerConfig, create_app
+from tests.server.test_client import HELLO, MODEL, client_of
+from tests.support.asgi_client import ASGIClient, Response
+from tests.support.fake_engine import FakeEngine
+from tests.support.live_server import live_server
+
+VECTORS = Embedder(pooling="mean", width=8, max_tokens=16, generates=False)
+SCORES = Embedder(pooling="rank", width=1, max_tokens=16, generates=False)
+
+
+def counted(text: str, width: int = 8) -> Any:
+    """The fake engine's vector of a text."""
+    ids = [1, *(byte + 3 for byte in text.encode())]
+    row = np.bincount([i % width for i in ids], minlength=width).astype(np.float32)
+    return row / np.linalg.norm(row)
+
+
+async def ask(path: str, embedder: Embedder, **body: Any) -> Response:
+    app = create_app(ServerConfig(log_level="error"), engine=FakeEngine(embedder=embedder))
+    return await ASGIClient(app).post(path, json={"model": MODEL, **body})
+
+
+def refusal(response: Response) -> tuple[str, str, str]:
+    error = response.json()["error"]
+    assert response.status_code == 400, error
+    return error["message"], error["param"], error["code"]
+
+
+async def test_the_official_client_gets_vectors() -> None:
+    async with live_server(FakeEngine(embedder=VECTORS)) as live, client_of(live) as client:
+        plain = await client.embeddings.create(model=MODEL, input="abc", encoding_format="float", user="me")
+        packed = await client.embeddings.create(model=MODEL, input=["abc", "d"])  # base64, which the client decodes
+        ids = await client.embeddings.create(model=MODEL, input=[[1, 100], [8, 9, 7]], dimensions=4)
+        alone = await client.embeddings.create(model=MODEL, input=[1, 100], encoding_format="float")
+    np.testing.assert_allclose(plain.data[0].embedding, counted("abc"), rtol=1e-6)
+    assert [item.index for item in packed.data] == [0, 1]
+    np.testing.assert_array_equal(packed.data[0].embedding, plain.data[0].embedding)
+    np.testing.assert_allclose(packed.data[1].embedding, counted("d"), rtol=1e-6)
+    assert (packed.usage.prompt_tokens, packed.usage.total_tokens) == (6, 6)
+    assert [len(item.embedding) for item in ids.data] == [4, 4]
+    np.testing.assert_allclose(np.linalg.norm(ids.data[1].embedding), 1, rtol=1e-6)
+    assert ids.usage.prompt_tokens == 5
+    np.testing.assert_allclose(alone.data[0].embedding, counted("a"), rtol=1e-6)
+
+
+async def test_both_encodings_hold_the_same_numbers() -> None:
+    numbers = (await ask("/v1/embeddings", VECTORS, input="abc")).json()["data"][0]["embedding"]
+    response = await ask("/v1/embeddings", VECTORS, input="abc", encoding_format="base64")
+    packed = base64.b64decode(response.json()["data"][0]["embedding"])
+    np.testing.assert_array_equal(np.frombuffer(packed, "<f4"), np.array(numbers, np.float32))
+
+
+async def test_an_input_that_is_too_long_is_named_or_cut() -> None:
+    message, param, code = refusal(await ask("/v1/embeddings", VECTORS, input=["a", "b" * 16]))
+    assert message == "Invalid 'input[1]': it has 17 tokens, and this model takes at most 16."
+    assert (param, code) == ("input[1]", "context_length_exceeded")
+    assert refusal(await ask("/v1/embeddings", VECTORS, input="b" * 16))[1] == "input"
+    cut = (await ask("/v1/embeddings", VECTORS, input=["a", "b" * 500], truncate=True)).json()
+    np.testing.assert_allclose(cut["data"][1]["embedding"], counted("b" * 15), rtol=1e-6)
+    assert cut["usage"]["total_tokens"] == 18
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        ({"input": []}, "input", "empty_array"),
+        ({"input": [[]]}, "input[0]", "empty_array"),
+        ({"input": ["a", 1]}, "input[1]", "invalid_type"),
+        ({"input": [1, "a"]}, "input[1]", "invalid_type"),
+        ({"input": [1, 259]}, "input[1]", "integer_above_max_value"),
+        ({"input": ["a"] * 2049}, "input", "array_above_max_length"),
+        ({"input": "a", "dimensions": 9}, "dimensions", "invalid_value"),
+        ({"input": "a", "dimensions": 0}, "dimensions", "integer_below_min_value"),
+        ({"input": "a", "encoding_format": "int8"}, "encoding_format", "invalid_value"),
+        ({}, "input", "missing_required_parameter"),
+    ],
+)
+async def test_wrong_bodies_are_refused_by_name(body: dict[str, Any], param: str, code: str) -> None:
+    assert refusal(await ask("/v1/embeddings", VECTORS, **body))[1:] == (param, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "embedder", "words"),
+    [
+        ("/v1/embeddings", Embedder(), "was not opened for embeddings: open it with a pooling, such as --pooling mean"),
+        ("/v1/embeddings", SCORES, "scores texts and gives no vectors: use /v1/rerank"),
+        ("/v1/embeddings", Embedder(pooling="none", width=8, max_tokens=9), "gives a vector for each token"),
+        ("/v1/rerank", VECTORS, "has no head that scores a query and a document, so it cannot rerank."),
+        ("/v1/rerank", Embedder(pooling="rank", width=3, max_tokens=9), "so it cannot rerank."),
+    ],
+)
+async def test_a_model_that_cannot_do_it_says_so(path: str, embedder: Embedder, words: str) -> None:
+    body: dict[str, Any] = {"input": "a"} if path == "/v1/embeddings" else {"query": "a", "documents": ["b"]}
+    message, param, code = refusal(await ask(path, embedder, **body))
+    assert message.startswith(MODEL)
+    assert words in message
+    assert param == "model"
+    assert code.startswith("model_without_")
+
+
+@pytest.mark.parametrize("embedder", [VECTORS, SCORES])
+async def test_a_model_that_only_reads_refuses_to_chat_and_to_write(embedder: Embedder) -> None:
+    use = "/v1/rerank" if embedder is SCORES else "/v1/embeddings"
+    async with live_server(FakeEngine(embedder=embedder)) as live, client_of(live) as client:
+        with pytest.raises(openai.BadRequestError, match=f"{MODEL} generates no text: it only reads. Use {use}"):
+            await client.chat.completions.create(model=MODEL, messages=HELLO)
+        with pytest.raises(openai.BadRequestError, match="generates no text"):
+            await client.chat.completions.create(model=MODEL, messages=HELLO, stream=True)
+        with pytest.raises(openai.BadRequestError, match="generates no text"):
+            await client.completions.create(model=MODEL, prompt="a")
+
+
+# The fake engine's score of a pair is how many of its bytes repeat an earlier one.
+
+
+async def test_documents_are_ordered_by_their_scores() -> None:
+    documents = ["xyz", {"text": "ababab"}, "abx"]
+    response = await ask("/v1/rerank", SCORES, query="ab", documents=documents, return_documents=True)
+    assert response.json() == {
+        "object": "list",
+        "model": MODEL,
+        "results": [
+            {"index": 1, "relevance_score": 6.0, "document": {"text": "ababab"}},
+            {"index": 2, "relevance_score": 2.0, "document": {"text": "abx"}},
+            {"index": 0, "relevance_score": 0.0, "document": {"text": "xyz"}},
+        ],
+        "usage": {"prompt_tokens": 21, "total_tokens": 21},
+    }
+    best = (await ask("/v1/rerank", SCORES, query="ab", documents=documents, top_n=1)).json()
+    assert best["results"] == [{"index": 1, "relevance_score": 6.0}]
+
+
+async def test_a_document_that_is_too_long_is_named_or_cut() -> None:
+    documents = ["a", "b" * 16]
+    message, param, code = refusal(await ask("/v1/rerank", SCORES, query="q", documents=documents))
+    assert (message.split(":")[0], param, code) == ("Invalid 'documents[1]'", "documents[1]", "context_length_exceeded")
+    cut = (await ask("/v1/rerank", SCORES, query="q", documents=documents, truncate=True)).json()
+    assert cut["usage"]["total_tokens"] == 3 + 16
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"query": "a", "documents": []}, "documents"),
+        ({"query": "a", "documents": [1]}, "documents[0]"),
+        ({"query": "a", "documents": ["b"], "top_n": 0}, "top_n"),
+        ({"documents": ["b"]}, "query"),
+    ],
+)
+async def test_wrong_bodies_for_rerank_are_refused_by_name(body: dict[str, Any], param: str) -> None:
+    assert refusal(await ask("/v1/rerank", SCORES, **body))[1] == param
+
+
+async def test_a_full_queue_is_a_429() -> None:
+    app = create_app(ServerConfig(log_level="error"), engine=FakeEngine(embedder=VECTORS, busy=True, max_waiting=0))
+    response = await ASGIClient(app).post("/v1/embeddings", json={"model": MODEL, "input": "a"})
+    assert response.status_code == 429
