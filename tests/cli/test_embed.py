@@ -29,7 +29,8 @@ def test_each_text_is_a_line_of_json_with_its_vector(model: Path) -> None:
 
 
 def test_no_text_and_too_many_dimensions_are_one_line(model: Path) -> None:
-    for arguments in ((), ("--dimensions", "385", "a")):
+    cases: list[tuple[str, ...]] = [(), ("--dimensions", "385", "a")]
+    for arguments in cases:
         found = run("embed", "--model", model, *arguments, stdin=b"")
         assert found.returncode in (1, 2)
         assert found.stderr.count(b"\n") == 1, found.stderr
@@ -39,7 +40,8 @@ def test_no_text_and_too_many_dimensions_are_one_line(model: Path) -> None:
 def test_other_commands_say_that_it_only_reads(model: Path, tmp_path: Path, command: str) -> None:
     text = tmp_path / "text.txt"
     text.write_text("some words " * 50)
-    options = {"run": ["Hello"], "perplexity": ["--file", text, "--ctx", "16"]}.get(command, [])
+    by_command: dict[str, list[str | Path]] = {"run": ["Hello"], "perplexity": ["--file", text, "--ctx", "16"]}
+    options = by_command.get(command, [])
     found = run(command, "--model", model, *options, stdin=b"Hello\n")
     assert found.returncode == 1
     assert found.stderr.count(b"\n") == 1, found.stderr
