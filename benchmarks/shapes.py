@@ -180,6 +180,52 @@ class Qwen35(Shape):
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gemma3(Shape):
+    """Norms after attention and network too, and a window in all but every sixth layer."""
+
+    window: int
+
+    def mixing(self, layer: int) -> Iterator[Tensor]:
+        yield from Shape.mixing(self, layer)
+        yield Tensor(f"blk.{layer}.post_attention_norm.weight", (self.n_embd,), layer)
+
+    def network(self, layer: int) -> Iterator[Tensor]:
+        yield from Shape.network(self, layer)
+        yield Tensor(f"blk.{layer}.post_ffw_norm.weight", (self.n_embd,), layer)
+
+    def keys(self) -> Metadata:
+        return {"attention.sliding_window": ("u32", self.window)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GptOss(Qwen3Moe):
+    """Biases everywhere, attention sinks, and a window in every second layer."""
+
+    window: int
+    rope_factor: float
+
+    def mixing(self, layer: int) -> Iterator[Tensor]:
+        yield from Qwen3Moe.mixing(self, layer)
+        yield Tensor(f"blk.{layer}.attn_output.bias", (self.n_embd,), layer)
+        yield Tensor(f"blk.{layer}.attn_sinks.weight", (self.n_head,), layer)
+
+    def network(self, layer: int) -> Iterator[Tensor]:
+        yield from Qwen3Moe.network(self, layer)
+        b, n = f"blk.{layer}.", self.n_expert
+        yield Tensor(f"{b}ffn_gate_inp.bias", (n,), layer)
+        for part, rows in (("gate", self.n_ff), ("up", self.n_ff), ("down", self.n_embd)):
+            yield Tensor(f"{b}ffn_{part}_exps.bias", (rows, n), layer)
+
+    def keys(self) -> Metadata:
+        return Qwen3Moe.keys(self) | {
+            "attention.sliding_window": ("u32", self.window),
+            "rope.scaling.type": ("str", "yarn"),
+            "rope.scaling.factor": ("f32", self.rope_factor),
+            "rope.scaling.original_context_length": ("u32", int(self.n_ctx / self.rope_factor)),
+        }
+
+
 SHAPES = {
     shape.name: shape
     for shape in (
@@ -206,8 +252,22 @@ SHAPES = {
             name="mistral-7b", n_embd=4096, n_layer=32, n_head=32, n_head_kv=8, n_ff=14336, n_vocab=32000, n_ctx=32768
         ),
         Qwen3Moe(  # the first layers of a 30B-A3B, with a smaller vocabulary
-            name="a3b-4-layers", arch="qwen3moe", n_embd=2048, n_layer=4, n_head=32, n_head_kv=4, n_ff=768, n_vocab=32000,
-            n_ctx=32768, head_dim=128, rope_base=1e6, rms_eps=1e-6, qk_norm=True, n_expert=128, n_used=8,
+            name="a3b-4-layers", arch="qwen3moe", n_embd=2048, n_layer=4, n_head=32, n_head_kv=4, n_ff=768,
+            n_vocab=32000, n_ctx=32768, head_dim=128, rope_base=1e6, rms_eps=1e-6, qk_norm=True, n_expert=128, n_used=8,
+        ),
+        Qwen3Moe(  # six of 48 layers
+            name="qwen3moe-30b-a3b", arch="qwen3moe", n_embd=2048, n_layer=6, n_head=32, n_head_kv=4, n_ff=768,
+            n_vocab=151936, n_ctx=40960, head_dim=128, rope_base=1e6, rms_eps=1e-6, qk_norm=True, n_expert=128,
+            n_used=8,
+        ),
+        GptOss(  # four of 24 layers
+            name="gpt-oss-20b", arch="gpt-oss", n_embd=2880, n_layer=4, n_head=64, n_head_kv=8, n_ff=2880,
+            n_vocab=201088, n_ctx=131072, head_dim=64, rope_base=150000.0, qkv_bias=True,
+            ffn_norm="post_attention_norm", n_expert=32, n_used=4, window=128, rope_factor=32.0,
+        ),
+        Gemma3(
+            name="gemma3-1b", arch="gemma3", n_embd=1152, n_layer=26, n_head=4, n_head_kv=1, n_ff=6912, n_vocab=262144,
+            n_ctx=32768, head_dim=256, rope_base=1e6, rms_eps=1e-6, tied=True, qk_norm=True, window=512,
         ),
         LFM2(
             name="lfm2-1.2b", arch="lfm2", n_embd=2048, n_layer=16, n_head=32, n_head_kv=8, n_ff=8192, n_vocab=65536,
