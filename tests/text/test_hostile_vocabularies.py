@@ -66,7 +66,7 @@ def with_token(name: str, index: int, token: str, kind: int | None = None) -> di
         *(
             (f"{which}_token_id", value)
             for which in ("bos", "eos", "eot", "eom", "unknown", "seperator", "mask", "fim_pad", "fim_rep")
-            for value in (10**6, -1, 2**32 - 2, "1", 1.0, True)
+            for value in (10**6, -2, 2**32 - 2, "1", 1.0, True)
         ),
     ],
 )
@@ -137,8 +137,9 @@ def test_a_padding_id_one_past_the_end_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("name", ["bos", "eos", "eot", "eom", "unknown", "padding", "cls", "mask", "fim_pre", "prefix"])
-def test_the_largest_id_means_no_such_token(name: str) -> None:
-    tokenizer = Tokenizer(changed("spm", f"{name}_token_id", 2**32 - 1))
+@pytest.mark.parametrize("none", [-1, 2**32 - 1])
+def test_minus_one_means_no_such_token(name: str, none: int) -> None:
+    tokenizer = Tokenizer(changed("spm", f"{name}_token_id", none))
     if name in ("bos", "eos"):
         assert getattr(tokenizer, f"{name}_id") is None
     assert f"{name}_token" not in tokenizer.special_texts

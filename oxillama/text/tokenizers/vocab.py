@@ -59,8 +59,8 @@ _DEFAULT_IDS: dict[str, dict[str, int]] = {
     "bert": {"bos": 101, "unknown": 100, "seperator": 102, "padding": 0, "mask": 103},
     "t5": {"eos": 1, "unknown": 2, "padding": 0},
 }
-# Converters write this id for "no such token".
-_NO_TOKEN = 2**32 - 1
+# Converters write -1 for "no such token", signed or not.
+_NO_TOKEN = (-1, 2**32 - 1)
 _ID_NAMES = (
     "bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "cls", "mask",
     "fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep", "prefix", "suffix", "middle",
@@ -137,7 +137,7 @@ def _special_ids(metadata: Metadata, model: str, n: int) -> dict[str, int]:
             continue
         if 0 <= value < n:
             special[name] = value
-        elif value == _NO_TOKEN:
+        elif value in _NO_TOKEN:
             special.pop(name, None)
         elif name == "padding":
             # Old converters wrote an id one past the end. Nothing is ever padded, so this does no harm.
