@@ -25,6 +25,7 @@ enum { N_BUILT = sizeof built / sizeof *built };
 static oxi_kernels resolved[N_BUILT];
 static const char *names[N_BUILT + 1];
 static int n_available;
+static bool one_run; /* asked once: the question leaves a virtual machine, which takes microseconds */
 static const oxi_kernels *current = &oxi_kernels_generic;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -32,6 +33,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void resolve(void)
 {
     const uint64_t has = oxi_cpu_features();
+    one_run = oxi_cpu_wants_one_run();
     for (int i = 0; i < N_BUILT; i++) {
         if (built[i]->needs & ~has) continue;
         oxi_kernels *kernels = &resolved[n_available], *below = kernels - (n_available > 0);
@@ -101,11 +103,13 @@ oxi_cache_type oxi_cache_quick(void) { return current->vec->quick_codes ? OXI_CA
 
 const oxi_reading *oxi_kernels_reading(bool several)
 {
-    if (!oxi_cpu_wants_one_run()) return &oxi_readings[OXI_READING_TURNS];
+    pthread_once(&once, resolve);
+    if (!one_run) return &oxi_readings[OXI_READING_TURNS];
     return &oxi_readings[several ? OXI_READING_TURNS_L2 : OXI_READING_ONE_RUN];
 }
 
 const oxi_fetching *oxi_kernels_fetching(void)
 {
-    return &oxi_fetchings[oxi_cpu_wants_one_run() ? OXI_FETCHING_ONE_RUN : OXI_FETCHING_TURNS];
+    pthread_once(&once, resolve);
+    return &oxi_fetchings[one_run ? OXI_FETCHING_ONE_RUN : OXI_FETCHING_TURNS];
 }
