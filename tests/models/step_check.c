@@ -16,7 +16,7 @@
 enum { VOCAB = 20, WIDTH = 32, EXPERTS = 3, INNER = 24, HEADS = 4, DIM = 8, SLOTS = 16, LONGEST = 40 };
 
 const oxi_kernels *oxi_kernels_get(void) { return &oxi_kernels_generic; }
-const oxi_reading *oxi_kernels_reading(void) { return &oxi_readings[OXI_READING_TURNS]; }
+const oxi_reading *oxi_kernels_reading(bool several) { (void)several; return &oxi_readings[OXI_READING_TURNS]; }
 const struct oxi_fetching *oxi_kernels_fetching(void) { return &oxi_fetchings[OXI_FETCHING_TURNS]; }
 const char *oxi_kernels_name(void) { return "generic"; }
 void oxi_gguf_release(const oxi_gguf *file, const oxi_tensor *tensor) { (void)file; (void)tensor; }

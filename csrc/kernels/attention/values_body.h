@@ -47,9 +47,11 @@ INLINE void find_share_scales(bool bytes, bool sequence, const code_work *w, int
         vf tops[RUNS];
         for (int32_t run = 0; run < RUNS; run++) {
             vf top = {0};
+            if (run < n_runs) {
 #pragma GCC unroll 16
-            for (int v = 0; run < n_runs && v < VECTORS; v++)
-                top = max_(top, load(p + run * OXI_CODE_RUN + v * VW) * load(scales + run * OXI_CODE_RUN + v * VW));
+                for (int v = 0; v < VECTORS; v++)
+                    top = max_(top, load(p + run * OXI_CODE_RUN + v * VW) * load(scales + run * OXI_CODE_RUN + v * VW));
+            }
             tops[run] = top;
         }
         largest_of_each(tops, scale);
