@@ -4,7 +4,7 @@
 
 The ways are those of csrc/kernels/pack/reading.c; from three sequences on, they are those for several tokens. All are
 measured on each format with a twentieth of a model's weights or more, by the comparison that a load makes, and by
-decoding with the whole model. Ways alternate. "best GB/s": of products of one token, or of four, the best round of a
+decoding with the whole model. Ways alternate. "best GB/s": of products of one token, or of eight, the best round of a
 comparison; "median GB/s": of all rounds. "of best": the best round beside that of the best way. "of read": the same
 beside what a bare loop read right after. "chosen": in how many of the comparisons a load would have taken this way.
 make_model.py makes the models on first use and keeps them in --models.

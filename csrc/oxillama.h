@@ -220,7 +220,7 @@ const char *oxi_reading_name(int32_t reading);
 int32_t oxi_program_reading(const oxi_program *p, int32_t matrix, bool several);
 oxi_status oxi_program_read_as(oxi_program *p, int32_t matrix, bool several, int32_t reading, oxi_error *err);
 /* The tensor type of a matrix, and a comparison of the ways to read those of one type, once they are packed: rates in
- * bytes per second, [n_rounds][all ways], of products of one token or of four on the whole pool. Each product takes other
+ * bytes per second, [n_rounds][all ways], of products of one token or of eight on the whole pool. Each product takes other
  * weights, so that caches do not matter if the type's weights are much larger than they are. */
 uint32_t oxi_program_matrix_type(const oxi_program *p, int32_t matrix);
 oxi_status oxi_program_compare_readings(const oxi_program *p, uint32_t type, bool several, int32_t n_rounds, oxi_pool *pool,

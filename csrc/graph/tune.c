@@ -1,4 +1,4 @@
-/* A trial times the products of one token, or of four, with a sample of a tensor type's weights, read in one of the ways. Trials follow
+/* A trial times the products of one token, or of eight, with a sample of a tensor type's weights, read in one of the ways. Trials follow
  * one another in one job of the pool, so that no thread sleeps between them. Each takes the next sample, and samples
  * together are as large as the type's weights: what a trial reads has left the caches long before it is read again. A
  * sample is runs of about a megabyte from all over the matrices, so that samples are alike whatever the matrices' shapes. */
@@ -11,7 +11,7 @@
 
 enum { RUN_BYTES = 1 << 20, LEAST_SAMPLE = 8 << 20, SAMPLE_OF_THREAD = 4 << 20 };
 enum { MOST_ROWS = OXI_FEW_PANELS_CODEBOOK * OXI_PANEL }; /* of a task */
-enum { SEVERAL_TOKENS = 4 };
+enum { SEVERAL_TOKENS = 8 };
 
 typedef struct task {
     oxi_matrix panels;

@@ -205,7 +205,7 @@ class Program:
     def compare_readings(
         self, type: int, several: bool, n_rounds: int, pool: ThreadPool
     ) -> npt.NDArray[np.float64]:
-        """How fast products of one token, or of four if `several`, read the packed matrices of a tensor type in each
+        """How fast products of one token, or of eight if `several`, read the packed matrices of a tensor type in each
         way: bytes per second [n_rounds, ways], in the order of `readings()`. Each product takes other weights. Releases
         the GIL.
 

@@ -219,7 +219,7 @@ cdef class Program:
         return [oxi.oxi_program_matrix_type(self._ptr, i) for i in range(oxi.oxi_program_n_matrices(self._ptr))]
 
     def compare_readings(self, uint32_t type, bint several, int n_rounds, ThreadPool pool not None):
-        """How fast products of one token, or of four if `several`, read the packed matrices of a tensor type in each
+        """How fast products of one token, or of eight if `several`, read the packed matrices of a tensor type in each
         way: rows of bytes per second, one row for each round, in the order of `readings()`. Releases the GIL."""
         cdef oxi.oxi_error err
         cdef oxi.oxi_status status

@@ -10,15 +10,18 @@ typedef struct gemv_scratch {
 } gemv_scratch;
 
 _Static_assert(OXI_MAX_TURNS % TILE_PANELS == 0, "turns are whole");
-_Static_assert(GEMV_LIMIT_UNPACKED <= GEMV_LIMIT && GEMV_TOKENS <= GEMV_LIMIT, "a pass has places for all tokens");
+_Static_assert(GEMV_LIMIT_UNPACKED <= GEMV_LIMIT && 2 * OXI_READING_TOKENS <= GEMV_LIMIT && GEMV_TOKENS <= GEMV_LIMIT,
+               "a pass has places for all tokens");
 _Static_assert(sizeof(codebook_scratch) + sizeof(gemv_scratch) <= OXI_MATMUL_SCRATCH, "a pass fits the scratch");
 
 /* Up to this many tokens, weights go from memory straight to the multiplier. Every share of tokens unpacks the codes
  * again. */
-INLINE int64_t gemv_limit(oxi_pack pack, const oxi_codebook *codebook)
+INLINE int64_t gemv_limit(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m)
 {
     if (with_codebook(pack, codebook)) return GEMV_TOKENS;
-    return oxi_traits[pack].bits == 8 ? GEMV_LIMIT : GEMV_LIMIT_UNPACKED;
+    if (oxi_traits[pack].bits == 8) return GEMV_LIMIT;
+    const int limit = 2 * m->reading[true]->tokens;
+    return limit > GEMV_LIMIT_UNPACKED ? limit : GEMV_LIMIT_UNPACKED;
 }
 
 /* Panels that this many tokens pass together. */
@@ -29,6 +32,13 @@ INLINE int gemv_panels_of(oxi_pack pack, const oxi_codebook *codebook, int token
 }
 
 INLINE const oxi_reading *reading_for(const oxi_matrix *m, int n_tokens) { return m->reading[n_tokens >= OXI_SEVERAL]; }
+
+/* Most tokens at a time. */
+INLINE int gemv_tokens(oxi_pack pack, const oxi_codebook *codebook, const oxi_reading *reading)
+{
+    const bool fewer = reading->tokens && reading->tokens < GEMV_TOKENS && !with_codebook(pack, codebook);
+    return fewer ? reading->tokens : GEMV_TOKENS;
+}
 
 /* Groups in a panel's turn. More tokens do better with their sums in registers for a whole chunk. */
 INLINE int turn_groups(oxi_pack pack, const oxi_codebook *codebook, const oxi_reading *reading, int tokens)
@@ -105,10 +115,10 @@ INLINE void gemv_turn(oxi_pack pack, const oxi_codebook *codebook, const constan
 INLINE void gemv_streams(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, int64_t p, int n_panels,
                          const oxi_act_record *x, int n_tokens, codebook_scratch *b, gemv_scratch *s)
 {
-    const int share = even_share(n_tokens, GEMV_TOKENS), together = gemv_panels_of(pack, codebook, share);
+    const oxi_reading *const reading = reading_for(m, n_tokens);
+    const int share = even_share(n_tokens, gemv_tokens(pack, codebook, reading)), together = gemv_panels_of(pack, codebook, share);
     const int last = (n_tokens - 1) / share * share; /* start of the last share */
     const int last_kernel = kernel_beside(pack, codebook, kernel_tokens(n_tokens - last, share), together);
-    const oxi_reading *const reading = reading_for(m, n_tokens);
     const int turn = turn_groups(pack, codebook, reading, n_tokens);
     const uint8_t *const first = m->data + (size_t)p * m->panel_bytes;
     const constants k = constants_of(pack, codebook, m, b);
@@ -167,9 +177,10 @@ INLINE void end_streams(const oxi_matrix *m, int64_t p, int n_panels, int n_toke
 INLINE void gemv_panels(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, int64_t p0, int64_t p1,
                         const oxi_act_record *x, int n_tokens, float *out, int64_t ldo, codebook_scratch *b, gemv_scratch *s)
 {
-    const int together = gemv_panels_of(pack, codebook, even_share(n_tokens, GEMV_TOKENS));
+    const oxi_reading *const reading = reading_for(m, n_tokens);
+    const int together = gemv_panels_of(pack, codebook, even_share(n_tokens, gemv_tokens(pack, codebook, reading)));
     for (int64_t p = p0; p < p1;) {
-        const int n_panels = streams_of(reading_for(m, n_tokens), p1 - p, together);
+        const int n_panels = streams_of(reading, p1 - p, together);
         begin_streams(n_panels, n_tokens, s);
         gemv_streams(pack, codebook, m, p, n_panels, x, n_tokens, b, s);
         end_streams(m, p, n_panels, n_tokens, out, ldo, s);

@@ -105,7 +105,7 @@ const oxi_reading *oxi_kernels_reading(bool several)
 {
     pthread_once(&once, resolve);
     if (!one_run) return &oxi_readings[OXI_READING_TURNS];
-    return &oxi_readings[several ? OXI_READING_TURNS_L2 : OXI_READING_ONE_RUN];
+    return &oxi_readings[several ? OXI_READING_TURNS_OF_SIX : OXI_READING_ONE_RUN];
 }
 
 const oxi_fetching *oxi_kernels_fetching(void)

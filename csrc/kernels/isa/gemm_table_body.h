@@ -64,7 +64,7 @@ INLINE void multiply(oxi_pack pack, const oxi_codebook *codebook, const oxi_matr
     codebook_scratch *const b = scratch;
     begin(pack, codebook, m, b);
 #ifndef GEMV_KERNELS
-    if (n_tokens <= gemv_limit(pack, codebook)) {
+    if (n_tokens <= gemv_limit(pack, codebook, m)) {
         gemv_panels(pack, codebook, m, p0, p1, act, (int)n_tokens, out, ldo, b, (gemv_scratch *)(b + 1));
         return;
     }
