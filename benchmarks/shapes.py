@@ -121,6 +121,57 @@ class Qwen3Moe(Shape):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeepSeek2(Shape):
+    """Attention over latents of `rank` columns, with heads of `plain` and n_rot columns. The first layer is dense, the
+    others have experts of n_ff_expert inner columns, n_shared of them for every token."""
+
+    rank: int
+    plain: int
+    value: int
+    n_expert: int
+    n_used: int
+    n_shared: int
+    n_ff_expert: int
+
+    def mixing(self, layer: int) -> Iterator[Tensor]:
+        b = f"blk.{layer}."
+        yield Tensor(f"{b}attn_q.weight", (self.n_embd, self.n_head * (self.plain + self.n_rot)), layer)
+        yield Tensor(f"{b}attn_kv_a_mqa.weight", (self.n_embd, self.rank + self.n_rot), layer)
+        yield Tensor(f"{b}attn_kv_a_norm.weight", (self.rank,), layer)
+        yield Tensor(f"{b}attn_k_b.weight", (self.plain, self.rank, self.n_head), layer)
+        yield Tensor(f"{b}attn_v_b.weight", (self.rank, self.value, self.n_head), layer)
+        yield Tensor(f"{b}attn_output.weight", (self.n_head * self.value, self.n_embd), layer)
+
+    def network(self, layer: int) -> Iterator[Tensor]:
+        if layer == 0:
+            yield from Shape.network(self, layer)
+            return
+        b, n_ff = f"blk.{layer}.", self.n_ff_expert
+        yield Tensor(f"{b}ffn_gate_inp.weight", (self.n_embd, self.n_expert), layer)
+        for suffix, width, of in (("_exps", n_ff, (self.n_expert,)), ("_shexp", n_ff * self.n_shared, ())):
+            yield Tensor(f"{b}ffn_gate{suffix}.weight", (self.n_embd, width, *of), layer)
+            yield Tensor(f"{b}ffn_up{suffix}.weight", (self.n_embd, width, *of), layer)
+            yield Tensor(f"{b}ffn_down{suffix}.weight", (width, self.n_embd, *of), layer)
+
+    def keys(self) -> Metadata:
+        numbers = {
+            "attention.q_lora_rank": 0,
+            "attention.kv_lora_rank": self.rank,
+            "attention.key_length": self.rank + self.n_rot,
+            "attention.value_length": self.rank,
+            "attention.key_length_mla": self.plain + self.n_rot,
+            "attention.value_length_mla": self.value,
+            "leading_dense_block_count": 1,
+            "expert_count": self.n_expert,
+            "expert_used_count": self.n_used,
+            "expert_shared_count": self.n_shared,
+            "expert_feed_forward_length": self.n_ff_expert,
+            "expert_gating_func": 1,
+        }
+        return {key: ("u32", number) for key, number in numbers.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LFM2(Shape):
     """Short convolutions of n_taps tokens in all layers but those of `attention`."""
 
@@ -268,6 +319,11 @@ SHAPES = {
         Gemma3(
             name="gemma3-1b", arch="gemma3", n_embd=1152, n_layer=26, n_head=4, n_head_kv=1, n_ff=6912, n_vocab=262144,
             n_ctx=32768, head_dim=256, rope_base=1e6, rms_eps=1e-6, tied=True, qk_norm=True, window=512,
+        ),
+        DeepSeek2(  # four of 27 layers
+            name="deepseek2-lite", arch="deepseek2", n_embd=2048, n_layer=4, n_head=16, n_head_kv=1, n_ff=10944,
+            n_vocab=102400, n_ctx=163840, rms_eps=1e-6, n_rot=64, rank=512, plain=128, value=128, n_expert=64, n_used=6,
+            n_shared=2, n_ff_expert=1408,
         ),
         LFM2(
             name="lfm2-1.2b", arch="lfm2", n_embd=2048, n_layer=16, n_head=32, n_head_kv=8, n_ff=8192, n_vocab=65536,
