@@ -69,6 +69,8 @@ def content(tensor: Tensor, type_name: str, rng: np.random.Generator) -> Iterato
 def metadata(shape: Shape, mix: str, vocabulary: Metadata) -> Metadata:
     """Every key of the file: GGUF type and value."""
     a = shape.arch
+    if a == "bert":
+        vocabulary = vocabulary | {"tokenizer.ggml.token_type_count": ("u32", 2)}
     keys: Metadata = {
         "general.architecture": ("str", a),
         "general.name": ("str", f"synthetic {shape.name} {mix}"),

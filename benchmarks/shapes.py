@@ -277,6 +277,40 @@ class GptOss(Qwen3Moe):
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bert(Shape):
+    """An encoder whose vector is the mean of a text's tokens."""
+
+    def tensors(self) -> Iterator[Tensor]:
+        yield Tensor("token_embd.weight", (self.n_embd, self.n_vocab))
+        yield Tensor("position_embd.weight", (self.n_embd, self.n_ctx))
+        yield Tensor("token_types.weight", (self.n_embd, 2))
+        yield from self._norm("token_embd_norm", None)
+        for layer in range(self.n_layer):
+            b = f"blk.{layer}."
+            for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
+                yield from self._product(b + part, self.n_embd, self.n_embd, layer)
+            yield from self._norm(b + "attn_output_norm", layer)
+            yield from self._product(b + "ffn_up", self.n_embd, self.n_ff, layer)
+            yield from self._product(b + "ffn_down", self.n_ff, self.n_embd, layer)
+            yield from self._norm(b + "layer_output_norm", layer)
+
+    def _norm(self, name: str, layer: int | None) -> Iterator[Tensor]:
+        yield Tensor(f"{name}.weight", (self.n_embd,), layer)
+        yield Tensor(f"{name}.bias", (self.n_embd,), layer)
+
+    def _product(self, name: str, n_in: int, n_out: int, layer: int) -> Iterator[Tensor]:
+        yield Tensor(f"{name}.weight", (n_in, n_out), layer)
+        yield Tensor(f"{name}.bias", (n_out,), layer)
+
+    def keys(self) -> Metadata:
+        return {
+            "attention.layer_norm_epsilon": ("f32", 1e-12),
+            "attention.causal": ("bool", False),
+            "pooling_type": ("u32", 1),
+        }
+
+
 SHAPES = {
     shape.name: shape
     for shape in (
@@ -324,6 +358,17 @@ SHAPES = {
             name="deepseek2-lite", arch="deepseek2", n_embd=2048, n_layer=4, n_head=16, n_head_kv=1, n_ff=10944,
             n_vocab=102400, n_ctx=163840, rms_eps=1e-6, n_rot=64, rank=512, plain=128, value=128, n_expert=64, n_used=6,
             n_shared=2, n_ff_expert=1408,
+        ),
+        Bert(
+            name="tiny-bert", arch="bert", n_embd=64, n_layer=2, n_head=2, n_head_kv=2, n_ff=128, n_vocab=512, n_ctx=512
+        ),
+        Bert(
+            name="bert-base", arch="bert", n_embd=768, n_layer=12, n_head=12, n_head_kv=12, n_ff=3072, n_vocab=30522,
+            n_ctx=512,
+        ),
+        Bert(
+            name="minilm-l6", arch="bert", n_embd=384, n_layer=6, n_head=12, n_head_kv=12, n_ff=1536, n_vocab=30522,
+            n_ctx=512,
         ),
         LFM2(
             name="lfm2-1.2b", arch="lfm2", n_embd=2048, n_layer=16, n_head=32, n_head_kv=8, n_ff=8192, n_vocab=65536,
