@@ -117,7 +117,7 @@ def describe_model(gguf: GGUFFile) -> ModelDescription:
         experts=hp.experts.n if hp.experts else 0,
         experts_used=hp.experts.n_used if hp.experts else 0,
         kv_bytes_per_token={name: bytes_per_token(sequence_memory(builder.graph, name)) for name in CACHE_TYPES},
-        memory=_memory(builder, default_cache_type(gguf)),
+        memory=_memory(builder, default_cache_type(gguf, hp)),
         rope_base=hp.rope.base,
         rope_scaling=hp.rope.kind,
         rope_factor=hp.rope.factor,
@@ -164,10 +164,11 @@ def _quantization(gguf: GGUFFile) -> str:
     return sizes.most_common(1)[0][0] if sizes else "none"
 
 
-def default_cache_type(gguf: GGUFFile) -> str:
-    """F32 if all matrices are: such a model is run for exactness. Else the 16-bit type that is faster here."""
+def default_cache_type(gguf: GGUFFile, hparams: HParams) -> str:
+    """F32 if all matrices are: such a model is run for exactness. F32 too where no step reads what an earlier one
+    stored: storing less would only cost time. Else the 16-bit type that is faster here."""
     exact = all(info.type_name == "F32" for info in gguf.tensors.values() if len(info.shape) > 1)
-    return "f32" if exact else quick_cache_type()
+    return "f32" if exact or not hparams.causal else quick_cache_type()
 
 
 __all__ = ["HParams", "ModelDescription", "build_graph", "default_cache_type", "describe_model"]

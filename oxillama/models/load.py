@@ -78,8 +78,9 @@ def load_model(
     n_saved: for how many others, and for how many checkpoints, windows and recurrent states should be kept; fewer are
     if memory is short. kv_type: the type of keys and values: "f32", "f16", "i16" (14-bit integers with a scale per
     position and head: as exact as f16), "q8_0" (8-bit integers with a scale per 32 values) or "auto": f32 for a model
-    with F32 weights, else i16 or f16, whichever is faster on this processor. pooling: one of POOLINGS, how a text
-    becomes a vector; None: as the file says. progress: called with the share of weights that are ready, 0 to 1.
+    with F32 weights and for encoders, else i16 or f16, whichever is faster on this processor. pooling: one of POOLINGS,
+    how a text becomes a vector; None: as the file says. progress: called with the share of weights that are ready, 0
+    to 1.
 
     Raises OSError, ModelFormatError, ModelUnsupportedError, InvalidParameterError, InsufficientMemoryError.
     """
@@ -87,7 +88,6 @@ def load_model(
     if kv_type not in ("auto", *CACHE_TYPES):
         known = ", ".join(CACHE_TYPES)
         raise InvalidParameterError(f"Invalid 'kv_type': {kv_type!r} is not one of auto, {known}.", param="kv_type")
-    cache_type = kv_type if kv_type != "auto" else default_cache_type(gguf)
     counts = {"n_threads": n_threads, "n_ctx": n_ctx, "kv_pages": kv_pages, "n_batch": n_batch, "n_seqs": n_seqs}
     counts["n_active"] = n_active
     for name, value in counts.items():
@@ -99,6 +99,7 @@ def load_model(
     described = build_graph(gguf, pooling=pooling)
     assert described.graph.hidden is not None
     hparams, weights = described.hparams, described.tensors.packed_bytes
+    cache_type = kv_type if kv_type != "auto" else default_cache_type(gguf, hparams)
     left = machine.memory()
     memory = sequence_memory(described.graph, cache_type)
     sizes = _Sizes(memory, weights, n_batch, min(n_active or n_seqs, n_seqs, n_batch), left)

@@ -42,8 +42,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     model: the GGUF file. alias: the model's id in the API; None: the name in the file.
     any_model: accept any model id in requests. data_dir: where assistants, threads and runs are kept.
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
-    slots and queue. cpu_affinity: the processors that threads are bound to, such as "0-3,8". pooling: how a text becomes
-    a vector; None: as the file says. cache_tokens: size of the KV cache in tokens, shared by all requests.
+    slots and queue. cpu_affinity: the processors that threads are bound to, such as "0-3,8". pooling: how a text
+    becomes a vector; None: as the file says. cache_tokens: size of the KV cache in tokens, shared by all requests.
     temperature to presence_penalty: sampling defaults for requests; None: the model file's recommendation.
     api_keys: a client must send one of them; if there are none, the API is open.
     isolate_keys: requests share computed prompts only with requests of the same key, and runs only within a thread.

@@ -286,3 +286,13 @@ def test_the_page_has_a_section_for_every_script(section: str) -> None:
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 
     assert page.count(f"<!-- begin {section} -->") == page.count(f"<!-- end {section} -->") == 1
+
+
+def test_vectors_of_short_texts_are_measured_without_a_peer(tmp_path: Path) -> None:
+    flags = ("--shape", "tiny-bert", "--threads", "1", "--reps", "1", "--texts", "5", "--json", "--no-peer")
+
+    made = result(script("embeddings.py", *flags, "--models", tmp_path))
+
+    [row] = made["rows"]
+    assert row["server"] == "oxillama"
+    assert row["texts/s"] == pytest.approx(5 / row["seconds"])
