@@ -3,9 +3,9 @@
 #include "kernels/vec/simd.h"
 #include "kernels/vec/vec.h"
 
-/* Vectors of value columns that are computed together: enough sums to hide the latency of additions, few enough to stay
- * in registers. Their part of the state stays in the first cache over all tokens. */
-#define DELTA_VECTORS 2
+/* Vectors in a block of value columns. A block is computed for all tokens before the next one: its part of the state is one
+ * stretch of memory and stays in the first cache. */
+#define DELTA_VECTORS (OXI_DELTA_BLOCK / VW)
 
 static void conv_row(const float *const *x, const float *const *times, const float *kernel, int64_t kernel_stride,
                      int32_t n_taps, int64_t n, float *out)
@@ -30,72 +30,94 @@ static void conv_row(const float *const *x, const float *const *times, const flo
     store_part(out + i, total, n - i);
 }
 
-/* sums = k' S for `count` vectors of columns; the j-th vector's rows begin at s[j]. */
-INLINE void delta_read(const float *const *s, const float *k, int32_t key_dim, vf *sums, int count)
+/* Where a block is a single vector, sums have two parts, of even and of odd rows, so that an addition need not wait for the
+ * one before it. */
+#define DELTA_PARTS (DELTA_VECTORS > 1 ? 1 : 2)
+
+typedef struct delta_sums {
+    vf part[DELTA_PARTS][DELTA_VECTORS];
+} delta_sums;
+
+INLINE vf total_of(const delta_sums *s, int j)
 {
-    for (int j = 0; j < count; j++) sums[j] = (vf){0};
+    return DELTA_PARTS > 1 ? s->part[0][j] + s->part[DELTA_PARTS - 1][j] : s->part[0][j];
+}
+
+/* sums = k' S */
+INLINE void delta_read(const float *s, const float *k, int32_t key_dim, delta_sums *sums)
+{
+    delta_sums found = {0};
     for (int32_t i = 0; i < key_dim; i++) {
         const vf key = splat(k[i]);
-        for (int j = 0; j < count; j++) sums[j] = fma_(key, load(s[j] + i * OXI_DELTA_BLOCK), sums[j]);
-    }
-}
-
-/* S = decay * from + k delta', results = q' S and, if there is another token, sums = next' S. */
-INLINE void delta_write(const float *const *from, float *const *to, float decay, const float *k, const float *q,
-                        const float *next, int32_t key_dim, const vf *delta, vf *results, vf *sums, int count)
-{
-    for (int j = 0; j < count; j++) results[j] = sums[j] = (vf){0};
-    const vf kept = splat(decay);
-    for (int32_t i = 0; i < key_dim; i++) {
-        const vf key = splat(k[i]), query = splat(q[i]), following = splat(next ? next[i] : 0.0f);
-        for (int j = 0; j < count; j++) {
-            const vf s = fma_(key, delta[j], load(from[j] + i * OXI_DELTA_BLOCK) * kept);
-            store(to[j] + i * OXI_DELTA_BLOCK, s);
-            results[j] = fma_(query, s, results[j]);
-            if (next) sums[j] = fma_(following, s, sums[j]);
+        for (int j = 0; j < DELTA_VECTORS; j++) {
+            vf *const part = &found.part[i % DELTA_PARTS][j];
+            *part = fma_(key, load(s + i * OXI_DELTA_BLOCK + j * VW), *part);
         }
     }
+    *sums = found;
 }
 
-/* All tokens for `count` vectors of columns from `column` on, of which n columns exist. */
-INLINE void delta_columns(const oxi_delta *d, int32_t column, int32_t n, int count)
+/* Row i of S = kept * from + k delta', which results = q' S and sums = next' S add up. */
+INLINE void delta_row(const float *from, float *to, vf kept, float k, float q, float next, const vf *delta, vf *results,
+                      vf *sums)
 {
-    const float *from[DELTA_VECTORS];
-    float *to[DELTA_VECTORS];
-    for (int j = 0; j < count; j++) {
-        const int32_t at = column + j * VW;
-        const int64_t offset = (int64_t)(at / OXI_DELTA_BLOCK) * d->key_dim * OXI_DELTA_BLOCK + at % OXI_DELTA_BLOCK;
-        from[j] = d->before + offset;
-        to[j] = d->after + offset;
+    for (int j = 0; j < DELTA_VECTORS; j++) {
+        const vf s = fma_(splat(k), delta[j], load(from + j * VW) * kept);
+        store(to + j * VW, s);
+        results[j] = fma_(splat(q), s, results[j]);
+        sums[j] = fma_(splat(next), s, sums[j]);
     }
-    vf sums[DELTA_VECTORS], delta[DELTA_VECTORS], results[DELTA_VECTORS];
-    delta_read(from, d->k, d->key_dim, sums, count);
-    for (int32_t t = 0; t < d->n_tokens; t++) {
+}
+
+/* next: the key of the following token; that of this one if there is none. */
+INLINE void delta_write(const float *from, float *to, float decay, const float *k, const float *q, const float *next,
+                        int32_t key_dim, const vf *delta, delta_sums *results, delta_sums *sums)
+{
+    delta_sums r = {0}, n = {0};
+    const vf kept = splat(decay);
+    int32_t i = 0;
+    for (; i + DELTA_PARTS <= key_dim; i += DELTA_PARTS)
+        for (int part = 0; part < DELTA_PARTS; part++) {
+            const int32_t at = i + part;
+            delta_row(from + at * OXI_DELTA_BLOCK, to + at * OXI_DELTA_BLOCK, kept, k[at], q[at], next[at], delta, r.part[part],
+                      n.part[part]);
+        }
+    if (i < key_dim)
+        delta_row(from + i * OXI_DELTA_BLOCK, to + i * OXI_DELTA_BLOCK, kept, k[i], q[i], next[i], delta, r.part[0], n.part[0]);
+    *results = r;
+    *sums = n;
+}
+
+/* All tokens for the block that begins with value column `column`, of which n columns exist. */
+static void delta_block(const oxi_delta *d, int32_t column, int32_t n)
+{
+    const int64_t offset = (int64_t)column * d->key_dim;
+    const float *from = d->before + offset;
+    float *const to = d->after + offset;
+    delta_sums sums, results;
+    delta_read(from, d->k, d->key_dim, &sums);
+    for (int32_t t = 0; t < d->n_tokens; t++, from = to) {
         const float *k = d->k + t * d->k_stride, *q = d->q + t * d->q_stride, *v = d->v + t * d->v_stride + column;
-        const float *next = t + 1 < d->n_tokens ? k + d->k_stride : NULL;
         float *out = d->out + t * d->out_stride + column;
-        for (int j = 0; j < count; j++) {
+        vf delta[DELTA_VECTORS];
+        for (int j = 0; j < DELTA_VECTORS; j++) {
             const int32_t left = n - j * VW;
             const vf value = left >= VW ? load(v + j * VW) : load_part(v + j * VW, left > 0 ? left : 0);
-            delta[j] = (value - sums[j] * d->decay[t]) * d->beta[t];
+            delta[j] = (value - total_of(&sums, j) * d->decay[t]) * d->beta[t];
         }
-        if (next) delta_write(from, to, d->decay[t], k, q, next, d->key_dim, delta, results, sums, count);
-        else delta_write(from, to, d->decay[t], k, q, NULL, d->key_dim, delta, results, sums, count);
-        for (int j = 0; j < count; j++) {
+        const float *next = t + 1 < d->n_tokens ? k + d->k_stride : k;
+        delta_write(from, to, d->decay[t], k, q, next, d->key_dim, delta, &results, &sums);
+        for (int j = 0; j < DELTA_VECTORS; j++) {
             const int32_t left = n - j * VW;
-            if (left >= VW) store(out + j * VW, results[j]);
-            else if (left > 0) store_part(out + j * VW, results[j], left);
-            from[j] = to[j];
+            if (left >= VW) store(out + j * VW, total_of(&results, j));
+            else if (left > 0) store_part(out + j * VW, total_of(&results, j), left);
         }
     }
 }
 
 static void delta_rule(const oxi_delta *d)
 {
-    /* A block's padding is computed too: it stays zero. */
-    const int32_t end = (d->first + d->n + OXI_DELTA_BLOCK - 1) / OXI_DELTA_BLOCK * OXI_DELTA_BLOCK;
-    int32_t column = d->first;
-    for (; column + DELTA_VECTORS * VW <= end; column += DELTA_VECTORS * VW)
-        delta_columns(d, column, d->first + d->n - column, DELTA_VECTORS);
-    for (; column < end; column += VW) delta_columns(d, column, d->first + d->n - column, 1);
+    /* The padding of the last block is computed too: it stays zero. */
+    const int32_t end = d->first + d->n;
+    for (int32_t column = d->first; column < end; column += OXI_DELTA_BLOCK) delta_block(d, column, end - column);
 }
