@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,12 @@ import pytest
 import trio
 
 from oxillama.engine.api.config import EngineConfig
-from oxillama.engine.api.types import Usage
+from oxillama.engine.api.types import GenerationRequest, Priority, TokenEvent, Usage
+from oxillama.engine.batching.stepper import Stepper
+from oxillama.engine.decoding.generation import Generation
 from oxillama.engine.engine import Engine
+from oxillama.engine.loading import load_bundle
+from oxillama.errors import OxillamaError
 from tests.engine.harness import request
 from tests.support.oracles import make_oracle
 
@@ -90,3 +96,52 @@ async def test_paused_requests_continue_to_the_same_tokens(model: Path) -> None:
         assert engine.statistics().pauses_total > 0
         alone = [(await ask(engine, prompt, 350, cache_prompt=False))[0] for prompt in prompts]
     assert [answer for answer, _ in found] == alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_requests_that_come_and_go_in_a_full_cache_get_their_own_tokens(model: Path, seed: int) -> None:
+    """Some share prefixes, some are background work, some leave early, and all are paused now and then."""
+    rng = random.Random(seed)
+    bundle = load_bundle(model, config(parallel=5, kv_pages=16))
+    scheduler = bundle.new_scheduler()
+    scheduler.allowance = 8
+    stepper = Stepper(bundle.runner, scheduler, n_kept=bundle.n_kept)
+    found: dict[Generation, list[TokenEvent | OxillamaError]] = {}
+
+    def add(to: Stepper, wanted: GenerationRequest) -> Generation:
+        g = Generation(wanted, bundle.vocabulary, bundle.sampling, n_ctx=bundle.n_ctx, now=0.0, limit_s=1e9)
+        found[g] = []
+        to.add(g)
+        return g
+
+    def step(one: Stepper) -> None:
+        for g, item in one.step():
+            found[g].append(item)
+
+    base = tuple(rng.randrange(3, 120) for _ in range(200))
+    asked: list[Generation] = []
+    gone: set[Generation] = set()
+    for i in range(14):
+        prompt = (*base[: rng.choice([0, 10, 33, 64, 100, 150, 200])], *[rng.randrange(3, 6)] * rng.randrange(1, 60))
+        options: dict[str, Any] = {"max_tokens": rng.randrange(1, 200), "seed": i, "temperature": 0.9}
+        priority, scope = rng.choice(list(Priority)), rng.choice([None, None, "a"])
+        asked.append(add(stepper, request(prompt, priority=priority, cache_scope=scope, ignore_eos=True, **options)))
+        for _ in range(rng.randrange(8)):
+            step(stepper)
+        if rng.random() < 0.2 and (leaver := rng.choice(asked)).ended is None:
+            gone.add(leaver)
+            stepper.drop(leaver)
+    while not stepper.idle:
+        step(stepper)
+    assert scheduler.n_paused > 0
+    while stepper.prefix.evict():
+        pass
+    assert bundle.runner.free_pages == scheduler.free_pages == bundle.runner.n_pages
+    alone = Stepper(bundle.runner, bundle.new_scheduler())
+    for g in asked:
+        again = add(alone, replace(g.request, cache_prompt=False))
+        while not alone.idle:
+            step(alone)
+        assert found[g] == (found[again][: len(found[g])] if g in gone else found[again])
+    bundle.close()

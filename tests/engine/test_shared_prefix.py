@@ -119,6 +119,28 @@ def test_when_the_first_fails_the_next_computes_the_common_part() -> None:
     assert [bench.ids(g) for g in found[1:]] == [alone((*COMMON, i, 100), 3) for i in (101, 102)]
 
 
+def test_without_memory_for_a_fork_only_that_request_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(n_ctx=128)
+    first = bench.add(request(COMMON, max_tokens=20))
+    bench.step()
+    bench.step()
+
+    def full(*_: int) -> int:
+        raise MemoryError("out of memory for a sequence")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.runner, "seq_fork", full)
+        lost = bench.add(request((*COMMON, 100), max_tokens=3))
+        bench.step()
+    (later,) = bench.run(request((*COMMON, 100), max_tokens=3))
+
+    assert list(bench.errors) == [lost]
+    assert "out of memory" in str(bench.errors[lost])
+    assert later.usage.cached_tokens == len(COMMON)
+    assert bench.ids(first) == alone(COMMON, 20)
+    assert bench.stepper.scheduler.free_pages == bench.runner.free_pages == bench.runner.n_pages
+
+
 def test_a_request_that_decodes_is_a_source() -> None:
     bench = Bench(n_ctx=128)
     bench.add(request(COMMON, max_tokens=50))

@@ -41,7 +41,7 @@ class Sharing:
     def place(self, generation: Generation) -> None:
         """Give an admitted request the longest prefix there is, or let it wait for a longer one.
 
-        After a pause the prefix may be its own. Raises MemoryError.
+        After a pause the prefix may be its own. Raises MemoryError, and then the request must end.
         """
         match = self._find(generation)
         if generation.request.cache_prompt:

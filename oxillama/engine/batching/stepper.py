@@ -129,7 +129,7 @@ class Stepper:
     def _place(self, generation: Generation, outcomes: list[Outcome]) -> None:
         try:
             self._sharing.place(generation)
-        except MemoryError as error:
+        except _STEP_ERRORS as error:
             self._fail(generation, error, outcomes)
 
     def _advance(self, slices: list[Slice], outcomes: list[Outcome]) -> None:
