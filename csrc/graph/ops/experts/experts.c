@@ -19,6 +19,7 @@ typedef struct pass {
     int32_t held; /* few rows: the group whose quantised rows the thread has; -1: none */
 } pass;
 
+enum { TASK_BYTES = 256 << 10, TASKS_OF_SHARE = 8 };
 enum { GATE, UP, DOWN }; /* the products, as in oxi_expert_group.act */
 
 static const oxi_weight *weight_of(const pass *p, int product)
@@ -134,13 +135,24 @@ static void finish(const pass *p, int64_t p0, int64_t p1)
     }
 }
 
+/* Panels of a task. Taking a task ends the loads that are under way, so it is as large as leaves each thread a few. */
+static int64_t panels_in_task(const pass *p, int product, int n_threads)
+{
+    const oxi_matrix *m = &weight_of(p, product)->matrix;
+    int64_t least = oxi_few_panels_in_task(m);
+    if (product == UP && p->op->gate >= 0 && least < oxi_few_panels_in_task(&weight_of(p, GATE)->matrix))
+        least = oxi_few_panels_in_task(&weight_of(p, GATE)->matrix);
+    if (!p->few) return least;
+    const int64_t bytes = TASK_BYTES / (int64_t)m->panel_bytes, share = m->n_panels * p->order->n_groups / n_threads / TASKS_OF_SHARE;
+    const int64_t most = (bytes < share ? bytes : share) / OXI_FEW_PANELS * OXI_FEW_PANELS;
+    return most > least ? most : least;
+}
+
 /* Take tasks of a product, first of the thread's own share. Gate and up are one product. */
 static void run_tasks(oxi_step *s, pass *p, int product)
 {
     const oxi_matrix *m = &weight_of(p, product)->matrix;
-    int64_t in_task = oxi_few_panels_in_task(m);
-    if (product == UP && p->op->gate >= 0 && in_task < oxi_few_panels_in_task(&weight_of(p, GATE)->matrix))
-        in_task = oxi_few_panels_in_task(&weight_of(p, GATE)->matrix);
+    const int64_t in_task = panels_in_task(p, product, s->n_threads);
     const int round = oxi_round(s);
     p->held = -1;
     for (int i = 0, owner; (owner = oxi_helped(s, i)) >= 0; i++) {
