@@ -10,7 +10,11 @@
 #include <stdatomic.h>
 
 #define OXI_HEAD_ROWS 64 /* most rows of one task of a product for every head */
-#define OXI_SPLIT_RUNS 8 /* most one-token runs whose attention is cut by blocks of keys */
+/* One-token runs whose attention is cut by blocks of keys: so many, or as many as have too few heads for the threads, if
+ * their partial results take no more memory than OXI_SPLIT_BYTES. */
+#define OXI_SPLIT_RUNS 8
+#define OXI_SPLIT_BYTES ((size_t)64 << 20)
+#define OXI_SPLIT_TASKS 8 /* for each thread: attention with more of them is not cut */
 
 /* Tokens [first, first + count) of the batch continue one sequence. `state` holds its recurrent states before the step,
  * `next_state` those after it. */
@@ -90,6 +94,7 @@ struct oxi_runner {
     oxi_panel_shares *shares;  /* [n_ops] */
     float *parts;            /* [runs * key heads][part_blocks][group][oxi_attend_part]: attention cut by blocks of keys */
     int32_t part_blocks;     /* of a whole context */
+    int32_t split_runs;      /* most runs in `parts` */
     _Atomic int32_t *joined; /* [runs * key heads] blocks done */
     int32_t *positions, *output_rows; /* [n_batch] */
     oxi_batch batch; /* the caller's, copied into the next four */

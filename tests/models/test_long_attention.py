@@ -107,12 +107,13 @@ def test_threads_that_share_a_long_row_change_no_bit(
     assert np.array_equal(alone, op.run(decoded, n_threads=n_threads, cache_type=cache_type))
 
 
-@pytest.mark.parametrize("n_seqs", [2, 8, 9])
-def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path: Path, n_seqs: int) -> None:
+@pytest.mark.parametrize(("n_seqs", "n_threads"), [(2, 3), (9, 3), (15, 2), (16, 2)])
+def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path: Path, n_seqs: int, n_threads: int) -> None:
+    """Two threads process rows of up to 15 sequences in blocks of keys, and whole rows of 16."""
     op = Attention(tmp_path / "a.gguf", BLOCK + 5, 1)
     cuts = [200, 400, *range(BLOCK - 2, BLOCK + 5)]
     alone = op.run(cuts)
-    together = op.run(cuts, n_seqs=n_seqs, n_threads=3)
+    together = op.run(cuts, n_seqs=n_seqs, n_threads=n_threads)
     assert all(np.array_equal(row, alone[0]) for row in together)
 
 

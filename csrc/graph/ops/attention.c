@@ -62,7 +62,8 @@ static cursor begin(const oxi_step *s, const oxi_op_attention *op)
     const int32_t n_head = r->program->caches[op->layer].n_head;
     const bool decode = r->n_runs == r->n_tokens;
     return (cursor){.r = r, .op = op, .group = op->n_head / n_head, .n_threads = s->n_threads, .decode = decode, .fetching = *oxi_kernels_fetching(),
-                    .split = decode && r->n_runs <= OXI_SPLIT_RUNS && s->n_threads > 1 && r->n_runs * n_head < 8 * s->n_threads};
+                    .split = decode && r->n_runs <= r->split_runs && s->n_threads > 1
+                          && r->n_runs * n_head < OXI_SPLIT_TASKS * s->n_threads};
 }
 
 /* End of the block of keys that starts at `key`, at most n_keys. A context may be INT32_MAX tokens long. */

@@ -118,6 +118,24 @@ static bool get_slots(oxi_runner *r)
     return true;
 }
 
+/* Memory for attention that is cut by blocks of keys. */
+static bool get_parts(oxi_runner *r, const sizes *z)
+{
+    const oxi_program *p = r->program;
+    const int64_t room = (int64_t)r->config.n_pages * OXI_PAGE_TOKENS;
+    const int64_t longest = room < r->config.n_ctx ? room : r->config.n_ctx;
+    r->part_blocks = (int32_t)((longest - 1) / OXI_ATTEND_KEYS + 1);
+    int32_t heads = OXI_MAX_KV_HEADS;
+    for (int32_t i = 0; i < p->n_caches; i++)
+        if (p->caches[i].n_head < heads) heads = p->caches[i].n_head;
+    const size_t run_bytes = (size_t)r->part_blocks * z->part * sizeof(float);
+    int64_t runs = OXI_SPLIT_TASKS * r->n_threads / heads;
+    if (runs > (int64_t)(OXI_SPLIT_BYTES / run_bytes)) runs = (int64_t)(OXI_SPLIT_BYTES / run_bytes);
+    if (runs > r->config.n_batch) runs = r->config.n_batch;
+    r->split_runs = runs > OXI_SPLIT_RUNS ? (int32_t)runs : OXI_SPLIT_RUNS;
+    return get(&r->parts, (size_t)r->split_runs, run_bytes) && get(&r->joined, (size_t)r->split_runs * z->key_heads, sizeof *r->joined);
+}
+
 static bool get_memory(oxi_runner *r)
 {
     const sizes z = measure(r->program, r->config.n_batch);
@@ -127,12 +145,7 @@ static bool get_memory(oxi_runner *r)
     r->n_threads = n_threads;
     for (int i = 0; i < n_threads; i++)
         if (!get_thread(&r->threads[i], &z, &r->config)) return false;
-    const int64_t room = (int64_t)r->config.n_pages * OXI_PAGE_TOKENS;
-    const int64_t longest = room < r->config.n_ctx ? room : r->config.n_ctx;
-    r->part_blocks = (int32_t)((longest - 1) / OXI_ATTEND_KEYS + 1);
-    const size_t split = OXI_SPLIT_RUNS * (size_t)r->part_blocks;
-    return get_experts(r, &z) && get_slots(r) && get(&r->parts, split, z.part * sizeof(float))
-        && get(&r->joined, OXI_SPLIT_RUNS * z.key_heads, sizeof *r->joined) && get(&r->activations, z.act_batch, 1)
+    return get_experts(r, &z) && get_slots(r) && get_parts(r, &z) && get(&r->activations, z.act_batch, 1)
         && get(&r->queues, (size_t)n_threads, sizeof *r->queues) && oxi_program_share(r->program, n_threads, &r->shares) && get(&r->positions, n, sizeof(int32_t))
         && get(&r->output_rows, n, sizeof(int32_t))
         && get(&r->runs, n, sizeof *r->runs) && get(&r->tokens, n, sizeof(int32_t)) && get(&r->seqs, n, sizeof(int32_t))
