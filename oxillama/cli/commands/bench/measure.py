@@ -57,7 +57,8 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Tokens per second at each point: the medians of `reps` runs after a warm-up run, and all runs.
 
-    processors: what threads are bound to. prompt, new: tokens to prefill and to decode per sequence. progress: called with the share of the weights that is
+    processors: what threads are bound to. prompt, new: tokens to prefill and to decode per sequence.
+    progress: called with the share of the weights that is
     loaded (0 to 1) while the model is loaded the first time. advance: called with the number of points done.
     """
     results: dict[Point, dict[str, Any]] = {}
