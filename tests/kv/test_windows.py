@@ -188,6 +188,22 @@ def test_a_sequence_keeps_sixteen_checkpoints(path: Path) -> None:
     assert [n for n in range(8, 145, 8) if runner.seq_reusable(seq, n) == n] == list(range(24, 145, 8))
 
 
+def test_two_that_share_the_tail_of_a_window_go_on_apart(path: Path) -> None:
+    runner, reference = windowed(path, n_saved=1), windowed(path, frees=False)
+    begin, first = list(range(100)), runner.seq_open()
+    feed(runner, [first], [begin])
+    second = runner.seq_fork(first, 100)
+    runner.seq_checkpoint(first)
+    for seq, token in ((first, 7), (second, 9)):
+        feed(runner, [seq], [[token]])
+    third = runner.seq_fork(first, 100)
+    feed(runner, [third], [[11]])
+    for seq, token in ((first, 7), (second, 9), (third, 11)):
+        fresh = reference.seq_open()
+        expected = feed(reference, [fresh], [[*begin, token, 3]])
+        assert np.array_equal(feed(runner, [seq], [[3]]), expected)
+
+
 class Windows(RuleBasedStateMachine):
     """Random calls, beside a model that knows each sequence's tokens and a runner that computes them afresh and keeps
     everything."""
