@@ -73,8 +73,9 @@ def load_model(
     n_threads: None for one per core this process may use, or one for each processor of cpu_affinity. cpu_affinity: the
     processors that threads are bound to, one each, in this order; None: threads run anywhere. n_ctx: most tokens in a
     sequence; None for the model's own context, as far as memory reasonably allows. kv_pages: pages of 32 tokens, all
-    sequences together; None for one sequence of n_ctx. more_kv_pages: how many additional pages would be useful; fewer are made if memory is short.
-    n_batch: most tokens in a step. n_seqs: most sequences at a time. n_active: most sequences in a step; None: n_seqs.
+    sequences together; None for one sequence of n_ctx. more_kv_pages: how many additional pages would be
+    useful; fewer are made if memory is short. n_batch: most tokens in a step. n_seqs: most sequences at a time.
+    n_active: most sequences in a step; None: n_seqs.
     n_saved: for how many others, and for how many checkpoints, windows and recurrent states should be kept; fewer are
     if memory is short. kv_type: the type of keys and values: "f32", "f16", "i16" (14-bit integers with a scale per
     position and head: as exact as f16), "q8_0" (8-bit integers with a scale per 32 values) or "auto": f32 for a model
