@@ -19,16 +19,17 @@ Progress = Callable[[float], None]
 class EngineConfig:
     """The settings of an engine. None lets the engine or the model choose.
 
-    n_threads: threads of a step; None: one for each core that the process may use, or each processor of cpu_affinity.
-    cpu_affinity: the processors that threads are bound to, one each, in this order; None: any. n_ctx: tokens of a
-    request, with completion; None: what the model was trained for, at most DEFAULT_N_CTX. parallel: requests
-    that run at once. n_batch: most tokens in a step. n_prefill_shared: most prompt tokens in a step
-    while other requests decode, because these wait for all of it. kv_pages: KV cache pages in all; None: enough for
-    FULL_CONTEXTS requests of n_ctx tokens (or `parallel`, if that is less), shared by all requests, since few fill their
-    context. kv_type: "auto", "f32", "f16", "i16" or "q8_0", as for load_model. pooling: how a text becomes a vector ("mean", "cls", "last", "none") or
-    scores ("rank"); None: as the file says. max_waiting: requests that may wait beyond those that run.
-    max_generation_s: seconds after which a generation ends with GenerationError, waiting included. model_name: None:
-    from the file. sampling: defaults for requests; fields that are None take the model file's recommendation.
+    n_threads: threads of a step; None: one for each core that the process may use, or each processor of
+    cpu_affinity. cpu_affinity: the processors that threads are bound to, one each, in this order; None: any. n_ctx:
+    tokens of a request, with completion; None: what the model was trained for, at most DEFAULT_N_CTX. parallel:
+    requests that run at once. n_batch: most tokens in a step. n_prefill_shared: most prompt tokens in a step while
+    other requests decode, because these wait for all of it. kv_pages: KV cache pages in all; None: enough for
+    FULL_CONTEXTS requests of n_ctx tokens (or `parallel`, if that is less), shared by all requests, since few fill
+    their context. kv_type: "auto", "f32", "f16", "i16" or "q8_0", as for load_model. pooling: how a text becomes a
+    vector ("mean", "cls", "last", "none") or scores ("rank"); None: as the file says. max_waiting: requests that
+    may wait beyond those that run. max_generation_s: seconds after which a generation ends with GenerationError,
+    waiting included. model_name: None: from the file. sampling: defaults for requests; fields that are None take
+    the model file's recommendation.
 
     Raises InvalidParameterError, with `param` naming the field.
     """
