@@ -137,6 +137,35 @@ def test_a_cancelled_step_is_repeated_for_those_who_stay() -> None:
     assert [row.tolist() for row in job.rows] == [[[3, 2]], [[3, 1]]]
 
 
+def test_a_cancel_between_single_texts_repeats_that_text_alone() -> None:
+    """A step fails, so its texts are evaluated one by one, and the cancel of an earlier step meets one of them."""
+
+    class Cancelled(Recorder):
+        calls = 0
+
+        def step(self, tokens: Any, seqs: Any, counts: list[int], outputs: Any) -> None:
+            self.calls += 1
+            self.cancelled = self.calls == 2
+            super().step(tokens, seqs, counts, outputs)
+
+    runner = Cancelled(poison=9)
+    good, bad = Embedding(request_of([[1, 2], [3], [4]])), Embedding(request_of([[9]]))
+    run(packer(runner), good, bad)
+    assert isinstance(bad.error, GenerationError)
+    assert (good.left, good.error) == (0, None)
+    assert [row.tolist() for row in good.rows] == [[[3, 2]], [[3, 1]], [[4, 1]]]
+    assert sorted(runner.steps) == [[1], [1], [2]]  # each once
+    assert runner.open == 0
+
+
+def test_a_request_without_texts_ends_at_once() -> None:
+    job = Embedding(request_of([]))
+    packs = packer(Recorder())
+    packs.add(job)
+    assert packs.step() == [job]
+    assert packs.idle
+
+
 # -------------------------------------------------------------------------------------------------------- the texts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ class Embedding:
         self.request = request
         self.texts = [np.array(ids, np.int32) for ids in request.texts]
         self.rows: list[npt.NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(self.texts)
-        self.next = 0  # the first text that is in no step yet
+        self.waiting = deque(range(len(self.texts)))  # the texts that are in no step yet, in order
         self.left = len(self.texts)
         self.dropped = False
         self.error: OxillamaError | None = None

@@ -83,9 +83,8 @@ class Packer:
     def step(self, most: int | None = None) -> list[Embedding]:
         """Evaluate one batch of at most `most` tokens; returns the requests that have ended. No-op when idle."""
         batch = self._pick(min(self._n_tokens, most or self._n_tokens))
-        if not batch:
-            return []
-        self._evaluate(batch)
+        if batch:
+            self._evaluate(batch)
         ended = [job for job in self._jobs if job.over]
         for job in ended:
             self.drop(job)
@@ -95,20 +94,19 @@ class Packer:
         """Texts for the next step: one of each request in turn, as long as they fit."""
         batch: list[Text] = []
         n_pages = 0
-        waiting = deque(job for job in self._jobs if job.next < len(job.texts))
+        waiting = deque(job for job in self._jobs if job.waiting)
         while waiting and len(batch) < MOST_TEXTS:
             job = waiting[0]
-            n = len(job.texts[job.next])
+            n = len(job.texts[job.waiting[0]])
             pages = -(-n // self._runner.page_size)
             if batch and (n > budget or n_pages + pages > self._n_pages):
                 break
             budget, n_pages = budget - n, n_pages + pages
-            batch.append((job, job.next))
-            job.next += 1
+            batch.append((job, job.waiting.popleft()))
             waiting.rotate(-1)
             self._jobs.remove(job)
             self._jobs.append(job)
-            if job.next == len(job.texts):
+            if not job.waiting:
                 waiting.remove(job)
         return batch
 
@@ -118,8 +116,8 @@ class Packer:
         try:
             found = self._rows([job.texts[i] for job, i in batch])
         except StepCancelledError:  # nobody wants it, or the cancel was for another step
-            for job, i in batch:
-                job.next = min(job.next, i)
+            for job, i in reversed(batch):
+                job.waiting.appendleft(i)
             return
         except _STEP_ERRORS as error:
             if len(batch) > 1:
