@@ -11,9 +11,10 @@ import pytest
 
 from oxillama.engine.api.embedding import Embedder
 from oxillama.server import ServerConfig, create_app
+from oxillama.text import PromptText
 from tests.server.test_client import HELLO, MODEL, client_of
 from tests.support.asgi_client import ASGIClient, Response
-from tests.support.fake_engine import FakeEngine
+from tests.support.fake_engine import FakeEngine, FakeTokenizer
 from tests.support.live_server import live_server
 
 VECTORS = Embedder(pooling="mean", width=8, max_tokens=16, generates=False)
@@ -70,6 +71,25 @@ async def test_an_input_that_is_too_long_is_named_or_cut() -> None:
     cut = (await ask("/v1/embeddings", VECTORS, input=["a", "b" * 500], truncate=True)).json()
     np.testing.assert_allclose(cut["data"][1]["embedding"], counted("b" * 15), rtol=1e-6)
     assert cut["usage"]["total_tokens"] == 18
+
+
+async def test_a_long_text_of_few_tokens_is_read_to_its_end() -> None:
+    """WordPiece collapses white space, so a text of any length can have one token at its end."""
+    text = " " * 40_000 + "hello"
+    for truncate in (False, True):
+        engine = FakeEngine(embedder=VECTORS)
+        engine.tokenizer = Collapsing()
+        app = create_app(ServerConfig(log_level="error"), engine=engine)
+        body = {"model": MODEL, "input": text, "truncate": truncate}
+        answer = (await ASGIClient(app).post("/v1/embeddings", json=body)).json()
+        np.testing.assert_allclose(answer["data"][0]["embedding"], counted("hello"), rtol=1e-6)
+
+
+class Collapsing(FakeTokenizer):
+    """Drops white space, as WordPiece does between words."""
+
+    def encode(self, text: str | PromptText, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        return super().encode((text if isinstance(text, str) else text.text).strip(), add_special)
 
 
 @pytest.mark.parametrize(

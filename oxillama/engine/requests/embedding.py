@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from oxillama.engine.requests.check import check_ids
+from oxillama.engine.requests.prompts import bounded_ids
 from oxillama.errors import ContextLengthError, InvalidParameterError
 from oxillama.text import PromptText
 from oxillama.text.prompt_text import prompt_text
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
 
 Ids = tuple[int, ...]
-MOST_CHARACTERS = 64
-"""Characters of the longest usual token."""
 
 
 def vector_ids(tokenizer: TokenizerLike, text: str) -> Ids:
@@ -42,24 +41,14 @@ def pair_ids(tokenizer: TokenizerLike, embedder: Embedder, query: str, document:
 
 
 async def vector_prompt(engine: EngineLike, text: str) -> Ids:
-    """`vector_ids`; a long text is encoded in a worker thread. Of one that is far too long, only the beginning."""
-    ids = await engine.encode(_beginning(engine, text), add_special=True, parse_special=True)
-    return tuple(ids)
+    """`vector_ids`; a long text is encoded in a worker thread. Of one that is too long, possibly only the beginning."""
+    return await bounded_ids(engine, text, engine.embedder.max_tokens, add_special=True, parse_special=True)
 
 
 async def pair_prompt(engine: EngineLike, query: str, document: str) -> Ids:
     """`pair_ids` without blocking other requests for long."""
     await trio.lowlevel.checkpoint()
-    return pair_ids(engine.tokenizer, engine.embedder, _beginning(engine, query), _beginning(engine, document))
-
-
-def _beginning(engine: EngineLike, text: str) -> str:
-    """As much of a text as can matter: encoding the rest of one that will be refused or cut would be wasted work.
-
-    No token has more characters, except of spaces.
-    """
-    most = MOST_CHARACTERS * (engine.embedder.max_tokens + 1)
-    return text if len(text) <= most else text[:most]
+    return pair_ids(engine.tokenizer, engine.embedder, query, document)
 
 
 def _filled(template: str, query: str, document: str) -> PromptText:

@@ -18,25 +18,35 @@ if TYPE_CHECKING:
 
 MOST_USUAL_CHARACTERS = 16
 """The maximum characters per token in usual texts. Longer tokens only cost a second encoding."""
+MOST_SPLIT = 128
+"""The maximum tokens at the end of a text's beginning that differ in the whole text, since the cut splits a word."""
 
 
 async def prompt_ids(engine: EngineLike, text: str | PromptText) -> tuple[int, ...]:
-    """The prompt for a text. A long text is encoded in a worker thread.
+    """The prompt for a text. If it is too long for the context, possibly only the ids of its beginning.
 
-    If the beginning of a text is already too long for the context, only the ids of that beginning are returned. The
-    engine refuses them (`check_request`), so encoding the rest would be wasted work.
+    The engine refuses them (`check_request`).
     """
-    beginning = MOST_USUAL_CHARACTERS * engine.n_ctx
+    ids = await bounded_ids(engine, text, engine.n_ctx, add_special=False, parse_special=True)
+    return completed(engine.tokenizer, ids)
+
+
+async def bounded_ids(
+    engine: EngineLike, text: str | PromptText, most: int, *, add_special: bool, parse_special: bool
+) -> tuple[int, ...]:
+    """The ids of a text; a long text is encoded in a worker thread.
+
+    If the beginning of a text already has more than `most` tokens, only the ids of that beginning are returned.
+    Callers refuse such a text or cut it, so encoding the rest would be wasted work. The first `most` are those of the
+    whole text, except for what `add_special` adds at its end.
+    """
+    beginning = MOST_USUAL_CHARACTERS * most
     if len(text) > beginning:
         start = text[:beginning] if isinstance(text, str) else text.beginning(beginning)
-        ids = await _encoded(engine, start)
-        if len(ids) > engine.n_ctx + 1:  # one more, since the cut may have split a token
-            return ids
-    return await _encoded(engine, text)
-
-
-async def _encoded(engine: EngineLike, text: str | PromptText) -> tuple[int, ...]:
-    return completed(engine.tokenizer, await engine.encode(text, add_special=False, parse_special=True))
+        ids = await engine.encode(start, add_special=add_special, parse_special=parse_special)
+        if len(ids) > most + MOST_SPLIT:
+            return tuple(ids)
+    return tuple(await engine.encode(text, add_special=add_special, parse_special=parse_special))
 
 
 def text_ids(tokenizer: TokenizerLike, text: str | PromptText) -> tuple[int, ...]:
