@@ -70,7 +70,7 @@ class ModelBundle:
             self.pooling,
             n_tokens=min(self.n_packed, self.runner.n_batch),
             n_pages=max(1, self.spare_pages),
-            make_room=stepper.prefix.make_room,
+            step=stepper.prefix.step,
         )
 
     def close(self) -> None:

@@ -370,13 +370,12 @@ class Model:
         with self._lock:
             self._check_open()
             self._let_go()
-            self._stepper.prefix.make_room(len(row))
             seq = runner.seq_open()
             try:
                 for start in range(0, len(row), runner.n_batch):
                     chunk = slice(start, start + runner.n_batch)
                     flags = np.ascontiguousarray(wanted[chunk])
-                    rows = runner.step(row[chunk], [seq], [len(row[chunk])], flags)
+                    rows = self._stepper.prefix.step(row[chunk], [seq], [len(row[chunk])], flags)
                     yield rows, runner.embeddings()[: len(rows)].copy()
             finally:
                 runner.seq_close(seq)

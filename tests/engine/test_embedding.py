@@ -81,9 +81,8 @@ class Recorder:
 
 
 def packer(runner: Recorder, *, n_tokens: int = 16, n_pages: int = 64) -> Packer:
-    return Packer(
-        cast("Any", runner), Pooling(kind="mean"), n_tokens=n_tokens, n_pages=n_pages, make_room=lambda _: None
-    )
+    pooling, step = Pooling(kind="mean"), cast("Any", runner.step)
+    return Packer(cast("Any", runner), pooling, n_tokens=n_tokens, n_pages=n_pages, step=step)
 
 
 def run(packs: Packer, *jobs: Embedding) -> None:
@@ -315,9 +314,7 @@ async def test_draining_waits_for_vectors_and_ends_what_is_left(bert: Path) -> N
     gate = threading.Event()
     async with Engine.open(bert, EngineConfig(n_threads=1)) as engine:
         runner = engine._bundle.runner
-        slow = type("Slow", (), {"__getattr__": lambda _, name: getattr(runner, name)})()
-        slow.step = lambda *a: (gate.wait(5), runner.step(*a))[1]
-        engine._packer._runner = slow
+        engine._packer._step = lambda *a: (gate.wait(5), runner.step(*a))[1]
         errors: list[Exception] = []
 
         async def ask() -> None:

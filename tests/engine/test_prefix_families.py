@@ -12,11 +12,12 @@ import pytest
 import trio
 
 from oxillama.engine.api.config import EngineConfig
-from oxillama.engine.api.types import GenerationRequest, Priority, TokenEvent, Usage
+from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams, TokenEvent, Usage
 from oxillama.engine.batching.stepper import Stepper
 from oxillama.engine.decoding.generation import Generation
 from oxillama.engine.engine import Engine
 from oxillama.engine.loading import load_bundle
+from oxillama.engine.model import Model
 from oxillama.errors import OxillamaError
 from tests.engine.harness import request
 from tests.support.oracles import make_oracle
@@ -96,6 +97,20 @@ async def test_paused_requests_continue_to_the_same_tokens(model: Path) -> None:
         assert engine.statistics().pauses_total > 0
         alone = [(await ask(engine, prompt, 350, cache_prompt=False))[0] for prompt in prompts]
     assert [answer for answer, _ in found] == alone
+
+
+def test_other_evaluations_take_the_place_of_what_ended_requests_left(model: Path) -> None:
+    """Ended requests hold windows and states as well as pages, and a new sequence needs these in every step."""
+    ids = [3 + 11 * i % 120 for i in range(150)]
+    with Model(model, n_threads=1, n_ctx=2048, n_batch=64) as fresh:
+        want, state = fresh.logits(ids), fresh.embed(ids, pooling="last")
+    with Model(model, n_threads=1, n_ctx=2048, n_batch=64) as used:
+        for i in range(30):
+            list(used.events([3 + i, *[40 + i] * 40], SamplingParams(max_tokens=1)))
+        kept = used._stepper.prefix.n_idle
+        assert (used.logits(ids) == want).all()
+        assert 0 < used._stepper.prefix.n_idle < kept
+        assert (used.embed(ids, pooling="last") == state).all()
 
 
 @pytest.mark.slow

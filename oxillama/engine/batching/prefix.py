@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oxillama.engine.batching.radix import RadixTree
+from oxillama.errors import KVCacheFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -155,11 +156,20 @@ class PrefixCache:
         self._tree.add(idle, tokens[:rest], key)
         return True
 
-    def make_room(self, n_tokens: int) -> None:
-        """Drop idle sequences until a new sequence of `n_tokens` fits, or none is left."""
-        needed = -(-n_tokens // self._runner.page_size)
-        while self._runner.free_pages < needed and self.evict():
-            pass
+    def step(
+        self,
+        tokens: npt.NDArray[np.int32],
+        seqs: Sequence[int],
+        counts: Sequence[int],
+        outputs: npt.NDArray[np.bool_],
+    ) -> npt.NDArray[np.float32]:
+        """`Runner.step`. Idle sequences are evicted as long as they hold what it needs: pages, windows or states."""
+        while True:
+            try:
+                return self._runner.step(tokens, seqs, counts, outputs)
+            except KVCacheFullError:
+                if not self.evict():
+                    raise
 
     def _forget(self, idle: Idle) -> None:
         del self._idle[idle]

@@ -183,20 +183,9 @@ class Stepper:
         seqs = [g.seq for g in generations if g.seq is not None]
         self._current = tuple(generations)
         try:
-            return self._step_with_room(tokens[:at], seqs, [s.count for s in slices], outputs[:at])
+            return self.prefix.step(tokens[:at], seqs, [s.count for s in slices], outputs[:at])
         finally:
             self._current = ()
-
-    def _step_with_room(
-        self, tokens: npt.NDArray[np.int32], seqs: list[int], counts: list[int], outputs: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.float32]:
-        """Run a step, evicting idle sequences if pages are short. The scheduler's page budget does not count those."""
-        while True:
-            try:
-                return self._runner.step(tokens, seqs, counts, outputs)
-            except KVCacheFullError:
-                if not self.prefix.evict():
-                    raise
 
     def _take(
         self,

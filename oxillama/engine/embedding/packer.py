@@ -22,13 +22,17 @@ from oxillama.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
     from oxillama.core._core import Runner
     from oxillama.engine.embedding.job import Embedding
     from oxillama.models.params.pooling import Pooling
+
+    Step = Callable[
+        [npt.NDArray[np.int32], Sequence[int], Sequence[int], npt.NDArray[np.bool_]], npt.NDArray[np.float32]
+    ]
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +50,17 @@ class Packer:
     """Runs requests for vectors on a runner. Only one thread at a time may use it, except for `interrupt_if_unwanted`.
 
     n_tokens: most tokens of a step, except that a longer text gets a step of its own. n_pages: pages that are kept for
-    texts. make_room: called with a number of tokens before a step, to free pages that nobody needs.
+    texts. step: `runner.step`, which may free first what nobody needs.
     """
 
     def __init__(
-        self, runner: Runner, pooling: Pooling, *, n_tokens: int, n_pages: int, make_room: Callable[[int], None]
+        self, runner: Runner, pooling: Pooling, *, n_tokens: int, n_pages: int, step: Step
     ) -> None:
         self._runner = runner
         self._pooling = pooling
         self._n_tokens = n_tokens
         self._n_pages = n_pages
-        self._make_room = make_room
+        self._step = step
         self._jobs: deque[Embedding] = deque()  # the next in turn is first
         self._current: tuple[Embedding, ...] = ()
         self.n_steps = self.n_evaluated = self.n_ended = 0
@@ -139,7 +143,6 @@ class Packer:
         ends = np.cumsum(counts)
         flags = np.full(len(tokens), kind == "none")
         flags[ends - counts if kind == "cls" else ends - 1] = True
-        self._make_room(sum(-(-n // runner.page_size) for n in counts) * runner.page_size)
         seqs: list[int] = []
         rows: list[npt.NDArray[np.float32]] = []
         try:
@@ -148,7 +151,7 @@ class Packer:
             for at in range(0, len(tokens), runner.n_batch):  # more than one turn only for a long text of a decoder
                 part = slice(at, at + runner.n_batch)
                 here = counts if len(seqs) > 1 else [len(tokens[part])]
-                runner.step(tokens[part], seqs, here, flags[part])
+                self._step(tokens[part], seqs, here, flags[part])
                 rows.append(self._pooling.finished(runner.embeddings()))
         finally:
             for seq in seqs:
