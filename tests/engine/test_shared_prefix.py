@@ -141,6 +141,26 @@ def test_without_memory_for_a_fork_only_that_request_fails(monkeypatch: pytest.M
     assert bench.stepper.scheduler.free_pages == bench.runner.free_pages == bench.runner.n_pages
 
 
+def test_when_one_in_a_chain_of_waits_fails_the_next_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(n_ctx=128)
+    more = (*COMMON, *range(60, 80))
+    first, lost, last = [bench.add(request(p, max_tokens=3)) for p in ((*COMMON, 100), (*more, 101), (*more, 102))]
+    fork, results = bench.runner.seq_fork, iter([MemoryError("out of memory for a sequence")])
+
+    def full_once(seq: int, n: int) -> int:
+        for error in results:
+            raise error
+        return fork(seq, n)
+
+    monkeypatch.setattr(bench.runner, "seq_fork", full_once)
+    finish(bench)
+
+    assert list(bench.errors) == [lost]
+    assert (last.usage.cached_tokens, bench.stepper.n_prompt_tokens) == (20, 21 + 21)
+    assert [bench.ids(g) for g in (first, last)] == [alone(p, 3) for p in ((*COMMON, 100), (*more, 102))]
+    assert bench.stepper.scheduler.free_pages == bench.runner.free_pages == bench.runner.n_pages
+
+
 def test_a_request_that_decodes_is_a_source() -> None:
     bench = Bench(n_ctx=128)
     bench.add(request(COMMON, max_tokens=50))

@@ -43,6 +43,7 @@ class Sharing:
 
         After a pause the prefix may be its own. Raises MemoryError, and then the request must end.
         """
+        assert generation.seq is None
         match = self._find(generation)
         if generation.request.cache_prompt:
             self._prefix.enter(generation)

@@ -121,8 +121,9 @@ class Stepper:
         self.scheduler.make_room()
         for ticket in self.scheduler.paused:
             self._close(self._generations[ticket], keep=True)
-        for ticket in self.scheduler.ready():
-            self._place(self._generations[ticket], outcomes)
+        while ready := self.scheduler.ready():  # one that fails ends the wait of those that wait for it
+            for ticket in ready:
+                self._place(self._generations[ticket], outcomes)
         while (found := self.scheduler.admit(lambda t: self._sharing.pages(self._generations[t]))) is not None:
             self._place(self._generations[found], outcomes)
 
