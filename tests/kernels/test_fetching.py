@@ -12,7 +12,8 @@ from tests.support.cc import ROOT, compile_c
 from tests.support.isas import need_isa
 
 
-@pytest.mark.parametrize("table", [t if t == "generic" else pytest.param(t, marks=pytest.mark.slow) for t in TABLES])
+@pytest.mark.slow
+@pytest.mark.parametrize("table", TABLES)
 def test_every_way_of_prefetching_gives_the_same_bits(tmp_path: Path, table: str) -> None:
     isa, flags = TABLES[table]
     need_isa(isa)

@@ -27,7 +27,8 @@ elif platform.machine() in ("aarch64", "arm64"):
 SANITIZE = ("-fsanitize=undefined", "-fno-sanitize-recover=all", "-fno-math-errno", "-fno-trapping-math")
 
 
-@pytest.mark.parametrize("table", [t if t == "generic" else pytest.param(t, marks=pytest.mark.slow) for t in TABLES])
+@pytest.mark.slow
+@pytest.mark.parametrize("table", TABLES)
 def test_nan_stays_nan_and_no_integer_overflows(tmp_path: Path, table: str) -> None:
     isa, flags = TABLES[table]
     need_isa(isa)

@@ -11,6 +11,7 @@ import pytest
 from tests.support.cc import ROOT, compile_c
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a linker that can wrap functions")
 def test_every_allocation_may_fail_and_unusual_values_are_harmless(tmp_path: Path) -> None:
     csrc = ROOT / "csrc"
