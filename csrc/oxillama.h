@@ -245,7 +245,7 @@ typedef struct oxi_runner_config {
     int32_t n_seqs;  /* most sequences at a time */
     int32_t cache_type;
     /* What windows and recurrent states are kept for beside that: */
-    int32_t n_active; /* most sequences in a step; 0: n_seqs */
+    int32_t n_active; /* most sequences in use; 0: n_seqs */
     int32_t n_saved;  /* other sequences, and checkpoints */
 } oxi_runner_config;
 
@@ -278,7 +278,8 @@ oxi_status oxi_seq_fork(oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *o
  * recurrent states that is any. With them it is the end, a checkpoint, a position whose windows are still held, or 0. */
 oxi_status oxi_seq_reusable(const oxi_runner *r, int32_t seq, int32_t n_tokens, int32_t *out, oxi_error *err);
 /* Keep what continuing from the sequence's end takes, for the sequence and its later forks, until it is truncated before
- * that or n_saved others were used more recently. *kept is 0 without memory for it. */
+ * that, n_saved others were used more recently, or a step needs the memory. A sequence keeps 16, spread over its length.
+ * *kept is 0 without memory for it. */
 oxi_status oxi_seq_checkpoint(oxi_runner *r, int32_t seq, int32_t *kept, oxi_error *err);
 /* The pages of a sequence without a window, in order; returns how many it has and writes at most `n`. For tests. */
 int32_t oxi_seq_pages(const oxi_runner *r, int32_t seq, int32_t *pages, int32_t n);
@@ -291,8 +292,8 @@ typedef struct oxi_class_info {
 } oxi_class_info;
 
 bool oxi_runner_class(const oxi_runner *r, int32_t kind, oxi_class_info *info);
-/* How many pages a class of a runner gets, and how many blocks of states: what is allocated. Never do they run out before
- * the pages of class 0 do while n_active sequences are in use. */
+/* How many pages a class of a runner gets, and how many blocks of states: what is allocated. While n_active sequences are in
+ * use, they do not run out before the pages of class 0 do. */
 int32_t oxi_window_pages(int32_t window, int32_t n_pages, int32_t n_batch, int32_t n_active, int32_t n_saved);
 int32_t oxi_state_blocks(int32_t n_active, int32_t n_saved);
 int32_t oxi_runner_free_states(const oxi_runner *r);

@@ -132,7 +132,7 @@ static bool gather_ok(const oxi_program *p, const oxi_op_gather *g)
 static bool gate_ok(const oxi_program *p, const oxi_op_gate *g)
 {
     return inside(p, g->x) && view(p, g->gate, 1) && optional(p, g->addend, g->x.width) && view(p, g->out, g->x.width)
-        && g->fn >= 0 && g->fn < OXI_FN_COUNT;
+        && fn_ok(g->fn, false);
 }
 
 static bool state(const oxi_program *p, int32_t id, int64_t n) { return id >= 0 && id < p->n_states && p->states[id].n_floats == n; }
@@ -142,7 +142,7 @@ static bool conv_ok(const oxi_program *p, const oxi_op_conv *c)
     const int64_t width = c->x.width;
     return inside(p, c->x) && optional(p, c->times, width) && view(p, c->out, width) && c->out.buffer != c->x.buffer
         && c->out.buffer != c->times.buffer && c->n_taps >= 2 && c->n_taps <= OXI_CONV_TAPS
-        && vector(p, c->kernel, c->n_taps * width) && c->fn >= 0 && c->fn < OXI_FN_COUNT
+        && vector(p, c->kernel, c->n_taps * width) && fn_ok(c->fn, false)
         && state(p, c->state, (c->n_taps - 1) * width);
 }
 
@@ -150,6 +150,8 @@ static bool delta_ok(const oxi_program *p, const oxi_op_delta *d)
 {
     if (d->n_key_head < 1 || d->n_head < 1 || d->n_head % d->n_key_head || d->key_dim < 1 || d->value_dim < 1) return false;
     const int64_t keys = (int64_t)d->n_key_head * d->key_dim, values = (int64_t)d->n_head * d->value_dim;
+    const int32_t out = d->out.buffer; /* threads that share a head's columns read all the others while one writes */
+    if (out == d->q.buffer || out == d->k.buffer || out == d->decay.buffer || out == d->beta.buffer) return false;
     return view(p, d->q, keys) && view(p, d->k, keys) && view(p, d->v, values) && view(p, d->out, values)
         && view(p, d->decay, d->n_head) && view(p, d->beta, d->n_head) && vector(p, d->rate, d->n_head)
         && vector(p, d->dt, d->n_head) && state(p, d->state, d->n_head * oxi_delta_state(d->key_dim, d->value_dim));

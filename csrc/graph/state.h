@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 
 #define OXI_HEAD_ROWS 64 /* most rows of one task of a product for every head */
-/* One-token runs whose attention is cut by blocks of keys: so many, or as many as have too few heads for the threads, if
- * their partial results take no more memory than OXI_SPLIT_BYTES. */
+/* One-token runs whose attention is cut by blocks of keys: at least so many. Where threads are many, there are as many as
+ * have too few heads for them, as long as their partial results fit OXI_SPLIT_BYTES. */
 #define OXI_SPLIT_RUNS 8
 #define OXI_SPLIT_BYTES ((size_t)64 << 20)
 #define OXI_SPLIT_TASKS 8 /* for each thread: attention with more of them is not cut */
@@ -49,7 +49,7 @@ typedef struct oxi_expert_order {
 
 /* One thread's own memory. */
 typedef struct oxi_thread_scratch {
-    _Alignas(OXI_ALIGN) float *row;         /* the widest row an op computes as input of a product */
+    _Alignas(OXI_ALIGN) float *row;         /* the widest row an op computes: inputs of products, codes, gates */
     void *activations;  /* quantised: one row of the widest kind, OXI_HEAD_ROWS of a head, or few of an expert */
     void *matmul;       /* OXI_MATMUL_SCRATCH */
     void *attend;       /* oxi_attend_scratch of the largest cache layer */

@@ -126,8 +126,8 @@ int32_t oxi_window_pages(int32_t window, int32_t n_pages, int32_t n_batch, int32
     if (!window) return n_pages;
     /* In a step each sequence begins one page more than its tokens fill, and copies one that it shares. */
     const int64_t span = oxi_window_span(window), n = n_active * (span + 2) + n_batch / OXI_PAGE_TOKENS + n_saved * span;
-    /* A sequence holds no more pages than in class 0, except for one that a checkpoint made it copy. */
-    const int64_t all = (int64_t)n_pages + n_active;
+    /* A sequence holds no more pages than in class 0, except for one that a checkpoint made it copy. So do saved ones. */
+    const int64_t all = (int64_t)n_pages + n_active + n_saved;
     return most(1 + (n < all ? n : all));
 }
 

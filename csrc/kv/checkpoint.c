@@ -79,6 +79,21 @@ static oxi_checkpoint *take(oxi_cache *c)
     return NULL;
 }
 
+/* Make room for one more mark of a sequence: drop the one between the closest neighbours, so that the others stay spread
+ * over the whole sequence. The first stays, because it ends what most sequences share. */
+static void thin(oxi_cache *c, oxi_sequence *s)
+{
+    int32_t least = -1, at = 1;
+    for (int32_t i = 1; i < s->n_marks; i++) {
+        const int32_t next = i + 1 < s->n_marks ? c->checkpoints[s->marks[i + 1]].position : s->n_tokens;
+        const int32_t gap = next - c->checkpoints[s->marks[i - 1]].position;
+        if (least >= 0 && gap >= least) continue;
+        least = gap;
+        at = i;
+    }
+    unmark(c, s, at);
+}
+
 oxi_status oxi_cache_seq_checkpoint(oxi_cache *c, int32_t seq, int32_t *kept, oxi_error *err)
 {
     oxi_sequence *s = NULL;
@@ -90,12 +105,7 @@ oxi_status oxi_cache_seq_checkpoint(oxi_cache *c, int32_t seq, int32_t *kept, ox
         p->used = ++c->clock;
         return OXI_OK;
     }
-    if (s->n_marks == OXI_MOST_MARKS) {
-        int32_t oldest = 0;
-        for (int32_t i = 1; i < s->n_marks; i++)
-            if (c->checkpoints[s->marks[i]].used < c->checkpoints[s->marks[oldest]].used) oldest = i;
-        unmark(c, s, oldest);
-    }
+    if (s->n_marks == OXI_MOST_MARKS) thin(c, s);
     p = take(c);
     *kept = p != NULL;
     if (!p) return OXI_OK;

@@ -24,7 +24,7 @@
 #include "oxillama.h"
 
 typedef struct oxi_cache_layer {
-    int32_t n_head, key_dim, value_dim, window; /* window: most tokens before the next one that it sees, and 1; 0: all */
+    int32_t n_head, key_dim, value_dim, window; /* window: most tokens a query sees, its own included; 0: all */
     int32_t value_pad, kind;                    /* kind: its class */
     size_t keys, values;                        /* where they start in a page */
     size_t key_bytes, value_bytes;              /* of one head */
@@ -36,7 +36,7 @@ typedef struct oxi_cache_config {
     oxi_cache_type type;
     int32_t n_pages; /* of class 0 */
     int32_t n_seqs, n_ctx, n_batch;
-    int32_t n_active; /* most sequences in a step */
+    int32_t n_active; /* most sequences in use */
     int32_t n_saved;  /* windows and blocks of states for other sequences and for checkpoints; most checkpoints */
     size_t state_bytes; /* of a block; 0: no states */
 } oxi_cache_config;

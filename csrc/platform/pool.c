@@ -201,8 +201,10 @@ void oxi_pool_close(oxi_pool **pool)
         if (p->n_started) start_below(p, 0);
         for (int i = 1; i <= p->n_started; i++) pthread_join(p->workers[i].handle, NULL);
         for (int i = 0; i < p->n_ready; i++) oxi_park_destroy(&p->workers[i].go.park);
-    } /* else only the memory was copied: waiting for the threads would never end */
-    oxi_barrier_close(&p->barrier);
+        oxi_barrier_close(&p->barrier);
+    } else {
+        oxi_free(p->barrier.groups); /* only the memory was copied: waiting for the threads would never end */
+    }
     oxi_free(p->workers);
     oxi_free(p->cpus);
     oxi_free(p);

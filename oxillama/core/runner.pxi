@@ -202,9 +202,11 @@ cdef class Runner:
         """Pages by class of layers: (window, pages, free pages, bytes of a page), first those without a window (0)."""
         cdef oxi.oxi_class_info info
         cdef int32_t kind = 0
-        self.usable()
         found = []
-        while oxi.oxi_runner_class(self._ptr, kind, &info):
+        while True:
+            self.usable()  # allocating may have run a finaliser that closed the runner
+            if not oxi.oxi_runner_class(self._ptr, kind, &info):
+                break
             found.append((info.window, info.n_pages, info.n_free, info.page_bytes))
             kind += 1
         return found
@@ -295,12 +297,13 @@ cdef class Runner:
         self.usable()
         found = {}
         for i in range(oxi.oxi_program_n_matrices(self._program._ptr)):
+            self.usable()  # allocating may have run a finaliser that closed the runner
             tensor = oxi.oxi_runner_observed(self._ptr, i, &n_experts, &n_cols, &sums, &counts)
             if tensor == NULL:
                 break
             a, b = np.empty((n_experts, n_cols), np.float64), np.empty(n_experts, np.int64)
             sums_view, counts_view = a, b
-            self.usable()  # allocating may have run a finaliser that closed the runner
+            self.usable()
             memcpy(&sums_view[0, 0], sums, a.nbytes)
             memcpy(&counts_view[0], counts, b.nbytes)
             if tensor.ne[2] == 1:  # heads whose rows are in one matrix

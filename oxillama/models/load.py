@@ -103,7 +103,7 @@ def load_model(
     cache_type = kv_type if kv_type != "auto" else default_cache_type(gguf, hparams)
     left = machine.memory()
     memory = sequence_memory(described.graph, cache_type)
-    sizes = _Sizes(memory, weights, n_batch, min(n_active or n_seqs, n_seqs, n_batch), left)
+    sizes = _Sizes(memory, weights, n_batch, min(n_active or n_seqs, n_seqs), left)
     if n_ctx is None:
         n_ctx = sizes.default_context(hparams.n_ctx_train)
     n_pages = kv_pages or -(-n_ctx // PAGE_TOKENS)

@@ -127,8 +127,9 @@ def test_every_reading_is_measured(tmp_path: Path) -> None:
     for row in made["rows"]:
         assert 0 < row["median GB/s"] <= row["best GB/s"]
         assert row["decode tok/s"] > 0
-    for threads in (1, 2):
-        assert sum(int(row["chosen"].split()[0]) for row in made["rows"] if row["threads"] == threads) == 2
+    for point in ((t, s) for t in (1, 2) for s in (1, 3)):
+        here = [row for row in made["rows"] if (row["threads"], row["sequences"]) == point]
+        assert sum(int(row["chosen"].split()[0]) for row in here) == 2
         assert any(row["of best"] == "100%" for row in made["rows"] if row["threads"] == threads)
 
 

@@ -19,7 +19,7 @@ typedef struct oxi_reading {
     bool short_turns; /* of about 512 bytes of codes; otherwise a turn is a chunk */
     uint8_t cache;    /* that codes are prefetched into: 1 or 2; 0: they are left to the processor */
     uint16_t ahead;   /* bytes from what is read to what is prefetched; 0: a chunk */
-    uint8_t tokens;   /* most at a time, and half of most before weights are unpacked first; 0: as the isa's kernels say */
+    uint8_t tokens;   /* multiplied at a time; up to twice as many are unpacked in registers. 0: as the isa says */
 } oxi_reading;
 
 #define OXI_MAX_TURNS 8 /* most panels that take turns */
