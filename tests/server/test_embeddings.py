@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import openai
 import pytest
+import trio
 
 from oxillama.engine.api.embedding import Embedder
 from oxillama.server import ServerConfig, create_app
 from oxillama.text import PromptText
 from tests.server.test_client import HELLO, MODEL, client_of
 from tests.support.asgi_client import ASGIClient, Response
-from tests.support.fake_engine import FakeEngine, FakeTokenizer
+from tests.support.fake_engine import EOS, FakeEngine, FakeTokenizer
 from tests.support.live_server import live_server
 
 VECTORS = Embedder(pooling="mean", width=8, max_tokens=16, generates=False)
@@ -168,6 +170,80 @@ async def test_a_document_that_is_too_long_is_named_or_cut() -> None:
     assert (message.split(":")[0], param, code) == ("Invalid 'documents[1]'", "documents[1]", "context_length_exceeded")
     cut = (await ask("/v1/rerank", SCORES, query="q", documents=documents, truncate=True)).json()
     assert cut["usage"]["total_tokens"] == 3 + 16
+
+
+class Framing(FakeTokenizer):
+    """Ends texts with a token, and counts the texts and characters that it encodes."""
+
+    suffix_ids = (EOS,)
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def encode(self, text: str | PromptText, add_special: bool = True, parse_special: bool = False) -> list[int]:
+        self.texts.append(text if isinstance(text, str) else text.text)
+        return [*super().encode(text, add_special), *(self.suffix_ids if add_special else ())]
+
+
+async def ranked(embedder: Embedder, **body: Any) -> tuple[Response, FakeEngine, Framing]:
+    engine, tokenizer = FakeEngine(embedder=embedder), Framing()
+    engine.tokenizer = tokenizer
+    app = create_app(ServerConfig(log_level="error"), engine=engine)
+    return await ASGIClient(app).post("/v1/rerank", json={"model": MODEL, **body}), engine, tokenizer
+
+
+@pytest.mark.parametrize(
+    ("template", "whole", "cut"),
+    [(None, "qabc", "q" + "d" * 12), ("Q{query}D{document}.", "QqDabc.", "QqD" + "d" * 10 + ".")],
+)
+async def test_a_cut_shortens_the_document_alone(template: str | None, whole: str, cut: str) -> None:
+    """A model may give its score at the end of the template, which must not be lost."""
+    embedder = replace(SCORES, pair_template=template)
+    response, engine, tokenizer = await ranked(embedder, query="q", documents=["abc", "d" * 999], truncate=True)
+    assert response.status_code == 200, response.json()
+    texts = engine.embedded[0].texts
+    ends = 1 if template else 2  # one behind the query too
+    assert [tokenizer.decode(ids).decode() for ids in texts] == [whole, cut]
+    assert [ids.count(EOS) for ids in texts] == [ends, ends]
+    assert all(ids[-1] == EOS for ids in texts)
+    assert len(texts[1]) == 16
+
+
+@pytest.mark.parametrize("truncate", [False, True])
+@pytest.mark.parametrize("template", [None, "Q{query}D{document}."])
+async def test_a_query_that_is_too_long_is_named_before_any_document_is_encoded(
+    template: str | None, truncate: bool
+) -> None:
+    embedder = replace(SCORES, pair_template=template)
+    body: dict[str, Any] = {"query": "q" * 500_000, "documents": ["a"] * 2048, "truncate": truncate}
+    response, _, tokenizer = await ranked(embedder, **body)
+    message, param, code = refusal(response)
+    assert message.startswith("Invalid 'query': it leaves no room for a document: a pair has ")
+    assert (param, code) == ("query", "context_length_exceeded")
+    assert sum(map(len, tokenizer.texts)) < 1000
+
+
+async def test_the_first_document_that_is_too_long_ends_the_encoding() -> None:
+    response, _, tokenizer = await ranked(SCORES, query="q", documents=["a", "b" * 999, *["c"] * 500])
+    assert refusal(response)[1] == "documents[1]"
+    assert tokenizer.texts == ["q", "a", "b" * 256]
+
+
+async def test_texts_of_pairs_are_encoded_by_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It moves long ones to worker threads, so that other requests go on."""
+    seen: list[int] = []
+
+    async def encode(self: FakeEngine, text: str | PromptText, *, add_special: bool, parse_special: bool) -> list[int]:
+        seen.append(len(text))
+        await trio.lowlevel.checkpoint()
+        return self.tokenizer.encode(text, add_special, parse_special)
+
+    monkeypatch.setattr(FakeEngine, "encode", encode)
+    for template in (None, "Q{query}D{document}."):
+        seen.clear()
+        embedder = replace(SCORES, pair_template=template)
+        _, _, tokenizer = await ranked(embedder, query="q", documents=["b" * 50, "c" * 60], truncate=True)
+        assert seen == list(map(len, tokenizer.texts))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
 from oxillama.engine.requests.check import check_ids
 from oxillama.engine.requests.prompts import bounded_ids
 from oxillama.errors import ContextLengthError, InvalidParameterError
@@ -18,6 +16,8 @@ from oxillama.text import PromptText
 from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oxillama.engine.api.embedding import Embedder, EmbeddingRequest
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
 
@@ -45,10 +45,52 @@ async def vector_prompt(engine: EngineLike, text: str) -> Ids:
     return await bounded_ids(engine, text, engine.embedder.max_tokens, add_special=True, parse_special=True)
 
 
-async def pair_prompt(engine: EngineLike, query: str, document: str) -> Ids:
-    """`pair_ids` without blocking other requests for long."""
-    await trio.lowlevel.checkpoint()
-    return pair_ids(engine.tokenizer, engine.embedder, query, document)
+async def pair_prompts(engine: EngineLike, query: str, documents: Sequence[str], *, cut: bool) -> list[Ids]:
+    """`pair_ids` of a query and each document; long texts are encoded in worker threads.
+
+    cut: shorten documents that are too long. What follows a document stays, since a model may give its score there.
+
+    Raises ContextLengthError with `param`: "query" if it leaves no room for a document, or the first document that is
+    too long.
+    """
+    template, most = engine.embedder.pair_template, engine.embedder.max_tokens
+    ends = tuple(engine.tokenizer.suffix_ids)
+
+    async def encoded(text: str | PromptText, add_special: bool) -> Ids:
+        return await bounded_ids(engine, text, most, add_special=add_special, parse_special=template is not None)
+
+    async def unended(text: str | PromptText) -> Ids:
+        ids = await encoded(text, True)
+        return ids[: len(ids) - len(ends)]
+
+    if template is None:
+        before, after = "", ""
+        head, tail = (*await encoded(query, True), *(ends if engine.tokenizer.doubles_ends else ())), ends
+    else:
+        before, mark, after = template.rpartition("{document}")
+        before += mark
+        head = await unended(_filled(before, query, ""))
+        tail = (*await encoded(_filled(after, query, ""), False), *ends)
+    around = len(head) + len(tail)
+    if around >= most:
+        raise ContextLengthError(
+            f"Invalid 'query': it leaves no room for a document: a pair has {around} tokens without one, "
+            f"and this model takes at most {most}.",
+            param="query",
+            code="context_length_exceeded",
+        )
+    pairs = []
+    for at, document in enumerate(documents):
+        if template is None:
+            ids = (*head, *await encoded(document, False), *tail)
+        else:
+            ids = await encoded(_filled(template, query, document), True)
+        if cut and len(ids) > most:
+            start = ids if template is None else await unended(_filled(before, query, document))
+            ids = (*start[: most - len(tail)], *tail)
+        _check_length(ids, f"documents[{at}]", most)
+        pairs.append(ids)
+    return pairs
 
 
 def _filled(template: str, query: str, document: str) -> PromptText:
@@ -80,17 +122,21 @@ def check_embedding(request: EmbeddingRequest, embedder: Embedder, *, n_vocab: i
     for ids, param in zip(request.texts, request.params, strict=True):
         if not ids:
             raise InvalidParameterError(f"Invalid '{param}': it has no tokens.", param=param, code="empty_input")
-        if len(ids) > embedder.max_tokens:
-            raise ContextLengthError(
-                f"Invalid '{param}': it has {len(ids)} tokens, and this model takes at most {embedder.max_tokens}.",
-                param=param,
-                code="context_length_exceeded",
-            )
+        _check_length(ids, param, embedder.max_tokens)
         check_ids(ids, n_vocab, param)
     if request.dimensions is not None and not 1 <= request.dimensions <= embedder.width:
         raise InvalidParameterError(
             f"Invalid 'dimensions': {request.dimensions} is not between 1 and the model's {embedder.width}.",
             param="dimensions",
+        )
+
+
+def _check_length(ids: Ids, param: str, most: int) -> None:
+    if len(ids) > most:
+        raise ContextLengthError(
+            f"Invalid '{param}': it has {len(ids)} tokens, and this model takes at most {most}.",
+            param=param,
+            code="context_length_exceeded",
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from oxillama.engine.api.embedding import EmbeddingRequest
-from oxillama.engine.requests.embedding import check_reranks, fitted, pair_prompt
+from oxillama.engine.requests.embedding import check_reranks, pair_prompts
 from oxillama.server.apis.rerank.answer import RerankAnswer, RerankDocument, RerankResult, RerankUsage
 from oxillama.server.apis.rerank.request import RerankRequest
 from oxillama.server.operation import API
@@ -49,8 +49,6 @@ async def create_rerank(wire: RerankRequest) -> RerankAnswer:
 
 
 async def _read(wire: RerankRequest, texts: list[str], engine: EngineLike) -> EmbeddingRequest:
-    pairs = [await pair_prompt(engine, wire.query, text) for text in texts]
-    if wire.truncate:
-        pairs = [fitted(engine.tokenizer, ids, engine.embedder.max_tokens) for ids in pairs]
+    pairs = await pair_prompts(engine, wire.query, texts, cut=bool(wire.truncate))
     params = tuple(f"documents[{at}]" for at in range(len(pairs)))
     return EmbeddingRequest(texts=tuple(pairs), params=params)
