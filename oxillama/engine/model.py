@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from oxillama.engine.api.config import EngineConfig
-from oxillama.engine.api.embedding import EmbeddingRequest, finished
+from oxillama.engine.api.embedding import EmbeddingRequest, check_finite, finished
 from oxillama.engine.api.types import GenerationRequest, SamplingParams, TokenEvent
 from oxillama.engine.batching.stepper import Stepper
 from oxillama.engine.decoding.generation import Generation
@@ -287,7 +287,8 @@ class Model:
         1. dimensions: the first columns only, for models that were trained for that. A model opened with pooling "rank"
         gives scores instead. Many texts share a step, and each gets the bits that it would get alone.
 
-        Raises ContextLengthError or InvalidParameterError, naming the text.
+        Raises ContextLengthError or InvalidParameterError, naming the text; GenerationError for vectors that are not
+        finite.
         """
         one, given = _as_texts(texts)
         ids = [vector_ids(self.tokenizer, text) if isinstance(text, str) else text for text in given]
@@ -310,6 +311,8 @@ class Model:
         check_embedding(request, embedder, n_vocab=self.n_vocab, model=self._bundle.name)
         if self._bundle.embedder.pooling is None:
             rows = [self._pooled(text, embedder.pooling or "mean") for text in request.texts]
+            for row, name in zip(rows, names, strict=True):
+                check_finite(row, name)
         else:
             rows = self._packed(request)
         rows = finished(rows, embedder, normalize=normalize, dimensions=dimensions)
@@ -319,7 +322,8 @@ class Model:
     def rerank(self, query: str, documents: Sequence[str]) -> npt.NDArray[np.float32]:
         """How well each document answers the query: the scores [n] of a model with a classification head for that.
 
-        Raises ContextLengthError or InvalidParameterError, naming the document.
+        Raises ContextLengthError or InvalidParameterError, naming the document; GenerationError for scores that are
+        not finite.
         """
         embedder = self._bundle.embedder
         check_reranks(embedder, self._bundle.name)

@@ -29,7 +29,7 @@ from oxillama.errors import (
 from oxillama.models.params.pooling import Pooling
 from oxillama.text import PromptText
 from tests.support.fake_engine import FakeTokenizer
-from tests.support.oracles import embedded, make_oracle, nmse
+from tests.support.oracles import embedded, make_oracle, nmse, oracle_model
 
 
 def request_of(texts: list[Any], **options: Any) -> EmbeddingRequest:
@@ -245,6 +245,32 @@ def test_what_a_model_cannot_do_is_one_line(bert: Path, tmp_path: Path) -> None:
             next(model.generate([1]))
         with pytest.raises(InvalidParameterError, match="cannot rerank"):
             model.rerank("a", ["b"])
+
+
+@pytest.mark.parametrize(("name", "pooling"), [("bert", None), ("qwen3-rerank", None), ("qwen3-embed", "mean")])
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_only_a_text_whose_vector_is_not_finite_fails(
+    name: str, pooling: str | None, broken: float, tmp_path: Path
+) -> None:
+    oracle = oracle_model(name, tmp_path / "whole.gguf")
+    oracle.tensors["token_embd.weight"][77] = broken
+    with Model(oracle.write(tmp_path / "broken.gguf"), pooling=pooling, n_threads=1) as model:
+        with pytest.raises(GenerationError, match=r"Cannot use 'texts\[1\]': the model's result for it is not finite"):
+            model.embed([[5, 6], [5, 77], [7]])
+        assert np.isfinite(model.embed([[5, 6], [7]])).all()
+        good, bad = Embedding(request_of([[5, 6], [7]])), Embedding(request_of([[77]]))
+        run(model._packer, good, bad)
+        assert (good.error, good.left) == (None, 0)
+        assert "'input[0]'" in str(bad.error)
+
+
+def test_a_model_opened_to_generate_refuses_vectors_that_are_not_finite(tmp_path: Path) -> None:
+    oracle = oracle_model("lfm2", tmp_path / "whole.gguf")
+    oracle.tensors["token_embd.weight"][77] = np.nan
+    with Model(oracle.write(tmp_path / "broken.gguf"), n_threads=1) as model:
+        with pytest.raises(GenerationError, match=r"Cannot use 'texts\[1\]'"):
+            model.embed([[5, 6], [5, 77], [7]])
+        assert np.isfinite(model.embed([[5, 6], [7]])).all()
 
 
 # ------------------------------------------------------------------------------------------------------- the engine

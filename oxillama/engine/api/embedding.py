@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from oxillama.errors import GenerationError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -50,6 +52,12 @@ class EmbeddingRequest:
     @property
     def n_tokens(self) -> int:
         return sum(map(len, self.texts))
+
+
+def check_finite(rows: npt.NDArray[np.float32], param: str) -> None:
+    """Raises GenerationError for results of a text that are no numbers: broken weights give such."""
+    if not np.isfinite(rows).all():
+        raise GenerationError(f"Cannot use '{param}': the model's result for it is not finite.")
 
 
 def finished(

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from oxillama.engine.api.embedding import check_finite
+from oxillama.errors import GenerationError
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -32,5 +35,10 @@ class Embedding:
         return self.left == 0 or self.error is not None
 
     def take(self, text: int, rows: npt.NDArray[np.float32]) -> None:
+        """Note the rows of a text. If they are not finite, the request ends with a GenerationError."""
         self.rows[text] = rows
         self.left -= 1
+        try:
+            check_finite(rows, self.request.params[text])
+        except GenerationError as error:
+            self.error = error

@@ -53,9 +53,7 @@ class Packer:
     texts. step: `runner.step`, which may free first what nobody needs.
     """
 
-    def __init__(
-        self, runner: Runner, pooling: Pooling, *, n_tokens: int, n_pages: int, step: Step
-    ) -> None:
+    def __init__(self, runner: Runner, pooling: Pooling, *, n_tokens: int, n_pages: int, step: Step) -> None:
         self._runner = runner
         self._pooling = pooling
         self._n_tokens = n_tokens

@@ -36,7 +36,8 @@ class Pooling:
         """Results from the rows that the runner gives: probabilities [n_texts, n_labels] if scores are to be these."""
         if self.kind != "rank" or not self.softmax:
             return rows.copy()
-        powers = np.exp(rows - rows.max(-1, keepdims=True))
+        with np.errstate(invalid="ignore"):  # a row with an infinity gives NaN
+            powers = np.exp(rows - rows.max(-1, keepdims=True))
         shares: Float32 = powers / powers.sum(-1, keepdims=True)
         return shares
 
