@@ -130,7 +130,7 @@ def test_every_reading_is_measured(tmp_path: Path) -> None:
     for point in ((t, s) for t in (1, 2) for s in (1, 3)):
         here = [row for row in made["rows"] if (row["threads"], row["sequences"]) == point]
         assert sum(int(row["chosen"].split()[0]) for row in here) == 2
-        assert any(row["of best"] == "100%" for row in made["rows"] if row["threads"] == threads)
+        assert any(row["of best"] == "100%" for row in made["rows"] if row["threads"] == point[0])
 
 
 @pytest.mark.slow
