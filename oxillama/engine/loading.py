@@ -81,6 +81,12 @@ class ModelBundle:
             close()
 
 
+def _kept(runner: Runner) -> int:
+    """How many ended requests leave their sequences. Where each holds a window or a recurrent state, half of what is
+    saved is left to checkpoints: a step that is short of memory takes those first."""
+    return N_KEPT if runner.any_position else min(N_KEPT, max(1, runner.n_saved // 2))
+
+
 def load_bundle(
     path: str | PathLike[str], config: EngineConfig, *, spare: bool = False, progress: Progress | None = None
 ) -> ModelBundle:
@@ -143,7 +149,7 @@ def load_bundle(
             gguf=gguf,
             sampling=SamplerSettings().with_params(file_sampling(gguf)).with_params(config.sampling),
             spare_pages=spare_pages,
-            n_kept=N_KEPT,
+            n_kept=_kept(loaded.runner),
             embedder=_embedder(gguf, params, loaded.runner, n_ctx),
             pooling=params.pooling,
             n_packed=config.n_batch,

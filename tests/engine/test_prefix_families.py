@@ -90,6 +90,18 @@ async def test_a_prompt_is_continued_from_checkpoints(model: Path) -> None:
     assert branch <= len(INSTRUCTIONS) == later
 
 
+async def test_many_other_prompts_leave_checkpoints_alone(model: Path) -> None:
+    """An ended request's sequence holds a window or state, which a checkpoint would need."""
+    async with Engine.open(model, config(parallel=2)) as engine:
+        await ask(engine, (*INSTRUCTIONS, 20, 21))
+        await ask(engine, (*INSTRUCTIONS, 22, 23))
+        for i in range(30):
+            await ask(engine, tuple((5 + i + 3 * j) % 100 + 2 for j in range(40)), 2)
+            if i % 3 == 2:
+                _, usage = await ask(engine, (*INSTRUCTIONS, 30 + i))
+                assert usage.cached_tokens >= 64  # whole pages of them
+
+
 async def test_paused_requests_continue_to_the_same_tokens(model: Path) -> None:
     prompts = [(*INSTRUCTIONS[:30], 20 + i) for i in range(2)]
     async with Engine.open(model, config(kv_pages=20)) as engine:
@@ -99,8 +111,11 @@ async def test_paused_requests_continue_to_the_same_tokens(model: Path) -> None:
     assert [answer for answer, _ in found] == alone
 
 
-def test_other_evaluations_take_the_place_of_what_ended_requests_left(model: Path) -> None:
+def test_other_evaluations_take_the_place_of_what_ended_requests_left(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ended requests hold windows and states as well as pages, and a new sequence needs these in every step."""
+    monkeypatch.setattr("oxillama.engine.loading._kept", lambda runner: 64)
     ids = [3 + 11 * i % 120 for i in range(150)]
     with Model(model, n_threads=1, n_ctx=2048, n_batch=64) as fresh:
         want, state = fresh.logits(ids), fresh.embed(ids, pooling="last")
