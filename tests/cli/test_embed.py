@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.cli import oxillama as run
+from tests.support.oracles import oracle_model
 from tests.support.shared import shared
 
 
@@ -34,6 +35,25 @@ def test_no_text_and_too_many_dimensions_are_one_line(model: Path) -> None:
         found = run("embed", "--model", model, *arguments, stdin=b"")
         assert found.returncode in (1, 2)
         assert found.stderr.count(b"\n") == 1, found.stderr
+
+
+def test_a_vector_for_each_token_is_no_choice(model: Path) -> None:
+    """A line holds one vector."""
+    found = run("embed", "--model", model, "--pooling", "none", "a")
+    assert found.returncode == 2
+    assert found.stderr.count(b"\n") == 1, found.stderr
+    assert b"'none' is not one of 'mean', 'cls', 'last', 'rank'" in found.stderr
+    assert b"none" not in run("embed", "--help").stdout
+
+
+def test_a_file_that_gives_a_vector_for_each_token_needs_a_pooling(tmp_path: Path) -> None:
+    file = oracle_model("bert", tmp_path / "oracle.gguf")
+    file.metadata["bert.pooling_type"] = (0, file.metadata["bert.pooling_type"][1])
+    path = file.write(tmp_path / "bert.gguf")
+    found = run("embed", "--model", path, "a", "b")
+    assert found.returncode == 1
+    line = "gives a vector for each token, not for a text: open it with --pooling mean, cls or last."
+    assert found.stderr.decode() == f"oxillama: bert.gguf {line}\n"
 
 
 @pytest.mark.parametrize("command", ["run", "chat", "bench", "perplexity"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,7 +21,14 @@ def embed(
         ),
     ] = None,
     model: options.Model = None,
-    pooling: options.PoolingKind = None,
+    pooling: Annotated[
+        Literal["mean", "cls", "last", "rank"] | None,
+        typer.Option(
+            metavar="KIND",
+            show_default="as the file says",
+            help="How a text becomes a vector: mean, cls or last; or rank, for scores.",
+        ),
+    ] = None,
     dimensions: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Keep the first N columns only.", show_default="all")
     ] = None,
@@ -41,11 +48,14 @@ def embed(
 
     from oxillama import Model
     from oxillama.cli.shared.terminal.progress import load_progress
+    from oxillama.engine.requests.embedding import check_embeds
 
     with (
         load_progress(path) as progress,
         Model(path, n_threads=threads, n_ctx=ctx_size, pooling=pooling, progress=progress) as opened,
     ):
+        if opened.embedder.pooling == "none":
+            check_embeds(opened.embedder, path.name)
         rows = opened.embed(given, dimensions=dimensions)
         name = "scores" if opened.embedder.pooling == "rank" else "embedding"
         for text, row in zip(given, rows, strict=True):
