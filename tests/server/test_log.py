@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
+from oxillama.engine.api.embedding import Embedder
 from oxillama.errors import EngineBusyError
 from oxillama.server import ServerConfig, create_app
 from oxillama.server.http.listen import AcceptFailures
@@ -106,6 +107,30 @@ async def test_a_generation_is_logged_with_its_tokens_and_finish_reasons(
     assert line["finish"] == "length,length"
     assert line["tokens_per_s"] > 0
     assert "abort" not in line
+
+
+@pytest.mark.parametrize(
+    ("path", "embedder", "body", "n_tokens"),
+    [
+        ("embeddings", Embedder(pooling="mean", width=8, max_tokens=16), {"input": ["abc", "d"]}, 6),
+        ("rerank", Embedder(pooling="rank", width=1, max_tokens=16), {"query": "ab", "documents": ["c", "d"]}, 8),
+    ],
+)
+async def test_vectors_and_scores_are_logged_with_the_tokens_read(
+    make_app: Callable[..., Application],
+    capsys: pytest.CaptureFixture[str],
+    engine: FakeEngine,
+    path: str,
+    embedder: Embedder,
+    body: dict[str, Any],
+    n_tokens: int,
+) -> None:
+    engine.embedder = embedder
+    client = ASGIClient(make_app(log_level="info", log_format="json"))
+    await client.post(f"/v1/{path}", json={"model": "fake-model", **body})
+    (line,) = logged(capsys)
+    assert line["prompt_tokens"] == n_tokens
+    assert "new_tokens" not in line
 
 
 async def test_two_prompts_of_one_request_are_both_counted(

@@ -50,6 +50,8 @@ async def test_requests_and_tokens_are_counted(
     assert found["oxillama_requests_under_way"] == 1
     assert found["oxillama_generated_tokens_total"] == engine.tokens
     assert found["oxillama_slots"] == engine.n_slots
+    waiting = "# HELP oxillama_generations_waiting Generations that wait for a slot, and requests for vectors or scores"
+    assert waiting in answer.text  # those take no slot
     assert found["oxillama_kv_pages_free"] == found["oxillama_kv_pages"]
 
 

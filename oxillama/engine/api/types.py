@@ -172,10 +172,11 @@ class Timings:
 class EngineStatistics:
     """What the engine holds now and has done since it was opened.
 
-    active: sequences in prefill or decode, of at most n_slots. waiting: requests without a slot yet,
-    of at most max_waiting.
-    The totals count requests that have ended (in any way), prompt tokens evaluated, prompt tokens taken from the prefix
-    cache, tokens generated, steps, and how often a request was paused because the KV cache was full.
+    active: sequences in prefill or decode, of at most n_slots. waiting: requests without a slot yet, and all requests
+    for vectors or scores, which take none. Both together are at most n_slots + max_waiting.
+    The totals count requests that have ended (in any way), tokens of prompts and of texts for vectors or scores that
+    were evaluated, prompt tokens taken from the prefix cache, tokens generated, steps, and how often a request was
+    paused because the KV cache was full.
     """
 
     n_slots: int

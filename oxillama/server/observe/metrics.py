@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "oxillama_"
+READING = "requests for vectors or scores"
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -65,16 +66,18 @@ class _Writer:
 
     def engine(self, now: EngineStatistics) -> None:
         """The engine's metrics."""
-        self.one("generations_total", "counter", "Generations that have ended.", now.requests_total)
-        self.one("prompt_tokens_total", "counter", "Prompt tokens computed.", now.prompt_tokens_total)
+        self.one("generations_total", "counter", f"Generations and {READING} that have ended.", now.requests_total)
+        computed = "Tokens computed of prompts, and of texts for vectors and scores."
+        self.one("prompt_tokens_total", "counter", computed, now.prompt_tokens_total)
         self.one("prompt_tokens_cached_total", "counter", "Prompt tokens not computed again.", now.cached_tokens_total)
         self.one("generated_tokens_total", "counter", "Tokens generated.", now.generated_tokens_total)
         self.one("steps_total", "counter", "Steps of the engine.", now.steps_total)
         self.one("pauses_total", "counter", "Generations paused for lack of KV cache.", now.pauses_total)
         self.one("generations_active", "gauge", "Generations that run.", now.active)
-        self.one("generations_waiting", "gauge", "Generations that wait for a slot.", now.waiting)
+        waiting = f"Generations that wait for a slot, and {READING} under way."
+        self.one("generations_waiting", "gauge", waiting, now.waiting)
         self.one("slots", "gauge", "Generations that can run at once.", now.n_slots)
-        self.one("waiting_limit", "gauge", "Generations that may wait.", now.max_waiting)
+        self.one("waiting_limit", "gauge", f"Generations and {READING} that may wait.", now.max_waiting)
         self.one("kv_pages", "gauge", "Pages of the KV cache.", now.n_pages)
         self.one("kv_pages_free", "gauge", "Pages that no generation holds.", now.free_pages)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Routes fill in the generations, error handlers the error, and the ASGI layer the end."""
+    """Routes fill in the generations or the tokens read, error handlers the error, and the ASGI layer the end."""
 
     began: float = field(default_factory=time.perf_counter)
     status: int | None = None
@@ -31,11 +31,17 @@ class RequestRecord:
     """The generations of the answer: one for each choice."""
     firsts: Sequence[GenerationStream] = ()
     """One stream of each prompt."""
+    n_read: int | None = None
+    """Tokens of the texts that became vectors or scores."""
     finish_reasons: list[str] = field(default_factory=list)
 
     def generating(self, streams: Sequence[GenerationStream], firsts: Sequence[GenerationStream]) -> None:
         """Note the generations of the answer; `firsts` has one of them for each prompt."""
         self.streams, self.firsts = streams, firsts
+
+    def read(self, n_tokens: int) -> None:
+        """Note the tokens of the texts that became vectors or scores."""
+        self.n_read = n_tokens
 
     def finished(self, reason: str) -> None:
         """Note that a generation has ended by itself."""
@@ -74,6 +80,7 @@ class RequestRecord:
             "param": self.error_param,
             "abort": self.abort,
             "finish": ",".join(self.finish_reasons) or None,
+            "prompt_tokens": self.n_read,
         }
         if counts is not None:
             found |= {

@@ -9,6 +9,7 @@ from oxillama.engine.requests.embedding import check_embeds, fitted, vector_prom
 from oxillama.server.apis.embeddings.answer import EmbeddingObject, EmbeddingsAnswer, ReadUsage, written
 from oxillama.server.apis.embeddings.request import MAX_INPUTS, EmbeddingsRequest
 from oxillama.server.generation.prompts import texts_or_ids
+from oxillama.server.observe.record import current_record
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 
@@ -33,6 +34,7 @@ async def create_embeddings(wire: EmbeddingsRequest) -> EmbeddingsAnswer:
     async with state.admission.preparing(engine):
         request = await _read(wire, engine)
     rows = await engine.embed(request)
+    current_record().read(request.n_tokens)
     data = [
         EmbeddingObject(index=at, embedding=written(row[0], wire.encoding_format or "float"))
         for at, row in enumerate(rows)

@@ -10,6 +10,7 @@ from oxillama.engine.api.embedding import EmbeddingRequest
 from oxillama.engine.requests.embedding import check_reranks, pair_prompts
 from oxillama.server.apis.rerank.answer import RerankAnswer, RerankDocument, RerankResult, RerankUsage
 from oxillama.server.apis.rerank.request import RerankRequest
+from oxillama.server.observe.record import current_record
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 
@@ -35,6 +36,7 @@ async def create_rerank(wire: RerankRequest) -> RerankAnswer:
     async with state.admission.preparing(engine):
         request = await _read(wire, texts, engine)
     scores = [float(row[0, 0]) for row in await engine.embed(request)]
+    current_record().read(request.n_tokens)
     order = sorted(range(len(texts)), key=lambda at: -scores[at])[: wire.top_n]
     results = [
         RerankResult(
