@@ -11,7 +11,7 @@ from oxillama.engine.api.embedding import Embedder
 from oxillama.engine.api.sampling import SamplerSettings, file_sampling
 from oxillama.engine.batching.scheduler import Scheduler
 from oxillama.engine.decoding.vocabulary import Vocabulary
-from oxillama.engine.embedding.packer import MOST_TEXTS, Packer
+from oxillama.engine.embedding.packer import Packer
 from oxillama.models.params.pooling import Pooling
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 N_KEPT = 64
 """How many ended requests may leave their keys and values, in pages not needed otherwise, for later ones that begin
 alike."""
+
+MOST_TEXTS = 128
+"""Most texts in a step; each holds a sequence and at least a page."""
+
+TEXTS_WITH_STATES = 8
+"""As MOST_TEXTS, for decoders with recurrent states or windows. A block of states may take 20 MB."""
 
 SAVED_BESIDE, SAVED_EACH = 16, 2
 """How many windows and recurrent states are kept for later requests: some, and some for each request that runs."""
@@ -52,6 +58,7 @@ class ModelBundle:
     embedder: Embedder = field(default_factory=Embedder)
     pooling: Pooling = field(default_factory=Pooling)
     n_packed: int = 512  # most tokens of texts that share a step
+    n_texts: int = 1  # most texts that share a step
 
     def new_scheduler(self) -> Scheduler:
         return Scheduler(
@@ -69,6 +76,7 @@ class ModelBundle:
             self.runner,
             self.pooling,
             n_tokens=min(self.n_packed, self.runner.n_batch),
+            n_texts=self.n_texts,
             n_pages=max(1, self.spare_pages),
             step=stepper.prefix.step,
         )
@@ -107,29 +115,36 @@ def load_bundle(
     gguf = GGUFFile(path)
     tokenizer = load_tokenizer(gguf)
     params = read_params(gguf, config.pooling)
-    embeds = params.pooling.kind is not None
+    embeds, generates = params.pooling.kind is not None, _generates(params)
     n_ctx = config.n_ctx or min(trained_context(gguf), DEFAULT_N_CTX)
     if config.kv_pages is not None:
         n_ctx = min(n_ctx, config.kv_pages * PAGE_TOKENS)
     pages_each = -(-n_ctx // PAGE_TOKENS)
-    more_contexts = 0 if config.kv_pages else min(config.parallel, FULL_CONTEXTS) - 1
+    n_texts = _texts_at_once(gguf, params) if embeds else 0
     spare_pages = pages_each if spare or embeds else 0
     n_batch = config.n_batch
     if embeds:
-        spare_pages = max(spare_pages, -(-config.n_batch // PAGE_TOKENS) + MOST_TEXTS)
+        spare_pages = max(spare_pages, -(-config.n_batch // PAGE_TOKENS) + n_texts)
     if not params.causal:
         n_batch = max(n_batch, n_ctx)  # a text that sees both ways takes one step
-    n_active = config.parallel + spare + (MOST_TEXTS if embeds else 0)
+    # What requests that generate take: sequences, saved ones, and pages that there must and should be.
+    n_active, n_kept, n_saved, n_pages, more_pages = 0, 0, 0, 0, 0
+    if generates:
+        n_active, n_kept = config.parallel, N_KEPT
+        n_saved = SAVED_BESIDE + SAVED_EACH * config.parallel
+        n_pages = config.kv_pages or pages_each
+        more_pages = 0 if config.kv_pages else pages_each * (min(config.parallel, FULL_CONTEXTS) - 1)
+    n_active += spare + n_texts
     loaded = load_model(
         gguf,
         n_threads=config.n_threads,
         cpu_affinity=config.cpu_affinity,
         n_ctx=n_ctx,
-        n_seqs=n_active + N_KEPT,
+        n_seqs=n_active + n_kept,
         n_active=n_active,
-        n_saved=SAVED_BESIDE + SAVED_EACH * config.parallel,
-        kv_pages=(config.kv_pages or pages_each) + spare_pages,
-        more_kv_pages=pages_each * more_contexts,
+        n_saved=n_saved,
+        kv_pages=n_pages + spare_pages,
+        more_kv_pages=more_pages,
         n_batch=n_batch,
         kv_type=config.kv_type,
         pooling=config.pooling,
@@ -149,14 +164,31 @@ def load_bundle(
             gguf=gguf,
             sampling=SamplerSettings().with_params(file_sampling(gguf)).with_params(config.sampling),
             spare_pages=spare_pages,
-            n_kept=_kept(loaded.runner),
+            n_kept=_kept(loaded.runner) if generates else 0,
             embedder=_embedder(gguf, params, loaded.runner, n_ctx),
             pooling=params.pooling,
             n_packed=config.n_batch,
+            n_texts=max(1, n_texts),
         )
     except BaseException:
         loaded.close()
         raise
+
+
+def _generates(params: HParams) -> bool:
+    return params.causal and params.pooling.kind != "rank"
+
+
+def _texts_at_once(gguf: GGUFFile, params: HParams) -> int:
+    """How many texts may share a step. Beside its pages, each takes two blocks of recurrent states, or the pages of a
+    whole window in layers that have one."""
+    from oxillama.models.describe import build_graph
+    from oxillama.models.memory import sequence_memory
+
+    if not params.causal:
+        return MOST_TEXTS
+    memory = sequence_memory(build_graph(gguf, pooling=params.pooling.kind).graph, "f32")
+    return TEXTS_WITH_STATES if memory.state_bytes or len(memory.page_bytes) > 1 else MOST_TEXTS
 
 
 def _embedder(gguf: GGUFFile, params: HParams, runner: Runner, n_ctx: int) -> Embedder:
@@ -166,7 +198,7 @@ def _embedder(gguf: GGUFFile, params: HParams, runner: Runner, n_ctx: int) -> Em
         pooling=pooling.kind,
         width=runner.n_embd,
         max_tokens=min(n_ctx, runner.n_batch) if in_one_step else n_ctx,
-        generates=params.causal and pooling.kind != "rank",
+        generates=_generates(params),
         labels=pooling.labels,
         pair_template=gguf.get_str("tokenizer.chat_template.rerank"),
     )

@@ -80,9 +80,9 @@ class Recorder:
         return self._rows
 
 
-def packer(runner: Recorder, *, n_tokens: int = 16, n_pages: int = 64) -> Packer:
+def packer(runner: Recorder, *, n_tokens: int = 16, n_texts: int = 99, n_pages: int = 64) -> Packer:
     pooling, step = Pooling(kind="mean"), cast("Any", runner.step)
-    return Packer(cast("Any", runner), pooling, n_tokens=n_tokens, n_pages=n_pages, step=step)
+    return Packer(cast("Any", runner), pooling, n_tokens=n_tokens, n_texts=n_texts, n_pages=n_pages, step=step)
 
 
 def run(packs: Packer, *jobs: Embedding) -> None:
@@ -117,6 +117,12 @@ def test_a_step_uses_no_more_pages_than_there_are() -> None:
     runner = Recorder()
     run(packer(runner, n_pages=3), Embedding(request_of([[1], [1] * 5, [1], [1]])))
     assert runner.steps == [[1, 5], [1, 1]]
+
+
+def test_a_step_has_no_more_texts_than_sequences_may_be_in_use() -> None:
+    runner = Recorder()
+    run(packer(runner, n_texts=2), Embedding(request_of([[1]] * 5)))
+    assert runner.steps == [[1, 1], [1, 1], [1]]
 
 
 def test_only_the_request_of_a_faulty_text_fails() -> None:

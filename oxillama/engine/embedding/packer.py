@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_TEXTS = 128
-"""Texts in a step; each holds a sequence and at least a page."""
-
 _STEP_ERRORS = (GenerationError, InvalidParameterError, KVCacheFullError, MemoryError)
 """Errors that a single text can cause in a step. Any other error is a failure of the engine."""
 
@@ -49,14 +46,17 @@ Text = tuple["Embedding", int]
 class Packer:
     """Runs requests for vectors on a runner. Only one thread at a time may use it, except for `interrupt_if_unwanted`.
 
-    n_tokens: most tokens of a step, except that a longer text gets a step of its own. n_pages: pages that are kept for
-    texts. step: `runner.step`, which may free first what nobody needs.
+    n_tokens: most tokens of a step, except that a longer text gets a step of its own. n_texts: most texts of a step.
+    n_pages: pages that are kept for texts. step: `runner.step`, which may free first what nobody needs.
     """
 
-    def __init__(self, runner: Runner, pooling: Pooling, *, n_tokens: int, n_pages: int, step: Step) -> None:
+    def __init__(
+        self, runner: Runner, pooling: Pooling, *, n_tokens: int, n_texts: int, n_pages: int, step: Step
+    ) -> None:
         self._runner = runner
         self._pooling = pooling
         self._n_tokens = n_tokens
+        self._n_texts = n_texts
         self._n_pages = n_pages
         self._step = step
         self._jobs: deque[Embedding] = deque()  # the next in turn is first
@@ -97,7 +97,7 @@ class Packer:
         batch: list[Text] = []
         n_pages = 0
         waiting = deque(job for job in self._jobs if job.waiting)
-        while waiting and len(batch) < MOST_TEXTS:
+        while waiting and len(batch) < self._n_texts:
             job = waiting[0]
             n = len(job.texts[job.waiting[0]])
             pages = -(-n // self._runner.page_size)
