@@ -32,6 +32,9 @@ async def test_an_unknown_route_is_an_invalid_url(client: ASGIClient) -> None:
         ("/v1/chat/completions/chatcmpl-1", "OpenAI's Chat Completions API"),
         ("/chat/completions", "HINT: the API is below /v1"),
         ("/v1/v1/chat/completions", "HINT: /v1 is there twice"),
+        ("/v2/rerank", "Invalid URL (POST /v2/rerank). (HINT: documents are ranked at /v1/rerank.)"),
+        ("/rerank", "HINT: documents are ranked at /v1/rerank"),
+        ("/v1/v1/rerank", "HINT: /v1 is there twice"),
     ],
 )
 async def test_an_unsupported_openai_route_is_named_as_such(client: ASGIClient, path: str, words: str) -> None:

@@ -43,6 +43,8 @@ def explain_unknown_path(method: str, path: str) -> tuple[str, str | None]:
     """The message and the code of the 404 for a path without a route."""
     version, _, rest = path.removeprefix("/").partition("/")
     message = f"Invalid URL ({method} {path})"
+    if path.rstrip("/") in ("/rerank", "/v2/rerank"):  # other versions of an API that is not OpenAI's
+        return f"{message}. (HINT: documents are ranked at /v1/rerank.)", None
     if version in KNOWN:
         return f"{message}. (HINT: the API is below /v1: add it to the base_url.)", None
     if version != "v1":
