@@ -12,6 +12,7 @@ import numpy.typing as npt
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile
 from oxillama.models import LoadedModel, describe_model, load_model
+from oxillama.models.describe import read_params
 from oxillama.text import Tokenizer
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def open_for_chunks(
         gguf,
         n_threads=n_threads,
         n_ctx=size,
-        n_batch=min(size, N_BATCH),
+        n_batch=min(size, N_BATCH) if read_params(gguf).causal else size,  # else a chunk takes one step
         n_seqs=1,
         kv_type=kv_type,
         progress=progress,

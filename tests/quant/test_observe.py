@@ -10,6 +10,7 @@ import pytest
 
 from oxillama.core._core import Runner
 from oxillama.gguf import GGUFFile
+from oxillama.models import describe_model
 from oxillama.models.graph import ops
 from oxillama.models.tensors import Matrix
 from oxillama.quant.chunks import open_for_chunks
@@ -17,6 +18,7 @@ from oxillama.quant.importance import read_importance
 from oxillama.quant.observe import observe
 from tests.support.cli import oxillama
 from tests.support.graphs import TOKENS, OpBench
+from tests.support.oracles import make_oracle
 from tests.support.tiny_models import tiny_model
 
 CHUNKS = [np.arange(1, 41, dtype=np.int32), np.arange(70, 110, dtype=np.int32)]
@@ -103,6 +105,21 @@ def test_nothing_is_summed_unless_asked_for(tmp_path: Path) -> None:
 
     assert loaded.runner.observed() == {}
     loaded.close()
+
+
+def test_an_encoder_reads_a_chunk_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tokens see later ones, so a chunk cannot be cut as a causal model's is."""
+    monkeypatch.setattr("oxillama.quant.chunks.N_BATCH", 16)
+    monkeypatch.setattr("oxillama.quant.chunks.Tokenizer.from_gguf", lambda _: None)  # the model has no vocabulary
+    path = make_oracle("bert", tmp_path / "m.gguf")
+    loaded, _ = open_for_chunks(path, 40, 1)
+
+    sums, counts = observe(loaded.runner, CHUNKS)
+    loaded.close()
+
+    layers = describe_model(GGUFFile(path)).layers
+    assert {f"blk.{layer}.attn_output.weight" for layer in range(layers)} <= sums.keys()
+    assert all(seen.tolist() == [80] for seen in counts.values())
 
 
 def test_quantize_reads_the_file_that_the_command_writes(tmp_path: Path) -> None:
