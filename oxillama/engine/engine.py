@@ -345,7 +345,8 @@ class Engine:
         try:
             while self._take_commands():
                 outcomes = self._stepper.step()
-                # While requests decode, they wait for no more texts than for prompts of others.
+                # While requests decode, they wait for as many tokens of texts as of others' prompts, except that a text
+                # that cannot be cut takes a whole step: see packer.py.
                 embedded = self._packer.step(None if self._stepper.idle else self._config.n_prefill_shared)
                 if outcomes or embedded:
                     self._trio.run_sync_soon(self._receive, outcomes, embedded)

@@ -59,6 +59,7 @@ class ModelBundle:
     pooling: Pooling = field(default_factory=Pooling)
     n_packed: int = 512  # most tokens of texts that share a step
     n_texts: int = 1  # most texts that share a step
+    cuts_texts: bool = False  # whether a text for a vector may be evaluated in several steps
 
     def new_scheduler(self) -> Scheduler:
         return Scheduler(
@@ -76,6 +77,7 @@ class ModelBundle:
             self.runner,
             self.pooling,
             n_tokens=min(self.n_packed, self.runner.n_batch),
+            cuts=self.cuts_texts,
             n_texts=self.n_texts,
             n_pages=max(1, self.spare_pages),
             step=stepper.prefix.step,
@@ -169,6 +171,7 @@ def load_bundle(
             pooling=params.pooling,
             n_packed=config.n_batch,
             n_texts=max(1, n_texts),
+            cuts_texts=_cuts_texts(params),
         )
     except BaseException:
         loaded.close()
@@ -177,6 +180,11 @@ def load_bundle(
 
 def _generates(params: HParams) -> bool:
     return params.causal and params.pooling.kind != "rank"
+
+
+def _cuts_texts(params: HParams) -> bool:
+    """Whether a text may be evaluated in several steps: its tokens see none after them, and no mean is taken."""
+    return params.causal and params.pooling.rows != "mean"
 
 
 def _texts_at_once(gguf: GGUFFile, params: HParams) -> int:
@@ -193,11 +201,10 @@ def _texts_at_once(gguf: GGUFFile, params: HParams) -> int:
 
 def _embedder(gguf: GGUFFile, params: HParams, runner: Runner, n_ctx: int) -> Embedder:
     pooling = params.pooling
-    in_one_step = not params.causal or pooling.rows == "mean"
     return Embedder(
         pooling=pooling.kind,
         width=runner.n_embd,
-        max_tokens=min(n_ctx, runner.n_batch) if in_one_step else n_ctx,
+        max_tokens=n_ctx if _cuts_texts(params) else min(n_ctx, runner.n_batch),
         generates=_generates(params),
         labels=pooling.labels,
         pair_template=gguf.get_str("tokenizer.chat_template.rerank"),

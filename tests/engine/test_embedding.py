@@ -46,7 +46,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Recorder:
-    """A runner that gives a row [sum of the run, length] for each run, and remembers its steps."""
+    """A runner that gives a row [sum of the run, length] for each run with a wanted row, and remembers its steps."""
 
     n_batch, page_size = 64, 4
 
@@ -73,16 +73,18 @@ class Recorder:
         if self.poison in tokens.tolist():
             raise GenerationError("poisoned")
         self.steps.append(list(counts))
-        runs = np.split(tokens, np.cumsum(counts)[:-1])
-        self._rows = np.array([[run.sum(), len(run)] for run in runs], np.float32)
+        runs, flags = (np.split(whole, np.cumsum(counts)[:-1]) for whole in (tokens, outputs))
+        rows = [[run.sum(), len(run)] for run, wanted in zip(runs, flags, strict=True) if wanted.any()]
+        self._rows = np.array(rows, np.float32).reshape(-1, 2)
 
     def embeddings(self) -> Any:
         return self._rows
 
 
-def packer(runner: Recorder, *, n_tokens: int = 16, n_texts: int = 99, n_pages: int = 64) -> Packer:
-    pooling, step = Pooling(kind="mean"), cast("Any", runner.step)
-    return Packer(cast("Any", runner), pooling, n_tokens=n_tokens, n_texts=n_texts, n_pages=n_pages, step=step)
+def packer(runner: Recorder, *, cuts: bool = False, n_texts: int = 99, n_pages: int = 64) -> Packer:
+    fake = cast("Any", runner)
+    pooling = Pooling(kind="last" if cuts else "mean")
+    return Packer(fake, pooling, n_tokens=16, cuts=cuts, n_texts=n_texts, n_pages=n_pages, step=fake.step)
 
 
 def run(packs: Packer, *jobs: Embedding) -> None:
