@@ -6,7 +6,6 @@ time may use a stepper, except for `interrupt_if_unwanted`.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,13 +16,8 @@ from oxillama.core._core import Chooser
 from oxillama.engine.api.types import TokenEvent
 from oxillama.engine.batching.prefix import PrefixCache
 from oxillama.engine.batching.sharing import Sharing
-from oxillama.errors import (
-    GenerationError,
-    InvalidParameterError,
-    KVCacheFullError,
-    OxillamaError,
-    StepCancelledError,
-)
+from oxillama.engine.failures import STEP_ERRORS, readable
+from oxillama.errors import GenerationError, OxillamaError, StepCancelledError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,13 +27,8 @@ if TYPE_CHECKING:
     from oxillama.engine.decoding.generation import Generation
     from oxillama.engine.ticket import Slice, Ticket
 
-log = logging.getLogger(__name__)
-
 Outcome = tuple["Generation", TokenEvent | OxillamaError]
 """A generation with its next event, or with the error that ended it."""
-
-_STEP_ERRORS = (GenerationError, InvalidParameterError, KVCacheFullError, MemoryError)
-"""Errors that a single sequence can cause in a step. Any other error is a failure of the engine."""
 
 
 class Stepper:
@@ -130,7 +119,7 @@ class Stepper:
     def _place(self, generation: Generation, outcomes: list[Outcome]) -> None:
         try:
             self._sharing.place(generation)
-        except _STEP_ERRORS as error:
+        except STEP_ERRORS as error:
             self._fail(generation, error, outcomes)
 
     def _advance(self, slices: list[Slice], outcomes: list[Outcome]) -> None:
@@ -141,7 +130,7 @@ class Stepper:
             logits = self._evaluate(slices, generations)
         except StepCancelledError:
             return  # nothing was appended; the next plan leaves out the dropped generations
-        except _STEP_ERRORS as error:
+        except STEP_ERRORS as error:
             if len(slices) == 1:
                 self._fail(generations[0], error, outcomes)
             else:
@@ -150,7 +139,7 @@ class Stepper:
             return
         try:
             self._chooser.choose(self._runner.pool, logits, [choice for choices in wanted for choice in choices])
-        except _STEP_ERRORS as error:  # of the call; a single sequence's errors are in its choices
+        except STEP_ERRORS as error:  # of the call; a single sequence's errors are in its choices
             for generation in generations:
                 self._fail(generation, error, outcomes)
             return
@@ -211,9 +200,4 @@ class Stepper:
     def _fail(self, generation: Generation, error: Exception, outcomes: list[Outcome]) -> None:
         """End one generation with an error for its reader. The others continue."""
         self.drop(generation, keep=False)
-        if not isinstance(error, OxillamaError):
-            log.error("a generation failed", exc_info=error)
-            reason = GenerationError(f"the generation failed: {type(error).__name__}: {error}")
-            reason.__cause__ = error
-            error = reason
-        outcomes.append((generation, error))
+        outcomes.append((generation, readable(error, "the generation")))

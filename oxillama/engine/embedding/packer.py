@@ -10,20 +10,14 @@ own, however long that takes.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oxillama.errors import (
-    GenerationError,
-    InvalidParameterError,
-    KVCacheFullError,
-    OxillamaError,
-    StepCancelledError,
-)
+from oxillama.engine.failures import STEP_ERRORS, readable
+from oxillama.errors import StepCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,11 +31,6 @@ if TYPE_CHECKING:
     Step = Callable[
         [npt.NDArray[np.int32], Sequence[int], Sequence[int], npt.NDArray[np.bool_]], npt.NDArray[np.float32]
     ]
-
-log = logging.getLogger(__name__)
-
-_STEP_ERRORS = (GenerationError, InvalidParameterError, KVCacheFullError, MemoryError)
-"""Errors that a single text can cause in a step. Any other error is a failure of the engine."""
 
 Text = tuple["Embedding", int]
 """A request and the number of one of its texts."""
@@ -149,12 +138,12 @@ class Packer:
             for job, i in reversed(batch):
                 job.waiting.appendleft(i)
             return
-        except _STEP_ERRORS as error:
+        except STEP_ERRORS as error:
             if len(batch) > 1:
                 for text in batch:
                     self._evaluate([text])
             else:
-                batch[0][0].error = _readable(error)
+                batch[0][0].error = readable(error, "the text")
             return
         finally:
             self._current = ()
@@ -187,8 +176,8 @@ class Packer:
             long.rows.append(self._run(tokens[part], [long.seq], [n], self._wanted(len(tokens))[part]))
         except StepCancelledError:  # nobody wants it, or the cancel was for another step
             return
-        except _STEP_ERRORS as error:
-            long.job.error = _readable(error)
+        except STEP_ERRORS as error:
+            long.job.error = readable(error, "the text")
             self._close(long)
             return
         finally:
@@ -216,10 +205,3 @@ class Packer:
         self.n_steps += 1
         self.n_evaluated += len(tokens)
         return self._pooling.finished(self._runner.embeddings())
-
-
-def _readable(error: Exception) -> OxillamaError:
-    if isinstance(error, OxillamaError):
-        return error
-    log.error("a text failed", exc_info=error)
-    return GenerationError(f"the text failed: {type(error).__name__}: {error}")
