@@ -29,7 +29,7 @@ static bool ends_by_rows(const oxi_op *op, int64_t rows)
     case OXI_OP_HEAD_LINEAR:
     case OXI_OP_CONV:
     case OXI_OP_DELTA: return false;
-    case OXI_OP_EXPERTS: return rows > OXI_EXPERT_FEW_ROWS;
+    case OXI_OP_EXPERTS: return rows > OXI_FEW_ROWS;
     default: return true;
     }
 }

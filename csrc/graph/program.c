@@ -190,6 +190,8 @@ oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err)
     if (s == OXI_OK) s = grow(&p->ops, p->n_ops, sizeof *p->ops, err);
     if (s != OXI_OK) return s;
     p->ops[p->n_ops++] = *op;
+    if (op->kind == OXI_OP_CONV) p->states[op->as.conv.state].owned = true;
+    if (op->kind == OXI_OP_DELTA) p->states[op->as.delta.state].owned = true;
     if (op->kind == OXI_OP_ATTENTION && op->as.attention.both_ways) p->whole_runs = true;
     return OXI_OK;
 }

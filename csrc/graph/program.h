@@ -30,6 +30,7 @@ typedef struct oxi_cache_shape {
 
 typedef struct oxi_state_shape {
     int32_t n_floats;
+    bool owned;    /* an op writes it. Two would undo each other's work */
     size_t offset; /* in a sequence's block of states, in floats */
 } oxi_state_shape;
 

@@ -135,7 +135,10 @@ static bool gate_ok(const oxi_program *p, const oxi_op_gate *g)
         && fn_ok(g->fn, false);
 }
 
-static bool state(const oxi_program *p, int32_t id, int64_t n) { return id >= 0 && id < p->n_states && p->states[id].n_floats == n; }
+static bool state(const oxi_program *p, int32_t id, int64_t n)
+{
+    return id >= 0 && id < p->n_states && p->states[id].n_floats == n && !p->states[id].owned;
+}
 
 static bool conv_ok(const oxi_program *p, const oxi_op_conv *c)
 {

@@ -24,8 +24,9 @@ typedef struct oxi_run {
     float *next_state;
 } oxi_run;
 
-/* Up to this many rows, only reading the weights counts, and threads quantise experts' rows for themselves. */
-#define OXI_EXPERT_FEW_ROWS 8
+/* Up to this many rows of a step, only reading the weights counts: tasks are small, and threads quantise experts' rows for
+ * themselves. */
+#define OXI_FEW_ROWS 8
 #define OXI_EXPERT_PANELS 8   /* whose columns one thread adds up over a row's experts */
 #define OXI_EXPERT_PRODUCTS 3 /* with gate, up and down */
 

@@ -160,3 +160,15 @@ def test_a_product_for_every_head_fits_its_heads(tmp_path: Path, x: int, out: in
         return
     with pytest.raises(InvalidParameterError, match="does not fit"):
         program.op("head_linear", False, fields)
+
+
+def test_only_one_op_writes_a_state(tmp_path: Path) -> None:
+    program = Program(GGUFFile(TinyModel().write(tmp_path / "m.gguf")).core)
+    x, out = (VIEW | {"buffer": program.buffer(slot, 16), "width": 16} for slot in range(2))
+    kernel, state = program.vector(np.ones(32, np.float32)), program.state(16)
+    absent = {"buffer": -1, "column": 0, "width": 0}
+    fields = {"x": x, "times": absent, "out": out, "kernel": kernel, "n_taps": 2, "fn": 0, "state": state}
+    program.op("conv", False, fields)
+    with pytest.raises(InvalidParameterError, match="does not fit"):
+        program.op("conv", False, fields)
+    program.op("conv", False, fields | {"state": program.state(16)})

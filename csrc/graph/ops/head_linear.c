@@ -19,7 +19,7 @@ static cut cut_up(const oxi_runner *r, const oxi_op_head_linear *op, int64_t row
              .x_dim = op->shared ? op->x.width : op->x.width / w->n_experts, .out_dim = op->out.width / w->n_experts};
     c.x_step = op->shared ? 0 : c.x_dim;
     /* Many rows share the unpacking of weights, so a head stays whole. */
-    c.panels_in_task = rows > 8 ? n_panels : oxi_few_panels_in_task(&w->matrix);
+    c.panels_in_task = rows > OXI_FEW_ROWS ? n_panels : oxi_few_panels_in_task(&w->matrix);
     c.runs = (n_panels + c.panels_in_task - 1) / c.panels_in_task;
     return c;
 }

@@ -5,9 +5,7 @@
 #include "graph/observe.h"
 #include "graph/ops/ops.h"
 
-/* Rows of a step. Up to FEW_ROWS, products read the weights once. From MANY_ROWS on, OXI_TOGETHER panels make a worthwhile
- * task. */
-enum { FEW_ROWS = 8, MANY_ROWS = 128 };
+enum { MANY_ROWS = 128 }; /* from here on, OXI_TOGETHER panels make a worthwhile task */
 
 static int64_t panels_in_task(const oxi_matrix *m, int64_t rows)
 {
@@ -55,7 +53,7 @@ typedef struct piece {
 static int64_t share_of(const oxi_step *s, const oxi_op_linear *op, int32_t index, int owner, int64_t rows, piece *pieces)
 {
     const oxi_panel_shares *shares = &s->r->shares[index];
-    const int32_t *bounds = (rows > FEW_ROWS ? shares->many : shares->few) + owner;
+    const int32_t *bounds = (rows > OXI_FEW_ROWS ? shares->many : shares->few) + owner;
     int64_t n = 0;
     for (int32_t i = 0; i < op->n_parts; i++, bounds += s->n_threads + 1) {
         const int32_t in_task = (int32_t)panels_in_task(&s->r->program->weights[op->part[i].matrix].matrix, rows);

@@ -31,7 +31,7 @@ static void measure_experts(const oxi_program *p, const oxi_op_experts *e, int32
     size_t bytes[OXI_EXPERT_PRODUCTS];
     for (int i = 0; i < OXI_EXPERT_PRODUCTS; i++) {
         bytes[i] = act_bytes(all[i], rows) + (size_t)busy * (act_bytes(all[i], 16) + OXI_ALIGN);
-        z->act_few = larger(z->act_few, (act_bytes(all[i], OXI_EXPERT_FEW_ROWS) + OXI_ALIGN - 1) / OXI_ALIGN * OXI_ALIGN);
+        z->act_few = larger(z->act_few, (act_bytes(all[i], OXI_FEW_ROWS) + OXI_ALIGN - 1) / OXI_ALIGN * OXI_ALIGN);
     }
     z->act_row = larger(z->act_row, 2 * z->act_few);
     z->experts_act = larger(z->experts_act, larger(bytes[0] + bytes[1], bytes[2]));

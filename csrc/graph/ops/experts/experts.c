@@ -207,7 +207,7 @@ static bool prepare(oxi_step *s, pass *p)
 bool oxi_run_experts(oxi_step *s, const oxi_op_experts *op, int64_t rows)
 {
     oxi_runner *r = s->r;
-    pass p = {.s = s, .op = op, .rows = rows, .few = rows <= OXI_EXPERT_FEW_ROWS,
+    pass p = {.s = s, .op = op, .rows = rows, .few = rows <= OXI_FEW_ROWS,
               .order = rows == 1 ? &s->scratch->order : &r->experts.order};
     if (!prepare(s, &p)) return false;
     const bool watched = r->observer && s->thread == 0;

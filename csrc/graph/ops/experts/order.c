@@ -40,7 +40,7 @@ static void form_groups(oxi_expert_order *o, const oxi_op_experts *op, const oxi
             o->groups[n].act[i] = at[i];
             at[i] += aligned(oxi_act_bytes(m[i]->act, count, m[i]->n_cols));
         }
-        load += rows > OXI_EXPERT_FEW_ROWS ? count + UNPACKING : 1; /* few rows: only reading the weights counts */
+        load += rows > OXI_FEW_ROWS ? count + UNPACKING : 1; /* few rows: only reading the weights counts */
         n++;
     }
     /* Where gate and up want different kinds of activations, those of up lie behind those of gate. */
