@@ -336,10 +336,6 @@ SHAPES = {
         Shape(
             name="mistral-7b", n_embd=4096, n_layer=32, n_head=32, n_head_kv=8, n_ff=14336, n_vocab=32000, n_ctx=32768
         ),
-        Qwen3Moe(  # the first layers of a 30B-A3B, with a smaller vocabulary
-            name="a3b-4-layers", arch="qwen3moe", n_embd=2048, n_layer=4, n_head=32, n_head_kv=4, n_ff=768,
-            n_vocab=32000, n_ctx=32768, head_dim=128, rope_base=1e6, rms_eps=1e-6, qk_norm=True, n_expert=128, n_used=8,
-        ),
         Qwen3Moe(  # six of 48 layers
             name="qwen3moe-30b-a3b", arch="qwen3moe", n_embd=2048, n_layer=6, n_head=32, n_head_kv=4, n_ff=768,
             n_vocab=151936, n_ctx=40960, head_dim=128, rope_base=1e6, rms_eps=1e-6, qk_norm=True, n_expert=128,
