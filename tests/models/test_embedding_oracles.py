@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from oxillama.core._core import available_isas
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile
 from oxillama.models import LoadedModel, describe_model, load_model
+from tests.support.isas import run_on
 from tests.support.oracles import embedded, make_oracle, nmse
 
 NAMES = [
@@ -88,16 +86,7 @@ for name in sys.argv[3:]:
 @pytest.mark.slow
 @pytest.mark.parametrize("isa", available_isas())
 def test_every_isa_gives_the_oracle_vectors(isa: str, files: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", CHECK, isa, str(files), *NAMES],
-        env=os.environ | {"OXILLAMA_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    run_on(isa, CHECK, files, *NAMES)
 
 
 @pytest.mark.parametrize(

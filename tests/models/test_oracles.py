@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import pytest
 
 from oxillama.core._core import available_isas
 from oxillama.models import LoadedModel, load_model
+from tests.support.isas import run_on
 from tests.support.oracles import columns, expected, expected_long, make_oracle, nmse
 from tests.support.shared import shared
 
@@ -197,16 +195,7 @@ def isas() -> list[Any]:
 
 @pytest.mark.parametrize("isa", isas())
 def test_every_isa_gives_the_oracle_logits(isa: str, oracle_files: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", CHECK, isa, str(oracle_files), *ARCHITECTURES],
-        env=os.environ | {"OXILLAMA_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    run_on(isa, CHECK, oracle_files, *ARCHITECTURES)
 
 
 def test_a_trained_model_gives_the_logits_of_another_engine() -> None:

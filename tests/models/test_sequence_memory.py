@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from oxillama import machine
@@ -43,8 +44,8 @@ def test_a_runner_takes_what_was_estimated(gemma: Path, kv_type: str, n_active: 
 def test_states_are_counted_once_each_and_on_cache_lines(tmp_path: Path) -> None:
     gguf = GGUFFile(tiny_model(tmp_path / "m.gguf"))
     graph = build_graph(gguf).graph
-    x = graph.ops[0].out  # type: ignore[attr-defined]
-    kernel = Vector(64, lambda: None)  # type: ignore[arg-type,return-value]
+    x = ops.Value(16).view()
+    kernel = Vector(16, lambda: np.zeros(16, np.float32))
     state = ops.State(17)
     graph.ops += [Conv(False, x, None, x, kernel, 1, "none", s) for s in (state, state, ops.State(16))]
     memory = sequence_memory(graph, "f32")

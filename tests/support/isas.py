@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,20 @@ def need_isa(name: str) -> None:
     if os.environ.get("CI") == "true" and name in executable_isas():
         pytest.fail(f"this processor can execute {name}, and the build does not offer it")
     pytest.skip(f"this machine cannot execute {name}")
+
+
+def run_on(isa: str, code: str, *args: str | Path) -> None:
+    """Run Python code in a process that uses this isa; it gets isa and args. Fails with what it wrote on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, isa, *map(str, args)],
+        env=os.environ | {"OXILLAMA_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def report() -> str:

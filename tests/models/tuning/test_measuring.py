@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile
 from oxillama.models.load import packed_program
 from tests.support.blocks import NUMBERS
+from tests.support.isas import run_on
 from tests.support.tiny_models import tiny_model
 
 
@@ -81,13 +79,4 @@ def test_no_reading_changes_a_models_logits(name: str, tmp_path: Path) -> None:
         tiny_model(tmp_path / f"{kind}.gguf", type_name=kind, n_embd=256, n_ff=512, head_dim=64, n_vocab=200)
         for kind in ("Q4_0", "Q8_0", "Q4_K", "Q6_K", "IQ2_XS", "BF16")
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", CHECK, name, *map(str, paths)],
-        env=os.environ | {"OXILLAMA_ISA": name, "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_on(name, CHECK, *paths)
