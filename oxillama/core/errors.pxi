@@ -7,7 +7,8 @@ from oxillama.errors import (
     OxillamaError,
     StepCancelledError,
 )
-from oxillama.core.c_api cimport oxi
+# Not "from … cimport oxi": Cython would not see that this module depends on the file, and would not compile it again.
+cimport oxillama.core.c_api.oxi as oxi
 
 _EXCEPTIONS = {
     oxi.OXI_ERR_ARGUMENT: InvalidParameterError,
