@@ -226,6 +226,7 @@ class Engine:
             prompt_tokens_total=stepper.n_prompt_tokens + self._packer.n_evaluated,
             cached_tokens_total=stepper.n_cached_tokens,
             generated_tokens_total=stepper.n_generated_tokens,
+            forced_tokens_total=stepper.n_forced_tokens,
             steps_total=stepper.n_steps + self._packer.n_steps,
             pauses_total=scheduler.n_paused,
         )

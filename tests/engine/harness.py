@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams, TokenEvent
 from oxillama.engine.batching.stepper import Stepper
 from oxillama.engine.decoding.generation import Generation
 from tests.support.fake_runner import FakeRunner, bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oxillama.engine.api.reading import Reader
 
 
 def request(
@@ -17,6 +22,7 @@ def request(
     prompt_logprobs: int | None = None,
     cache_prompt: bool = True,
     cache_scope: str | None = None,
+    reader: Callable[[], Reader] | None = None,
     **sampling: Any,
 ) -> GenerationRequest:
     """A request with greedy sampling by default."""
@@ -27,6 +33,7 @@ def request(
         prompt_logprobs=prompt_logprobs,
         cache_prompt=cache_prompt,
         cache_scope=cache_scope,
+        reader=reader,
     )
 
 

@@ -16,7 +16,10 @@ PAGE, CONTEXT = 4, 40
 
 @dataclass
 class Job:
-    """A request of the traffic: arrives before step `at`, leaves early after `leaves` steps, if at all."""
+    """A request of the traffic: arrives before step `at`, leaves early after `leaves` steps, if at all.
+
+    n_forced: tokens that are forced after each one that is chosen.
+    """
 
     at: int
     n_prompt: int
@@ -24,6 +27,7 @@ class Job:
     priority: Priority
     max_slice: int
     leaves: int | None
+    n_forced: int
 
 
 jobs = st.builds(
@@ -34,6 +38,7 @@ jobs = st.builds(
     priority=st.sampled_from(Priority),
     max_slice=st.sampled_from([1, 3, 1000]),
     leaves=st.one_of(st.none(), st.integers(0, 12)),
+    n_forced=st.sampled_from([0, 0, 1, 5, CONTEXT]),
 )
 
 
@@ -96,6 +101,7 @@ def test_every_ticket_ends_and_nothing_leaks(
     )
     runner = Runner(n_pages)
     tickets: list[tuple[Job, Ticket]] = []
+    n_forced: dict[Ticket, int] = {}
     arrivals = sorted(traffic, key=lambda job: job.at)
     # Each step evaluates at least one token, and there are no more than these, except those that pauses repeat.
     bound = 25 + sum(job.n_prompt + job.n_new + 1 for job in traffic)
@@ -107,6 +113,7 @@ def test_every_ticket_ends_and_nothing_leaks(
             t = Ticket(job.n_prompt, job.n_prompt + job.n_new, job.priority, job.max_slice)
             s.add(t)
             tickets.append((job, t))
+            n_forced[t] = job.n_forced
         for job, t in tickets:
             if job.leaves is not None and now == job.at + job.leaves:
                 s.drop(t)
@@ -133,6 +140,8 @@ def test_every_ticket_ends_and_nothing_leaks(
         s.commit(plan)
         for x in plan:
             assert x.ticket.n_computed <= x.ticket.n_limit
+            if x.completes:
+                s.extend(x.ticket, max(0, min(n_forced[x.ticket], x.ticket.n_limit - x.ticket.n_known)))
             if x.completes and x.ticket.n_known > x.ticket.n_limit - (x.ticket.n_limit > x.ticket.n_prompt):
                 s.drop(x.ticket)
                 runner.lengths.pop(x.ticket)

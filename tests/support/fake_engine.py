@@ -10,9 +10,12 @@ arrives with the second one. The engine waits with trio.sleep, so with an `autoj
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+from collections import deque
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -22,7 +25,6 @@ from oxillama.engine.api.embedding import Embedder, EmbeddingRequest, finished
 from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.engine.api.types import (
     EngineStatistics,
-    FinishReason,
     GenerationRequest,
     Timings,
     TokenEvent,
@@ -38,6 +40,7 @@ from oxillama.errors import (
 )
 from oxillama.text import PromptText
 from oxillama.text.prompt_text import prompt_text
+from tests.support.fake_output import ReadTokens, ShownText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -107,28 +110,6 @@ class FakeChatTemplate:
         return prompt_text(*pieces, "<assistant>" if add_generation_prompt else "")
 
 
-class _StopStrings:
-    """Holds back text that may still become a stop string."""
-
-    def __init__(self, stops: tuple[str, ...]) -> None:
-        self._stops = stops
-        self._held = ""
-
-    def push(self, text: str) -> tuple[str, bool]:
-        self._held += text
-        hits = [at for at in (self._held.find(s) for s in self._stops) if at >= 0]
-        if hits:
-            released, self._held = self._held[: min(hits)], ""
-            return released, True
-        keep = max((n for s in self._stops for n in range(1, len(s)) if self._held.endswith(s[:n])), default=0)
-        released, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
-        return released, False
-
-    def flush(self) -> str:
-        released, self._held = self._held, ""
-        return released
-
-
 class FakeStream:
     """The events of one scripted generation."""
 
@@ -182,16 +163,17 @@ class FakeStream:
                 )
             room = engine.n_ctx - len(request.prompt_ids)
             limit = room if sampling.max_tokens is None else min(sampling.max_tokens, room)
-            script = engine._script(request)
-            stops = _StopStrings(sampling.stop)
-            pending = b""  # bytes of an unfinished character
-            held: list[TokenLogprob] = []  # for text that is not released yet
-            finish: FinishReason = "length"
+            script = itertools.cycle(engine._script(request))  # starts again only if the end of text is ignored
+            shown: ShownText | ReadTokens = ShownText(sampling.stop, engine.tokenizer.token_bytes)
+            if request.reader is not None:
+                shown = ReadTokens(request.reader())
+            due: deque[int] = deque()
             for k in range(limit):
-                await (trio.sleep(engine.delay_s) if engine.delay_s else trio.lowlevel.checkpoint())
+                if not due:  # a step gives a token and those that the reader forces after it
+                    await (trio.sleep(engine.delay_s) if engine.delay_s else trio.lowlevel.checkpoint())
                 if engine.fail_at == k:
                     raise engine.error
-                token = script[k % len(script)]  # starts again only if the end of text is ignored
+                token = due.popleft() if due else next(script)
                 if token == EOS and k < sampling.min_tokens:
                     token = FIRST_BYTE + ord(" ")
                 self._completion += 1
@@ -199,30 +181,18 @@ class FakeStream:
                 self._last = trio.current_time()
                 engine.tokens += 1
                 if (token == EOS and not sampling.ignore_eos) or token in sampling.stop_token_ids:
-                    finish = "stop"
-                    text = pending.decode("utf-8", "replace") + stops.flush()
-                    yield TokenEvent(token, text, tuple(held), "stop")
+                    yield shown.end(TokenEvent(token, "", (), "stop"))
                     return
-                if sampling.logprobs is not None:
-                    held.append(self._logprob(token, sampling.logprobs))
-                pending += engine.tokenizer.token_bytes(token)
-                try:
-                    whole, pending = pending.decode(), b""
-                except UnicodeDecodeError:
-                    whole = ""
-                text, matched = stops.push(whole)
-                last = matched or k + 1 == limit
-                if matched:
-                    finish = "stop"
-                elif last:
-                    text += pending.decode("utf-8", "replace") + stops.flush()
-                released = tuple(held) if text or last else ()
-                if released:
-                    held = []
-                yield TokenEvent(token, text, released, finish if last else None)
-                if last:
+                logprob = None if sampling.logprobs is None else self._logprob(token, sampling.logprobs)
+                event, forced = shown.push(token, logprob)
+                due.extend(forced)
+                if event.finish_reason is None and k + 1 == limit:
+                    event = replace(event, finish_reason="length")
+                if event.finish_reason is not None:
+                    yield shown.end(event)
                     return
-            yield TokenEvent(None, "", (), finish)
+                yield event
+            yield shown.end(TokenEvent(None, "", (), "length"))
 
 
 class FakeEngine:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from oxillama.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from oxillama.engine.api.reading import Reader
 
 FinishReason = Literal["stop", "length"]
 
@@ -106,7 +108,8 @@ class GenerationRequest:
     prompt_ids: at least one token; each is range-checked against the vocabulary by the engine.
     cache_prompt: share computed tokens with other requests. cache_scope: with those of the same scope only.
     prompt_logprobs: None, or how many alternatives to report for each prompt token (completions' `echo`).
-    param: what the caller calls the prompt, for errors about it.
+    reader: makes the reader of the tokens, one for each generation. Its parts take the place of the events' text, and
+    stop strings are its own business. param: what the caller calls the prompt, for errors about it.
     """
 
     prompt_ids: tuple[int, ...]
@@ -115,6 +118,7 @@ class GenerationRequest:
     cache_prompt: bool = True
     cache_scope: str | None = None
     prompt_logprobs: int | None = None
+    reader: Callable[[], Reader] | None = None
     param: str = "prompt"
 
 
@@ -138,12 +142,15 @@ class TokenEvent:
     text: whole characters that can no longer be part of a stop string; may be empty, and may lag behind the tokens.
     logprobs: for the tokens whose text this event releases, when asked for.
     finish_reason: set on the last event only. token_id None: the last event of a generation that ended without one.
+    parts: what the request's reader made of the token. With a reader there is no text, and `logprobs` are the token's
+    own, except that a token that ends a generation by being chosen has none.
     """
 
     token_id: int | None
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
+    parts: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +182,8 @@ class EngineStatistics:
     active: sequences in prefill or decode, of at most n_slots. waiting: requests without a slot yet, and all requests
     for vectors or scores, which take none. Both together are at most n_slots + max_waiting.
     The totals count requests that have ended (in any way), tokens of prompts and of texts for vectors or scores that
-    were evaluated, prompt tokens taken from the prefix cache, tokens generated, steps, and how often a request was
-    paused because the KV cache was full.
+    were evaluated, prompt tokens taken from the prefix cache, tokens generated, those of them that were forced, steps,
+    and how often a request was paused because the KV cache was full.
     """
 
     n_slots: int
@@ -189,5 +196,6 @@ class EngineStatistics:
     prompt_tokens_total: int = 0
     cached_tokens_total: int = 0
     generated_tokens_total: int = 0
+    forced_tokens_total: int = 0
     steps_total: int = 0
     pauses_total: int = 0

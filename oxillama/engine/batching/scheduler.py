@@ -26,8 +26,8 @@ pages, so large requests do not starve. Nor does background work: a ticket that 
 next turn. Background tickets hold at most all slots but one, where there is more than one.
 
 Steps. Every decoding ticket takes one token. The rest of the budget goes to prefill, shared evenly, so that a short
-prompt is not stuck behind a long one. While any ticket decodes, prefill gets at most `n_prefill_shared` tokens a step,
-because every ticket waits for the whole step.
+prompt is not stuck behind a long one. Several tokens that were forced (`extend`) count as prefill. While any ticket
+decodes, prefill gets at most `n_prefill_shared` tokens a step, because every ticket waits for the whole step.
 """
 
 from __future__ import annotations
@@ -149,6 +149,10 @@ class Scheduler:
             if piece.completes:
                 ticket.n_known += 1
 
+    def extend(self, ticket: Ticket, n_tokens: int) -> None:
+        """A ticket whose slice completed has this many tokens more to evaluate: they were not chosen from logits."""
+        ticket.n_known += n_tokens
+
     def drop(self, ticket: Ticket) -> None:
         """End a ticket in any state. Its slot and pages are free for the next plan. Dropping twice is harmless."""
         if ticket.state is TicketState.WAITING:
@@ -220,14 +224,13 @@ class Scheduler:
         return found
 
     def _grow(self) -> None:
-        """Give a page to every ticket whose next token needs one, in order of rank."""
+        """Give every ticket the pages that its next tokens need, in order of rank."""
         for ticket in sorted(self._active, key=lambda t: t.rank):
-            if ticket.state is not TicketState.ACTIVE or ticket.n_known <= ticket.pages * self.page_size:
-                continue
-            while self.free_pages == 0 and ticket.state is TicketState.ACTIVE:
-                self._pause(max(self._active, key=lambda t: t.rank))
-            if ticket.state is TicketState.ACTIVE:
-                self._ledger.take(ticket, 1)
+            while ticket.state is TicketState.ACTIVE and ticket.n_known > ticket.pages * self.page_size:
+                if self.free_pages:
+                    self._ledger.take(ticket, 1)
+                else:
+                    self._pause(max(self._active, key=lambda t: t.rank))
 
     def _pause(self, ticket: Ticket) -> None:
         self._vacate(ticket)

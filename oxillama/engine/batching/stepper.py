@@ -48,7 +48,7 @@ class Stepper:
         self._current: tuple[Generation, ...] = ()
         self._tokens = np.empty(runner.n_batch, np.int32)
         self._outputs = np.empty(runner.n_batch, np.bool_)
-        self.n_ended = self.n_prompt_tokens = self.n_generated_tokens = self.n_steps = 0
+        self.n_ended = self.n_prompt_tokens = self.n_generated_tokens = self.n_forced_tokens = self.n_steps = 0
 
     @property
     def n_cached_tokens(self) -> int:
@@ -185,16 +185,18 @@ class Stepper:
         now: float,
         outcomes: list[Outcome],
     ) -> None:
+        n_forced = generation.n_forced
         try:
-            event = generation.take(choices, piece, now)
+            events = generation.take(choices, piece, now)
         except Exception as error:
             self._fail(generation, error, outcomes)
             return
-        if event is None:
-            return
-        self.n_generated_tokens += event.token_id is not None
-        outcomes.append((generation, event))
-        if event.finish_reason is not None:
+        n_forced = generation.n_forced - n_forced
+        self.n_forced_tokens += n_forced
+        self.scheduler.extend(piece.ticket, n_forced)
+        self.n_generated_tokens += sum(event.token_id is not None for event in events)
+        outcomes.extend((generation, event) for event in events)
+        if events and events[-1].finish_reason is not None:
             self.drop(generation)
 
     def _fail(self, generation: Generation, error: Exception, outcomes: list[Outcome]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from oxillama.core._core import Choice
 from oxillama.engine.api.types import Timings, TokenEvent, TokenLogprob, Usage
+from oxillama.engine.decoding.output import Shown
 from oxillama.engine.decoding.sampling import new_sampler, token_logprob
 from oxillama.engine.ticket import Ticket
 
@@ -57,6 +59,7 @@ class Generation:
         self.seq: int | None = None
         self.completion: list[int] = []
         self.dropped = False
+        self.n_forced = 0  # tokens of the completion that no step had to choose
         self.n_cached = 0  # prompt tokens that were computed for another request
         self.n_saved = 0  # where its last checkpoint is
         self.prompt_logprobs: list[TokenLogprob | None] = []
@@ -69,7 +72,8 @@ class Generation:
             else request.sampling.stop_token_ids | vocabulary.eog_ids
         )
         self._settings = defaults.with_params(request.sampling)
-        self._output = vocabulary.text_output(request)
+        self._output = vocabulary.output(request)
+        self._due: deque[int] = deque()  # forced tokens that are not taken yet
         self._sampler: Sampler | None = None
         self._added = now
         self._admitted = self._first = self._last = -1.0
@@ -160,6 +164,8 @@ class Generation:
         """The next token, which a prompt alone has not."""
         if self.n_max == 0:
             return None
+        if self._due:
+            return Choice(token=self._due[0], n_top=self.request.sampling.logprobs)
         return Choice(
             self._sampler,
             banned=self._ends if self._is_early else (),
@@ -170,44 +176,53 @@ class Generation:
     def _is_early(self) -> bool:
         return len(self.completion) < self.request.sampling.min_tokens
 
-    def take(self, choices: Sequence[Choice | None], piece: Slice, now: float) -> TokenEvent | None:
+    def take(self, choices: Sequence[Choice | None], piece: Slice, now: float) -> list[TokenEvent]:
         """Note that the slice was evaluated, and take the token that was chosen if it completes the known tokens.
 
-        choices: those of `choices(piece)`, made. Returns None while the prompt is being read. The event with a
-        finish_reason is the last one. Raises GenerationError if the logits are NaN.
+        choices: those of `choices(piece)`, made. Returns an event for each new token: none while the prompt is being
+        read, and several if the reader forces some. The event with a finish_reason is the last one. Raises
+        GenerationError if the logits are NaN, and what the reader raises.
         """
         if self._scores(piece):
             self._take_scores(choices[: -1 if piece.completes else None], piece.start)
         if not piece.completes:
-            return None
+            return []
         if self._first < 0:
             self._first = now
         self._last = now
         if (drawn := choices[-1]) is None:
-            return TokenEvent(None, "", (), "length")
-        return self._next(drawn)
+            return [self._last_event(None, Shown(), "length")]
+        token, value, top = drawn.result()
+        if self._due:
+            self._due.popleft()
+        logprob = token_logprob(self._vocabulary, token, value, top) if value is not None else None
+        events = [self._next(token, logprob)]
+        # Forced tokens need no logits to be chosen, only to have log-probabilities. Then they are taken one by one.
+        while self._due and logprob is None and events[-1].finish_reason is None:
+            self.n_forced += 1
+            events.append(self._next(self._due.popleft()))
+        return events
 
-    def _next(self, drawn: Choice) -> TokenEvent:
+    def _next(self, token: int, logprob: TokenLogprob | None = None) -> TokenEvent:
         sampler, early = self._sampler, self._is_early
         assert sampler is not None
-        token, value, top = drawn.result()
         sampler.accept(token)
         self.completion.append(token)
         if token in self._ends:
-            return self._end(token, "stop")
-        logprob = token_logprob(self._vocabulary, token, value, top) if value is not None else None
-        text, logprobs, matched = self._output.push(token, logprob, heed_stops=not early)
-        if matched:
-            return TokenEvent(token, text, logprobs, "stop")
+            return self._last_event(token, Shown(), "stop")
+        shown = self._output.push(token, logprob, heed_stops=not early)
+        if shown.stop:
+            return self._last_event(token, shown, "stop")
         if len(self.completion) >= self.n_max:
-            return self._end(token, "length", text, logprobs)
-        return TokenEvent(token, text, logprobs)
+            return self._last_event(token, shown, "length")
+        self._due.extend(shown.forced)
+        return TokenEvent(token, shown.text, shown.logprobs, None, shown.parts)
 
-    def _end(
-        self, token: int, reason: FinishReason, text: str = "", logprobs: tuple[TokenLogprob, ...] = ()
-    ) -> TokenEvent:
-        rest, more = self._output.end()
-        return TokenEvent(token, text + rest, logprobs + more, reason)
+    def _last_event(self, token: int | None, shown: Shown, reason: FinishReason) -> TokenEvent:
+        rest = self._output.end(reason)
+        return TokenEvent(
+            token, shown.text + rest.text, shown.logprobs + rest.logprobs, reason, shown.parts + rest.parts
+        )
 
     def _take_scores(self, choices: Sequence[Choice | None], start: int) -> None:
         if start == 0:

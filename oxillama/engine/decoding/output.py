@@ -1,14 +1,16 @@
-"""From tokens to the text that may be shown, with the log-probabilities that belong to it."""
+"""From tokens to what an event shows: text with the log-probabilities that belong to it, or what a reader makes."""
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oxillama.engine.api.types import TokenLogprob
+    from oxillama.engine.api.reading import Reader
+    from oxillama.engine.api.types import FinishReason, TokenLogprob
 
 
 class Detokenizer(Protocol):
@@ -23,6 +25,40 @@ class Stops(Protocol):
 
     def push(self, text: str, /, *, hidden: bool = False) -> tuple[str, bool]: ...
     def flush(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one more token, or the end, adds. stop, forced: see `Reading`."""
+
+    text: str = ""
+    parts: tuple[object, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    stop: bool = False
+    forced: tuple[int, ...] = ()
+
+
+class Output(Protocol):
+    """What events show of one generation."""
+
+    def push(self, token_id: int, logprob: TokenLogprob | None, *, heed_stops: bool = True) -> Shown: ...
+    def end(self, reason: FinishReason) -> Shown:
+        """What was held back. Called once, after the last token."""
+
+
+class ReaderOutput:
+    """The parts that a request's reader makes of the tokens. It decides itself when it heeds stop strings."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def push(self, token_id: int, logprob: TokenLogprob | None, *, heed_stops: bool = True) -> Shown:
+        reading = self._reader.push(token_id)
+        logprobs = () if logprob is None else (logprob,)
+        return Shown("", reading.parts, logprobs, reading.stop, reading.forced)
+
+    def end(self, reason: FinishReason) -> Shown:
+        return Shown("", self._reader.end(truncated=reason == "length"))
 
 
 class TextOutput:
@@ -52,15 +88,14 @@ class TextOutput:
         self._pushed = 0  # characters that have come out of the detokenizer
         self._released = 0  # characters that have been shown
         self._held: deque[tuple[int, TokenLogprob]] = deque()  # with the character at which each token starts
+        self._stopped = False
 
-    def push(
-        self, token_id: int, logprob: TokenLogprob | None, *, heed_stops: bool = True
-    ) -> tuple[str, tuple[TokenLogprob, ...], bool]:
-        """(text released, log-probabilities released, whether a stop string was found) by one more token."""
+    def push(self, token_id: int, logprob: TokenLogprob | None, *, heed_stops: bool = True) -> Shown:
+        """The text and the log-probabilities that one more token releases, and whether a stop string was found."""
         if logprob is not None:
             self._held.append((self._pushed, logprob))
         if self._detokenizer is None:
-            return "", self._take_all(), False
+            return Shown(logprobs=self._take_all())
         text, matched = self._detokenizer.push(token_id), False
         if self._drop_space and text:
             text, self._drop_space = text.removeprefix(" "), False
@@ -71,15 +106,18 @@ class TextOutput:
                 more, matched = self._stops.push(hidden, hidden=True)
                 text += more
         self._released += len(text)
-        return text, self._take_started(), matched
+        self._stopped = matched
+        return Shown(text, logprobs=self._take_started(), stop=matched)
 
-    def end(self) -> tuple[str, tuple[TokenLogprob, ...]]:
-        """The text that was held back, when the text ends for another reason than a stop string."""
+    def end(self, reason: FinishReason) -> Shown:
+        """The text that was held back; none after a stop string."""
+        if self._stopped:
+            return Shown()
         text = self._detokenizer.flush() if self._detokenizer is not None else ""
         if self._stops is not None:
             text, matched = self._stops.push(text)
             text += "" if matched else self._stops.flush()
-        return text, self._take_all()
+        return Shown(text, logprobs=self._take_all())
 
     def _take_started(self) -> tuple[TokenLogprob, ...]:
         taken = []

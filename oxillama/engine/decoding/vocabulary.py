@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from oxillama.engine.decoding.output import TextOutput
+from oxillama.engine.decoding.output import ReaderOutput, TextOutput
 
 if TYPE_CHECKING:
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.types import GenerationRequest
+    from oxillama.engine.decoding.output import Output
     from oxillama.text import Tokenizer
 
 
@@ -38,8 +39,10 @@ class Vocabulary:
             return ""
         return tokenizer.token_text(token_id)
 
-    def text_output(self, request: GenerationRequest) -> TextOutput:
-        """The text side of a new generation."""
+    def output(self, request: GenerationRequest) -> Output:
+        """What the events of a new generation show."""
+        if request.reader is not None:
+            return ReaderOutput(request.reader())
         if self.tokenizer is None:
             return TextOutput(None, None)
         from oxillama.text import StopMatcher, StreamDetokenizer

@@ -47,6 +47,8 @@ def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_t
     check_ids(prompt, n_vocab, param)
     check_ids(sampling.logit_bias, n_vocab, "logit_bias")
     check_ids(sampling.stop_token_ids, n_vocab, "stop_token_ids")
+    if sampling.stop and request.reader is not None:
+        raise InvalidParameterError("Invalid 'stop': the reader of a request finds its stop strings.", param="stop")
     if sampling.stop and not has_text:
         raise InvalidParameterError("Invalid 'stop': this model has no vocabulary to find it in.", param="stop")
     if request.prompt_logprobs is not None and not 0 <= request.prompt_logprobs <= 20:

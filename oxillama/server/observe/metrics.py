@@ -71,6 +71,8 @@ class _Writer:
         self.one("prompt_tokens_total", "counter", computed, now.prompt_tokens_total)
         self.one("prompt_tokens_cached_total", "counter", "Prompt tokens not computed again.", now.cached_tokens_total)
         self.one("generated_tokens_total", "counter", "Tokens generated.", now.generated_tokens_total)
+        forced = "Generated tokens that were known without a choice: the grammar or the budget left no other."
+        self.one("forced_tokens_total", "counter", forced, now.forced_tokens_total)
         self.one("steps_total", "counter", "Steps of the engine.", now.steps_total)
         self.one("pauses_total", "counter", "Generations paused for lack of KV cache.", now.pauses_total)
         self.one("generations_active", "gauge", "Generations that run.", now.active)
