@@ -11,7 +11,7 @@ from oxillama.text.prompt_text import PromptText
 from oxillama.text.tokenizers.algorithms.pipeline import valid_unicode
 from oxillama.text.tokenizers.partition import SpecialSplitter
 from oxillama.text.tokenizers.pieces import Pieces
-from oxillama.text.tokenizers.vocab import load_vocab
+from oxillama.text.tokenizers.vocab import CONTROL, USER_DEFINED, load_vocab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -123,6 +123,10 @@ class Tokenizer:
     def is_control(self, token_id: int) -> bool:
         """Whether the output never shows the token's text. Raises InvalidParameterError if out of range."""
         return self._pieces.is_hidden(self._check(token_id))
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether it is a control or user-defined token. Raises InvalidParameterError if out of range."""
+        return bool(self._vocab.attrs[self._check(token_id)] & (CONTROL | USER_DEFINED))
 
     @property
     def special_texts(self) -> dict[str, str]:

@@ -1,0 +1,113 @@
+"""What a wire shape is: a way to write tool calls that several families share, with their own markers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from oxillama.chat.conversation import ToolCall
+    from oxillama.chat.reply.calls import Calls
+    from oxillama.chat.reply.markers import Markers
+    from oxillama.chat.reply.source import Source, Steps
+    from oxillama.chat.tools import Tool
+    from oxillama.text import PromptText
+
+
+class Shape(Protocol):
+    """One wire shape with the markers of a family. A frozen dataclass: threads share it."""
+
+    @property
+    def name(self) -> str:
+        """The shape's short name, such as "J"."""
+        ...
+
+    def texts(self) -> Sequence[str]:
+        """The texts in its markers that may be special tokens of a vocabulary."""
+        ...
+
+    def write(self, calls: Sequence[ToolCall]) -> PromptText:
+        """The calls as the model writes them. Markers are trusted; names and arguments are content."""
+        ...
+
+    def reader(self, markers: Markers) -> CallReader:
+        """What reads the calls of a reply. markers: which of the texts are special tokens."""
+        ...
+
+    def grammar(self, tools: Sequence[Tool], lark: Lark, *, parallel: bool = True) -> str:
+        """Lark rules for llguidance. The rule `calls` is one or more calls of the tools and nothing else.
+
+        parallel: False: exactly one call. Names of other rules begin with `call`. What the rules admit, the reader
+        reads as calls.
+        """
+        ...
+
+
+class CallReader(Protocol):
+    """Reads calls from a reply. It has no state of its own: one serves all replies, in all threads.
+
+    Texts are encoded by `Markers.encode`. openers: where calls begin anywhere in the content. at_line: openers that
+    count only at the beginning of a line, as the spelled-out texts of special tokens do. bare: the characters with
+    which calls without an opener begin; they count where nothing but white space was said yet. closers: markers that
+    end calls; stray ones after a call are dropped.
+    """
+
+    @property
+    def openers(self) -> Sequence[str]: ...
+
+    @property
+    def at_line(self) -> Sequence[str]: ...
+
+    @property
+    def bare(self) -> str: ...
+
+    @property
+    def closers(self) -> Sequence[str]: ...
+
+    def read(self, source: Source, calls: Calls, opener: str) -> Steps[bool]:
+        """Read calls; the source stands after the opener (before the character, if it is a bare one).
+
+        The source is marked before the opener. After each complete call, the reader marks it again (`source.mark()`).
+        Returns False if what it has read since the mark is not a call: this becomes text. A call that has begun cannot
+        be taken back; its arguments are completed (a reply that is cut off leaves them as they are), and what cannot be
+        read is left for the text. Marks first, then returns.
+        """
+        ...
+
+
+class Lark:
+    """Writes pieces of Lark grammars for one vocabulary."""
+
+    def __init__(self, markers: Markers) -> None:
+        self._markers = markers
+
+    def text(self, text: str) -> str:
+        """The expression for a text: quoted, with special tokens by their ids."""
+        parts: list[str] = []
+        plain = ""
+        for char in self._markers.encode(text):
+            token_id = self._markers.ids.get(char)
+            if token_id is None:
+                plain += char
+                continue
+            parts += [json.dumps(plain, ensure_ascii=False), f"<[{token_id}]>"] if plain else [f"<[{token_id}]>"]
+            plain = ""
+        if plain:
+            parts.append(json.dumps(plain, ensure_ascii=False))
+        return " ".join(parts)
+
+    def json(self, schema: Mapping[str, Any]) -> str:
+        """The expression for a JSON text that matches the schema."""
+        return f"%json {json.dumps(schema, ensure_ascii=False)}"
+
+    def arguments(self, tool: Tool) -> str:
+        """The expression for the tool's arguments as a JSON object."""
+        return self.json(parameters_of(tool))
+
+
+def parameters_of(tool: Tool) -> Mapping[str, Any]:
+    """The schema of a tool's arguments; that of an empty object if it takes none."""
+    if tool.parameters is None:
+        return {"type": "object", "properties": {}, "additionalProperties": False}
+    return tool.parameters

@@ -1,0 +1,165 @@
+"""The text of a reply as it comes, for parsers written as generators.
+
+A parser is a generator that yields when it needs more text. It reads with `yield from source.next()` and the other
+methods below, so that it looks as if the whole text were there. Text that a parser may have to give back is kept from
+`mark` on; apart from that, only what is not yet read is kept. All methods take time in proportion to the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+"""A parser's part that returns a T. It yields when it needs more text."""
+
+
+class Scanner:
+    """Finds the first of several markers in a text that comes in pieces.
+
+    markers: found anywhere. at_line: found only after a newline. lead: how many newlines before a marker belong to it.
+    """
+
+    def __init__(self, markers: Iterable[str], *, lead: int = 0, at_line: Iterable[str] = ()) -> None:
+        anywhere, lines = sorted(set(markers), key=len, reverse=True), sorted(set(at_line), key=len, reverse=True)
+        lead = max(lead, 1) if lines else lead
+        parts = []
+        if anywhere:
+            parts.append(f"\n{{0,{lead}}}(?:{'|'.join(map(re.escape, anywhere))})")
+        if lines:
+            parts.append(f"\n{{1,{lead}}}(?:{'|'.join(map(re.escape, lines))})")
+        self.full = re.compile("|".join(parts) or "(?!)")
+        self.prefixes = {
+            "\n" * newlines + marker[:length]
+            for group, least in ((anywhere, 0), (lines, 1))
+            for marker in group
+            for newlines in range(least, lead + 1)
+            for length in range(len(marker))
+        } | {"\n" * newlines for newlines in range(1, lead + 1) if lines}
+        self.prefixes.discard("")
+        starts = sorted({text[0] for text in self.prefixes} | {marker[0] for marker in anywhere})
+        self.first = re.compile(f"[{''.join(map(re.escape, starts))}]" if starts else "(?!)")
+        self.longest = max(map(len, self.prefixes), default=0)
+
+    def held(self, text: str, at: int) -> int:
+        """The length of the longest end of text[at:] that may become a marker."""
+        size = len(text)
+        for match in self.first.finditer(text, max(at, size - self.longest)):
+            if text[match.start() :] in self.prefixes:
+                return size - match.start()
+        return 0
+
+
+class Source:
+    """The text that has come and is not yet read.
+
+    ended: nothing follows. truncated: a limit ended the reply, not the model.
+    """
+
+    __slots__ = ("_at", "_kept", "_mark", "_text", "ended", "truncated")
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._at = 0
+        self._mark: int | None = None  # where in _text the kept text begins, which continues `_kept`
+        self._kept: list[str] = []
+        self.ended = False
+        self.truncated = False
+
+    def feed(self, text: str) -> None:
+        """Add text that has come."""
+        if self._mark is not None:
+            self._kept.append(self._text[self._mark : self._at])
+            self._mark = 0
+        self._text = self._text[self._at :] + text
+        self._at = 0
+
+    def mark(self, back: int = 0) -> None:
+        """Keep what is read from here on, or from `back` characters before, which must have come in the same piece."""
+        self._kept.clear()
+        self._mark = max(self._at - back, 0)
+
+    def since_mark(self) -> str:
+        """What has been read since `mark`."""
+        return "".join(self._kept) + self._text[self._mark or 0 : self._at]
+
+    def rewind(self, offset: int) -> None:
+        """Go back to `offset` characters after the mark, and keep nothing any more."""
+        if self._kept:
+            read = self.since_mark()
+            self._text = read + self._text[self._at :]
+            self._mark = 0
+        self._at = (self._mark or 0) + offset
+        self.unmark()
+
+    def unmark(self) -> None:
+        """Keep nothing any more."""
+        self._kept.clear()
+        self._mark = None
+
+    # What follows reads. The generators yield when they need more text.
+
+    def peek(self) -> Steps[str]:
+        """The next character; "" at the end. It stays unread."""
+        while self._at >= len(self._text):
+            if self.ended:
+                return ""
+            yield
+        return self._text[self._at]
+
+    def next(self) -> Steps[str]:
+        """Read the next character; "" at the end."""
+        char = yield from self.peek()
+        self._at += len(char)
+        return char
+
+    def skip(self, chars: str) -> Steps[str]:
+        """Read characters of the given set and return the first other one, unread; "" at the end."""
+        while True:
+            char = yield from self.peek()
+            if not char or char not in chars:
+                return char
+            self._at += 1
+
+    def literal(self, *options: str) -> Steps[str | None]:
+        """Read one of the texts if the text goes on with it, the longest that fits; None: with none of them."""
+        longest = max(map(len, options))
+        while True:
+            here = self._text[self._at : self._at + longest]
+            if self.ended or not any(len(option) > len(here) and option.startswith(here) for option in options):
+                break
+            yield
+        found = max((option for option in options if here.startswith(option)), key=len, default=None)
+        self._at += len(found or "")
+        return found
+
+    def run(self, pattern: re.Pattern[str]) -> str:
+        """Read what matches here of the text that has come, without waiting. "": nothing."""
+        match = pattern.match(self._text, self._at)
+        if match is None:
+            return ""
+        self._at = match.end()
+        return match[0]
+
+    def until(self, scanner: Scanner, emit: Callable[[str], object]) -> Steps[str | None]:
+        """Give the text before the next marker to `emit`, read the marker and return it; None: the text ended.
+
+        Only an end that may become a marker is held back.
+        """
+        while True:
+            text, at = self._text, self._at
+            open_from = len(text) - (0 if self.ended else scanner.held(text, at))
+            match = scanner.full.search(text, at)
+            if match is not None and match.start() < open_from:
+                self._at = match.end()
+                if match.start() > at:
+                    emit(text[at : match.start()])
+                return match[0]
+            self._at = open_from
+            if open_from > at:
+                emit(text[at:open_from])
+            if self.ended:
+                return None
+            yield
