@@ -16,6 +16,8 @@ from types import ModuleType
 MOVED = {
     "oxillama.assistants.events": "oxillama.assistants.run.events",
     "oxillama.assistants.types": "oxillama.assistants.records",
+    "oxillama.chat.dialect": "oxillama.chat.history.dialect",
+    "oxillama.chat.rendering": "oxillama.chat.history.rendering",
     "oxillama.engine.config": "oxillama.engine.api.config",
     "oxillama.engine.door": "oxillama.engine.requests.check",
     "oxillama.engine.generation": "oxillama.engine.decoding.generation",

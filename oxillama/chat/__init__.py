@@ -2,6 +2,6 @@
 
 from oxillama.chat.conversation import Message, Role, ToolCall
 from oxillama.chat.prompt import FittedPrompt, chat_prompt, fitted_prompt
-from oxillama.chat.rendering import render
+from oxillama.chat.history import render
 
 __all__ = ["FittedPrompt", "Message", "Role", "ToolCall", "chat_prompt", "fitted_prompt", "render"]

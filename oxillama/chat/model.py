@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from oxillama.chat.conversation import Message, Role, ToolCall
-from oxillama.chat.rendering import render
+from oxillama.chat.history import render
 from oxillama.engine import model as engine_model
 from oxillama.engine.requests.prompts import text_ids
 from oxillama.errors import InvalidParameterError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.conversation import Message
-from oxillama.chat.rendering import render
+from oxillama.chat.history import render
 from oxillama.engine.requests.prompts import prompt_ids
 
 if TYPE_CHECKING:

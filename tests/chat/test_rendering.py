@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from oxillama.chat import Message, ToolCall, render
-from oxillama.chat.dialect import dialect_of
+from oxillama.chat.history.dialect import dialect_of
 from oxillama.errors import TemplateError
 from oxillama.text import ChatTemplate, PromptText
 from tests.support.fake_engine import FakeChatTemplate

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.conversation import Message, ToolCall, folded, joined, merged
-from oxillama.chat.dialect import Dialect, call_of, content_of, dialect_of, id_of, reasoning_fields
+from oxillama.chat.history.dialect import Dialect, call_of, content_of, dialect_of, id_of, reasoning_fields
 from oxillama.errors import TemplateError
 from oxillama.text import PromptText
 from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
-    from oxillama.chat.dialect import Given, Template
+    from oxillama.chat.history.dialect import Given, Template
 
 
 def render(
