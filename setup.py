@@ -83,16 +83,8 @@ class ParallelBuild(build_ext):
                 strict.append("-fno-wrapv")  # Python's flags define the overflow that UBSan should find
             return [*strict, *(ISA_FLAGS[machine()][isa] if isa else [])]
 
-        def compile_all(
-            sources,
-            output_dir=None,
-            macros=None,
-            include_dirs=None,
-            debug=0,
-            extra_preargs=None,
-            extra_postargs=None,
-            depends=None,
-        ):
+        def compile_all(sources, output_dir=None, macros=None, include_dirs=None, debug=0,
+                        extra_preargs=None, extra_postargs=None, depends=None):
             for source in sources:
                 (Path(output_dir or ".") / source).parent.mkdir(parents=True, exist_ok=True)
 

@@ -50,7 +50,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def decode(gguf: GGUFFile, program: Program, pool: ThreadPool, reading: str, n_tokens: int, n_sequences: int) -> float:
+def decode(
+    gguf: GGUFFile, program: Program, pool: ThreadPool, reading: str, n_tokens: int, n_sequences: int
+) -> float:
     """Tokens per second of all sequences with all weights read in one way."""
     described = describe_model(gguf)
     for matrix in range(len(program.matrix_bytes)):
@@ -78,7 +80,9 @@ def decode(gguf: GGUFFile, program: Program, pool: ThreadPool, reading: str, n_t
         runner.close()
 
 
-def measure(model: Path, mix: str, n_threads: int, n_sequences: int, args: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(
+    model: Path, mix: str, n_threads: int, n_sequences: int, args: argparse.Namespace
+) -> list[dict[str, Any]]:
     """A row for each large format and way."""
     gguf, pool, names = GGUFFile(model), ThreadPool(n_threads), readings()
     program = packed_program(gguf, CONTEXT, pool)

@@ -172,6 +172,7 @@ def test_a_processor_that_is_not_allowed_is_named(monkeypatch: pytest.MonkeyPatc
         machine.bound_processors((1, 3), None)
 
 
+
 def test_the_machines_memory_is_the_available_memory_and_swap(proc: Proc) -> None:
     (proc.proc / "meminfo").write_text(MEMINFO)
     assert machine.memory(proc.says("")) == Memory(9_000_000 << 10, limited=False)

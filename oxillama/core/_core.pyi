@@ -117,7 +117,9 @@ def readings() -> list[str]:
 def default_reading(several: bool = False) -> str:
     """The way that suits processors of this family, for one or two tokens or for `several`."""
 
-def _probe(isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...) -> tuple[float, float]:
+def _probe(
+    isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...
+) -> tuple[float, float]:
     """The limits of an isa's instructions by themselves: (bytes per second read, int8 operations per second)."""
 
 # --- program.pxi, runner.pxi
@@ -200,7 +202,9 @@ class Program:
     @property
     def matrix_types(self) -> list[int]:
         """The GGUF tensor type of each matrix, in order."""
-    def compare_readings(self, type: int, several: bool, n_rounds: int, pool: ThreadPool) -> npt.NDArray[np.float64]:
+    def compare_readings(
+        self, type: int, several: bool, n_rounds: int, pool: ThreadPool
+    ) -> npt.NDArray[np.float64]:
         """How fast products of one token, or of eight if `several`, read the packed matrices of a tensor type in each
         way: bytes per second [n_rounds, ways], in the order of `readings()`. Each product takes other weights. Releases
         the GIL.

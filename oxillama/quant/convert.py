@@ -89,7 +89,9 @@ def mix_named(name: str) -> str:
     mix = name.upper()
     mix = ALIASES.get(mix, mix)
     if mix not in NAMES:
-        raise InvalidParameterError(f"'{name}' is not a type to quantise to; there are {', '.join(sorted(NAMES))}")
+        raise InvalidParameterError(
+            f"'{name}' is not a type to quantise to; there are {', '.join(sorted(NAMES))}"
+        )
     return mix
 
 

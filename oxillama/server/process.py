@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from oxillama.engine.api.config import Progress
     from oxillama.server.application import Application
 
-
 @dataclass(frozen=True, slots=True)
 class Ready:
     """Facts about the server when it is ready. As text it is the server's URL."""

@@ -59,7 +59,7 @@ def isas_built() -> list[str]:
     return sorted(name for text in sources for name in re.findall(r'TABLE\("(neon[^"]*)"', text))
 
 
-def emulated(program: Path, *arguments: str, cpu: str = "max") -> subprocess.CompletedProcess[str]:
+def emulated(program: Path, *arguments: str, cpu: str  =  "max") -> subprocess.CompletedProcess[str]:
     command = [EMULATOR, "-cpu", cpu, str(program), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 

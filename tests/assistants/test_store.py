@@ -90,7 +90,9 @@ def test_an_active_run_locks_its_thread(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [s for s in RunStatus if s.is_terminal])
-def test_a_run_that_has_ended_frees_its_thread_and_stays_ended(store: Store, tmp_path: Path, status: RunStatus) -> None:
+def test_a_run_that_has_ended_frees_its_thread_and_stays_ended(
+    store: Store, tmp_path: Path, status: RunStatus
+) -> None:
     thread = store.threads.create(a_thread())
     run = store.runs.create(a_run(thread.id))
     ended = store.runs.update_status(thread.id, run.id, status)

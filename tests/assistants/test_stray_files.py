@@ -61,7 +61,9 @@ def test_a_stray_file_or_directory_anywhere_is_ignored(
 
 
 @pytest.mark.parametrize("suffix", [".bak", "~", ".orig", ".tmp", " (copy)", ".json"])
-def test_a_copy_of_any_file_or_directory_is_ignored(data: Path, suffix: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_copy_of_any_file_or_directory_is_ignored(
+    data: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
     expected = contents(data)
     for path in sorted(data.rglob("*"), reverse=True):
         copy = path.with_name(path.name + suffix)

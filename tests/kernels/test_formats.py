@@ -38,7 +38,9 @@ def decode_both(kind: Type, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def assert_same_bits(got: np.ndarray, want: np.ndarray) -> None:
     nan = np.isnan(want)
-    np.testing.assert_array_equal(np.isnan(got), nan)  # which of a product's two NaNs survives depends on the processor
+    np.testing.assert_array_equal(
+        np.isnan(got), nan
+    )  # which of a product's two NaNs survives depends on the processor
     np.testing.assert_array_equal(got.view(np.uint32)[~nan], want.view(np.uint32)[~nan])
 
 

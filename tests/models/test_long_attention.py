@@ -119,7 +119,9 @@ def test_sequences_decoded_together_over_blocks_change_no_bit(tmp_path: Path, n_
 
 @pytest.mark.parametrize("window", [0, 70])
 @pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
-def test_nan_reaches_only_the_tokens_that_attend_to_it(tmp_path: Path, cache_type: str, window: int) -> None:
+def test_nan_reaches_only_the_tokens_that_attend_to_it(
+    tmp_path: Path, cache_type: str, window: int
+) -> None:
     op = Attention(tmp_path / "a.gguf", BLOCK + 140, window=window)
     at, op.poison = BLOCK + 20, 7
     op.tokens[op.tokens == op.poison] = 8

@@ -12,7 +12,9 @@ import pytest
 from oxillama.core._core import available_isas, isa
 
 HERE = Path(__file__).parent
-MODULES = [str(HERE / f"test_{name}.py") for name in ("ops", "attention_op", "recurrent_ops", "long_attention")]
+MODULES = [
+    str(HERE / f"test_{name}.py") for name in ("ops", "attention_op", "recurrent_ops", "long_attention")
+]
 
 
 def other_isas() -> list[str]:

@@ -211,3 +211,5 @@ def test_a_batch_that_changes_during_its_step_is_evaluated_as_it_was_checked(pat
     finally:
         done.set()
         writer.join()
+
+

@@ -144,7 +144,9 @@ async def test_threads_of_a_user_without_a_home_are_in_the_temporary_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_health_reports_a_full_disk_until_there_is_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health_reports_a_full_disk_until_there_is_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with api_over(tmp_path) as api:
         ok = {"status": "ok", "model": "fake-model", "storage": "ok"}
         assert (await api.client.get("/health")).json() == ok

@@ -25,7 +25,9 @@ def values(text: str) -> dict[str, float]:
     return {name: float(value) for name, value in samples.items()}
 
 
-async def test_requests_and_tokens_are_counted(make_app: Callable[..., Application], engine: FakeEngine) -> None:
+async def test_requests_and_tokens_are_counted(
+    make_app: Callable[..., Application], engine: FakeEngine
+) -> None:
     client = ASGIClient(make_app(api_keys=["k"]))
     headers = {"Authorization": "Bearer k"}
     for stream in (False, True):

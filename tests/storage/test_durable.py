@@ -223,7 +223,9 @@ def test_a_file_system_without_locks_is_used_with_a_warning(
 @pytest.mark.parametrize(
     ("code", "words"), [(errno.EACCES, "in use by another"), (errno.EIO, "cannot be locked: Input/output error")]
 )
-def test_a_failed_lock_reports_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str) -> None:
+def test_a_failed_lock_reports_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
     def flock(fd: int, how: int) -> None:
         raise OSError(code, os.strerror(code))
 

@@ -159,7 +159,9 @@ def test_a_full_network_share_fails_at_the_fsync_and_keeps_no_record() -> None:
 
 
 @pytest.mark.parametrize("call", ["fsync", "write"])
-def test_a_close_that_repeats_the_error_hides_nothing(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_a_close_that_repeats_the_error_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     disk, _ = written()
     log = open_log(disk)
     log.read()

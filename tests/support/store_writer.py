@@ -1,6 +1,6 @@
 """A process that writes to a store until it is killed, and reports each acknowledged change on stdout.
 
-python -m tests.support.store_writer DIR SEED
+    python -m tests.support.store_writer DIR SEED
 """
 
 from __future__ import annotations

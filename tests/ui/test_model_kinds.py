@@ -111,7 +111,9 @@ def test_connect_copies_what_it_shows(open_chat: Any) -> None:
 
 @pytest.mark.parametrize("panel", ["settings", "connect"])
 @pytest.mark.parametrize(("width", "height"), PHONES, ids=str)
-def test_a_panel_fits_a_phone_and_its_buttons_stay_visible(open_chat: Any, panel: str, width: int, height: int) -> None:
+def test_a_panel_fits_a_phone_and_its_buttons_stay_visible(
+    open_chat: Any, panel: str, width: int, height: int
+) -> None:
     page = open_chat().visit(viewport={"width": width, "height": height}, has_touch=True, is_mobile=True)
     page.locator("#model:enabled").wait_for()
 

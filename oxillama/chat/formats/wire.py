@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from oxillama.chat.reply.markers import Markers
 
 Ids = Literal["made", "short", "index", "functions"]
-"""The form of calls' ids: "made": `call_` and 24 characters; "short": nine letters and digits; "index": "0", "1", … 
+"""The form of calls' ids: "made": `call_` and 24 characters; "short": nine letters and digits; "index": "0", "1", …
 over the conversation; "functions": `functions.NAME:INDEX` over the conversation."""
 
 

@@ -44,7 +44,9 @@ def chat(
     from oxillama.cli.shared.opened import opened
 
     async def main() -> Chat:
-        async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type, processors=processors) as engine:
+        async with opened(
+            path, threads=threads, ctx_size=ctx_size, kv_type=kv_type, processors=processors
+        ) as engine:
             talk = Chat(engine, Session(argument_text(system), Settings(**given)))
             _ = engine.tokenizer  # raises for a model without a vocabulary
             talk.screen = open_screen(talk, remember=not no_history)

@@ -15,7 +15,9 @@ def imatrix(
     file: TextFile,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", parser=options.given_path, metavar="FILE", help="The importance matrix to write."),
+        typer.Option(
+            "--out", "-o", parser=options.given_path, metavar="FILE", help="The importance matrix to write."
+        ),
     ],
     model: options.Model = None,
     ctx: ChunkSize = 512,

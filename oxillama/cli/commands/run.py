@@ -83,7 +83,9 @@ def run(
     path = options.model_or_embedded(model, "run")
 
     async def main() -> tuple[str, Completion]:
-        async with opened(path, threads=threads, ctx_size=ctx_size, kv_type=kv_type, processors=processors) as engine:
+        async with opened(
+            path, threads=threads, ctx_size=ctx_size, kv_type=kv_type, processors=processors
+        ) as engine:
             start = ids if ids is not None else await prompt_of(engine, text, raw=raw or special)
             return engine.model_name, await complete(engine, Completion(tuple(start)), params, write)
 

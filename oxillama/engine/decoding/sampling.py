@@ -52,7 +52,9 @@ def core_sampler(settings: SamplerSettings, n_vocab: int, *, logit_bias: dict[in
     )
 
 
-def token_logprob(vocabulary: Vocabulary, token: int, logprob: float, top: Sequence[tuple[int, float]]) -> TokenLogprob:
+def token_logprob(
+    vocabulary: Vocabulary, token: int, logprob: float, top: Sequence[tuple[int, float]]
+) -> TokenLogprob:
     """A token's log-probability with those of the likeliest tokens."""
     piece = vocabulary.token_bytes
     return TokenLogprob(

@@ -43,7 +43,9 @@ class Lowering:
 
     def _matrix(self, matrix: Matrix) -> int:
         if matrix not in self._matrices:
-            self._matrices[matrix] = self.program.matrix(matrix.name, matrix.n_experts, matrix.first_row, matrix.n_rows)
+            self._matrices[matrix] = self.program.matrix(
+                matrix.name, matrix.n_experts, matrix.first_row, matrix.n_rows
+            )
         return self._matrices[matrix]
 
     def _cache(self, cache: ops.CacheLayer) -> int:

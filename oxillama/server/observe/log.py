@@ -52,7 +52,8 @@ def make_logger(config: ServerConfig) -> FilteringBoundLogger:
 
 
 def _escaped(_: WrappedLogger, __: str, text: Any) -> str:
-    """The text with control characters as escapes: a request's path must not reach the reader's terminal as commands."""
+    """The text with control characters as escapes: a request's path must not reach the reader's terminal as commands.
+    """
     if "".join(text.split("\n")).isprintable():
         return str(text)
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

@@ -39,9 +39,7 @@ for _group in SYNONYMS:
         _OTHERS.setdefault(_word, []).extend(other for other in _group if other != _word)
 # Words of commands ("oxillama serve", "--set") are not words of the language, so no dash, dot or slash may touch them.
 _WORD = re.compile(
-    r"(?<![\w./'\"=-])("
-    + "|".join(re.escape(word) for word in sorted(_OTHERS, key=len, reverse=True))
-    + r")(?![\w/'\"=-]|\.\w)",
+    r"(?<![\w./'\"=-])(" + "|".join(re.escape(word) for word in sorted(_OTHERS, key=len, reverse=True)) + r")(?![\w/'\"=-]|\.\w)",
     re.IGNORECASE,
 )
 CONTRACTIONS = (
@@ -69,22 +67,7 @@ AFTER = (
     "I looked everywhere", "if possible", "if that is possible at all", "in short", "for a friend", "at work", "here", "at all", "really",
     "on my server", "on ubuntu", "on debian", "with my own model", "what should I do?", "an example would help", "I forgot", "you know",
 )  # fmt: skip
-FILLERS = (
-    "actually",
-    "just",
-    "maybe",
-    "simply",
-    "somehow",
-    "now",
-    "really",
-    "also",
-    "even",
-    "perhaps",
-    "exactly",
-    "then",
-    "still",
-    "always",
-)
+FILLERS = ("actually", "just", "maybe", "simply", "somehow", "now", "really", "also", "even", "perhaps", "exactly", "then", "still", "always")
 _NEAR = {
     "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo", "j": "hk", "k": "jl", "l": "k", "m": "n",
     "n": "bm", "o": "ip", "p": "o", "q": "w", "r": "et", "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "x": "zc", "y": "tu", "z": "x",
@@ -146,11 +129,7 @@ def reworded(text: str, rng: random.Random) -> str:
         before = rng.choice(BEFORE)
         text = before + " " + (text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text)
     if rng.random() < 0.10:
-        text = (
-            text.rstrip() + rng.choice((" ", ", ")) + rng.choice(AFTER)
-            if text[-1:].isalnum()
-            else text + " " + rng.choice(AFTER)
-        )
+        text = text.rstrip() + rng.choice((" ", ", ")) + rng.choice(AFTER) if text[-1:].isalnum() else text + " " + rng.choice(AFTER)
     return text
 
 

@@ -49,9 +49,7 @@ def counting(rng: random.Random) -> tuple[str, str]:
     b = a + rng.randint(2, 14)
     if rng.random() < 0.25:
         a, b = rng.choice((1, 0)), rng.randint(3, 15)
-        asked = rng.choice(
-            (f"Count down from {b} to {a}", f"Count backwards from {b} to {a}", f"Count from {b} down to {a}")
-        )
+        asked = rng.choice((f"Count down from {b} to {a}", f"Count backwards from {b} to {a}", f"Count from {b} down to {a}"))
         return hasty(asked + rng.choice((".", "", ", please.")), rng), ", ".join(map(str, range(b, a - 1, -1))) + "."
     template = rng.choice(COUNTS)
     asked = expand(template, rng)

@@ -62,9 +62,7 @@ def tidy(text: str) -> str:
 
 def framed(fact: Fact, rng: random.Random) -> str:
     """One of its phrases in a frame, or one of its scenarios."""
-    kinds = (
-        [(fact.do, DO)] * 3 * bool(fact.do) + [(fact.about, ABOUT)] * 2 * bool(fact.about) + [(fact.ask, ("@",))] * 2
-    )
+    kinds = [(fact.do, DO)] * 3 * bool(fact.do) + [(fact.about, ABOUT)] * 2 * bool(fact.about) + [(fact.ask, ("@",))] * 2
     kinds += [(SCENARIOS.get(fact.key, ()), ("@",))] * 3
     phrases, frames = rng.choice([kind for kind in kinds if kind[0]])
     return expand(rng.choice(frames), rng).replace("@", expand(rng.choice(phrases), rng))

@@ -9,42 +9,8 @@ from oxillama.embedded.data.text.noise import careless
 from oxillama.embedded.data.text.spintax import expand
 from oxillama.embedded.data.text.words import GIRLS, NAMES, with_article
 
-HEROES = (
-    "fox",
-    "owl",
-    "mouse",
-    "bear",
-    "rabbit",
-    "hedgehog",
-    "frog",
-    "cat",
-    "dog",
-    "crow",
-    "snail",
-    "otter",
-    "robot",
-    "dragon",
-    "whale",
-    "bee",
-    "turtle",
-    "goat",
-    "sparrow",
-    "squirrel",
-)
-TRAITS = (
-    "little",
-    "old",
-    "shy",
-    "clever",
-    "curious",
-    "brave",
-    "sleepy",
-    "hungry",
-    "patient",
-    "clumsy",
-    "proud",
-    "quiet",
-)
+HEROES = ("fox", "owl", "mouse", "bear", "rabbit", "hedgehog", "frog", "cat", "dog", "crow", "snail", "otter", "robot", "dragon", "whale", "bee", "turtle", "goat", "sparrow", "squirrel")
+TRAITS = ("little", "old", "shy", "clever", "curious", "brave", "sleepy", "hungry", "patient", "clumsy", "proud", "quiet")
 PLACES = ("in a forest", "by the sea", "on a hill", "near a small village", "in an old mill", "under a bridge",
           "beside a slow river", "in a garden", "at the edge of a desert", "in a lighthouse", "on a tiny island")  # fmt: skip
 HELPERS = ("an old owl", "a friendly bee", "a tired traveller", "the moon", "a small girl", "a wise turtle", "the baker",

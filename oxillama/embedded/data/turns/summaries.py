@@ -42,10 +42,7 @@ def _purchase(rng: random.Random) -> tuple[str, str]:
 
 def _lost(rng: random.Random) -> tuple[str, str]:
     a, b = rng.sample(NAMES, 2)
-    thing, place = (
-        rng.choice(("ring", "key", "hat", "cat", "letter", "phone")),
-        rng.choice(("garden", "station", "library", "kitchen", "park", "attic")),
-    )
+    thing, place = rng.choice(("ring", "key", "hat", "cat", "letter", "phone")), rng.choice(("garden", "station", "library", "kitchen", "park", "attic"))
     text = rng.choice((
         f"{a} had lost a {thing} and looked for it everywhere, under the bed and behind the door. In the end it was {b} who found it, in the {place}, where nobody had looked.",
         f"There was a great search at {a}'s house, because the {thing} was gone. Hours later {b} came back from the {place} and had it in a pocket.",

@@ -23,9 +23,9 @@ class RerankRequest(msgspec.Struct, kw_only=True):
         Annotated[int, msgspec.Meta(ge=1)] | None,
         msgspec.Meta(description="How many results are wanted, the best ones; all by default."),
     ] = None
-    return_documents: Annotated[bool | None, msgspec.Meta(description="Put each document's text into its result.")] = (
-        None
-    )
+    return_documents: Annotated[
+        bool | None, msgspec.Meta(description="Put each document's text into its result.")
+    ] = None
     truncate: Annotated[
         bool | None, msgspec.Meta(description="Cut documents that are too long, instead of refusing them.")
     ] = None
