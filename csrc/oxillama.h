@@ -161,6 +161,7 @@ typedef struct oxi_choice {
     const float *logits;   /* [n_vocab] */
     const int32_t *banned; /* tokens that are never drawn */
     size_t n_banned;
+    const uint32_t *allowed; /* [(n_vocab + 31) / 32], bit i % 32 of word i / 32: token i may be drawn; NULL: all may */
     int32_t n_top;         /* also: the token's log-probability and this many most likely tokens; below 0: neither */
     int32_t token;
     double logprob;        /* summed in float64 */

@@ -101,7 +101,7 @@ static oxi_status choose(const oxi_chooser *chooser, oxi_choice *c, oxi_sample_s
     vec->block_maxima(c->logits, (int64_t)n, scratch->maxima);
     const oxi_row row = oxi_row_of(c->logits, n, scratch->maxima);
     if (c->sampler) {
-        const oxi_row changed = oxi_sampler_changed(c->sampler, vec, &row, c->banned, c->n_banned, scratch);
+        const oxi_row changed = oxi_sampler_changed(c->sampler, vec, &row, c, scratch);
         if (changed.max == -INFINITY)
             return oxi_fail(&c->err, OXI_ERR_NUMERIC, "no token is left to choose: every logit is NaN, -inf or banned");
         c->token = oxi_sampler_draw(c->sampler, vec, &changed, scratch);

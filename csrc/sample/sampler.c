@@ -68,15 +68,34 @@ oxi_status oxi_sampler_accept(oxi_sampler *s, int32_t token, oxi_error *err)
 /* NaN counts as -inf, whatever its source: for example an infinite penalty on a logit of 0 or of the other infinity. */
 static float or_least(float x) { return x == x ? x : -INFINITY; }
 
-oxi_row oxi_sampler_changed(const oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, const int32_t *banned,
-                            size_t n_banned, oxi_sample_scratch *scratch)
+/* Copy the logits of allowed tokens, and put -inf in the places of the others. A grammar mostly allows nearly all tokens
+ * or very few, so whole words of the mask are alike. A block without an allowed token is marked in `touched`. */
+static void copy_allowed(float *x, const oxi_row *row, const uint32_t *allowed, uint8_t *touched)
 {
-    if (!s->history.n && !s->n_bias && !n_banned) return *row;
+    for (size_t word = 0; word * 32 < row->n; word++) {
+        const size_t start = word * 32, count = row->n - start < 32 ? row->n - start : 32;
+        const uint32_t bits = allowed[word];
+        if (bits == UINT32_MAX) {
+            memcpy(x + start, row->x + start, count * sizeof *x);
+            continue;
+        }
+        touched[start / OXI_LOGIT_BLOCK] = 1;
+        for (size_t i = 0; i < count; i++) x[start + i] = bits >> i & 1 ? row->x[start + i] : -INFINITY;
+    }
+}
+
+oxi_row oxi_sampler_changed(const oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, const oxi_choice *choice,
+                            oxi_sample_scratch *scratch)
+{
+    const int32_t *banned = choice->banned;
+    const size_t n_banned = choice->n_banned;
+    if (!s->history.n && !s->n_bias && !n_banned && !choice->allowed) return *row;
     const oxi_sampler_params *p = &s->params;
     const size_t n_blocks = oxi_blocks(row->n);
     float *x = scratch->changed;
-    memcpy(x, row->x, row->n * sizeof *x);
     memset(scratch->touched, 0, n_blocks);
+    if (choice->allowed) copy_allowed(x, row, choice->allowed, scratch->touched);
+    else memcpy(x, row->x, row->n * sizeof *x);
     for (size_t i = 0; i < s->history.n; i++) {
         const int32_t id = s->history.ids[i];
         const float changed = x[id] > 0 ? x[id] / p->repeat_penalty : x[id] * p->repeat_penalty;

@@ -27,9 +27,10 @@ typedef struct oxi_sample_scratch {
     uint8_t *touched;          /* [blocks] */
 } oxi_sample_scratch;
 
-/* The row after penalties, bias and bans: `row` itself if there are none, else a copy in `scratch`. The ids are valid. */
-oxi_row oxi_sampler_changed(const oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, const int32_t *banned,
-                            size_t n_banned, oxi_sample_scratch *scratch);
+/* The row after penalties, bias, bans and the mask of allowed tokens: `row` itself if there are none, else a copy in
+ * `scratch`. The ids are valid. */
+oxi_row oxi_sampler_changed(const oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, const oxi_choice *choice,
+                            oxi_sample_scratch *scratch);
 /* Draw from a changed row whose maximum is above -inf. */
 int32_t oxi_sampler_draw(oxi_sampler *s, const oxi_vec *vec, const oxi_row *row, oxi_sample_scratch *scratch);
 

@@ -350,10 +350,18 @@ class Choice:
     """What to choose from one row of logits, and what was chosen. For one call of `Chooser.choose`."""
 
     def __init__(
-        self, sampler: Sampler | None = None, *, token: int = -1, banned: Iterable[int] = (), n_top: int | None = None
+        self,
+        sampler: Sampler | None = None,
+        *,
+        token: int = -1,
+        banned: Iterable[int] = (),
+        n_top: int | None = None,
+        allowed: npt.NDArray[np.uint32] | None = None,
     ) -> None:
         """The sampler draws a token, never one of `banned`, and does not accept it; None: the token is given.
 
+        allowed: [(n_vocab + 31) // 32] words; bit i % 32 of word i // 32 says whether token i may be drawn. It may be
+        filled until the choice is made. Log-probabilities do not depend on it.
         n_top: the token's log-probability is wanted, with this many most likely tokens.
         """
     def result(self) -> tuple[int, float | None, list[tuple[int, float]]]:

@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 
@@ -69,9 +69,12 @@ cdef class Choice:
 
     cdef oxi.oxi_choice _c
     cdef Sampler _sampler
-    cdef bint _used
+    cdef const uint32_t[::1] _allowed  # keeps the mask's memory
+    cdef bint _masked, _used
 
-    def __cinit__(self, Sampler sampler=None, *, int token=-1, banned=(), n_top=None):
+    def __cinit__(
+        self, Sampler sampler=None, *, int token=-1, banned=(), n_top=None, const uint32_t[::1] allowed=None
+    ):
         cdef list values = list(banned)  # counts what the iteration yields; len() may say otherwise
         cdef size_t n = len(values)
         cdef size_t i = 0
@@ -83,6 +86,10 @@ cdef class Choice:
         self._c.n_top = -1 if n_top is None else n_top
         if n_top is not None and self._c.n_top < 0:
             raise InvalidParameterError(f"log-probabilities: {n_top} best")
+        if allowed is not None:
+            self._allowed = allowed
+            self._c.allowed = &allowed[0] if allowed.shape[0] else NULL
+            self._masked = True
         if n:
             ids = <int32_t *>malloc(n * sizeof(int32_t))
             if ids == NULL:
@@ -104,6 +111,8 @@ cdef class Choice:
             raise InvalidParameterError("a choice is made once")
         if self._sampler is not None:
             self._sampler.idle()
+        if self._masked and self._allowed.shape[0] < (n_vocab + 31) // 32:
+            raise InvalidParameterError(f"a mask of {self._allowed.shape[0]} words for a vocabulary of {n_vocab}")
         if self._c.n_top > n_vocab:
             self._c.n_top = n_vocab
         if self._c.n_top > 0 and self._c.top_ids == NULL:

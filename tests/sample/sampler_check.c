@@ -88,10 +88,12 @@ static long odd_sampler(oxi_pool *pool)
         float logits[N_VOCAB];
         for (int32_t i = 0; i < n; i++) logits[i] = odd_float();
         const int32_t banned = (int32_t)below((uint32_t)n);
+        uint32_t mask[(N_VOCAB + 31) / 32];
+        for (size_t i = 0; i < sizeof mask / sizeof *mask; i++) mask[i] = below(3) ? below(UINT32_MAX) : UINT32_MAX;
         int32_t top[N_VOCAB], more_top[N_VOCAB];
         double top_logprobs[N_VOCAB], more_logprobs[N_VOCAB];
         oxi_choice draw = {.sampler = sampler, .logits = logits, .banned = &banned, .n_banned = 1, .n_top = (int32_t)below(3) - 1,
-                           .token = -1, .top_ids = top, .top_logprobs = top_logprobs};
+                           .token = -1, .allowed = round % 2 ? mask : NULL, .top_ids = top, .top_logprobs = top_logprobs};
         oxi_choice score = {.logits = logits, .token = banned, .n_top = (int32_t)below((uint32_t)n + 1),
                             .top_ids = more_top, .top_logprobs = more_logprobs};
         oxi_choice *const both[] = {&draw, &score};
@@ -99,6 +101,7 @@ static long odd_sampler(oxi_pool *pool)
         if (oxi_choose(chooser, pool, both, 2, &err) != OXI_OK) drawn = -1;
         else if (draw.status == OXI_OK) {
             if (draw.token < 0 || draw.token >= n || draw.token == banned || isnan(logits[draw.token])) drawn = -1;
+            else if (draw.allowed && !(mask[draw.token / 32] >> draw.token % 32 & 1)) drawn = -1;
             else drawn++;
         }
         (void)oxi_sampler_accept(sampler, banned, &err);

@@ -77,6 +77,7 @@ cdef extern from "oxillama.h" nogil:
         const float *logits
         const int32_t *banned
         size_t n_banned
+        const uint32_t *allowed
         int32_t n_top, token
         double logprob
         int32_t *top_ids
