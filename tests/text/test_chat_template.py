@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pytest
 from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import SandboxedEnvironment
 
 from oxillama.errors import TemplateError
 from oxillama.text import ChatTemplate
@@ -48,9 +48,7 @@ def reference(source: str, **context: Any) -> str:
     ) -> str:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Marker, loopcontrols]
-    )
+    environment = SandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Marker, loopcontrols])
     environment.filters["tojson"] = tojson
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda wanted: __import__("datetime").datetime.now().strftime(wanted)
@@ -96,6 +94,11 @@ def test_a_published_template_renders_as_jinja_renders_it(path: Any, render: Any
         ("{{ 'é' | tojson(ensure_ascii=True) }}", '"\\u00e9"'),
         ("{% for i in [0, 1, 2, 3] %}{% if i == 3 %}{% break %}{% endif %}{% if i == 1 %}{% continue %}{% endif %}"
          "{{ i }}{% endfor %}", "02"),
+        ("{% set x = [1] %}{% set _ = x.append(2) %}{{ x }}{{ x.pop(0) }}{{ x }}", "[1, 2]1[2]"),
+        ("{% set x = {'a': 1} %}{% set _ = x.update({'b': 2}) %}{{ x | dictsort }}", "[('a', 1), ('b', 2)]"),
+        ("{% set _ = messages.append({'role': 'x'}) %}{{ messages | map(attribute='role') | join(' ') }}", "user x"),
+        ("{{ messages | selectattr('role', 'equalto', 'user') | list | length }}", "1"),
+        ("{{ ('{\"a\": [1, \"b\"]}' | from_json).a }}", "[1, 'b']"),
         ("{% generation %}said{% endgeneration %}", "said"),
         ("{{ bos_token }}{{ eos_token }}{{ nowhere }}", "<s></s>"),
         ("  {% if true %}\n  x\n  {% endif %}\ny", "  x\ny"),
@@ -105,6 +108,16 @@ def test_a_published_template_renders_as_jinja_renders_it(path: Any, render: Any
 )  # fmt: skip
 def test_operations_that_templates_rely_on(render: Any, source: str, wanted: str) -> None:
     assert render(source, messages=[USER]) == wanted
+
+
+def test_what_a_template_changes_is_not_changed_in_the_next_rendering(render: Any) -> None:
+    source = (
+        "{% macro f(x=[]) %}{{ x.append(1) }}{{ x }}{% endmacro %}{% set y = [[]] %}{{ y[0].append(2) }}"
+        "{{ f() }}{{ y }}{{ messages.append(3) }}{{ messages | length }}"
+    )
+    first = render(source, messages=[USER])
+    assert first == "NoneNone[1][[2]]None2"
+    assert render(source, messages=[USER]) == first
 
 
 def test_the_date_is_there_for_templates_that_ask(render: Any) -> None:

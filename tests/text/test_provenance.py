@@ -61,6 +61,8 @@ EXACT = {
     "in a block": "{% set x %}a{{ m.content }}{% endset %}{{ x }}b{% filter trim %}a{{ m.content }}b{% endfilter %}",
     "called": "{% macro f() %}a{{ caller() }}b{% endmacro %}{% call f() %}{{ m.content }}{% endcall %}",
     "kept": "{% set n = namespace(x='a') %}{% set n.x = n.x + m.content %}{{ n.x }}{{ {'a': m.content}.a }}",
+    "kept in a list that grows": "{% set x = ['a'] %}{% set _ = x.append(m.content) %}{{ x.pop() }}{{ x.pop() }}",
+    "kept in a growing mapping": "{% set x = {} %}{% set _ = x.update({'a': m.content}) %}{{ x.a }}a{{ x.pop('a') }}",
     "character by character": "{% for c in m.content %}{{ c }}{% endfor %}{{ m.content | list | join('a') }}",
     "chosen": "{{ m.content if m.content else 'a' }}{{ x | default(m.content) }}{{ [m.content, 'a'] | first }}"
     "{{ [m.content] | last }}{{ m.content | string }}{{ m.content | safe }}b",
@@ -77,6 +79,9 @@ AS_A_WHOLE = {
     "by way of bytes": "{{ m.content.encode().decode() }}{{ strftime_now(m.content) }}",
     "in an escaping block": "{% autoescape true %}{{ m.content }}{{ m.content | e }}{% endautoescape %}",
     "as JSON": "{{ m.content | tojson }}{{ {'a': [m.content]} | tojson(indent=2) }}{{ messages | tojson }}",
+    "read from JSON": "{{ m.content | tojson | from_json }}"
+    "{% for k, v in (given | tojson | from_json) | items %}{{ k }}"
+    "{{ v }}{% endfor %}{{ ({'role': m.content} | tojson | from_json).role }}",
     "formatted to a width": "{{ '%50s' % m.content }}{{ '{:>50}'.format(m.content) }}",
     "keys": "{% for k, v in given.items() %}{{ k }}{{ v }}{% endfor %}{{ given | dictsort | first | first }}",
 }

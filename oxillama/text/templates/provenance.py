@@ -325,3 +325,19 @@ def tojson(
 ) -> str:
     """JSON without HTML escapes, which Jinja's own filter adds. The result is all content: the values are untrusted."""
     return Content(json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys))
+
+
+def from_json(text: str) -> Any:
+    """The value of a JSON text. If the text holds content, all strings in the value are content, keys too."""
+    value = json.loads(text)
+    return _as_content(value) if holds_content(text) else value
+
+
+def _as_content(value: Any) -> Any:
+    if isinstance(value, str):
+        return Content(value)
+    if isinstance(value, list):
+        return list(map(_as_content, value))
+    if isinstance(value, dict):
+        return {Content(key): _as_content(item) for key, item in value.items()}
+    return value

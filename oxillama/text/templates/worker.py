@@ -1,7 +1,8 @@
 """The child process that renders chat templates: a separate script that imports nothing from this package.
 
-A chat template comes with a model file and cannot be trusted. Jinja's immutable sandbox keeps it from running commands,
-but not from looping forever or filling the memory. A process can be limited and killed.
+A chat template comes with a model file and cannot be trusted. Jinja's sandbox keeps it from running commands, but not
+from looping forever or filling the memory. A process can be limited and killed. Templates may change lists and mappings
+of their own, as published ones do: every rendering has new ones.
 
 Arguments: the directories from which to import jinja2 and markupsafe. Messages on stdin and stdout are a length (4
 bytes, little-endian) and that many bytes of JSON. A request is {"source", "own", "context", "marker", "cpu_s",
@@ -68,7 +69,7 @@ def make_environment() -> Any:
     from jinja2.compiler import CodeGenerator
     from jinja2.exceptions import TemplateError
     from jinja2.ext import Extension, loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
+    from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 
     class Generation(Extension):
         """`{% generation %}…{% endgeneration %}` marks the model's text for training; here only the text is kept."""
@@ -96,7 +97,7 @@ def make_environment() -> Any:
                 self.write(", ")
             self.write(")))")
 
-    class TrackingEnvironment(ImmutableSandboxedEnvironment):
+    class TrackingEnvironment(SandboxedEnvironment):
         """Tracks for every character of the output whether it is content."""
 
         code_generator_class = Generator
@@ -176,7 +177,7 @@ def make_environment() -> Any:
     # Nothing is escaped here, so "safe" has nothing to do.
     text_of = provenance.text_of
     environment.filters |= {"format": format_filter, "join": join, "replace": replace, "safe": text_of}
-    environment.filters["tojson"] = provenance.tojson
+    environment.filters |= {"tojson": provenance.tojson, "from_json": provenance.from_json}
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = strftime_now
     return environment
