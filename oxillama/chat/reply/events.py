@@ -15,9 +15,10 @@ class Reasoning:
 
 @dataclass(slots=True)
 class Content:
-    """More of the answer's text."""
+    """More of the answer's text. tokens: which of the reply's tokens it came from, if the reader noted them."""
 
     text: str
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -44,6 +45,17 @@ class CallEnded:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last part of a reply. Parsers do not give it, the reader does.
+
+    called: the reply has at least one call. reasoning_tokens: how many tokens were read as reasoning, tags included.
+    """
+
+    called: bool
+    reasoning_tokens: int
+
+
 Event = Reasoning | Content | CallBegan | Arguments | CallEnded
 
 
@@ -53,6 +65,11 @@ class Parser(Protocol):
     Joined texts do not depend on how tokens cut the bytes. What was returned is never taken back. Everything that the
     model wrote is in some event, except markers. No output is an error.
     """
+
+    @property
+    def thinking(self) -> bool:
+        """Whether what comes next is reasoning, as far as is known."""
+        ...
 
     def push(self, token_id: int, piece: bytes) -> list[Event]:
         """Add a token. piece: the bytes that it adds to a text, as `Tokenizer.token_bytes` gives them."""
