@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oxillama.engine.api.config import Progress
+    from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.embedding import Embedder, EmbeddingRequest
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.sampling import SamplerSettings
@@ -49,6 +50,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 ENCODING_THREADS = 4
+COMPILING_THREADS = 2
 RENDERING_THREADS = 4
 """As many as there are rendering processes, so that requests wait here, where a wait can be cancelled."""
 LONG_TEXT = 4096
@@ -75,6 +77,7 @@ class Engine:
         self._mean_s = 1.0  # how long generations have taken lately
         self._encode = Offload(ENCODING_THREADS)
         self._render = Offload(RENDERING_THREADS)
+        self._compile = Offload(COMPILING_THREADS)
         self._trio = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._compute, name="oxillama-compute", daemon=True)
 
@@ -186,6 +189,12 @@ class Engine:
         if job.error is not None:
             raise job.error
         return finished(job.rows, self.embedder, normalize=request.normalize, dimensions=request.dimensions)
+
+    async def compile_grammar(self, text: str) -> Constraint:
+        """See `protocol.EngineLike.compile_grammar`. The first one takes about a second more, for the vocabulary."""
+        grammars = self._bundle.vocabulary.grammars
+        known = grammars.find(text)
+        return known if known is not None else await self._compile(grammars.compile, text)
 
     async def with_template(self, work: Callable[[Any], T]) -> T:
         """Call `work` with the chat template in a worker thread. Returns its result.
@@ -359,6 +368,8 @@ class Engine:
         except BaseException as error:
             log.critical("the compute thread failed", exc_info=error)
             failure = f"the engine has failed: {type(error).__name__}: {error}"
+        finally:
+            self._stepper.close()
         try:
             self._trio.run_sync_soon(self._receive_end, failure)
         except trio.RunFinishedError:

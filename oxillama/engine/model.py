@@ -19,7 +19,15 @@ from oxillama.engine.decoding.generation import Generation
 from oxillama.engine.embedding.job import Embedding
 from oxillama.engine.loading import ModelBundle, load_bundle
 from oxillama.engine.requests.check import check_ids, check_request
-from oxillama.engine.requests.embedding import check_embedding, check_generates, check_reranks, pair_ids, vector_ids
+from oxillama.engine.requests.embedding import (
+    as_texts,
+    check_embedding,
+    check_generates,
+    check_pooling,
+    check_reranks,
+    pair_ids,
+    vector_ids,
+)
 from oxillama.engine.requests.prompts import text_ids
 from oxillama.errors import ContextLengthError, EngineClosedError, GenerationError, InvalidParameterError, OxillamaError
 
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oxillama.engine.api.config import Progress
+    from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.embedding import Embedder
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.sampling import SamplerSettings
@@ -112,6 +121,7 @@ class Model:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._stepper.close()
                 self._bundle.close()
 
     # ------------------------------------------------------------------------------------------------- facts
@@ -176,24 +186,35 @@ class Model:
         """The text of the tokens, as bytes because it need not be valid UTF-8."""
         return self.tokenizer.decode(ids)
 
-    def generate(self, prompt: str | Sequence[int], sampling: SamplingParams | None = None) -> Iterator[str]:
+    def generate(
+        self, prompt: Texts, sampling: SamplingParams | None = None, constraint: Constraint | None = None
+    ) -> Iterator[str]:
         """The pieces of text that follow a prompt, as they are generated. See `events`."""
-        return (event.text for event in self.events(prompt, sampling) if event.text)
+        return (event.text for event in self.events(prompt, sampling, constraint) if event.text)
 
-    def events(self, prompt: str | Sequence[int], sampling: SamplingParams | None = None) -> Iterator[TokenEvent]:
+    def compile_grammar(self, text: str) -> Constraint:
+        """A constraint for `generate`; see `EngineLike.compile_grammar`. The first takes about a second more."""
+        return self._bundle.vocabulary.grammars.compile(text)
+
+    def events(
+        self, prompt: Texts, sampling: SamplingParams | None = None, constraint: Constraint | None = None
+    ) -> Iterator[TokenEvent]:
         """The events of one generation. Closing the iterator ends it.
 
-        prompt: token ids, or a text, in which the texts of control tokens count as those tokens.
+        prompt: token ids, or a text, in which the texts of control tokens count as those tokens. constraint: what the
+        completion may consist of.
 
         Raises ContextLengthError or InvalidParameterError at once; reading raises GenerationError.
         """
         ids = text_ids(self.tokenizer, prompt) if isinstance(prompt, str) else tuple(map(int, prompt))
-        return self._start_generation(ids, sampling, param="prompt")
+        return self._start_generation(ids, sampling, param="prompt", constraint=constraint)
 
     def _start_generation(
-        self, ids: tuple[int, ...], sampling: SamplingParams | None, *, param: str
+        self, ids: tuple[int, ...], sampling: SamplingParams | None, *, param: str, constraint: Constraint | None = None
     ) -> Iterator[TokenEvent]:
-        request = GenerationRequest(prompt_ids=ids, sampling=sampling or SamplingParams(), param=param)
+        request = GenerationRequest(
+            prompt_ids=ids, sampling=sampling or SamplingParams(), param=param, constraint=constraint
+        )
         bundle = self._bundle
         check_generates(bundle.embedder, bundle.name)
         check_request(request, n_ctx=self.n_ctx, n_vocab=self.n_vocab, has_text=bundle.tokenizer is not None)
@@ -290,21 +311,13 @@ class Model:
         Raises ContextLengthError or InvalidParameterError, naming the text; GenerationError for vectors that are not
         finite.
         """
-        one, given = _as_texts(texts)
+        one, given = as_texts(texts)
         ids = [vector_ids(self.tokenizer, text) if isinstance(text, str) else text for text in given]
         names = ("texts",) if one else tuple(f"texts[{i}]" for i in range(len(ids)))
         embedder = self._bundle.embedder
-        if pooling is not None and pooling not in ("mean", "last", "cls", "none"):
-            raise InvalidParameterError(
-                f"Invalid 'pooling': {pooling!r} is not one of 'mean', 'last', 'cls', 'none'.", param="pooling"
-            )
+        check_pooling(embedder, pooling)
         if embedder.pooling is None:
             embedder = replace(embedder, pooling=pooling or "mean", width=self.n_embd, max_tokens=self.n_ctx)
-        elif pooling is not None and pooling != embedder.pooling:
-            raise InvalidParameterError(
-                f"Invalid 'pooling': the model was opened with pooling {embedder.pooling!r}, not {pooling!r}.",
-                param="pooling",
-            )
         if embedder.pooling == "none" and not one:
             raise InvalidParameterError("Invalid 'texts': without pooling only one at a time.", param="texts")
         request = EmbeddingRequest(texts=tuple(ids), params=names, normalize=normalize, dimensions=dimensions)
@@ -383,15 +396,3 @@ class Model:
                     yield rows, runner.embeddings()[: len(rows)].copy()
             finally:
                 runner.seq_close(seq)
-
-
-def _as_texts(texts: Any) -> tuple[bool, list[str | tuple[int, ...]]]:
-    """Whether it is one text, and the texts."""
-    if isinstance(texts, str):
-        return True, [texts]
-    items = list(texts)
-    if not items:
-        raise InvalidParameterError("Invalid 'texts': there are none.", param="texts")
-    if all(isinstance(item, (int, np.integer)) for item in items):
-        return True, [tuple(map(int, items))]
-    return False, [item if isinstance(item, str) else tuple(map(int, item)) for item in items]

@@ -12,6 +12,7 @@ from tests.support.fake_runner import FakeRunner, bundle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.reading import Reader
 
 
@@ -22,6 +23,7 @@ def request(
     prompt_logprobs: int | None = None,
     cache_prompt: bool = True,
     cache_scope: str | None = None,
+    constraint: Constraint | None = None,
     reader: Callable[[], Reader] | None = None,
     **sampling: Any,
 ) -> GenerationRequest:
@@ -34,6 +36,7 @@ def request(
         cache_prompt=cache_prompt,
         cache_scope=cache_scope,
         reader=reader,
+        constraint=constraint,
     )
 
 

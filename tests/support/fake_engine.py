@@ -31,6 +31,7 @@ from oxillama.engine.api.types import (
     TokenLogprob,
     Usage,
 )
+from oxillama.engine.constraints.grammars import Grammars
 from oxillama.engine.requests.check import check_request
 from oxillama.engine.requests.embedding import check_embedding, check_generates
 from oxillama.errors import (
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
+
+    from oxillama.engine.api.constraint import Constraint
 
 T = TypeVar("T")
 UNK, BOS, EOS, FIRST_BYTE = 0, 1, 2, 3
@@ -75,6 +78,9 @@ class FakeTokenizer:
         return bytes([token_id - FIRST_BYTE]) if token_id >= FIRST_BYTE else b""
 
     def is_control(self, token_id: int) -> bool:
+        return token_id < FIRST_BYTE
+
+    def is_special(self, token_id: int) -> bool:
         return token_id < FIRST_BYTE
 
     def token_text(self, token_id: int) -> str:
@@ -327,6 +333,10 @@ class FakeEngine:
                 counts = (np.bincount([i % width for i in ids], minlength=width) for ids in request.texts)
                 rows = [count[None].astype(np.float32) for count in counts]
             return finished(rows, self.embedder, normalize=request.normalize, dimensions=request.dimensions)
+
+    async def compile_grammar(self, text: str) -> Constraint:
+        await trio.lowlevel.checkpoint()
+        return Grammars(self.tokenizer, self.tokenizer.n_vocab).compile(text)
 
     async def with_template(self, work: Callable[[Any], T]) -> T:
         await trio.lowlevel.checkpoint()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.embedding import Embedder, EmbeddingRequest
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
@@ -36,6 +37,7 @@ class TokenizerLike(Protocol):
     def decode(self, ids: Sequence[int]) -> bytes: ...
     def token_bytes(self, token_id: int, /) -> bytes: ...
     def is_control(self, token_id: int, /) -> bool: ...
+    def is_special(self, token_id: int, /) -> bool: ...
     def token_text(self, token_id: int, /) -> str: ...
     def find(self, text: str, /) -> int | None: ...
     @property
@@ -103,6 +105,13 @@ class EngineLike(Protocol):
 
         Entering raises EngineBusyError (queue full), EngineClosedError (draining, stopped or failed),
         ContextLengthError or InvalidParameterError (a request that cannot run).
+        """
+
+    async def compile_grammar(self, text: str) -> Constraint:
+        """A constraint for generations, from a grammar in llguidance's variant of Lark's syntax. It is kept for later.
+
+        Raises InvalidParameterError, in one line, for a grammar that is wrong or too large, and for a model without a
+        vocabulary.
         """
 
     @property

@@ -11,6 +11,7 @@ from oxillama.errors import InvalidParameterError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.reading import Reader
 
 FinishReason = Literal["stop", "length"]
@@ -109,7 +110,8 @@ class GenerationRequest:
     cache_prompt: share computed tokens with other requests. cache_scope: with those of the same scope only.
     prompt_logprobs: None, or how many alternatives to report for each prompt token (completions' `echo`).
     reader: makes the reader of the tokens, one for each generation. Its parts take the place of the events' text, and
-    stop strings are its own business. param: what the caller calls the prompt, for errors about it.
+    stop strings are its own business. constraint: what the completion may consist of, from its first token to its end;
+    it comes from `compile_grammar` of the same engine. param: what the caller calls the prompt, for errors about it.
     """
 
     prompt_ids: tuple[int, ...]
@@ -119,6 +121,7 @@ class GenerationRequest:
     cache_scope: str | None = None
     prompt_logprobs: int | None = None
     reader: Callable[[], Reader] | None = None
+    constraint: Constraint | None = None
     param: str = "prompt"
 
 

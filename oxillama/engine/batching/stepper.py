@@ -16,6 +16,7 @@ from oxillama.core._core import Chooser
 from oxillama.engine.api.types import TokenEvent
 from oxillama.engine.batching.prefix import PrefixCache
 from oxillama.engine.batching.sharing import Sharing
+from oxillama.engine.constraints.filling import MaskFiller
 from oxillama.engine.failures import STEP_ERRORS, readable
 from oxillama.errors import GenerationError, OxillamaError, StepCancelledError
 
@@ -39,6 +40,7 @@ class Stepper:
     ) -> None:
         """n_kept: how many idle sequences the prefix cache keeps at most."""
         self._runner = runner
+        self._masks = MaskFiller()
         self._chooser = Chooser(runner.n_vocab, runner.n_threads)
         self.scheduler = scheduler
         self.prefix = PrefixCache(runner, n_kept)
@@ -58,6 +60,10 @@ class Stepper:
     @property
     def idle(self) -> bool:
         return not self._generations
+
+    def close(self) -> None:
+        """End the thread that fills masks."""
+        self._masks.close()
 
     def add(self, generation: Generation) -> None:
         self._generations[generation.ticket] = generation
@@ -127,7 +133,12 @@ class Stepper:
         generations = [self._generations[s.ticket] for s in slices]
         try:
             wanted = self._begin(slices, generations)
-            logits = self._evaluate(slices, generations)
+            pairs = zip(generations, slices, strict=True)
+            self._masks.begin([f for g, piece in pairs if (f := g.unfilled(piece)) is not None])
+            try:
+                logits = self._evaluate(slices, generations)
+            finally:
+                self._masks.wait()
         except StepCancelledError:
             return  # nothing was appended; the next plan leaves out the dropped generations
         except STEP_ERRORS as error:

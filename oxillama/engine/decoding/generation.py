@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oxillama.core._core import Sampler
+    from oxillama.engine.api.constraint import Follower
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import FinishReason, GenerationRequest
     from oxillama.engine.decoding.vocabulary import Vocabulary
@@ -75,6 +76,7 @@ class Generation:
         self._output = vocabulary.output(request)
         self._due: deque[int] = deque()  # forced tokens that are not taken yet
         self._sampler: Sampler | None = None
+        self._follower: Follower | None = None
         self._added = now
         self._admitted = self._first = self._last = -1.0
 
@@ -120,13 +122,16 @@ class Generation:
         """
         if self._sampler is None:
             self._sampler = new_sampler(self._settings, self.request, self._vocabulary.n_vocab)
+            if self.request.constraint is not None:
+                self._follower = self.request.constraint.follow()
+                self._due.extend(self._follower.forced())
             self._admitted = now
 
     def release(self, now: float) -> None:
         """End: free the sampler's memory now, even if the stream is still referenced."""
         self.dropped = True
         self.ended = now
-        self._sampler = None
+        self._sampler = self._follower = None
 
     def wants_rows(self, piece: Slice) -> int:
         """How many of the slice's positions, counted from its end, must yield logits."""
@@ -160,6 +165,10 @@ class Generation:
         """The log-probability of a token of the prompt, from the row of the position before it."""
         return Choice(token=int(self.prompt[position]), n_top=self.request.prompt_logprobs or 0)
 
+    def unfilled(self, piece: Slice) -> Follower | None:
+        """The follower whose mask the slice's choice needs; None if it needs no mask."""
+        return self._follower if piece.completes and self.n_max and not self._due else None
+
     def _drawn(self) -> Choice | None:
         """The next token, which a prompt alone has not."""
         if self.n_max == 0:
@@ -170,6 +179,7 @@ class Generation:
             self._sampler,
             banned=self._ends if self._is_early else (),
             n_top=self.request.sampling.logprobs,
+            allowed=self._follower.mask if self._follower is not None else None,
         )
 
     @property
@@ -204,18 +214,26 @@ class Generation:
         return events
 
     def _next(self, token: int, logprob: TokenLogprob | None = None) -> TokenEvent:
-        sampler, early = self._sampler, self._is_early
+        sampler, follower, early = self._sampler, self._follower, self._is_early
         assert sampler is not None
+        if follower is not None:
+            follower.check()
         sampler.accept(token)
         self.completion.append(token)
         if token in self._ends:
             return self._last_event(token, Shown(), "stop")
+        if follower is not None:
+            follower.accept(token)
         shown = self._output.push(token, logprob, heed_stops=not early)
         if shown.stop:
             return self._last_event(token, shown, "stop")
         if len(self.completion) >= self.n_max:
             return self._last_event(token, shown, "length")
+        if follower is not None and follower.ended:
+            return self._last_event(token, shown, "stop")
         self._due.extend(shown.forced)
+        if follower is not None and not self._due:
+            self._due.extend(follower.forced())
         return TokenEvent(token, shown.text, shown.logprobs, None, shown.parts)
 
     def _last_event(self, token: int | None, shown: Shown, reason: FinishReason) -> TokenEvent:

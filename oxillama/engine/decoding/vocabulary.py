@@ -6,10 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from oxillama.engine.decoding.output import ReaderOutput, TextOutput
+from oxillama.errors import OxillamaError
 
 if TYPE_CHECKING:
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.types import GenerationRequest
+    from oxillama.engine.constraints.grammars import Grammars
     from oxillama.engine.decoding.output import Output
     from oxillama.text import Tokenizer
 
@@ -25,6 +27,15 @@ class Vocabulary:
         self.n_vocab = n_vocab
         self.n_named = min(n_vocab, tokenizer.n_vocab) if tokenizer is not None else 0
         self.eog_ids = frozenset(i for i in tokenizer.eog_ids if i < n_vocab) if tokenizer is not None else frozenset()
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        """Compiles grammars for this vocabulary. Raises OxillamaError if there is none."""
+        from oxillama.engine.constraints.grammars import Grammars
+
+        if self.tokenizer is None:
+            raise OxillamaError("a model without a vocabulary cannot follow a grammar")
+        return Grammars(self.tokenizer, self.n_vocab)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The token's text in bytes; empty if it has none."""

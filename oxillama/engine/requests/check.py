@@ -51,6 +51,8 @@ def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_t
         raise InvalidParameterError("Invalid 'stop': the reader of a request finds its stop strings.", param="stop")
     if sampling.stop and not has_text:
         raise InvalidParameterError("Invalid 'stop': this model has no vocabulary to find it in.", param="stop")
+    if request.constraint is not None and request.constraint.n_vocab != n_vocab:
+        raise InvalidParameterError("The grammar was compiled for another model.", param=param)
     if request.prompt_logprobs is not None and not 0 <= request.prompt_logprobs <= 20:
         raise InvalidParameterError(
             f"Invalid 'logprobs': {request.prompt_logprobs} is not between 0 and 20.", param="logprobs"

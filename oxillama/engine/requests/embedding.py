@@ -7,7 +7,9 @@ wrote.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from oxillama.engine.requests.check import check_ids
 from oxillama.engine.requests.prompts import bounded_ids
@@ -171,3 +173,28 @@ def check_generates(embedder: Embedder, model: str) -> None:
             param="model",
             code="model_without_generation",
         )
+
+
+def check_pooling(embedder: Embedder, pooling: str | None) -> None:
+    """Raises InvalidParameterError for a pooling that is unknown, or that the model was not opened with."""
+    if pooling is not None and pooling not in ("mean", "last", "cls", "none"):
+        raise InvalidParameterError(
+            f"Invalid 'pooling': {pooling!r} is not one of 'mean', 'last', 'cls', 'none'.", param="pooling"
+        )
+    if None not in (pooling, embedder.pooling) and pooling != embedder.pooling:
+        raise InvalidParameterError(
+            f"Invalid 'pooling': the model was opened with pooling {embedder.pooling!r}, not {pooling!r}.",
+            param="pooling",
+        )
+
+
+def as_texts(texts: Any) -> tuple[bool, list[str | tuple[int, ...]]]:
+    """Whether a caller gave one text, and the texts, each as it is or as token ids."""
+    if isinstance(texts, str):
+        return True, [texts]
+    items = list(texts)
+    if not items:
+        raise InvalidParameterError("Invalid 'texts': there are none.", param="texts")
+    if all(isinstance(item, (int, np.integer)) for item in items):
+        return True, [tuple(map(int, items))]
+    return False, [item if isinstance(item, str) else tuple(map(int, item)) for item in items]

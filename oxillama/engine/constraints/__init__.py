@@ -1,0 +1,1 @@
+"""Grammars that generations must follow, on llguidance."""

@@ -1,0 +1,138 @@
+"""A model's grammars: compiled once, kept while they are in use."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from llguidance import LLMatcher, LLParserLimits
+
+from oxillama.engine.constraints.follower import GrammarFollower, fill_mask, forced_tokens
+from oxillama.engine.constraints.vocabulary import ll_tokenizer
+from oxillama.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+    from llguidance import LLTokenizer
+
+    from oxillama.engine.api.protocol import TokenizerLike
+
+T = TypeVar("T")
+
+MOST_KEPT = 64
+"""Grammars kept for the next request with the same text; each is a few hundred kilobytes, and its automaton more."""
+
+LONGEST = 1 << 18
+"""Characters of a grammar's text."""
+
+STACK = 256 << 20
+"""Bytes of stack for compiling. llguidance goes down a chain of rules by recursion, with 3 KB for each, and a grammar of
+LONGEST characters has 32,000 rules at most. Only what is used takes memory."""
+
+LIMITS = LLParserLimits(
+    max_items_in_row=2_000,
+    initial_lexer_fuel=1_000_000,
+    step_lexer_fuel=200_000,
+    step_max_items=50_000,
+    max_lexer_states=50_000,
+    max_grammar_size=200_000,
+    verbose_errors=False,
+)
+"""What a grammar may cost: about 50 ms to construct its regular expressions, 15 ms for a token's mask, and 100 MB of
+automaton."""
+
+
+class Grammar:
+    """A compiled grammar. See `engine.api.constraint.Constraint`."""
+
+    def __init__(self, matcher: LLMatcher, n_vocab: int, n_words: int) -> None:
+        self.n_vocab = n_vocab
+        self._matcher = matcher
+        self._mask: npt.NDArray[np.uint32] = np.empty(n_words, np.uint32)
+        fill_mask(matcher, self._mask)
+        self._forced = forced_tokens(matcher)
+        if matcher.is_error():
+            raise InvalidParameterError(_reason(matcher.get_error()), code="invalid_grammar")
+
+    def follow(self) -> GrammarFollower:
+        return GrammarFollower(self._matcher.deep_copy(), self._mask, self._forced)
+
+
+class Grammars:
+    """Compiles grammars for a vocabulary of n_vocab logits. Threads may share it."""
+
+    def __init__(self, tokenizer: TokenizerLike, n_vocab: int) -> None:
+        self._tokenizer = tokenizer
+        self._n_vocab = n_vocab
+        self._kept: OrderedDict[str, Grammar] = OrderedDict()
+        self._lock = threading.Lock()  # of `_kept`
+        self._making = threading.Lock()  # of `_made`
+        self._made: LLTokenizer | None = None
+
+    def _vocabulary(self) -> LLTokenizer:
+        with self._making:
+            if self._made is None:
+                self._made = ll_tokenizer(self._tokenizer, self._n_vocab)
+            return self._made
+
+    def find(self, text: str) -> Grammar | None:
+        """The grammar with this text, if it is still kept."""
+        with self._lock:
+            grammar = self._kept.get(text)
+            if grammar is not None:
+                self._kept.move_to_end(text)
+            return grammar
+
+    def compile(self, text: str) -> Grammar:
+        """The grammar with this text, in llguidance's variant of Lark's syntax. Blocks, mostly without the GIL.
+
+        Raises InvalidParameterError, in one line, for a grammar that is wrong, empty or too large.
+        """
+        if len(text) > LONGEST:
+            raise InvalidParameterError(
+                f"the grammar is {len(text)} characters long; at most {LONGEST} are allowed", code="invalid_grammar"
+            )
+        if (known := self.find(text)) is not None:
+            return known
+        grammar = _with_stack(self._compiled, text)
+        with self._lock:
+            self._kept[text] = grammar
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return grammar
+
+    def _compiled(self, text: str) -> Grammar:
+        vocabulary = self._vocabulary()
+        matcher = LLMatcher(vocabulary, text, log_level=0, limits=LIMITS)
+        if matcher.is_error():
+            raise InvalidParameterError(_reason(matcher.get_error()), code="invalid_grammar")
+        return Grammar(matcher, self._n_vocab, (vocabulary.vocab_size + 31) // 32)
+
+
+def _with_stack(work: Callable[[str], T], text: str) -> T:
+    """Call `work` in a thread with a large stack. Returns its result, or raises its error."""
+    result: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work(text))
+        except BaseException as error:
+            result.set_exception(error)
+
+    before = threading.stack_size(STACK)
+    try:
+        thread = threading.Thread(target=run, name="oxillama-grammar", daemon=True)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    return result.result()
+
+
+def _reason(error: str) -> str:
+    return f"the grammar cannot be used: {' '.join(error.split())[:300]}"

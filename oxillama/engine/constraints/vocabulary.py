@@ -1,0 +1,70 @@
+"""A model's vocabulary as llguidance wants it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llguidance import LLTokenizer
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.protocol import TokenizerLike
+
+SENTINEL = "\x02"
+"""A character that no token merges with. It keeps away the space that some vocabularies put before every text."""
+
+
+class _Tokens:
+    """What LLTokenizer reads: the bytes of each token, and the tokens of a text."""
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+
+    def __init__(self, tokenizer: TokenizerLike, n_vocab: int) -> None:
+        self._tokenizer = tokenizer
+        n_named = min(tokenizer.n_vocab, n_vocab)
+        self.special_token_ids = [i for i in range(n_named) if _is_marker(tokenizer, i)]
+        special = set(self.special_token_ids)
+        # A token without bytes never comes.
+        self.tokens = [
+            tokenizer.token_text(i).encode() if i in special else tokenizer.token_bytes(i) for i in range(n_named)
+        ] + [b""] * (n_vocab - n_named)
+        self._special = special
+        # Without any token that ends a text, llguidance adds one behind the vocabulary.
+        self.eos_token_id = min((i for i in tokenizer.eog_ids if i < n_vocab), default=None)
+        first = tokenizer.encode("x", False)
+        self._puts_space_first = bool(first) and tokenizer.token_bytes(first[0]).startswith(b" ")
+
+    def __call__(self, text: str) -> list[int]:
+        """The tokens of a text; none if they would not be exactly its bytes. It must not raise: Rust calls it."""
+        try:
+            if not self._puts_space_first:
+                ids = self._tokenizer.encode(text, False)
+            else:
+                ids, skipped = self._tokenizer.encode(SENTINEL + text, False), b""
+                while ids and len(skipped) < 2:
+                    skipped += self.tokens[ids.pop(0)]
+                if skipped != (" " + SENTINEL).encode():
+                    return []
+        except ValueError:
+            return []
+        exact = not self._special.intersection(ids) and b"".join(self.tokens[i] for i in ids) == text.encode()
+        return ids if exact else []
+
+
+def _is_marker(tokenizer: TokenizerLike, token_id: int) -> bool:
+    """Whether a token marks structure and is no part of a text: a control token, or a user-defined one that is spelled
+    like a tag, as "<tool_call>" and "[ARGS]" are. Other user-defined tokens are whitespace, digits or words."""
+    if tokenizer.is_control(token_id):
+        return True
+    text = tokenizer.token_text(token_id)
+    tag = len(text) > 2 and (text[0] + text[-1]) in ("<>", "[]")
+    return tag and tokenizer.is_special(token_id)
+
+
+def ll_tokenizer(tokenizer: TokenizerLike, n_vocab: int) -> LLTokenizer:
+    """llguidance's view of a vocabulary of n_vocab logits. Takes about a second for 150,000 tokens.
+
+    Tokens that mark structure are special: no text matches them, only their names and ids do.
+    """
+    ends = sorted(i for i in tokenizer.eog_ids if i < n_vocab)
+    return LLTokenizer(_Tokens(tokenizer, n_vocab), eos_token=ends or None)  # type: ignore[arg-type]
