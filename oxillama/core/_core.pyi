@@ -117,9 +117,7 @@ def readings() -> list[str]:
 def default_reading(several: bool = False) -> str:
     """The way that suits processors of this family, for one or two tokens or for `several`."""
 
-def _probe(
-    isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...
-) -> tuple[float, float]:
+def _probe(isa: str | None = None, n_threads: int = 1, repeats: int = 5, read_bytes: int = ...) -> tuple[float, float]:
     """The limits of an isa's instructions by themselves: (bytes per second read, int8 operations per second)."""
 
 # --- program.pxi, runner.pxi

@@ -31,8 +31,8 @@ LONGEST = 1 << 18
 """Characters of a grammar's text."""
 
 STACK = 256 << 20
-"""Bytes of stack for compiling. llguidance goes down a chain of rules by recursion, with 3 KB for each, and a grammar of
-LONGEST characters has 32,000 rules at most. Only what is used takes memory."""
+"""Bytes of stack for compiling. llguidance goes down a chain of rules by recursion, with 3 KB for each, and LONGEST
+characters are 32,000 rules at most. Only what is used takes memory."""
 
 LIMITS = LLParserLimits(
     max_items_in_row=2_000,
