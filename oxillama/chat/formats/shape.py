@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from oxillama.chat.conversation import ToolCall
-    from oxillama.chat.reply.calls import Calls
     from oxillama.chat.reply.markers import Markers
-    from oxillama.chat.reply.source import Source, Steps
+    from oxillama.chat.reply.turn import CallReader
     from oxillama.chat.tools import Tool
     from oxillama.text import PromptText
 
@@ -40,38 +39,6 @@ class Shape(Protocol):
 
         parallel: False: exactly one call. Names of other rules begin with `call`. What the rules admit, the reader
         reads as calls.
-        """
-        ...
-
-
-class CallReader(Protocol):
-    """Reads calls from a reply. It has no state of its own: one serves all replies, in all threads.
-
-    Texts are encoded by `Markers.encode`. openers: where calls begin anywhere in the content. at_line: openers that
-    count only at the beginning of a line, as the spelled-out texts of special tokens do. bare: the characters with
-    which calls without an opener begin; they count where nothing but white space was said yet. closers: markers that
-    end calls; stray ones after a call are dropped.
-    """
-
-    @property
-    def openers(self) -> Sequence[str]: ...
-
-    @property
-    def at_line(self) -> Sequence[str]: ...
-
-    @property
-    def bare(self) -> str: ...
-
-    @property
-    def closers(self) -> Sequence[str]: ...
-
-    def read(self, source: Source, calls: Calls, opener: str) -> Steps[bool]:
-        """Read calls; the source stands after the opener (before the character, if it is a bare one).
-
-        The source is marked before the opener. After each complete call, the reader marks it again (`source.mark()`).
-        Returns False if what it has read since the mark is not a call: this becomes text. A call that has begun cannot
-        be taken back; its arguments are completed (a reply that is cut off leaves them as they are), and what cannot be
-        read is left for the text. Marks first, then returns.
         """
         ...
 

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from oxillama.chat.formats.harmony import Harmony, HarmonyParser
+from oxillama.chat.formats.shape import Lark
+from oxillama.chat.reply.calls import Calls, MakeId, made_id, short_id
+from oxillama.chat.reply.markers import Markers, Vocabulary
+from oxillama.chat.reply.turn import TurnParser, TurnSyntax
+from oxillama.chat.tools import ToolChoice
+
 if TYPE_CHECKING:
+    from oxillama.chat.conversation import ToolCall
     from oxillama.chat.formats.shape import Shape
-    from oxillama.chat.reply.markers import Markers
+    from oxillama.chat.reply.events import Event, Parser
+    from oxillama.chat.tools import Tool
+    from oxillama.text import PromptText
 
 Ids = Literal["made", "short", "index", "functions"]
-"""The form of calls' ids: "made": `call_` and 24 characters; "short": nine letters and digits; "index": "0", "1", …
-over the conversation; "functions": `functions.NAME:INDEX` over the conversation."""
+"""The form of calls' ids: "made": `call_` and 24 characters; "short": nine letters and digits; "index": "0", "1", …;
+"functions": `functions.NAME:INDEX`. The index counts over the conversation."""
+
+_TAIL = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +59,74 @@ class Family:
         return [*self.shape.texts(), *tags]
 
 
-@dataclass(frozen=True, slots=True)
 class WireFormat:
-    """A family's format, and which of its markers are special tokens in one model's vocabulary."""
+    """A family's format, with the special tokens of one model's vocabulary. Threads may share it."""
 
-    family: Family
-    markers: Markers = field(repr=False)
+    def __init__(self, family: Family, vocabulary: Vocabulary | None) -> None:
+        """vocabulary: None: no marker is a special token."""
+        self.family = family
+        self.markers = Markers(family.texts(), vocabulary)
+
+    def parser(
+        self,
+        tools: Sequence[Tool] = (),
+        choice: ToolChoice | None = None,
+        *,
+        prompt_tail: str = "",
+        first_index: int = 0,
+    ) -> Parser:
+        """The parser of one reply.
+
+        choice: which of the tools may be called; None: all. Text that calls another one is content. If none may be
+        called, calls are content, and nothing at all if the reply consists of nothing else. prompt_tail: see
+        `prompt_tail`. first_index: how many calls the conversation has already, for ids that count them.
+        """
+        choice = choice or ToolChoice()
+        allowed = choice.allowed(tools)
+        muted = not allowed
+
+        def calls(events: list[Event]) -> Calls:
+            return Calls(events, tools if muted else allowed, self._make_id(first_index), muted=muted)
+
+        if isinstance(self.family.shape, Harmony):
+            return HarmonyParser(self.markers, calls, prompt_tail, tools=bool(tools))
+        return TurnParser(self._syntax, calls if tools else None, prompt_tail)
+
+    def write(self, calls: Sequence[ToolCall]) -> PromptText:
+        """The calls as the model writes them, for the history. Not for an empty list."""
+        return self.family.shape.write(calls)
+
+    def grammar(self, tools: Sequence[Tool], *, parallel: bool = True) -> str:
+        """Lark rules whose rule `calls` is one or more calls of the tools (see `Shape.grammar`)."""
+        return self.family.shape.grammar(tools, self.lark, parallel=parallel)
+
+    @cached_property
+    def lark(self) -> Lark:
+        return Lark(self.markers)
+
+    @cached_property
+    def _syntax(self) -> TurnSyntax:
+        family = self.family
+        return TurnSyntax(
+            self.markers,
+            family.shape.reader(self.markers),
+            [(tags.open, tags.close) for tags in family.reasoning],
+            [(tags.open, tags.close) for tags in family.answer],
+        )
+
+    def _make_id(self, first: int) -> MakeId:
+        match self.family.ids:
+            case "made":
+                return made_id
+            case "short":
+                return short_id
+            case "index":
+                return lambda index, name: str(first + index)
+            case "functions":
+                return lambda index, name: f"functions.{name}:{first + index}"
+
+
+def prompt_tail(prompt: PromptText) -> str:
+    """The end of a prompt that its template wrote after all content: there begins or has ended the reasoning."""
+    start = prompt.content[-1][1] if prompt.content else 0
+    return prompt.text[max(start, len(prompt.text) - _TAIL) :]

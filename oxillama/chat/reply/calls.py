@@ -29,12 +29,18 @@ def short_id(index: int = 0, name: str = "") -> str:
 
 
 class Calls:
-    """The calls of one reply. `tools`: those that may be called."""
+    """The calls of one reply.
 
-    __slots__ = ("_events", "_make_id", "_open", "count", "tools")
+    tools: those that may be called. muted: calls are read, but not reported. count: how many calls have ended.
+    """
 
-    def __init__(self, events: list[Event], tools: Iterable[Tool], make_id: MakeId = made_id) -> None:
-        self._events = events
+    __slots__ = ("_events", "_make_id", "_open", "count", "muted", "tools")
+
+    def __init__(
+        self, events: list[Event], tools: Iterable[Tool], make_id: MakeId = made_id, *, muted: bool = False
+    ) -> None:
+        self._events = events if not muted else []
+        self.muted = muted
         self._make_id = make_id
         self._open = False
         self.tools = {tool.name: tool for tool in tools}

@@ -55,10 +55,11 @@ class Scanner:
 class Source:
     """The text that has come and is not yet read.
 
-    ended: nothing follows. truncated: a limit ended the reply, not the model.
+    ended: nothing follows. truncated: a limit ended the reply, not the model. keeps: a mark stays where it was set
+    first. idle: while `until` waits and holds nothing back, its scanner.
     """
 
-    __slots__ = ("_at", "_kept", "_mark", "_text", "ended", "truncated")
+    __slots__ = ("_at", "_kept", "_mark", "_text", "ended", "idle", "keeps", "truncated")
 
     def __init__(self) -> None:
         self._text = ""
@@ -67,6 +68,8 @@ class Source:
         self._kept: list[str] = []
         self.ended = False
         self.truncated = False
+        self.keeps = False
+        self.idle: Scanner | None = None
 
     def feed(self, text: str) -> None:
         """Add text that has come."""
@@ -78,6 +81,8 @@ class Source:
 
     def mark(self, back: int = 0) -> None:
         """Keep what is read from here on, or from `back` characters before, which must have come in the same piece."""
+        if self.keeps and self._mark is not None:
+            return
         self._kept.clear()
         self._mark = max(self._at - back, 0)
 
@@ -93,6 +98,17 @@ class Source:
             self._mark = 0
         self._at = (self._mark or 0) + offset
         self.unmark()
+
+    def unread(self, text: str) -> None:
+        """Put back the text that was read last."""
+        size = len(text)
+        if self._at - (self._mark or 0) >= size:
+            self._at -= size
+            return
+        read = self.since_mark()
+        self._kept = [read[: len(read) - size]]
+        self._text = text + self._text[self._at :]
+        self._at, self._mark = 0, None if self._mark is None else 0
 
     def unmark(self) -> None:
         """Keep nothing any more."""
@@ -123,9 +139,17 @@ class Source:
                 return char
             self._at += 1
 
+    def gather(self, chars: str) -> Steps[str]:
+        """Read characters of the given set and return them."""
+        found: list[str] = []
+        while (char := (yield from self.peek())) and char in chars:
+            found.append(char)
+            self._at += 1
+        return "".join(found)
+
     def literal(self, *options: str) -> Steps[str | None]:
         """Read one of the texts if the text goes on with it, the longest that fits; None: with none of them."""
-        longest = max(map(len, options))
+        longest = max(map(len, options), default=0)
         while True:
             here = self._text[self._at : self._at + longest]
             if self.ended or not any(len(option) > len(here) and option.startswith(here) for option in options):
@@ -162,4 +186,6 @@ class Source:
                 emit(text[at:open_from])
             if self.ended:
                 return None
+            self.idle = scanner if open_from == len(text) else None
             yield
+            self.idle = None
