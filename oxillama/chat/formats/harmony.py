@@ -74,9 +74,19 @@ class HarmonyParser:
     """Reads a reply in the harmony format (`Parser`)."""
 
     def __init__(
-        self, markers: Markers, make_calls: Callable[[list[Event]], Calls], prompt_tail: str, *, tools: bool
+        self,
+        markers: Markers,
+        make_calls: Callable[[list[Event]], Calls],
+        prompt_tail: str,
+        *,
+        tools: bool,
+        splits: bool = True,
     ) -> None:
-        """prompt_tail: the end of the prompt, after all content. tools: whether the request has tools."""
+        """prompt_tail: the end of the prompt, after all content. tools: whether the request has tools.
+
+        splits: whether reasoning is told apart from content.
+        """
+        self._splits = splits
         self._markers = markers
         self._events: list[Event] = []
         self._calls = make_calls(self._events)
@@ -139,7 +149,7 @@ class HarmonyParser:
                 return
             recipient, channel = self._parsed(whole)
             name = self._called(recipient)
-            self._thinking = channel == "analysis" and recipient is None
+            self._thinking = channel == "analysis" and recipient is None and self._splits
             self._fresh = True
             if name is not None:
                 yield from self._call(name)

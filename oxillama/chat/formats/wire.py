@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +11,7 @@ from oxillama.chat.formats.harmony import Harmony, HarmonyParser
 from oxillama.chat.formats.shape import Lark
 from oxillama.chat.reply.calls import Calls, MakeId, made_id, short_id
 from oxillama.chat.reply.markers import Markers, Vocabulary
-from oxillama.chat.reply.turn import TurnParser, TurnSyntax
+from oxillama.chat.reply.turn import Readers, TurnParser, TurnSyntax
 from oxillama.chat.tools import ToolChoice
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Family:
 
     shape: how calls are written. reasoning: the tags around reasoning, the family's own first; others are read as well.
     answer: tags around the answer, which are dropped. stops: tokens that end the reply, besides the vocabulary's own.
-    native: whether the model was trained on this shape; if not, a system text asks for it.
+    native: whether the template shows tools to the model; if not, a system text has to, and to ask for the shape. also:
+    other shapes that are read.
     """
 
     name: str
@@ -52,11 +53,12 @@ class Family:
     ids: Ids = "made"
     stops: tuple[str, ...] = ()
     native: bool = True
+    also: tuple[Shape, ...] = ()
 
     def texts(self) -> Sequence[str]:
         """All texts that may be special tokens."""
         tags = [text for tags in (*self.reasoning, *self.answer) for text in (tags.open, tags.close)]
-        return [*self.shape.texts(), *tags]
+        return [*self.shape.texts(), *(text for shape in self.also for text in shape.texts()), *tags]
 
 
 class WireFormat:
@@ -65,6 +67,7 @@ class WireFormat:
     def __init__(self, family: Family, vocabulary: Vocabulary | None) -> None:
         """vocabulary: None: no marker is a special token."""
         self.family = family
+        self._vocabulary = vocabulary
         self.markers = Markers(family.texts(), vocabulary)
 
     def parser(
@@ -89,8 +92,14 @@ class WireFormat:
             return Calls(events, tools if muted else allowed, self._make_id(first_index), muted=muted)
 
         if isinstance(self.family.shape, Harmony):
-            return HarmonyParser(self.markers, calls, prompt_tail, tools=bool(tools))
+            splits = bool(self.family.reasoning)
+            return HarmonyParser(self.markers, calls, prompt_tail, tools=bool(tools), splits=splits)
         return TurnParser(self._syntax, calls if tools else None, prompt_tail)
+
+    @cached_property
+    def unsplit(self) -> WireFormat:
+        """The same without reasoning: its tags and its text are content."""
+        return WireFormat(replace(self.family, reasoning=()), self._vocabulary)
 
     def write(self, calls: Sequence[ToolCall]) -> PromptText:
         """The calls as the model writes them, for the history. Not for an empty list."""
@@ -107,9 +116,10 @@ class WireFormat:
     @cached_property
     def _syntax(self) -> TurnSyntax:
         family = self.family
+        readers = [shape.reader(self.markers) for shape in (family.shape, *family.also)]
         return TurnSyntax(
             self.markers,
-            family.shape.reader(self.markers),
+            readers[0] if len(readers) == 1 else Readers(readers),
             [(tags.open, tags.close) for tags in family.reasoning],
             [(tags.open, tags.close) for tags in family.answer],
         )

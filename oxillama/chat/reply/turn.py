@@ -54,6 +54,25 @@ class CallReader(Protocol):
         ...
 
 
+class Readers:
+    """Several readers as one: the first that knows an opener reads on."""
+
+    def __init__(self, readers: Sequence[CallReader]) -> None:
+        self._readers = readers
+        self.openers = tuple(text for reader in readers for text in reader.openers)
+        self.at_line = tuple(text for reader in readers for text in reader.at_line)
+        self.bare = "".join(reader.bare for reader in readers)
+        self.closers = tuple(text for reader in readers for text in reader.closers)
+        self.gap = max(reader.gap for reader in readers)
+
+    def read(self, source: Source, calls: Calls, opener: str) -> Steps[bool]:
+        """See `CallReader`."""
+        for reader in self._readers:
+            if opener in reader.openers or opener in reader.at_line or opener in reader.bare:
+                return (yield from reader.read(source, calls, opener))
+        return False
+
+
 class TurnSyntax:
     """The markers of replies in one wire format and vocabulary. Threads may share it.
 

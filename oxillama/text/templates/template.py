@@ -39,6 +39,7 @@ class ChatTemplate:
     """Renders conversations. Threads may share it; rendering blocks, so async callers use a worker thread.
 
     source: the text of the default template; None if the file has none and the built-in format is used.
+    tool_source: the text of the template that is used if tools are given.
     names: all templates of the file. If tools are given, the template "tool_use" is used where there is one.
     """
 
@@ -49,6 +50,7 @@ class ChatTemplate:
         self._processes = TemplateProcesses()
         self.names = tuple(self._sources)
         self.source = self._sources.get("default") or next(iter(self._sources.values()), None)
+        self.tool_source = self._sources.get("tool_use", self.source)
 
     @classmethod
     def from_gguf(cls, gguf: GGUFFile, tokenizer: Tokenizer) -> ChatTemplate:

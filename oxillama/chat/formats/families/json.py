@@ -75,6 +75,24 @@ _GIGACHAT_MARKERS = ("<|message_sep|>", "<|role_sep|>", "<|function_call|>")
 
 FAMILIES = (
     Family(name="Hermes", shape=HERMES, stops=("<|im_end|>",)),
+    Family(name="Qwen2.5", shape=HERMES, stops=("<|im_end|>",)),
+    Family(name="Qwen3", shape=HERMES, reasoning=(THINK,), stops=("<|im_end|>",)),
+    Family(name="Granite 4", shape=HERMES, stops=("<|end_of_text|>",)),
+    Family(
+        name="ERNIE 4.5", shape=HERMES, reasoning=(THINK,), answer=(Tags("<response>", "</response>"),), stops=("</s>",)
+    ),
+    Family(
+        name="LongCat",
+        shape=JsonCalls(
+            "J",
+            opener="<longcat_tool_call>",
+            closer="</longcat_tool_call>",
+            first="<longcat_tool_call>\n",
+            last="\n</longcat_tool_call>",
+            between="\n",
+            gap=1,
+        ),
+    ),
     Family(
         name="Llama 3",
         shape=JsonCalls(

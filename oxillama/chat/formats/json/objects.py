@@ -25,7 +25,6 @@ ARGUMENTS = ("arguments", "parameters", "args", "input")
 IDS = ("id", "tool_call_id", "call_id")
 WRAPPERS = ("function", "tool_call")
 OTHERS = ("type", "index")
-_KNOWN = frozenset((*NAMES, *ARGUMENTS, *IDS, *WRAPPERS, *OTHERS))
 FENCES = ("```json", "```tool_code", "```tool_call", "```")
 
 
@@ -126,6 +125,10 @@ class JsonReader:
     def __init__(self, shape: JsonCalls, markers: Markers) -> None:
         self._shape = shape
         self._visible = markers.visible
+        self._names = {*NAMES, shape.name_key}
+        self._arguments = {*ARGUMENTS, shape.arguments_key} - {shape.name_key}
+        self._ids = {*IDS, shape.id_key}
+        self._known = {*self._names, *self._arguments, *self._ids, *WRAPPERS, *OTHERS}
         spelled = [text for text in (shape.opener, *shape.openers) if text]
         self.openers = tuple(dict.fromkeys(map(markers.encode, spelled)))
         fences = tuple(fence + "\n" for fence in FENCES[:-1]) if shape.fenced else ()
@@ -200,7 +203,7 @@ class JsonReader:
                     return True
                 continue
             key = yield from self._value(source)
-            if not isinstance(key, str) or (bare and not self._shape.named_key and key not in _KNOWN):
+            if not isinstance(key, str) or (bare and not self._shape.named_key and key not in self._known):
                 return False
             if (yield from source.skip(SPACE)) != ":":
                 return False
@@ -210,11 +213,11 @@ class JsonReader:
                 build.name = key
                 if build.refused:
                     return False
-                key = ARGUMENTS[0]
+                key = self._shape.arguments_key
             if key in WRAPPERS and char == "{":
                 yield from source.next()
                 depth += 1
-            elif key in ARGUMENTS and not build.has_arguments:
+            elif key in self._arguments and not build.has_arguments:
                 build.complete = yield from read_arguments(source, build, self._visible, self._stops)
                 if not build.complete:
                     return False
@@ -222,7 +225,7 @@ class JsonReader:
                 value = yield from self._value(source)
                 if value is None and not (yield from source.peek()):
                     return False
-                if key in NAMES or (key in WRAPPERS and build.name is None):
+                if key in self._names or (key in WRAPPERS and build.name is None):
                     if not isinstance(value, str):
                         return False
                     build.name = build.name or value
@@ -231,7 +234,7 @@ class JsonReader:
                     elif build.refused:
                         return False
                     build.named()
-                elif key in IDS and isinstance(value, str | int) and value != "":
+                elif key in self._ids and isinstance(value, str | int) and value != "":
                     build.call_id = str(value)
 
     def _value(self, source: Source) -> Steps[Any]:

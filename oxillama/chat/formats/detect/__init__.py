@@ -1,0 +1,61 @@
+"""Finds a model's wire format: by rules on its chat template's text, then by probing it, else by asking for shape J."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from oxillama.chat.formats.detect.guess import guessed
+from oxillama.chat.formats.detect.probe import Probe, Template
+from oxillama.chat.formats.detect.rules import FAMILIES, by_rules
+from oxillama.chat.formats.families.reasoning import THINK, reasoning_tags
+from oxillama.chat.formats.harmony import Harmony
+from oxillama.chat.formats.wire import Family, Tags, WireFormat
+
+if TYPE_CHECKING:
+    from oxillama.chat.reply.markers import Vocabulary
+
+PROMPTED = FAMILIES["prompted"]
+
+_known: WeakKeyDictionary[Any, WireFormat] = WeakKeyDictionary()
+
+
+def format_of(template: Template, vocabulary: Vocabulary | None) -> WireFormat:
+    """The wire format of the model with this template and vocabulary, found once per template. Blocking."""
+    found = _known.get(template)
+    if found is None:
+        found = _known.setdefault(template, WireFormat(family_of(template, vocabulary), vocabulary))
+    return found
+
+
+def family_of(template: Template, vocabulary: Vocabulary | None) -> Family:
+    """The family of the model with this template."""
+    source = template.tool_source
+    if source is None:
+        return replace(PROMPTED, reasoning=_tags((), vocabulary))
+    probe = Probe(template)
+    found = by_rules(source, vocabulary)
+    shown = probe.shows_tools()
+    if found is not None and (shown is not False or isinstance(found.shape, Harmony)):
+        return replace(found, reasoning=_tags(found.reasoning or reasoning_tags(source), vocabulary))
+    tags = found.reasoning if found is not None else reasoning_tags(source)
+    if not tags and (probed := probe.reasoning()) is not None:
+        tags = (probed,)
+    tags = _tags(tags, vocabulary)
+    if shown and found is None:
+        replies = probe.replies()
+        family = guessed(replies, tags) if replies is not None else None
+        if family is not None:
+            return family
+    if found is None:
+        return replace(PROMPTED, reasoning=tags)
+    return replace(found, shape=PROMPTED.shape, also=(found.shape,), reasoning=tags, native=False)
+
+
+def _tags(tags: tuple[Tags, ...], vocabulary: Vocabulary | None) -> tuple[Tags, ...]:
+    """The tags, and those that the vocabulary has tokens for."""
+    if THINK in tags or vocabulary is None:
+        return tags
+    token = vocabulary.find(THINK.open)
+    return (*tags, THINK) if token is not None and vocabulary.is_special(token) else tags

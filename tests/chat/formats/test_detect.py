@@ -1,0 +1,131 @@
+"""Which wire format a template has: by rules, by probing, or the one that is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from oxillama.chat.formats.detect import family_of, format_of
+from oxillama.chat.formats.detect.rules import FAMILIES, by_rules
+from oxillama.text import ChatTemplate
+from tests.support.replies import Specials, read_tokens, tools
+from tests.support.shared import shared
+
+
+def template(source: str) -> ChatTemplate:
+    return ChatTemplate({"default": source}, {"bos_token": "<s>", "eos_token": "</s>"})
+
+
+def test_the_first_rule_that_fits_wins() -> None:
+    assert by_rules("… [TOOL_CALLS] … [CALL_ID] … [ARGS]", None) is FAMILIES["Mistral Small 3.2"]
+    assert by_rules("… [TOOL_CALLS] … [ARGS] … [SYSTEM_PROMPT]", None) is FAMILIES["Ministral 3"]
+    assert by_rules("… [TOOL_CALLS] …", None) is FAMILIES["Mistral"]
+    assert by_rules("'<｜tool▁calls▁begin｜>' … '\\n```json\\n'", None) is FAMILIES["DeepSeek V3"]
+    assert by_rules("'<｜tool▁calls▁begin｜>'", None) is FAMILIES["DeepSeek V3.1"]
+    assert by_rules("nothing", None) is None
+    assert by_rules("nothing", Specials(["<|tools_prefix|>"])) is FAMILIES["Apertus"]
+
+
+PROBED = """{%- if tools %}SYSTEM {{ tools | tojson }}
+{% endif %}{%- for m in messages %}{{ '@' + m.role + '@ ' }}{{ m.content }}"""
+ENDS = """{{ '@end@\n' }}{%- endfor %}{% if add_generation_prompt %}{{ '@assistant@ ' }}{% endif %}"""
+OBJECTS = """{%- for c in m.tool_calls or [] %}
+<use_tool>{"tool": {{ c.function.name | tojson }}, "params": {{ c.function.arguments | tojson }}}</use_tool>
+{%- endfor %}"""
+LIST = """{%- if m.tool_calls %}<<CALLS>>[{% for c in m.tool_calls %}{{ {"id": c.id, "name": c.function.name,
+"arguments": c.function.arguments} | tojson }}{% if not loop.last %}, {% endif %}{% endfor %}]<</CALLS>>{% endif %}"""
+LINES = """{%- if m.tool_calls %}<calls>
+{% for c in m.tool_calls %}{{ {"name": c.function.name, "arguments": c.function.arguments} | tojson }}
+{% endfor %}</calls>{% endif %}"""
+NAMED = """{%- if m.tool_calls %}<|section|>{% for c in m.tool_calls %}<|invoke|>{{ c.function.name }}<|with|>{{
+c.function.arguments | tojson }}<|done|>{% endfor %}<|close|>{% endif %}"""
+THINKS = """{%- if m.reasoning_content %}<mind>
+{{ m.reasoning_content }}
+</mind>
+{% endif %}"""
+
+
+@pytest.mark.parametrize(
+    ("calls", "shape"),
+    [(OBJECTS, "J"), (LIST, "JA"), (LINES, "J"), (NAMED, "NJ")],
+    ids=["objects", "list", "lines", "named"],
+)
+def test_a_format_that_nobody_has_heard_of_is_found_by_probing(calls: str, shape: str) -> None:
+    made = template(PROBED.replace("{{ m.content }}", "{{ m.content or '' }}") + calls + ENDS)
+    found = format_of(made, None)
+    assert format_of(made, None) is found
+    assert (found.family.name, found.family.shape.name) == ("found by probing", shape)
+    given: list[dict[str, Any]] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "Well"}]
+    functions = [
+        {"name": "f", "arguments": {"a": 1}},
+        {"name": "g", "arguments": {}},
+        {"name": "f", "arguments": {"b": []}},
+    ]
+    given[1]["tool_calls"] = [
+        {"id": f"call{n}", "type": "function", "function": function} for n, function in enumerate(functions)
+    ]
+    text = made.render(given, tools=[{"type": "function", "function": {"name": "f"}}], add_generation_prompt=False).text
+    reply = text[text.index("Well") :].removesuffix("@end@\n")
+    read = read_tokens(found.parser(tools("f", "g")), Specials(()).tokens(reply))
+    assert read.content.strip() == "Well"
+    assert read.values == [(function["name"], function["arguments"]) for function in functions]
+    made.close()
+
+
+def test_unknown_tags_of_reasoning_are_found_by_probing() -> None:
+    made = template(PROBED.replace("{{ m.content }}", THINKS + "{{ m.content or '' }}") + OBJECTS + ENDS)
+    read = read_tokens(format_of(made, None).parser(), Specials(()).tokens("<mind>\nhm\n</mind>\nyes"))
+    assert (read.reasoning, read.content) == ("hm", "yes")
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "source", ["{% for m in messages %}{{ m.content }}{% endfor %}", "{{ raise_exception('no') }}"]
+)
+def test_a_template_without_tools_is_asked_for_calls(source: str) -> None:
+    family = family_of(template(source), None)
+    assert (family.name, family.native, family.shape.name) == ("prompted", False, "J")
+    assert family.reasoning == ()
+    assert family_of(template(source), Specials((), ["<think>"])).reasoning[0].open == "<think>"
+
+
+def test_a_native_template_that_hides_tools_is_read_in_both_ways() -> None:
+    source = "{% for m in messages %}{{ m.content }}{% endfor %}{# <tool_call> [TOOL_CALLS] [CALL_ID] #}"
+    found = format_of(template(source), None)
+    assert (found.family.name, found.family.native) == ("Mistral Small 3.2", False)
+    for reply in (
+        "[TOOL_CALLS]f[CALL_ID]123456789[ARGS]{}",
+        '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>',
+    ):
+        assert read_tokens(found.parser(tools("f")), Specials(()).tokens(reply)).calls == [("f", "{}")]
+
+
+FOUND = {
+    "CohereForAI-c4ai-command-r7b-12-2024-tool_use": ("Command R7B", True),
+    "HuggingFaceTB-SmolLM3-3B": ("prompted", False),
+    "Kimi-K2-Instruct": ("Kimi K2", True),
+    "Mistral-Small-3.2-24B-Instruct-2506": ("Mistral Small 3.2", True),
+    "NVIDIA-Nemotron-Nano-v2": ("Nemotron Nano v2", True),
+    "NousResearch-Hermes-3-Llama-3.1-8B-tool_use": ("Hermes", True),
+    "Qwen-Qwen2.5-7B-Instruct": ("Qwen2.5", True),
+    "Qwen-Qwen3-0.6B": ("Qwen3", True),
+    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": ("DeepSeek V3", False),
+    "deepseek-ai-DeepSeek-V3.1": ("DeepSeek V3.1", False),
+    "google-gemma-2-2b-it": ("prompted", False),
+    "ibm-granite-granite-3.3-2B-Instruct": ("Granite 3", True),
+    "ibm-granite-granite-4.0": ("Granite 4", True),
+    "meta-llama-Llama-3.1-8B-Instruct": ("Llama 3", True),
+    "meta-llama-Llama-3.2-3B-Instruct": ("Llama 3", True),
+    "microsoft-Phi-3.5-mini-instruct": ("prompted", False),
+    "mistralai-Mistral-Nemo-Instruct-2407": ("Mistral", True),
+    "openai-gpt-oss-120b": ("gpt-oss", True),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_published_templates_are_known(name: str) -> None:
+    made = template(shared(f"templates/{name}.jinja").read_text(encoding="utf-8"))
+    family = family_of(made, None)
+    made.close()
+    assert (family.name, family.native) == FOUND[name]
