@@ -37,6 +37,17 @@ def test_info_describes_a_model_for_people(model: Path) -> None:
     assert not any("{" in line for line in lines)
 
 
+def test_info_says_how_the_model_calls_tools() -> None:
+    facts = json.loads(oxillama("info", "--json").stdout)  # the demonstration model
+    assert {key: facts[key] for key in ("chat_family", "call_shape", "tools", "calls_per_reply", "reasoning")} == {
+        "chat_family": "Hermes",
+        "call_shape": "J",
+        "tools": "by its template",
+        "calls_per_reply": "several",
+        "reasoning": "none",
+    }
+
+
 def test_the_environment_names_the_model_if_the_option_does_not(model: Path) -> None:
     assert oxillama("info", OXILLAMA_MODEL=str(model)).returncode == 0
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.cli import ROOT, environment
 
 
-def test_the_table_of_what_runs_is_up_to_date() -> None:
+@pytest.mark.parametrize("script", ["supported.py", "families.py"])
+def test_the_tables_of_what_runs_are_up_to_date(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "docs/supported.py", "--check"], capture_output=True, text=True, env=environment()
+        [sys.executable, ROOT / "docs" / script, "--check"], capture_output=True, text=True, env=environment()
     )
 
     assert done.returncode == 0, done.stderr

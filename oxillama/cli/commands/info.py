@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from oxillama.cli.shared import options
 from oxillama.cli.shared.plot import Plot, check_plot
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
 
 
 def info(model: options.Model = None, plot: Plot = None, json: options.Json = False) -> None:
@@ -20,7 +25,7 @@ def info(model: options.Model = None, plot: Plot = None, json: options.Json = Fa
     from oxillama.models import describe_model
 
     file = GGUFFile(path)
-    description = asdict(describe_model(file))
+    description = asdict(describe_model(file)) | conversations(file)
     if plot is not None:
         from oxillama.cli.shared import plot as plots
 
@@ -34,6 +39,22 @@ def info(model: options.Model = None, plot: Plot = None, json: options.Json = Fa
     width = max(map(len, description))
     for key, value in description.items():
         print(f"{key.replace('_', ' '):<{width}}  {readable(value)}")
+
+
+def conversations(file: GGUFFile) -> dict[str, str]:
+    """How the model writes its replies; nothing if it has no chat template."""
+    from oxillama.chat.formats import format_of
+    from oxillama.chat.formats.describe import described
+    from oxillama.text import ChatTemplate, Tokenizer
+
+    if file.get_str("tokenizer.ggml.model", "none") in ("none", "no_vocab"):
+        return {}
+    tokenizer = Tokenizer.from_gguf(file)
+    template = ChatTemplate.from_gguf(file, tokenizer)
+    try:
+        return described(format_of(template, tokenizer).family) if template.source is not None else {}
+    finally:
+        template.close()
 
 
 def readable(value: object) -> str:
