@@ -20,7 +20,11 @@ from oxillama._version import __version__
 
 if TYPE_CHECKING:
     from oxillama.chat.conversation import Message, ToolCall
+    from oxillama.chat.exchange import prepare
     from oxillama.chat.model import Model
+    from oxillama.chat.options import ChatOptions, JsonSchema, Thinking
+    from oxillama.chat.reply.message import Reply, read_reply
+    from oxillama.chat.tools import Tool, ToolChoice
     from oxillama.engine.api.config import EngineConfig
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import (
@@ -58,24 +62,33 @@ if TYPE_CHECKING:
     from oxillama.text import Tokenizer
 
 _HOMES = {
+    "ChatOptions": "oxillama.chat.options",
     "Engine": "oxillama.engine.engine",
     "EngineConfig": "oxillama.engine.api.config",
     "GGUFFile": "oxillama.gguf",
     "GenerationRequest": "oxillama.engine.api.types",
+    "JsonSchema": "oxillama.chat.options",
     "Message": "oxillama.chat.conversation",
     "Model": "oxillama.chat.model",
     "Priority": "oxillama.engine.api.types",
+    "Reply": "oxillama.chat.reply.message",
     "SamplerParams": "oxillama.engine.api.types",
     "SamplerSettings": "oxillama.engine.api.sampling",
     "SamplingParams": "oxillama.engine.api.types",
+    "Thinking": "oxillama.chat.options",
     "TokenEvent": "oxillama.engine.api.types",
     "TokenLogprob": "oxillama.engine.api.types",
     "Tokenizer": "oxillama.text",
+    "Tool": "oxillama.chat.tools",
     "ToolCall": "oxillama.chat.conversation",
+    "ToolChoice": "oxillama.chat.tools",
     "Usage": "oxillama.engine.api.types",
+    "prepare": "oxillama.chat.exchange",
+    "read_reply": "oxillama.chat.reply.message",
 }
 
 __all__ = [
+    "ChatOptions",
     "ContextLengthError",
     "Engine",
     "EngineBusyError",
@@ -86,6 +99,7 @@ __all__ = [
     "GenerationRequest",
     "InsufficientMemoryError",
     "InvalidParameterError",
+    "JsonSchema",
     "KVCacheFullError",
     "Message",
     "Model",
@@ -95,6 +109,7 @@ __all__ = [
     "ObjectNotFoundError",
     "OxillamaError",
     "Priority",
+    "Reply",
     "SamplerParams",
     "SamplerSettings",
     "SamplingParams",
@@ -105,12 +120,17 @@ __all__ = [
     "StoreFullError",
     "StoreReadOnlyError",
     "TemplateError",
+    "Thinking",
     "TokenEvent",
     "TokenLogprob",
     "Tokenizer",
+    "Tool",
     "ToolCall",
+    "ToolChoice",
     "Usage",
     "__version__",
+    "prepare",
+    "read_reply",
 ]
 
 

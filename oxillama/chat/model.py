@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from oxillama.chat.conversation import Message, Role, ToolCall
-from oxillama.chat.history import render
+from oxillama.chat.exchange import prepare_here
+from oxillama.chat.mappings import choice_of, conversation_of, format_of_answer, tools_of
+from oxillama.chat.options import ChatOptions, Thinking
+from oxillama.chat.reply.events import Content
+from oxillama.chat.reply.message import Reply, ReplyBuilder
 from oxillama.engine import model as engine_model
-from oxillama.engine.requests.prompts import text_ids
-from oxillama.errors import InvalidParameterError
+from oxillama.engine.api.types import SamplingParams
+from oxillama.errors import GenerationError
 
 if TYPE_CHECKING:
-    from oxillama.engine.api.types import SamplingParams
+    from oxillama.chat.conversation import Message
+    from oxillama.chat.options import AnswerFormat, Effort
+    from oxillama.chat.reply.reader import Part
+    from oxillama.chat.tools import Tool, ToolChoice
+    from oxillama.engine.api.types import TokenEvent
+
+
+class ChatAnswer:
+    """An answer under way. Iterating yields the pieces of its text; closing or dropping it ends the generation.
+
+    Reasoning and calls are in `parts()` and in the whole `reply`.
+    """
+
+    def __init__(self, events: Generator[TokenEvent, None, None]) -> None:
+        self._events = events
+        self._builder = ReplyBuilder()
+        self._pieces: deque[str] = deque()
+        self._reply: Reply | None = None
+
+    def __iter__(self) -> ChatAnswer:
+        return self
+
+    def __next__(self) -> str:
+        """The next piece of text. Raises GenerationError."""
+        while not self._pieces:
+            self._pieces.extend(p.text for p in self._advance() if isinstance(p, Content) and p.text)
+        return self._pieces.popleft()
+
+    def parts(self) -> Iterator[Part]:
+        """All parts from here on: text, reasoning and calls as they come (`oxillama.chat.reply.events`)."""
+        while True:
+            try:
+                yield from self._advance()
+            except StopIteration:
+                return
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply, once the rest of it has been read. Raises GenerationError."""
+        while self._reply is None:
+            try:
+                self._advance()
+            except StopIteration:
+                raise GenerationError("the answer was closed before its end") from None
+        return self._reply
+
+    def close(self) -> None:
+        """End the generation. Closing twice is harmless."""
+        self._events.close()
+
+    def _advance(self) -> tuple[Any, ...]:
+        event = next(self._events)
+        self._builder.add(event.parts)
+        if event.finish_reason is not None:
+            self._reply = self._builder.reply(event.finish_reason)
+        return event.parts
 
 
 class Model(engine_model.Model):
@@ -30,68 +89,35 @@ class Model(engine_model.Model):
         self,
         messages: Sequence[Message | Mapping[str, Any]],
         sampling: SamplingParams | None = None,
+        *,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | str | Mapping[str, Any] | None = None,
+        parallel_tool_calls: bool = True,
+        response_format: AnswerFormat | Mapping[str, Any] | None = None,
+        reasoning_effort: Effort | None = None,
+        reasoning_budget: int | None = None,
         **values: Any,
-    ) -> Iterator[str]:
-        """The pieces of the answer to a conversation, as they are generated. Closing the iterator ends it.
+    ) -> ChatAnswer:
+        """The answer to a conversation: iterate over its text as it is generated, or take the whole `reply`.
 
-        messages: `oxillama.chat.Message`s, or mappings in the shape of the OpenAI API: `role` ("system", "developer",
+        messages: `oxillama.Message`s, or mappings in the shape of the OpenAI API: `role` ("system", "developer",
         "user", "assistant" or "tool"), `content` (a text, or a list of `{"type": "text", "text": …}`), and of an
         assistant `reasoning_content` and `tool_calls`, of a tool `tool_call_id`. Texts of control tokens in a message
-        stay text. values: variables for the model's chat template, such as `enable_thinking=False`.
+        stay text. tools, tool_choice, response_format: mappings of that API, or `Tool`, `ToolChoice` and the formats
+        of `oxillama.chat.options`. reasoning_budget: most tokens of reasoning. values: variables for the model's chat
+        template, such as `enable_thinking=False`.
 
         Raises InvalidParameterError, TemplateError or ContextLengthError at once; reading raises GenerationError.
         """
-        conversation = [m if isinstance(m, Message) else _message(m, at) for at, m in enumerate(messages)]
-        if not conversation:
-            raise InvalidParameterError("Invalid 'messages': there are none.", param="messages", code="empty_array")
+        conversation = conversation_of(messages)
+        options = ChatOptions(
+            tools=tools_of(tools),
+            choice=choice_of(tool_choice),
+            parallel=parallel_tool_calls,
+            format=format_of_answer(response_format),
+            thinking=Thinking(effort=reasoning_effort, budget=reasoning_budget),
+            values=values,
+        )
         tokenizer = self.tokenizer  # a model without vocabulary is refused by its name
-        ids = text_ids(tokenizer, render(self.chat_template, conversation, **values))
-        events = self._start_generation(ids, sampling, param="messages")
-        return (event.text for event in events if event.text)
-
-
-_ROLES: dict[Any, Role] = {role: role for role in get_args(Role)} | {"developer": "system"}
-
-
-def _message(given: Mapping[str, Any], at: int) -> Message:
-    """A message in the shape of the OpenAI API. Raises InvalidParameterError with the path of the wrong part."""
-    path = f"messages[{at}]"
-    if not isinstance(given, Mapping):
-        raise _invalid(path, "is neither a Message nor a mapping")
-    role = _ROLES.get(given.get("role"))
-    if role is None:
-        raise _invalid(f"{path}.role", f"is {str(given.get('role'))[:40]!r}, not one of {', '.join(map(str, _ROLES))}")
-    calls = given.get("tool_calls") or ()
-    return Message(
-        role=role,
-        content=_content(given.get("content"), f"{path}.content"),
-        name=given.get("name"),
-        reasoning=given.get("reasoning_content") or given.get("reasoning") or "",
-        tool_calls=tuple(_call(call, f"{path}.tool_calls[{n}]") for n, call in enumerate(calls)),
-        tool_call_id=given.get("tool_call_id"),
-    )
-
-
-def _content(content: Any, path: str) -> str:
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    texts = []
-    for n, part in enumerate(content if isinstance(content, list | tuple) else [None]):
-        text = part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None
-        if not isinstance(text, str):
-            raise _invalid(f"{path}[{n}]" if isinstance(content, list | tuple) else path, "is not a text")
-        texts.append(text)
-    return "\n".join(texts)
-
-
-def _call(given: Any, path: str) -> ToolCall:
-    function = given.get("function") if isinstance(given, Mapping) else None
-    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise _invalid(path, "has no function with a name")
-    return ToolCall(id=str(given.get("id", "")), name=function["name"], arguments=str(function.get("arguments", "")))
-
-
-def _invalid(path: str, problem: str) -> InvalidParameterError:
-    return InvalidParameterError(f"Invalid '{path}': it {problem}.", param=path)
+        exchange = prepare_here(self.chat_template, tokenizer, conversation, options)
+        return ChatAnswer(self._start_request(exchange.request(sampling or SamplingParams())))

@@ -1,4 +1,4 @@
-"""What a request asks of the model beside its messages: tools, the form of the answer, reasoning, and where to stop."""
+"""What a request asks of the model beside its messages: tools, the form of the answer, and reasoning."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ RESERVED_VALUES = frozenset(
     {"add_generation_prompt", "bos_token", "chat_template", "documents", "eos_token", "messages", "template", "tools"}
 )
 """Variables of templates that the server sets itself."""
+
+SWITCHES = ("enable_thinking", "thinking")
+"""Variables of templates that switch thinking on and off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,23 +88,13 @@ class Thinking:
             return False
         return None if self.effort is None else self.effort not in ("none", "minimal")
 
-    def values(self) -> dict[str, Any]:
-        """The template's variables that say so. Families name their switch differently, so both names are set."""
-        found: dict[str, Any] = {}
-        if self.wanted is not None:
-            found |= {"enable_thinking": self.wanted, "thinking": self.wanted}
-        if self.effort is not None:
-            found["reasoning_effort"] = self.effort
-        return found
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatOptions:
     """What a request asks for.
 
     tools: those that are offered. parallel: the model may make several calls in one answer. format: the form of the
-    answer's text; None: any. stop: strings that end the answer's text and are not part of it; they do not count in
-    reasoning and calls. values: further variables for the chat template, which go before those of `thinking`.
+    answer's text; None: any. values: further variables for the chat template, which go before those of `thinking`.
 
     Raises InvalidParameterError for a choice of tools that are not there, and for reserved template variables.
     """
@@ -111,7 +104,6 @@ class ChatOptions:
     parallel: bool = True
     format: AnswerFormat | None = None
     thinking: Thinking = field(default_factory=Thinking)
-    stop: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -130,6 +122,17 @@ class ChatOptions:
                 path = f"chat_template_kwargs.{name}"
                 raise InvalidParameterError(f"Invalid '{path}': this name cannot be set.", param=path)
 
+    @property
+    def thinks(self) -> bool | None:
+        """Whether to think; None: as the template does by itself. `values` go first."""
+        given = [self.values[name] for name in SWITCHES if isinstance(self.values.get(name), bool)]
+        return given[0] if given else self.thinking.wanted
+
     def template_values(self) -> dict[str, Any]:
-        """All variables for the template."""
-        return self.thinking.values() | dict(self.values)
+        """All variables for the template. Families name the switch of thinking differently, so all names are set."""
+        found: dict[str, Any] = {}
+        if self.thinks is not None:
+            found |= dict.fromkeys(SWITCHES, self.thinks)
+        if self.thinking.effort is not None:
+            found["reasoning_effort"] = self.thinking.effort
+        return found | dict(self.values)

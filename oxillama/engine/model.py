@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -207,20 +207,17 @@ class Model:
         Raises ContextLengthError or InvalidParameterError at once; reading raises GenerationError.
         """
         ids = text_ids(self.tokenizer, prompt) if isinstance(prompt, str) else tuple(map(int, prompt))
-        return self._start_generation(ids, sampling, param="prompt", constraint=constraint)
-
-    def _start_generation(
-        self, ids: tuple[int, ...], sampling: SamplingParams | None, *, param: str, constraint: Constraint | None = None
-    ) -> Iterator[TokenEvent]:
-        request = GenerationRequest(
-            prompt_ids=ids, sampling=sampling or SamplingParams(), param=param, constraint=constraint
+        return self._start_request(
+            GenerationRequest(prompt_ids=ids, sampling=sampling or SamplingParams(), constraint=constraint)
         )
+
+    def _start_request(self, request: GenerationRequest) -> Generator[TokenEvent, None, None]:
         bundle = self._bundle
         check_generates(bundle.embedder, bundle.name)
         check_request(request, n_ctx=self.n_ctx, n_vocab=self.n_vocab, has_text=bundle.tokenizer is not None)
         return self._run(request)
 
-    def _run(self, request: GenerationRequest) -> Iterator[TokenEvent]:
+    def _run(self, request: GenerationRequest) -> Generator[TokenEvent, None, None]:
         generation = Generation(
             request,
             self._bundle.vocabulary,

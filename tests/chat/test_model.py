@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 import oxillama
-from oxillama import Message, Model, SamplingParams, ToolCall
-from oxillama.errors import ContextLengthError, InvalidParameterError, OxillamaError, TemplateError
+from oxillama import GenerationRequest, Message, Model, SamplingParams, Tool, ToolCall
+from oxillama.errors import ContextLengthError, GenerationError, InvalidParameterError, OxillamaError, TemplateError
 from tests.support.fake_runner import FakeRunner, bundle
 from tests.support.scripted_model import scripted_model
 
@@ -24,13 +24,13 @@ class Seen:
     def __init__(self, path: Path) -> None:
         self.model = Model(path, n_threads=1)
         self.prompts: list[tuple[int, ...]] = []
-        start = self.model._start_generation
+        start = self.model._start_request
 
-        def noting(ids: tuple[int, ...], *args: Any, **kwargs: Any) -> Any:
-            self.prompts.append(ids)
-            return start(ids, *args, **kwargs)
+        def noting(request: GenerationRequest) -> Any:
+            self.prompts.append(request.prompt_ids)
+            return start(request)
 
-        self.model._start_generation = noting
+        self.model._start_request = noting
 
     def prompt(self, *messages: Any, **values: Any) -> str:
         list(self.model.chat(messages, SamplingParams(max_tokens=1), **values))
@@ -104,7 +104,7 @@ def test_calls_and_their_results_reach_the_prompt(seen: Seen) -> None:
 def test_leaving_the_answer_ends_it(seen: Seen) -> None:
     answer = seen.model.chat([USER])
     next(answer)
-    cast("Generator[str]", answer).close()
+    answer.close()
     assert "".join(seen.model.chat([USER])) == "Hello there"
 
 
@@ -143,3 +143,84 @@ def test_a_template_error_is_raised_in_the_caller(tmp_path: Path) -> None:
 def test_a_model_without_vocabulary_is_refused_with_the_reason() -> None:
     with Model.of(bundle(FakeRunner(), text=False)) as model, pytest.raises(OxillamaError, match="no vocabulary"):
         model.chat([USER])
+
+
+TOOLS_TEMPLATE = (
+    "{% if tools %}{{ tools | tojson }}{% endif %}"
+    "{% for m in messages %}[{{ m.role }}:{{ m.content }}{% for c in m.tool_calls or [] %}"
+    "<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}]{% endfor %}{{ '\n' if not done else '>' }}"
+)
+CALL = '<think>\nHm.\n</think>\n\nWell.\n<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
+ADD: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+}
+
+
+@pytest.fixture
+def calling(tmp_path: Path) -> Iterator[Model]:
+    script = {"\n": CALL, ">": "It is 2."}
+    path = scripted_model(tmp_path / "m.gguf", script, chat_template=TOOLS_TEMPLATE, vocab="bpe", n_ctx=512)
+    with Model(path, n_threads=1) as model:
+        yield model
+
+
+def test_a_reply_has_calls_and_reasoning(calling: Model) -> None:
+    reply = calling.chat([USER], tools=[ADD]).reply
+    assert (reply.content, reply.reasoning, reply.finish_reason) == ("Well.", "Hm.", "tool_calls")
+    (call,) = reply.tool_calls
+    assert (call.name, call.arguments) == ("add", '{"a": 1}')
+    assert reply.reasoning_tokens > 0
+
+
+def test_the_conversation_goes_on_with_the_message_of_a_reply(calling: Model) -> None:
+    tool = Tool(name="add", parameters=ADD["function"]["parameters"])
+    first = calling.chat([USER], tools=[tool]).reply
+    result = Message(role="tool", content="2", tool_call_id=first.tool_calls[0].id)
+    answer = calling.chat([Message(role="user", content="Hi"), first.message, result], tools=[tool], done=True)
+    assert answer.reply.content == "It is 2."
+    assert answer.reply.finish_reason == "stop"
+
+
+def test_iterating_yields_the_text_alone(calling: Model) -> None:
+    answer = calling.chat([USER], tools=[ADD])
+    assert "".join(answer) == "Well."
+    assert len(answer.reply.tool_calls) == 1  # also after the text
+
+
+def test_parts_are_everything_in_order(calling: Model) -> None:
+    kinds = [type(part).__name__ for part in calling.chat([USER], tools=[ADD]).parts()]
+    assert list(dict.fromkeys(kinds)) == ["Reasoning", "Content", "CallBegan", "Arguments", "CallEnded", "Ended"]
+
+
+def test_a_closed_answer_has_no_reply(calling: Model) -> None:
+    answer = calling.chat([USER])
+    next(answer)
+    answer.close()
+    with pytest.raises(GenerationError, match="closed"):
+        _ = answer.reply
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"tools": ["add"]}, "tools[0]"),
+        ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]},
+            "tools[0].function.parameters",
+        ),
+        ({"tools": [ADD], "tool_choice": "sometimes"}, "tool_choice"),
+        ({"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}}, "tool_choice"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": []}}},
+            "response_format.json_schema.schema",
+        ),
+        ({"reasoning_budget": -1}, "reasoning_budget"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(calling: Model, options: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidParameterError) as refused:
+        calling.chat([USER], **options)
+    assert refused.value.param == param

@@ -47,20 +47,23 @@ def test_tools_that_may_be_called() -> None:
     ],
 )
 def test_thinking_has_both_switches_of_templates(thinking: Thinking, wanted: bool | None) -> None:
-    values = thinking.values()
+    values = ChatOptions(thinking=thinking).template_values()
     assert (values.get("enable_thinking"), values.get("thinking")) == (wanted, wanted)
     assert ("enable_thinking" in values) == (wanted is not None)
 
 
 @pytest.mark.parametrize("effort", ["none", "high"])
-def test_the_requests_own_values_come_first(effort: Effort) -> None:
-    options = ChatOptions(thinking=Thinking(effort=effort), values={"enable_thinking": "maybe", "date": "today"})
-    assert options.template_values() == {
-        "enable_thinking": "maybe",
-        "thinking": effort == "high",
-        "reasoning_effort": effort,
-        "date": "today",
-    }
+@pytest.mark.parametrize("switch", ["enable_thinking", "thinking"])
+def test_the_requests_own_values_come_first(effort: Effort, switch: str) -> None:
+    for own in (True, False):
+        options = ChatOptions(thinking=Thinking(effort=effort), values={switch: own, "date": "today"})
+        assert options.thinks is own
+        assert options.template_values() == {
+            "enable_thinking": own,
+            "thinking": own,
+            "reasoning_effort": effort,
+            "date": "today",
+        }
 
 
 def test_a_negative_budget_is_refused() -> None:

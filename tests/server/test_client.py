@@ -80,7 +80,7 @@ def chat(**fields: Any) -> Call:
     ("call", "engine", "error", "code"),
     [
         (chat(temperature=3), {}, openai.BadRequestError, "decimal_above_max_value"),
-        (chat(response_format={"type": "json_object"}), {}, openai.BadRequestError, "unsupported_value"),
+        (chat(modalities=["audio"]), {}, openai.BadRequestError, "unsupported_value"),
         (chat(model="other"), {}, openai.NotFoundError, "model_not_found"),
         (lambda client: client.models.retrieve("other"), {}, openai.NotFoundError, "model_not_found"),
         (

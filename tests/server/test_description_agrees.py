@@ -92,6 +92,40 @@ def _ids(prompt: Any) -> list[int]:
     return [prompt] if isinstance(prompt, int) else []
 
 
+def _functions(body: dict[str, Any]) -> list[str]:
+    """The names of the functions in both forms."""
+    tools, functions = body.get("tools") or [], body.get("functions") or []
+    return [tool["function"]["name"] for tool in tools] + [function["name"] for function in functions]
+
+
+def _has_wrong_tools(body: dict[str, Any]) -> bool:
+    if "messages" not in body:  # a run, which takes none
+        return bool(body["tools"]) and body.get("tool_choice") != "none"
+    names = _functions(body)
+    return len(set(names)) < len(names) or bool(body.get("tools") and body.get("functions"))
+
+
+def _known_choice(body: dict[str, Any]) -> bool:
+    """Whether the functions that must or may be called are there."""
+    for field, of in (("tool_choice", "tools"), ("function_call", "functions")):
+        choice = body.get(field)
+        names = _functions({of: body.get(of)})
+        if (choice == "required" or isinstance(choice, dict)) and not names:
+            return False
+        if isinstance(choice, dict):
+            allowed = choice.get("allowed_tools", {}).get("tools", [choice])
+            if any(one.get("function", one)["name"] not in names for one in allowed):
+                return False
+    return True
+
+
+def _formats(body: dict[str, Any]) -> int:
+    """How many fields say what the answer is like."""
+    asked = [body.get(field) for field in ("grammar", "regex", "guided_choice")]
+    kind = (body.get("response_format") or {}).get("type", "text")
+    return sum(map(bool, asked)) + int(kind != "text")
+
+
 RULES: dict[str, Rule] = {
     r"stream_options": lambda body: not body.get("stream"),
     r"top_logprobs": lambda body: not body.get("logprobs"),
@@ -100,7 +134,10 @@ RULES: dict[str, Rule] = {
     r"prompt(\[\d+\])*": lambda body: any(id_ >= 259 for id_ in _ids(body["prompt"])),
     r"input(\[\d+\])*": lambda body: any(id_ >= 259 for id_ in _ids(body["input"])),
     r"dimensions": lambda body: body["dimensions"] > 64,
-    r"tools": lambda body: bool(body["tools"]) and body.get("tool_choice") != "none",
+    r"tools|functions": lambda body: _has_wrong_tools(body),
+    r"tool_choice|function_call": lambda body: not _known_choice(body),
+    r"grammar|regex|guided_choice": lambda body: _formats(body) > 1,
+    r"response_format": lambda body: _formats(body) > 0,
     r"logit_bias\.\d+": lambda body: any(int(key) >= 259 for key in body["logit_bias"]),
     r"messages.*": lambda body: _calls_wrongly(body),
 }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from oxillama.chat.conversation import Message, ToolCall
 from oxillama.chat.reply.events import Arguments, CallBegan, Content, Ended, Reasoning
 from oxillama.engine.api.types import FinishReason
+
+if TYPE_CHECKING:
+    from oxillama.engine.api.protocol import GenerationStream
 
 ReplyReason = Literal["stop", "length", "tool_calls"]
 
@@ -81,3 +84,13 @@ class ReplyBuilder:
             reasoning_tokens=self._ended.reasoning_tokens,
             content_tokens=tuple(self._tokens),
         )
+
+
+async def read_reply(stream: GenerationStream) -> Reply:
+    """The whole reply, once its generation has ended. Raises GenerationError or EngineClosedError."""
+    builder, reason = ReplyBuilder(), None
+    async for event in stream:
+        builder.add(event.parts)
+        reason = event.finish_reason
+    assert reason is not None  # the last event has one
+    return builder.reply(reason)

@@ -39,12 +39,16 @@ class ReplyReader:
         parallel: bool = True,
         budget: int | None = None,
         closing: tuple[int, ...] = (),
+        unsplit: Parser | None = None,
     ) -> None:
         """min_tokens: stop strings do not count before. parallel: if not, the reply ends with its first call.
 
-        budget: when so many tokens of reasoning were read, the tokens `closing` are forced, which end it.
+        budget: when so many tokens of reasoning were read, the tokens `closing` are forced, which end it. unsplit: if
+        given, the parts are those of this parser, which leaves reasoning in the content; `parser` only tells what of it
+        is reasoning.
         """
-        self._parser = parser
+        self._thinker = parser
+        self._parser = unsplit or parser
         self._pieces = pieces
         self._content = ContentOutput(stop)
         self._stop = bool(stop)
@@ -63,10 +67,14 @@ class ReplyReader:
         """See `engine.api.reading.Reader`."""
         n, self._n = self._n, self._n + 1
         self._heeds = n >= self._min_tokens
-        self._n_reasoning += (thinking := self._parser.thinking)
+        self._n_reasoning += self._thinker.thinking
+        thinking = self._parser.thinking
         self._due -= self._due > 0
         pieces, known = self._pieces, token_id < self._pieces.n_vocab  # models may have more logits than tokens
-        events = self._parser.push(token_id, pieces.token_bytes(token_id) if known else b"")
+        piece = pieces.token_bytes(token_id) if known else b""
+        events = self._parser.push(token_id, piece)
+        if self._thinker is not self._parser:
+            self._thinker.push(token_id, piece)
         says = not thinking and self._n_begun == self._n_ended  # before the token, as far as is known
         if says:
             self._content.token(n)
@@ -89,7 +97,7 @@ class ReplyReader:
         """What closes the reasoning if its budget is spent."""
         if self._budget is None or self._n_reasoning < self._budget or self._due or self._over:
             return ()
-        if not self._parser.thinking:
+        if not self._thinker.thinking:
             return ()
         self._due = len(self._closing)
         return self._closing

@@ -8,7 +8,7 @@ import msgspec
 
 from oxillama.engine.api.types import SamplingParams
 from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.fields import END, NoText, Temperature, TopP, accepts
+from oxillama.server.wire.fields import END, Temperature, TopP, accepts
 from oxillama.server.wire.invalid import out_of_range, unsupported_value
 
 MAX_CHOICES = 128
@@ -67,7 +67,6 @@ class SamplingFields(msgspec.Struct, kw_only=True):
     ignore_eos: bool | None = None
     min_tokens: TokenCount | None = None
     cache_prompt: bool | None = None
-    grammar: NoText = None
 
     @property
     def include_usage(self) -> bool:

@@ -36,8 +36,17 @@ class Usage(Answer, kw_only=True):
     completion_tokens_details: CompletionTokensDetails = msgspec.field(default_factory=CompletionTokensDetails)
 
     @classmethod
-    def of(cls, prompts: Sequence[GenerationStream], generations: Sequence[GenerationStream]) -> Usage:
-        """The sum. Each prompt counts once (`prompts` has one stream for each), and every generated token."""
+    def of(
+        cls,
+        prompts: Sequence[GenerationStream],
+        generations: Sequence[GenerationStream],
+        *,
+        reasoning_tokens: int = 0,
+    ) -> Usage:
+        """The sum. Each prompt counts once (`prompts` has one stream for each), and every generated token.
+
+        reasoning_tokens: how many of the generated tokens were reasoning.
+        """
         prompt_tokens = sum(stream.usage.prompt_tokens for stream in prompts)
         completion_tokens = sum(stream.usage.completion_tokens for stream in generations)
         return cls(
@@ -45,6 +54,7 @@ class Usage(Answer, kw_only=True):
             completion_tokens=completion_tokens,
             total_tokens=prompt_tokens + completion_tokens,
             prompt_tokens_details=PromptTokensDetails(cached_tokens=sum(s.usage.cached_tokens for s in prompts)),
+            completion_tokens_details=CompletionTokensDetails(reasoning_tokens=reasoning_tokens),
         )
 
 

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from oxillama.engine.api.types import FinishReason
 from oxillama.server.generation.usage import Timings, Usage
 from oxillama.server.wire.answer import Answer
+
+ChatFinishReason = Literal["stop", "length", "tool_calls", "function_call"]
 
 
 class TopLogprob(Answer, kw_only=True):
@@ -28,18 +29,39 @@ class ChatLogprobs(Answer, kw_only=True):
     refusal: None = None
 
 
+class CalledFunction(Answer, kw_only=True):
+    """arguments: JSON in a string, as the model wrote it."""
+
+    name: str
+    arguments: str
+
+
+class ChatToolCall(Answer, kw_only=True):
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class ChatMessage(Answer, kw_only=True):
+    """content: null beside calls if the model said nothing else. reasoning_content and reasoning are the same text
+    under the two names that clients know; they are left out if there is none.
+    """
+
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
     refusal: None = None
     annotations: list[Any] = msgspec.field(default_factory=list)
+    reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
+    reasoning: str | msgspec.UnsetType = msgspec.UNSET
+    tool_calls: list[ChatToolCall] | msgspec.UnsetType = msgspec.UNSET
+    function_call: CalledFunction | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChatChoice(Answer, kw_only=True):
     index: int
     message: ChatMessage
     logprobs: ChatLogprobs | None
-    finish_reason: FinishReason
+    finish_reason: ChatFinishReason
 
 
 class ChatCompletion(Answer, kw_only=True):
@@ -54,19 +76,39 @@ class ChatCompletion(Answer, kw_only=True):
     timings: Timings
 
 
+class FunctionDelta(Answer, kw_only=True):
+    """The new part of a call. Joined, the parts of `arguments` are JSON; the name is sent once."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    arguments: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class ToolCallDelta(Answer, kw_only=True):
+    """index: which of the message's calls it belongs to. id and type are sent once."""
+
+    index: int
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    type: Literal["function"] | msgspec.UnsetType = msgspec.UNSET
+    function: FunctionDelta
+
+
 class ChatDelta(Answer, kw_only=True):
     """The new part of a message."""
 
     role: Literal["assistant"] | msgspec.UnsetType = msgspec.UNSET
-    content: str | msgspec.UnsetType = msgspec.UNSET
+    content: str | msgspec.UnsetType | None = msgspec.UNSET
     refusal: msgspec.UnsetType | None = msgspec.UNSET
+    reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
+    reasoning: str | msgspec.UnsetType = msgspec.UNSET
+    tool_calls: list[ToolCallDelta] | msgspec.UnsetType = msgspec.UNSET
+    function_call: FunctionDelta | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChatChunkChoice(Answer, kw_only=True):
     index: int
     delta: ChatDelta
     logprobs: ChatLogprobs | None = None
-    finish_reason: FinishReason | None = None
+    finish_reason: ChatFinishReason | None = None
 
 
 class ChatCompletionChunk(Answer, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,12 +27,14 @@ class RefusalPart(msgspec.Struct, kw_only=True, tag_field="type", tag="refusal")
 
 
 class FunctionCall(msgspec.Struct, kw_only=True):
+    """arguments: JSON in a string; an object is taken, too."""
+
     name: str
-    arguments: str
+    arguments: str | dict[str, Any]
 
 
 class ToolCall(msgspec.Struct, kw_only=True):
-    """A call that the model made earlier; `arguments` is JSON in a string."""
+    """A call that the model made earlier."""
 
     id: str
     type: Literal["function"] = "function"
@@ -113,7 +115,9 @@ def conversation(messages: list[Message]) -> list[chat.Message]:
 
 
 def _function(function: FunctionCall) -> dict[str, str]:
-    return {"name": function.name, "arguments": function.arguments}
+    given = function.arguments
+    arguments = given if isinstance(given, str) else msgspec.json.encode(given).decode()
+    return {"name": function.name, "arguments": arguments}
 
 
 def _text(message: Message, path: str) -> str:

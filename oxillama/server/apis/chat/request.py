@@ -7,38 +7,64 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from oxillama.chat.options import RESERVED_VALUES, ChatOptions, Thinking
+from oxillama.server.apis.chat.formats import FormatFields
 from oxillama.server.apis.chat.messages import Message
-from oxillama.server.generation.sampling import SamplingFields
+from oxillama.server.apis.chat.parts import MessageForm
+from oxillama.server.apis.chat.tools import Choice, Functions, LegacyChoice, Tools, chosen, offered
 from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.fields import NoList, NoValue, ReasoningEffort, accepts
-from oxillama.server.wire.formats import ONLY_TEXT, ResponseFormat, TextFormat
-from oxillama.server.wire.invalid import unsupported_parameter, unsupported_value, wrong_length
-from oxillama.server.wire.tools import FunctionDefinition
+from oxillama.server.wire.fields import NoValue, ReasoningEffort, accepts
+from oxillama.server.wire.invalid import unsupported_value, wrong_length
 
-# Names that the server gives to templates. A request may add values of its own, but not replace these.
-RESERVED_KWARGS = frozenset(
-    {"add_generation_prompt", "bos_token", "chat_template", "documents", "eos_token", "messages", "template", "tools"}
-)
 MAX_KWARGS = 64
 KWARG = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Budget = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
 
 KWARGS = {
     "type": ["object", "null"],
     "maxProperties": MAX_KWARGS,
-    "propertyNames": {"pattern": KWARG, "not": {"enum": sorted(RESERVED_KWARGS)}},
+    "propertyNames": {"pattern": KWARG, "not": {"enum": sorted(RESERVED_VALUES)}},
 }
-NO_CALL = {"enum": ["none", "auto", None]}
 TEXT_ONLY = {"type": ["array", "null"], "items": {"const": "text"}}
 
 
-class ChatTool(msgspec.Struct, kw_only=True):
-    type: Literal["function"]
-    function: FunctionDefinition
+class ReasoningFields(FormatFields, kw_only=True):
+    """How much the model thinks before it answers, and how that is sent."""
+
+    reasoning_effort: ReasoningEffort | None = None
+    enable_thinking: Annotated[
+        bool | None, msgspec.Meta(description="Whether to think, for models whose chat template has a switch.")
+    ] = None
+    reasoning_budget: Annotated[
+        Budget | None,
+        msgspec.Meta(description="Most tokens of reasoning; then it is closed and the answer begins. -1: no limit."),
+    ] = None
+    max_reasoning_tokens: Annotated[
+        Budget | None, msgspec.Meta(description="Another name of `reasoning_budget`, which has precedence.")
+    ] = None
+    reasoning_format: Annotated[
+        Literal["auto", "deepseek", "none"] | None,
+        msgspec.Meta(description="`none` leaves reasoning in the content, with its tags. The others split it off."),
+    ] = None
+    include_reasoning: Annotated[
+        bool | None, msgspec.Meta(description="false: reasoning is not sent; its tokens still count.")
+    ] = None
+
+    @property
+    def thinking(self) -> Thinking:
+        """The fields as an option of the chat layer."""
+        budget = self.max_reasoning_tokens if self.reasoning_budget is None else self.reasoning_budget
+        return Thinking(
+            enabled=self.enable_thinking,
+            effort=self.reasoning_effort,
+            budget=None if budget == -1 else budget,
+            split=self.reasoning_format != "none",
+        )
 
 
-class ChatRequest(SamplingFields, kw_only=True):
+class ChatRequest(ReasoningFields, kw_only=True):
     """Fields of the OpenAI API that are not listed here have no effect and are ignored."""
 
     messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
@@ -49,17 +75,15 @@ class ChatRequest(SamplingFields, kw_only=True):
         Annotated[int, msgspec.Meta(ge=0, le=20)] | None, msgspec.Meta(description="Only with `logprobs`.")
     ] = None
     chat_template_kwargs: Annotated[dict[str, Any] | None, accepts(KWARGS, "Values for the chat template.")] = None
-    reasoning_effort: ReasoningEffort | None = None
 
-    response_format: Annotated[ResponseFormat | None, accepts(ONLY_TEXT, "Only text.")] = None
-    tools: Annotated[
-        list[ChatTool] | None,
-        msgspec.Meta(description="Only with `tool_choice` `none`: the model does not see them."),
+    tools: Tools | None = None
+    tool_choice: Choice | None = None
+    parallel_tool_calls: Annotated[
+        bool | None, msgspec.Meta(description="false: the answer has one call at most.")
     ] = None
-    tool_choice: Annotated[Literal["none", "auto", "required"] | dict[str, Any] | None, accepts(NO_CALL)] = None
-    function_call: Annotated[Literal["none", "auto"] | dict[str, Any] | None, accepts(NO_CALL)] = None
+    functions: Annotated[Functions | None, msgspec.Meta(description="The older form of `tools`.")] = None
+    function_call: Annotated[LegacyChoice | None, msgspec.Meta(description="The older form of `tool_choice`.")] = None
     modalities: Annotated[list[Literal["text", "audio"]] | None, accepts(TEXT_ONLY)] = None
-    functions: NoList = None
     chat_template: NoValue = None
     audio: NoValue = None
 
@@ -80,33 +104,45 @@ class ChatRequest(SamplingFields, kw_only=True):
         if self.top_logprobs is not None and not self.logprobs:
             message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."
             raise bad_request(message, param="top_logprobs", code="invalid_value")
-        if self.response_format is not None and not isinstance(self.response_format, TextFormat):
-            wanted = self.response_format.__struct_config__.tag
-            raise unsupported_value("response_format.type", wanted, "'text'")
-        self._check_tools()
         for at, modality in enumerate(self.modalities or ()):
             if modality != "text":
                 raise unsupported_value(f"modalities[{at}]", modality, "'text'")
 
-    def template_values(self) -> dict[str, Any]:
-        """The request's values for the template. Raises APIError for names that a request must not set."""
+    @property
+    def form(self) -> MessageForm:
+        """What the answer's messages are like."""
+        calls = bool(self.tools or self.functions) and self.tool_choice != "none"
+        return MessageForm(calls=calls, legacy=self.legacy, reasoning=self.include_reasoning is not False)
+
+    @property
+    def legacy(self) -> bool:
+        """Whether the request uses `functions`. Its answer has a `function_call`."""
+        return bool(self.functions)
+
+    def options(self) -> ChatOptions:
+        """What the request asks of the model. Raises APIError or InvalidParameterError, both with the field's name."""
+        if self.tools and self.functions:
+            message = "'functions' is the older form of 'tools': a request may have only one of them."
+            raise bad_request(message, param="functions", code="invalid_value")
+        tools = offered([tool.function for tool in self.tools or ()], "tools")
+        functions = offered(self.functions or (), "functions")
+        choice = chosen(self.tool_choice, tools, "tool_choice", "tools")
+        older = chosen(self.function_call, functions, "function_call", "functions")
+        return ChatOptions(
+            tools=functions or tools,
+            choice=older if self.legacy else choice,
+            parallel=self.parallel_tool_calls is not False and not self.legacy,
+            format=self.answer_format,
+            thinking=self.thinking,
+            values=self._template_values(),
+        )
+
+    def _template_values(self) -> dict[str, Any]:
         values = dict(self.chat_template_kwargs or {})
         if len(values) > MAX_KWARGS:
             raise wrong_length("chat_template_kwargs", "object", "<=", MAX_KWARGS, values)
         for name in values:
-            if name in RESERVED_KWARGS or not re.fullmatch(KWARG, name):
+            if not re.fullmatch(KWARG, name):
                 path = f"chat_template_kwargs.{name[:40]}"
                 raise bad_request(f"Invalid '{path}': this name cannot be set.", param=path, code="invalid_value")
-        if self.reasoning_effort is not None:
-            values.setdefault("reasoning_effort", self.reasoning_effort)
         return values
-
-    def _check_tools(self) -> None:
-        choice = self.tool_choice
-        if choice not in (None, "none", "auto"):
-            raise unsupported_value("tool_choice", choice if isinstance(choice, str) else "a named tool", "'none'")
-        if self.tools and choice != "none":
-            # The model's calls would come back as plain text, which no caller of tools expects.
-            raise unsupported_parameter("tools", "Set 'tool_choice' to 'none' to have them left out.")
-        if isinstance(self.function_call, dict):
-            raise unsupported_value("function_call", "a named function", "'none'")

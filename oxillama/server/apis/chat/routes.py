@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from quart import Response, request
 
-from oxillama.chat import chat_prompt
-from oxillama.engine.api.types import GenerationRequest
+from oxillama.chat.exchange import prepare
 from oxillama.server.apis.chat.answer import ChatCompletion, ChatCompletionChunk
 from oxillama.server.apis.chat.messages import conversation
 from oxillama.server.apis.chat.request import ChatRequest
@@ -21,6 +20,7 @@ from oxillama.server.wire.json import now
 from oxillama.storage.ids import new_id
 
 if TYPE_CHECKING:
+    from oxillama.engine.api.types import GenerationRequest
     from oxillama.server.http.asgi import ServerRequest
     from oxillama.server.state import ServerState
 
@@ -45,7 +45,7 @@ async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response
         now(),
         model,
         state.fingerprint,
-        engine.tokenizer.eog_ids,
+        wire.form,
         logprobs=bool(wire.logprobs),
         include_usage=wire.include_usage,
     )
@@ -64,17 +64,15 @@ async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[Ge
     engine = state.require_engine()
     wire.check()
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=wire.n_top_logprobs)
-    values = wire.template_values()
+    options = wire.options()
     messages = conversation(wire.messages)
     async with state.admission.preparing(engine, wire.n or 1):
-        prompt = await chat_prompt(engine, messages, **values)
+        exchange = await prepare(engine, messages, options)
     return [
-        GenerationRequest(
-            prompt_ids=prompt,
-            sampling=replace(sampling, seed=nth_seed(sampling.seed, index)),
+        exchange.request(
+            replace(sampling, seed=nth_seed(sampling.seed, index)),
             cache_prompt=wire.cache_prompt is not False,
             cache_scope=state.cache_scope(request.headers.get("Authorization")),
-            param="messages",
         )
         for index in range(wire.n or 1)
     ]

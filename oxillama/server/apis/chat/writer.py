@@ -8,26 +8,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from oxillama.chat.reply.events import Ended
+from oxillama.chat.reply.message import Reply, ReplyBuilder, reply_reason
 from oxillama.server.apis.chat.answer import (
     ChatChoice,
     ChatChunkChoice,
     ChatCompletion,
     ChatCompletionChunk,
     ChatDelta,
+    ChatFinishReason,
     ChatLogprobs,
-    ChatMessage,
     ChatTokenLogprob,
     TopLogprob,
 )
-from oxillama.server.generation.choices import collect, event_of
-from oxillama.server.generation.logprobs import finite, text_logprobs
+from oxillama.server.generation.choices import event_of
+from oxillama.server.generation.logprobs import finite
 from oxillama.server.generation.usage import Timings, Usage
 from oxillama.server.http import sse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from oxillama.engine.api.types import FinishReason, TokenEvent, TokenLogprob
+    from oxillama.engine.api.types import TokenEvent, TokenLogprob
+    from oxillama.server.apis.chat.parts import MessageForm
     from oxillama.server.generation.choices import Choices, Item
 
 
@@ -35,20 +38,28 @@ if TYPE_CHECKING:
 class ChatWriter:
     """Writes one answer. All its chunks have the same id, time and model.
 
-    eog_ids: the tokens that end a generation. logprobs, include_usage: whether they were asked for.
+    form: what its messages are like. logprobs, include_usage: whether they were asked for.
     """
 
     id: str
     created: int
     model: str
     fingerprint: str
-    eog_ids: frozenset[int]
+    form: MessageForm
     logprobs: bool
     include_usage: bool
 
     async def whole(self, choices: Choices) -> ChatCompletion:
-        """The answer when every choice has ended."""
-        ended = await collect(choices, self.eog_ids)
+        """The answer when every choice has ended. Raises the first error."""
+        builders = [ReplyBuilder() for _ in choices.streams]
+        logprobs: list[list[TokenLogprob]] = [[] for _ in choices.streams]
+        replies = [Reply() for _ in choices.streams]
+        async for item in choices.items:
+            index, event = event_of(item)
+            builders[index].add(event.parts)
+            logprobs[index] += event.logprobs
+            if event.finish_reason is not None:
+                replies[index] = builders[index].reply(event.finish_reason)
         return ChatCompletion(
             id=self.id,
             created=self.created,
@@ -57,26 +68,31 @@ class ChatWriter:
             choices=[
                 ChatChoice(
                     index=index,
-                    message=ChatMessage(content=one.text),
-                    logprobs=_logprobs(one.logprobs) if self.logprobs else None,
-                    finish_reason=one.reason,
+                    message=self.form.message(reply),
+                    logprobs=_logprobs(logprobs[index], reply.content_tokens) if self.logprobs else None,
+                    finish_reason=self.form.reason(reply.finish_reason),
                 )
-                for index, one in enumerate(ended)
+                for index, reply in enumerate(replies)
             ],
-            usage=Usage.of(choices.streams[:1], choices.streams),
+            usage=self._usage(choices, sum(reply.reasoning_tokens for reply in replies)),
             timings=Timings.of(choices.streams[0]),
         )
 
     async def chunks(self, choices: Choices, ping_interval: float) -> AsyncGenerator[bytes, None]:
-        """The events of the stream: the role of each choice first, then its text as it is generated, its finish reason,
-        and the usage."""
+        """The events of the stream: the role of each choice first, then its parts as they are generated, its finish
+        reason, and the usage."""
+        logprobs: list[list[TokenLogprob]] = [[] for _ in choices.streams]
+        n_reasoning = 0
 
         def render(item: Item) -> bytes:
+            nonlocal n_reasoning
             index, event = event_of(item)
-            return self.text_chunk(index, event) + self._last_chunk(index, event)
+            logprobs[index] += event.logprobs
+            n_reasoning += sum(part.reasoning_tokens for part in event.parts if isinstance(part, Ended))
+            return self._event(index, event, logprobs[index])
 
         for index in range(len(choices.streams)):
-            yield self._chunk(index, ChatDelta(role="assistant", content="", refusal=None))
+            yield self._chunk(index, self.form.first_delta())
         async with aclosing(sse.with_pings(choices.items, ping_interval, render)) as parts:
             async for data in parts:
                 yield data
@@ -88,24 +104,29 @@ class ChatWriter:
                     model=self.model,
                     system_fingerprint=self.fingerprint,
                     choices=[],
-                    usage=Usage.of(choices.streams[:1], choices.streams),
+                    usage=self._usage(choices, n_reasoning),
                     timings=Timings.of(choices.streams[0]),
                 )
             )
         yield sse.DONE
 
-    def text_chunk(self, index: int, event: TokenEvent) -> bytes:
-        """The chunk with an event's text; empty if there is none."""
-        tokens = text_logprobs(event, self.eog_ids) if self.logprobs else ()
-        if not event.text and not tokens:
-            return b""
-        return self._chunk(index, ChatDelta(content=event.text), _logprobs(tokens) if tokens else None)
+    def _event(self, index: int, event: TokenEvent, logprobs: Sequence[TokenLogprob]) -> bytes:
+        """The chunks of one event: one for each part, and the finish reason. logprobs: of all tokens so far."""
+        chunks = [
+            self._chunk(index, delta, _logprobs(logprobs, tokens) if self.logprobs and tokens else None)
+            for delta, tokens in self.form.deltas(event.parts)
+        ]
+        if event.finish_reason is not None:
+            called = any(part.called for part in event.parts if isinstance(part, Ended))
+            reason = self.form.reason(reply_reason(event.finish_reason, called=called))
+            chunks.append(self._chunk(index, ChatDelta(), reason=reason))
+        return b"".join(chunks)
 
-    def _last_chunk(self, index: int, event: TokenEvent) -> bytes:
-        return b"" if event.finish_reason is None else self._chunk(index, ChatDelta(), reason=event.finish_reason)
+    def _usage(self, choices: Choices, n_reasoning: int) -> Usage:
+        return Usage.of(choices.streams[:1], choices.streams, reasoning_tokens=n_reasoning)
 
     def _chunk(
-        self, index: int, delta: ChatDelta, logprobs: ChatLogprobs | None = None, reason: FinishReason | None = None
+        self, index: int, delta: ChatDelta, logprobs: ChatLogprobs | None = None, reason: ChatFinishReason | None = None
     ) -> bytes:
         choice = ChatChunkChoice(index=index, delta=delta, logprobs=logprobs, finish_reason=reason)
         return sse.event(
@@ -121,8 +142,9 @@ class ChatWriter:
         )
 
 
-def _logprobs(tokens: Sequence[TokenLogprob]) -> ChatLogprobs:
-    return ChatLogprobs(content=[_logprob(token) for token in tokens])
+def _logprobs(known: Sequence[TokenLogprob], tokens: Sequence[int]) -> ChatLogprobs:
+    """known: of the reply's tokens in order. tokens: the numbers of those that are wanted."""
+    return ChatLogprobs(content=[_logprob(known[token]) for token in tokens])
 
 
 def _logprob(token: TokenLogprob) -> ChatTokenLogprob:

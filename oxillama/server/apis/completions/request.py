@@ -33,6 +33,7 @@ class CompletionRequest(SamplingFields, kw_only=True):
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
     echo: bool | None = None
     suffix: NoText = None
+    grammar: NoText = None
 
     @property
     def limit(self) -> int:

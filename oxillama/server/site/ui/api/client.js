@@ -32,7 +32,7 @@ export async function about() {
 
 /** The pieces of one answer. @yields {{text: string, reason?: string, usage?: object, timings?: object}} */
 export async function* chat(body, signal) {
-  const sent = { ...body, stream: true, stream_options: { include_usage: true } };
+  const sent = { ...body, stream: true, stream_options: { include_usage: true }, reasoning_format: "none" };
   const response = await call("v1/chat/completions", {
     method: "POST",
     body: JSON.stringify(sent),

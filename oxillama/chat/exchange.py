@@ -1,0 +1,176 @@
+"""From a conversation and what is asked for to all that the engine needs: prompt, reader and constraint.
+
+It is the one way to an answer, for servers, terminals and Python alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from oxillama.chat.formats.families.json import FAMILIES
+from oxillama.chat.formats.families.reasoning import reasoning_tags
+from oxillama.chat.formats.wire import WireFormat, prompt_tail
+from oxillama.chat.history import render
+from oxillama.chat.options import ChatOptions
+from oxillama.chat.reply.reader import ReplyReader
+from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams
+from oxillama.engine.requests.prompts import prompt_ids, text_ids
+from oxillama.errors import InvalidParameterError
+from oxillama.text.prompt_text import prompt_text
+
+if TYPE_CHECKING:
+    from oxillama.chat.conversation import Message
+    from oxillama.chat.history import Template
+    from oxillama.chat.tools import Tool
+    from oxillama.engine.api.protocol import EngineLike, TokenizerLike
+    from oxillama.text import PromptText
+
+ENOUGH = "\n\nI have enough; answering now.\n"
+"""What a model thinks last when its budget of reasoning is spent. After a bare cut, models begin to think again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One turn of a conversation, ready for the engine.
+
+    prompt: tokens. reader: makes the reader of one reply, from how tokens are chosen. stop_ids: tokens that end the
+    reply, besides the vocabulary's own.
+    """
+
+    prompt: tuple[int, ...]
+    reader: Callable[[SamplingParams], ReplyReader]
+    stop_ids: frozenset[int] = frozenset()
+
+    def request(
+        self,
+        sampling: SamplingParams,
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        cache_prompt: bool = True,
+        cache_scope: str | None = None,
+    ) -> GenerationRequest:
+        """The request for one reply. Stop strings count in the answer's text alone, not in reasoning and calls."""
+        return GenerationRequest(
+            prompt_ids=self.prompt,
+            sampling=replace(sampling, stop=(), stop_token_ids=sampling.stop_token_ids | self.stop_ids),
+            priority=priority,
+            cache_prompt=cache_prompt,
+            cache_scope=cache_scope,
+            reader=lambda: self.reader(sampling),
+            param="messages",
+        )
+
+
+async def prepare(engine: EngineLike, messages: Sequence[Message], options: ChatOptions) -> Exchange:
+    """The next turn of a conversation. The engine checks the length of the prompt.
+
+    Raises TemplateError for a conversation that cannot be rendered, and InvalidParameterError for what cannot be done.
+    """
+    tokenizer = engine.tokenizer
+    plan = await engine.with_template(lambda template: _plan(template, tokenizer, messages, options))
+    return plan.exchange(await prompt_ids(engine, plan.text), tokenizer)
+
+
+def prepare_here(
+    template: Template, tokenizer: TokenizerLike, messages: Sequence[Message], options: ChatOptions
+) -> Exchange:
+    """`prepare` in the caller's thread."""
+    plan = _plan(template, tokenizer, messages, options)
+    return plan.exchange(text_ids(tokenizer, plan.text), tokenizer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A turn before its prompt is tokenized. tail: what the template wrote after all content."""
+
+    text: PromptText
+    tail: str
+    format: WireFormat
+    options: ChatOptions
+    first_index: int
+
+    def exchange(self, ids: tuple[int, ...], tokenizer: TokenizerLike) -> Exchange:
+        format_, options, tail = self.format, self.options, self.tail
+        closing = _closing(format_, tokenizer) if options.thinking.budget is not None else ()
+
+        def parser(of: WireFormat) -> Any:
+            return of.parser(options.tools, options.choice, prompt_tail=tail, first_index=self.first_index)
+
+        def reader(sampling: SamplingParams) -> ReplyReader:
+            return ReplyReader(
+                parser(format_),
+                tokenizer,
+                stop=sampling.stop,
+                min_tokens=sampling.min_tokens,
+                parallel=options.parallel,
+                budget=options.thinking.budget,
+                closing=closing,
+                unsplit=None if options.thinking.split else parser(format_.unsplit),
+            )
+
+        found = (tokenizer.find(text) for text in format_.family.stops)
+        return Exchange(ids, reader, frozenset(i for i in found if i is not None))
+
+
+def _plan(template: Template, tokenizer: TokenizerLike, messages: Sequence[Message], options: ChatOptions) -> _Plan:
+    """Render the conversation. Blocking."""
+    if options.format is not None:
+        raise InvalidParameterError("Unsupported: a form of the answer.", param="response_format")
+    format_ = _format_of(template, tokenizer)
+    values = _values(template, options)
+    if options.tools:
+        values["tools"] = [_openai_tool(tool) for tool in options.tools]
+    text = render(template, messages, **values)
+    if options.thinks is False:
+        text = _closed(text, template, format_)
+    first_index = sum(len(message.tool_calls) for message in messages)
+    return _Plan(text, prompt_tail(text), format_, options, first_index)
+
+
+def _format_of(template: Template, tokenizer: TokenizerLike) -> WireFormat:
+    family = FAMILIES[-1]
+    tags = reasoning_tags(getattr(template, "source", None) or "") or family.reasoning
+    return WireFormat(replace(family, reasoning=tags), tokenizer)
+
+
+def _openai_tool(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
+def _closing(format_: WireFormat, tokenizer: TokenizerLike) -> tuple[int, ...]:
+    """The tokens that end the reasoning when its budget is spent. None: the family has no reasoning."""
+    tags = next(iter(format_.family.reasoning), None)
+    return () if tags is None else tuple(tokenizer.encode(ENOUGH + tags.close, False, True))
+
+
+def _closed(text: PromptText, template: Template, format_: WireFormat) -> PromptText:
+    """The prompt with its reasoning closed, for templates that have no switch for it."""
+    tail = prompt_tail(text)
+    tags = next((tags for tags in format_.family.reasoning if tags.open in tail), None)
+    if tags is not None:
+        return text if tags.close in tail[tail.rfind(tags.open) :] else prompt_text(text, f"\n{tags.close}\n\n")
+    if any(tags.close in tail for tags in format_.family.reasoning):
+        return text
+    own = next(iter(format_.family.reasoning), None)
+    source = getattr(template, "source", None) or ""
+    return prompt_text(text, f"{own.open}\n\n{own.close}\n\n") if own is not None and own.open in source else text
+
+
+_DEGREES = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def _values(template: Template, options: ChatOptions) -> dict[str, Any]:
+    """The template's variables. A degree of effort that it does not know becomes the nearest one that it names."""
+    values = options.template_values()
+    effort, source = options.thinking.effort, getattr(template, "source", None) or ""
+    if effort is None or "reasoning_effort" in options.values:
+        return values
+    known = [degree for degree in _DEGREES if re.search(f"['\"]{degree}['\"]", source)]
+    if known and effort not in known:
+        at = _DEGREES.index(effort)
+        values["reasoning_effort"] = min(known, key=lambda degree: abs(_DEGREES.index(degree) - at))
+    return values
