@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from oxillama.chat.formats.families.json import FAMILIES
-from oxillama.chat.formats.families.reasoning import reasoning_tags
-from oxillama.chat.formats.wire import WireFormat, prompt_tail
+from oxillama.chat.formats import WireFormat, format_of, prompt_tail
 from oxillama.chat.history import render
 from oxillama.chat.options import ChatOptions
 from oxillama.chat.reply.reader import ReplyReader
@@ -23,7 +21,7 @@ from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
     from oxillama.chat.conversation import Message
-    from oxillama.chat.history import Template
+    from oxillama.chat.formats.detect.probe import Template
     from oxillama.chat.tools import Tool
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
     from oxillama.text import PromptText
@@ -119,7 +117,7 @@ def _plan(template: Template, tokenizer: TokenizerLike, messages: Sequence[Messa
     """Render the conversation. Blocking."""
     if options.format is not None:
         raise InvalidParameterError("Unsupported: a form of the answer.", param="response_format")
-    format_ = _format_of(template, tokenizer)
+    format_ = format_of(template, tokenizer)
     values = _values(template, options)
     if options.tools:
         values["tools"] = [_openai_tool(tool) for tool in options.tools]
@@ -128,12 +126,6 @@ def _plan(template: Template, tokenizer: TokenizerLike, messages: Sequence[Messa
         text = _closed(text, template, format_)
     first_index = sum(len(message.tool_calls) for message in messages)
     return _Plan(text, prompt_tail(text), format_, options, first_index)
-
-
-def _format_of(template: Template, tokenizer: TokenizerLike) -> WireFormat:
-    family = FAMILIES[-1]
-    tags = reasoning_tags(getattr(template, "source", None) or "") or family.reasoning
-    return WireFormat(replace(family, reasoning=tags), tokenizer)
 
 
 def _openai_tool(tool: Tool) -> dict[str, Any]:
@@ -156,7 +148,7 @@ def _closed(text: PromptText, template: Template, format_: WireFormat) -> Prompt
     if any(tags.close in tail for tags in format_.family.reasoning):
         return text
     own = next(iter(format_.family.reasoning), None)
-    source = getattr(template, "source", None) or ""
+    source = template.tool_source or ""
     return prompt_text(text, f"{own.open}\n\n{own.close}\n\n") if own is not None and own.open in source else text
 
 
@@ -166,7 +158,7 @@ _DEGREES = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 def _values(template: Template, options: ChatOptions) -> dict[str, Any]:
     """The template's variables. A degree of effort that it does not know becomes the nearest one that it names."""
     values = options.template_values()
-    effort, source = options.thinking.effort, getattr(template, "source", None) or ""
+    effort, source = options.thinking.effort, template.tool_source or ""
     if effort is None or "reasoning_effort" in options.values:
         return values
     known = [degree for degree in _DEGREES if re.search(f"['\"]{degree}['\"]", source)]

@@ -146,7 +146,7 @@ def test_a_model_without_vocabulary_is_refused_with_the_reason() -> None:
 
 
 TOOLS_TEMPLATE = (
-    "{% if tools %}{{ tools | tojson }}{% endif %}"
+    "{# <think></think> #}{% if tools %}{{ tools | tojson }}{% endif %}"
     "{% for m in messages %}[{{ m.role }}:{{ m.content }}{% for c in m.tool_calls or [] %}"
     "<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}]{% endfor %}{{ '\n' if not done else '>' }}"
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oxillama.server import ServerConfig, create_app
 from tests.support.answers import chat, error_of, events
 from tests.support.asgi_client import ASGIClient
-from tests.support.fake_engine import FakeEngine
+from tests.support.fake_engine import FakeChatTemplate, FakeEngine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,16 @@ TIME = {"type": "function", "function": {"name": "time"}}
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Rome"}}\n</tool_call>'
 OTHER = '<tool_call>\n{"name": "time", "arguments": {}}\n</tool_call>'
 BOTH = [WEATHER, TIME]
+
+
+def thinker(reply: str = "") -> FakeEngine:
+    """An engine whose template knows reasoning."""
+    return FakeEngine(reply=reply, chat_template=FakeChatTemplate(source="<think> </think>"))
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return thinker()
 
 
 async def answer(client: ASGIClient, *, stream: bool = False, **fields: Any) -> dict[str, Any]:
@@ -253,7 +263,7 @@ async def test_what_makes_no_sense_is_refused(
     assert not engine.requests
 
 
-SCRIPTED = FakeEngine()
+SCRIPTED = thinker()
 SERVER = create_app(ServerConfig(log_level="error"), engine=SCRIPTED)
 PIECES = [
     "Hi ", "<think>", "</think>", "\n", "é", "\U0001f600",

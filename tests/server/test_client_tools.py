@@ -9,7 +9,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.server.test_chat_tools import BOTH, CALL, OTHER, TIME, WEATHER
+from tests.server.test_chat_tools import BOTH, CALL, OTHER, TIME, WEATHER, thinker
 from tests.server.test_client import HELLO, MODEL, client_of
 from tests.support.fake_engine import FakeEngine
 from tests.support.live_server import live_server
@@ -22,7 +22,7 @@ THOUGHT = "<think>\nIs it warm?\n</think>\n\n"
 
 
 async def test_a_plain_call_and_its_stream_say_the_same() -> None:
-    engine = FakeEngine(reply=f"{THOUGHT}Let me see.\n{CALL}\n{OTHER}")
+    engine = thinker(f"{THOUGHT}Let me see.\n{CALL}\n{OTHER}")
     async with live_server(engine) as live, client_of(live) as client:
         plain = await client.chat.completions.create(model=MODEL, messages=HELLO, tools=TOOLS)
         async with client.chat.completions.stream(

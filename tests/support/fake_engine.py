@@ -91,10 +91,13 @@ class FakeTokenizer:
 
 
 class FakeChatTemplate:
-    """Renders `<role>content and calls</role>` per message, then `<assistant>`. If `error` is given, raises it."""
+    """Renders `<role>content and calls</role>` per message, then `<assistant>`. If `error` is given, raises it.
 
-    def __init__(self, error: Exception | None = None) -> None:
-        self.source: str | None = None
+    source: what the template's text is said to be.
+    """
+
+    def __init__(self, error: Exception | None = None, *, source: str | None = None) -> None:
+        self.source = self.tool_source = source
         self.error = error
 
     def render(

@@ -69,7 +69,6 @@ class WireFormat:
         self.family = family
         self._vocabulary = vocabulary
         self.markers = Markers(family.texts(), vocabulary)
-        self._vocabulary = vocabulary
 
     def parser(
         self,
@@ -113,11 +112,6 @@ class WireFormat:
     @cached_property
     def lark(self) -> Lark:
         return Lark(self.markers)
-
-    @cached_property
-    def unsplit(self) -> WireFormat:
-        """The same format, but reasoning stays in the content, with its tags. Channels are always told apart."""
-        return WireFormat(replace(self.family, reasoning=()), self._vocabulary)
 
     @cached_property
     def _syntax(self) -> TurnSyntax:
