@@ -202,9 +202,10 @@ oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t 
 #define OXI_MAX_HEAD_DIM 65536
 
 /* One layer of the key/value cache, within the limits above: returns its index. window: how many tokens attention over it
- * sees at most, its own included; older ones are forgotten. 0: all. */
-oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window, int32_t *id,
-                             oxi_error *err);
+ * sees at most, its own included; older ones are forgotten. 0: all. shared: the layer has one head, whose values are the
+ * first value_dim dimensions of its keys and are kept once. */
+oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window, bool shared,
+                             int32_t *id, oxi_error *err);
 /* A recurrent state of a layer: n_floats values of float32 for every sequence, zero for one without tokens. An op finds
  * it in graph/state.h. */
 oxi_status oxi_program_state(oxi_program *p, int32_t n_floats, int32_t *id, oxi_error *err);
@@ -235,8 +236,8 @@ oxi_status oxi_program_pack(oxi_program *p, int32_t matrix, oxi_pool *pool, cons
 
 /* The 16-bit type that is faster on the isa in use. */
 oxi_cache_type oxi_cache_quick(void);
-/* Bytes of OXI_PAGE_TOKENS positions of one head. */
-uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim);
+/* Bytes of OXI_PAGE_TOKENS positions of one head. shared: as in oxi_program_cache. */
+uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim, bool shared);
 
 typedef struct oxi_runner_config {
     int32_t n_vocab, n_embd; /* columns of the program's results */

@@ -153,7 +153,7 @@ int32_t oxi_program_reading(const oxi_program *p, int32_t matrix, bool several)
 
 uint32_t oxi_program_matrix_type(const oxi_program *p, int32_t matrix) { return p->weights[matrix].tensor->type; }
 
-oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window,
+oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window, bool shared,
                              int32_t *id, oxi_error *err)
 {
     oxi_status s = check_unused(p, err);
@@ -162,10 +162,13 @@ oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, in
         || value_dim > OXI_MAX_HEAD_DIM || window < 0)
         return oxi_fail(err, OXI_ERR_ARGUMENT, "a cache of %d heads with keys of %d, values of %d and a window of %d is out of range",
                         n_head, key_dim, value_dim, window);
+    if (shared && (n_head != 1 || value_dim > key_dim))
+        return oxi_fail(err, OXI_ERR_ARGUMENT, "a cache of %d heads with keys of %d cannot share values of %d with them", n_head,
+                        key_dim, value_dim);
     s = grow(&p->caches, p->n_caches, sizeof *p->caches, err);
     if (s != OXI_OK) return s;
     *id = p->n_caches;
-    p->caches[p->n_caches++] = (oxi_cache_shape){n_head, key_dim, value_dim, window};
+    p->caches[p->n_caches++] = (oxi_cache_shape){n_head, key_dim, value_dim, window, shared};
     return OXI_OK;
 }
 

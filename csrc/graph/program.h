@@ -26,6 +26,7 @@ typedef struct oxi_weight {
 
 typedef struct oxi_cache_shape {
     int32_t n_head, key_dim, value_dim, window;
+    bool shared;
 } oxi_cache_shape;
 
 typedef struct oxi_state_shape {

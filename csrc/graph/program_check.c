@@ -79,6 +79,7 @@ static bool store_ok(const oxi_program *p, const oxi_op_kv_store *s)
 {
     if (s->layer < 0 || s->layer >= p->n_caches) return false;
     const oxi_cache_shape *c = &p->caches[s->layer];
+    if (c->shared && (s->v.buffer != s->k.buffer || s->v.column != s->k.column)) return false;
     return view(p, s->k, (int64_t)c->n_head * c->key_dim) && view(p, s->v, (int64_t)c->n_head * c->value_dim);
 }
 

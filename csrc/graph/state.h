@@ -56,6 +56,7 @@ typedef struct oxi_thread_scratch {
     void *attend;       /* oxi_attend_scratch of the largest cache layer */
     float *queries;     /* [OXI_ATTEND_ROWS][largest key_dim] */
     const uint8_t **keys, **values; /* [pages of a whole context] */
+    uint8_t *made;      /* [OXI_SHARED_PAGES][oxi_shared_bytes] of the largest layer whose values are its keys; else 1 byte */
     oxi_expert_order order; /* of one row */
 } oxi_thread_scratch;
 

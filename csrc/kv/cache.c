@@ -24,7 +24,7 @@ static void lay_out(oxi_cache *c)
         size_t *at = &c->classes[l->kind].pages.page_bytes;
         l->value_pad = oxi_pad16(l->value_dim);
         l->key_bytes = oxi_key_bytes(c->type, l->key_dim);
-        l->value_bytes = oxi_value_bytes(c->type, l->value_dim);
+        l->value_bytes = l->shared ? 0 : oxi_value_bytes(c->type, l->value_dim);
         l->keys = *at;
         l->values = *at + l->key_bytes * (size_t)l->n_head;
         *at = l->values + l->value_bytes * (size_t)l->n_head;
@@ -166,7 +166,7 @@ void *oxi_cache_next_state(const oxi_cache *c, int32_t seq)
     return c->states.n ? oxi_page_at(&c->states, c->seqs[seq].next_state) : NULL;
 }
 
-uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim)
+uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim, bool shared)
 {
-    return oxi_key_bytes(type, key_dim) + oxi_value_bytes(type, value_dim);
+    return oxi_key_bytes(type, key_dim) + (shared ? 0 : oxi_value_bytes(type, value_dim));
 }

@@ -25,6 +25,7 @@
 
 typedef struct oxi_cache_layer {
     int32_t n_head, key_dim, value_dim, window; /* window: most tokens a query sees, its own included; 0: all */
+    bool shared;                                /* values are the first value_dim dimensions of the key */
     int32_t value_pad, kind;                    /* kind: its class */
     size_t keys, values;                        /* where they start in a page */
     size_t key_bytes, value_bytes;              /* of one head */
@@ -41,7 +42,7 @@ typedef struct oxi_cache_config {
     size_t state_bytes; /* of a block; 0: no states */
 } oxi_cache_config;
 
-/* `layers`: n_head, key_dim, value_dim and window are inputs; the rest is filled in. */
+/* `layers`: n_head, key_dim, value_dim, window and shared are inputs; the rest is filled in. */
 oxi_status oxi_cache_open(oxi_cache **out, const oxi_cache_layer *layers, int32_t n_layers, const oxi_cache_config *config,
                           oxi_error *err);
 void oxi_cache_close(oxi_cache **cache);

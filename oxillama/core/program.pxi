@@ -41,9 +41,9 @@ def quick_cache_type():
     return next(name for name, value in CACHE_TYPES.items() if value == quick)
 
 
-def cache_head_bytes(str cache_type, int32_t key_dim, int32_t value_dim):
+def cache_head_bytes(str cache_type, int32_t key_dim, int32_t value_dim, bint shared=False):
     """Bytes of PAGE_TOKENS positions of one head of keys and values."""
-    return oxi.oxi_cache_head_bytes(<oxi.oxi_cache_type><int>CACHE_TYPES[cache_type], key_dim, value_dim)
+    return oxi.oxi_cache_head_bytes(<oxi.oxi_cache_type><int>CACHE_TYPES[cache_type], key_dim, value_dim, shared)
 
 
 def window_pages(int32_t window, int32_t n_pages, int32_t n_batch, int32_t n_active, int32_t n_saved):
@@ -136,10 +136,10 @@ cdef class Program:
         check(oxi.oxi_program_matrix(self._ptr, self._file.find(tensor), n_experts, first_row, n_rows, &id, &err), &err)
         return id
 
-    def cache(self, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window=0):
+    def cache(self, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window=0, bint shared=False):
         cdef oxi.oxi_error err
         cdef int32_t id
-        check(oxi.oxi_program_cache(self._ptr, n_head, key_dim, value_dim, window, &id, &err), &err)
+        check(oxi.oxi_program_cache(self._ptr, n_head, key_dim, value_dim, window, shared, &id, &err), &err)
         return id
 
     def state(self, int32_t n_floats):

@@ -55,7 +55,7 @@ def sequence_memory(graph: Graph, cache_type: str) -> SequenceMemory:
     """What sequences of a model take with keys and values of a type."""
     pages = {0: 0}
     for layer in graph.cache_layers():
-        size = layer.n_head * cache_head_bytes(cache_type, layer.key_dim, layer.value_dim)
+        size = layer.n_head * cache_head_bytes(cache_type, layer.key_dim, layer.value_dim, layer.shared)
         pages[layer.window] = pages.get(layer.window, 0) + size
     states = {id(state): state for op in graph.ops if isinstance(state := getattr(op, "state", None), State)}
     sizes = (-(-4 * state.n_floats // STATE_ALIGNMENT) * STATE_ALIGNMENT for state in states.values())

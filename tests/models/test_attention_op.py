@@ -80,6 +80,52 @@ def test_a_sequence_that_sees_both_ways_comes_in_one_step(tmp_path: Path) -> Non
     bench.run(out, TOKENS, steps=steps)
 
 
+# Dimensions of keys and values: whole groups of scales, halves of lanes, and values as wide as keys.
+SHARED = [(100, 80), (21, 7), (130, 66), (64, 64)]
+
+
+@pytest.mark.parametrize(("key_dim", "value_dim"), SHARED)
+@pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
+@pytest.mark.parametrize(("n_head", "chunk"), [(2, 1), (2, 60), (9, 1), (80, 60)])
+def test_values_that_are_the_first_dimensions_of_keys(
+    tmp_path: Path, cache_type: str, key_dim: int, value_dim: int, n_head: int, chunk: int
+) -> None:
+    check_shared(tmp_path, cache_type, key_dim, value_dim, n_head, 60, chunk)
+
+
+@pytest.mark.parametrize("cache_type", ["f32", "f16", "i16", "q8_0"])
+def test_values_of_keys_over_two_blocks(tmp_path: Path, cache_type: str) -> None:
+    check_shared(tmp_path, cache_type, 100, 80, 3, 600, 597)
+
+
+def check_shared(
+    tmp_path: Path, cache_type: str, key_dim: int, value_dim: int, n_head: int, n: int, chunk: int
+) -> None:
+    bench = OpBench(tmp_path / "ops.gguf")
+    widths = {"q": n_head * key_dim, "k": key_dim}
+    q, k = (bench.linear(bench.x, bench_matrix(bench, m, rows)) for m, rows in widths.items())
+    cache, out = ops.CacheLayer(1, key_dim, value_dim, shared=True), bench.value(n_head * value_dim)
+    bench.add(ops.KVStore(False, k, k.part(0, value_dim), cache))
+    bench.add(ops.Attention(False, q, out, cache, n_head, 0.1))
+    tokens = bench.rng.integers(0, N_VOCAB, n)
+    x = bench.embedding[tokens].astype(np.float64)
+    queries, dense = (x @ bench.model.tensors[f"{m}.weight"].T.astype(np.float64) for m in "qk")
+    keys = stored(dense, 1, cache_type)
+    want = attention(asked(queries, n_head, cache_type), keys, keys[:, :value_dim], n_head, 1, scale=0.1)
+
+    def steps(runner: Runner) -> Floats:
+        seq, rows = runner.seq_open(), []
+        for at in range(0, n, chunk):
+            part = tokens[at : at + chunk].astype(np.int32)
+            runner.step(part, [seq], [len(part)], np.ones(len(part), bool))
+            rows.append(runner.embeddings().copy())
+        return np.concatenate(rows)
+
+    # A key that lies between two halves may be rounded to the other one here.
+    tolerance = 1e-3 if cache_type == "f16" else TOLERANCE[cache_type]
+    close(bench.run(out, tokens.tolist(), steps=steps, cache_type=cache_type), want, tolerance)
+
+
 def check_attention(tmp_path: Path, cache_type: str, n: int, chunk: int, options: dict[str, Any]) -> None:
     bench = OpBench(tmp_path / "ops.gguf")
     n_head, n_kv, key_dim, value_dim = 6, 2, 10, 20

@@ -16,7 +16,7 @@ from oxillama.models import describe_model, load_model
 from oxillama.models.describe import build_graph
 from oxillama.models.graph import ops
 from oxillama.models.graph.recurrent_ops import Conv
-from oxillama.models.memory import SequenceMemory, largest, sequence_memory
+from oxillama.models.memory import SequenceMemory, bytes_per_token, largest, sequence_memory
 from oxillama.models.tensors import Vector
 from tests.support.oracles import make_oracle
 from tests.support.tiny_models import tiny_model
@@ -29,16 +29,30 @@ def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_oracle("gemma3", tmp_path_factory.mktemp("m") / "gemma3.gguf")
 
 
+@pytest.fixture(scope="module")
+def deepseek(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_oracle("deepseek2-lite", tmp_path_factory.mktemp("m") / "deepseek2.gguf")
+
+
 @pytest.mark.parametrize("kv_type", ["f32", "f16", "i16", "q8_0"])
-@pytest.mark.parametrize(("n_active", "n_saved"), [(None, 0), (2, 7)])
-def test_a_runner_takes_what_was_estimated(gemma: Path, kv_type: str, n_active: int | None, n_saved: int) -> None:
-    model = load_model(gemma, n_ctx=4096, n_batch=64, n_seqs=9, n_active=n_active, n_saved=n_saved, kv_type=kv_type)
+@pytest.mark.parametrize(("name", "n_active", "n_saved"), [("gemma", None, 0), ("gemma", 2, 7), ("deepseek", None, 0)])
+def test_a_runner_takes_what_was_estimated(
+    request: pytest.FixtureRequest, name: str, kv_type: str, n_active: int | None, n_saved: int
+) -> None:
+    path: Path = request.getfixturevalue(name)
+    model = load_model(path, n_ctx=4096, n_batch=64, n_seqs=9, n_active=n_active, n_saved=n_saved, kv_type=kv_type)
     estimate = sequence_memory(build_graph(model.gguf).graph, kv_type)
     use = estimate.of(n_pages=128, n_batch=64, n_active=n_active or 9, n_saved=n_saved)
     pages = {window: n * size for window, n, _, size in model.runner.classes}
     assert (use.cache, use.windows) == (pages.pop(0), sum(pages.values()))
     assert (use.cache + use.windows, use.states) == (model.runner.cache_bytes, model.runner.state_bytes)
     assert model.runner.n_saved == n_saved
+
+
+def test_a_latent_is_kept_once(deepseek: Path) -> None:
+    graph = build_graph(GGUFFile(deepseek)).graph
+    keys = sum(4 * layer.key_dim for layer in graph.cache_layers())
+    assert bytes_per_token(sequence_memory(graph, "f32")) == keys
 
 
 def test_states_are_counted_once_each_and_on_cache_lines(tmp_path: Path) -> None:

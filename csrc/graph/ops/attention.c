@@ -146,10 +146,13 @@ static void attend_task(const oxi_step *s, const cursor *c, const task *w, const
 
     const int32_t oldest = oldest_key(op, run->position + w->first), from = oldest > w->first_key ? oldest : w->first_key;
     const int32_t last_page = (w->n_keys - 1) / OXI_PAGE_TOKENS;
+    uint8_t *made[OXI_SHARED_PAGES];
+    for (int32_t i = 0; l->shared && i < OXI_SHARED_PAGES; i++)
+        made[i] = s->scratch->made + oxi_shared_bytes(oxi_cache_type_of(r->cache), l->value_dim) * (size_t)i;
     for (int32_t p = from / OXI_ATTEND_KEYS * (OXI_ATTEND_KEYS / OXI_PAGE_TOKENS); p <= last_page; p++) {
         const uint8_t *page = oxi_run_page(r, run, l, p);
         s->scratch->keys[p] = page + l->keys + l->key_bytes * (size_t)w->head;
-        s->scratch->values[p] = page + l->values + l->value_bytes * (size_t)w->head;
+        s->scratch->values[p] = l->shared ? made[p % OXI_SHARED_PAGES] : page + l->values + l->value_bytes * (size_t)w->head;
     }
     /* A group may exceed the rows of one call; several calls then cover the same keys. */
     for (int32_t row = 0; row < w->n * group;) {
@@ -171,7 +174,7 @@ static void attend_task(const oxi_step *s, const cursor *c, const task *w, const
             .sinks = all_sinks ? sinks : NULL, .out = out,
             .parts = w->parts ? w->parts + (int64_t)done * oxi_attend_part(l->value_pad) : NULL, .softcap = op->softcap,
             .window = before_of(op), .later = later_of(op), .first_key = w->first_key, .n_keys = w->n_keys, .type = oxi_cache_type_of(r->cache),
-            .keys = s->scratch->keys, .values = s->scratch->values, .next_keys = next_keys, .n_next = n_next,
+            .keys = s->scratch->keys, .values = s->scratch->values, .shared = l->shared ? made : NULL, .next_keys = next_keys, .n_next = n_next,
             .fetching = c->fetching, .scratch = s->scratch->attend,
         };
         r->vec->attend(&call);

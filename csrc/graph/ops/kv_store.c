@@ -83,10 +83,10 @@ void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op)
                 float *scratch = s->scratch->row;
                 if (oxi_cache_coded(type)) {
                     store_coded_key(r->vec, type, k, l->key_dim, slot, keys, (int16_t *)scratch);
-                    store_coded_value(r->vec, type, v, l, slot, values, (int16_t *)scratch);
+                    if (!l->shared) store_coded_value(r->vec, type, v, l, slot, values, (int16_t *)scratch);
                 } else {
                     store_key(r->vec, type, k, l->key_dim, slot, keys, scratch);
-                    store_value(r->vec, type, v, l, slot, values);
+                    if (!l->shared) store_value(r->vec, type, v, l, slot, values);
                 }
             }
         }

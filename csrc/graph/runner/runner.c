@@ -12,7 +12,7 @@
 
 /* What the largest op of each kind needs. */
 typedef struct sizes {
-    size_t row, act_row, act_batch, attend, key_dim, part, key_heads;
+    size_t row, act_row, act_batch, attend, key_dim, made, part, key_heads;
     size_t experts_rows, experts_in, experts_out, experts_act, n_expert, n_used, act_few, expert_blocks;
 } sizes;
 
@@ -43,9 +43,9 @@ static void measure_experts(const oxi_program *p, const oxi_op_experts *e, int32
     z->expert_blocks = larger(z->expert_blocks, (size_t)down->n_panels / OXI_EXPERT_PANELS + 1);
 }
 
-static sizes measure(const oxi_program *p, int32_t n_batch)
+static sizes measure(const oxi_program *p, int32_t n_batch, oxi_cache_type type)
 {
-    sizes z = {.row = 16, .act_row = 64, .act_batch = 64, .attend = 64, .key_dim = 1, .part = 1, .key_heads = 1};
+    sizes z = {.row = 16, .made = 1, .act_row = 64, .act_batch = 64, .attend = 64, .key_dim = 1, .part = 1, .key_heads = 1};
     for (int32_t i = 0; i < p->n_ops; i++) {
         const oxi_op *op = &p->ops[i];
         if (op->kind == OXI_OP_DELTA) z.row = larger(z.row, 2 * (size_t)n_batch); /* gates of every token */
@@ -72,6 +72,7 @@ static sizes measure(const oxi_program *p, int32_t n_batch)
         z.key_dim = larger(z.key_dim, (size_t)c->key_dim);
         z.key_heads = larger(z.key_heads, (size_t)c->n_head);
         z.attend = larger(z.attend, oxi_attend_scratch(c->key_dim, oxi_pad16(c->value_dim)));
+        if (c->shared) z.made = larger(z.made, OXI_SHARED_PAGES * oxi_shared_bytes(type, c->value_dim));
     }
     return z;
 }
@@ -89,7 +90,7 @@ static bool get_thread(oxi_thread_scratch *t, const sizes *z, const oxi_runner_c
     return get(&t->row, z->row + 16, sizeof(float)) && get(&t->activations, z->act_row, 1)
         && get(&t->matmul, OXI_MATMUL_SCRATCH, 1) && get(&t->attend, z->attend, 1)
         && get(&t->queries, OXI_ATTEND_ROWS * z->key_dim, sizeof(float)) && get(&t->keys, pages, sizeof(void *))
-        && get(&t->values, pages, sizeof(void *));
+        && get(&t->values, pages, sizeof(void *)) && get(&t->made, z->made, 1);
 }
 
 static bool get_experts(oxi_runner *r, const sizes *z)
@@ -138,7 +139,7 @@ static bool get_parts(oxi_runner *r, const sizes *z)
 
 static bool get_memory(oxi_runner *r)
 {
-    const sizes z = measure(r->program, r->config.n_batch);
+    const sizes z = measure(r->program, r->config.n_batch, (oxi_cache_type)r->config.cache_type);
     const size_t n = (size_t)r->config.n_batch;
     const int n_threads = oxi_pool_size(r->pool);
     if (!get(&r->threads, (size_t)n_threads, sizeof *r->threads)) return false;
@@ -162,6 +163,7 @@ static oxi_status open_cache(oxi_runner *r, oxi_error *err)
         layers[i].key_dim = p->caches[i].key_dim;
         layers[i].value_dim = p->caches[i].value_dim;
         layers[i].window = p->caches[i].window;
+        layers[i].shared = p->caches[i].shared;
     }
     const oxi_runner_config *c = &r->config;
     const oxi_cache_config config = {.type = (oxi_cache_type)c->cache_type, .n_pages = c->n_pages, .n_seqs = c->n_seqs,
@@ -215,7 +217,7 @@ void oxi_runner_end(oxi_runner *r)
         if (i != results[0] && i != results[1]) drop(&r->slots[i]);
     for (int i = 0; r->threads && i < r->n_threads; i++) {
         oxi_thread_scratch *t = &r->threads[i];
-        void *all[] = {t->row, t->activations, t->matmul, t->attend, t->queries, t->keys, t->values};
+        void *all[] = {t->row, t->activations, t->matmul, t->attend, t->queries, t->keys, t->values, t->made};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++) oxi_free(all[j]);
         oxi_expert_order_close(&t->order);
     }

@@ -7,6 +7,7 @@
 
 #define OXI_ATTEND_ROWS 64  /* most query rows of one call of attend */
 #define OXI_ATTEND_KEYS 512 /* keys whose scores are softmaxed together; blocks start at multiples of it */
+#define OXI_SHARED_PAGES (OXI_ATTEND_KEYS / OXI_PAGE_TOKENS)
 
 /* Attention of up to OXI_ATTEND_ROWS query rows that share one key head, over the pages of one sequence.
  * page.h draws the pages of keys and values. */
@@ -25,11 +26,32 @@ typedef struct oxi_attend {
     oxi_cache_type type;
     const uint8_t *const *keys;   /* page pointers by position / OXI_PAGE_TOKENS, at the head */
     const uint8_t *const *values;
+    uint8_t *const *shared; /* NULL; or [OXI_SHARED_PAGES] of oxi_shared_bytes, to which `values` point in turns: the values are
+                             * the keys' first value_dim dimensions and are made of them, block by block */
     const uint8_t *const *next_keys; /* [n_next] pages whose keys this thread reads after the call; prefetched during it */
     int32_t n_next;
     oxi_fetching fetching; /* one of oxi_fetchings */
     void *scratch; /* oxi_attend_scratch bytes, 64-byte aligned */
 } oxi_attend;
+
+/* Values of how many dimensions have one scale, and where the codes begin. Values that are keys have the keys' scales. */
+static inline int32_t oxi_attend_value_group(const oxi_attend *a)
+{
+    return a->shared ? oxi_key_group(a->type) : oxi_value_group(a->type, a->value_pad);
+}
+
+static inline size_t oxi_attend_value_codes(const oxi_attend *a)
+{
+    return sizeof(uint16_t) * OXI_PAGE_TOKENS * (size_t)oxi_groups(a->value_dim, oxi_attend_value_group(a));
+}
+
+/* Bytes of a page of values that is made of a page of keys: as in page.h, but f16 becomes float32. A multiple of 64. */
+static inline size_t oxi_shared_bytes(oxi_cache_type type, int32_t value_dim)
+{
+    const size_t values = OXI_PAGE_TOKENS * (size_t)oxi_pad16(value_dim);
+    if (!oxi_cache_coded(type)) return sizeof(float) * values;
+    return sizeof(uint16_t) * OXI_PAGE_TOKENS * (size_t)oxi_groups(value_dim, oxi_key_group(type)) + oxi_code_bytes(type) * values;
+}
 
 /* Floats of a row's unfinished sums: the largest score, the sum of e^(score - largest), 14 unused, the sum of values. */
 static inline int32_t oxi_attend_part(int32_t value_pad) { return 16 + value_pad; }

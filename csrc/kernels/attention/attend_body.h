@@ -212,6 +212,9 @@ static bool reads_halves(const oxi_attend *a)
     return a->type == OXI_CACHE_F16 && VW >= 8 && a->n_rows <= TILE_ROWS;
 }
 
+/* True if values are halves. Those made of keys are floats. */
+static bool has_halves(const oxi_attend *a) { return a->type == OXI_CACHE_F16 && !a->shared; }
+
 /* True if keys hidden from some row have NaN or infinite values: probabilities of 0 would not hide them. */
 static bool hides_nonfinite(const oxi_attend *a, int32_t first, int32_t n)
 {
@@ -226,7 +229,7 @@ static bool hides_nonfinite(const oxi_attend *a, int32_t first, int32_t n)
     for (int32_t k = 0; k < n; k++) {
         if (k == from && from < to) k = to;
         for (int32_t d = 0; k < n && d < a->value_pad; d += VW)
-            nonfinite += 0.0f * load_page(a->values[(first + k) / OXI_PAGE_TOKENS], a->type == OXI_CACHE_F16,
+            nonfinite += 0.0f * load_page(a->values[(first + k) / OXI_PAGE_TOKENS], has_halves(a),
                                           k % OXI_PAGE_TOKENS * a->value_pad + d);
     }
     return sum(nonfinite) != 0;
@@ -241,9 +244,11 @@ static void seen_values(const oxi_attend *a, int32_t row, int32_t first, int32_t
     for (int32_t k = start; k < end; k++)
         for (int32_t d = 0; d < a->value_pad; d += VW)
             store(out + d, fma_(splat(probabilities[k]),
-                                load_page(a->values[(first + k) / OXI_PAGE_TOKENS], a->type == OXI_CACHE_F16,
+                                load_page(a->values[(first + k) / OXI_PAGE_TOKENS], has_halves(a),
                                           k % OXI_PAGE_TOKENS * a->value_pad + d), load(out + d)));
 }
+
+#include "kernels/attention/shared_body.h"
 
 /* Attention of all rows over the keys [first, first + n) of one block; a row's sums go to sums[row]. */
 static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *scores, uint8_t *buffer, float *sums)
@@ -258,10 +263,11 @@ static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *sc
     const uint8_t *const key_buffer = buffer;
     for (int32_t p = 0; p < n_pages; p++) {
         const uint8_t *const *page = a->keys + first_page + p;
-        if (convert) from_f16((const void *)*page, key_floats, (void *)buffer);
+        if (convert || (a->shared && half)) from_f16((const void *)*page, key_floats, (void *)buffer);
         page_scores(a->q, a->n_rows, a->key_dim,
-                    (page_data){convert ? &key_buffer : page, few ? a->values + first_page + p : NULL, half},
+                    (page_data){convert ? &key_buffer : page, few && !a->shared ? a->values + first_page + p : NULL, half},
                     scores + p * OXI_PAGE_TOKENS);
+        if (a->shared) share_page(a, first_page + p, a->type == OXI_CACHE_F16 ? (const float *)(const void *)buffer : NULL);
     }
     for (int32_t r = 0; r < a->n_rows; r++)
         softmax_block(a, r, first, n_pages * OXI_PAGE_TOKENS, scores + (int64_t)r * SCORES, sums + r * stride);
@@ -277,14 +283,15 @@ static void attend_keys(const oxi_attend *a, int32_t first, int32_t n, float *sc
         const int32_t beside = part_beside(next.n, p, n_pages);
         ahead[p] = beside < 0 ? NULL : next.pages[beside];
     }
-    const int32_t at_once = convert ? VALUE_PAGES : n_pages;
+    const bool converts = convert && !a->shared;
+    const int32_t at_once = converts ? VALUE_PAGES : n_pages;
     for (int32_t p = 0; p < n_pages; p += at_once) {
         const int32_t left = n - p * OXI_PAGE_TOKENS, most = at_once * OXI_PAGE_TOKENS;
         const uint8_t *const *pages = a->values + first_page + p;
-        for (int32_t i = 0; convert && i < at_once && p + i < n_pages; i++)
+        for (int32_t i = 0; converts && i < at_once && p + i < n_pages; i++)
             from_f16((const void *)pages[i], value_floats, (void *)(buffer + i * value_floats * 4));
         page_values(scores + p * OXI_PAGE_TOKENS, a->n_rows, left < most ? left : most,
-                    (page_data){convert ? converted : pages, next.n ? ahead + p : NULL, half}, a->value_pad, sums + 16, stride,
+                    (page_data){converts ? converted : pages, next.n ? ahead + p : NULL, half && !a->shared}, a->value_pad, sums + 16, stride,
                     p > 0);
     }
 }

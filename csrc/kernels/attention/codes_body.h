@@ -200,25 +200,28 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
     const int32_t n_pages = (n + OXI_PAGE_TOKENS - 1) / OXI_PAGE_TOKENS, first_page = first / OXI_PAGE_TOKENS;
     const int32_t n_runs = (n_pages + RUN_PAGES - 1) / RUN_PAGES, n_keys = n_pages * OXI_PAGE_TOKENS;
     const size_t key_at = oxi_key_codes(a->type, a->key_dim), key_bytes = oxi_key_bytes(a->type, a->key_dim);
-    const size_t value_at = oxi_value_codes(a->type, a->value_dim), value_bytes = oxi_value_bytes(a->type, a->value_dim);
+    const size_t value_at = oxi_attend_value_codes(a);
+    const size_t value_bytes = oxi_value_bytes(a->type, a->value_dim);
     const uint8_t *const *keys = a->keys + first_page, *const *values = a->values + first_page;
     const bool few = a->n_rows <= TILE_ROWS, one_run = few && a->fetching.one_run;
     const page_list next = keys_after(a, first);
-    const page_span key_span = {keys, n_pages, key_at, key_bytes}, value_span = {values, n_pages, value_at, value_bytes};
+    const int32_t n_values = a->shared ? 0 : n_pages; /* to be fetched */
+    const page_span key_span = {keys, n_pages, key_at, key_bytes}, value_span = {values, n_values, value_at, value_bytes};
     const page_span next_span = {next.pages, next.n, key_at, key_bytes};
 
-    const int32_t fetched = one_run ? a->fetching.ahead : fetched_with_keys(n_pages); /* pages of values, with the keys */
-    const int32_t with_keys = fetched < n_pages ? fetched : n_pages;
+    const int32_t fetched = one_run ? a->fetching.ahead : fetched_with_keys(n_values); /* pages of values, with the keys */
+    const int32_t with_keys = fetched < n_values ? fetched : n_values;
     for (int32_t run = 0, p = 0; run < n_runs; run++, p += RUN_PAGES) {
         const four_places ahead = one_run ? run_beside(key_span, value_span, p + a->fetching.ahead)
                                   : few   ? halves_beside(values, with_keys, run, n_runs, value_at, value_bytes)
                                           : pages_beside(keys, n_pages, p + RUN_PAGES, key_at, key_bytes);
         const int32_t here = n_pages - p < RUN_PAGES ? n_pages - p : RUN_PAGES;
-        for (int32_t i = p; one_run && i < p + here; i++) fetch(values[i], value_at); /* all scales are read first */
+        for (int32_t i = p; one_run && i < p + here && i < n_values; i++) fetch(values[i], value_at); /* all scales are read first */
         run_code_scores(a, w, here, keys + p, &ahead, scores + p * OXI_PAGE_TOKENS);
+        for (int32_t i = p; a->shared && i < p + here; i++) share_page(a, first_page + i, NULL);
     }
 
-    page_list rest = {.pages = values + with_keys, .n = few ? n_pages - with_keys : 0, .at = value_at, .one_run = one_run};
+    page_list rest = {.pages = values + with_keys, .n = few ? n_values - with_keys : 0, .at = value_at, .one_run = one_run};
     if (one_run) {
         rest.at = 0;
         rest.n = rest.n < a->fetching.with_softmax ? rest.n : a->fetching.with_softmax;
@@ -236,7 +239,7 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
             codes[i] = values[p + i < n_pages ? p + i : p] + value_at;
         const four_places ahead = one_run ? run_beside(value_span, next_span, p + with_keys + rest.n)
                                   : few   ? halves_beside(next.pages, next.n, run, n_runs, key_at, key_bytes)
-                                          : pages_beside(values, n_pages, p + RUN_PAGES, value_at, value_bytes);
+                                          : pages_beside(values, n_values, p + RUN_PAGES, value_at, value_bytes);
         run_code_values(a, w, scores, first, p * OXI_PAGE_TOKENS, codes, &ahead, sums + 16, stride);
     }
 }
@@ -269,7 +272,7 @@ static code_work begin_codes(const oxi_attend *a, uint8_t *buffer, int16_t *row)
     const size_t values = 4 * (size_t)a->value_pad, widest = (size_t)a->key_dim > values ? (size_t)a->key_dim : values;
     const size_t key_groups = (size_t)oxi_groups(a->key_dim, 32); /* at least as many */
     code_work w;
-    w.value_groups = oxi_groups(a->value_dim, oxi_value_group(a->type, a->value_dim));
+    w.value_groups = oxi_groups(a->value_dim, oxi_attend_value_group(a));
     const size_t groups = (size_t)oxi_groups(a->value_pad, 32); /* at least as many */
     w.value_scales = (float *)(void *)buffer + OXI_PAGE_TOKENS * widest;
     w.query_scales = w.value_scales + OXI_ATTEND_KEYS * groups;

@@ -117,7 +117,7 @@ INLINE void put_values(int rows, int n_vec, vi sums[TILE_ROWS][2], const float *
 }
 
 /* out[r][column ..] (+)= shares[r] . values of a run of two pages, read alternately. Past the last key the shares are 0. */
-INLINE void pair_values(int rows, int n_vec, const code_work *w, int32_t run, const uint8_t *const *codes, int32_t pad, int32_t column,
+INLINE void pair_values(int rows, int n_vec, const code_work *w, int32_t run, int32_t group, const uint8_t *const *codes, int32_t pad, int32_t column,
                         const four_places *ahead, float *out, int64_t ldo, bool accumulate)
 {
     vi sums[TILE_ROWS][2] = {0};
@@ -131,13 +131,13 @@ INLINE void pair_values(int rows, int n_vec, const code_work *w, int32_t run, co
             for (int v = 0; v < n_vec; v++) columns[v] = load_pairs(codes[p] + (k * pad + column + v * VW) * 4);
 #pragma GCC unroll 8
             for (int r = 0; r < rows; r++) {
-                const vi x = both(w->shares + r * OXI_CODE_RUN + p * OXI_PAGE_TOKENS + 2 * k);
+                const vi x = both(w->shares + (group * TILE_ROWS + r) * OXI_CODE_RUN + p * OXI_PAGE_TOKENS + 2 * k);
 #pragma GCC unroll 2
                 for (int v = 0; v < n_vec; v++) sums[r][v] = dot_pairs(sums[r][v], columns[v], x);
             }
         }
     }
-    put_values(rows, n_vec, sums, w->share_scales + run, 1, out + column, ldo, accumulate);
+    put_values(rows, n_vec, sums, w->share_scales + group * RUNS + run, w->value_groups, out + column, ldo, accumulate);
 }
 
 /* The same for bytes, whose columns have scales of their own: `group`. The high bytes of fine shares come first. */
@@ -175,7 +175,7 @@ INLINE void quad_values(int rows, int n_vec, const code_work *w, int32_t run, in
 static void run_code_values(const oxi_attend *a, const code_work *w, const float *probabilities, int32_t first, int32_t key,
                             const uint8_t *const *codes, const four_places *ahead, float *out, int64_t ldo)
 {
-    const int32_t pad = a->value_pad, group = oxi_value_group(a->type, pad), run = key / OXI_CODE_RUN;
+    const int32_t pad = a->value_pad, group = oxi_attend_value_group(a), run = key / OXI_CODE_RUN;
     const bool bytes = a->type == OXI_CACHE_Q8_0, fine = first + key == 0;
     for (int32_t r = 0; r < a->n_rows; r += TILE_ROWS, ahead = &nowhere) {
         const int32_t rows = a->n_rows - r < TILE_ROWS ? a->n_rows - r : TILE_ROWS;
@@ -187,9 +187,9 @@ static void run_code_values(const oxi_attend *a, const code_work *w, const float
         else if (fine) encode_shares_as(&tile, true, true, rows, probabilities + (int64_t)r * SCORES, key);
         else encode_shares_as(&tile, true, false, rows, probabilities + (int64_t)r * SCORES, key);
         for (int32_t column = 0; column < pad; column += 2 * VW) {
-#define CALL(n, f) pair_values(n, 2, &tile, run, codes, pad, column, f, to, ldo, key > 0)
+#define CALL(n, f) pair_values(n, 2, &tile, run, column / group, codes, pad, column, f, to, ldo, key > 0)
 #define CALL_BYTES(n, f) quad_values(n, 2, &tile, run, column / group, fine, codes, pad, column, f, to, ldo, key > 0)
-#define LAST(n, f) pair_values(n, 1, &tile, run, codes, pad, column, f, to, ldo, key > 0)
+#define LAST(n, f) pair_values(n, 1, &tile, run, column / group, codes, pad, column, f, to, ldo, key > 0)
 #define LAST_BYTES(n, f) quad_values(n, 1, &tile, run, column / group, fine, codes, pad, column, f, to, ldo, key > 0)
             if (column + 2 * VW <= pad) {
                 if (bytes) ROW_CASES(rows, CALL_BYTES)

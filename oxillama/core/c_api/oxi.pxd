@@ -154,7 +154,7 @@ cdef extern from "oxillama.h" nogil:
     oxi_status oxi_program_matrix(oxi_program *p, const oxi_tensor *tensor, int32_t n_experts, int64_t first_row,
                                   int64_t n_rows, int32_t *id, oxi_error *err)
     oxi_status oxi_program_cache(oxi_program *p, int32_t n_head, int32_t key_dim, int32_t value_dim, int32_t window,
-                                 int32_t *id, oxi_error *err)
+                                 bint shared, int32_t *id, oxi_error *err)
     oxi_status oxi_program_state(oxi_program *p, int32_t n_floats, int32_t *id, oxi_error *err)
     oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err)
     oxi_status oxi_program_results(oxi_program *p, oxi_view logits, oxi_view hidden, oxi_error *err)
@@ -179,7 +179,7 @@ cdef extern from "oxillama.h" nogil:
 
     int OXI_PAGE_TOKENS
     oxi_cache_type oxi_cache_quick()
-    uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim)
+    uint64_t oxi_cache_head_bytes(oxi_cache_type type, int32_t key_dim, int32_t value_dim, bint shared)
 
     ctypedef struct oxi_runner_config:
         int32_t n_vocab

@@ -50,7 +50,9 @@ class Lowering:
 
     def _cache(self, cache: ops.CacheLayer) -> int:
         if cache not in self._caches:
-            self._caches[cache] = self.program.cache(cache.n_head, cache.key_dim, cache.value_dim, cache.window)
+            self._caches[cache] = self.program.cache(
+                cache.n_head, cache.key_dim, cache.value_dim, cache.window, cache.shared
+            )
         return self._caches[cache]
 
     def _state(self, state: ops.State) -> int:

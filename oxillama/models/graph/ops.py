@@ -30,6 +30,10 @@ class View:
     def part(self, column: int, width: int) -> View:
         return View(self.value, self.column + column, width)
 
+    def begins_with(self, other: View) -> bool:
+        """Whether `other` is the first columns of this view."""
+        return self.value is other.value and self.column == other.column and other.width <= self.width
+
     @property
     def whole(self) -> bool:
         return self.column == 0 and self.width == self.value.width
@@ -184,13 +188,15 @@ class Rope(Op):
 class CacheLayer:
     """One layer of the key/value cache; several layers of a model may read it. Compared by identity.
 
-    window: how many tokens before and including a query the model still reads; 0: all of them.
+    window: how many tokens before and including a query the model still reads; 0: all of them. shared: the values are
+    the first value_dim columns of the keys, and are kept once.
     """
 
     n_head: int
     key_dim: int
     value_dim: int
     window: int = 0
+    shared: bool = False
 
 
 @dataclass(eq=False, slots=True)

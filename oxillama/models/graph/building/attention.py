@@ -55,7 +55,8 @@ class Attention(Products):
         window: how many tokens its attention sees, the token itself included; 0: all before it. Where tokens see both
         ways, no later step needs the keys and values, so all layers of a shape share one layer of the cache.
         """
-        cache = CacheLayer(shape.n_kv, shape.key_dim, shape.value_dim, window)
+        shared = shape.n_kv == 1 and k.begins_with(v)
+        cache = CacheLayer(shape.n_kv, shape.key_dim, shape.value_dim, window, shared)
         if not self.hparams.causal:
             same = (c for c in self.graph.cache_layers() if dataclasses.astuple(c) == dataclasses.astuple(cache))
             cache = next(same, cache)
