@@ -69,6 +69,9 @@ class Harmony:
             ]
         return "\n".join(rules)
 
+    def unenforced(self, tool: Tool) -> Sequence[tuple[str, str]]:
+        return ()  # all arguments are JSON
+
 
 class HarmonyParser:
     """Reads a reply in the harmony format (`Parser`)."""
@@ -120,11 +123,9 @@ class HarmonyParser:
         text = self._decoder.decode(piece) if char is None else self._decoder.decode(b"", True) + char
         if not text:
             return []
-        idle = self._source.idle
-        if idle is not None and char is None and not self._fresh and idle.first.search(text) is None:
-            return [Reasoning(text) if self._thinking else Content(text)]
-        self._source.feed(text)
-        next(self._steps)
+        if not self._source.pass_on(text):
+            self._source.feed(text)
+            next(self._steps)
         return self._taken()
 
     def end(self, truncated: bool = False) -> list[Event]:

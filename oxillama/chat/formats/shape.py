@@ -42,6 +42,13 @@ class Shape(Protocol):
         """
         ...
 
+    def unenforced(self, tool: Tool) -> Sequence[tuple[str, str]]:
+        """The keywords of the tool's schema that its grammar does not enforce, each after the pointer to its schema.
+
+        Arguments that are JSON are left to the grammar of their schema, so they are not meant here.
+        """
+        ...
+
 
 class Lark:
     """Writes pieces of Lark grammars for one vocabulary."""
@@ -63,6 +70,12 @@ class Lark:
         if plain:
             parts.append(json.dumps(plain, ensure_ascii=False))
         return " ".join(parts)
+
+    def split(self, text: str) -> tuple[str, str]:
+        """The text before the first special token in it, and the expression for the rest; "": there is none."""
+        encoded = self._markers.encode(text)
+        at = next((at for at, char in enumerate(encoded) if char in self._markers.ids), len(encoded))
+        return encoded[:at], self.text(self._markers.spelled(encoded[at:]))
 
     def json(self, schema: Mapping[str, Any]) -> str:
         """The expression for a JSON text that matches the schema."""

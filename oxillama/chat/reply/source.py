@@ -56,10 +56,10 @@ class Source:
     """The text that has come and is not yet read.
 
     ended: nothing follows. truncated: a limit ended the reply, not the model. keeps: a mark stays where it was set
-    first. idle: while `until` waits and holds nothing back, its scanner.
+    first.
     """
 
-    __slots__ = ("_at", "_kept", "_mark", "_text", "ended", "idle", "keeps", "truncated")
+    __slots__ = ("_at", "_kept", "_mark", "_text", "_waits", "ended", "keeps", "truncated")
 
     def __init__(self) -> None:
         self._text = ""
@@ -69,7 +69,7 @@ class Source:
         self.ended = False
         self.truncated = False
         self.keeps = False
-        self.idle: Scanner | None = None
+        self._waits: tuple[re.Pattern[str], Callable[[str], object]] | None = None  # `until`, with nothing held back
 
     def feed(self, text: str) -> None:
         """Add text that has come."""
@@ -78,6 +78,13 @@ class Source:
             self._mark = 0
         self._text = self._text[self._at :] + text
         self._at = 0
+
+    def pass_on(self, text: str) -> bool:
+        """Give text that has come to the `emit` of a waiting `until`, if that is all that would be done with it."""
+        if self._waits is None or self._mark is not None or self._waits[0].search(text) is not None:
+            return False
+        self._waits[1](text)
+        return True
 
     def mark(self, back: int = 0) -> None:
         """Keep what is read from here on, or from `back` characters before, which must have come in the same piece."""
@@ -186,6 +193,6 @@ class Source:
                 emit(text[at:open_from])
             if self.ended:
                 return None
-            self.idle = scanner if open_from == len(text) else None
+            self._waits = (scanner.first, emit) if open_from == len(text) else None
             yield
-            self.idle = None
+            self._waits = None

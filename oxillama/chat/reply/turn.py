@@ -141,11 +141,9 @@ class TurnParser:
         text = self._decoder.decode(piece) if char is None else self._decoder.decode(b"", True) + char
         if not text:
             return []
-        idle = self._source.idle
-        if idle is not None and char is None and not self._blank and idle.first.search(text) is None:
-            return [Reasoning(text) if self._thinking else Content(text)]
-        self._source.feed(text)
-        next(self._steps)
+        if not self._source.pass_on(text):
+            self._source.feed(text)
+            next(self._steps)
         events = self._events[:]
         self._events.clear()
         return events

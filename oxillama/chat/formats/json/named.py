@@ -87,6 +87,9 @@ class NamedJson:
             rules += [f"call_{number}: {' '.join(pieces)}", f"call_{number}_arguments: {lark.arguments(tool)}"]
         return "\n".join(rules)
 
+    def unenforced(self, tool: Tool) -> Sequence[tuple[str, str]]:
+        return ()  # all arguments are JSON
+
 
 class NamedReader:
     """Reads the calls of one `NamedJson` (see `CallReader`)."""

@@ -102,6 +102,9 @@ class JsonCalls:
             rules += [f"call_{number}_arguments: {lark.arguments(tool)}"]
         return "\n".join(rules)
 
+    def unenforced(self, tool: Tool) -> Sequence[tuple[str, str]]:
+        return ()  # all arguments are JSON
+
     def _around_arguments(self, tool: Tool, lark: Lark) -> tuple[str, str]:
         name = json.dumps(tool.name, ensure_ascii=False)
         if self.named_key:
