@@ -24,6 +24,9 @@ def test_the_first_rule_that_fits_wins() -> None:
     assert by_rules("'<｜tool▁calls▁begin｜>' … '\\n```json\\n'", None) is FAMILIES["DeepSeek V3"]
     assert by_rules("'<｜tool▁calls▁begin｜>'", None) is FAMILIES["DeepSeek V3.1"]
     assert by_rules("nothing", None) is None
+    suffixed = by_rules("<arg_key:x> <tool_sep:x>", None)
+    assert suffixed is not None
+    assert "<tool_call:x>" in suffixed.texts()
     assert by_rules("nothing", Specials(["<|tools_prefix|>"])) is FAMILIES["Apertus"]
 
 
@@ -102,17 +105,23 @@ def test_a_native_template_that_hides_tools_is_read_in_both_ways() -> None:
 
 
 FOUND = {
+    "ByteDance-Seed-OSS": ("Seed-OSS", True),
     "CohereForAI-c4ai-command-r7b-12-2024-tool_use": ("Command R7B", True),
+    "GLM-4.6": ("GLM 4.5", True),
     "HuggingFaceTB-SmolLM3-3B": ("prompted", False),
     "Kimi-K2-Instruct": ("Kimi K2", True),
+    "LFM2-8B-A1B": ("LFM2", True),
+    "MiniMax-M2": ("MiniMax M2", True),
     "Mistral-Small-3.2-24B-Instruct-2506": ("Mistral Small 3.2", True),
     "NVIDIA-Nemotron-Nano-v2": ("Nemotron Nano v2", True),
     "NousResearch-Hermes-3-Llama-3.1-8B-tool_use": ("Hermes", True),
     "Qwen-Qwen2.5-7B-Instruct": ("Qwen2.5", True),
     "Qwen-Qwen3-0.6B": ("Qwen3", True),
+    "Qwen3-Coder": ("Qwen3-Coder", True),
     "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": ("DeepSeek V3", False),
     "deepseek-ai-DeepSeek-V3.1": ("DeepSeek V3.1", False),
     "google-gemma-2-2b-it": ("prompted", False),
+    "google-gemma-4-31B-it": ("Gemma 4", True),
     "ibm-granite-granite-3.3-2B-Instruct": ("Granite 3", True),
     "ibm-granite-granite-4.0": ("Granite 4", True),
     "meta-llama-Llama-3.1-8B-Instruct": ("Llama 3", True),

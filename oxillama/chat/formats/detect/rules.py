@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oxillama.chat.formats.families import harmony, json
+from oxillama.chat.formats.families import harmony, json, literal, tagged
 
 if TYPE_CHECKING:
     from oxillama.chat.formats.wire import Family
     from oxillama.chat.reply.markers import Vocabulary
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (*json.FAMILIES, *harmony.FAMILIES)}
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (*json.FAMILIES, *harmony.FAMILIES, *tagged.FAMILIES, *literal.FAMILIES)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ def _all(family: str, *texts: str, one: tuple[str, ...] = (), lacks: tuple[str, 
 
 
 _DSML = ("DSML", "dsml_token")
+_SUFFIX = re.compile(r"<tool_sep(:[\w.-]+)>")
 _FENCES = ("```json", "\\njson\\n", "\njson\n")
 
 RULES = (
@@ -101,7 +105,7 @@ RULES = (
 def by_rules(source: str, vocabulary: Vocabulary | None) -> Family | None:
     """The family that the template's text shows. None: the probe has to find out."""
     for rule in RULES:
-        if rule.fits(source) and rule.family in FAMILIES:
+        if rule.fits(source):
             return _variant(FAMILIES[rule.family], source)
     if vocabulary is not None and vocabulary.find("<|tools_prefix|>") is not None:
         return FAMILIES["Apertus"]
@@ -109,5 +113,7 @@ def by_rules(source: str, vocabulary: Vocabulary | None) -> Family | None:
 
 
 def _variant(family: Family, source: str) -> Family:
-    """What the family's templates state differently."""
+    """What templates of the family state differently."""
+    if family.name == "Hunyuan Hy3" and (suffix := _SUFFIX.search(source)) is not None:
+        return tagged.hunyuan(suffix[1])
     return family
