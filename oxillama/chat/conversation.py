@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from oxillama.text import PromptText
 from oxillama.text.prompt_text import prompt_text
 
-Role = Literal["system", "user", "assistant", "tool"]
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+INSTRUCTIONS = ("system", "developer")
+"""The roles of instructions. Where a template knows no developers, theirs are the system's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,24 +45,3 @@ def joined(first: str | PromptText, gap: str, second: str | PromptText) -> str |
     return prompt_text(
         *(PromptText.of_content(text) if isinstance(text, str) else text for text in (first, gap, second))
     )
-
-
-def merged(messages: Sequence[Message]) -> list[Message]:
-    """Neighbours of the same role as one message: several templates insist that roles alternate."""
-    result: list[Message] = []
-    for message in messages:
-        last = result[-1] if result else None
-        if last is not None and last.role == message.role and _is_plain(last) and _is_plain(message):
-            result[-1] = replace(last, content=joined(last.content, "\n\n", message.content))
-        else:
-            result.append(message)
-    return result
-
-
-def _is_plain(message: Message) -> bool:
-    return message.role != "tool" and not message.tool_calls and not message.reasoning
-
-
-def folded(messages: Sequence[Message]) -> list[Message]:
-    """The instructions moved to the beginning of the user's message, because several templates have no system role."""
-    return [replace(message, role="user") if message.role == "system" else message for message in messages]

@@ -21,8 +21,7 @@ from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
     from oxillama.chat.conversation import Message
-    from oxillama.chat.formats.detect.probe import Template
-    from oxillama.chat.tools import Tool
+    from oxillama.chat.history import Template
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
     from oxillama.text import PromptText
 
@@ -119,18 +118,11 @@ def _plan(template: Template, tokenizer: TokenizerLike, messages: Sequence[Messa
         raise InvalidParameterError("Unsupported: a form of the answer.", param="response_format")
     format_ = format_of(template, tokenizer)
     values = _values(template, options)
-    if options.tools:
-        values["tools"] = [_openai_tool(tool) for tool in options.tools]
-    text = render(template, messages, **values)
+    text = render(template, messages, tools=options.tools, write=format_.write, **values)
     if options.thinks is False:
         text = _closed(text, template, format_)
     first_index = sum(len(message.tool_calls) for message in messages)
     return _Plan(text, prompt_tail(text), format_, options, first_index)
-
-
-def _openai_tool(tool: Tool) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}
 
 
 def _closing(format_: WireFormat, tokenizer: TokenizerLike) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from oxillama.chat.options import AnswerFormat, JsonSchema
 from oxillama.chat.tools import Tool, ToolChoice
 from oxillama.errors import InvalidParameterError
 
-_ROLES: dict[Any, Role] = {role: role for role in get_args(Role)} | {"developer": "system"}
+_ROLES: dict[Any, Role] = {role: role for role in get_args(Role)}
 
 
 def conversation_of(messages: Sequence[Message | Mapping[str, Any]]) -> list[Message]:

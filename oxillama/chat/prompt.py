@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oxillama.chat.conversation import Message
+from oxillama.chat.conversation import INSTRUCTIONS, Message
 from oxillama.chat.history import render
 from oxillama.engine.requests.prompts import prompt_ids
 
@@ -37,7 +37,7 @@ async def fitted_prompt(engine: EngineLike, messages: Sequence[Message], most: i
     Instructions at the beginning and the newest message always stay. Of the others, the oldest are left out first, but
     the first message last. Raises TemplateError.
     """
-    at = next((at for at, message in enumerate(messages) if message.role != "system"), len(messages))
+    at = next((at for at, message in enumerate(messages) if message.role not in INSTRUCTIONS), len(messages))
     head, turns = list(messages[:at]), messages[at:]
 
     async def without(dropped: int) -> FittedPrompt:

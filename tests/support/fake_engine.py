@@ -38,6 +38,7 @@ from oxillama.errors import (
     EngineBusyError,
     EngineClosedError,
     GenerationError,
+    TemplateError,
 )
 from oxillama.text import PromptText
 from oxillama.text.prompt_text import prompt_text
@@ -113,6 +114,8 @@ class FakeChatTemplate:
         pieces: list[str | PromptText] = []
         for message in messages:
             content = message.get("content") or ""
+            if not isinstance(content, (str, PromptText)):
+                raise TemplateError("content is not a text")
             content = PromptText.of_content(content) if isinstance(content, str) else content
             calls = [PromptText.of_content(json.dumps(call)) for call in message.get("tool_calls") or ()]
             pieces += (f"<{message['role']}>", content, *calls, f"</{message['role']}>")

@@ -77,7 +77,7 @@ class ChatTemplate:
         Raises TemplateError if the template refuses the conversation, has an error, or exceeds its limits of processor
         time, memory or output.
         """
-        source = self._pick(template, tools is not None)
+        source = self._pick(template, bool(tools or kwargs.get("functions")))
         if source is None:
             if tools:
                 raise TemplateError("This model has no chat template, so it cannot be given tools.")

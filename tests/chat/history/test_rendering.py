@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from oxillama.chat import Message, ToolCall, render
-from oxillama.chat.history.dialect import dialect_of
+from oxillama.chat.history import dialect_of
 from oxillama.errors import TemplateError
 from oxillama.text import ChatTemplate, PromptText
 from tests.support.fake_engine import FakeChatTemplate
-from tests.support.shared import ROOT
+from tests.support.templates import chat_template
 
-PUBLISHED = sorted(ROOT.glob("templates/*.jinja"))
 USER = Message(role="user", content="Weather in Paris?")
 CALL = ToolCall(id="call_0123456789abcdef", name="get_weather", arguments='{"city": "Paris", "days": 2}')
 OTHER = ToolCall(id="call_fedcba9876543210", name="get_time", arguments='{"zone": "Europe"}')
@@ -28,16 +27,8 @@ ANSWERED = [USER, CALLING, RESULT, Message(role="assistant", content="It is warm
 
 
 @pytest.fixture
-def template() -> Iterator[Callable[[str], ChatTemplate]]:
-    made = []
-
-    def make(source: str) -> ChatTemplate:
-        made.append(ChatTemplate({"default": source}, {"bos_token": "<s>", "eos_token": "</s>"}))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+def template() -> Callable[[str], ChatTemplate]:
+    return chat_template
 
 
 def content(prompt: PromptText) -> str:
@@ -192,39 +183,6 @@ def test_reasoning_without_a_place_is_written_before_the_answer(template: Any) -
     assert render(chat, [USER, THOUGHT]).text.endswith("[<think>\nParis is in France.\n</think>\n\nIt is warm.]")
 
 
-@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
-def test_a_published_template_gets_a_whole_history(template: Any, path: Any) -> None:
-    chat = template(path.read_text(encoding="utf-8"))
-    system = Message(role="system", content="Be terse.")
-    values: dict[str, Any] = {"tools": []} if path.stem.endswith("tool_use") else {}
-    prompt = render(chat, [system, *ANSWERED], **values)
-    for said in (
-        "Be terse.",
-        "Weather in Paris?",
-        "get_weather",
-        "city",
-        "Paris",
-        "21 degrees",
-        "It is warm.",
-        "Thanks.",
-    ):
-        assert said in prompt.text
-    running = render(chat, [USER, CALLING, RESULT], **values).text
-    assert "get_weather" in running
-    assert "21 degrees" in running
-
-
-@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
-def test_a_published_template_gets_two_calls_of_one_message(template: Any, path: Any) -> None:
-    chat = template(path.read_text(encoding="utf-8"))
-    values: dict[str, Any] = {"tools": []} if path.stem.endswith("tool_use") else {}
-    both = Message(role="assistant", tool_calls=(CALL, OTHER))
-    results = [RESULT, Message(role="tool", tool_call_id=OTHER.id, content="noon")]
-    text = render(chat, [USER, both, *results], **values).text
-    for said in ("get_weather", "get_time", "Europe", "21 degrees", "noon"):
-        assert said in text
-
-
 class Strict(FakeChatTemplate):
     """A template that refuses conversations for which `wrong` is true."""
 
@@ -246,7 +204,7 @@ TURNS = [Message(role="system", content="S"), Message(role="user", content="a"),
     [
         (lambda roles: False, "<system>S</system><user>a</user><user>b</user>"),
         (lambda roles: any(a == b for a, b in pairwise(roles)), "<system>S</system><user>a\n\nb</user>"),
-        (lambda roles: "system" in roles, "<user>S\n\na\n\nb</user>"),
+        (lambda roles: "system" in roles, "<user>S\n\na</user><user>b</user>"),
     ],
     ids=["any", "roles must alternate", "no system role"],
 )
