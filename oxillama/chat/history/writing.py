@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oxillama.chat.conversation import Message, ToolCall, joined
+from oxillama.chat.history.forms import json_object
 from oxillama.text import PromptText
 from oxillama.text.prompt_text import prompt_text
 
@@ -76,9 +78,12 @@ def _cleaned(message: Message, content: str, dialect: Dialect) -> Message:
 
 
 def _harmless(call: ToolCall, dialect: Dialect) -> ToolCall:
-    """A call that becomes a part of a text, without the tags at which the template would cut the text."""
-    tags = [tag for tag in dialect.tags if tag in call.arguments + call.name and dialect.cuts(tag)]
-    return replace(call, name=_without(call.name, tags), arguments=_without(call.arguments, tags)) if tags else call
+    """A call that becomes a part of a text: its arguments are an object, and no tag cuts the text."""
+    arguments = call.arguments or "{}"
+    if json_object(arguments) is None:
+        arguments = json.dumps({"arguments": arguments}, ensure_ascii=False)
+    tags = [tag for tag in dialect.tags if tag in arguments + call.name and dialect.cuts(tag)]
+    return replace(call, name=_without(call.name, tags), arguments=_without(arguments, tags))
 
 
 def _without(text: str, tags: Sequence[str]) -> str:

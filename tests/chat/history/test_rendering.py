@@ -113,7 +113,7 @@ def test_calls_that_a_template_does_not_know_are_written_out(template: Any) -> N
     )
     # The server's own tags are not content; the model's text inside them is.
     assert "tool_call>" not in content(prompt)
-    assert '{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}' in content(prompt)
+    assert '|"get_weather"|{"city": "Paris", "days": 2}|' in content(prompt)
 
 
 def test_results_that_a_template_does_not_support_become_a_user_message(template: Any) -> None:
