@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from oxillama.chat.formats import WireFormat, format_of, prompt_tail
+from oxillama.chat.formats import Tags, WireFormat, format_of, prompt_tail
+from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.history import render
 from oxillama.chat.options import ChatOptions
 from oxillama.chat.reply.reader import ReplyReader
@@ -133,15 +134,28 @@ def _closing(format_: WireFormat, tokenizer: TokenizerLike) -> tuple[int, ...]:
 
 def _closed(text: PromptText, template: Template, format_: WireFormat) -> PromptText:
     """The prompt with its reasoning closed, for templates that have no switch for it."""
-    tail = prompt_tail(text)
-    tags = next((tags for tags in format_.family.reasoning if tags.open in tail), None)
+    tail, reasoning = prompt_tail(text), format_.family.reasoning
+    tags = next((tags for tags in reasoning if tags.open in tail), None)
     if tags is not None:
-        return text if tags.close in tail[tail.rfind(tags.open) :] else prompt_text(text, f"\n{tags.close}\n\n")
-    if any(tags.close in tail for tags in format_.family.reasoning):
+        begun = tail[tail.rfind(tags.open) + len(tags.open) :]
+        return text if tags.close in begun else prompt_text(text, _rest(_gap(tags), begun), tags.close, _gap(tags))
+    own = next(iter(reasoning), None)
+    if own is None or own.open not in (template.tool_source or ""):
         return text
-    own = next(iter(format_.family.reasoning), None)
-    source = template.tool_source or ""
-    return prompt_text(text, f"{own.open}\n\n{own.close}\n\n") if own is not None and own.open in source else text
+    # In harmony, what closes the reasoning also stands before every reply.
+    if any(tags.close in tail for tags in reasoning) and not isinstance(format_.family.shape, Harmony):
+        return text
+    return prompt_text(text, own.open, _gap(own), own.close, _gap(own))
+
+
+def _gap(tags: Tags) -> str:
+    """What stands between and after tags of empty reasoning: a blank line where tags are like XML."""
+    return "\n\n" if tags.close.startswith("</") else ""
+
+
+def _rest(gap: str, begun: str) -> str:
+    """The gap without what of it is there."""
+    return gap[len(begun) - len(begun.rstrip("\n")) :]
 
 
 _DEGREES = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
