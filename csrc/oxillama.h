@@ -130,29 +130,69 @@ oxi_status oxi_spm_encode(const oxi_spm *spm, const char *text, size_t n, int32_
 
 /* ---------------------------------------------------------------------------------------------- sampling (sample/) */
 
-/* The sampler chain of one generation, in this order: penalties, bias, bans, temperature, top-k, top-p, min-p, draw. One
- * thread at a time. The same seed and logits give the same tokens on every platform. */
+/* The sampler chain of one generation. One thread at a time. The same seed and logits give the same tokens on every
+ * platform. */
 typedef struct oxi_sampler oxi_sampler;
+
+/* The steps of a chain in their usual order. sample/chain/steps.h has their definitions and sources. */
+typedef enum oxi_chain_step {
+    OXI_CHAIN_PENALTIES,
+    OXI_CHAIN_DRY,
+    OXI_CHAIN_TEMPERATURE,
+    OXI_CHAIN_TOP_N_SIGMA,
+    OXI_CHAIN_TOP_K,
+    OXI_CHAIN_TYPICAL_P,
+    OXI_CHAIN_TOP_P,
+    OXI_CHAIN_MIN_P,
+    OXI_CHAIN_TOP_A,
+    OXI_CHAIN_EPSILON_CUTOFF,
+    OXI_CHAIN_ETA_CUTOFF,
+    OXI_CHAIN_XTC,
+    OXI_CHAIN_COUNT,
+} oxi_chain_step;
+
+/* NULL if there is no such step. */
+const char *oxi_chain_step_name(int32_t step);
 
 typedef struct oxi_sampler_params {
     int32_t n_vocab;
-    float temperature;        /* 0: the most likely token, ties to the lowest id */
+    int32_t n_steps;
+    uint8_t steps[OXI_CHAIN_COUNT]; /* [n_steps] different ones in any order; the others are left out. Bias and bans come
+                                      before the first that is neither penalties nor dry. */
+    float temperature;        /* 0: the most likely token, ties to the lowest id; ends the chain */
+    float dynatemp_range;     /* 0: off; else the entropy moves the temperature by at most this */
+    float dynatemp_exponent;
     int32_t top_k;            /* 0: off */
     float top_p;              /* 1: off */
-    float min_p;              /* 0: off; else drop tokens less likely than min_p times the most likely one */
+    float min_p;              /* 0: off */
+    float typical_p;          /* 1: off */
+    float top_a;              /* 0: off */
+    float top_n_sigma;        /* 0: off */
+    float epsilon_cutoff;     /* 0: off */
+    float eta_cutoff;         /* 0: off */
+    float xtc_probability;    /* 0: off */
+    float xtc_threshold;      /* above 0.5: off */
     float repeat_penalty;     /* 1: off; positive logits are divided by it, others multiplied */
     int32_t repeat_last_n;    /* how many of the latest tokens all three penalties see; -1: all */
     float frequency_penalty;  /* subtracted once per occurrence */
     float presence_penalty;   /* subtracted once */
+    float dry_multiplier;     /* 0: off */
+    float dry_base;
+    int32_t dry_allowed_length;
+    int32_t dry_penalty_last_n; /* how many of the latest tokens DRY sees; -1: all */
+    int32_t mirostat;         /* 0: off; 1, 2: the version. It replaces all filters. */
+    float mirostat_tau;       /* bits of surprise */
+    float mirostat_eta;
     uint64_t seed;
 } oxi_sampler_params;
 
-/* `bias[i]` is added to the logit of `bias_ids[i]`; both are copied. */
+/* `bias[i]` is added to the logit of `bias_ids[i]`; -inf excludes the token. Both are copied. */
 oxi_status oxi_sampler_open(oxi_sampler **out, const oxi_sampler_params *params, const int32_t *bias_ids,
                             const float *bias, size_t n_bias, oxi_error *err);
 void oxi_sampler_close(oxi_sampler **sampler);
-/* Add a token of the prompt or of the answer to the history that the penalties use. */
-oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, oxi_error *err);
+/* Add a token of the prompt or of the answer to what penalties and DRY look at. breaks: the token completes a sequence
+ * breaker. */
+oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, bool breaks, oxi_error *err);
 
 /* What to choose from one row of logits, and what was chosen. NaN counts as -inf. Logits may lie anywhere; a sampler and a
  * choice take part in one call at a time, once. */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "kernels/kernels.h"
+#include "sample/chain/chain.h"
 #include "sample/logprob.h"
-#include "sample/sampler.h"
 
 struct oxi_chooser {
     int32_t n_vocab;
@@ -42,12 +42,15 @@ oxi_status oxi_chooser_open(oxi_chooser **out, int32_t n_vocab, int n_threads, o
 
 static void clear(oxi_sample_scratch *d)
 {
-    free(d->changed);
+    free(d->x);
+    free(d->ids);
     free(d->weights);
+    free(d->keys);
     free(d->candidates);
-    free(d->maxima);
-    free(d->changed_maxima);
+    free(d->row_maxima);
+    free(d->x_maxima);
     free(d->weight_maxima);
+    free(d->key_maxima);
     free(d->touched);
     *d = (oxi_sample_scratch){0};
 }
@@ -66,11 +69,13 @@ static bool allocate(oxi_sample_scratch *d, size_t n)
 {
     if (d->touched) return true;
     const size_t n_blocks = oxi_blocks(n);
-    const bool ok = (d->changed = malloc(n * sizeof *d->changed)) && (d->weights = malloc(n * sizeof *d->weights)) &&
+    const bool ok = (d->x = malloc(n * sizeof *d->x)) && (d->ids = malloc(n * sizeof *d->ids)) &&
+                    (d->weights = malloc(n * sizeof *d->weights)) && (d->keys = malloc(n * sizeof *d->keys)) &&
                     (d->candidates = malloc(n * sizeof *d->candidates)) &&
-                    (d->maxima = malloc(n_blocks * sizeof *d->maxima)) &&
-                    (d->changed_maxima = malloc(n_blocks * sizeof *d->changed_maxima)) &&
+                    (d->row_maxima = malloc(n_blocks * sizeof *d->row_maxima)) &&
+                    (d->x_maxima = malloc(n_blocks * sizeof *d->x_maxima)) &&
                     (d->weight_maxima = malloc(n_blocks * sizeof *d->weight_maxima)) &&
+                    (d->key_maxima = malloc(n_blocks * sizeof *d->key_maxima)) &&
                     (d->touched = malloc(n_blocks * sizeof *d->touched));
     if (!ok) clear(d);
     return ok;
@@ -98,14 +103,10 @@ static oxi_status choose(const oxi_chooser *chooser, oxi_choice *c, oxi_sample_s
     const size_t n = (size_t)chooser->n_vocab;
     if (!allocate(scratch, n)) return oxi_fail(&c->err, OXI_ERR_NOMEM, "choosing a token: out of memory");
     const oxi_vec *vec = chooser->vec;
-    vec->block_maxima(c->logits, (int64_t)n, scratch->maxima);
-    const oxi_row row = oxi_row_of(c->logits, n, scratch->maxima);
-    if (c->sampler) {
-        const oxi_row changed = oxi_sampler_changed(c->sampler, vec, &row, c, scratch);
-        if (changed.max == -INFINITY)
-            return oxi_fail(&c->err, OXI_ERR_NUMERIC, "no token is left to choose: every logit is NaN, -inf or banned");
-        c->token = oxi_sampler_draw(c->sampler, vec, &changed, scratch);
-    }
+    vec->block_maxima(c->logits, (int64_t)n, scratch->row_maxima);
+    const oxi_row row = oxi_row_of(c->logits, n, scratch->row_maxima);
+    if (c->sampler && !oxi_sampler_draw(c->sampler, vec, &row, c, scratch, &c->token))
+        return oxi_fail(&c->err, OXI_ERR_NUMERIC, "no token is left to choose: every logit is NaN, -inf or banned");
     if (c->n_top < 0) return OXI_OK;
     if (row.max == -INFINITY)
         return oxi_fail(&c->err, OXI_ERR_NUMERIC, "log-probabilities: every logit is NaN or -inf");

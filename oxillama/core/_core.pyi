@@ -321,27 +321,23 @@ class Runner:
         others still use them. Memory that `step` and `embeddings` returned stays until its last array is gone."""
 
 # --- sample.pxi
+def sampler_steps() -> tuple[str, ...]:
+    """The names of a sampler chain's steps, in their usual order."""
+
 @final
 class Sampler:
     """One generation's sampler chain with its own random generator and token history. Deterministic for a seed."""
 
     def __init__(
-        self,
-        n_vocab: int,
-        *,
-        temperature: float,
-        top_k: int,
-        top_p: float,
-        min_p: float,
-        repeat_penalty: float,
-        repeat_last_n: int,
-        frequency_penalty: float,
-        presence_penalty: float,
-        logit_bias: dict[int, float],
-        seed: int,
-    ) -> None: ...
-    def accept(self, token: int) -> None:
-        """Add a token (prompt or generated) to the history that the penalties use."""
+        self, n_vocab: int, *, samplers: Sequence[str], logit_bias: dict[int, float], seed: int, **values: float
+    ) -> None:
+        """samplers: the chain's steps in their order, of `sampler_steps()`. values: all other fields of
+        `oxi_sampler_params` by name; a float32 or an int32 each."""
+    def accept(self, token: int, breaks: bool = False) -> None:
+        """Add a token (prompt or generated) to what penalties and DRY look at.
+
+        breaks: the token completes a sequence breaker of DRY.
+        """
 
 @final
 class Choice:

@@ -2,6 +2,11 @@ from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 
+def sampler_steps():
+    """The names of a sampler chain's steps, in their usual order."""
+    return tuple(oxi.oxi_chain_step_name(i).decode() for i in range(oxi.OXI_CHAIN_COUNT))
+
+
 cdef class Sampler:
     """One generation's sampler chain with its own random generator and token history. One thread at a time."""
 
@@ -9,28 +14,53 @@ cdef class Sampler:
     cdef bint _busy  # while a Chooser works without the GIL
     cdef readonly int n_vocab
 
-    def __cinit__(
-        self, int n_vocab, *, float temperature, int top_k, float top_p, float min_p, float repeat_penalty,
-        int repeat_last_n, float frequency_penalty, float presence_penalty, dict logit_bias, seed
-    ):
+    def __cinit__(self, int n_vocab, *, samplers, dict logit_bias, seed, **values):
         cdef oxi.oxi_sampler_params params
         cdef oxi.oxi_error err
         cdef oxi.oxi_status status
         cdef int32_t *ids = NULL
         cdef float *bias = NULL
         cdef list entries = list(logit_bias.items())  # a copy: converting a value may run code that changes the dict
+        cdef list names = list(samplers)
         cdef size_t n = len(entries)
         cdef size_t i = 0
+        cdef tuple known = sampler_steps()
         params.n_vocab = n_vocab
-        params.temperature = temperature
-        params.top_k = top_k
-        params.top_p = top_p
-        params.min_p = min_p
-        params.repeat_penalty = repeat_penalty
-        params.repeat_last_n = repeat_last_n
-        params.frequency_penalty = frequency_penalty
-        params.presence_penalty = presence_penalty
+        params.n_steps = 0
+        if len(names) > len(known):
+            raise InvalidParameterError(f"samplers: {len(names)} steps of {len(known)}")
+        for name in names:
+            if name not in known:
+                raise InvalidParameterError(f"samplers: there is no {str(name)[:40]!r}")
+            params.steps[params.n_steps] = known.index(name)
+            params.n_steps += 1
+        params.temperature = values.pop("temperature")
+        params.dynatemp_range = values.pop("dynatemp_range")
+        params.dynatemp_exponent = values.pop("dynatemp_exponent")
+        params.top_k = values.pop("top_k")
+        params.top_p = values.pop("top_p")
+        params.min_p = values.pop("min_p")
+        params.typical_p = values.pop("typical_p")
+        params.top_a = values.pop("top_a")
+        params.top_n_sigma = values.pop("top_n_sigma")
+        params.epsilon_cutoff = values.pop("epsilon_cutoff")
+        params.eta_cutoff = values.pop("eta_cutoff")
+        params.xtc_probability = values.pop("xtc_probability")
+        params.xtc_threshold = values.pop("xtc_threshold")
+        params.repeat_penalty = values.pop("repeat_penalty")
+        params.repeat_last_n = values.pop("repeat_last_n")
+        params.frequency_penalty = values.pop("frequency_penalty")
+        params.presence_penalty = values.pop("presence_penalty")
+        params.dry_multiplier = values.pop("dry_multiplier")
+        params.dry_base = values.pop("dry_base")
+        params.dry_allowed_length = values.pop("dry_allowed_length")
+        params.dry_penalty_last_n = values.pop("dry_penalty_last_n")
+        params.mirostat = values.pop("mirostat")
+        params.mirostat_tau = values.pop("mirostat_tau")
+        params.mirostat_eta = values.pop("mirostat_eta")
         params.seed = seed & 0xFFFFFFFFFFFFFFFF
+        if values:
+            raise TypeError(f"a sampler has no {', '.join(values)}")
         self.n_vocab = n_vocab
         try:
             if n:
@@ -56,11 +86,14 @@ cdef class Sampler:
             raise InvalidParameterError("another thread is using this sampler: one at a time")
         return 0
 
-    def accept(self, int token):
-        """Add a token (prompt or generated) to the history that the penalties use."""
+    def accept(self, int token, bint breaks=False):
+        """Add a token (prompt or generated) to what penalties and DRY look at.
+
+        breaks: the token completes a sequence breaker of DRY.
+        """
         cdef oxi.oxi_error err
         self.idle()
-        check(oxi.oxi_sampler_accept(self._ptr, token, &err), &err)
+        check(oxi.oxi_sampler_accept(self._ptr, token, breaks, &err), &err)
 
 
 @cython.no_gc

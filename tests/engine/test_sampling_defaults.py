@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from oxillama import Engine, EngineConfig, Model, SamplingParams
+from oxillama.core._core import sampler_steps
+from oxillama.engine.api.samplers import SAMPLERS, sampler_order
 from oxillama.engine.api.sampling import SamplerSettings, file_sampling
 from oxillama.engine.api.types import GenerationRequest, SamplerParams
-from oxillama.engine.decoding.sampling import new_sampler
+from oxillama.engine.decoding.sampling import RequestSampler
+from oxillama.engine.decoding.vocabulary import Vocabulary
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile
 from tests.sample.reference import choose
@@ -34,7 +37,9 @@ def model_file(path: Path, **sampling: Any) -> Path:
 def test_without_settings_the_defaults_of_llama_cpp_apply() -> None:
     assert SamplerSettings() == SamplerSettings(
         temperature=0.8, top_k=40, top_p=0.95, min_p=0.05, repeat_penalty=1.0, repeat_last_n=64,
-        frequency_penalty=0.0, presence_penalty=0.0,
+        frequency_penalty=0.0, presence_penalty=0.0, typical_p=1.0, top_n_sigma=0.0, xtc_probability=0.0,
+        xtc_threshold=0.1, dry_multiplier=0.0, dry_base=1.75, dry_allowed_length=2, dry_penalty_last_n=64, mirostat=0,
+        mirostat_tau=5.0, mirostat_eta=0.1, dynatemp_range=0.0, dynatemp_exponent=1.0,
     )  # fmt: skip
     assert FakeEngine().sampling_defaults == SamplerSettings()
 
@@ -51,12 +56,43 @@ def test_all_keys_that_converters_write_are_read(tmp_path: Path) -> None:
     path = model_file(
         tmp_path / "m.gguf",
         temp=F32(0.6), top_k=I32(20), top_p=F32(0.95), min_p=F32(0.01), penalty_repeat=F32(1.05),
-        penalty_last_n=I32(-1), sequence="edskypmxt",
+        penalty_last_n=I32(-1), xtc_probability=F32(0.5), xtc_threshold=F32(0.2), mirostat=I32(2),
+        mirostat_tau=F32(4.0), mirostat_eta=F32(0.2), sequence="top_k;typ_p;temperature",
     )  # fmt: skip
 
     assert file_sampling(GGUFFile(path)) == SamplerParams(
-        temperature=0.6, top_k=20, top_p=0.95, min_p=0.01, repeat_penalty=1.05, repeat_last_n=-1
-    )
+        temperature=0.6, top_k=20, top_p=0.95, min_p=0.01, repeat_penalty=1.05, repeat_last_n=-1, xtc_probability=0.5,
+        xtc_threshold=0.2, mirostat=2, mirostat_tau=4.0, mirostat_eta=0.2,
+        samplers=("top_k", "typical_p", "temperature"),
+    )  # fmt: skip
+
+
+LLAMA_CPP = ("penalties", "dry", "top_n_sigma", "top_k", "typical_p", "top_p", "min_p", "xtc", "temperature")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature", LLAMA_CPP),
+        ("edskypmxt", LLAMA_CPP),
+        ("temp", ("temperature",)),
+        ("t", ("temperature",)),
+        ("Top-K, topp , nucleusx", None),
+        ("top_k;top-k", None),
+        ("kk", None),
+        ("", ()),
+    ],
+)
+def test_an_order_of_samplers_is_written_as_in_llama_cpp(text: str, names: tuple[str, ...] | None) -> None:
+    if names is not None:
+        assert sampler_order(text) == names
+        return
+    with pytest.raises(InvalidParameterError, match="samplers"):
+        sampler_order(text)
+
+
+def test_the_names_are_those_of_the_core() -> None:
+    assert sampler_steps() == SAMPLERS
 
 
 async def test_request_over_settings_over_file_over_defaults(tmp_path: Path) -> None:
@@ -88,7 +124,8 @@ def test_penalties_from_the_defaults_see_the_prompt() -> None:
     row = np.array([1.0, 3.0, 2.0, 2.5], np.float32)
 
     def choice(prompt: tuple[int, ...]) -> int:
-        return choose(row, new_sampler(settings, GenerationRequest(prompt_ids=prompt), 4))[0]
+        sampler = RequestSampler(settings, GenerationRequest(prompt_ids=prompt), Vocabulary(None, 4))
+        return choose(row, sampler.core)[0]
 
     assert choice((0, 0)) == 1
     assert choice((1, 0)) == 3  # 1 has been used
@@ -104,8 +141,10 @@ def test_penalties_from_the_defaults_see_the_prompt() -> None:
         ("temp", "hot", "str"),
         ("penalty_repeat", F32(0.0), "repeat_penalty"),
         ("penalty_last_n", I32(-2), "repeat_last_n"),
-        ("mirostat", I32(2), "not implemented"),
-        ("xtc_probability", F32(0.5), "not implemented"),
+        ("mirostat", I32(3), "mirostat"),
+        ("xtc_probability", F32(1.5), "xtc_probability"),
+        ("sequence", "top_k;top_q", "top_q"),
+        ("sequence", I32(1), "sequence"),
     ],
 )
 def test_an_invalid_recommendation_is_logged_and_ignored(
@@ -128,8 +167,9 @@ def test_an_invalid_recommendation_is_logged_and_ignored(
         ("top_k", I32(-1), {"top_k": 0}),  # all
         ("top_k", F32(40.0), {"top_k": 40}),  # a number of another type
         ("temp", I32(1), {"temperature": 1}),
-        ("mirostat", I32(0), {}),
-        ("xtc_probability", F32(0.0), {}),
+        ("mirostat", I32(0), {"mirostat": 0}),
+        ("sequence", "kt", {"samplers": ("top_k", "temperature")}),
+        ("sequence", "", {}),
     ],
 )
 def test_metadata_variants_of_other_tools_mean_the_same(

@@ -31,14 +31,16 @@ const oxi_kernels *oxi_kernels_get(void) { return &plain; }
 /* A whole generation; what fails in the middle must leave a sampler that works on. */
 static oxi_status generation(oxi_error *err)
 {
-    const oxi_sampler_params params = {.n_vocab = N_VOCAB, .temperature = 1, .top_p = 0.9f, .repeat_penalty = 1.2f,
-                                       .repeat_last_n = 200, .presence_penalty = 1, .seed = 1};
+    const oxi_sampler_params params = {.n_vocab = N_VOCAB, .n_steps = 3, .steps = {OXI_CHAIN_PENALTIES, OXI_CHAIN_DRY,
+                                       OXI_CHAIN_TOP_P}, .temperature = 1, .top_p = 0.9f, .repeat_penalty = 1.2f,
+                                       .repeat_last_n = 200, .presence_penalty = 1, .dry_multiplier = 1, .dry_base = 2,
+                                       .dry_penalty_last_n = -1, .seed = 1};
     const int32_t ids[] = {3, 4};
     const float bias[] = {1, -1}, logits[N_VOCAB] = {0};
     oxi_sampler *sampler = NULL;
     oxi_status status = oxi_sampler_open(&sampler, &params, ids, bias, 2, err);
     if (status != OXI_OK) return sampler ? OXI_ERR_ARGUMENT : status;
-    for (int32_t i = 0; i < 400 && status == OXI_OK; i++) status = oxi_sampler_accept(sampler, i % N_VOCAB, err);
+    for (int32_t i = 0; i < 400 && status == OXI_OK; i++) status = oxi_sampler_accept(sampler, i % N_VOCAB, i % 50 == 0, err);
     int32_t top[5];
     double top_logprobs[5];
     oxi_choice choice = {.sampler = sampler, .logits = logits, .n_top = 5, .top_ids = top, .top_logprobs = top_logprobs};
@@ -73,11 +75,26 @@ static float odd_float(void)
 static long odd_sampler(oxi_pool *pool)
 {
     const int32_t n = 1 + (int32_t)below(N_VOCAB);
-    const oxi_sampler_params params = {
-        .n_vocab = n, .temperature = PICK(0, 1, 0.5f, 1e-44f, 100), .top_k = (int32_t)below((uint32_t)n + 5),
-        .top_p = PICK(0, 0.5f, 0.95f, 1), .min_p = PICK(0, 0.1f, 1), .repeat_penalty = PICK(1, 1.3f, 0.001f, 100, 3.4e38f, 1e-44f),
+    oxi_sampler_params params = {
+        .n_vocab = n, .temperature = PICK(0, 1, 0.5f, 1e-44f, 100), .dynatemp_range = PICK(0, 0, 0.5f, 100),
+        .dynatemp_exponent = PICK(0, 1, 0.5f, 100), .top_k = (int32_t)below((uint32_t)n + 5),
+        .top_p = PICK(0, 0.5f, 0.95f, 1), .min_p = PICK(0, 0.1f, 1), .typical_p = PICK(0, 0.5f, 1, 1),
+        .top_a = PICK(0, 0.5f, 1), .top_n_sigma = PICK(0, 1e-44f, 1, 100), .epsilon_cutoff = PICK(0, 0.01f, 1),
+        .eta_cutoff = PICK(0, 0.01f, 1), .xtc_probability = PICK(0, 0.5f, 1), .xtc_threshold = PICK(0, 0.01f, 0.5f, 1),
+        .repeat_penalty = PICK(1, 1.3f, 0.001f, 100, 3.4e38f, 1e-44f),
         .repeat_last_n = (int32_t)below(40) - 1, .frequency_penalty = PICK(0, 1, -2, 100, 3.4e38f, -3.4e38f),
-        .presence_penalty = PICK(0, 1, -100, 3.4e38f, -3.4e38f), .seed = below(1000)};
+        .presence_penalty = PICK(0, 1, -100, 3.4e38f, -3.4e38f), .dry_multiplier = PICK(0, 0.8f, 3.4e38f),
+        .dry_base = PICK(1, 1.75f, 3.4e38f), .dry_allowed_length = (int32_t)below(4),
+        .dry_penalty_last_n = (int32_t)below(8) - 1, .mirostat = (int32_t)(below(3) ? 0 : below(3)),
+        .mirostat_tau = PICK(0, 5, 100), .mirostat_eta = PICK(0, 0.1f, 1), .seed = below(1000)};
+    for (int i = 0; i < OXI_CHAIN_COUNT; i++) params.steps[i] = (uint8_t)i;
+    for (uint32_t i = OXI_CHAIN_COUNT; i > 1; i--) { /* any order of some of the steps */
+        const uint32_t other = below(i);
+        const uint8_t step = params.steps[i - 1];
+        params.steps[i - 1] = params.steps[other];
+        params.steps[other] = step;
+    }
+    params.n_steps = (int32_t)below(OXI_CHAIN_COUNT + 1);
     oxi_sampler *sampler;
     oxi_error err;
     if (oxi_sampler_open(&sampler, &params, NULL, NULL, 0, &err) != OXI_OK) return -1;
@@ -104,7 +121,7 @@ static long odd_sampler(oxi_pool *pool)
             else if (draw.allowed && !(mask[draw.token / 32] >> draw.token % 32 & 1)) drawn = -1;
             else drawn++;
         }
-        (void)oxi_sampler_accept(sampler, banned, &err);
+        (void)oxi_sampler_accept(sampler, (int32_t)below((uint32_t)(n < 4 ? n : 4)), below(9) == 0, &err);
     }
     oxi_chooser_close(&chooser);
     oxi_sampler_close(&sampler);
@@ -129,7 +146,7 @@ int main(void)
     oxi_pool *pool;
     oxi_error err;
     if (oxi_pool_open(&pool, 3, NULL, &err) != OXI_OK) return 1; /* one thread more than the chooser has */
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 6000; i++) {
         const long more = odd_sampler(i % 2 ? pool : NULL);
         if (more < 0) {
             fprintf(stderr, "sampler %d drew what it must not\n", i);

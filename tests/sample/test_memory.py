@@ -17,7 +17,7 @@ def test_every_allocation_may_fail_and_unusual_values_are_harmless(tmp_path: Pat
     csrc = ROOT / "csrc"
     sources = [
         Path(__file__).with_name("sampler_check.c"),
-        *sorted((csrc / "sample").glob("*.c")),
+        *sorted((csrc / "sample").rglob("*.c")),
         csrc / "kernels" / "isa" / "generic" / "vec_generic.c",
         *(csrc / "platform" / f"{name}.c" for name in ("barrier", "error", "memory", "pool")),
     ]

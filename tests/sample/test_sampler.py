@@ -200,13 +200,13 @@ def test_a_penalty_that_makes_a_logit_nan_excludes_the_token(
 ) -> None:
     x = np.full(64, -1e9, np.float32)
     x[0], x[9] = logit, 5.0
-    s = sampler(64, seed=1, history=[0, 0, 0], **path, **penalty)
+    s = sampler(64, seed=1, history=[0, 0, 0], **{**path, **penalty})
     assert {s.sample(x) for _ in range(20)} == {9}
 
 
 @pytest.mark.parametrize("field", ["repeat_penalty", "frequency_penalty", "presence_penalty"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e39])
-def test_a_penalty_must_be_a_finite_float32(field: str, value: float) -> None:
+def test_a_penalty_must_be_a_finite_float32(field: str, value: Any) -> None:
     with pytest.raises(InvalidParameterError, match="negative, infinite or not a number"):
         sampler(64, seed=1, history=[], **{field: value})
 

@@ -33,4 +33,6 @@ const oxi_vec OXI_VEC_NAME = {
     .block_maxima = block_maxima,
     .weights = weights,
     .exp_sum = exp_sum,
+    .weighted_sum = weighted_sum,
+    .moments = moments,
 };

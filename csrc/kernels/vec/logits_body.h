@@ -125,5 +125,51 @@ static double exp_sum(const float *x, int64_t n, float max)
     return total;
 }
 
+static double weighted_sum(const float *x, const float *w, int64_t n, float max)
+{
+    const vd most = splat_wide(max), none = {0};
+    vd lane[SUMS / HALF] = {{0}};
+    int64_t i = 0;
+    for (; i + SUMS <= n; i += SUMS)
+        for (int j = 0; j < SUMS / HALF; j++) {
+            const vd weight = load_wide(w + i + j * HALF);
+            lane[j] += pick_wide(weight > none, weight * (load_wide(x + i + j * HALF) - most), none);
+        }
+    double sum = 0;
+    for (int j = 0; j < SUMS; j++) sum += lane[j / HALF][j % HALF];
+    for (; i < n; i++)
+        if (w[i] > 0) sum += (double)w[i] * ((double)x[i] - max);
+    return sum;
+}
+
+static void moments(const float *x, int64_t n, float max, double *count, double *sum, double *squares)
+{
+    const vd most = splat_wide(max), lowest = splat_wide(-INFINITY), none = {0}, one = splat_wide(1);
+    vd counts[SUMS / HALF] = {{0}}, sums[SUMS / HALF] = {{0}}, squared[SUMS / HALF] = {{0}};
+    int64_t i = 0;
+    for (; i + SUMS <= n; i += SUMS)
+        for (int j = 0; j < SUMS / HALF; j++) {
+            const vd value = load_wide(x + i + j * HALF);
+            const vl inside = value > lowest;
+            const vd apart = pick_wide(inside, value - most, none);
+            counts[j] += pick_wide(inside, one, none);
+            sums[j] += apart;
+            squared[j] += apart * apart;
+        }
+    *count = *sum = *squares = 0;
+    for (int j = 0; j < SUMS; j++) {
+        *count += counts[j / HALF][j % HALF];
+        *sum += sums[j / HALF][j % HALF];
+        *squares += squared[j / HALF][j % HALF];
+    }
+    for (; i < n; i++) {
+        if (!(x[i] > -INFINITY)) continue;
+        const double apart = (double)x[i] - max;
+        *count += 1;
+        *sum += apart;
+        *squares += apart * apart;
+    }
+}
+
 #undef SUMS
 #undef HALF

@@ -53,6 +53,10 @@ typedef struct oxi_vec {
     double (*weights)(const float *x, int64_t n, float max, float inverse, float *w, float *maxima);
     /* The sum of exp(x - max), NaN left out, in float64: each term to about 4 units in the last place. max as above. */
     double (*exp_sum)(const float *x, int64_t n, float max);
+    /* The sum of w * (x - max) in float64, where w is above 0. max as above. */
+    double (*weighted_sum)(const float *x, const float *w, int64_t n, float max);
+    /* How many values are above -inf, and the sums of x - max and (x - max)^2 over them, in float64. max as above. */
+    void (*moments)(const float *x, int64_t n, float max, double *count, double *sum, double *squares);
 } oxi_vec;
 
 #endif

@@ -63,15 +63,21 @@ cdef extern from "oxillama.h" nogil:
     ctypedef struct oxi_sampler:
         pass
 
+    const int32_t OXI_CHAIN_COUNT
+    const char *oxi_chain_step_name(int32_t step)
+
     ctypedef struct oxi_sampler_params:
-        int32_t n_vocab, top_k, repeat_last_n
-        float temperature, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty
+        int32_t n_vocab, n_steps, top_k, repeat_last_n, dry_allowed_length, dry_penalty_last_n, mirostat
+        uint8_t *steps
+        float temperature, dynatemp_range, dynatemp_exponent, top_p, min_p, typical_p, top_a, top_n_sigma
+        float epsilon_cutoff, eta_cutoff, xtc_probability, xtc_threshold
+        float repeat_penalty, frequency_penalty, presence_penalty, dry_multiplier, dry_base, mirostat_tau, mirostat_eta
         uint64_t seed
 
     oxi_status oxi_sampler_open(oxi_sampler **out, const oxi_sampler_params *params, const int32_t *bias_ids,
                                 const float *bias, size_t n_bias, oxi_error *err)
     void oxi_sampler_close(oxi_sampler **sampler)
-    oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, oxi_error *err)
+    oxi_status oxi_sampler_accept(oxi_sampler *sampler, int32_t token, bint breaks, oxi_error *err)
     ctypedef struct oxi_choice:
         oxi_sampler *sampler
         const float *logits

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from oxillama.engine.api.samplers import SAMPLERS, sampler_order
 from oxillama.engine.api.types import SamplerParams
 from oxillama.errors import InvalidParameterError, ModelFormatError
 
@@ -26,13 +27,31 @@ class SamplerSettings:
     """SamplerParams with a value for every field."""
 
     temperature: float = 0.8
+    dynatemp_range: float = 0.0
+    dynatemp_exponent: float = 1.0
     top_k: int = 40
     top_p: float = 0.95
     min_p: float = 0.05
+    typical_p: float = 1.0
+    top_a: float = 0.0
+    top_n_sigma: float = 0.0
+    epsilon_cutoff: float = 0.0
+    eta_cutoff: float = 0.0
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
     repeat_penalty: float = 1.0
     repeat_last_n: int = 64
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    dry_penalty_last_n: int = 64
+    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
+    samplers: tuple[str, ...] = SAMPLERS
 
     def with_params(self, params: SamplerParams | None) -> SamplerSettings:
         """These settings, overridden by the fields that `params` sets."""
@@ -48,21 +67,21 @@ _FILE_KEYS = {
     "general.sampling.top_k": "top_k",
     "general.sampling.top_p": "top_p",
     "general.sampling.min_p": "min_p",
+    "general.sampling.xtc_probability": "xtc_probability",
+    "general.sampling.xtc_threshold": "xtc_threshold",
     "general.sampling.penalty_repeat": "repeat_penalty",
     "general.sampling.penalty_last_n": "repeat_last_n",
+    "general.sampling.mirostat": "mirostat",
+    "general.sampling.mirostat_tau": "mirostat_tau",
+    "general.sampling.mirostat_eta": "mirostat_eta",
 }
-_WHOLE = frozenset({"top_k", "repeat_last_n"})
-
-# Keys for steps that are not implemented, and the value that turns each one off.
-_UNSUPPORTED = {"general.sampling.mirostat": 0.0, "general.sampling.xtc_probability": 0.0}
+_WHOLE = frozenset({"top_k", "repeat_last_n", "mirostat"})
+_ORDER_KEY = "general.sampling.sequence"
 
 
 def file_sampling(gguf: GGUFFile) -> SamplerParams:
-    """The recommendations in a model file. One that cannot be followed is logged and left out.
-
-    `general.sampling.sequence` has no effect: the order of the steps is fixed (docs/python.md).
-    """
-    found: dict[str, float | int] = {}
+    """The recommendations in a model file. One that cannot be followed is logged and left out."""
+    found: dict[str, Any] = {}
     for key, name in _FILE_KEYS.items():
         try:
             value = _number(gguf, key)
@@ -76,14 +95,13 @@ def file_sampling(gguf: GGUFFile) -> SamplerParams:
             found[name] = value
         except (ModelFormatError, InvalidParameterError, ValueError) as error:
             _log.warning("%s: ignoring %s: %s", gguf.path, key, error)
-    for key, off in _UNSUPPORTED.items():
-        try:
-            value = _number(gguf, key)
-        except ModelFormatError:
-            continue
-        if value is not None and value > off:
-            _log.warning("%s: ignoring %s: this sampler is not implemented", gguf.path, key)
-    return SamplerParams(**found)  # type: ignore[arg-type]
+    try:
+        order = gguf.get_str(_ORDER_KEY)
+        if order:
+            found["samplers"] = sampler_order(order)
+    except (ModelFormatError, InvalidParameterError) as error:
+        _log.warning("%s: ignoring %s: %s", gguf.path, _ORDER_KEY, error)
+    return SamplerParams(**found)
 
 
 def _number(gguf: GGUFFile, key: str) -> float | int | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import enum
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from oxillama.engine.api.samplers import sampler_names
 from oxillama.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.reading import Reader
@@ -29,56 +32,116 @@ def _within(name: str, value: float, low: float, high: float) -> None:
         raise InvalidParameterError(f"Invalid '{name}': {value!r} is not between {low} and {high}.", param=name)
 
 
+MOST_STRINGS = 1024
+"""Most strings in one parameter, and most characters of each."""
+
+
+def _check_strings(name: str, values: Sequence[str]) -> None:
+    if len(values) > MOST_STRINGS:
+        raise InvalidParameterError(f"Invalid '{name}': {len(values)} are more than {MOST_STRINGS}.", param=name)
+    for value in values:
+        if not value:
+            raise InvalidParameterError(f"Invalid '{name}': one of the strings is empty.", param=name)
+        if len(value) > MOST_STRINGS:
+            raise InvalidParameterError(
+                f"Invalid '{name}': {value[:20]!r}… has more than {MOST_STRINGS} characters.", param=name
+            )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerParams:
     """How tokens are chosen; None leaves a value to the model's defaults (`engine.api.sampling`).
 
-    temperature 0 is greedy. top_k 0, top_p 1, min_p 0, repeat_penalty 1 and the penalties 0 switch that step off.
-    repeat_last_n: how many of the latest tokens (prompt included) the penalties look at; -1 is all.
+    docs/python.md describes each. temperature 0 is greedy. A step is off with top_k 0, top_p 1, min_p 0, typical_p 1,
+    top_a 0, top_n_sigma 0, epsilon_cutoff 0, eta_cutoff 0, xtc_probability 0, dynatemp_range 0, dry_multiplier 0,
+    mirostat 0, repeat_penalty 1 and the penalties 0. repeat_last_n, dry_penalty_last_n: how many of the latest tokens
+    (prompt included) the penalties and DRY look at; -1 is all. samplers: the steps in their order
+    (`engine.api.samplers`); a step that is not among them is left out.
 
     Raises InvalidParameterError, with `param` naming the field.
     """
 
     temperature: float | None = None
+    dynatemp_range: float | None = None
+    dynatemp_exponent: float | None = None
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    typical_p: float | None = None
+    top_a: float | None = None
+    top_n_sigma: float | None = None
+    epsilon_cutoff: float | None = None
+    eta_cutoff: float | None = None
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
     repeat_penalty: float | None = None
     repeat_last_n: int | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
+    dry_multiplier: float | None = None
+    dry_base: float | None = None
+    dry_allowed_length: int | None = None
+    dry_penalty_last_n: int | None = None
+    dry_sequence_breakers: tuple[str, ...] | None = None
+    mirostat: int | None = None
+    mirostat_tau: float | None = None
+    mirostat_eta: float | None = None
+    samplers: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _SAMPLER_BOUNDS.items():
+        for name, (low, high) in SAMPLER_BOUNDS.items():
             value = getattr(self, name)
             if value is not None:
                 _within(name, value, low, high)
+        if self.dry_sequence_breakers is not None:
+            _check_strings("dry_sequence_breakers", self.dry_sequence_breakers)
+        if self.samplers is not None:
+            object.__setattr__(self, "samplers", sampler_names(self.samplers))
 
 
-_SAMPLER_BOUNDS = {
+SAMPLER_BOUNDS: Mapping[str, tuple[float, float]] = {
     "temperature": (0.0, 100.0),
+    "dynatemp_range": (0.0, 100.0),
+    "dynatemp_exponent": (0.0, 100.0),
     "top_k": (0, 2**31 - 1),
     "top_p": (0.0, 1.0),
     "min_p": (0.0, 1.0),
+    "typical_p": (0.0, 1.0),
+    "top_a": (0.0, 1.0),
+    "top_n_sigma": (0.0, 100.0),
+    "epsilon_cutoff": (0.0, 1.0),
+    "eta_cutoff": (0.0, 1.0),
+    "xtc_probability": (0.0, 1.0),
+    "xtc_threshold": (0.0, 1.0),
     "repeat_penalty": (1e-3, 100.0),
     "repeat_last_n": (-1, 2**31 - 1),
     "frequency_penalty": (-100.0, 100.0),
     "presence_penalty": (-100.0, 100.0),
+    "dry_multiplier": (0.0, 100.0),
+    "dry_base": (1.0, 100.0),
+    "dry_allowed_length": (0, 2**31 - 1),
+    "dry_penalty_last_n": (-1, 2**31 - 1),
+    "mirostat": (0, 2),
+    "mirostat_tau": (0.0, 100.0),
+    "mirostat_eta": (0.0, 1.0),
 }
+"""The least and the largest value of each number in SamplerParams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams(SamplerParams):
     """How tokens are chosen, and when a generation ends.
 
-    max_tokens None: bounded by the context only. stop: strings that end the text and are not part of it.
-    logprobs: None for none, else how many alternatives to report beside the chosen token (0 to 20).
-    seed None: a fresh one for each request.
+    logit_bias: what is added to the logits of tokens; a string means each of the tokens that it consists of; -inf
+    excludes them. banned_strings: strings that the text never contains. max_tokens None: bounded by the context only.
+    stop: strings that end the text and are not part of it. logprobs: None for none, else how many alternatives to
+    report beside the chosen token (0 to 20). seed None: a fresh one for each request.
 
     Raises InvalidParameterError, with `param` naming the field.
     """
 
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logit_bias: Mapping[int, float] | Mapping[str, float] | Mapping[int | str, float] = field(default_factory=dict)
+    banned_strings: tuple[str, ...] = ()
     seed: int | None = None
     max_tokens: int | None = None
     min_tokens: int = 0
@@ -97,7 +160,14 @@ class SamplingParams(SamplerParams):
         if self.seed is not None:
             _within("seed", self.seed, -(2**63), 2**64 - 1)
         for token, bias in self.logit_bias.items():
-            _within(f"logit_bias.{token}", bias, -1e4, 1e4)
+            if bias != -math.inf:
+                _within(f"logit_bias.{str(token)[:40]}", bias, -1e4, 1e4)
+        _check_strings("logit_bias", [token for token in self.logit_bias if isinstance(token, str)])
+        _check_strings("banned_strings", self.banned_strings)
+        if any("\ufffd" in text for text in self.banned_strings):  # it stands for bytes that are no text
+            raise InvalidParameterError(
+                "Invalid 'banned_strings': U+FFFD, the replacement character, cannot be banned.", param="banned_strings"
+            )
         if any(not s for s in self.stop):
             raise InvalidParameterError("Invalid 'stop': an empty string cannot end a text.", param="stop")
 

@@ -10,7 +10,7 @@ import numpy as np
 from oxillama.core._core import Choice
 from oxillama.engine.api.types import Timings, TokenEvent, TokenLogprob, Usage
 from oxillama.engine.decoding.output import Shown
-from oxillama.engine.decoding.sampling import new_sampler, token_logprob
+from oxillama.engine.decoding.sampling import RequestSampler, token_logprob
 from oxillama.engine.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from oxillama.core._core import Sampler
     from oxillama.engine.api.constraint import Follower
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import FinishReason, GenerationRequest
@@ -75,7 +74,7 @@ class Generation:
         self._settings = defaults.with_params(request.sampling)
         self._output = vocabulary.output(request)
         self._due: deque[int] = deque()  # forced tokens that are not taken yet
-        self._sampler: Sampler | None = None
+        self._sampler: RequestSampler | None = None
         self._follower: Follower | None = None
         self._added = now
         self._admitted = self._first = self._last = -1.0
@@ -121,7 +120,7 @@ class Generation:
         Raises MemoryError, and may then be called again.
         """
         if self._sampler is None:
-            self._sampler = new_sampler(self._settings, self.request, self._vocabulary.n_vocab)
+            self._sampler = RequestSampler(self._settings, self.request, self._vocabulary)
             if self.request.constraint is not None:
                 self._follower = self.request.constraint.follow()
                 self._due.extend(self._follower.forced())
@@ -175,8 +174,9 @@ class Generation:
             return None
         if self._due:
             return Choice(token=self._due[0], n_top=self.request.sampling.logprobs)
+        assert self._sampler is not None
         return Choice(
-            self._sampler,
+            self._sampler.core,
             banned=self._ends if self._is_early else (),
             n_top=self.request.sampling.logprobs,
             allowed=self._follower.mask if self._follower is not None else None,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from oxillama.core._core import Sampler
 from oxillama.engine.api.types import TokenLogprob
+from oxillama.engine.decoding.breakers import Breakers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,37 +21,47 @@ LEAST_LOGPROB = -9999.0
 """Reported for a probability of zero, because minus infinity is not valid JSON."""
 
 
-def new_sampler(settings: SamplerSettings, request: GenerationRequest, n_vocab: int) -> Sampler:
-    """A sampler that has been given the part of the prompt that its penalties look at. Raises MemoryError."""
-    seed = request.sampling.seed
-    sampler = core_sampler(
-        settings,
-        n_vocab,
-        logit_bias=dict(request.sampling.logit_bias),
-        seed=seed if seed is not None else secrets.randbits(64),
-    )
-    n_seen = settings.repeat_last_n
-    if n_seen and (settings.repeat_penalty != 1 or settings.frequency_penalty or settings.presence_penalty):
-        for token in request.prompt_ids if n_seen < 0 else request.prompt_ids[-n_seen:]:
-            sampler.accept(token)
-    return sampler
+class RequestSampler:
+    """A request's sampler in the core, and what must be said about each token that it has chosen."""
+
+    def __init__(self, settings: SamplerSettings, request: GenerationRequest, vocabulary: Vocabulary) -> None:
+        """It has seen the part of the prompt that its penalties look at. Raises MemoryError."""
+        seed = request.sampling.seed
+        self.core = core_sampler(
+            settings,
+            vocabulary.n_vocab,
+            logit_bias=vocabulary.token_biases(request.sampling.logit_bias),
+            seed=seed if seed is not None else secrets.randbits(64),
+        )
+        self._breakers = (
+            Breakers(settings.dry_sequence_breakers, vocabulary) if settings.dry_multiplier else None
+        )
+        for token in seen_by(settings, request.prompt_ids):
+            self.accept(token)
+
+    def accept(self, token: int) -> None:
+        """Note a token of the prompt or of the completion."""
+        self.core.accept(token, self._breakers is not None and self._breakers.completed_by(token))
+
+
+def seen_by(settings: SamplerSettings, prompt: tuple[int, ...]) -> tuple[int, ...]:
+    """The end of a prompt that penalties and DRY look at."""
+    windows = []
+    if settings.repeat_penalty != 1 or settings.frequency_penalty or settings.presence_penalty:
+        windows.append(settings.repeat_last_n)
+    if settings.dry_multiplier:
+        windows.append(settings.dry_penalty_last_n)
+    if any(window < 0 for window in windows):
+        return prompt
+    longest = max(windows, default=0)
+    return prompt[-longest:] if longest else ()
 
 
 def core_sampler(settings: SamplerSettings, n_vocab: int, *, logit_bias: dict[int, float], seed: int) -> Sampler:
     """A sampler with these settings that has seen no token."""
-    return Sampler(
-        n_vocab,
-        temperature=settings.temperature,
-        top_k=settings.top_k,
-        top_p=settings.top_p,
-        min_p=settings.min_p,
-        repeat_penalty=settings.repeat_penalty,
-        repeat_last_n=settings.repeat_last_n,
-        frequency_penalty=settings.frequency_penalty,
-        presence_penalty=settings.presence_penalty,
-        logit_bias=logit_bias,
-        seed=seed,
-    )
+    values = asdict(settings)
+    del values["dry_sequence_breakers"]
+    return Sampler(n_vocab, **values, logit_bias=logit_bias, seed=seed)
 
 
 def token_logprob(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from oxillama.engine.decoding.output import ReaderOutput, TextOutput
 from oxillama.errors import OxillamaError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from oxillama.engine.api.protocol import TokenizerLike
     from oxillama.engine.api.types import GenerationRequest
     from oxillama.engine.constraints.grammars import Grammars
@@ -49,6 +51,19 @@ class Vocabulary:
         if tokenizer is None or token_id >= self.n_named or not tokenizer.is_control(token_id):
             return ""
         return tokenizer.token_text(token_id)
+
+    def token_biases(self, biases: Mapping[Any, float]) -> dict[int, float]:
+        """A request's `logit_bias` by token. A string's bias is that of each token that it consists of; several biases
+        of a token add up."""
+        found: dict[int, float] = {}
+        for key, bias in biases.items():
+            tokens = {key}
+            if isinstance(key, str):
+                assert self.tokenizer is not None
+                tokens = {token for token in self.tokenizer.encode(key, False) if token < self.n_vocab}
+            for token in tokens:
+                found[token] = found.get(token, 0.0) + bias
+        return found
 
     def output(self, request: GenerationRequest) -> Output:
         """What the events of a new generation show."""

@@ -45,12 +45,16 @@ def check_request(request: GenerationRequest, *, n_ctx: int, n_vocab: int, has_t
     # Before the ids are checked, so that refusing a far too long prompt is cheap.
     check_length(len(prompt), n_ctx, param, room=0 if sampling.max_tokens == 0 else 1)
     check_ids(prompt, n_vocab, param)
-    check_ids(sampling.logit_bias, n_vocab, "logit_bias")
+    check_ids((token for token in sampling.logit_bias if not isinstance(token, str)), n_vocab, "logit_bias")
     check_ids(sampling.stop_token_ids, n_vocab, "stop_token_ids")
     if sampling.stop and request.reader is not None:
         raise InvalidParameterError("Invalid 'stop': the reader of a request finds its stop strings.", param="stop")
-    if sampling.stop and not has_text:
-        raise InvalidParameterError("Invalid 'stop': this model has no vocabulary to find it in.", param="stop")
+    for name in ("stop", "banned_strings"):
+        if getattr(sampling, name) and not has_text:
+            raise InvalidParameterError(f"Invalid '{name}': this model has no vocabulary to find it in.", param=name)
+    if not has_text and any(isinstance(token, str) for token in sampling.logit_bias):
+        fault = "Invalid 'logit_bias': this model has no vocabulary for strings."
+        raise InvalidParameterError(fault, param="logit_bias")
     if request.constraint is not None and request.constraint.n_vocab != n_vocab:
         raise InvalidParameterError("The grammar was compiled for another model.", param=param)
     if request.prompt_logprobs is not None and not 0 <= request.prompt_logprobs <= 20:

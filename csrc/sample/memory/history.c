@@ -1,4 +1,4 @@
-#include "sample/history.h"
+#include "sample/memory/history.h"
 
 #include <stdlib.h>
 
