@@ -1,5 +1,7 @@
+from cpython.buffer cimport PyObject_CheckBuffer
 from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 
 def sampler_steps():
@@ -108,10 +110,16 @@ cdef class Choice:
     def __cinit__(
         self, Sampler sampler=None, *, int token=-1, banned=(), n_top=None, const uint32_t[::1] allowed=None
     ):
-        cdef list values = list(banned)  # counts what the iteration yields; len() may say otherwise
-        cdef size_t n = len(values)
-        cdef size_t i = 0
+        cdef const int32_t[::1] ready
+        cdef list values = []
+        cdef size_t n, i = 0
         cdef int32_t *ids = NULL
+        if PyObject_CheckBuffer(banned):
+            ready = banned
+            n = ready.shape[0]
+        else:
+            values = list(banned)  # counts what the iteration yields; len() may say otherwise
+            n = len(values)
         self._c.status = oxi.oxi_fail(&self._c.err, oxi.OXI_ERR_ARGUMENT, "this choice has not been made")
         self._sampler = sampler
         self._c.sampler = sampler._ptr if sampler is not None else NULL
@@ -128,6 +136,8 @@ cdef class Choice:
             if ids == NULL:
                 raise MemoryError("choosing a token: out of memory")
             self._c.banned = ids
+            if not values:
+                memcpy(ids, &ready[0], n * sizeof(int32_t))
             for value in values:
                 ids[i] = value
                 i += 1

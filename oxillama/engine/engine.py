@@ -161,6 +161,9 @@ class Engine:
     @asynccontextmanager
     async def generate(self, request: GenerationRequest) -> AsyncIterator[EngineStream]:
         """See `protocol.EngineLike.generate`. Leaving frees the pages before the next step is planned."""
+        banned = request.sampling.banned_strings
+        if banned and self._bundle.tokenizer is not None and self.is_running:  # searching a vocabulary takes a while
+            await in_thread(self._bundle.vocabulary.banned_strings, banned)
         generation = self._admit(request)
         stream = self._streams[generation] = EngineStream(generation)
         self._commands.put(("add", generation))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oxillama import machine
 from oxillama.engine.api.config import PAGE_TOKENS, EngineConfig
+from oxillama.engine.api.samplers import sampler_order
 from oxillama.engine.api.types import SamplerParams
 from oxillama.errors import InvalidParameterError
 from oxillama.server.data import open_data
@@ -77,7 +78,15 @@ def model_source(config: ServerConfig, *, progress: Progress | None = None) -> M
         "max_waiting": config.max_waiting,
         "kv_pages": None if config.cache_tokens is None else -(-config.cache_tokens // PAGE_TOKENS),
         "max_generation_s": config.generation_timeout,
-        "sampling": SamplerParams(**{field.name: getattr(config, field.name) for field in fields(SamplerParams)}),
+        "sampling": _sampling(config),
     }
     engine = EngineConfig(**{name: value for name, value in given.items() if value is not None})
     return ModelSource(path=config.model, config=engine, progress=progress)
+
+
+def _sampling(config: ServerConfig) -> SamplerParams:
+    """The settings of samplers. Raises InvalidParameterError."""
+    values = {field.name: getattr(config, field.name) for field in fields(SamplerParams)} | config.sampler_values()
+    if isinstance(config.samplers, str):
+        values["samplers"] = sampler_order(config.samplers)
+    return SamplerParams(**values)

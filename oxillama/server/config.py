@@ -15,6 +15,7 @@ import msgspec
 from oxillama import machine
 from oxillama.errors import InvalidParameterError
 from oxillama.server.access.origins import OriginPattern
+from oxillama.server.generation.samplers import SamplerFields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
-class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):  # type: ignore[misc]
     """Everything that can be set. Times are in seconds, sizes in bytes. None means the engine's own choice.
 
     model: the GGUF file. alias: the model's id in the API; None: the name in the file.
@@ -44,7 +45,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
     slots and queue. cpu_affinity: the processors that threads are bound to, such as "0-3,8". pooling: how a text
     becomes a vector; None: as the file says. cache_tokens: size of the KV cache in tokens, shared by all requests.
-    temperature to presence_penalty: sampling defaults for requests; None: the model file's recommendation.
+    temperature to samplers, and those of SamplerFields: sampling defaults for requests; None: the model file's
+    recommendation. samplers: a list of names, or one text as llama.cpp writes it.
     api_keys: a client must send one of them; if there are none, the API is open.
     isolate_keys: requests share computed prompts only with requests of the same key, and runs only within a thread.
     cors_origins: origins, whose host may begin with `*.` and whose port may be `*`; or "*" for all.
@@ -80,6 +82,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     repeat_last_n: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
     frequency_penalty: Annotated[float, msgspec.Meta(ge=-100, le=100)] | None = None
     presence_penalty: Annotated[float, msgspec.Meta(ge=-100, le=100)] | None = None
+    dry_sequence_breakers: tuple[str, ...] | None = None
+    samplers: str | tuple[str, ...] | None = None
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
@@ -131,7 +135,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 FIELDS: Mapping[str, Any] = get_type_hints(ServerConfig, include_extras=True)
 PATHS = frozenset({"model", "data_dir"})
 """Settings that may begin with ~, for the home directory: no shell expands it in a file or a variable."""
-LISTS = frozenset(name for name, kind in FIELDS.items() if kind == tuple[str, ...])
+LISTS = frozenset(n for n, kind in FIELDS.items() if kind in (tuple[str, ...], tuple[str, ...] | None))
 """Settings whose environment variable is a comma-separated list."""
 
 

@@ -14,6 +14,7 @@ from typer.main import get_command
 from oxillama._version import __version__
 from oxillama.cli import app
 from oxillama.cli.shared.guard import guarded, one_line, status_of
+from oxillama.engine.api.samplers import SAMPLERS
 from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.errors import ModelFormatError, describe
 from tests.support.cli import environment, oxillama
@@ -126,7 +127,12 @@ def test_help_shows_the_actual_defaults_of_sampling(command: str) -> None:
 
     for name, value in asdict(SamplerSettings()).items():
         shown = help_defaults["temp" if name == "temperature" else name]
-        assert shown == f"the model's, else {value:g}"
+        if name == "samplers":
+            assert (shown, value) == ("the model's, else all", SAMPLERS)
+        elif name == "dry_sequence_breakers":
+            assert shown == "the model's, else " + " ".join(value).replace("\n", r"\n")
+        else:
+            assert shown == f"the model's, else {value:g}"
 
 
 def test_the_version_is_an_option_too() -> None:

@@ -126,6 +126,13 @@ def _formats(body: dict[str, Any]) -> int:
     return sum(map(bool, asked)) + int(kind != "text")
 
 
+def _is_bias(pair: list[Any]) -> bool:
+    """Whether a pair is (a token id in range or a text, a number or false)."""
+    token, bias = pair
+    known = isinstance(token, str) or (type(token) is int and token < 259)
+    return known and (bias is False or (isinstance(bias, (int, float)) and abs(bias) <= 100))
+
+
 RULES: dict[str, Rule] = {
     r"stream_options": lambda body: not body.get("stream"),
     r"top_logprobs": lambda body: not body.get("logprobs"),
@@ -138,7 +145,9 @@ RULES: dict[str, Rule] = {
     r"tool_choice|function_call": lambda body: not _known_choice(body),
     r"grammar|regex|guided_choice": lambda body: _formats(body) > 1,
     r"response_format": lambda body: _formats(body) > 0,
-    r"logit_bias\.\d+": lambda body: any(int(key) >= 259 for key in body["logit_bias"]),
+    r"logit_bias\.\d+": lambda body: any(key.isdigit() and int(key) >= 259 for key in body["logit_bias"]),
+    r"logit_bias\[.*": lambda body: not all(map(_is_bias, body["logit_bias"])),
+    r"samplers": lambda body: len(set(body["samplers"]) - {"typ_p"}) < len(body["samplers"]),
     r"messages.*": lambda body: _calls_wrongly(body),
 }
 """Parameter → whether the body breaks a rule for it that a schema cannot state."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from oxillama import chat
+from oxillama.engine.api.samplers import sampler_order
 from oxillama.engine.api.sampling import SamplerSettings
 from oxillama.engine.api.types import SamplingParams
 from oxillama.errors import InvalidParameterError
@@ -17,19 +18,39 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sampling settings of a conversation: the fields of SamplingParams for all answers. None: the default."""
 
     temperature: float | None = None
+    dynatemp_range: float | None = None
+    dynatemp_exponent: float | None = None
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    typical_p: float | None = None
+    top_a: float | None = None
+    top_n_sigma: float | None = None
+    epsilon_cutoff: float | None = None
+    eta_cutoff: float | None = None
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
     repeat_penalty: float | None = None
     repeat_last_n: int | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
+    dry_multiplier: float | None = None
+    dry_base: float | None = None
+    dry_allowed_length: int | None = None
+    dry_penalty_last_n: int | None = None
+    dry_sequence_breakers: tuple[str, ...] | None = None
+    mirostat: int | None = None
+    mirostat_tau: float | None = None
+    mirostat_eta: float | None = None
+    samplers: tuple[str, ...] | None = None
+    banned_strings: tuple[str, ...] | None = None
     seed: int | None = None
     max_tokens: int | None = None
 
     def sampling(self) -> SamplingParams:
         """The settings as SamplingParams. Raises InvalidParameterError for a value out of range."""
-        return SamplingParams(**msgspec.structs.asdict(self))
+        values = msgspec.structs.asdict(self)
+        return SamplingParams(**values | {"banned_strings": self.banned_strings or ()})
 
     def shown(self, defaults: SamplerSettings) -> dict[str, str]:
         """The values as text. A value that is None is shown as that of `defaults`."""
@@ -37,9 +58,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name, value in msgspec.structs.asdict(self).items():
             default = getattr(defaults, name, None)
             if value is None and default is not None:
-                found[name] = f"{default} (the model's default)"
+                found[name] = f"{_text(default)} (the model's default)"
             else:
-                found[name] = "none" if value is None else str(value)
+                found[name] = "none" if value is None else _text(value)
         return found
 
     def with_value(self, name: str, text: str) -> Settings:
@@ -48,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if name not in known:
             raise unknown_parameter(name)
         value: Any = None if text == "none" else text
+        if known[name].type == tuple[str, ...] | None and value is not None:
+            value = sampler_order(text) if name == "samplers" else _texts(text)
         try:
             value = msgspec.convert(value, known[name].type, strict=False)
         except msgspec.ValidationError:
@@ -56,6 +79,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         changed = msgspec.structs.replace(self, **{name: value})
         changed.sampling()
         return changed
+
+
+def _text(value: Any) -> str:
+    return ";".join(one.replace("\n", "\\n") for one in value) if isinstance(value, tuple) else str(value)
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    """What `_text` wrote; `\\n` is a new line."""
+    return tuple(part.replace("\\n", "\n") for part in text.split(";"))
 
 
 def unknown_parameter(name: str) -> InvalidParameterError:

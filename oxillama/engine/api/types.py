@@ -35,6 +35,9 @@ def _within(name: str, value: float, low: float, high: float) -> None:
 MOST_STRINGS = 1024
 """Most strings in one parameter, and most characters of each."""
 
+MOST_BANNED = 65_536
+"""Most characters of all banned strings together."""
+
 
 def _check_strings(name: str, values: Sequence[str]) -> None:
     if len(values) > MOST_STRINGS:
@@ -164,6 +167,11 @@ class SamplingParams(SamplerParams):
                 _within(f"logit_bias.{str(token)[:40]}", bias, -1e4, 1e4)
         _check_strings("logit_bias", [token for token in self.logit_bias if isinstance(token, str)])
         _check_strings("banned_strings", self.banned_strings)
+        if sum(map(len, self.banned_strings)) > MOST_BANNED:
+            raise InvalidParameterError(
+                f"Invalid 'banned_strings': together they have more than {MOST_BANNED} characters.",
+                param="banned_strings",
+            )
         if any("\ufffd" in text for text in self.banned_strings):  # it stands for bytes that are no text
             raise InvalidParameterError(
                 "Invalid 'banned_strings': U+FFFD, the replacement character, cannot be banned.", param="banned_strings"

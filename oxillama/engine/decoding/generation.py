@@ -12,9 +12,10 @@ from oxillama.engine.api.types import Timings, TokenEvent, TokenLogprob, Usage
 from oxillama.engine.decoding.output import Shown
 from oxillama.engine.decoding.sampling import RequestSampler, token_logprob
 from oxillama.engine.ticket import Ticket
+from oxillama.errors import GenerationError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     import numpy.typing as npt
 
@@ -73,6 +74,9 @@ class Generation:
         )
         self._settings = defaults.with_params(request.sampling)
         self._output = vocabulary.output(request)
+        strings = request.sampling.banned_strings
+        self._banned = vocabulary.banned_strings(strings) if strings else None
+        self._begun = 0  # what a banned string may have begun with: a state of `_banned`
         self._due: deque[int] = deque()  # forced tokens that are not taken yet
         self._sampler: RequestSampler | None = None
         self._follower: Follower | None = None
@@ -177,10 +181,18 @@ class Generation:
         assert self._sampler is not None
         return Choice(
             self._sampler.core,
-            banned=self._ends if self._is_early else (),
+            banned=self._excluded(),
             n_top=self.request.sampling.logprobs,
             allowed=self._follower.mask if self._follower is not None else None,
         )
+
+    def _excluded(self) -> Collection[int] | npt.NDArray[np.int32]:
+        """The tokens that must not be chosen next."""
+        ends = self._ends if self._is_early else frozenset[int]()
+        if self._banned is None:
+            return ends
+        completing = self._banned.tokens(self._begun)
+        return np.concatenate([completing, np.fromiter(ends, np.int32, len(ends))]) if ends else completing
 
     @property
     def _is_early(self) -> bool:
@@ -224,6 +236,11 @@ class Generation:
             return self._last_event(token, Shown(), "stop")
         if follower is not None:
             follower.accept(token)
+        if self._banned is not None:
+            begun = self._banned.after(self._begun, self._vocabulary.token_bytes(token))
+            if begun is None:  # no such token is chosen, so it was forced
+                raise GenerationError("the text must contain one of the banned_strings: the answer's form demands it")
+            self._begun = begun
         shown = self._output.push(token, logprob, heed_stops=not early)
         if shown.stop:
             return self._last_event(token, shown, "stop")

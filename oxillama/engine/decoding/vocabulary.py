@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from oxillama.engine.decoding.banned import BannedStrings, TokenTexts
 from oxillama.engine.decoding.output import ReaderOutput, TextOutput
 from oxillama.errors import OxillamaError
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from oxillama.text import Tokenizer
 
 
+MOST_LISTS = 16
+"""How many lists of banned strings are kept ready for requests that send the same."""
+
+
 class Vocabulary:
     """A model's `n_vocab` and, if the file has one, the tokenizer that gives its tokens texts.
 
@@ -28,6 +34,8 @@ class Vocabulary:
         self.tokenizer = tokenizer
         self.n_vocab = n_vocab
         self.n_named = min(n_vocab, tokenizer.n_vocab) if tokenizer is not None else 0
+        self._banning = threading.Lock()
+        self._banned: dict[tuple[str, ...], BannedStrings] = {}
         self.eog_ids = frozenset(i for i in tokenizer.eog_ids if i < n_vocab) if tokenizer is not None else frozenset()
 
     @cached_property
@@ -51,6 +59,22 @@ class Vocabulary:
         if tokenizer is None or token_id >= self.n_named or not tokenizer.is_control(token_id):
             return ""
         return tokenizer.token_text(token_id)
+
+    def banned_strings(self, strings: tuple[str, ...]) -> BannedStrings:
+        """What finds the tokens that complete one of the strings. Takes up to a second for a new list of strings; any
+        thread may call it."""
+        with self._banning:
+            found = self._banned.pop(strings, None)
+            if found is None:
+                found = BannedStrings(strings, self._texts)
+            self._banned[strings] = found  # the latest last
+            if len(self._banned) > MOST_LISTS:
+                del self._banned[next(iter(self._banned))]
+            return found
+
+    @cached_property
+    def _texts(self) -> TokenTexts:
+        return TokenTexts([self.token_bytes(i) for i in range(self.n_vocab)])
 
     def token_biases(self, biases: Mapping[Any, float]) -> dict[int, float]:
         """A request's `logit_bias` by token. A string's bias is that of each token that it consists of; several biases

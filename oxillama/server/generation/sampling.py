@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from oxillama.engine.api.types import SamplingParams
+from oxillama.engine.api.types import MOST_STRINGS, SamplingParams
+from oxillama.server.generation.samplers import SamplerFields, SamplerName
 from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.fields import END, Temperature, TopP, accepts
-from oxillama.server.wire.invalid import out_of_range, unsupported_value
+from oxillama.server.wire.fields import Temperature, TopP, accepts
+from oxillama.server.wire.invalid import invalid_value, out_of_range, wrong_length
 
 MAX_CHOICES = 128
 MAX_STOPS = 64
+MOST_DIGITS = 10
 """OpenAI takes 4; editors send more."""
 
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 StopString = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
 TokenCount = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-TokenKey = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,10}" + END)]
 Bias = Annotated[float, msgspec.Meta(ge=-100, le=100)]
+Phrase = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_STRINGS)]
+
+Biases = dict[str, float | bool] | list[tuple[int | str, float | bool]] | None
+
+_BIAS: dict[str, Any] = {"anyOf": [{"type": "number", "minimum": -100, "maximum": 100}, {"const": False}]}
+_KEY = {"type": "string", "minLength": 1, "maxLength": MOST_STRINGS}
+_PAIR = {
+    "type": "array",
+    "items": {"anyOf": [{"type": "integer", "minimum": 0}, _KEY, *_BIAS["anyOf"]]},
+    "minItems": 2,
+    "maxItems": 2,
+}
+BIASES = {
+    "anyOf": [
+        {"type": "object", "propertyNames": _KEY, "additionalProperties": _BIAS},
+        {"type": "array", "items": _PAIR},
+        {"type": "null"},
+    ]
+}
+"""What `logit_bias` takes."""
 
 
 class StreamOptions(msgspec.Struct, kw_only=True):
@@ -29,7 +52,7 @@ class StreamOptions(msgspec.Struct, kw_only=True):
     include_obfuscation: bool | None = None
 
 
-class SamplingFields(msgspec.Struct, kw_only=True):
+class SamplingFields(SamplerFields, kw_only=True):
     """The sampling and format fields of both kinds of request. None and null mean "not given".
 
     The engine decides the defaults (`EngineLike.sampling_defaults`).
@@ -54,7 +77,12 @@ class SamplingFields(msgspec.Struct, kw_only=True):
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     logit_bias: Annotated[
-        dict[TokenKey, Bias] | None, msgspec.Meta(description="Token ids, and what is added to their logits.")
+        dict[str, Bias | bool] | list[tuple[int | str, Bias | bool]] | None,
+        accepts(
+            BIASES,
+            "What is added to the logits of tokens; false excludes them. Digits are a token's id, another text means "
+            "each of its tokens. In pairs [token, bias], a number is an id.",
+        ),
     ] = None
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
 
@@ -63,7 +91,15 @@ class SamplingFields(msgspec.Struct, kw_only=True):
     min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     repeat_penalty: Annotated[float, msgspec.Meta(ge=0.001, le=100)] | None = None
     repeat_last_n: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
-    typical_p: Annotated[TopP | None, accepts({"enum": [1, None]}, "Only 1, which has no effect.")] = None
+    dry_sequence_breakers: Annotated[list[Phrase], msgspec.Meta(max_length=MOST_STRINGS)] | None = None
+    samplers: Annotated[
+        list[SamplerName] | None,
+        msgspec.Meta(description="The steps in their order, each once; those that are left out do not take place."),
+    ] = None
+    banned_strings: Annotated[
+        Annotated[list[Phrase], msgspec.Meta(max_length=MOST_STRINGS)] | None,
+        msgspec.Meta(description="The text contains none of them, however its tokens are cut."),
+    ] = None
     ignore_eos: bool | None = None
     min_tokens: TokenCount | None = None
     cache_prompt: bool | None = None
@@ -77,8 +113,6 @@ class SamplingFields(msgspec.Struct, kw_only=True):
         if self.stream_options is not None and not self.stream:
             message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
             raise bad_request(message, param="stream_options", code="invalid_value")
-        if self.typical_p is not None and self.typical_p < 1:
-            raise unsupported_value("typical_p", self.typical_p, "1")
 
     def sampling(self, n_vocab: int, *, max_tokens: int | None, logprobs: int | None) -> SamplingParams:
         """The engine's parameters. Fields that are not given get the engine's defaults.
@@ -94,7 +128,11 @@ class SamplingFields(msgspec.Struct, kw_only=True):
             repeat_last_n=self.repeat_last_n,
             frequency_penalty=self.frequency_penalty,
             presence_penalty=self.presence_penalty,
-            logit_bias=_token_biases(self.logit_bias or {}, n_vocab),
+            dry_sequence_breakers=_texts(self.dry_sequence_breakers),
+            samplers=_texts(self.samplers),
+            **self.sampler_values(),  # type: ignore[arg-type]
+            logit_bias=_biases(self.logit_bias, n_vocab),
+            banned_strings=tuple(self.banned_strings or ()),
             seed=self.seed,
             max_tokens=max_tokens,
             min_tokens=self.min_tokens or 0,
@@ -104,8 +142,30 @@ class SamplingFields(msgspec.Struct, kw_only=True):
         )
 
 
-def _token_biases(wire: dict[str, float], n_vocab: int) -> dict[int, float]:
-    for key in wire:
-        if int(key) >= n_vocab:
-            raise out_of_range(f"logit_bias.{key}", "int", "<=", n_vocab - 1, int(key))
-    return {int(key): bias for key, bias in wire.items()}
+def _texts(wire: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if wire is None else tuple(wire)
+
+
+def _biases(wire: Biases, n_vocab: int) -> dict[int | str, float]:
+    """`logit_bias` in any of its forms. Raises APIError for ids and values that are not described."""
+    found: dict[int | str, float] = {}
+    pairs = (
+        [(key, key, bias) for key, bias in wire.items()]
+        if isinstance(wire, dict)
+        else [(f"[{at}]", key, bias) for at, (key, bias) in enumerate(wire or ())]
+    )
+    for place, given, bias in pairs:
+        path = f"logit_bias.{place[:40]}" if isinstance(wire, dict) else f"logit_bias{place}"
+        key: int | str = given
+        if isinstance(wire, dict) and isinstance(given, str) and given.isascii() and given.isdigit():
+            key = int(given) if len(given) <= MOST_DIGITS else n_vocab
+        if isinstance(key, int) and not 0 <= key < n_vocab:
+            op, bound = ("<=", n_vocab - 1) if key >= n_vocab else (">=", 0)
+            raise out_of_range(path, "int", op, bound, given)
+        if isinstance(key, str) and not 1 <= len(key) <= MOST_STRINGS:
+            op, bound = ("<=", MOST_STRINGS) if key else (">=", 1)
+            raise wrong_length(path, "str", op, bound, key)
+        if bias is True:
+            raise invalid_value(path, "true", ["false", "a number"])
+        found[key] = found.get(key, 0.0) + (-math.inf if bias is False else bias)
+    return found

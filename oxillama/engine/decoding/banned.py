@@ -1,0 +1,119 @@
+"""Strings that a text must not contain: which tokens would complete one.
+
+A token is banned if the text with it would contain one of the strings, wherever in the tokens the string begins and
+ends. That is exact: the text never contains one, and no other token is banned. Nothing has to be taken back, so it
+works for every model and in streams. What a string begins with may appear; the model then has to continue otherwise.
+
+Everything is in bytes, since a token may hold part of a character. In UTF-8 a string is found in a text exactly where
+its bytes are found in the text's bytes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    Ids = npt.NDArray[np.int32]
+
+MOST_STATES = 512
+"""For how many beginnings of banned strings the banned tokens are remembered."""
+
+
+class TokenTexts:
+    """The texts of all tokens, for searches over the whole vocabulary."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        ids = sorted((i for i, piece in enumerate(pieces) if piece), key=pieces.__getitem__)
+        self._ids = np.array(ids, np.int32)
+        self._sorted = [pieces[i] for i in ids]
+        self._ends = np.cumsum([len(piece) for piece in self._sorted])
+        self._joined = b"".join(self._sorted)
+
+    def beginning_with(self, start: bytes) -> Ids:
+        """The tokens whose text begins with `start`, which is not empty."""
+        first = bisect_left(self._sorted, start)
+        end = bisect_left(self._sorted, start[:-1] + bytes([start[-1] + 1]))  # UTF-8 has no byte 255
+        return self._ids[first:end]
+
+    def containing(self, part: bytes) -> Ids:
+        """The tokens whose text contains `part`."""
+        found, at = [], self._joined.find(part)
+        while at >= 0:
+            token = int(np.searchsorted(self._ends, at, side="right"))
+            end = int(self._ends[token])
+            if at + len(part) <= end:
+                found.append(token)
+                at = end - 1
+            at = self._joined.find(part, at + 1)
+        return self._ids[found]
+
+
+class BannedStrings:
+    """Strings by the bytes that they may go on with (Aho and Corasick 1975). Threads may share it.
+
+    A state is a number: what of the text's end may be the beginning of a banned string. 0 is nothing.
+    """
+
+    def __init__(self, strings: Sequence[str], texts: TokenTexts) -> None:
+        self._texts = texts
+        self._next: list[dict[int, int]] = [{}]
+        self._begun: list[list[tuple[bytes, int]]] = [[]]  # strings that begin with a state's text, and its length
+        self._complete = {self._add(string.encode()) for string in dict.fromkeys(strings)}
+        self._shorter = [0] * len(self._next)  # the state of the longest proper end of a state's text
+        self._link()
+        whole = [texts.containing(string.encode()) for string in dict.fromkeys(strings)]
+        self._always = np.unique(np.concatenate([*whole, np.empty(0, np.int32)]))
+        self.tokens: Callable[[int], Ids] = lru_cache(MOST_STATES)(self._tokens)
+
+    def _add(self, string: bytes) -> int:
+        """The state of the whole string."""
+        state = 0
+        for at, byte in enumerate(string):
+            if at:
+                self._begun[state].append((string, at))
+            state = self._next[state].setdefault(byte, len(self._next))
+            if state == len(self._next):
+                self._next.append({})
+                self._begun.append([])
+        return state
+
+    def _link(self) -> None:
+        level = list(self._next[0].values())
+        while level:
+            for state in level:
+                for byte, longer in self._next[state].items():
+                    self._shorter[longer] = self._step(self._shorter[state], byte)
+                    if self._shorter[longer] in self._complete:
+                        self._complete.add(longer)
+            level = [longer for state in level for longer in self._next[state].values()]
+
+    def _step(self, state: int, byte: int) -> int:
+        while byte not in self._next[state]:
+            if not state:
+                return 0
+            state = self._shorter[state]
+        return self._next[state][byte]
+
+    def after(self, state: int, piece: bytes) -> int | None:
+        """The state when the text goes on with `piece`; None if it then contains a banned string."""
+        for byte in piece:
+            state = self._step(state, byte)
+            if state in self._complete:
+                return None
+        return state
+
+    def _tokens(self, state: int) -> Ids:
+        """The tokens that complete a string, sorted, int32 (n,)."""
+        found = [self._always]
+        while state:
+            found += [self._texts.beginning_with(string[at:]) for string, at in self._begun[state]]
+            state = self._shorter[state]
+        return np.unique(np.concatenate(found))
