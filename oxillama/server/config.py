@@ -15,7 +15,7 @@ import msgspec
 from oxillama import machine
 from oxillama.errors import InvalidParameterError
 from oxillama.server.access.origins import OriginPattern
-from oxillama.server.generation.samplers import SamplerFields
+from oxillama.server.wire.fields import SamplerFields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,8 +14,8 @@ from oxillama.engine.api.types import SAMPLER_BOUNDS, SamplerParams
 from oxillama.errors import InvalidParameterError
 from oxillama.server.backend import model_source
 from oxillama.server.config import ServerConfig, load_config
-from oxillama.server.generation.samplers import SamplerFields
 from oxillama.server.generation.sampling import SamplingFields
+from oxillama.server.wire.fields import SamplerFields
 from tests.support.asgi_client import ASGIClient
 from tests.support.fake_engine import FakeEngine
 

@@ -9,9 +9,8 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from oxillama.engine.api.types import MOST_STRINGS, SamplingParams
-from oxillama.server.generation.samplers import SamplerFields, SamplerName
 from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.fields import Temperature, TopP, accepts
+from oxillama.server.wire.fields import SamplerFields, SamplerName, Temperature, TopP, accepts
 from oxillama.server.wire.invalid import invalid_value, out_of_range, wrong_length
 
 MAX_CHOICES = 128
