@@ -42,7 +42,7 @@ class JsonText:
     __slots__ = ("_emit", "_expects", "_in_string", "_source", "_stack", "_stops", "_visible", "began")
 
     def __init__(self, source: Source, emit: Emit, visible: Emit | None = None, stops: str = "") -> None:
-        """visible: what users see of a special token. stops: special tokens that end an unclosed string."""
+        """visible: what users see of a special token. stops: special tokens that may end an unclosed string."""
         self._source = source
         self._emit = emit
         self._visible = visible
@@ -181,7 +181,7 @@ class JsonText:
             if text:
                 self._write(text)
             char = yield from source.peek()
-            if not char or char in self._stops:
+            if not char or (char in self._stops and (yield from self._is_end())):
                 return False
             if plain.match(char):
                 continue
@@ -200,11 +200,22 @@ class JsonText:
         self._after_string()
         return True
 
+    def _is_end(self) -> Steps[bool]:
+        """Whether the special token that comes next ends the call: nothing follows, or another special token does.
+
+        If not, the string quotes it.
+        """
+        read = yield from self._source.next()
+        read += yield from self._source.gather(SPACE)
+        following = yield from self._source.peek()
+        self._source.unread(read)
+        return not following or "\ud800" <= following <= "\udfff"
+
     def _escape(self) -> Steps[bool]:
         """What follows a backslash. An escape that is cut off is not passed on."""
         source = self._source
         char = yield from source.peek()
-        if not char or char in self._stops:
+        if not char:
             return False
         if char in '"\\/bfnrt':
             yield from source.next()

@@ -53,7 +53,9 @@ class NamedJson:
     def write(self, calls: Sequence[ToolCall]) -> PromptText:
         parts: list[str | PromptText] = [self.before]
         for number, call in enumerate(calls):
-            fields = {NAME: call.name, ID: call.id, ARGUMENTS: arguments_text(call)}
+            call_id = call.id if NAME in self.call or call.id.startswith(f"functions.{call.name}:") else None
+            numbered = f"functions.{call.name}:{number}"
+            fields = {NAME: call.name, ID: call_id or numbered, ARGUMENTS: arguments_text(call)}
             if number:
                 parts.append(self.between)
             parts += [PromptText.of_content(fields[piece]) if piece in fields else piece for piece in self.call]
@@ -99,7 +101,6 @@ class NamedReader:
     def __init__(self, shape: NamedJson, markers: Markers) -> None:
         encode = markers.encode
         self._visible = markers.visible
-        self._stops = "".join(markers.chars.values())
         self.gap = shape.gap
         begin = shape.call[0].strip()
         spelled = tuple(dict.fromkeys(text for text in (shape.before.strip(), begin) if text))
@@ -112,6 +113,7 @@ class NamedReader:
         self._separated = tuple(encode(piece.strip()) for piece in head[-1:] if piece.strip() and piece[0] != "{")
         ends = [piece.strip() for piece in (*tail, shape.after) if piece.strip()]
         self.closers = tuple(dict.fromkeys(text for end in ends for text in (encode(end), end)))
+        self._stops = "".join(text for text in self.closers if text in markers.ids)
         self._ends = tuple(text for text in self.closers if not any(text in piece for piece in head))
         self._list = JsonCalls("JA", id_key="id", id_last=True).reader(markers) if shape.listed else None
         self._has_name = NAME in shape.call

@@ -139,7 +139,7 @@ class JsonReader:
         self.bare = shape.bare
         self.gap = shape.gap
         self.closers = tuple({markers.encode(shape.closer), shape.closer} - {""})
-        self._stops = "".join(markers.chars.values())
+        self._stops = "".join(text for text in self.closers if text in markers.ids)
         self._ends = (*self.closers, "```")
 
     def read(self, source: Source, calls: Calls, opener: str) -> Steps[bool]:
@@ -179,7 +179,7 @@ class JsonReader:
             source.unread(space)
 
     def _call(self, source: Source, calls: Calls, *, bare: bool) -> Steps[bool]:
-        """Read the object of a call. Returns whether there was one, be it mended."""
+        """Read the object of a call. Returns whether there was one, be it mended, and nothing else after it."""
         build = CallBuilder(calls, late=self._shape.id_last)
         whole = yield from self._object(source, build, bare=bare)
         if build.name in self._shape.none:
@@ -188,7 +188,7 @@ class JsonReader:
             return False
         cut = source.ended and source.truncated and not build.complete
         build.finish(complete=not cut)
-        return True
+        return whole or not source.since_mark().strip()
 
     def _object(self, source: Source, build: CallBuilder, *, bare: bool) -> Steps[bool]:
         """Read keys and values. Returns whether the object is complete."""
@@ -199,6 +199,8 @@ class JsonReader:
                 yield from source.next()
                 depth = 1
                 continue
+            if char == "{" and build.complete:
+                return True  # the next call: this one's bracket is missing
             if char in ("}", ","):
                 yield from source.next()
                 depth -= char == "}"
@@ -222,6 +224,8 @@ class JsonReader:
                 depth += 1
             elif key in self._arguments and not build.has_arguments:
                 build.complete = yield from read_arguments(source, build, self._visible, self._stops)
+                if build.usable:
+                    source.mark()  # what follows is none of the arguments
                 if not build.complete:
                     return False
             else:
