@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +27,7 @@ Ids = Literal["made", "short", "index", "functions"]
 "functions": `functions.NAME:INDEX`. The index counts over the conversation."""
 
 _TAIL = 256
+_TOKENS = re.compile(r"<[^<>\s]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Family:
     def texts(self) -> Sequence[str]:
         """All texts that may be special tokens."""
         tags = [text for tags in (*self.reasoning, *self.answer) for text in (tags.open, tags.close)]
+        # A tag may be a token and a word.
+        tags += [token for text in tags for token in _TOKENS.findall(text)]
         return [*self.shape.texts(), *(text for shape in self.also for text in shape.texts()), *tags]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,63 +12,14 @@ from hypothesis import strategies as st
 from oxillama.chat.conversation import ToolCall
 from oxillama.chat.formats.families import literal, tagged
 from oxillama.chat.formats.wire import Family, WireFormat
-from oxillama.chat.tools import Tool, ToolChoice
+from oxillama.chat.tools import ToolChoice
 from oxillama.text.prompt_text import PromptText, prompt_text
+from tests.support.odd_calls import CALLS, TOOLS, tokens_of
 from tests.support.replies import WHOLE, Read, Specials, read_tokens
 
 FAMILIES = [*tagged.FAMILIES, tagged.hunyuan(":opensource"), *literal.FAMILIES]
 IDS = [family.name for family in FAMILIES]
 
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "text": {"type": "string"},
-        "count": {"type": "integer"},
-        "share": {"type": "number"},
-        "sure": {"type": "boolean"},
-        "nothing": {"type": "null"},
-        "maybe": {"type": ["string", "null"]},
-        "list": {"type": "array", "items": {"$ref": "#/$defs/any"}},
-        "record": {"type": "object", "properties": {"text": {"type": "string"}, "list": {"type": "array"}}},
-        "kind": {"enum": ["a b", "<c>", "5"]},
-    },
-    "$defs": {"any": {"type": ["string", "integer", "boolean", "null"]}},
-}
-TOOLS = [Tool(name="look.up-it", parameters=SCHEMA), Tool(name="now", parameters=None), Tool(name="x" * 64)]
-
-ODD = st.sampled_from(
-    [
-        "", " ", "\n", "\n\n", "5", "true", "null", '"', "'", "\\", "\\n", "{}", "[1", "</parameter >", "</parameter>x",
-        "</param", "<parameter=a>", "</function>", "</arg_value> ", "</invoke>", "é😀\u2028", "a\tb\r\n", "<|im_end|>",
-        "<tool_call>", '{"name": "now", "arguments": {}}', "now()", "[now()]", "call:now{}", "}", ")", "]", ",", "=",
-        "<think>", "</think>", "``` json", "]<]minimax[>", "｜DSML｜", "<![CDATA[x]]>", "&lt;", "\u0000\u0001\ufffd",
-    ]
-)  # fmt: skip
-TEXTS = st.lists(ODD | st.text(max_size=8), max_size=4).map("".join)
-# What a string may be that is not known to be one. A shape without quotes cannot tell "5" from 5.
-WORDS = st.text(alphabet="bcdxyz é", min_size=1, max_size=8).map(str.strip).filter(bool)
-NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([2**63, -(2**70)])
-PLAIN = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | WORDS
-MEMBERS: dict[str, st.SearchStrategy[Any]] = {
-    "text": TEXTS,
-    "count": st.integers(-(2**70), 2**70),
-    "share": NUMBERS,
-    "sure": st.booleans(),
-    "nothing": st.none(),
-    "maybe": st.none() | WORDS,
-    "list": st.lists(PLAIN, max_size=4),
-    "record": st.fixed_dictionaries(
-        {}, optional={"text": TEXTS, "list": st.lists(st.dictionaries(WORDS, WORDS, min_size=1))}
-    ),
-    "kind": st.sampled_from(["a b", "<c>", "5"]),
-}
-ARGUMENTS = st.fixed_dictionaries({}, optional=MEMBERS)
-CALLS: st.SearchStrategy[list[tuple[str, dict[str, Any]]]] = st.lists(
-    st.tuples(st.just("look.up-it"), ARGUMENTS) | st.tuples(st.sampled_from(["now", "x" * 64]), st.just({})),
-    min_size=1,
-    max_size=3,
-)
-CONTENTS = ["", "I will look.", "One\n\ntwo [3] {4} <5>"]
 CUTS = st.sampled_from([(), WHOLE]) | st.lists(st.integers(0, 10_000), min_size=1, max_size=9).map(tuple)
 
 
@@ -86,15 +36,6 @@ def _reply(family: Family, content: str, reasoning: str, written: PromptText) ->
     if reasoning:
         content = f"{family.reasoning[0].open}\n{reasoning}\n{family.reasoning[0].close}\n\n{content}"
     return prompt_text(content + gap, written)
-
-
-def _tokens(vocabulary: Specials, text: PromptText, cuts: tuple[int, ...]) -> Iterator[tuple[int, bytes]]:
-    """The tokens of a reply: text in a value is no special token."""
-    at = 0
-    for start, end in [*text.content, (len(text.text), len(text.text))]:
-        yield from vocabulary.tokens(text.text[at:start], cuts)
-        yield from Specials(()).tokens(text.text[start:end], cuts)
-        at = end
 
 
 def _spells(family: Family, text: str) -> bool:
@@ -130,7 +71,7 @@ def _check_round_trips(family: Family, special: bool, examples: int) -> None:
         if not special and _spells(family, json.dumps(calls, ensure_ascii=False)):
             return
         text = _reply(family, content, reasoning, _written(format_, calls))
-        read = read_tokens(format_.parser(TOOLS), _tokens(vocabulary, text, cuts))
+        read = read_tokens(format_.parser(TOOLS), tokens_of(vocabulary, text, cuts))
         assert read.values == calls
         assert all(read.complete)
         assert (read.content, read.reasoning) == (content, reasoning)
@@ -148,7 +89,7 @@ def test_events_do_not_depend_on_cuts(family: Family) -> None:
     reads: list[Read] = []
     for size in (1, 2, 3, 5, 8, 1000):
         cuts = tuple(range(0, len(text.text.encode()), size))
-        reads.append(read_tokens(format_.parser(TOOLS), _tokens(vocabulary, text, cuts)))
+        reads.append(read_tokens(format_.parser(TOOLS), tokens_of(vocabulary, text, cuts)))
         reads[-1].ids.clear()
     assert all(read == reads[0] for read in reads)
     assert reads[0].values == calls or family.name == "Llama 4"

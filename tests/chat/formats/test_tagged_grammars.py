@@ -1,0 +1,133 @@
+"""What the grammars of tags and literals admit is read as calls whose arguments fit the schemas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from oxillama.chat.formats.families import literal, tagged
+from oxillama.chat.formats.wire import Family, WireFormat
+from oxillama.chat.tools import Tool
+from tests.support.replies import read_tokens
+from tests.support.walks import ByteVocabulary, Walks
+
+FAMILIES = [*tagged.FAMILIES, *literal.FAMILIES]
+IDS = [family.name for family in FAMILIES]
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "strings": {
+        "type": "object",
+        "properties": {
+            "any": {"type": "string"},
+            "pattern": {"type": "string", "pattern": "^[a-c]{2,4}$"},
+            "found": {"type": "string", "pattern": "[0-9]x?"},
+            "length": {"type": "string", "minLength": 2, "maxLength": 5, "format": "hostname"},
+            "kind": {"type": "string", "enum": ["a b", "c\nd", "5", "true"]},
+            "const": {"const": "z"},
+            "maybe": {"type": ["string", "null"]},
+            "short": {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}]},
+            "named": {"$ref": "#/$defs/named"},
+        },
+        "required": ["any", "named"],
+        "additionalProperties": False,
+        "$defs": {"named": {"type": "string", "enum": ["red", "green"]}},
+    },
+    "others": {
+        "type": "object",
+        "properties": {
+            "integer": {"type": "integer", "minimum": 3, "maximum": 500},
+            "number": {"type": "number"},
+            "boolean": {"type": "boolean"},
+            "null": {"type": "null"},
+            "mixed": {"enum": ["a", 3, None, True]},
+            "list": {"type": "array", "items": {"$ref": "#/$defs/item"}, "maxItems": 3},
+            "record": {
+                "type": "object",
+                "properties": {"flag": {"type": "boolean"}, "text": {"type": "string"}},
+                "required": ["flag"],
+                "additionalProperties": False,
+            },
+            "either": {"oneOf": [{"type": "integer"}, {"type": "array", "items": {"type": "boolean"}}]},
+            "free": {},
+        },
+        "required": ["integer"],
+        "additionalProperties": False,
+        "$defs": {"item": {"type": "string", "enum": ["red", "green"]}},
+    },
+    "nothing": {"type": "object", "properties": {}, "additionalProperties": False},
+    "anything": {"type": "object"},
+}
+TOOLS = [Tool(name=name, parameters=schema) for name, schema in SCHEMAS.items()]
+
+
+def check(family: Family, special: bool, number: int, seed: int) -> int:
+    """Walk through the grammar, and return how many texts were read."""
+    vocabulary = ByteVocabulary(family.texts() if special else ())
+    format_ = WireFormat(family, vocabulary)
+    walks = Walks(vocabulary, f"start: calls\n{format_.grammar(TOOLS)}")
+    count = 0
+    for ids in walks.walks(number, seed):
+        count += 1
+        read = read_tokens(format_.parser(TOOLS), [(token, vocabulary.token_bytes(token)) for token in ids])
+        text = b"".join(vocabulary.tokens[token] for token in ids)
+        assert read.content == read.reasoning == "", text
+        assert read.calls, text
+        assert all(read.complete), text
+        for name, arguments in read.calls:
+            problems = [*jsonschema.Draft202012Validator(SCHEMAS[name]).iter_errors(json.loads(arguments))]
+            assert not problems, (text, arguments, problems)
+    return count
+
+
+@pytest.mark.parametrize("special", [True, False], ids=["tokens", "texts"])
+@pytest.mark.parametrize("family", FAMILIES, ids=IDS)
+def test_what_the_grammar_admits_is_read_and_fits(family: Family, special: bool) -> None:
+    assert check(family, special, 4, seed=1) >= (1 if special else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("special", [True, False], ids=["tokens", "texts"])
+@pytest.mark.parametrize("family", FAMILIES, ids=IDS)
+def test_much_that_the_grammar_admits_is_read_and_fits(family: Family, special: bool) -> None:
+    assert check(family, special, 1000 if special else 100, seed=2) >= (900 if special else 5)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=IDS)
+def test_all_of_these_schemas_is_enforced(family: Family) -> None:
+    assert [found for tool in TOOLS for found in family.shape.unenforced(tool)] == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "wanted"),
+    [
+        ({"type": "string", "pattern": r"^(?=a)b"}, ("/properties/x", "pattern")),
+        ({"type": "string", "not": {"const": "a"}}, ("/properties/x", "not")),
+        ({"type": "string", "maxLength": 10**6}, ("/properties/x", "maxLength")),
+    ],
+)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family.shape.name != "P"], ids=lambda f: f.name)
+def test_what_is_not_enforced_is_said(family: Family, schema: dict[str, Any], wanted: tuple[str, str]) -> None:
+    tool = Tool(name="f", parameters={"type": "object", "properties": {"x": schema}})
+    assert wanted in family.shape.unenforced(tool)
+
+
+def test_types_that_bare_text_cannot_tell_apart_are_not_enforced_further() -> None:
+    shape = tagged.QWEN_CODER
+    mixed = {"type": ["string", "integer"], "minimum": 3}
+    tool = Tool(name="f", parameters={"type": "object", "properties": {"x": mixed}, "minProperties": 1})
+    assert shape.unenforced(tool) == [("/properties/x", "minimum"), ("", "minProperties")]
+    listed = Tool(name="f", parameters={"type": "object", "properties": {"x": {"enum": ["5", 6]}}})
+    assert shape.unenforced(listed) == [("/properties/x", "enum")]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=IDS)
+def test_one_call_where_several_are_not_wanted(family: Family) -> None:
+    vocabulary = ByteVocabulary(family.texts())
+    format_ = WireFormat(family, vocabulary)
+    tools = [Tool(name="nothing", parameters=SCHEMAS["nothing"])]
+    for ids in Walks(vocabulary, f"start: calls\n{format_.grammar(tools, parallel=False)}").walks(3, seed=3):
+        tokens = [(token, vocabulary.token_bytes(token)) for token in ids]
+        assert read_tokens(format_.parser(tools), tokens).calls == [("nothing", "{}")]
