@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from oxillama.chat.formats import Tags, WireFormat, format_of, prompt_tail
 from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.history import render
+from oxillama.chat.history.replay import Asked, KeepingReader, Replay, Turns, turns_of
 from oxillama.chat.options import ChatOptions
 from oxillama.chat.reply.reader import ReplyReader
 from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams
-from oxillama.engine.requests.prompts import prompt_ids, text_ids
+from oxillama.engine.requests.prompts import bounded_ids, prompt_ids, text_ids
 from oxillama.errors import InvalidParameterError
 from oxillama.text.prompt_text import prompt_text
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from oxillama.chat.conversation import Message
     from oxillama.chat.history import Template
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
+    from oxillama.engine.api.reading import Reader
     from oxillama.text import PromptText
 
 ENOUGH = "\n\nI have enough; answering now.\n"
@@ -39,7 +41,7 @@ class Exchange:
     """
 
     prompt: tuple[int, ...]
-    reader: Callable[[SamplingParams], ReplyReader]
+    reader: Callable[[SamplingParams], Reader]
     stop_ids: frozenset[int] = frozenset()
 
     def request(
@@ -62,13 +64,21 @@ class Exchange:
         )
 
 
-async def prepare(engine: EngineLike, messages: Sequence[Message], options: ChatOptions) -> Exchange:
+async def prepare(
+    engine: EngineLike, messages: Sequence[Message], options: ChatOptions, *, scope: str | None = None
+) -> Exchange:
     """The next turn of a conversation. The engine checks the length of the prompt.
+
+    scope: whose conversation it is. Turns that the model wrote in the same scope get the tokens that it wrote.
 
     Raises TemplateError for a conversation that cannot be rendered, and InvalidParameterError for what cannot be done.
     """
     tokenizer = engine.tokenizer
-    plan = await engine.with_template(lambda template: _plan(template, tokenizer, messages, options))
+    plan = await engine.with_template(lambda template: _plan(template, tokenizer, messages, options, scope))
+    if plan.replay is not None:
+        rest = await bounded_ids(engine, plan.replay.rest, engine.n_ctx, add_special=False, parse_special=True)
+        if (ids := plan.replay.prompt(rest, tokenizer)) is not None:
+            return plan.exchange(ids, tokenizer)
     return plan.exchange(await prompt_ids(engine, plan.text), tokenizer)
 
 
@@ -76,14 +86,25 @@ def prepare_here(
     template: Template, tokenizer: TokenizerLike, messages: Sequence[Message], options: ChatOptions
 ) -> Exchange:
     """`prepare` in the caller's thread."""
-    plan = _plan(template, tokenizer, messages, options)
+    plan = _plan(template, tokenizer, messages, options, None)
+    if plan.replay is not None:
+        rest = tokenizer.encode(plan.replay.rest, add_special=False, parse_special=True)
+        if (ids := plan.replay.prompt(rest, tokenizer)) is not None:
+            return plan.exchange(ids, tokenizer)
     return plan.exchange(text_ids(tokenizer, plan.text), tokenizer)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A turn before its prompt is tokenized. tail: what the template wrote after all content."""
+    """A turn before its prompt is tokenized. tail: what the template wrote after all content.
 
+    turns: where the reply is kept. replay: what is kept of the turns before. n_messages, scope: see `Asked`.
+    """
+
+    turns: Turns
+    replay: Replay | None
+    n_messages: int
+    scope: str | None
     text: PromptText
     tail: str
     format: WireFormat
@@ -97,8 +118,13 @@ class _Plan:
         def parser(of: WireFormat) -> Any:
             return of.parser(options.tools, options.choice, prompt_tail=tail, first_index=self.first_index)
 
-        def reader(sampling: SamplingParams) -> ReplyReader:
-            return ReplyReader(
+        asked = Asked(self.text, ids, self.n_messages, self.scope)
+
+        def keep(reply: Sequence[int], message: Message) -> None:
+            self.turns.keep(asked, reply, message, tokenizer)
+
+        def reader(sampling: SamplingParams) -> Reader:
+            read = ReplyReader(
                 parser(format_),
                 tokenizer,
                 stop=sampling.stop,
@@ -108,12 +134,19 @@ class _Plan:
                 closing=closing,
                 unsplit=None if options.thinking.split else parser(format_.unsplit),
             )
+            return KeepingReader(read, keep)
 
         found = (tokenizer.find(text) for text in format_.family.stops)
         return Exchange(ids, reader, frozenset(i for i in found if i is not None))
 
 
-def _plan(template: Template, tokenizer: TokenizerLike, messages: Sequence[Message], options: ChatOptions) -> _Plan:
+def _plan(
+    template: Template,
+    tokenizer: TokenizerLike,
+    messages: Sequence[Message],
+    options: ChatOptions,
+    scope: str | None,
+) -> _Plan:
     """Render the conversation. Blocking."""
     if options.format is not None:
         raise InvalidParameterError("Unsupported: a form of the answer.", param="response_format")
@@ -123,7 +156,9 @@ def _plan(template: Template, tokenizer: TokenizerLike, messages: Sequence[Messa
     if options.thinks is False:
         text = _closed(text, template, format_)
     first_index = sum(len(message.tool_calls) for message in messages)
-    return _Plan(text, prompt_tail(text), format_, options, first_index)
+    turns = turns_of(template)
+    replay = turns.find(text, messages, scope)
+    return _Plan(turns, replay, len(messages), scope, text, prompt_tail(text), format_, options, first_index)
 
 
 def _closing(format_: WireFormat, tokenizer: TokenizerLike) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 
 
@@ -29,6 +30,16 @@ class PromptText:
         """The first `length` characters."""
         spans = tuple((start, min(end, length)) for start, end in self.content if start < length)
         return PromptText(self.text[:length], spans)
+
+    def after(self, start: int) -> PromptText:
+        """The characters from `start` on."""
+        spans = tuple((max(first, start) - start, end - start) for first, end in self.content if end > start)
+        return PromptText(self.text[start:], spans)
+
+    def is_content(self, at: int) -> bool:
+        """Whether the character at `at` is content."""
+        place = bisect(self.content, (at, len(self.text))) - 1
+        return place >= 0 and at < self.content[place][1]
 
 
 def prompt_text(*pieces: str | PromptText) -> PromptText:
