@@ -32,9 +32,10 @@ LAYERS: dict[str, set[str]] = {
     "engine": BASE | {"concurrency", "demonstration", "core", "gguf", "text", "models"},
     "chat": BASE | {"concurrency", "text", "engine"},
     "storage": BASE | {"concurrency", "system"},
+    "files": BASE | {"concurrency", "storage"},
     "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
     "server": BASE
-    | {"concurrency", "demonstration", "machine", "user_files", "storage", "engine", "chat", "assistants"},
+    | {"concurrency", "demonstration", "machine", "user_files", "storage", "engine", "chat", "files", "assistants"},
 }
 LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
 """The layers that each layer may import. Layers not listed (cli, training of embedded) may import all below them."""

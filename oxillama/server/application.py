@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from oxillama.server.config import ServerConfig
 
 
+FORM = 2**20  # bytes of a form around its file
+
+
 class Application(QuartTrio):
     """Quart-Trio with the server's state and with its own request handling."""
 
@@ -55,6 +58,11 @@ class Application(QuartTrio):
         self.register_error_handler(Exception, self._on_error)
 
     # ---------------------------------------------------------------- what a connection asks for (http.asgi.Handler)
+
+    def file_limit(self, method: str, path: str) -> int | None:
+        """The largest body of a request that sends a file; None if it sends none."""
+        state = self.state
+        return state.config.max_file + FORM if state.operations.takes_files(method, path) else None
 
     def admit(self, request: ServerRequest) -> Response | None:
         """Register the request. Returns the refusal if the engine has no room for it, else None.

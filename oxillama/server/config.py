@@ -54,11 +54,11 @@ class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fiel
     empty, all names are accepted, unless the server has no keys and listens on this machine only.
     trust_proxy: log the client address that a proxy reports.
     ui: serve the pages for browsers: the chat at `/` and the API's description at `/docs`.
-    max_body: the maximum size of a request body; larger ones are refused with 413. generation_timeout: the limit for
-    one generation. drain_timeout: how long requests in progress may continue after SIGTERM.
-    ping_interval: the longest silence in a stream. body_timeout: the time within which a request body must arrive.
-    write_timeout: after this time a client that reads nothing is disconnected. keep_alive_timeout: the limit for an
-    idle connection, and for a request's headers to arrive.
+    max_body: the maximum size of a request body; larger ones are refused with 413. max_file: the same for an uploaded
+    file. generation_timeout: the limit for one generation. drain_timeout: how long requests in progress may continue
+    after SIGTERM. ping_interval: the longest silence in a stream. body_timeout: the time within which a request body
+    must arrive. write_timeout: after this time a client that reads nothing is disconnected. keep_alive_timeout: the
+    limit for an idle connection, and for a request's headers to arrive.
     """
 
     model: str | None = None
@@ -95,6 +95,7 @@ class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fiel
     ui: bool = True
 
     max_body: Annotated[int, msgspec.Meta(ge=1024, le=2**40)] = 16 * 2**20
+    max_file: Annotated[int, msgspec.Meta(ge=1024, le=2**40)] = 512 * 2**20
     generation_timeout: Annotated[float, msgspec.Meta(gt=0, le=604_800)] = 3600.0
     drain_timeout: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 20.0
     ping_interval: Annotated[float, msgspec.Meta(gt=0, le=10)] = 8.0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oxillama.assistants.service import open_assistants
 from oxillama.errors import StoreError
+from oxillama.files.uploads import Files
 from oxillama.storage.data_dir import open_data_dir
 from oxillama.user_files import user_dir
 
@@ -36,7 +38,7 @@ async def open_data(state: ServerState, engine: EngineLike) -> AsyncIterator[Non
                 await _attach_default(state, engine, stack)
             yield
         finally:
-            state.data = state.assistants = None
+            state.data = state.assistants = state.files = None
 
 
 async def _attach_default(state: ServerState, engine: EngineLike, stack: AsyncExitStack) -> None:
@@ -59,9 +61,11 @@ async def _attach(
     async with AsyncExitStack() as attempt:
         data = await attempt.enter_async_context(open_data_dir(directory))
         isolate = state.config.isolates_keys
+        files = await data.in_thread(Files, data.path, data.durable, time.time)
+        await data.in_thread(files.clear)
         assistants = await attempt.enter_async_context(open_assistants(data, engine, isolate=isolate))
         stack.push_async_exit(attempt.pop_all())
-    state.data, state.assistants = data, assistants
+    state.data, state.assistants, state.files = data, assistants, files
 
 
 def default_data_dir() -> Path:

@@ -11,6 +11,7 @@ The route reads its body as declared. The application looks up keys, log level a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack, overload
@@ -41,6 +42,7 @@ class How(TypedDict, total=False):
     open: bool
     quiet: bool
     generating: bool
+    upload: bool
     described: bool
 
 
@@ -52,8 +54,8 @@ class Operation:
     arguments; returns the answer or a finished Response. body, answer: msgspec structs. chunk: the data of each event,
     if the endpoint can stream; a mapping gives the data of each named event. example: an example body, without its
     model. query: parameter -> description, in addition to those of lists. open: needs no key. quiet: logged at debug.
-    generating: needs one of the engine's slots, so it is refused early if there is none. described: part of
-    `/openapi.json`.
+    generating: needs one of the engine's slots, so it is refused early if there is none. upload: its body is a form
+    with a file, which the view reads as it arrives. described: part of `/openapi.json`.
     """
 
     api: str
@@ -68,6 +70,7 @@ class Operation:
     open: bool = False
     quiet: bool = False
     generating: bool = False
+    upload: bool = False
     described: bool = True
 
     @property
@@ -154,6 +157,7 @@ class Operations:
         self._by_endpoint: dict[str, Operation] = {}
         self._by_place: dict[tuple[str, str], Operation] = {}
         self._order: dict[str, int] = {}
+        self._uploads: list[re.Pattern[str]] = []
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self._by_endpoint.values())
@@ -167,6 +171,8 @@ class Operations:
             for operation in api.operations:
                 self._by_endpoint[operation.endpoint] = operation
                 self._by_place[operation.method, operation.path] = operation
+                if operation.upload:
+                    self._uploads.append(re.compile(re.sub("<[^>]+>", "[^/]+", operation.path) + "/?"))
                 app.add_url_rule(operation.path, operation.endpoint, operation.handle, methods=[operation.method])
 
     def named(self, endpoint: str | None) -> Operation | None:
@@ -176,6 +182,10 @@ class Operations:
     def at(self, method: str, path: str) -> Operation | None:
         """The operation of exactly this path, without path arguments."""
         return self._by_place.get((method, path))
+
+    def takes_files(self, method: str, path: str) -> bool:
+        """Whether a request's body is a form with a file."""
+        return method == "POST" and any(pattern.fullmatch(path) for pattern in self._uploads)
 
     def groups(self) -> list[str]:
         """The APIs in the order of the description."""

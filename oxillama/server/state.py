@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from oxillama.assistants.service import Assistants
+    from oxillama.concurrency import Offload
     from oxillama.engine.api.protocol import EngineLike
+    from oxillama.files.uploads import Files
     from oxillama.server.config import ServerConfig
     from oxillama.storage.data_dir import DataDir
 
@@ -65,6 +67,8 @@ class ServerState:
     """The data directory, opened with the engine. None also if no directory can be written."""
     assistants: Assistants | None = None
     """Threads and runs; None if `data` is None."""
+    files: Files | None = None
+    """Files and uploads; None if `data` is None."""
     metrics: Metrics = field(default_factory=Metrics)
     under_way: set[UnderWay] = field(default_factory=set)
     """The requests that have arrived and not ended."""
@@ -91,6 +95,13 @@ class ServerState:
         if self.assistants is None:
             raise no_data()
         return self.assistants
+
+    def require_files(self) -> tuple[Files, Offload]:
+        """Files, and where their methods, which block, are called. Raises the 503 that says why there are none."""
+        self.require_engine()
+        if self.files is None or self.data is None:
+            raise no_data()
+        return self.files, self.data.in_thread
 
     @property
     def model_id(self) -> str:
@@ -123,7 +134,7 @@ def model_not_found(name: str, served: Sequence[str]) -> APIError:
 def no_data() -> APIError:
     """The 503 for requests that need a data directory, if there is none."""
     message = (
-        "This server has no assistants, threads and runs, because it found no directory that it can write to. "
+        "This server has no assistants, threads, runs and files, because it found no directory that it can write to. "
         "Start it with --data-dir (OXILLAMA_DATA_DIR) and one that it can."
     )
     return APIError(503, message, type=SERVER_ERROR, headers=NO_RETRY)

@@ -114,16 +114,30 @@ class DirectoryCollection(Collection[R]):
 
         folders: subdirectories to make. fill: called with the path of the hidden directory, to write further files.
         """
-        temporary = posixpath.join(self.directory, f".tmp-{record.id}")
+        hidden = self.hidden(record.id)
         try:
-            self._durable.make_hidden_dirs(temporary, *folders)
-            self._durable.write_new_json(posixpath.join(temporary, self._head), record)
+            self._durable.make_hidden_dirs(hidden, *folders)
             if fill is not None:
-                fill(temporary)
-            self._durable.publish_dir(temporary, self.dir(record.id))
+                fill(hidden)
+            self.publish(record)
         except StoreError:
-            self._durable.discard_tree(temporary)
+            self.discard(record.id)
             raise
+
+    def hidden(self, object_id: str) -> str:
+        """The directory in which a new object is put together."""
+        self.check(object_id)
+        return posixpath.join(self.directory, f".tmp-{object_id}")
+
+    def publish(self, record: R) -> None:
+        """Store a new object, whose hidden directory holds its other files."""
+        hidden = self.hidden(record.id)
+        self._durable.write_new_json(posixpath.join(hidden, self._head), record)
+        self._durable.publish_dir(hidden, self.dir(record.id))
+
+    def discard(self, object_id: str) -> None:
+        """Give up a new object that is not published."""
+        self._durable.discard_tree(self.hidden(object_id))
 
     def put(self, record: R) -> None:
         """Replace the object's head."""

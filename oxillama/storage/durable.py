@@ -86,14 +86,18 @@ class Durable:
         try:
             with self.failures_named(named):
                 write_all(self.disk, fd, data)
-            try:
-                self.disk.fsync(fd)
-            except OSError as error:
-                if error.errno in NO_SPACE:  # safe to undo: the file is not in use yet and is deleted
-                    raise self.no_space(named) from error
-                self.fsync_failed(named, error)
+            self.sync_new(fd, named)
         finally:
             self.close(fd)
+
+    def sync_new(self, fd: int, path: str) -> None:
+        """Make the bytes of a file durable that is not in use yet."""
+        try:
+            self.disk.fsync(fd)
+        except OSError as error:
+            if error.errno in NO_SPACE:  # safe to undo: the file is deleted
+                raise self.no_space(path) from error
+            self.fsync_failed(path, error)
 
     def close(self, fd: int) -> None:
         """Close a file whose bytes were synced or given up. Network shares may report the earlier error again here."""

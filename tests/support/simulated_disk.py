@@ -94,6 +94,10 @@ class SimulatedDisk:
     def pwrite(self, fd: int, data: Buffer, at: int) -> int:
         raise AssertionError("the store only appends or writes new files")
 
+    def pread(self, fd: int, n: int, at: int) -> bytes:
+        file, _ = self._open[fd]
+        return file.data[at : at + n]
+
     def lock(self, fd: int) -> bool:
         return True
 

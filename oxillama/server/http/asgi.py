@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     Send = Callable[[Any], Awaitable[None]]
 
 
+HELD = 2**20  # bytes of a file that wait to be written
+
+
 class ServerRequest(TrioRequest):
     """A request that owns the resources of its answer.
 
@@ -51,6 +54,9 @@ class Handler(Protocol):
     """What a connection needs from the application."""
 
     config: Any
+
+    def file_limit(self, method: str, path: str) -> int | None:
+        """The largest body of a request that sends a file; None if it sends none."""
 
     def admit(self, request: ServerRequest) -> Response | None:
         """Note that the request has arrived. Returns its answer if that does not need the body, else None."""
@@ -95,6 +101,7 @@ class HTTPConnection:
             message = await receive()
             if message["type"] == "http.request":
                 body.append(message.get("body", b""))
+                await body.room()
                 if not message.get("more_body", False):
                     body.set_complete()
             elif message["type"] == "http.disconnect":
@@ -110,6 +117,7 @@ class HTTPConnection:
             except Exception as error:  # even the application's error handler failed
                 self._app.log_fault(error, request)
                 response = error_response(server_fault())
+            cast("RequestBody", request.body).drop()
             await self._answer(request, response, send)
 
     async def _answer(self, request: ServerRequest, response: Response, send: Send) -> None:
@@ -132,19 +140,24 @@ class HTTPConnection:
         client = scope.get("client")
         headers["Remote-Addr"] = client[0] if client else "<local>"  # werkzeug reads `remote_addr` here
         root = scope.get("root_path", "")
-        return ServerRequest(
+        path = _origin_path(scope["path"]).removeprefix(root) or "/"
+        limit = self._app.file_limit(scope["method"], path)
+        request = ServerRequest(
             scope["method"],
             scope["scheme"],
-            _origin_path(scope["path"]).removeprefix(root) or "/",
+            path,
             scope["query_string"],
             headers,
             root,
             scope["http_version"],
-            max_content_length=self._app.config["MAX_CONTENT_LENGTH"],
+            max_content_length=self._app.config["MAX_CONTENT_LENGTH"] if limit is None else limit,
             body_timeout=self._app.config["BODY_TIMEOUT"],
             send_push_promise=_no_push,
             scope=scope,
         )
+        if limit is not None:
+            cast("RequestBody", request.body).stream(HELD)
+        return request
 
 
 async def _no_push(path: str, headers: Headers) -> None:

@@ -19,16 +19,21 @@ class RequestBody:
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
         self._data = bytearray()
+        self._total = 0  # bytes that have arrived
         self._limit = max_content_length
         self._arrived = trio.Event()  # replaced when its data is taken
         self._complete = trio.Event()
         self._too_large = self._exceeds(expected_content_length or 0)
+        self._held: int | None = None  # bytes that may wait to be read
+        self._dropped = False
+        self._taken = trio.Event()  # replaced when `room` waits
 
     def append(self, data: bytes) -> None:
         """Add the next part. Nothing more is kept once the limit is exceeded."""
-        if self._too_large or not data:
+        if self._too_large or self._dropped or not data:
             return
-        if self._exceeds(len(self._data) + len(data)):
+        self._total += len(data)
+        if self._exceeds(self._total):
             self._too_large = True
             self._data.clear()
             self.set_complete()
@@ -62,6 +67,7 @@ class RequestBody:
             raise StopAsyncIteration
         data = bytes(self._data)
         self._data.clear()
+        self._taken.set()
         if not self._complete.is_set():
             self._arrived = trio.Event()
         return data
@@ -69,6 +75,22 @@ class RequestBody:
     def clear(self) -> None:
         """Discard what has arrived."""
         self._data.clear()
+
+    def stream(self, held: int) -> None:
+        """Say that the body is read in parts, so no more than `held` bytes of it need to wait for the reader."""
+        self._held = held
+
+    async def room(self) -> None:
+        """Wait until more may be added."""
+        while self._held is not None and len(self._data) >= self._held and not self._dropped:
+            self._taken = trio.Event()
+            await self._taken.wait()
+
+    def drop(self) -> None:
+        """Say that nobody reads the rest."""
+        self._dropped = True
+        self._data.clear()
+        self._taken.set()
 
     def _exceeds(self, length: int) -> bool:
         return self._limit is not None and length > self._limit

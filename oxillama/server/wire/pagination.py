@@ -121,12 +121,15 @@ async def read_page(
     in_thread: Callable[[Callable[[], Page[Listed]]], Awaitable[Page[Listed]]],
     items: Callable[[], Sequence[Record]],
     of: Callable[[Record], Listed],
+    *,
+    default_limit: int = 20,
+    max_limit: int = 100,
 ) -> Page[Listed]:
     """The page that the request asks for. `items` returns the whole list, oldest first; a worker thread calls it.
 
     of: makes the answer for a record.
     """
-    query = read_list_query()
+    query = read_list_query(default_limit=default_limit, max_limit=max_limit)
 
     def cut() -> Page[Listed]:
         records, has_more = page(items(), query, key=lambda record: record.id)
