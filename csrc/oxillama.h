@@ -353,5 +353,15 @@ oxi_status oxi_runner_observe(oxi_runner *r, oxi_error *err);
  * to both. Returns the matrix's tensor; NULL: no such matrix, or not observing. */
 const oxi_tensor *oxi_runner_observed(const oxi_runner *r, int32_t matrix, int32_t *n_experts, int64_t *n_cols,
                                       const double **sums, const int64_t **counts);
+/* Nanoseconds that a thread spent in one op of the program: waiting for the others before it, preparing the input of
+ * products, and then working. What comes after a thread's last op is in none of them. */
+typedef struct oxi_op_times {
+    uint64_t waited, prepared, worked;
+} oxi_op_times;
+
+/* From now on, time every op on every thread; times of earlier steps are forgotten. A step gets microseconds slower. */
+oxi_status oxi_runner_clock(oxi_runner *r, oxi_error *err);
+/* The sums since then: [n_ops] of thread `thread`. NULL: no such thread, or nothing is timed. */
+const oxi_op_times *oxi_runner_clocked(const oxi_runner *r, int32_t thread, int32_t *n_ops);
 
 #endif

@@ -104,6 +104,7 @@ struct oxi_runner {
     uint8_t *outputs;
     oxi_run *runs;         /* [n_batch] */
     oxi_observer *observer; /* NULL: not observing */
+    oxi_op_times *times;    /* [threads][op]; NULL: ops are not timed */
 
     /* The step under way. */
     atomic_bool busy;

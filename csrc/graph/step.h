@@ -3,6 +3,7 @@
 #define OXI_STEP_H
 
 #include "graph/state.h"
+#include "platform/word.h"
 
 /* One thread's view of a step. */
 typedef struct oxi_step {
@@ -11,7 +12,17 @@ typedef struct oxi_step {
     uint64_t barriers;
     uint32_t rounds; /* of tasks */
     oxi_thread_scratch *scratch;
+    oxi_op_times *times; /* of the op under way; NULL: ops are not timed */
+    uint64_t lap;        /* when the last time was taken */
 } oxi_step;
+
+/* Nanoseconds since the last time was taken. */
+static inline uint64_t oxi_lap(oxi_step *s)
+{
+    const uint64_t last = s->lap;
+    s->lap = (uint64_t)oxi_now_ns();
+    return s->lap - last;
+}
 
 /* This thread's share of n things: [*from, returned). */
 static inline int64_t oxi_share(const oxi_step *s, int64_t n, int64_t *from)

@@ -314,6 +314,14 @@ class Runner:
         """From now on, sum the squares of every matrix's input."""
     def observed(self) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
         """The sums so far: tensor name → (sums [n_experts, n_cols], rows seen [n_experts]), copies."""
+    def clock(self) -> None:
+        """From now on, time every op on every thread; times of earlier steps are forgotten."""
+    def clocked(self) -> npt.NDArray[np.float64]:
+        """The times since then: seconds [thread, op, 3], waiting before the op, preparing the input of its products, and
+        working on it after that, a copy.
+
+        Raises InvalidParameterError if `clock` was not called.
+        """
     def cancel(self) -> None:
         """Make the current step, or else the next one, return early with StepCancelledError. Any thread."""
     def close(self) -> None:

@@ -311,6 +311,31 @@ cdef class Runner:
             found[tensor.name.decode("utf-8", "surrogateescape")] = (a, b)
         return found
 
+    def clock(self):
+        """From now on, time every op on every thread; times of earlier steps are forgotten."""
+        cdef oxi.oxi_error err
+        self.usable()
+        check(oxi.oxi_runner_clock(self._ptr, &err), &err)
+
+    def clocked(self):
+        """The times since then: seconds [thread, op, 3], waiting before the op, preparing the input of its products, and
+        working on it after that, a copy."""
+        cdef int32_t n_ops = 0
+        cdef const oxi.oxi_op_times *times
+        self.usable()
+        if oxi.oxi_runner_clocked(self._ptr, 0, &n_ops) == NULL:
+            raise InvalidParameterError("the runner times no ops: call clock() before the steps")
+        found = np.empty((self.n_threads, n_ops, 3))
+        cdef double[:, :, ::1] view = found
+        cdef int thread, op
+        self.usable()  # allocating may have run a finaliser that closed the runner
+        for thread in range(view.shape[0]):
+            times = oxi.oxi_runner_clocked(self._ptr, thread, &n_ops)
+            for op in range(view.shape[1]):
+                view[thread, op, 0], view[thread, op, 1] = times[op].waited * 1e-9, times[op].prepared * 1e-9
+                view[thread, op, 2] = times[op].worked * 1e-9
+        return found
+
     def cancel(self):
         """Make the step under way, or else the next one, return early with StepCancelledError. Any thread."""
         if self._ptr != NULL:

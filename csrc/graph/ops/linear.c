@@ -114,6 +114,7 @@ bool oxi_run_linear(oxi_step *s, const oxi_op_linear *op, int32_t index, int64_t
                 r->kernels->quantize[kind](input_row(r, op, t, s->scratch->row), 0, t, t + 1, rows, n_cols, act);
         }
         if (rows > 1 && !oxi_step_barrier(s)) return false;
+        if (s->times) s->times->prepared += oxi_lap(s);
         if (r->shares[index].alike) {
             const int round = oxi_round(s);
             for (int i = 0, owner; (owner = oxi_helped(s, i)) >= 0; i++) run_share(s, op, index, owner, round, act, rows);

@@ -223,7 +223,7 @@ void oxi_runner_end(oxi_runner *r)
     }
     oxi_expert_scratch *x = &r->experts;
     void *all[] = {&r->threads, &r->activations, &r->queues, &r->shares, &r->parts, &r->joined, &r->positions, &r->output_rows,
-                   &r->runs, &r->tokens, &r->seqs, &r->counts, &r->outputs, &x->gate, &x->up, &x->down, &x->act,
+                   &r->runs, &r->tokens, &r->seqs, &r->counts, &r->outputs, &r->times, &x->gate, &x->up, &x->down, &x->act,
                    &x->done};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) drop(all[j]);
     oxi_expert_order_close(&x->order);

@@ -242,6 +242,13 @@ cdef extern from "oxillama.h" nogil:
     oxi_status oxi_runner_observe(oxi_runner *r, oxi_error *err)
     const oxi_tensor *oxi_runner_observed(const oxi_runner *r, int32_t matrix, int32_t *n_experts, int64_t *n_cols,
                                           const double **sums, const int64_t **counts)
+    ctypedef struct oxi_op_times:
+        uint64_t waited
+        uint64_t prepared
+        uint64_t worked
+
+    oxi_status oxi_runner_clock(oxi_runner *r, oxi_error *err)
+    const oxi_op_times *oxi_runner_clocked(const oxi_runner *r, int32_t thread, int32_t *n_ops)
     ctypedef struct oxi_pool_counts:
         uint64_t barriers
         uint64_t sleeps
