@@ -6,7 +6,7 @@ typedef struct codebook_scratch {
     _Alignas(64) uint8_t tables[OXI_CODEBOOK_TABLE_BYTES];
 #if WIDE_LOOKUP
     _Alignas(64) uint8_t of_pair[2][64];
-    _Alignas(64) uint8_t tail[OXI_MAX_TURNS][(OXI_CHUNK / 16 + 4) * OXI_PANEL];
+    _Alignas(64) uint8_t factors[OXI_MAX_TURNS][(OXI_CHUNK / 16 + 4) * OXI_PANEL];
     _Alignas(64) uint8_t codes[OXI_CHUNK / 4][64]; /* of a chunk, for many tokens */
 #else
     _Alignas(64) uint8_t decoded[OXI_MAX_TURNS][OXI_DECODED_BYTES];
@@ -129,7 +129,7 @@ INLINE void store_codes(oxi_pack pack, const oxi_codebook *codebook, const v_u8 
 }
 
 /* A chunk's scales and d, as the pack has them. */
-INLINE void decode_tail(oxi_pack pack, const oxi_codebook *codebook, const uint8_t *src, uint8_t *tail)
+INLINE void decode_factors(oxi_pack pack, const oxi_codebook *codebook, const uint8_t *src, uint8_t *factors)
 {
     const oxi_codebook_layout p = oxi_codebook_layout_of(codebook, group_of(pack));
     const int n_scales = OXI_CHUNK / group_of(pack) * OXI_PANEL;
@@ -137,10 +137,10 @@ INLINE void decode_tail(oxi_pack pack, const oxi_codebook *codebook, const uint8
     UNROLL for (int i = 0; i < n_scales / 2; i += VB) {
         const v_u16 both = (v_u16)load_u8(src + p.scales + i);
         const v_u8 low = ((v_u8)(both << 1) & mask) | one, high = ((v_u8)(both >> 3) & mask) | one;
-        memcpy(tail + i, &low, VB);
-        memcpy(tail + n_scales / 2 + i, &high, VB);
+        memcpy(factors + i, &low, VB);
+        memcpy(factors + n_scales / 2 + i, &high, VB);
     }
-    memcpy(tail + n_scales, src + p.d, 2 * OXI_PANEL);
+    memcpy(factors + n_scales, src + p.d, 2 * OXI_PANEL);
 }
 
 #else

@@ -28,10 +28,9 @@ typedef struct prefetch {
 } prefetch;
 
 typedef struct chunk {
-    const uint8_t *packed, *tail;
-    const uint8_t *ahead;   /* packed: prefetch as much of codes as is read, from here */
-    const uint8_t *rest;    /* packed: the next chunk's bytes that no group prefetches */
-    int cache;              /* packed: codes are prefetched into it (oxi_reading) */
+    const uint8_t *packed, *factors;
+    const uint8_t *ahead;   /* packed: prefetch as much as is read, from here */
+    int cache;              /* packed: it is prefetched into this cache (oxi_reading) */
     const unpacked_chunk *unpacked; /* NULL: use the fields above */
     const prefetch *planned;       /* for unpacked chunks, or NULL */
 } chunk;
@@ -40,15 +39,16 @@ typedef struct chunk {
 INLINE chunk chunk_at(oxi_pack pack, const oxi_codebook *codebook, const oxi_matrix *m, const uint8_t *src, int n_groups,
                       codebook_scratch *b, int panel)
 {
-    chunk w = {.packed = src, .tail = src + (size_t)n_groups * oxi_group_bytes(pack)};
+    chunk w = {.packed = src + oxi_factor_bytes(pack, n_groups), .factors = src};
     if (!with_codebook(pack, codebook)) return w;
+    w.packed = src;
 #if WIDE_LOOKUP
     (void)m;
-    w.tail = b->tail[panel];
-    decode_tail(pack, codebook, src, b->tail[panel]);
+    w.factors = b->factors[panel];
+    decode_factors(pack, codebook, src, b->factors[panel]);
 #else
-    w.packed = b->decoded[panel];
-    w.tail = b->decoded[panel] + (size_t)n_groups * oxi_group_bytes(pack);
+    w.packed = b->decoded[panel] + oxi_factor_bytes(pack, n_groups);
+    w.factors = b->decoded[panel];
     m->decoder->decode(codebook, group_of(pack), b->tables, src, b->decoded[panel]);
 #endif
     return w;
@@ -65,8 +65,8 @@ INLINE void fetch_l2(const uint8_t *p, size_t bytes)
     UNROLL for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at, 0, 2);
 }
 
-/* Bytes that each group prefetches; and of the rest of a whole chunk, which its first turn prefetches one chunk ahead: no
- * run of codes leads the processor there. */
+/* Bytes that each group prefetches; and the rest of a whole chunk, which the first group prefetches before: a pack's
+ * factors. */
 INLINE size_t fetched_with_group(oxi_pack pack, const oxi_codebook *codebook)
 {
     return with_codebook(pack, codebook) ? chunk_step(pack, codebook, 0) / OXI_CHUNK_GROUPS & ~(size_t)63 : oxi_group_bytes(pack);
@@ -80,10 +80,15 @@ INLINE size_t fetched_first(oxi_pack pack, const oxi_codebook *codebook)
 /* Prefetch what lies ahead of group g. */
 INLINE void fetch_ahead(oxi_pack pack, const oxi_codebook *codebook, const chunk *w, int g)
 {
-    const size_t bytes = fetched_with_group(pack, codebook);
-    if (g == 0) fetch(w->rest, fetched_first(pack, codebook));
-    if (w->cache == 1) fetch(w->ahead + (size_t)g * bytes, bytes);
-    else if (w->cache == 2) fetch_l2(w->ahead + (size_t)g * bytes, bytes);
+    const size_t first = fetched_first(pack, codebook), bytes = fetched_with_group(pack, codebook);
+    const uint8_t *const group = w->ahead + first + (size_t)g * bytes;
+    if (w->cache == 1) {
+        if (g == 0) fetch(w->ahead, first);
+        fetch(group, bytes);
+    } else if (w->cache == 2) {
+        if (g == 0) fetch_l2(w->ahead, first);
+        fetch_l2(group, bytes);
+    }
 }
 
 INLINE void fetch_planned(const prefetch *planned, int group)
@@ -197,7 +202,7 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool unpacked, i
             v_i16 scale[TILE_VECTORS];
             UNROLL for (int v = 0; v < vectors; v++) {
                 scale[v] = unpacked ? (v_i16)load_u8(w[v / STRIPS].unpacked->whole_scale[sg] + 2 * LANES * (v % STRIPS))
-                                : read_scale_i16(pack, w[v / STRIPS].tail, sg, v % STRIPS);
+                                : read_scale_i16(pack, w[v / STRIPS].factors, sg, v % STRIPS);
                 UNROLL for (int t = 0; t < tokens; t++) dot[v][t] = (v_i32)sum[v][t];
             }
             dot_codes(pack, constant, unpacked, vectors, tokens, w, packed, x, group, n * k, n, scale, dot);
@@ -212,14 +217,14 @@ INLINE void add_group(oxi_pack pack, const constants *constant, bool unpacked, i
         dot_codes(pack, constant, unpacked, vectors, tokens, w, packed, x, group, n * k, n, NULL, dot);
         UNROLL for (int v = 0; v < vectors; v++) {
             const v_f32 scale = unpacked ? load_f32(w[v / STRIPS].unpacked->scale[sg] + LANES * (v % STRIPS))
-                                     : read_scale(pack, w[v / STRIPS].tail, sg, v % STRIPS, d[v]);
+                                     : read_scale(pack, w[v / STRIPS].factors, sg, v % STRIPS, d[v]);
             UNROLL for (int t = 0; t < tokens; t++) {
                 const v_f32 both = scale_per_group(pack) ? scale * every_f32(x[t].d[group]) : scale;
                 sum[v][t] = multiply_add(to_float(dot[v][t]), both, sum[v][t]);
             }
             if (!has_group_minima(pack)) continue;
             const v_f32 least = unpacked ? load_f32(w[v / STRIPS].unpacked->least[sg] + LANES * (v % STRIPS))
-                                     : read_minimum(w[v / STRIPS].tail, sg, v % STRIPS);
+                                     : read_minimum(w[v / STRIPS].factors, sg, v % STRIPS);
             UNROLL for (int t = 0; t < tokens; t++)
                 sum[v][t] = multiply_add(least, every_f32((float)*start_at(pack, x + t, sg) * (x[t].d[group] / OXI_ACT_ZERO)), sum[v][t]);
         }
@@ -237,12 +242,12 @@ INLINE void close_chunk(oxi_pack pack, const constants *k, bool unpacked, int ve
         v_i16 minima[8];
         v_f32 d = {0}, dmin = {0};
         if (has_whole_parts(pack))
-            d = unpacked ? load_f32(from->unpacked->d + LANES * strip) : read_d(pack, k, from->tail, strip);
+            d = unpacked ? load_f32(from->unpacked->d + LANES * strip) : read_d(pack, k, from->factors, strip);
         if (has_minima(pack)) {
             UNROLL for (int p = 0; p < pairs_of_minima(pack); p++)
                 minima[p] = unpacked ? (v_i16)load_u8(from->unpacked->minimum[p] + 2 * LANES * strip)
-                                 : read_minima(pack, from->tail, p, strip);
-            dmin = unpacked ? load_f32(from->unpacked->dmin + LANES * strip) : read_dmin(pack, from->tail, strip);
+                                 : read_minima(pack, from->factors, p, strip);
+            dmin = unpacked ? load_f32(from->unpacked->dmin + LANES * strip) : read_dmin(pack, from->factors, strip);
         }
         UNROLL for (int t = 0; t < tokens; t++) {
             v_f32 whole = scaled_when_widened(pack) ? to_float((v_i32)part[v][t]) : part[v][t];
@@ -265,7 +270,7 @@ INLINE void add_groups(oxi_pack pack, const constants *k, bool unpacked, int vec
                        const oxi_act_record *x, int g0, int g1, v_f32 sum[TILE_VECTORS][MAX_TOKENS])
 {
     v_f32 d[TILE_VECTORS];
-    UNROLL for (int v = 0; v < vectors; v++) d[v] = unpacked ? (v_f32){0} : group_d(pack, k, w[v / STRIPS].tail, v % STRIPS);
+    UNROLL for (int v = 0; v < vectors; v++) d[v] = unpacked ? (v_f32){0} : group_d(pack, k, w[v / STRIPS].factors, v % STRIPS);
     for (int g = g0; g < g1; g++) {
         if (unpacked) fetch_planned(w->planned, g);
         if (!unpacked)

@@ -18,10 +18,10 @@ typedef struct unpacking {
     v_u8 factor, shift;
 } unpacking;
 
-INLINE unpacking unpacking_of(oxi_pack pack, const uint8_t *tail, int scale_group, int strip)
+INLINE unpacking unpacking_of(oxi_pack pack, const uint8_t *factors, int scale_group, int strip)
 {
     if (!multiplied_when_unpacked(pack)) return (unpacking){.shift = (v_u8){0} + (uint8_t)unpack_shift(pack)};
-    const v_u8 scale = read_scale_u8(pack, tail, scale_group, strip);
+    const v_u8 scale = read_scale_u8(pack, factors, scale_group, strip);
     const int zero = oxi_traits[pack].zero_shift;
     if (zero < 0) return (unpacking){.factor = scale};
     /* -scale * (code - zero) + zero of unpacked ones */
@@ -50,37 +50,37 @@ INLINE void unpack_codes(oxi_pack pack, const constants *k, const registers *gro
 
 INLINE void unpack_panel(oxi_pack pack, const constants *k, const chunk *w, int n_groups, unpacked_chunk *out)
 {
-    const uint8_t *tail = w->tail;
+    const uint8_t *factors = w->factors;
     const int per = OXI_GROUP / group_of(pack);
     for (int g = 0; g < n_groups; g++)
         UNROLL for (int v = 0; v < STRIPS; v++) {
             const registers r = read_group(pack, k, false, w->packed, g, v);
             UNROLL for (int j = 0; j < per; j++) {
-                const unpacking how = unpacking_of(pack, tail, g * per + j, v);
+                const unpacking how = unpacking_of(pack, factors, g * per + j, v);
                 UNROLL for (int i = 8 / per * j; i < 8 / per * (j + 1); i += 2)
                     unpack_codes(pack, k, &r, &how, v, i, out->code + 8 * g + i);
             }
         }
     UNROLL for (int v = 0; v < STRIPS; v++) {
         if (has_whole_parts(pack)) {
-            const v_f32 d = read_d(pack, k, tail, v);
+            const v_f32 d = read_d(pack, k, factors, v);
             store_f32(out->d + LANES * v, negated_when_unpacked(pack) ? -d : d);
         }
-        const v_f32 d = group_d(pack, k, tail, v);
+        const v_f32 d = group_d(pack, k, factors, v);
         for (int g = 0; g < n_groups * per; g++) {
             if (scaled_when_widened(pack)) {
-                const v_i16 scale = read_scale_i16(pack, tail, g, v);
+                const v_i16 scale = read_scale_i16(pack, factors, g, v);
                 memcpy(out->whole_scale[g] + 2 * LANES * v, &scale, VB);
             } else if (!scaled_when_unpacked(pack))
-                store_f32(out->scale[g] + LANES * v, read_scale(pack, tail, g, v, d));
-            if (has_group_minima(pack)) store_f32(out->least[g] + LANES * v, read_minimum(tail, g, v));
+                store_f32(out->scale[g] + LANES * v, read_scale(pack, factors, g, v, d));
+            if (has_group_minima(pack)) store_f32(out->least[g] + LANES * v, read_minimum(factors, g, v));
         }
         if (!has_minima(pack)) continue;
         UNROLL for (int p = 0; p < pairs_of_minima(pack); p++) {
-            const v_i16 m = read_minima(pack, tail, p, v);
+            const v_i16 m = read_minima(pack, factors, p, v);
             memcpy(out->minimum[p] + 2 * LANES * v, &m, VB);
         }
-        store_f32(out->dmin + LANES * v, read_dmin(pack, tail, v));
+        store_f32(out->dmin + LANES * v, read_dmin(pack, factors, v));
     }
 }
 

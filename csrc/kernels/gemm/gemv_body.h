@@ -132,7 +132,6 @@ INLINE void gemv_streams(oxi_pack pack, const oxi_codebook *codebook, const oxi_
             const uint8_t *src = first + (i < n_panels ? (size_t)i * m->panel_bytes : 0);
             w[i] = chunk_at(pack, codebook, m, src + at, n_groups, b, i);
             w[i].ahead = ahead_of(m, src, at, reading->ahead ? reading->ahead : step, n_panels);
-            w[i].rest = ahead_of(m, src, at, step, n_panels) + fetched_with_group(pack, codebook) * OXI_CHUNK_GROUPS;
             w[i].cache = reading->cache;
         }
         for (int g0 = 0; g0 < n_groups; g0 += turn) {

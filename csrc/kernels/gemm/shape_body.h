@@ -11,14 +11,14 @@
 #endif
 
 INLINE int group_of(oxi_pack pack) { return oxi_traits[pack].group; }
-INLINE oxi_tail tail_of(oxi_pack pack) { return oxi_traits[pack].tail; }
+INLINE oxi_factors factors_of(oxi_pack pack) { return oxi_traits[pack].factors; }
 INLINE bool has_table(oxi_pack pack) { return oxi_traits[pack].table; }
 /* Each group's activations have their own scale; otherwise scales are summed per chunk, in parts. */
 INLINE bool scale_per_group(oxi_pack pack) { return oxi_traits[pack].act == OXI_ACT_Q8_32; }
 INLINE bool has_parts(oxi_pack pack) { return !scale_per_group(pack); }
 /* Minima: summed as integers over a chunk, or subtracted group by group. */
-INLINE bool has_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_SIX_BIT || tail_of(pack) == OXI_TAIL_FOUR_BIT; }
-INLINE bool has_group_minima(oxi_pack pack) { return tail_of(pack) == OXI_TAIL_HALF_MIN; }
+INLINE bool has_minima(oxi_pack pack) { return factors_of(pack) == OXI_FACTORS_SIX_BIT || factors_of(pack) == OXI_FACTORS_FOUR_BIT; }
+INLINE bool has_group_minima(oxi_pack pack) { return factors_of(pack) == OXI_FACTORS_HALF_MIN; }
 /* Of minima summed up over a chunk. */
 INLINE int pairs_of_minima(oxi_pack pack) { return OXI_CHUNK / group_of(pack) / 2; }
 /* A multiplication widens 16-bit sums: by the scale, where that is an integer and code 0 stands for zero. Parts are then
@@ -31,7 +31,7 @@ INLINE bool has_whole_parts(oxi_pack pack) { return oxi_traits[pack].whole || sc
  * most 45; three bits times 6-bit ones are -124 to 128, which with the sign changed fits a signed byte. 16-bit sums
  * would overflow. */
 INLINE bool scaled_when_unpacked(oxi_pack pack) { return WIDE_SUMS && has_whole_parts(pack); }
-INLINE bool multiplied_when_unpacked(oxi_pack pack) { return scaled_when_unpacked(pack) && tail_of(pack) != OXI_TAIL_FLOAT; }
+INLINE bool multiplied_when_unpacked(oxi_pack pack) { return scaled_when_unpacked(pack) && factors_of(pack) != OXI_FACTORS_FLOAT; }
 INLINE bool negated_when_unpacked(oxi_pack pack) { return multiplied_when_unpacked(pack) && oxi_traits[pack].zero_shift >= 0; }
 
 /* The pack whose kernel multiplies an unpacked chunk. Many packs share one; unpacking moves their codes to its form. */

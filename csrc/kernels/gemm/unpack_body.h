@@ -101,21 +101,21 @@ INLINE int unpack_shift(oxi_pack pack)
 }
 
 /* The scale of a chunk; 1 where the scale groups need no other factor. */
-INLINE v_f32 read_d(oxi_pack pack, const constants *k, const uint8_t *tail, int strip)
+INLINE v_f32 read_d(oxi_pack pack, const constants *k, const uint8_t *factors, int strip)
 {
     const int at = 2 * LANES * strip;
-    if (tail_of(pack) == OXI_TAIL_SIX_BIT) return load_half(tail + OXI_SIX_D + at);
-    if (tail_of(pack) == OXI_TAIL_FOUR_BIT) return load_half(tail + OXI_FOUR_D + at);
-    if (tail_of(pack) == OXI_TAIL_FLOAT) return load_f32(tail + 2 * at);
-    if (tail_of(pack) != OXI_TAIL_INT8) return every_f32(1.0f);
-    const v_f32 d = load_half(tail + oxi_int8_d(pack) + at);
+    if (factors_of(pack) == OXI_FACTORS_SIX_BIT) return load_half(factors + OXI_SIX_D + at);
+    if (factors_of(pack) == OXI_FACTORS_FOUR_BIT) return load_half(factors + OXI_FOUR_D + at);
+    if (factors_of(pack) == OXI_FACTORS_FLOAT) return load_f32(factors + 2 * at);
+    if (factors_of(pack) != OXI_FACTORS_INT8) return every_f32(1.0f);
+    const v_f32 d = load_half(factors + oxi_int8_d(pack) + at);
     return has_table(pack) ? d * k->unit : d;
 }
 
 /* The part of d that goes into the scales of groups. */
-INLINE v_f32 group_d(oxi_pack pack, const constants *k, const uint8_t *tail, int strip)
+INLINE v_f32 group_d(oxi_pack pack, const constants *k, const uint8_t *factors, int strip)
 {
-    return has_whole_parts(pack) ? every_f32(1.0f) : read_d(pack, k, tail, strip);
+    return has_whole_parts(pack) ? every_f32(1.0f) : read_d(pack, k, factors, strip);
 }
 
 /* Powers of two from their E8M0 bytes, halved; the two smallest are subnormal. */
@@ -126,64 +126,64 @@ INLINE v_f32 power_of_two(v_i32 e)
 }
 
 /* Integer scales, one byte per row. */
-INLINE v_lanes scale_bytes(oxi_pack pack, const uint8_t *tail, int group, int strip)
+INLINE v_lanes scale_bytes(oxi_pack pack, const uint8_t *factors, int group, int strip)
 {
     const int at = OXI_PANEL * group + LANES * strip;
-    const v_lanes low = load_lanes(tail + at);
-    if (tail_of(pack) == OXI_TAIL_INT8) return low;
-    if (tail_of(pack) == OXI_TAIL_FOUR_BIT) return low & 0x0f;
-    const v_lanes high = load_lanes(tail + OXI_SIX_HIGH + at % 64);
+    const v_lanes low = load_lanes(factors + at);
+    if (factors_of(pack) == OXI_FACTORS_INT8) return low;
+    if (factors_of(pack) == OXI_FACTORS_FOUR_BIT) return low & 0x0f;
+    const v_lanes high = load_lanes(factors + OXI_SIX_HIGH + at % 64);
     return (low & 0x0f) | ((group < 4 ? (v_lanes)((v_lanes_u16)high << 4) : high) & 0x30);
 }
 
-INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *tail, int group, int strip, v_f32 d)
+INLINE v_f32 read_scale(oxi_pack pack, const uint8_t *factors, int group, int strip, v_f32 d)
 {
     const int at = OXI_PANEL * group + LANES * strip;
-    switch (tail_of(pack)) {
-    case OXI_TAIL_HALF: return load_half(tail + 2 * (OXI_PANEL * (group * OXI_GROUP / oxi_traits[pack].span) + LANES * strip));
-    case OXI_TAIL_HALF_MIN: return load_half(tail + 64 * group + 2 * LANES * strip);
-    case OXI_TAIL_E8M0: return power_of_two(widen_u8(load_lanes(tail + at)));
+    switch (factors_of(pack)) {
+    case OXI_FACTORS_HALF: return load_half(factors + 2 * (OXI_PANEL * (group * OXI_GROUP / oxi_traits[pack].span) + LANES * strip));
+    case OXI_FACTORS_HALF_MIN: return load_half(factors + 64 * group + 2 * LANES * strip);
+    case OXI_FACTORS_E8M0: return power_of_two(widen_u8(load_lanes(factors + at)));
     /* Halves with the exponent's lower four bits: small ones have no full mantissa, and only halves convert those at no
      * cost. */
-    case OXI_TAIL_E4M3:
-        return from_halves(__builtin_convertvector(load_lanes(tail + at), v_half_u16) << 7) * every_f32(0x1p7f);
-    case OXI_TAIL_INT8: return d * to_float(widen_i8(scale_bytes(pack, tail, group, strip)));
-    case OXI_TAIL_FOUR_BIT: case OXI_TAIL_SIX_BIT: return d * to_float(widen_u8(scale_bytes(pack, tail, group, strip)));
-    case OXI_TAIL_FLOAT: break;
+    case OXI_FACTORS_E4M3:
+        return from_halves(__builtin_convertvector(load_lanes(factors + at), v_half_u16) << 7) * every_f32(0x1p7f);
+    case OXI_FACTORS_INT8: return d * to_float(widen_i8(scale_bytes(pack, factors, group, strip)));
+    case OXI_FACTORS_FOUR_BIT: case OXI_FACTORS_SIX_BIT: return d * to_float(widen_u8(scale_bytes(pack, factors, group, strip)));
+    case OXI_FACTORS_FLOAT: break;
     }
     return d;
 }
 
 /* Integer scales as bytes, in all four bytes of the row's lane; and as 16 bits, in both halves. */
-INLINE v_u8 read_scale_u8(oxi_pack pack, const uint8_t *tail, int group, int strip)
+INLINE v_u8 read_scale_u8(oxi_pack pack, const uint8_t *factors, int group, int strip)
 {
-    const v_i32 one = widen_u8(scale_bytes(pack, tail, group, strip)), two = one | one << 8;
+    const v_i32 one = widen_u8(scale_bytes(pack, factors, group, strip)), two = one | one << 8;
     return (v_u8)(two | two << 16);
 }
 
-INLINE v_i16 read_scale_i16(oxi_pack pack, const uint8_t *tail, int group, int strip)
+INLINE v_i16 read_scale_i16(oxi_pack pack, const uint8_t *factors, int group, int strip)
 {
-    const v_i32 one = widen_u8(scale_bytes(pack, tail, group, strip));
+    const v_i32 one = widen_u8(scale_bytes(pack, factors, group, strip));
     return (v_i16)(one | one << 16);
 }
 
 /* Minima of a pair of groups, side by side in each row. */
-INLINE v_i16 read_minima(oxi_pack pack, const uint8_t *tail, int pair, int strip)
+INLINE v_i16 read_minima(oxi_pack pack, const uint8_t *factors, int pair, int strip)
 {
     const int at = 2 * OXI_PANEL * pair + VB / 2 * strip;
-    const v_half low = (v_half)((v_half_u16)load_halves(tail + at) >> 4) & 0x0f;
-    if (tail_of(pack) == OXI_TAIL_FOUR_BIT) return widen_pairs(low);
-    const v_half_u16 high = (v_half_u16)load_halves(tail + OXI_SIX_HIGH + at % 64);
+    const v_half low = (v_half)((v_half_u16)load_halves(factors + at) >> 4) & 0x0f;
+    if (factors_of(pack) == OXI_FACTORS_FOUR_BIT) return widen_pairs(low);
+    const v_half_u16 high = (v_half_u16)load_halves(factors + OXI_SIX_HIGH + at % 64);
     return widen_pairs(low | ((v_half)(pair < 2 ? high << 2 : high >> 2) & 0x30));
 }
 
-INLINE v_f32 read_dmin(oxi_pack pack, const uint8_t *tail, int strip)
+INLINE v_f32 read_dmin(oxi_pack pack, const uint8_t *factors, int strip)
 {
-    return load_half(tail + (tail_of(pack) == OXI_TAIL_FOUR_BIT ? OXI_FOUR_DMIN : OXI_SIX_DMIN) + 2 * LANES * strip);
+    return load_half(factors + (factors_of(pack) == OXI_FACTORS_FOUR_BIT ? OXI_FOUR_DMIN : OXI_SIX_DMIN) + 2 * LANES * strip);
 }
 
 /* The minimum that is subtracted group by group. */
-INLINE v_f32 read_minimum(const uint8_t *tail, int group, int strip)
+INLINE v_f32 read_minimum(const uint8_t *factors, int group, int strip)
 {
-    return load_half(tail + 64 * group + 32 + 2 * LANES * strip);
+    return load_half(factors + 64 * group + 32 + 2 * LANES * strip);
 }

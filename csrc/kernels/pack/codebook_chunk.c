@@ -63,6 +63,12 @@ static void decode(const oxi_codebook *codebook, int group, const uint8_t *table
     const oxi_codebook_layout p = oxi_codebook_layout_of(codebook, group);
     const int n_scales = OXI_CHUNK / group * OXI_PANEL, group_bytes = 16 * 32 / codebook->columns;
     const size_t out_bytes = codebook->columns == 8 ? 192 : 256; /* per group: planes of 2 + 1 bits, or of 4 */
+    for (int i = 0; i < n_scales; i++) {
+        const unsigned both = src[p.scales + (size_t)(i % (n_scales / 2))];
+        decoded[i] = (uint8_t)(2 * (i < n_scales / 2 ? both & 15 : both >> 4) + 1);
+    }
+    memcpy(decoded + n_scales, src + p.d, 2 * OXI_PANEL);
+    decoded += n_scales + 2 * OXI_PANEL;
     memset(decoded, 0, 8 * out_bytes);
     for (int g = 0; g < OXI_CHUNK_GROUPS; g++, decoded += out_bytes)
         for (int r = 0; r < OXI_PANEL; r++)
@@ -78,11 +84,6 @@ static void decode(const oxi_codebook *codebook, int group, const uint8_t *table
                 } else
                     decoded[(size_t)(64 * k) + lane] |= (uint8_t)(((entry >> 4 * k & 7u) | sign << 3) << 4 * half);
             }
-    for (int i = 0; i < n_scales; i++) {
-        const unsigned both = src[p.scales + (size_t)(i % (n_scales / 2))];
-        decoded[i] = (uint8_t)(2 * (i < n_scales / 2 ? both & 15 : both >> 4) + 1);
-    }
-    memcpy(decoded + n_scales, src + p.d, 2 * OXI_PANEL);
 }
 
 const oxi_codebook_decoder oxi_codebook_decoder_plain = {load_tables, decode};

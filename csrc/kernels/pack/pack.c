@@ -238,32 +238,32 @@ static void put_four_bit(const chunk_rows *rows, uint8_t *dst)
     memcpy(dst + OXI_FOUR_DMIN, rows->dmin[0], sizeof rows->dmin[0]);
 }
 
-static void put_tail(oxi_pack pack, const oxi_format *f, const chunk_rows *rows, int n_groups, uint8_t *dst)
+static void put_factors(oxi_pack pack, const oxi_format *f, const chunk_rows *rows, int n_groups, uint8_t *dst)
 {
     const int cols = n_groups * OXI_GROUP, group = oxi_traits[pack].group;
     enum { HALVES = sizeof rows->d[0] };
-    switch (oxi_traits[pack].tail) {
-    case OXI_TAIL_HALF:
+    switch (oxi_traits[pack].factors) {
+    case OXI_FACTORS_HALF:
         for (int c = 0; c < cols; c += oxi_traits[pack].span, dst += HALVES) memcpy(dst, rows->d[c / f->block], HALVES);
         break;
-    case OXI_TAIL_HALF_MIN:
+    case OXI_FACTORS_HALF_MIN:
         for (int g = 0; g < n_groups; g++, dst += 2 * HALVES) {
             memcpy(dst, rows->d[g], HALVES);
             memcpy(dst + HALVES, rows->dmin[g], HALVES);
         }
         break;
-    case OXI_TAIL_E8M0: case OXI_TAIL_E4M3:
+    case OXI_FACTORS_E8M0: case OXI_FACTORS_E4M3:
         for (int g = 0; g < cols / group; g++)
             for (int r = 0; r < OXI_PANEL; r++)
-                *dst++ = oxi_traits[pack].tail == OXI_TAIL_E8M0 ? e8m0_byte(rows->wide[g][r]) : e4m3_byte(rows->wide[g][r]);
+                *dst++ = oxi_traits[pack].factors == OXI_FACTORS_E8M0 ? e8m0_byte(rows->wide[g][r]) : e4m3_byte(rows->wide[g][r]);
         break;
-    case OXI_TAIL_INT8:
+    case OXI_FACTORS_INT8:
         memcpy(dst, rows->scale, (size_t)oxi_int8_d(pack));
         memcpy(dst + oxi_int8_d(pack), rows->d[0], HALVES);
         break;
-    case OXI_TAIL_SIX_BIT: put_six_bit(rows, dst); break;
-    case OXI_TAIL_FOUR_BIT: put_four_bit(rows, dst); break;
-    case OXI_TAIL_FLOAT: memcpy(dst, rows->wide[0], sizeof rows->wide[0]); break;
+    case OXI_FACTORS_SIX_BIT: put_six_bit(rows, dst); break;
+    case OXI_FACTORS_FOUR_BIT: put_four_bit(rows, dst); break;
+    case OXI_FACTORS_FLOAT: memcpy(dst, rows->wide[0], sizeof rows->wide[0]); break;
     }
 }
 
@@ -277,9 +277,9 @@ static size_t put_chunk(const oxi_matrix *m, const oxi_format *f, int n_groups, 
     if (folds(f, m->pack))
         for (int r = 0; r < OXI_PANEL; r++)
             for (int i = 0; i < n_groups * OXI_GROUP; i++) rows->code[r][i] = fold(rows->code[r][i]);
-    uint8_t *to = dst;
-    for (int g = 0; g < n_groups; g++, to += oxi_group_bytes(m->pack)) interleave_group(m->pack, rows, g, to);
-    put_tail(m->pack, f, rows, n_groups, to);
+    put_factors(m->pack, f, rows, n_groups, dst);
+    uint8_t *codes = dst + oxi_factor_bytes(m->pack, n_groups);
+    for (int g = 0; g < n_groups; g++, codes += oxi_group_bytes(m->pack)) interleave_group(m->pack, rows, g, codes);
     return oxi_chunk_bytes(m->pack, n_groups);
 }
 

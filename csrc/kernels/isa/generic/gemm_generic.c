@@ -40,42 +40,42 @@ static int value_at(const oxi_matrix *m, const uint8_t *group, int col, int row)
     return t->zero_shift < 0 ? code : code - (1 << t->zero_shift);
 }
 
-static float d_at(const oxi_matrix *m, const uint8_t *tail, int r)
+static float d_at(const oxi_matrix *m, const uint8_t *factors, int r)
 {
-    switch (oxi_traits[m->pack].tail) {
-    case OXI_TAIL_INT8: return half_at(tail + oxi_int8_d(m->pack), r) * m->unit;
-    case OXI_TAIL_SIX_BIT: return half_at(tail + OXI_SIX_D, r);
-    case OXI_TAIL_FOUR_BIT: return half_at(tail + OXI_FOUR_D, r);
-    case OXI_TAIL_FLOAT: return float_at(tail, r);
+    switch (oxi_traits[m->pack].factors) {
+    case OXI_FACTORS_INT8: return half_at(factors + oxi_int8_d(m->pack), r) * m->unit;
+    case OXI_FACTORS_SIX_BIT: return half_at(factors + OXI_SIX_D, r);
+    case OXI_FACTORS_FOUR_BIT: return half_at(factors + OXI_FOUR_D, r);
+    case OXI_FACTORS_FLOAT: return float_at(factors, r);
     default: return 1.0f;
     }
 }
 
 /* Scale of group g of row r, without d. */
-static float scale_at(const oxi_matrix *m, const uint8_t *tail, int g, int r)
+static float scale_at(const oxi_matrix *m, const uint8_t *factors, int g, int r)
 {
     const oxi_pack_traits *t = &oxi_traits[m->pack];
     const int at = OXI_PANEL * g + r;
-    switch (t->tail) {
-    case OXI_TAIL_HALF: return half_at(tail + 32 * (g * OXI_GROUP / t->span), r);
-    case OXI_TAIL_HALF_MIN: return half_at(tail + 64 * g, r);
-    case OXI_TAIL_E8M0: return oxi_bits_float(tail[at] < 2 ? 0x00200000u << tail[at] : (tail[at] - 1u) << 23);
-    case OXI_TAIL_E4M3: return oxi_bits_float((uint32_t)tail[at] << 20) * 0x1p119f;
-    case OXI_TAIL_INT8: return (float)(int8_t)tail[at];
-    case OXI_TAIL_SIX_BIT: return (float)((tail[at] & 15) | (tail[OXI_SIX_HIGH + at % 64] >> 4 * (at / 64) & 3) << 4);
-    case OXI_TAIL_FOUR_BIT: return (float)(tail[at] & 15);
-    case OXI_TAIL_FLOAT: break;
+    switch (t->factors) {
+    case OXI_FACTORS_HALF: return half_at(factors + 32 * (g * OXI_GROUP / t->span), r);
+    case OXI_FACTORS_HALF_MIN: return half_at(factors + 64 * g, r);
+    case OXI_FACTORS_E8M0: return oxi_bits_float(factors[at] < 2 ? 0x00200000u << factors[at] : (factors[at] - 1u) << 23);
+    case OXI_FACTORS_E4M3: return oxi_bits_float((uint32_t)factors[at] << 20) * 0x1p119f;
+    case OXI_FACTORS_INT8: return (float)(int8_t)factors[at];
+    case OXI_FACTORS_SIX_BIT: return (float)((factors[at] & 15) | (factors[OXI_SIX_HIGH + at % 64] >> 4 * (at / 64) & 3) << 4);
+    case OXI_FACTORS_FOUR_BIT: return (float)(factors[at] & 15);
+    case OXI_FACTORS_FLOAT: break;
     }
     return 1.0f;
 }
 
-static float minimum_at(const oxi_matrix *m, const uint8_t *tail, int g, int r)
+static float minimum_at(const oxi_matrix *m, const uint8_t *factors, int g, int r)
 {
     const int at = g / 2 * 32 + 2 * r + g % 2;
-    switch (oxi_traits[m->pack].tail) {
-    case OXI_TAIL_HALF_MIN: return half_at(tail + 64 * g + 32, r);
-    case OXI_TAIL_SIX_BIT: return (float)(tail[at] >> 4 | (tail[OXI_SIX_HIGH + at % 64] >> (4 * (at / 64) + 2) & 3) << 4);
-    case OXI_TAIL_FOUR_BIT: return (float)(tail[at] >> 4);
+    switch (oxi_traits[m->pack].factors) {
+    case OXI_FACTORS_HALF_MIN: return half_at(factors + 64 * g + 32, r);
+    case OXI_FACTORS_SIX_BIT: return (float)(factors[at] >> 4 | (factors[OXI_SIX_HIGH + at % 64] >> (4 * (at / 64) + 2) & 3) << 4);
+    case OXI_FACTORS_FOUR_BIT: return (float)(factors[at] >> 4);
     default: return 0.0f;
     }
 }
@@ -84,18 +84,18 @@ static void read_chunk(const oxi_matrix *m, const uint8_t *src, int n_groups, pl
 {
     const oxi_pack_traits *t = &oxi_traits[m->pack];
     const int cols = n_groups * OXI_GROUP, group = t->group;
-    const uint8_t *tail = src + (size_t)n_groups * oxi_group_bytes(m->pack);
+    const uint8_t *factors = src, *codes = src + oxi_factor_bytes(m->pack, n_groups);
     for (int r = 0; r < OXI_PANEL; r++) {
         for (int col = 0; col < cols; col++)
-            out->value[col][r] = value_at(m, src + (size_t)(col / OXI_GROUP) * oxi_group_bytes(m->pack), col % OXI_GROUP, r);
-        const float d = d_at(m, tail, r);
+            out->value[col][r] = value_at(m, codes + (size_t)(col / OXI_GROUP) * oxi_group_bytes(m->pack), col % OXI_GROUP, r);
+        const float d = d_at(m, factors, r);
         for (int g = 0; g < cols / group; g++) {
-            out->scale[g][r] = (t->whole ? 1.0f : d) * scale_at(m, tail, g, r);
-            out->minimum[g][r] = minimum_at(m, tail, g, r);
+            out->scale[g][r] = (t->whole ? 1.0f : d) * scale_at(m, factors, g, r);
+            out->minimum[g][r] = minimum_at(m, factors, g, r);
         }
         out->d[r] = t->whole ? d : 1.0f;
-        out->dmin[r] = t->tail == OXI_TAIL_SIX_BIT    ? half_at(tail + OXI_SIX_DMIN, r)
-                       : t->tail == OXI_TAIL_FOUR_BIT ? half_at(tail + OXI_FOUR_DMIN, r)
+        out->dmin[r] = t->factors == OXI_FACTORS_SIX_BIT    ? half_at(factors + OXI_SIX_DMIN, r)
+                       : t->factors == OXI_FACTORS_FOUR_BIT ? half_at(factors + OXI_FOUR_DMIN, r)
                                                       : 0.0f;
     }
 }
