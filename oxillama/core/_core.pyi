@@ -317,11 +317,7 @@ class Runner:
     def clock(self) -> None:
         """From now on, time every op on every thread; times of earlier steps are forgotten."""
     def clocked(self) -> npt.NDArray[np.float64]:
-        """The times since then: seconds [thread, op, 3], waiting before the op, preparing the input of its products, and
-        working on it after that, a copy.
-
-        Raises InvalidParameterError if `clock` was not called.
-        """
+        """Seconds since then [thread, op, 3]: waiting before the op, preparing its input, working on it. A copy."""
     def cancel(self) -> None:
         """Make the current step, or else the next one, return early with StepCancelledError. Any thread."""
     def close(self) -> None:

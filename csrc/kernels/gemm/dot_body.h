@@ -91,6 +91,16 @@ INLINE void fetch_ahead(oxi_pack pack, const oxi_codebook *codebook, const chunk
     }
 }
 
+/* Read a byte of each line of a chunk's factors, in order, before the codes behind them. Groups would come back to the
+ * later lines after their codes, and a processor that prefetches ascending lines (Zen 4) reads a tenth less then. Factors
+ * with a d for the whole chunk do not need it: their last line is read first anyway. */
+INLINE void touch_factors(oxi_pack pack, const oxi_codebook *codebook, const chunk *w)
+{
+    if (factors_of(pack) > OXI_FACTORS_E4M3 || with_codebook(pack, codebook)) return;
+    UNROLL for (size_t at = 0; at < oxi_factor_bytes(pack, OXI_CHUNK_GROUPS); at += 64)
+        (void)*(const volatile uint8_t *)(w->factors + at);
+}
+
 INLINE void fetch_planned(const prefetch *planned, int group)
 {
     if (!planned) return;
@@ -271,6 +281,8 @@ INLINE void add_groups(oxi_pack pack, const constants *k, bool unpacked, int vec
 {
     v_f32 d[TILE_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) d[v] = unpacked ? (v_f32){0} : group_d(pack, k, w[v / STRIPS].factors, v % STRIPS);
+    if (!unpacked && g0 == 0 && tokens < OXI_SEVERAL)
+        UNROLL for (int i = 0; i < vectors / STRIPS; i++) touch_factors(pack, k->codebook, w + i);
     for (int g = g0; g < g1; g++) {
         if (unpacked) fetch_planned(w->planned, g);
         if (!unpacked)
