@@ -3,11 +3,11 @@
     python benchmarks/step.py --shape tinyllama-1.1b --type Q4_K_M --threads 1,2
 
 "times": ops of the kind in a step. "wait ms": at the barriers before all of them together, the mean of the threads;
-"prepare ms": before their products, for norms, gates and quantised activations; "work ms": after that. "MB": weights read. "GB/s": of all threads, while they work. "kernel GB/s": products of one token
-with the same weights, at a stretch, as a load compares the ways to read them. "outside the ops" is what else passes
-between two calls of a step, the last barrier included. "all": the whole step, and what a bare loop read right after.
-Figures are medians of the steps. Timing costs a step some microseconds. make_model.py makes the models on first use and
-keeps them in --models.
+"prepare ms": before their products, for norms, gates and quantised activations; "work ms": after that. "MB": weights
+read. "GB/s": of all threads, while they work. "kernel GB/s": products of one token with the same weights, at a stretch,
+as a load compares the ways to read them. "outside the ops" is what else passes between two calls of a step, the last
+barrier included. "all": the whole step, and what a bare loop read right after. Figures are medians of the steps. Timing
+costs a step some microseconds. make_model.py makes the models on first use and keeps them in --models.
 """
 
 from __future__ import annotations

@@ -275,17 +275,14 @@ class Runner:
         """
     def seq_reusable(self, seq: int, n_tokens: int) -> int:
         """The largest number of tokens, at most n_tokens, that `seq` can be truncated to or forked at.
-
         n_tokens itself (or the sequence's length), if no layer has a window or a recurrent state. Otherwise a position
         where everything is still kept: the end, a checkpoint, a position whose windows are still held, or 0.
         """
     def seq_checkpoint(self, seq: int) -> bool:
         """Keep what continuing `seq` from its present end takes, for `seq` and later forks of it.
-
         Costs nothing, and returns True, if no layer has a window or a recurrent state. The sequence lets go when it is
         closed or truncated before the position, and of the least recently used of more than 16. The runner drops the
-        least recently used of all when memory is short, or when there are more than n_saved. Returns False if n_saved
-        is 0.
+        least recently used when memory is short, or when there are more than n_saved. False if n_saved is 0.
         """
     @property
     def free_pages(self) -> int: ...

@@ -56,6 +56,20 @@ def test_threads_are_compared_with_the_machines_limits(tmp_path: Path) -> None:
         assert two[times] == pytest.approx(two[what] / one[what])
 
 
+def test_a_step_is_measured_by_op(tmp_path: Path) -> None:
+    flags = ("--shape", "tiny", "--type", "Q4_0", "--threads", "1", "--steps", "2", "--json", "--models", tmp_path)
+
+    rows = result(script("step.py", *flags))["rows"]
+
+    ops = {row["op"]: row for row in rows}
+    assert ops["attn_q, attn_k, attn_v"]["times"] == 2
+    assert {"ffn_gate, ffn_up", "ffn_down", "attn_output", "output", "Attention", "outside the ops"} < set(ops)
+    weights = sum(row["MB"] for row in rows[:-1] if row["MB"])
+    assert rows[-1]["op"] == "all"
+    assert rows[-1]["MB"] == pytest.approx(weights)
+    assert rows[-1]["GB/s"] > 0
+
+
 def test_sampling_is_measured_beside_the_step(tmp_path: Path) -> None:
     flags = ("--type", "Q4_0", "--vocabulary", "700", "--sequences", "1,3")
 

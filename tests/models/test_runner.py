@@ -343,3 +343,26 @@ def test_a_decode_step_passes_few_barriers(path: str | Path) -> None:
     before = runner.pool.counts["barriers"]
     step(runner, [1], seq)
     assert runner.pool.counts["barriers"] - before <= 2 * 6 + 4
+
+
+def test_ops_are_timed_once_that_is_asked_for(runner: Runner) -> None:
+    with pytest.raises(InvalidParameterError, match="call clock"):
+        runner.clocked()
+    runner.clock()
+    step(runner, [1, 2, 3])
+    times = runner.clocked()
+
+    assert times.shape[0] == runner.n_threads
+    assert times.shape[2] == 3
+    assert (times >= 0).all()
+    assert (times[:, :, 2].sum(1) > 0).all()
+    step(runner, [1, 2, 3])
+    assert runner.clocked().sum() > times.sum()
+    runner.clock()
+    assert runner.clocked().sum() == 0
+
+
+def test_timing_ops_changes_no_bit(path: Path) -> None:
+    plain, timed = (load_model(path, n_threads=2, n_batch=64, kv_pages=16).runner for _ in range(2))
+    timed.clock()
+    np.testing.assert_array_equal(step(plain, [1, 2, 3]), step(timed, [1, 2, 3]))
