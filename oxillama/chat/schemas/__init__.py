@@ -1,0 +1,6 @@
+"""JSON schemas: grammars of the texts that they admit, and what a value violates."""
+
+from oxillama.chat.schemas.document import SchemaError
+from oxillama.chat.schemas.grammar.writer import SchemaGrammar, schema_grammar
+
+__all__ = ["SchemaError", "SchemaGrammar", "schema_grammar"]

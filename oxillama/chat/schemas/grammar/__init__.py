@@ -1,0 +1,1 @@
+"""From the branches of a schema to rules of a grammar."""

@@ -1,0 +1,170 @@
+"""Arrays as rules: a chain over positions, which counts the items that must be contained."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+from oxillama.chat.schemas.grammar.rules import Repeat, Rule, Symbol, TooLargeError
+from oxillama.chat.schemas.parts import Arrays, Conditions, Contained, Either, Literal
+
+if TYPE_CHECKING:
+    from oxillama.chat.schemas.grammar.context import Context
+
+MOST_POSITIONS = 512
+MOST_ITEMS = 100_000
+MOST_DIFFERENT = 8
+
+
+def array_rules(context: Context, arrays: Arrays) -> list[tuple[Symbol, ...]]:
+    """The alternatives for an array."""
+    if arrays.unique is not None and (arrays.most is None or arrays.most > 1):
+        listed = _all_values(context, arrays)
+        if listed is not None:
+            return _framed(context, _different(context, arrays, listed))
+        context.expander.refuse(
+            arrays.unique.error("uniqueItems", "is not expressible, unless the items are few values")
+        )
+    if arrays.contained:
+        return _framed(context, _counted(context, arrays))
+    return _framed(context, _plain(context, arrays))
+
+
+def _framed(context: Context, items: Rule | None) -> list[tuple[Symbol, ...]]:
+    """items: a rule for the list of items, which may be empty."""
+    return [] if items is None else [(*context.opening("["), items, *context.closing("]"))]
+
+
+def _varied(arrays: Arrays) -> int:
+    """From which index on all items have the same conditions."""
+    last = [index + 1 for index, _ in arrays.prefix] + [start for start, _ in arrays.rest]
+    return max(last, default=0)
+
+
+def _plain(context: Context, arrays: Arrays) -> Rule:
+    least, most = arrays.least, arrays.most
+    n = _varied(arrays)
+    if most is not None:
+        n = min(n, most)
+    if n > MOST_POSITIONS or max(least, most or 0) > MOST_ITEMS:
+        raise TooLargeError
+    tail = context.value(arrays.at(n)) if most is None or most > n else None
+
+    def rest(used: int) -> tuple[Symbol, ...]:
+        """The items after the first `used` ones, which are all that differ."""
+        if tail is None:
+            return ()
+        low = max(0, least - used)
+        high = None if most is None else most - used
+        if used:
+            return (Repeat((*context.comma, tail), low, high),)
+        following = Repeat((*context.comma, tail), max(0, low - 1), None if high is None else high - 1)
+        one: tuple[Symbol, ...] = (tail, following)
+        return one if low else (Repeat(one, 0, 1),)
+
+    after = context.rules.rule([rest(n)])
+    for index in reversed(range(n)):
+        item = (*(context.comma if index else ()), context.value(arrays.at(index)), after)
+        after = context.rules.rule([item] if index < least else [item, ()])
+    return after
+
+
+def _counted(context: Context, arrays: Arrays) -> Rule:
+    """A rule for each position and numbers of items that were counted so far."""
+    n = _varied(arrays)
+    n = max([n, arrays.least, arrays.most or 0, *(one.start for one in arrays.contained)])
+    if n > MOST_POSITIONS:
+        raise TooLargeError
+    known: dict[tuple[int, tuple[int, ...]], Rule] = {}
+    waiting: list[tuple[int, tuple[int, ...]]] = []
+
+    def rule(position: int, counts: tuple[int, ...]) -> Rule:
+        key = (min(position, n + 1) if position else 0, counts)
+        if key not in known:
+            known[key] = context.rules.rule()
+            waiting.append(key)
+        return known[key]
+
+    first = rule(0, (0,) * len(arrays.contained))
+    while waiting:
+        position, counts = waiting.pop()
+        alternatives: list[tuple[Symbol, ...]] = []
+        done = all(count >= one.least for count, one in zip(counts, arrays.contained, strict=True))
+        if done and position >= arrays.least:
+            alternatives.append(())
+        if arrays.most is None or position < arrays.most:
+            for chosen in itertools.product((False, True), repeat=len(arrays.contained)):
+                item = _chosen(arrays, position, counts, chosen)
+                if item is not None:
+                    after = _after(arrays.contained, counts, chosen)
+                    comma = context.comma if position else ()
+                    alternatives.append((*comma, context.value(item), rule(position + 1, after)))
+        context.rules.extend(known[position, counts], alternatives)
+    return first
+
+
+def _chosen(arrays: Arrays, position: int, counts: tuple[int, ...], chosen: tuple[bool, ...]) -> Conditions | None:
+    """The conditions of an item that counts for the chosen ones; None if it need not be tried."""
+    conditions = arrays.at(position)
+    for one, count, counts_here in zip(arrays.contained, counts, chosen, strict=True):
+        if position < one.start:
+            if counts_here:
+                return None
+        elif counts_here:
+            if (one.most is not None and count >= one.most) or (one.most is None and count >= one.least):
+                return None
+            conditions |= one.conditions
+        elif one.most is not None:
+            conditions |= {_negated(one.conditions)}
+    return conditions
+
+
+def _negated(conditions: Conditions) -> Either:
+    found: set[Literal] = set()
+    for condition in conditions:
+        assert isinstance(condition, Literal)
+        found.add(-condition)
+    return Either(frozenset(found))
+
+
+def _after(contained: tuple[Contained, ...], counts: tuple[int, ...], chosen: tuple[bool, ...]) -> tuple[int, ...]:
+    return tuple(
+        min(count + here, one.least if one.most is None else one.most)
+        for one, count, here in zip(contained, counts, chosen, strict=True)
+    )
+
+
+def _all_values(context: Context, arrays: Arrays) -> list[Any] | None:
+    """All values that items may have, if these are few and known; None if not."""
+    if arrays.prefix or arrays.contained or any(start for start, _ in arrays.rest):
+        return None
+    conditions = arrays.at(0)
+    found: dict[str, Any] = {}
+    for branch in context.expander.branches(conditions):
+        values = branch.values
+        if values is None:
+            if not branch.types <= {"null", "boolean"}:
+                return None
+            values = tuple(v for v in (None, False, True) if ("null" if v is None else "boolean") in branch.types)
+        for value in values:
+            if context.expander.holds(conditions, value):
+                found[json.dumps(value, sort_keys=True)] = value
+    return list(found.values()) if len(found) <= MOST_DIFFERENT else None
+
+
+def _different(context: Context, arrays: Arrays, values: list[Any]) -> Rule:
+    """A rule for each set of values that were used."""
+    known: dict[frozenset[int], Rule] = {}
+
+    def rule(used: frozenset[int]) -> Rule:
+        if used not in known:
+            made = known[used] = context.rules.rule([()] if len(used) >= arrays.least else [])
+            if arrays.most is None or len(used) < arrays.most:
+                comma = context.comma if used else ()
+                for i, value in enumerate(values):
+                    if i not in used:
+                        context.rules.extend(made, [(*comma, *context.literal(value), rule(used | {i}))])
+        return known[used]
+
+    return rule(frozenset())
