@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING, Any
 from oxillama.chat.conversation import Message
 from oxillama.chat.formats.detect import PROMPTED
 from oxillama.chat.history.dialect import Dialect, dialect_of
-from oxillama.chat.history.forms import call_of, content_of, json_object, tool_of
+from oxillama.chat.history.forms import call_of, content_of, json_object
 from oxillama.chat.history.lost import marked, missing, shows
+from oxillama.chat.history.offering import offers
 from oxillama.chat.history.pairing import paired
-from oxillama.chat.history.prompted import tools_text
-from oxillama.chat.history.turns import GAP, alternating, begun, folded, placed, split, with_instructions
+from oxillama.chat.history.turns import GAP, alternating, begun, folded, placed, split
 from oxillama.chat.history.writing import without_tags, written
 from oxillama.errors import TemplateError
 from oxillama.text import PromptText
 
 if TYPE_CHECKING:
     from oxillama.chat.history.forms import CallForm, Given
+    from oxillama.chat.history.offering import Writer
     from oxillama.chat.history.probe import Template
-    from oxillama.chat.history.prompted import Writer
     from oxillama.chat.tools import Tool
-
-_SWITCHES = ("enable_thinking", "thinking")
-"""The two names of the switch for reasoning."""
 
 
 def render(
@@ -51,29 +48,18 @@ def render(
     if not messages:
         return PromptText("")
     dialect = dialect_of(template, bool(tools))
-    values = _both_switches(values) | {"add_generation_prompt": add_generation_prompt} | dialect.no_tools
-    if tools and dialect.tools is not None:
-        values[dialect.tools.variable] = [tool_of(tool, dialect.tools) for tool in tools]
-    elif tools:
-        messages = with_instructions(messages, tools_text(tools, write))
+    values = values | {"add_generation_prompt": add_generation_prompt} | dialect.no_tools
     first_error: TemplateError | None = None
-    for shape in _shapes(messages, dialect, write):
-        try:
-            prompt = _whole(template, list(_given(shape, dialect)), values)
-        except TemplateError as error:
-            first_error = first_error or error
-            continue
-        if any(shows(prompt.text, tool.name) for tool in tools) or not tools:
-            return prompt
-        first_error = first_error or TemplateError("The model's chat template leaves out the tools.")
-    assert first_error is not None
-    raise first_error
-
-
-def _both_switches(values: dict[str, Any]) -> dict[str, Any]:
-    """The values with the switch for reasoning under both its names, if it is set under one."""
-    found = [values[name] for name in _SWITCHES if isinstance(values.get(name), bool)]
-    return dict.fromkeys(_SWITCHES, found[0]) | values if found else dict(values)
+    for offered, variables in offers(messages, tools, dialect.tools, write):
+        for shape in _shapes(offered, dialect, write):
+            try:
+                prompt = _whole(template, list(_given(shape, dialect)), values | variables)
+            except TemplateError as error:
+                first_error = first_error or error
+                continue
+            if any(shows(prompt.text, tool.name) for tool in tools) or not tools:
+                return prompt
+    raise first_error or TemplateError("The model's chat template leaves out the tools.")
 
 
 def _whole(template: Template, given: Sequence[Given], values: dict[str, Any]) -> PromptText:

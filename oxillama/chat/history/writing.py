@@ -15,7 +15,7 @@ from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
     from oxillama.chat.history.dialect import Dialect
-    from oxillama.chat.history.prompted import Writer
+    from oxillama.chat.history.offering import Writer
 
 # A text that begins with reasoning between tags, as models wrote it: <think>…</think>, [THINK]…[/THINK].
 _THOUGHT = re.compile(r"\s*([<\[])((?:\w+:)?(?:think\w*|reasoning|thought))([>\]])(.*?)\1/\2\3", re.DOTALL | re.I)

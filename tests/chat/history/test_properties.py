@@ -109,7 +109,7 @@ TOOLS = st.lists(
 
 
 @given(st.sampled_from(sorted(TEMPLATES)), conversations(), TOOLS)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_was_said_is_in_the_prompt_as_content_or_refused(
     name: str, messages: list[Message], tools: list[Tool]
 ) -> None:

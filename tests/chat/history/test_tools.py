@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from oxillama.chat import Message
 from oxillama.chat.history import dialect_of, render
 from oxillama.chat.tools import Tool
+from oxillama.errors import TemplateError
 from oxillama.text import ChatTemplate, PromptText
-from tests.support.templates import chat_template
+from tests.support.templates import PUBLISHED, chat_template, published
 
 USER = Message(role="user", content="Weather?")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -109,6 +111,71 @@ def test_a_template_that_refuses_none_gets_an_empty_list() -> None:
 def test_a_template_that_shows_only_the_names_of_tools_does_not_count_as_showing_them() -> None:
     source = "{% for t in tools or [] %}{{ t.function.name }}{% endfor %}" + LOOP
     assert text(source, USER, tools=[WEATHER]).startswith("[system:# Tools\n")
+
+
+ODD: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "place": {"type": ["string", "null"], "description": None, "default": None},
+        "type": {"type": "string", "default": "x"},
+        "any": True,
+    },
+    "required": None,
+    "default": {},
+}
+
+
+def test_schemas_at_which_a_template_fails_are_made_simpler() -> None:
+    source = (
+        "{% for t in tools or [] %}{{ t.function.name }}{{ t.function.description }}("
+        "{% for name, p in t.function.parameters.properties.items() %}"
+        "{{ name + ':' + (p.type or '?') + (p.description or '') }}{{ '!' if name in t.function.parameters.required }}"
+        "{{ raise_exception('default') if p.default is defined }};{% endfor %}){% endfor %}"
+    )
+    tool = Tool(name="find", description="Finds.", parameters=ODD)
+    assert text(source + LOOP, USER, tools=[tool]) == "findFinds.(place:string;type:string;any:?;)[user:Weather?]"
+    assert '["string", "null"]' in text(FORMS["nested"] + LOOP, USER, tools=[tool])
+
+
+def test_tools_at_which_a_template_fails_anyway_are_instructions() -> None:
+    source = "{% for t in tools or [] %}{{ t.function | tojson }}{{ raise_exception('any') if 'anyOf' in t | string }}"
+    tool = Tool(name="find", parameters={"anyOf": [{"type": "object"}]})
+    found = text(source + "{% endfor %}" + LOOP, USER, tools=[tool])
+    assert found.startswith("[system:# Tools\n")
+    assert '"anyOf"' in found
+
+
+def test_schemas_that_are_not_json_are_made_simpler_or_refused() -> None:
+    deep: Any = {}
+    for _ in range(5000):
+        deep = {"items": deep}
+    for schema in (deep, {"default": object()}):
+        tools = [Tool(name="find", parameters=schema)]
+        assert '"name": "find"' in text(FORMS["nested"] + LOOP, USER, tools=tools)
+        with pytest.raises(TemplateError, match=r"^The schema of the tool 'find' is not JSON: "):
+            text(LOOP, USER, tools=tools)
+
+
+@pytest.mark.skipif(not PUBLISHED, reason="needs ../shared/templates")
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_published_templates_take_schemas_as_clients_send_them(path: Path) -> None:
+    kinds: list[Any] = [
+        *(
+            {},
+            True,
+            {"type": ["string", "null"]},
+            {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            {"$ref": "#/$defs/A"},
+        ),
+        *({"enum": [1, None]}, {"type": "integer", "enum": [1], "default": 1}, {"type": "array"}, {"const": 1}),
+        *({"type": "array", "items": {"type": ["string", "integer"]}}, {"oneOf": [{"type": "string"}], "default": 2}),
+        *({"type": "object", "additionalProperties": False}, {"type": "array", "prefixItems": [{"type": "string"}]}),
+    ]
+    schema = {"type": "object", "properties": {f"zorb{n}": kind for n, kind in enumerate(kinds)}, "$defs": {"A": {}}}
+    tools = [Tool(name="plumqat", parameters=schema), Tool(name="fnirkad", parameters=ODD)]
+    found = render(published(path), [USER], tools=tools).text
+    words = ["plumqat", "fnirkad", "place", *(f"zorb{n}" for n in range(len(kinds)))]
+    assert [word for word in words if word not in found] == []
 
 
 def test_a_model_without_a_template_is_offered_tools_too() -> None:
