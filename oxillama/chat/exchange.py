@@ -6,15 +6,17 @@ It is the one way to an answer, for servers, terminals and Python alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from oxillama.chat.constraints import reply_grammar
 from oxillama.chat.formats import Tags, WireFormat, format_of, prompt_tail
 from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.history import render
 from oxillama.chat.history.replay import Asked, KeepingReader, Replay, Turns, turns_of
-from oxillama.chat.options import ChatOptions
+from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
 from oxillama.chat.reply.reader import ReplyReader
 from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams
 from oxillama.engine.requests.prompts import bounded_ids, prompt_ids, text_ids
@@ -24,6 +26,7 @@ from oxillama.text.prompt_text import prompt_text
 if TYPE_CHECKING:
     from oxillama.chat.conversation import Message
     from oxillama.chat.history import Template
+    from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
     from oxillama.engine.api.reading import Reader
     from oxillama.text import PromptText
@@ -37,12 +40,13 @@ class Exchange:
     """One turn of a conversation, ready for the engine.
 
     prompt: tokens. reader: makes the reader of one reply, from how tokens are chosen. stop_ids: tokens that end the
-    reply, besides the vocabulary's own.
+    reply, besides the vocabulary's own. constraint: what it may consist of; None: anything.
     """
 
     prompt: tuple[int, ...]
     reader: Callable[[SamplingParams], Reader]
     stop_ids: frozenset[int] = frozenset()
+    constraint: Constraint | None = None
 
     def request(
         self,
@@ -60,6 +64,7 @@ class Exchange:
             cache_prompt=cache_prompt,
             cache_scope=cache_scope,
             reader=lambda: self.reader(sampling),
+            constraint=self.constraint,
             param="messages",
         )
 
@@ -75,30 +80,43 @@ async def prepare(
     """
     tokenizer = engine.tokenizer
     plan = await engine.with_template(lambda template: _plan(template, tokenizer, messages, options, scope))
+    constraint = None
+    if plan.grammar is not None:
+        with _blaming(options):
+            constraint = await engine.compile_grammar(plan.grammar)
     if plan.replay is not None:
         rest = await bounded_ids(engine, plan.replay.rest, engine.n_ctx, add_special=False, parse_special=True)
         if (ids := plan.replay.prompt(rest, tokenizer)) is not None:
-            return plan.exchange(ids, tokenizer)
-    return plan.exchange(await prompt_ids(engine, plan.text), tokenizer)
+            return plan.exchange(ids, tokenizer, constraint)
+    return plan.exchange(await prompt_ids(engine, plan.text), tokenizer, constraint)
 
 
 def prepare_here(
-    template: Template, tokenizer: TokenizerLike, messages: Sequence[Message], options: ChatOptions
+    template: Template,
+    tokenizer: TokenizerLike,
+    messages: Sequence[Message],
+    options: ChatOptions,
+    compile_grammar: Callable[[str], Constraint],
 ) -> Exchange:
     """`prepare` in the caller's thread."""
     plan = _plan(template, tokenizer, messages, options, None)
+    constraint = None
+    if plan.grammar is not None:
+        with _blaming(options):
+            constraint = compile_grammar(plan.grammar)
     if plan.replay is not None:
         rest = tokenizer.encode(plan.replay.rest, add_special=False, parse_special=True)
         if (ids := plan.replay.prompt(rest, tokenizer)) is not None:
-            return plan.exchange(ids, tokenizer)
-    return plan.exchange(text_ids(tokenizer, plan.text), tokenizer)
+            return plan.exchange(ids, tokenizer, constraint)
+    return plan.exchange(text_ids(tokenizer, plan.text), tokenizer, constraint)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A turn before its prompt is tokenized. tail: what the template wrote after all content.
+    """A turn before its prompt is tokenized and its grammar compiled. tail: what the template wrote after all content.
 
-    turns: where the reply is kept. replay: what is kept of the turns before. n_messages, scope: see `Asked`.
+    grammar: None: the reply is free. turns: where the reply is kept. replay: what is kept of the turns before.
+    n_messages, scope: see `Asked`.
     """
 
     turns: Turns
@@ -110,8 +128,9 @@ class _Plan:
     format: WireFormat
     options: ChatOptions
     first_index: int
+    grammar: str | None
 
-    def exchange(self, ids: tuple[int, ...], tokenizer: TokenizerLike) -> Exchange:
+    def exchange(self, ids: tuple[int, ...], tokenizer: TokenizerLike, constraint: Constraint | None) -> Exchange:
         format_, options, tail = self.format, self.options, self.tail
         closing = _closing(format_, tokenizer) if options.thinking.budget is not None else ()
 
@@ -137,7 +156,28 @@ class _Plan:
             return KeepingReader(read, keep)
 
         found = (tokenizer.find(text) for text in format_.family.stops)
-        return Exchange(ids, reader, frozenset(i for i in found if i is not None))
+        return Exchange(ids, reader, frozenset(i for i in found if i is not None), constraint)
+
+
+@contextmanager
+def _blaming(options: ChatOptions) -> Iterator[None]:
+    """Errors of a grammar in the words of the parameter that it was made of."""
+    try:
+        yield
+    except InvalidParameterError as error:
+        if error.param is not None:
+            raise
+        asked = options.format
+        param = "tools" if asked is None or options.choice.mode == "required" else _PARAMS[type(asked)]
+        raise InvalidParameterError(f"Invalid '{param}': {error}.", param=param, code=error.code) from None
+
+
+_PARAMS: dict[type[AnswerFormat], str] = {
+    JsonSchema: "response_format",
+    Grammar: "grammar",
+    Regex: "regex",
+    OneOf: "guided_choice",
+}
 
 
 def _plan(
@@ -148,17 +188,25 @@ def _plan(
     scope: str | None,
 ) -> _Plan:
     """Render the conversation. Blocking."""
-    if options.format is not None:
-        raise InvalidParameterError("Unsupported: a form of the answer.", param="response_format")
     format_ = format_of(template, tokenizer)
     values = _values(template, options)
     text = render(template, messages, tools=options.tools, write=format_.write, **values)
     if options.thinks is False:
         text = _closed(text, template, format_)
-    first_index = sum(len(message.tool_calls) for message in messages)
+    first_index, tail = sum(len(message.tool_calls) for message in messages), prompt_tail(text)
     turns = turns_of(template)
-    replay = turns.find(text, messages, scope)
-    return _Plan(turns, replay, len(messages), scope, text, prompt_tail(text), format_, options, first_index)
+    return _Plan(
+        turns=turns,
+        replay=turns.find(text, messages, scope),
+        n_messages=len(messages),
+        scope=scope,
+        text=text,
+        tail=tail,
+        format=format_,
+        options=options,
+        first_index=first_index,
+        grammar=reply_grammar(format_, options, tail),
+    )
 
 
 def _closing(format_: WireFormat, tokenizer: TokenizerLike) -> tuple[int, ...]:

@@ -119,5 +119,5 @@ class Model(engine_model.Model):
             values=values,
         )
         tokenizer = self.tokenizer  # a model without vocabulary is refused by its name
-        exchange = prepare_here(self.chat_template, tokenizer, conversation, options)
+        exchange = prepare_here(self.chat_template, tokenizer, conversation, options, self.compile_grammar)
         return ChatAnswer(self._start_request(exchange.request(sampling or SamplingParams())))

@@ -10,6 +10,7 @@ from oxillama.chat.conversation import Message
 from oxillama.chat.exchange import ENOUGH, Exchange, prepare_here
 from oxillama.chat.options import ChatOptions, Thinking
 from oxillama.engine.api.types import SamplingParams
+from oxillama.engine.constraints.grammars import Grammars
 from tests.support.fake_engine import FakeTokenizer
 from tests.support.shared import shared
 from tests.support.templates import chat_template
@@ -17,8 +18,12 @@ from tests.support.templates import chat_template
 USER = [Message(role="user", content="Hi")]
 
 
-def exchange_of(source: str, **options: Any) -> Exchange:
-    return prepare_here(chat_template(source), FakeTokenizer(), USER, ChatOptions(**options))
+TOKENIZER = FakeTokenizer()
+GRAMMARS = Grammars(TOKENIZER, TOKENIZER.n_vocab)
+
+
+def exchange_of(source: str, tokenizer: FakeTokenizer = TOKENIZER, **options: Any) -> Exchange:
+    return prepare_here(chat_template(source), tokenizer, USER, ChatOptions(**options), GRAMMARS.compile)
 
 
 def prompt_of(source: str, **options: Any) -> str:
@@ -119,6 +124,6 @@ def test_tokens_that_end_a_familys_reply_end_the_generation() -> None:
             return 99 if text == "<|im_end|>" else super().find(text)
 
     source = published("Qwen-Qwen3-0.6B")
-    exchange = prepare_here(chat_template(source), Ends(), USER, ChatOptions())
+    exchange = exchange_of(source, Ends())
     request = exchange.request(SamplingParams(stop_token_ids=frozenset({5})))
     assert request.sampling.stop_token_ids == {5, 99}

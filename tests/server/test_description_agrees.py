@@ -144,7 +144,8 @@ RULES: dict[str, Rule] = {
     r"tools|functions": lambda body: _has_wrong_tools(body),
     r"tool_choice|function_call": lambda body: not _known_choice(body),
     r"grammar|regex|guided_choice": lambda body: _formats(body) > 1,
-    r"response_format": lambda body: _formats(body) > 0,
+    r"grammar": lambda body: bool(body["grammar"]),  # random texts are none
+    r"regex": lambda body: not _is_regex(body["regex"]),
     r"logit_bias\.\d+": lambda body: any(key.isdigit() and int(key) >= 259 for key in body["logit_bias"]),
     r"logit_bias\[.*": lambda body: not all(map(_is_bias, body["logit_bias"])),
     r"samplers": lambda body: len(set(body["samplers"]) - {"typ_p"}) < len(body["samplers"]),
@@ -152,6 +153,14 @@ RULES: dict[str, Rule] = {
     r"part_ids(\[\d+\])*": lambda body: True,  # which parts an upload has
 }
 """Parameter → whether the body breaks a rule for it that a schema cannot state."""
+
+
+def _is_regex(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
 
 
 class Objects:

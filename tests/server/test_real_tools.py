@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import openai
+import pytest
+import trio
 from openai import AsyncOpenAI
+from pydantic import BaseModel
 
 from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.engine import Engine
@@ -126,3 +131,103 @@ async def test_thinking_is_switched_off_in_every_way(tmp_path: Path) -> None:
         for fields in switches:
             answer = await ask(client, max_tokens=20, **fields)
             assert answer.usage.completion_tokens_details.reasoning_tokens == 0, fields
+
+
+SAYS_MORE = {"\n": "I would rather talk about something else."}
+CALM: Any = {"enable_thinking": False}  # a model that says what it must would think for ever
+COUNT: Any = {
+    "type": "function",
+    "function": {
+        "name": "count",
+        "parameters": {
+            "type": "object",
+            "properties": {"to": {"type": "integer", "enum": [3, 4]}, "slow": {"type": "boolean"}},
+            "required": ["to", "slow"],
+            "additionalProperties": False,
+        },
+    },
+}
+NAMED: Any = {"type": "function", "function": {"name": "count"}}
+
+
+@pytest.mark.parametrize("choice", ["required", NAMED])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_required_call_is_made_whatever_the_model_would_say(tmp_path: Path, choice: Any, stream: bool) -> None:
+    async with serving(tmp_path, SAYS_MORE) as (client, engine):
+        tools = [COUNT, *TOOLS] if choice == NAMED else [COUNT]
+        fields: dict[str, Any] = {"tools": tools, "tool_choice": choice, "temperature": 0, "extra_body": CALM}
+        if stream:
+            async with client.chat.completions.stream(model="fake-model", messages=HELLO, **fields) as events:
+                answer: Any = await events.get_final_completion()
+        else:
+            answer = await ask(client, **fields)
+        message = answer.choices[0].message
+        assert message.content is None
+        assert answer.choices[0].finish_reason == "tool_calls"
+        assert {call.function.name for call in message.tool_calls} == {"count"}
+        for call in message.tool_calls:
+            arguments = json.loads(call.function.arguments)
+            assert arguments["to"] in (3, 4)
+            assert isinstance(arguments["slow"], bool)
+        assert engine.statistics().forced_tokens_total > 20  # jumped over
+
+
+class Step(BaseModel):
+    """A step of a plan."""
+
+    number: Literal[1, 2]
+    done: bool
+
+
+class Plan(BaseModel):
+    """A plan."""
+
+    first: Step
+    other: Step | None
+    kind: Literal["short", "long"]
+
+
+async def test_an_answer_is_parsed_into_the_clients_own_type(tmp_path: Path) -> None:
+    async with serving(tmp_path, SAYS_MORE) as (client, _):
+        answer = await client.chat.completions.parse(
+            model="fake-model", messages=HELLO, response_format=Plan, temperature=0, extra_body=CALM
+        )
+        assert isinstance(answer.choices[0].message.parsed, Plan)
+        assert answer.choices[0].finish_reason == "stop"
+        with pytest.raises(openai.LengthFinishReasonError):
+            await client.chat.completions.parse(
+                model="fake-model", messages=HELLO, response_format=Plan, max_tokens=5, extra_body=CALM
+            )
+
+
+ON = {"properties": {"on": {"type": "boolean"}}, "required": ["on"], "additionalProperties": False}
+SWITCH = {"name": "s", "schema": {"type": "object"} | ON}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"response_format": {"type": "json_schema", "json_schema": SWITCH}}, r"\{\"on\": (true|false)\}"),
+        ({"extra_body": {"regex": "[0-4]{3}/x"}}, "[0-4]{3}/x"),
+        ({"extra_body": {"guided_choice": ["maybe", "so"]}}, "maybe|so"),
+    ],
+)
+async def test_answers_have_the_form_that_was_asked_for(tmp_path: Path, fields: dict[str, Any], expected: str) -> None:
+    async with serving(tmp_path, SAYS_MORE) as (client, _):
+        body = CALM | fields.pop("extra_body", {})
+        answer = await ask(client, temperature=0, max_tokens=50, extra_body=body, **fields)
+        assert re.fullmatch(expected, answer.choices[0].message.content, re.DOTALL)
+
+
+async def test_several_constrained_choices_and_free_ones_run_together(tmp_path: Path) -> None:
+    async with serving(tmp_path, SAYS_MORE) as (client, _):
+        answers: list[Any] = []
+
+        async def one(**fields: Any) -> None:
+            answers.append(await ask(client, **fields))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: one(n=3, tools=[COUNT], tool_choice="required", extra_body=CALM))
+            nursery.start_soon(lambda: one(n=2, extra_body=CALM))
+        texts = {c.message.content for answer in answers for c in answer.choices}
+        assert texts == {None, SAYS_MORE["\n"]}

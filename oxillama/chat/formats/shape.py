@@ -50,6 +50,9 @@ class Shape(Protocol):
         ...
 
 
+_ON_ONE_LINE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
 class Lark:
     """Writes pieces of Lark grammars for one vocabulary."""
 
@@ -78,8 +81,8 @@ class Lark:
         return encoded[:at], self.text(self._markers.spelled(encoded[at:]))
 
     def json(self, schema: Mapping[str, Any]) -> str:
-        """The expression for a JSON text that matches the schema."""
-        return f"%json {json.dumps(schema, ensure_ascii=False)}"
+        """The expression for a JSON text that matches the schema, on one line and with a space after `:` and `,`."""
+        return f"%json {json.dumps(dict(schema) | {'x-guidance': _ON_ONE_LINE}, ensure_ascii=False)}"
 
     def arguments(self, tool: Tool) -> str:
         """The expression for the tool's arguments as a JSON object."""
