@@ -41,7 +41,7 @@ class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fiel
     """Everything that can be set. Times are in seconds, sizes in bytes. None means the engine's own choice.
 
     model: the GGUF file. alias: the model's id in the API; None: the name in the file.
-    any_model: accept any model id in requests. data_dir: where assistants, threads and runs are kept.
+    any_model: accept any model id in requests. data_dir: where assistants, threads, runs and files are kept.
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
     slots and queue. cpu_affinity: the processors that threads are bound to, such as "0-3,8". pooling: how a text
     becomes a vector; None: as the file says. cache_tokens: size of the KV cache in tokens, shared by all requests.

@@ -52,7 +52,7 @@ async def _attach_default(state: ServerState, engine: EngineLike, stack: AsyncEx
         await _attach(state, temporary, engine, stack)
         state.log.warning("threads are kept until the server stops only: give --data-dir", reason=reason)
     except (StoreError, OSError) as error:
-        state.log.warning("no assistants, threads and runs: give --data-dir", reason=f"{reason}; {error}")
+        state.log.warning("no assistants, threads, runs and files: give --data-dir", reason=f"{reason}; {error}")
 
 
 async def _attach(

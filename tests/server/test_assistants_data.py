@@ -124,7 +124,7 @@ async def test_without_a_writable_directory_chat_works_and_assistants_report_why
             await api.refused("/threads", {}, status=503),
             await api.refused("/threads/runs", {"assistant_id": new_id("asst")}, status=503),
         ):
-            assert "no assistants, threads and runs, because it found no directory" in error["message"]
+            assert "no assistants, threads, runs and files, because it found no directory" in error["message"]
             assert "--data-dir" in error["message"]
         health = (await api.client.get("/health")).json()
         assert (health["status"], health["storage"]) == ("ok", "none")
