@@ -12,8 +12,8 @@ Storage = Literal["ok", "full", "read_only", "none"]
 
 
 class Health(Answer, kw_only=True):
-    """storage: whether assistants, threads, runs and files can be changed. On a full disk they cannot, and the status is
-    `degraded`; everything else works. `none`: this server has no data directory."""
+    """storage: whether assistants, threads, runs and files can be changed. On a full disk they cannot, and the status
+    is `degraded`; everything else works. `none`: this server has no data directory."""
 
     status: Status
     model: str
