@@ -26,6 +26,12 @@ class RefusalPart(msgspec.Struct, kw_only=True, tag_field="type", tag="refusal")
     refusal: str
 
 
+class ThinkingPart(msgspec.Struct, kw_only=True, tag_field="type", tag="thinking"):
+    """Reasoning of an earlier message, as some clients send it back."""
+
+    thinking: str | list[TextPart]
+
+
 class FunctionCall(msgspec.Struct, kw_only=True):
     """arguments: JSON in a string; an object is taken, too."""
 
@@ -60,12 +66,12 @@ class UserMessage(GivenMessage, kw_only=True, tag="user"):
 
 
 class AssistantMessage(GivenMessage, kw_only=True, tag="assistant"):
-    """An earlier message of the model. It must have `content`, a `refusal` or calls.
+    """An earlier message of the model. It must have `content`, a `refusal`, reasoning or calls.
 
-    Its reasoning has two names; `reasoning_content` has precedence.
+    Its reasoning has two names, or is a part of the content; `reasoning_content` has precedence.
     """
 
-    content: str | list[AssistantTextPart | RefusalPart] | None = None
+    content: str | list[AssistantTextPart | RefusalPart | ThinkingPart] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -99,7 +105,7 @@ def conversation(messages: list[Message]) -> list[chat.Message]:
             if not calls and message.function_call is not None:
                 called = f"call_{at}"
                 calls = [chat.ToolCall(id=called, **_function(message.function_call))]
-            reasoning = message.reasoning_content or message.reasoning or ""
+            reasoning = message.reasoning_content or message.reasoning or _thought(message)
             found.append(
                 chat.Message(
                     role="assistant", content=text, name=message.name, reasoning=reasoning, tool_calls=tuple(calls)
@@ -109,9 +115,22 @@ def conversation(messages: list[Message]) -> list[chat.Message]:
             call_id = message.tool_call_id if isinstance(message, ToolMessage) else called
             found.append(chat.Message(role="tool", content=text, name=message.name, tool_call_id=call_id))
         else:
-            role: chat.Role = "user" if isinstance(message, UserMessage) else "system"
-            found.append(chat.Message(role=role, content=text, name=message.name))
+            found.append(chat.Message(role=_ROLES[type(message)], content=text, name=message.name))
     return found
+
+
+_ROLES: dict[type[Message], chat.Role] = {
+    DeveloperMessage: "developer",
+    SystemMessage: "system",
+    UserMessage: "user",
+}
+
+
+def _thought(message: AssistantMessage) -> str:
+    """The reasoning in the message's content."""
+    parts = message.content if isinstance(message.content, list) else []
+    thoughts = [part.thinking for part in parts if isinstance(part, ThinkingPart)]
+    return "\n".join(one if isinstance(one, str) else "".join(part.text for part in one) for one in thoughts)
 
 
 def _function(function: FunctionCall) -> dict[str, str]:
@@ -125,11 +144,13 @@ def _text(message: Message, path: str) -> str:
     if isinstance(message.content, str):
         return message.content
     if message.content is not None:
-        return "\n".join(part.refusal if isinstance(part, RefusalPart) else part.text for part in message.content)
+        parts = [part for part in message.content if not isinstance(part, ThinkingPart)]
+        return "\n".join(part.refusal if isinstance(part, RefusalPart) else part.text for part in parts)
     if isinstance(message, AssistantMessage):
         if message.refusal is not None:
             return message.refusal
-        if not message.tool_calls and message.function_call is None:
+        said = message.tool_calls or message.function_call or message.reasoning_content or message.reasoning
+        if not said:
             raise missing_parameter(f"{path}.content")
     return ""
 
