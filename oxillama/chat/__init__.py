@@ -1,7 +1,20 @@
-"""From a conversation to a prompt: messages, what a model's chat template accepts, and which messages to leave out."""
+"""From a conversation to a prompt, and from a generation to a reply; and which messages to leave out."""
 
 from oxillama.chat.conversation import Message, Role, ToolCall
+from oxillama.chat.exchange import Exchange, prepare
 from oxillama.chat.history import render
+from oxillama.chat.options import ChatOptions
 from oxillama.chat.prompt import FittedPrompt, chat_prompt, fitted_prompt
 
-__all__ = ["FittedPrompt", "Message", "Role", "ToolCall", "chat_prompt", "fitted_prompt", "render"]
+__all__ = [
+    "ChatOptions",
+    "Exchange",
+    "FittedPrompt",
+    "Message",
+    "Role",
+    "ToolCall",
+    "chat_prompt",
+    "fitted_prompt",
+    "prepare",
+    "render",
+]

@@ -1,4 +1,4 @@
-"""The tokens of a conversation's prompt, and what to leave out when it is too long."""
+"""The tokens of a conversation's prompt alone, and what to leave out of a conversation that is too long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.conversation import INSTRUCTIONS, Message
+from oxillama.chat.exchange import Exchange, prepare
 from oxillama.chat.history import render
+from oxillama.chat.options import ChatOptions
 from oxillama.engine.requests.prompts import prompt_ids
 
 if TYPE_CHECKING:
@@ -16,10 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FittedPrompt:
-    """The tokens of a prompt, and how many messages were left out of it."""
+    """A turn of a conversation that is ready for the engine, and how many messages were left out of it."""
 
-    ids: tuple[int, ...]
+    exchange: Exchange
     dropped: int
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The tokens of the prompt."""
+        return self.exchange.prompt
 
 
 async def chat_prompt(engine: EngineLike, messages: Sequence[Message], **values: Any) -> tuple[int, ...]:
@@ -31,17 +38,21 @@ async def chat_prompt(engine: EngineLike, messages: Sequence[Message], **values:
     return await prompt_ids(engine, text)
 
 
-async def fitted_prompt(engine: EngineLike, messages: Sequence[Message], most: int) -> FittedPrompt:
+async def fitted_prompt(
+    engine: EngineLike, messages: Sequence[Message], most: int, *, scope: str | None = None
+) -> FittedPrompt:
     """The prompt of at most `most` tokens that leaves out the fewest messages; if there is none, the shortest prompt.
 
     Instructions at the beginning and the newest message always stay. Of the others, the oldest are left out first, but
-    the first message last. Raises TemplateError.
+    the first message last. scope: see `prepare`. Raises TemplateError.
     """
+    options = ChatOptions()
     at = next((at for at, message in enumerate(messages) if message.role not in INSTRUCTIONS), len(messages))
     head, turns = list(messages[:at]), messages[at:]
 
     async def without(dropped: int) -> FittedPrompt:
-        return FittedPrompt(await chat_prompt(engine, head + without_middle(turns, dropped)), dropped)
+        left = head + without_middle(turns, dropped)
+        return FittedPrompt(await prepare(engine, left, options, scope=scope), dropped)
 
     high = max(len(turns) - 1, 0)
     low = min(max(len(turns) - most, 0), high)  # a message is a token at least, so more than that cannot fit

@@ -108,7 +108,7 @@ async def test_a_body_is_required_if_one_of_its_fields_is(
     assert found == [required]
 
 
-@pytest.mark.parametrize("field", ["audio", "chat_template"])
+@pytest.mark.parametrize("field", ["audio", "chat_template", "guided_json", "structured_outputs"])
 async def test_unsupported_parameters_are_described_as_accepting_nothing(
     make_app: Callable[..., Application], field: str
 ) -> None:

@@ -104,6 +104,8 @@ CHAT_ONLY: dict[str, list[Any]] = {
     "reasoning_effort": ["enormous", 1, {}],
     "reasoning_budget": [-2, 2**31, "1", 1.5],
     "reasoning_format": ["xml", 1],
+    "guided_json": [{"type": "object"}],
+    "structured_outputs": [{"regex": "a"}],
     "enable_thinking": [1, "true"],
     "guided_choice": [[], [""], "x", [1], ["a"] * 1025],
     "regex": [1, "(" * 100, "[a", "a" * 70_000],

@@ -36,9 +36,11 @@ from oxillama.assistants.run.live import LiveRun, LiveRuns
 from oxillama.assistants.run.outcome import Outcome
 from oxillama.assistants.run.prompt import PromptBudgetError, build_prompt
 from oxillama.assistants.store.store import Store
+from oxillama.chat import Exchange
+from oxillama.chat.reply.events import Content
 from oxillama.concurrency import Offload
 from oxillama.engine.api.protocol import EngineLike
-from oxillama.engine.api.types import GenerationRequest, SamplingParams
+from oxillama.engine.api.types import SamplingParams
 from oxillama.errors import (
     EngineClosedError,
     ObjectNotFoundError,
@@ -130,13 +132,13 @@ class RunExecution:
         assert self.run is not None
         messages = await self._in_thread(self._store.messages.list, self._ids[0])
         try:
-            prompt = await build_prompt(self._engine, self.run, messages)
+            prompt = await build_prompt(self._engine, self.run, messages, scope=self._scope)
         except PromptBudgetError:
             return Outcome(RunStatus.INCOMPLETE, incomplete="max_prompt_tokens")
         if prompt.dropped:
             _log.info("messages left out of the prompt: run_id %s, dropped %s", self.run.id, prompt.dropped)
         await self._begin_step()
-        return await self._generate_text(prompt.ids)
+        return await self._generate_text(prompt.exchange)
 
     async def _begin(self) -> None:
         assert self.run is not None
@@ -162,18 +164,24 @@ class RunExecution:
         ):
             self._announce(event)
 
-    async def _generate_text(self, prompt_ids: tuple[int, ...]) -> Outcome:
+    @property
+    def _scope(self) -> str | None:
+        """With which other requests the run may share what is computed; None: with all."""
+        return self._ids[0] if self._context.isolate else None
+
+    async def _generate_text(self, exchange: Exchange) -> Outcome:
+        """Generate the message. What the model thinks before it answers is not part of it."""
         assert self._message is not None
-        scope = self._ids[0] if self._context.isolate else None
-        request = GenerationRequest(prompt_ids=prompt_ids, sampling=self._sampling(), cache_scope=scope)
+        request = exchange.request(self._sampling(), cache_scope=self._scope)
         finish_reason = None
         async with self._engine.generate(request) as stream:
             try:
                 async for event in stream:
-                    if event.text:
+                    text = "".join(part.text for part in event.parts if isinstance(part, Content))
+                    if text:
                         first = not self._pieces
-                        self._pieces.append(event.text)
-                        self._announce(MessageDelta(self._message.id, event.text, first))
+                        self._pieces.append(text)
+                        self._announce(MessageDelta(self._message.id, text, first))
                     finish_reason = event.finish_reason
             finally:
                 usage = stream.usage

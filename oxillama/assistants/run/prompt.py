@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from oxillama.assistants.records import Run, ThreadMessage
-from oxillama.chat import FittedPrompt, Message, chat_prompt, fitted_prompt
+from oxillama.chat import ChatOptions, FittedPrompt, Message, fitted_prompt, prepare
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.engine.requests.check import check_length
 
@@ -29,8 +29,10 @@ def conversation(instructions: str, messages: Sequence[ThreadMessage]) -> list[M
     return turns
 
 
-async def build_prompt(engine: EngineLike, run: Run, messages: Sequence[ThreadMessage]) -> FittedPrompt:
-    """The run's prompt under its truncation strategy.
+async def build_prompt(
+    engine: EngineLike, run: Run, messages: Sequence[ThreadMessage], *, scope: str | None = None
+) -> FittedPrompt:
+    """The run's prompt under its truncation strategy. scope: see `oxillama.chat.prepare`.
 
     `last_messages` keeps the newest n messages. `auto` leaves out messages until the prompt has room for an answer: the
     oldest first, but the first message last, and never the newest.
@@ -41,10 +43,11 @@ async def build_prompt(engine: EngineLike, run: Run, messages: Sequence[ThreadMe
     limit = hard if run.max_prompt_tokens is None else min(hard, run.max_prompt_tokens)
     if run.truncation_strategy.get("type", "auto") == "auto":
         aim = min(limit, engine.n_ctx - _answer_room(engine, run))
-        prompt = await fitted_prompt(engine, conversation(run.instructions, messages), aim)
+        prompt = await fitted_prompt(engine, conversation(run.instructions, messages), aim, scope=scope)
     else:
         newest = messages[-int(run.truncation_strategy["last_messages"]) :]
-        prompt = FittedPrompt(await chat_prompt(engine, conversation(run.instructions, newest)), 0)
+        turns = conversation(run.instructions, newest)
+        prompt = FittedPrompt(await prepare(engine, turns, ChatOptions(), scope=scope), 0)
     if run.max_prompt_tokens is not None and len(prompt.ids) > run.max_prompt_tokens:
         raise PromptBudgetError
     check_length(len(prompt.ids), engine.n_ctx, "messages", room=1)

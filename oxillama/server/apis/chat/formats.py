@@ -9,6 +9,7 @@ import msgspec
 from oxillama.chat.options import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
 from oxillama.server.generation.sampling import SamplingFields
 from oxillama.server.wire.errors import bad_request
+from oxillama.server.wire.fields import NoValue
 from oxillama.server.wire.formats import JsonObjectFormat, JsonSchemaFormat, ResponseFormat
 
 MAX_CHOICES = 1024
@@ -30,6 +31,14 @@ class FormatFields(SamplingFields, kw_only=True):
     ] = None
     regex: Annotated[Pattern | None, msgspec.Meta(description="The whole answer matches it.")] = None
     guided_choice: Annotated[Alternatives | None, msgspec.Meta(description="The answer is one of these texts.")] = None
+
+    # What other servers call these fields. Ignoring them would change the answer.
+    guided_json: NoValue = None
+    guided_regex: NoValue = None
+    guided_grammar: NoValue = None
+    structured_outputs: NoValue = None
+    json_schema: NoValue = None
+    ebnf: NoValue = None
 
     @property
     def answer_format(self) -> AnswerFormat | None:
