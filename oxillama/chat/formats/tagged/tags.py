@@ -65,6 +65,8 @@ class Header:
             if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
                 bare = bare[1:-1]
             return {self._field: bare} if bare else None
+        if _ATTRIBUTE.sub("", raw).strip(" \t/"):
+            return None
         fields = {
             self._attributes[found[1]]: found[2] or found[3] or found[4] or ""
             for found in _ATTRIBUTE.finditer(raw)
