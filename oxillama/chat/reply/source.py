@@ -55,17 +55,18 @@ class Scanner:
 class Source:
     """The text that has come and is not yet read.
 
-    ended: nothing follows. truncated: a limit ended the reply, not the model. keeps: a mark stays where it was set
-    first.
+    ended: nothing follows. truncated: a limit ended the reply, not the model. keeps: what was read between marks is
+    kept as well, for `before_mark`.
     """
 
-    __slots__ = ("_at", "_kept", "_mark", "_text", "_waits", "ended", "keeps", "truncated")
+    __slots__ = ("_at", "_earlier", "_kept", "_mark", "_text", "_waits", "ended", "keeps", "truncated")
 
     def __init__(self) -> None:
         self._text = ""
         self._at = 0
         self._mark: int | None = None  # where in _text the kept text begins, which continues `_kept`
         self._kept: list[str] = []
+        self._earlier: list[str] = []
         self.ended = False
         self.truncated = False
         self.keeps = False
@@ -88,8 +89,7 @@ class Source:
 
     def mark(self, back: int = 0) -> None:
         """Keep what is read from here on, or from `back` characters before, which must have come in the same piece."""
-        if self.keeps and self._mark is not None:
-            return
+        self._keep(back)
         self._kept.clear()
         self._mark = max(self._at - back, 0)
 
@@ -98,13 +98,15 @@ class Source:
         return "".join(self._kept) + self._text[self._mark or 0 : self._at]
 
     def rewind(self, offset: int) -> None:
-        """Go back to `offset` characters after the mark, and keep nothing any more."""
+        """Go back to `offset` characters after the mark, and keep nothing of what follows."""
+        self._keep(len(self.since_mark()) - offset)
         if self._kept:
             read = self.since_mark()
             self._text = read + self._text[self._at :]
             self._mark = 0
         self._at = (self._mark or 0) + offset
-        self.unmark()
+        self._kept.clear()
+        self._mark = self._at if self.keeps else None
 
     def unread(self, text: str) -> None:
         """Put back the text that was read last."""
@@ -120,7 +122,18 @@ class Source:
     def unmark(self) -> None:
         """Keep nothing any more."""
         self._kept.clear()
+        self._earlier.clear()
         self._mark = None
+
+    def before_mark(self) -> str:
+        """What was read between the first mark and the last one, if the source keeps it."""
+        return "".join(self._earlier)
+
+    def _keep(self, back: int) -> None:
+        """Keep what was read since the mark, but for its last characters."""
+        if self.keeps and self._mark is not None:
+            read = self.since_mark()
+            self._earlier.append(read[: len(read) - back])
 
     # What follows reads. The generators yield when they need more text.
 

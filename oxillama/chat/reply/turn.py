@@ -228,6 +228,7 @@ class TurnParser:
         opener = yield from source.literal(*reader.at_line)
         if opener is None:
             source.rewind(0)
+            source.unmark()
             return False
         return (yield from self._read_calls(opener, "", len(source.since_mark())))
 
@@ -241,12 +242,14 @@ class TurnParser:
         assert calls is not None
         before = calls.count
         done = yield from self._syntax.reader.read(source, calls, opener)
+        earlier, raw = source.before_mark(), source.since_mark()
         if done and calls.muted:
-            self._withhold(newlines + source.since_mark())
+            self._withhold(newlines + earlier + raw)
         elif not done:
-            raw = source.since_mark()
             if calls.count > before:
                 self._begin_content()
+                if calls.muted:
+                    self._withhold(newlines + earlier)
                 newlines, length = "", 0
             if len(raw) > _REREAD:
                 self._say(newlines + raw)
@@ -254,6 +257,7 @@ class TurnParser:
             else:
                 self._say(newlines + raw[:length])
                 source.rewind(length)
+                source.unmark()
             return False
         source.unmark()
         self._begin_content()

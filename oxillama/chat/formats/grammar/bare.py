@@ -30,14 +30,16 @@ _OF_OTHERS = frozenset(
 class BareValues:
     """Writes the expressions for the values of one tool, each with the text that ends it.
 
-    barred: regular expressions of what a string must not contain, where no special token ends it.
+    barred: regular expressions of what a string must not contain, where no special token ends it. never: those of what
+    it must not contain anyway.
     """
 
-    def __init__(self, rules: Rules, document: Document, barred: Sequence[str]) -> None:
+    def __init__(self, rules: Rules, document: Document, barred: Sequence[str], never: Sequence[str] = ()) -> None:
         self._rules = rules
         self._lark = rules.lark
         self._document = document
         self._barred = barred
+        self._never = never
 
     def value(self, place: Place, end: str) -> str:
         """A value whose type the schema decides."""
@@ -65,13 +67,13 @@ class BareValues:
         if values is not None:
             return self._listed(place, [value for value in values if isinstance(value, str)], end)
         self._rules.refuse(place, *(key for key in place.asserted if key not in OF_STRINGS and key not in _OF_OTHERS))
-        return self._rules.text(end, *self._rules.conditions(place), without=self._barred)
+        return self._rules.text(end, *self._rules.conditions(place), without=self._barred, never=self._never)
 
     def free(self, place: Place, end: str) -> str:
         """Any text: the reader makes of it whatever type it fits."""
         for inner, keyword in beyond(place, self._document):
             self._rules.refuse(inner, keyword)
-        return self._rules.text(end, without=self._barred)
+        return self._rules.text(end, without=self._barred, never=self._never)
 
     def json(self, place: Place, end: str, kinds: Kinds | None = None) -> str:
         """A value as JSON. kinds: only of these types."""

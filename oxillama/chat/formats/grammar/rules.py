@@ -51,18 +51,18 @@ class Rules:
         """Note keywords that the grammar does not enforce."""
         self.unenforced += [(place.pointer, keyword) for keyword in keywords]
 
-    def text(self, end: str, *conditions: str, without: Iterable[str] = ()) -> str:
+    def text(self, end: str, *conditions: str, without: Iterable[str] = (), never: Iterable[str] = ()) -> str:
         """The expression for a text with its end.
 
         conditions: regular expressions that the text must match as well. without: regular expressions that it must not
-        contain if no special token ends it.
+        contain if no special token ends it. never: those that it must not contain anyway.
         """
         before, special = self.lark.split(end)
-        inside = " & ".join([ANY_TEXT, *(f"/{condition}/" for condition in conditions)])
+        barred = [f"~/(.|\\n)*({'|'.join(never)})(.|\\n)*/"] if never else []
+        inside = " & ".join([ANY_TEXT, *(f"/{condition}/" for condition in conditions), *barred])
         if special:
             return self.terminal(f"({inside}) {literal(before)}" if before else inside) + f" {special}"
-        barred = "|".join(without)
-        return self.terminal(f"({inside} & ~/(.|\\n)*({barred})(.|\\n)*/) {literal(end)}")
+        return self.terminal(f"({inside} & ~/(.|\\n)*({'|'.join(without)})(.|\\n)*/) {literal(end)}")
 
     def conditions(self, place: Place) -> list[str]:
         """The regular expressions for the keywords of a string; those without one are noted."""

@@ -38,7 +38,7 @@ class TaggedGrammar:
         tags = [tag.strip() for tag in followers if tag.strip()]
         closers = [tag.strip() for tag in (shape.call.close, shape.wrap.close) if tag.strip()]
         self._barred = [regex(shape.parameter.close.strip())]
-        self._barred += [regex(CDATA)] if shape.character_data else []
+        self._never = [regex(CDATA)] if shape.character_data else []
         self._barred += [rf"{regex(closer)}\s*{regex(tag)}" for closer in closers for tag in tags if tag != closer]
 
     def text(self, tools: Sequence[Tool], *, parallel: bool) -> str:
@@ -51,7 +51,7 @@ class TaggedGrammar:
     def call(self, tool: Tool) -> str:
         """The name of a rule for a call."""
         document = Document(tool.parameters)
-        values = BareValues(self.rules, document, self._barred)
+        values = BareValues(self.rules, document, self._barred, self._never)
         members = [
             self.rules.rule(self._parameter(document, values, place, literal(name))) + ("" if required else "?")
             for name, place, required in document.properties(document.root)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oxillama.chat.reply.source import Source, Steps
 
 _LONGEST_HEADER = 512
-_ATTRIBUTE = re.compile(r"([\w:-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'/>][^\s>]*))")
+_ATTRIBUTE = re.compile(r"([\w:-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'/>][^\s\"'>]*))")
 _FIELD = re.compile(r"([\w:-]+)=\"\{(\w+)\}\"")
 _SPACE = re.compile(r"\s++")
 
