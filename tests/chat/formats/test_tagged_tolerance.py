@@ -39,7 +39,7 @@ QWEN = (
     "</tool_call>"
 )
 F = ("f", {"s": "x", "n": 5})
-G = ("g", {})
+G: tuple[str, dict[str, Any]] = ("g", {})
 
 
 @pytest.mark.parametrize(
