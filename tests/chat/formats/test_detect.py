@@ -43,18 +43,43 @@ LINES = """{%- if m.tool_calls %}<calls>
 {% endfor %}</calls>{% endif %}"""
 NAMED = """{%- if m.tool_calls %}<|section|>{% for c in m.tool_calls %}<|invoke|>{{ c.function.name }}<|with|>{{
 c.function.arguments | tojson }}<|done|>{% endfor %}<|close|>{% endif %}"""
+CODE = """{%- if m.tool_calls %}<|calls|>[{% for c in m.tool_calls %}{{ c.function.name }}({% for k, v in
+c.function.arguments | items %}{{ k }}={{ v | tojson }}{% if not loop.last %}, {% endif %}{% endfor %}){%
+if not loop.last %}, {% endif %}{% endfor %}]<|/calls|>{% endif %}"""
+TAGS = """{%- for c in m.tool_calls or [] %}
+<do>
+<action={{ c.function.name }}>
+{% for k, v in c.function.arguments | items %}<arg={{ k }}>
+{{ v if v is string else v | tojson }}
+</arg>
+{% endfor %}</action>
+</do>{% endfor %}"""
+ATTRIBUTES = """{%- if m.tool_calls %}<calls>
+{% for c in m.tool_calls %}<do name="{{ c.function.name }}">
+{% for k, v in c.function.arguments | items %}<with name="{{ k }}">{{ v if v is string else v | tojson }}</with>
+{% endfor %}</do>
+{% endfor %}</calls>{% endif %}"""
+PAIRS = """{%- for c in m.tool_calls or [] %}<do>{{ c.function.name }}{% for k, v in c.function.arguments | items
+%}<k>{{ k }}</k><v>{{ v if v is string else v | tojson }}</v>{% endfor %}</do>{% endfor %}"""
+SHAPES = {
+    "objects": (OBJECTS, "J"),
+    "list": (LIST, "JA"),
+    "lines": (LINES, "J"),
+    "named": (NAMED, "NJ"),
+    "code": (CODE, "P"),
+    "tags": (TAGS, "XE"),
+    "attributes": (ATTRIBUTES, "XA"),
+    "pairs": (PAIRS, "KV"),
+}
 THINKS = """{%- if m.reasoning_content %}<mind>
 {{ m.reasoning_content }}
 </mind>
 {% endif %}"""
 
 
-@pytest.mark.parametrize(
-    ("calls", "shape"),
-    [(OBJECTS, "J"), (LIST, "JA"), (LINES, "J"), (NAMED, "NJ")],
-    ids=["objects", "list", "lines", "named"],
-)
-def test_a_format_that_nobody_has_heard_of_is_found_by_probing(calls: str, shape: str) -> None:
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_format_that_nobody_has_heard_of_is_found_by_probing(name: str) -> None:
+    calls, shape = SHAPES[name]
     made = template(PROBED.replace("{{ m.content }}", "{{ m.content or '' }}") + calls + ENDS)
     found = format_of(made, None)
     assert format_of(made, None) is found
@@ -70,7 +95,8 @@ def test_a_format_that_nobody_has_heard_of_is_found_by_probing(calls: str, shape
     ]
     text = made.render(given, tools=[{"type": "function", "function": {"name": "f"}}], add_generation_prompt=False).text
     reply = text[text.index("Well") :].removesuffix("@end@\n")
-    read = read_tokens(found.parser(tools("f", "g")), Specials(()).tokens(reply))
+    offered = tools("g", f={"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "array"}}})
+    read = read_tokens(found.parser(offered), Specials(()).tokens(reply))
     assert read.content.strip() == "Well"
     assert read.values == [(function["name"], function["arguments"]) for function in functions]
     made.close()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ASKED, SAID, THOUGHT, CALLED, OTHER = "quimbaz", "zorbwyk", "plumqat", "fnirkad", "blixturg"
 KEY, VALUE = "grelvox", "skwomp"
+SECOND_KEY, SECOND_VALUE = "drumpit", "vashloy"
 IDS = ("zw83hs01k", "zw83hs02k")
 _TOOL = {
     "type": "function",
@@ -28,6 +29,9 @@ _TOOL = {
         "parameters": {"type": "object", "properties": {KEY: {"type": "string", "description": VALUE}}, "required": []},
     },
 }
+
+_ONE = {KEY: VALUE}
+_PAIR = {KEY: VALUE, SECOND_KEY: SECOND_VALUE}
 
 Given = dict[str, Any]
 
@@ -67,6 +71,28 @@ _FORMS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """What a template writes for one call, for two (None: it takes one), and for one with two arguments."""
+
+    one: str
+    two: str | None
+    pair: str | None
+
+    def without(self, beginning: re.Pattern[str]) -> Replies:
+        """The replies without what matches at their beginning."""
+        found = (reply if reply is None else beginning.sub("", reply, 1) for reply in (self.two, self.pair))
+        return Replies(beginning.sub("", self.one, 1), *found)
+
+    def each(self) -> Iterator[tuple[str, int, int]]:
+        """The replies, with how many calls and how many arguments they have."""
+        yield self.one, 1, 1
+        if self.two is not None:
+            yield self.two, 2, 2
+        if self.pair is not None:
+            yield self.pair, 1, 2
+
+
 class Probe:
     """Renders small conversations with one template. Blocking."""
 
@@ -83,18 +109,18 @@ class Probe:
                 return CALLED in text
         return None
 
-    def replies(self) -> dict[int, str] | None:
-        """What the model is to write for one call and for two (if the template takes two), in tools' place.
-
-        None: the template shows no calls.
-        """
+    def replies(self) -> Replies | None:
+        """What the model is to write for calls, as its template writes them. None: the template shows no calls."""
         for form in _FORMS:
             self._form = form
-            one = self._reply(1)
-            if one is not None and CALLED in one and KEY in one and VALUE in one:
-                two = self._reply(2)
-                shown = two is not None and CALLED in two and OTHER in two
-                return {1: one, 2: two} if shown and two is not None else {1: one}
+            one = self._reply((CALLED, _ONE))
+            if one is not None and _shows(one, CALLED, KEY, VALUE):
+                two, pair = self._reply((CALLED, _ONE), (OTHER, _ONE)), self._reply((CALLED, _PAIR))
+                return Replies(
+                    one,
+                    two if two is not None and _shows(two, CALLED, OTHER) else None,
+                    pair if pair is not None and _shows(pair, *_PAIR, *_PAIR.values()) else None,
+                )
         self._form = _Form()
         return None
 
@@ -114,14 +140,14 @@ class Probe:
         opening = opening or _last_tag(before)
         return Tags(opening, between.strip()) if opening and between.strip() else None
 
-    def _reply(self, calls: int) -> str | None:
+    def _reply(self, *calls: tuple[str, dict[str, str]]) -> str | None:
         """The assistant's turn with calls, without what stands before and after any turn."""
         user = _message("user", ASKED, self._form)
         given: Given = _message("assistant", "", self._form)
         if self._form.null:
             given["content"] = None
-        given["tool_calls"] = [self._call(name, call_id) for name, call_id in ((CALLED, IDS[0]), (OTHER, IDS[1]))][
-            :calls
+        given["tool_calls"] = [
+            self._call(name, arguments, call_id) for (name, arguments), call_id in zip(calls, IDS, strict=False)
         ]
         turn = self._render([user, given], tools=[_TOOL], add_generation_prompt=False)
         said = self._render([user, _message("assistant", SAID, self._form)], tools=[_TOOL], add_generation_prompt=False)
@@ -132,8 +158,7 @@ class Probe:
         end = said[said.rfind(SAID) + len(SAID) :]
         return turn[start : len(turn) - len(common_end(turn, end))]
 
-    def _call(self, name: str, call_id: str) -> Given:
-        arguments: Any = {KEY: VALUE}
+    def _call(self, name: str, arguments: Any, call_id: str) -> Given:
         function = {"name": name, "arguments": json.dumps(arguments) if self._form.text else arguments}
         return {"id": call_id, "type": "function", "function": function}
 
@@ -146,6 +171,10 @@ class Probe:
 
 def _message(role: str, text: str, form: _Form) -> Given:
     return {"role": role, "content": [{"type": "text", "text": text}] if form.parts else text}
+
+
+def _shows(text: str, *words: str) -> bool:
+    return all(word in text for word in words)
 
 
 def _last_tag(text: str) -> str:
