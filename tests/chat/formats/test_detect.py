@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from oxillama.chat.formats.detect import family_of, format_of
-from oxillama.chat.formats.detect.rules import FAMILIES, by_rules
+from oxillama.chat.formats.detect.rules import FAMILIES, RULES, by_rules
 from oxillama.text import ChatTemplate
 from tests.support.replies import Specials, read_tokens, tools
 from tests.support.shared import shared
@@ -23,11 +23,22 @@ def test_the_first_rule_that_fits_wins() -> None:
     assert by_rules("… [TOOL_CALLS] …", None) is FAMILIES["Mistral"]
     assert by_rules("'<｜tool▁calls▁begin｜>' … '\\n```json\\n'", None) is FAMILIES["DeepSeek V3"]
     assert by_rules("'<｜tool▁calls▁begin｜>'", None) is FAMILIES["DeepSeek V3.1"]
+    tags = "<tool_call> <function= <parameter="
+    assert by_rules(tags, None) is FAMILIES["Qwen3-Coder"]
+    assert by_rules(f"{tags} <think>", None) is FAMILIES["Qwen3.5"]
+    assert by_rules(f"{tags} truncate_history_thinking", None) is FAMILIES["Nemotron 3"]
+    assert by_rules("<|open|> <|close|> <|end_of_msg|>", None) is FAMILIES["Kimi K3"]
+    assert by_rules("｜DSML｜tool_calls", None) is FAMILIES["DeepSeek V4"]
     assert by_rules("nothing", None) is None
     suffixed = by_rules("<arg_key:x> <tool_sep:x>", None)
     assert suffixed is not None
     assert "<tool_call:x>" in suffixed.texts()
     assert by_rules("nothing", Specials(["<|tools_prefix|>"])) is FAMILIES["Apertus"]
+
+
+def test_every_rule_names_a_family() -> None:
+    assert {rule.family for rule in RULES} - set(FAMILIES) == set()
+    assert set(FAMILIES) - {rule.family for rule in RULES} == {"prompted"}
 
 
 PROBED = """{%- if tools %}SYSTEM {{ tools | tojson }}

@@ -40,6 +40,7 @@ def _all(family: str, *texts: str, one: tuple[str, ...] = (), lacks: tuple[str, 
 
 _DSML = ("DSML", "dsml_token")
 _SUFFIX = re.compile(r"<tool_sep(:[\w.-]+)>")
+_XE = ("<tool_call>", "<function=", "<parameter=")
 _FENCES = ("```json", "\\njson\\n", "\njson\n")
 
 RULES = (
@@ -74,7 +75,11 @@ RULES = (
     _all("MiniCPM5", '<function name="', '<param name="'),
     _all("dots", "<dots_function_call>"),
     _all("Seed-OSS", "seed:tool_call"),
-    _all("Qwen3-Coder", "<tool_call>", "<function=", "<parameter="),
+    _all("Granite 4.2", *_XE, "truncate_history_thinking", "defer_loading"),
+    _all("Nemotron 3", *_XE, "truncate_history_thinking"),
+    _all("Step 3.5", *_XE, one=("'tool_response'", '"tool_response"', "<|im_start|>tool_response")),
+    _all("Qwen3.5", *_XE, "<think>"),
+    _all("Qwen3-Coder", *_XE),
     _all("Hunyuan Hy3", "arg_key", "<tool_sep"),
     _all("GLM 4.7", "<arg_key>", "[gMASK]<sop>", "</arg_key><arg_value>"),
     _all("GLM 4.5", "<arg_key>", "[gMASK]<sop>"),
@@ -91,6 +96,7 @@ RULES = (
     _all("Command R", "Action:", "```json", "<|CHATBOT_TOKEN|>"),
     _all("Olmo 3", "<function_calls>", lacks=("invoke",)),
     _all("LongCat", "<longcat_tool_call>"),
+    _all("Granite 20B", "<function_call>", lacks=("<|function_call|>",)),
     _all("Granite 4", "<tool_call>", "<|start_of_role|>"),
     _all("ERNIE 4.5", "<tool_call>", "<response>"),
     _all("Qwen3", "<tool_call>", "<|im_start|>", "<think>"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oxillama.chat.formats.families.reasoning import APERTUS, APRIEL, BRACKETS, COHERE, GRANITE, THINK
 from oxillama.chat.formats.json import ARGUMENTS, ID, NAME, JsonCalls, NamedJson
+from oxillama.chat.formats.literal import Pythonic
 from oxillama.chat.formats.wire import Family, Tags
 
 HERMES = JsonCalls(
@@ -94,10 +95,13 @@ FAMILIES = (
         ),
     ),
     Family(
+        name="Granite 20B",
+        shape=JsonCalls("J", opener="<function_call>", first="<function_call> ", between="\n", gap=1),
+    ),
+    Family(
         name="Llama 3",
-        shape=JsonCalls(
-            "J", opener="<|python_tag|>", between="; ", arguments_key="parameters", bare="{", first="", last=""
-        ),
+        shape=JsonCalls("J", opener="<|python_tag|>", between="; ", arguments_key="parameters", bare="{"),
+        also=(Pythonic(calls=Tags("[", "]"), bare="[", gap=0),),
         stops=("<|eot_id|>", "<|eom_id|>"),
     ),
     Family(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from oxillama.chat.formats.families.reasoning import SEED, THINK
 from oxillama.chat.formats.tagged import NO_TAGS, Nested, Tagged
 from oxillama.chat.formats.wire import Family, Tags
@@ -72,6 +74,10 @@ def _element(name: str, attributes: str = "") -> Tags:
 
 FAMILIES = (
     Family(name="Qwen3-Coder", shape=QWEN_CODER, reasoning=(THINK,), stops=_IM_END),
+    Family(name="Qwen3.5", shape=QWEN_CODER, reasoning=(THINK,), stops=_IM_END),
+    Family(name="Nemotron 3", shape=QWEN_CODER, reasoning=(THINK,), stops=_IM_END),
+    Family(name="Granite 4.2", shape=QWEN_CODER, reasoning=(THINK,), stops=("<|end_of_text|>",)),
+    Family(name="Step 3.5", shape=replace(QWEN_CODER, gap=0), reasoning=(THINK,), stops=_IM_END),
     Family(
         name="Seed-OSS",
         shape=Tagged(
