@@ -22,7 +22,7 @@ from oxillama.engine.api.embedding import Embedder
 from oxillama.server import ServerConfig, create_app
 from tests.support.asgi_client import ASGIClient, Response
 from tests.support.assistants_api import Api, api_over
-from tests.support.fake_engine import FakeEngine
+from tests.support.fake_engine import FakeEngine, FillingTokenizer
 from tests.support.json_schema import Validator, Values
 
 # No shrinking: a failure shows its reason, and smaller bodies would take minutes to find.
@@ -148,6 +148,8 @@ RULES: dict[str, Rule] = {
     r"regex": lambda body: not _is_regex(body["regex"]),
     r"logit_bias\.\d+": lambda body: any(key.isdigit() and int(key) >= 259 for key in body["logit_bias"]),
     r"logit_bias\[.*": lambda body: not all(map(_is_bias, body["logit_bias"])),
+    r"suffix": lambda body: bool(body.get("echo")) and body.get("logprobs") is not None,
+    r"n": lambda body: "messages" not in body and body["n"] > 1,
     r"samplers": lambda body: len(set(body["samplers"]) - {"typ_p"}) < len(body["samplers"]),
     r"messages.*": lambda body: _calls_wrongly(body),
     r"part_ids(\[\d+\])*": lambda body: True,  # which parts an upload has
@@ -221,7 +223,9 @@ def _wrong(path: str, body: Any, response: Response) -> str:
 async def _all_agree(path: str, bodies: list[Any]) -> None:
     pooling = "rank" if path == "/v1/rerank" else "mean"
     embedder = Embedder(pooling=pooling, width=1 if pooling == "rank" else 64, max_tokens=2048)
-    engine = FakeEngine(reply="ok", n_ctx=2048, n_slots=256, max_waiting=4096, embedder=embedder)
+    engine = FakeEngine(
+        reply="ok", n_ctx=2048, n_slots=256, max_waiting=4096, embedder=embedder, tokenizer=FillingTokenizer()
+    )
     with TemporaryDirectory() as folder:
         async with api_over(Path(folder), engine) as api:
             objects = Objects(api)

@@ -42,6 +42,7 @@ from oxillama.errors import (
 )
 from oxillama.text import PromptText
 from oxillama.text.prompt_text import prompt_text
+from oxillama.text.tokenizers.fim import FimTokens
 from tests.support.fake_output import ReadTokens, ShownText
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class FakeTokenizer:
     bos_id = BOS
     eos_id = EOS
     eog_ids = frozenset({EOS})
+    fim: FimTokens | None = None
     suffix_ids: tuple[int, ...] = ()
     doubles_ends = False
     _names = ("<unk>", "<s>", "</s>")
@@ -89,6 +91,12 @@ class FakeTokenizer:
 
     def find(self, text: str) -> int | None:
         return self._names.index(text) if text in self._names else None
+
+
+class FillingTokenizer(FakeTokenizer):
+    """The same; bytes that no text has mark the prefix, the suffix and the middle, and end it."""
+
+    fim = FimTokens(FIRST_BYTE + 0xF8, FIRST_BYTE + 0xF9, FIRST_BYTE + 0xFA, ends=frozenset({FIRST_BYTE + 0xFB}))
 
 
 class FakeChatTemplate:
@@ -236,6 +244,7 @@ class FakeEngine:
         model_name: str = "fake-model",
         chat_template: FakeChatTemplate | None = None,
         embedder: Embedder | None = None,
+        tokenizer: FakeTokenizer | None = None,
     ) -> None:
         self.embedder = embedder or Embedder()
         self.embedded: list[EmbeddingRequest] = []
@@ -251,7 +260,7 @@ class FakeEngine:
         self.max_waiting = max_waiting
         self.model_name = model_name
         self.model_created = 1_700_000_000
-        self.tokenizer = FakeTokenizer()
+        self.tokenizer = tokenizer or FakeTokenizer()
         self.chat_template = chat_template or FakeChatTemplate()
         self.requests: list[GenerationRequest] = []
         self.open = self.active = self.ended = self.tokens = 0

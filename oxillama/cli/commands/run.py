@@ -44,6 +44,12 @@ def run(
         bool,
         typer.Option("--raw", help="Continue the prompt as it is, with its control tokens, without the chat template."),
     ] = False,
+    suffix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="Write what is between the prompt and this, with a model for code.", show_default=False
+        ),
+    ] = None,
     special: Annotated[bool, typer.Option("--special", hidden=True)] = False,
     *,
     sampling: options.SamplingOptions,
@@ -60,8 +66,8 @@ def run(
 ) -> None:
     """Answer one prompt, or continue it.
 
-    A model with a chat template answers the prompt; any other, and every model with --raw, continues it. Standard
-    output gets the generated text and nothing else.
+    A model with a chat template answers the prompt; any other, and every model with --raw, continues it. With --suffix,
+    the text between the two is written. Standard output gets the generated text and nothing else.
     """
     if [words, prompt, prompt_file, prompt_ids].count(None) != 3:
         usage_error(PROMPTS)
@@ -70,6 +76,8 @@ def run(
     if special:
         print("oxillama: --special has become --raw", file=sys.stderr)
 
+    from dataclasses import replace
+
     import trio
 
     from oxillama.cli.shared.completion import Completion, complete
@@ -77,6 +85,7 @@ def run(
     from oxillama.cli.shared.output import print_json
     from oxillama.cli.shared.terminal.visible import visible
     from oxillama.cli.shared.terminal.wrap import Wrapper
+    from oxillama.engine.requests.infill import Gap, fim_of, infill_prompt
 
     stops = tuple(map(argument_text, stop or ()))
     params = options.checked_params(**sampling.given(), stop=stops, ignore_eos=ignore_eos)
@@ -86,8 +95,14 @@ def run(
         async with opened(
             path, threads=threads, ctx_size=ctx_size, kv_type=kv_type, processors=processors
         ) as engine:
-            start = ids if ids is not None else await prompt_of(engine, text, raw=raw or special)
-            return engine.model_name, await complete(engine, Completion(tuple(start)), params, write)
+            if suffix is not None:
+                gap = Gap(prefix=text if ids is None else ids, suffix=argument_text(suffix))
+                start = await infill_prompt(engine, gap, param="suffix")
+                limits = replace(params, stop_token_ids=fim_of(engine, "suffix").ends)
+            else:
+                start = ids if ids is not None else await prompt_of(engine, text, raw=raw or special)
+                limits = params
+            return engine.model_name, await complete(engine, Completion(tuple(start)), limits, write)
 
     on_terminal = sys.stdout.isatty()
     wrapper = Wrapper()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oxillama.engine.api.sampling import SamplerSettings
     from oxillama.engine.api.types import EngineStatistics, GenerationRequest, Timings, TokenEvent, TokenLogprob, Usage
     from oxillama.text import PromptText
+    from oxillama.text.tokenizers.fim import FimTokens
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ class TokenizerLike(Protocol):
     def eos_id(self) -> int | None: ...
     @property
     def eog_ids(self) -> frozenset[int]: ...
+    @property
+    def fim(self) -> FimTokens | None: ...
     def encode(
         self, text: str | PromptText, add_special: bool = True, parse_special: bool = False
     ) -> list[int]: ...

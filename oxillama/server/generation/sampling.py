@@ -18,6 +18,7 @@ MAX_STOPS = 64
 MOST_DIGITS = 10
 """OpenAI takes 4; editors send more."""
 
+ModelId = Annotated[str, msgspec.Meta(description="The id of a model, as `GET /v1/models` lists it.")]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 StopString = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
 TokenCount = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -66,7 +67,6 @@ class SamplingFields(SamplerFields, kw_only=True):
     }
     """The meaning of absent fields, except those that the engine decides."""
 
-    model: Annotated[str, msgspec.Meta(description="The id of a model, as `GET /v1/models` lists it.")]
     temperature: Temperature | None = None
     top_p: TopP | None = None
     n: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)] | None = None
@@ -93,7 +93,10 @@ class SamplingFields(SamplerFields, kw_only=True):
     dry_sequence_breakers: Annotated[list[Phrase], msgspec.Meta(max_length=MOST_STRINGS)] | None = None
     samplers: Annotated[
         list[SamplerName] | None,
-        msgspec.Meta(description="The steps in their order, each once; those that are left out do not take place."),
+        msgspec.Meta(
+            description="The steps in their order, each once; those that are left out do not take place. `infill`, "
+            "which editors name for llama.cpp's server, has no effect."
+        ),
     ] = None
     banned_strings: Annotated[
         Annotated[list[Phrase], msgspec.Meta(max_length=MOST_STRINGS)] | None,
@@ -128,7 +131,7 @@ class SamplingFields(SamplerFields, kw_only=True):
             frequency_penalty=self.frequency_penalty,
             presence_penalty=self.presence_penalty,
             dry_sequence_breakers=_texts(self.dry_sequence_breakers),
-            samplers=_texts(self.samplers),
+            samplers=_texts(None if self.samplers is None else [n for n in self.samplers if n != "infill"]),
             **self.sampler_values(),  # type: ignore[arg-type]
             logit_bias=_biases(self.logit_bias, n_vocab),
             banned_strings=tuple(self.banned_strings or ()),

@@ -51,8 +51,9 @@ SamplerName = Literal[
     "epsilon_cutoff",
     "eta_cutoff",
     "xtc",
+    "infill",
 ]
-"""`typ_p` is llama.cpp's name of `typical_p`."""
+"""`typ_p` is llama.cpp's name of `typical_p`; `infill` is a step that only llama.cpp has."""
 
 
 class SamplerFields(msgspec.Struct, kw_only=True):

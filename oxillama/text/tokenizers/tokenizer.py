@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from oxillama.errors import InvalidParameterError, ModelFormatError, ModelUnsupportedError
 from oxillama.text.prompt_text import PromptText
 from oxillama.text.tokenizers.algorithms.pipeline import valid_unicode
+from oxillama.text.tokenizers.fim import fim_tokens
 from oxillama.text.tokenizers.partition import SpecialSplitter
 from oxillama.text.tokenizers.pieces import Pieces
 from oxillama.text.tokenizers.vocab import CONTROL, USER_DEFINED, load_vocab
@@ -33,7 +34,7 @@ class Tokenizer:
     """The tokenizer of one model. Threads may share it.
 
     model: the value of tokenizer.ggml.model. n_vocab: the number of tokens. bos_id, eos_id: None if the vocabulary has
-    no such token. eog_ids: every token that ends a generation.
+    no such token. eog_ids: every token that ends a generation. fim: the tokens for filling in the middle, or None.
     """
 
     def __init__(self, metadata: Metadata) -> None:
@@ -49,6 +50,7 @@ class Tokenizer:
         self.bos_id: int | None = vocab.special.get("bos")
         self.eos_id: int | None = vocab.special.get("eos")
         self.eog_ids = vocab.eog_ids
+        self.fim = fim_tokens(vocab.special, vocab.ids)
         self._splitter = SpecialSplitter(vocab)
         self._prefix: list[int] = []
         self._suffix: list[int] = []

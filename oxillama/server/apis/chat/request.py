@@ -12,6 +12,7 @@ from oxillama.server.apis.chat.formats import FormatFields
 from oxillama.server.apis.chat.messages import Message
 from oxillama.server.apis.chat.parts import MessageForm
 from oxillama.server.apis.chat.tools import Choice, Functions, LegacyChoice, Tools, chosen, offered
+from oxillama.server.generation.sampling import ModelId
 from oxillama.server.wire.errors import bad_request
 from oxillama.server.wire.fields import NoValue, ReasoningEffort, accepts
 from oxillama.server.wire.invalid import unsupported_value, wrong_length
@@ -67,6 +68,7 @@ class ReasoningFields(FormatFields, kw_only=True):
 class ChatRequest(ReasoningFields, kw_only=True):
     """Fields of the OpenAI API that are not listed here have no effect and are ignored."""
 
+    model: ModelId
     messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
     max_completion_tokens: AtLeastOne | None = None
     max_tokens: AtLeastOne | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from oxillama.server.generation.prompts import schema_of, texts_or_ids
-from oxillama.server.generation.sampling import MAX_CHOICES, SamplingFields, TokenCount
+from oxillama.server.generation.sampling import MAX_CHOICES, ModelId, SamplingFields, TokenCount
 from oxillama.server.wire.errors import bad_request
 from oxillama.server.wire.fields import NoText, accepts
 
@@ -24,6 +24,7 @@ class CompletionRequest(SamplingFields, kw_only=True):
         "echo": False,
     }
 
+    model: ModelId
     prompt: Annotated[str | list[Any] | None, accepts(schema_of(MAX_CHOICES, nullable=True))] = None
     max_tokens: TokenCount | None = None
     best_of: Annotated[
@@ -32,7 +33,9 @@ class CompletionRequest(SamplingFields, kw_only=True):
     ] = None
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
     echo: bool | None = None
-    suffix: NoText = None
+    suffix: Annotated[
+        str | None, msgspec.Meta(description="The text after the one to write, for models that can fill in the middle.")
+    ] = None
     grammar: NoText = None
 
     @property
@@ -58,6 +61,9 @@ class CompletionRequest(SamplingFields, kw_only=True):
         if self.stream and self.ranks:
             message = "The 'best_of' parameter cannot be used together with 'stream'."
             raise bad_request(message, param="best_of", code="invalid_value")
+        if self.suffix and self.echo and self.logprobs is not None:
+            message = "The 'suffix' parameter cannot be used together with 'echo' and 'logprobs'."
+            raise bad_request(message, param="suffix", code="invalid_value")
 
     def prompts(self, n_vocab: int, n_ctx: int) -> list[str | tuple[int, ...]]:
         """The prompts: texts, or token ids in range. An absent prompt is an empty text. Raises APIError."""

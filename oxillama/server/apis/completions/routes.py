@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from quart import Response, request
 
 from oxillama.engine.api.types import GenerationRequest
+from oxillama.engine.requests.infill import Gap, fim_of, infill_prompt
 from oxillama.engine.requests.prompts import prompt_ids
 from oxillama.server.apis.completions.answer import Completion
 from oxillama.server.apis.completions.request import CompletionRequest
@@ -38,7 +39,7 @@ api = API("completions", prefix="/v1", order=20)
     generating=True,
 )
 async def create_completion(wire: CompletionRequest) -> Completion | Response:
-    """Continue a text, or several, whole or with `stream` as it is written."""
+    """Continue a text, or several, whole or with `stream` as it is written. With `suffix`, write what is before it."""
     # Nothing is sent before admission, so a refusal can still have its status.
     state = server_state()
     model, engine = state.check_model(wire.model), state.require_engine()
@@ -60,13 +61,16 @@ async def _read_prompts(wire: CompletionRequest, engine: EngineLike, admission: 
     wire.check()
     given = wire.prompts(engine.tokenizer.n_vocab, engine.n_ctx)
     prompts = []
+    if wire.suffix:
+        fim_of(engine, "suffix")
     async with admission.preparing(engine, len(given) * wire.candidates):
         for prompt in given:
-            if isinstance(prompt, str):
-                prompts.append(Prompt(prompt, await prompt_ids(engine, prompt)))
+            text = prompt if isinstance(prompt, str) else engine.tokenizer.decode(prompt).decode("utf-8", "replace")
+            if wire.suffix:
+                ids = await infill_prompt(engine, Gap(prefix=prompt, suffix=wire.suffix), param="suffix")
             else:
-                text = engine.tokenizer.decode(prompt).decode("utf-8", "replace")
-                prompts.append(Prompt(text, prompt))
+                ids = await prompt_ids(engine, prompt) if isinstance(prompt, str) else prompt
+            prompts.append(Prompt(text, ids))
     return prompts
 
 
@@ -76,6 +80,8 @@ def _generation_requests(
     """One request per candidate of each prompt. Each candidate gets a seed of its own, derived from the request's."""
     logprobs = 0 if wire.ranks and wire.logprobs is None else wire.logprobs
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=logprobs)
+    if wire.suffix:
+        sampling = replace(sampling, stop_token_ids=fim_of(engine, "suffix").ends)
     return [
         GenerationRequest(
             prompt_ids=prompt.ids,
