@@ -30,9 +30,12 @@ export async function about() {
   return (await call("ui/about")).json();
 }
 
-/** The pieces of one answer. @yields {{text: string, reason?: string, usage?: object, timings?: object}} */
+/**
+ * The pieces of one answer; `thought` is what the model thinks before it answers.
+ * @yields {{text: string, thought: string, reason?: string, usage?: object, timings?: object}}
+ */
 export async function* chat(body, signal) {
-  const sent = { ...body, stream: true, stream_options: { include_usage: true }, reasoning_format: "none" };
+  const sent = { ...body, stream: true, stream_options: { include_usage: true } };
   const response = await call("v1/chat/completions", {
     method: "POST",
     body: JSON.stringify(sent),
@@ -48,7 +51,8 @@ export async function* chat(body, signal) {
       if (event.error) throw problem(response.status, event.error, response.headers);
       const choice = event.choices?.[0];
       const { usage, timings } = event;
-      yield { text: choice?.delta?.content ?? "", reason: choice?.finish_reason, usage, timings };
+      const { content, reasoning_content: thought } = choice?.delta ?? {};
+      yield { text: content ?? "", thought: thought ?? "", reason: choice?.finish_reason, usage, timings };
     }
   } catch (error) {
     if (signal.aborted || error instanceof ApiError) throw error;

@@ -1,7 +1,8 @@
 // A conversation and the answers in it: what is sent, what is kept, when it ends. Knows nothing of the page.
 //
 // An assistant's message has variants, one for each time it was asked for:
-// {text, state, reason, model, stats}; state is "writing", "done", "stopped" or "cut".
+// {thought, text, state, reason, model, stats}; state is "writing", "done", "stopped" or "cut". Thought is what the model
+// thought before it answered.
 
 import { ApiError, chat } from "../api/client.js";
 import { settings } from "./settings.js";
@@ -38,9 +39,9 @@ export function writing(conversation) {
 function wire(conversation, end) {
   const messages = [];
   for (const { role, ...message } of conversation.messages.slice(0, end)) {
-    const content = role === "user" ? message.text : shownVariant(message).text;
+    const { text: content, thought } = role === "user" ? message : shownVariant(message);
     if (role === "user" && messages.at(-1)?.role === "user") messages.at(-1).content += `\n\n${content}`;
-    else messages.push({ role, content });
+    else messages.push({ role, content, ...(thought ? { reasoning_content: thought } : {}) });
   }
   const system = settings.get("system").trim();
   return system ? [{ role: "system", content: system }, ...messages] : messages;
@@ -96,7 +97,7 @@ export async function answer(conversation, model, on, said = null) {
     variant.state = controller.signal.aborted ? "stopped" : "cut";
     if (!controller.signal.aborted) throw error;
   } finally {
-    if (!variant.text && variant.state !== "done") dropVariant(conversation, message, variant, before);
+    if (!variant.text && !variant.thought && variant.state !== "done") dropVariant(conversation, message, variant, before);
     await keep.last();
     running.delete(conversation.id);
   }
@@ -109,7 +110,7 @@ function beginVariant(conversation, model) {
     message = { role: "assistant", shown: 0, variants: [] };
     conversation.messages.push(message);
   }
-  const variant = { text: "", state: "writing", reason: null, model, stats: null };
+  const variant = { thought: "", text: "", state: "writing", reason: null, model, stats: null };
   const before = message.shown;
   message.shown = message.variants.push(variant) - 1;
   return { message, variant, before, at: conversation.messages.length - 1 };
@@ -125,10 +126,11 @@ function dropVariant(conversation, message, variant, shown) {
 async function read(body, signal, variant, onText) {
   const began = performance.now();
   let first = null;
-  for await (const { text, reason, usage, timings } of chat(body, signal)) {
-    if (text) {
+  for await (const { text, thought, reason, usage, timings } of chat(body, signal)) {
+    if (text || thought) {
       first ??= performance.now();
       variant.text += text;
+      variant.thought += thought;
       onText();
     }
     variant.reason = reason ?? variant.reason;
@@ -212,7 +214,7 @@ export async function settle(id) {
   if (!variant) return conversation;
   variant.state = "cut";
   const message = conversation.messages.at(-1);
-  if (!variant.text) dropVariant(conversation, message, variant, Math.max(0, message.variants.length - 2));
+  if (!variant.text && !variant.thought) dropVariant(conversation, message, variant, Math.max(0, message.variants.length - 2));
   await save(conversation).catch(() => {});
   return conversation;
 }

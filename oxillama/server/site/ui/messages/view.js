@@ -12,7 +12,7 @@ export class View {
     this.log = log;
     this.scroll = scroll;
     this.actions = actions;
-    this.live = null; // {prose, message, holder} of the answer that grows
+    this.live = null; // {prose, thoughts, message, holder} of the answer that grows
     this.conversation = null;
     // Reading along ends when the reader scrolls up, not when the text grows.
     this.following = true;
@@ -44,6 +44,7 @@ export class View {
     if (!this.live) return;
     const variant = shownVariant(this.live.message);
     this.live.prose.update(variant.text);
+    this.live.thoughts.update(variant);
     this.live.holder.classList.toggle("empty", !variant.text);
     if (this.following) this.toEnd();
   }
@@ -63,13 +64,15 @@ export class View {
     const variant = shownVariant(message);
     const body = el("div", { className: "prose" });
     const prose = new Prose(body, this.actions.announce);
-    const holder = el("article", { className: "message assistant", "aria-label": variant.model }, body);
+    const thoughts = new Thoughts();
+    const holder = el("article", { className: "message assistant", "aria-label": variant.model }, thoughts.element, body);
     prose.update(variant.text);
+    thoughts.update(variant);
     if (variant.state === "writing") {
       const dots = el("div", { className: "waiting", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
       holder.append(dots);
       holder.setAttribute("aria-busy", "true");
-      if (isLast) this.live = { prose, message, holder };
+      if (isLast) this.live = { prose, thoughts, message, holder };
     } else {
       const ended = endOf(variant);
       if (ended) holder.append(el("p", { className: "ended" }, ended));
@@ -106,6 +109,21 @@ export class View {
     const again = el("button", { type: "button", className: "quiet", onclick: () => this.actions.regenerate() });
     again.append(icon("again"), "Answer this message");
     return el("p", { className: "ended" }, again);
+  }
+}
+
+/** What the model thought before it answered: folded, and plain text. */
+class Thoughts {
+  constructor() {
+    this.summary = el("summary");
+    this.text = el("div", { className: "thought", dir: "auto" });
+    this.element = el("details", { className: "thoughts", hidden: true }, this.summary, this.text);
+  }
+
+  update({ thought, text, state }) {
+    this.element.hidden = !thought;
+    this.summary.textContent = state === "writing" && !text ? "Thinking…" : "Thought before the answer";
+    if (this.text.textContent !== thought) this.text.textContent = thought ?? "";
   }
 }
 
