@@ -50,6 +50,11 @@ class Calls:
         """Whether the tool was offered. A call of another one is content."""
         return name in self.tools
 
+    def spelled(self, name: str) -> str:
+        """The name of the tool that the model means: some write `functions.NAME` for `NAME`."""
+        short = name.removeprefix("functions.")
+        return short if name not in self.tools and short in self.tools else name
+
     def begin(self, name: str, call_id: str | None = None) -> None:
         """Begin a call of an offered tool. call_id: the id that the model wrote, if its format has ids."""
         self._events.append(CallBegan(self.count, call_id or self._make_id(self.count, name), name))

@@ -218,6 +218,25 @@ def test_only_the_named_tools_are_called() -> None:
     assert read("Hermes", g, choice=named, special=False).calls == [("g", "{}")]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<tool_call>\n{"name": "f", "arguments": {"a": 1}}}\n</tool_call>',
+        '<tool_call>\n{"name": "f", "arguments": {"a": 1]}\n</tool_call>',
+        '<tool_call>\n<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>\n</tool_call>',
+        '<tool_call>\n```json\n{"name": "f", "arguments": {"a": 1}}\n```\n</tool_call>',
+        '<tool_call>\n[{"name": "f", "arguments": {"a": 1}}]\n</tool_call>',
+        '<tool_call>\n{"name": "functions.f", "parameters": {"a": 1}}\n</tool_call>',
+        '<tool_call>\n{"arguments": {"a": 1}, "name": "f"}\n</tool_call>',
+        '<tool_call>\n{"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}\n</tool_call>',
+    ],
+)
+def test_what_models_write_around_calls_is_tolerated(text: str) -> None:
+    for special in (True, False):
+        found = read("Hermes", text, special=special)
+        assert (found.content, found.values, found.complete) == ("", [F1], [True])
+
+
 def test_arguments_come_as_they_are_written() -> None:
     parser = WireFormat(FAMILIES["Hermes"], None).parser(tools("f"))
     text = '<tool_call>\n{"name": "f", "arguments": {"text": "one two three four"'

@@ -183,7 +183,7 @@ class NamedReader:
     def _named(self, calls: Calls, fields: dict[str, str | None]) -> tuple[str | None, str | None]:
         """The name and the id that the model wrote."""
         if self._has_name:
-            return fields["name"], fields.get("id")
+            return calls.spelled(fields["name"] or ""), fields.get("id")
         written = fields["id"] or ""
         match = _NAMED_ID.fullmatch(written)
         name = match["name"] if match is not None else ""

@@ -163,6 +163,15 @@ class JsonReader:
             elif char == "]" and listed and found:
                 yield from source.next()
                 listed = False
+            elif char in ("}", "]") and found:  # one too many, if the closer follows
+                brackets = yield from source.gather("}]" + SPACE)
+                if (yield from source.literal(*self._ends)) is None:
+                    source.unread(brackets)
+                else:
+                    yield from self._end(source)
+                return True
+            elif not found and (yield from source.literal(*self.openers)) is not None:
+                continue  # a doubled one
             elif (yield from source.literal(*self._ends)) is not None:
                 if found:
                     yield from self._end(source)
@@ -181,7 +190,7 @@ class JsonReader:
     def _call(self, source: Source, calls: Calls, *, bare: bool) -> Steps[bool]:
         """Read the object of a call. Returns whether there was one, be it mended, and nothing else after it."""
         build = CallBuilder(calls, late=self._shape.id_last)
-        whole = yield from self._object(source, build, bare=bare)
+        whole = yield from self._object(source, calls, build, bare=bare)
         if build.name in self._shape.none:
             return whole
         if build.name is None or build.refused or not (whole or build.usable):
@@ -190,7 +199,7 @@ class JsonReader:
         build.finish(complete=not cut)
         return whole or not source.since_mark().strip()
 
-    def _object(self, source: Source, build: CallBuilder, *, bare: bool) -> Steps[bool]:
+    def _object(self, source: Source, calls: Calls, build: CallBuilder, *, bare: bool) -> Steps[bool]:
         """Read keys and values. Returns whether the object is complete."""
         depth = 0
         while True:
@@ -215,7 +224,7 @@ class JsonReader:
             yield from source.next()
             char = yield from source.skip(SPACE)
             if self._shape.named_key:
-                build.name = key
+                build.name = calls.spelled(key)
                 if build.refused:
                     return False
                 key = self._shape.arguments_key
@@ -235,7 +244,7 @@ class JsonReader:
                 if key in self._names or (key in WRAPPERS and build.name is None):
                     if not isinstance(value, str):
                         return False
-                    build.name = build.name or value
+                    build.name = build.name or calls.spelled(value)
                     if value in self._shape.none:
                         build.drop()
                     elif build.refused:
