@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from oxillama.chat.schemas import inline
+
 if TYPE_CHECKING:
     from oxillama.chat.conversation import ToolCall
     from oxillama.chat.reply.markers import Markers
     from oxillama.chat.reply.turn import CallReader
+    from oxillama.chat.schemas.grammar.context import Spacing
     from oxillama.chat.tools import Tool
     from oxillama.text import PromptText
 
@@ -50,7 +53,6 @@ class Shape(Protocol):
         ...
 
 
-_ON_ONE_LINE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 class Lark:
@@ -80,13 +82,19 @@ class Lark:
         at = next((at for at, char in enumerate(encoded) if char in self._markers.ids), len(encoded))
         return encoded[:at], self.text(self._markers.spelled(encoded[at:]))
 
-    def json(self, schema: Mapping[str, Any]) -> str:
-        """The expression for a JSON text that matches the schema, on one line and with a space after `:` and `,`."""
-        return f"%json {json.dumps(dict(schema) | {'x-guidance': _ON_ONE_LINE}, ensure_ascii=False)}"
+    def json(
+        self, schema: Mapping[str, Any], *, spacing: Spacing = "spaced", lenient: bool = True, origin: str = ""
+    ) -> str:
+        """The expression for a JSON text that matches the schema; `schemas.resolved` writes its rules.
+
+        spacing: white space between JSON's tokens. lenient: what a grammar cannot express is left out, else refused.
+        origin: what errors call the schema.
+        """
+        return inline(schema, spacing=spacing, lenient=lenient, origin=origin)
 
     def arguments(self, tool: Tool) -> str:
         """The expression for the tool's arguments as a JSON object."""
-        return self.json(parameters_of(tool))
+        return self.json(parameters_of(tool), lenient=not tool.strict, origin=f"function '{tool.name}'")
 
 
 def parameters_of(tool: Tool) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from oxillama.chat.formats.shape import Lark
 from oxillama.chat.reply.calls import Calls, MakeId, made_id, short_id
 from oxillama.chat.reply.markers import Markers, Vocabulary
 from oxillama.chat.reply.turn import Readers, TurnParser, TurnSyntax
+from oxillama.chat.schemas import SchemaError, resolved
 from oxillama.chat.tools import ToolChoice
 
 if TYPE_CHECKING:
@@ -110,8 +111,16 @@ class WireFormat:
         return self.family.shape.write(calls)
 
     def grammar(self, tools: Sequence[Tool], *, parallel: bool = True) -> str:
-        """Lark rules whose rule `calls` is one or more calls of the tools (see `Shape.grammar`)."""
-        return self.family.shape.grammar(tools, self.lark, parallel=parallel)
+        """Lark rules whose rule `calls` is one or more calls of the tools (see `Shape.grammar`).
+
+        Raises SchemaError for a strict tool whose arguments cannot be held to its schema.
+        """
+        shape = self.family.shape
+        for tool in tools:
+            for path, keyword in shape.unenforced(tool) if tool.strict else ():
+                reason = "cannot be enforced in the form in which this model writes calls"
+                raise SchemaError(keyword, path, reason, f"function '{tool.name}'")
+        return resolved(shape.grammar(tools, self.lark, parallel=parallel), "call_json")
 
     @cached_property
     def lark(self) -> Lark:

@@ -24,11 +24,13 @@ DEEPEST = 100
 class SchemaError(InvalidParameterError):
     """A schema that cannot be honoured. keyword and path say what and where; `path` is a JSON pointer into it."""
 
-    def __init__(self, keyword: str, path: str, reason: str) -> None:
+    def __init__(self, keyword: str, path: str, reason: str, origin: str = "") -> None:
+        """origin: what the caller calls the schema."""
         shown = f"'{keyword}' at '{path or '/'}'" if keyword else f"the schema at '{path or '/'}'"
-        super().__init__(f"{shown[:200]} {reason}", code="invalid_json_schema")
+        super().__init__(f"{origin and f'{origin[:80]}: '}{shown[:200]} {reason}", code="invalid_json_schema")
         self.keyword = keyword
         self.path = path
+        self.reason = reason
 
 
 @dataclass(eq=False, slots=True)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from oxillama.chat.schemas.branches import Expander
     from oxillama.chat.schemas.parts import Conditions
 
-Spacing = Literal["none", "single", "free"]
-"""White space between JSON's tokens: none; a space after commas and colons, if the model wants one; any, up to 40."""
+Spacing = Literal["none", "spaced", "single", "free"]
+"""White space between JSON's tokens. "none"; "spaced": a space after each comma and colon; "single": such spaces where the
+model wants them; "free": any white space, up to 40 characters."""
 
 _BETWEEN: dict[Spacing, str] = {"single": "/ ?/", "free": r"/[ \t\n\r]{0,40}/"}
 
@@ -40,6 +41,8 @@ class Context(ABC):
     def _around(self, before: bool, text: str, after: bool) -> tuple[Symbol, ...]:
         if self._spacing == "none":
             return (Text(text),)
+        if self._spacing == "spaced":
+            return (Text(f"{text} " if text in ",:" else text),)
         blank = self.rules.terminal(_BETWEEN[self._spacing])
         free = self._spacing == "free"
         return (
