@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING
 
 from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
+from oxillama.chat.schemas import resolved
 from oxillama.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from oxillama.chat.formats import Tags, WireFormat
     from oxillama.chat.formats.shape import Lark
+    from oxillama.chat.schemas.grammar.context import Spacing
 
 _ANYTHING = "/(.|\\n)*/"  # but no special tokens
 _SLASH, _ESCAPED = re.compile(r"(\\.)|/", re.DOTALL), r"\/"
+_UNFORCED = '%llguidance {"no_forcing": true}'
+LONGEST = 1 << 16
+"""Characters of a client's grammar or regular expression. One of this length may take a second to compile."""
 _RULES = f"TEXT: {_ANYTHING}\nGAP: /\\n{{0,2}}/"
 
 
@@ -27,21 +32,78 @@ def reply_grammar(format_: WireFormat, options: ChatOptions, prompt_tail: str) -
 
     prompt_tail: see `formats.prompt_tail`. Raises InvalidParameterError for what cannot be honoured.
     """
-    parts, rules = [], []
+    allowed, asked = options.choice.allowed(options.tools), options.format
+    rules = [format_.grammar(allowed, parallel=options.parallel)] if allowed else []
     if options.choice.mode == "required":
-        parts.append("calls")
-        rules.append(format_.grammar(options.choice.allowed(options.tools), parallel=options.parallel))
-    elif options.format is not None:
-        if allowed := options.choice.allowed(options.tools):
-            parts.append("calls")
-            rules.append(format_.grammar(allowed, parallel=options.parallel))
-        parts.append("answer")
-        rules += [f"answer: {_answer(format_)}", f"body: {_body(options.format, format_.lark)}"]
+        main, asked = "calls", None
+    elif asked is not None:
+        main = "(calls | answer)" if allowed else "answer"
+        rules += [f"answer: {_answer(format_)}", resolved(f"body: {_body(asked, format_.lark)}", "json")]
+    elif any(tool.strict for tool in allowed):
+        main, text = _free(format_)
+        rules += [f"answer: {_answer(format_)}", f"body: {text}"]
     else:
         return None
     before, more = _before(format_, prompt_tail)
-    main = parts[0] if len(parts) == 1 else f"({' | '.join(parts)})"
-    return "\n".join([f"start: {before}{main}", *more, *rules, _RULES])
+    grammar = "\n".join([f"start: {before}{main}", *more, *rules, _RULES])
+    return _with_client(grammar, asked)
+
+
+def _free(format_: WireFormat) -> tuple[str, str]:
+    """The expressions for a reply of text, calls, or text and then calls, and for the text.
+
+    Text contains nothing that would be read as a call. Where calls begin with a special token, that is clear. Calls
+    that begin with plain text take the place of the whole reply: a lexer cannot find them at the end of any text.
+    """
+    family, markers = format_.family, format_.markers
+    readers = [shape.reader(markers) for shape in (family.shape, *family.also)]
+    openers = [opener for reader in readers for opener in (*reader.openers, *reader.at_line)]
+    spelled = [markers.spelled(opener) for opener in openers if opener[0] not in markers.ids]
+    bare = "".join(reader.bare for reader in readers)
+    text = [_ANYTHING]
+    if spelled:
+        text.append(f"~/(.|\\n)*({'|'.join(map(_literal, spelled))})(.|\\n)*/")
+    if bare:
+        text.append(f"~/[ \\n\\t]*({'|'.join(map(_literal, bare))})(.|\\n)*/")
+    plain = bare or any(opener[0] not in markers.ids for reader in readers for opener in reader.openers)
+    body = "TEXT" if len(text) == 1 else f"FREE\nFREE: {' & '.join(text)}"
+    if isinstance(family.shape, Harmony):
+        return "(calls | answer)", "TEXT"
+    return ("(calls | answer)" if plain else "(answer calls? | calls)"), body
+
+
+def _literal(text: str) -> str:
+    """A regular expression for a text, as it stands between slashes."""
+    return re.escape(text).replace("/", r"\/").replace("\\ ", " ").replace("\\\n", r"\n")
+
+
+def _check_length(param: str, text: str) -> None:
+    if len(text) > LONGEST:
+        message = f"Invalid '{param}': it is {len(text)} characters long; at most {LONGEST} are allowed."
+        raise InvalidParameterError(message, param=param)
+
+
+def _with_client(grammar: str, asked: AnswerFormat | None) -> str:
+    """The whole grammar with what the client wrote of it.
+
+    Nothing is forced then: a client's short expression may force a million bytes, which no limit of llguidance bounds.
+    """
+    if isinstance(asked, Regex):
+        return f"{_UNFORCED}\n{grammar}"
+    if not isinstance(asked, Grammar):
+        return grammar
+    _check_length("grammar", asked.text)
+    text = asked.text
+    if asked.syntax == "gbnf":
+        from llguidance.gbnf_to_lark import any_to_lark
+
+        try:
+            text = any_to_lark(text)
+        except Exception as error:  # of a parser that raises what it likes
+            reason = " ".join(str(error).split())[:200]
+            raise InvalidParameterError(f"Invalid 'grammar': it is not GBNF: {reason}.", param="grammar") from None
+    own = {"name": "client", "lark_grammar": text}
+    return json.dumps({"grammars": [{"lark_grammar": f"{_UNFORCED}\n{grammar}"}, own]})
 
 
 def _before(format_: WireFormat, tail: str) -> tuple[str, list[str]]:
@@ -85,11 +147,14 @@ def _answer(format_: WireFormat) -> str:
 
 def _body(asked: AnswerFormat, lark: Lark) -> str:
     match asked:
-        case JsonSchema(schema=schema):
-            return lark.json(schema)
+        case JsonSchema(schema=schema, strict=strict):
+            spacing: Spacing = "none" if strict else "free" if schema == {"type": "object"} else "single"
+            return lark.json(schema, spacing=spacing, lenient=not strict)
         case Regex(pattern):
-            return f"/{_SLASH.sub(lambda found: found[1] or _ESCAPED, pattern)}/"
+            _check_length("regex", pattern)
+            one_line = _SLASH.sub(lambda found: found[1] or _ESCAPED, pattern).replace("\n", "\\n")
+            return f"/{one_line}/"
         case OneOf(texts):
             return " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
         case Grammar():
-            raise InvalidParameterError("Unsupported parameter: 'grammar'.", param="grammar")
+            return "@client"

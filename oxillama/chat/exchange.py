@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oxillama.chat.constraints import reply_grammar
 from oxillama.chat.formats import Tags, WireFormat, format_of, prompt_tail
@@ -83,7 +83,7 @@ async def prepare(
     constraint = None
     if plan.grammar is not None:
         with _blaming(options):
-            constraint = await engine.compile_grammar(plan.grammar)
+            constraint = await engine.compile_grammar(plan.grammar, foreign=plan.foreign)
     if plan.replay is not None:
         rest = await bounded_ids(engine, plan.replay.rest, engine.n_ctx, add_special=False, parse_special=True)
         if (ids := plan.replay.prompt(rest, tokenizer)) is not None:
@@ -96,19 +96,25 @@ def prepare_here(
     tokenizer: TokenizerLike,
     messages: Sequence[Message],
     options: ChatOptions,
-    compile_grammar: Callable[[str], Constraint],
+    compile_grammar: Compiler,
 ) -> Exchange:
     """`prepare` in the caller's thread."""
     plan = _plan(template, tokenizer, messages, options, None)
     constraint = None
     if plan.grammar is not None:
         with _blaming(options):
-            constraint = compile_grammar(plan.grammar)
+            constraint = compile_grammar(plan.grammar, foreign=plan.foreign)
     if plan.replay is not None:
         rest = tokenizer.encode(plan.replay.rest, add_special=False, parse_special=True)
         if (ids := plan.replay.prompt(rest, tokenizer)) is not None:
             return plan.exchange(ids, tokenizer, constraint)
     return plan.exchange(text_ids(tokenizer, plan.text), tokenizer, constraint)
+
+
+class Compiler(Protocol):
+    """`Model.compile_grammar`."""
+
+    def __call__(self, text: str, *, foreign: bool) -> Constraint: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,11 @@ class _Plan:
     options: ChatOptions
     first_index: int
     grammar: str | None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a client wrote a part of the grammar."""
+        return isinstance(self.options.format, Grammar | Regex)
 
     def exchange(self, ids: tuple[int, ...], tokenizer: TokenizerLike, constraint: Constraint | None) -> Exchange:
         format_, options, tail = self.format, self.options, self.tail
@@ -195,6 +206,8 @@ def _plan(
         text = _closed(text, template, format_)
     first_index, tail = sum(len(message.tool_calls) for message in messages), prompt_tail(text)
     turns = turns_of(template)
+    with _blaming(options):
+        grammar = reply_grammar(format_, options, tail)
     return _Plan(
         turns=turns,
         replay=turns.find(text, messages, scope),
@@ -205,7 +218,7 @@ def _plan(
         format=format_,
         options=options,
         first_index=first_index,
-        grammar=reply_grammar(format_, options, tail),
+        grammar=grammar,
     )
 
 

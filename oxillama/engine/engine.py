@@ -193,11 +193,11 @@ class Engine:
             raise job.error
         return finished(job.rows, self.embedder, normalize=request.normalize, dimensions=request.dimensions)
 
-    async def compile_grammar(self, text: str) -> Constraint:
+    async def compile_grammar(self, text: str, *, foreign: bool = False) -> Constraint:
         """See `protocol.EngineLike.compile_grammar`. The first one takes about a second more, for the vocabulary."""
         grammars = self._bundle.vocabulary.grammars
         known = grammars.find(text)
-        return known if known is not None else await self._compile(grammars.compile, text)
+        return known if known is not None else await self._compile(grammars.compile, text, foreign=foreign)
 
     async def with_template(self, work: Callable[[Any], T]) -> T:
         """Call `work` with the chat template in a worker thread. Returns its result.

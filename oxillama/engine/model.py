@@ -192,9 +192,9 @@ class Model:
         """The pieces of text that follow a prompt, as they are generated. See `events`."""
         return (event.text for event in self.events(prompt, sampling, constraint) if event.text)
 
-    def compile_grammar(self, text: str) -> Constraint:
+    def compile_grammar(self, text: str, *, foreign: bool = False) -> Constraint:
         """A constraint for `generate`; see `EngineLike.compile_grammar`. The first takes about a second more."""
-        return self._bundle.vocabulary.grammars.compile(text)
+        return self._bundle.vocabulary.grammars.compile(text, foreign=foreign)
 
     def events(
         self, prompt: Texts, sampling: SamplingParams | None = None, constraint: Constraint | None = None

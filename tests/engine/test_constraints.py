@@ -258,3 +258,12 @@ def test_model_and_engine_follow_the_same_grammar(tmp_path: Path) -> None:
             return text
 
     assert trio.run(served) == said
+
+
+def test_a_foreign_grammar_is_tried_in_a_child_process_first() -> None:
+    known = Grammars(FakeTokenizer(), FakeTokenizer.n_vocab)
+    assert known.compile('start: "a"', foreign=True) is known.compile('start: "a"', foreign=True)
+    chain = "start: r0\n" + "\n".join(f"r{i}: r{i + 1}" for i in range(5000))
+    for text, problem in (("start: (", "Expected"), (chain, "too deep, too large or takes too long")):
+        with pytest.raises(InvalidParameterError, match=problem):
+            known.compile(text, foreign=True)

@@ -349,7 +349,7 @@ class FakeEngine:
                 rows = [count[None].astype(np.float32) for count in counts]
             return finished(rows, self.embedder, normalize=request.normalize, dimensions=request.dimensions)
 
-    async def compile_grammar(self, text: str) -> Constraint:
+    async def compile_grammar(self, text: str, *, foreign: bool = False) -> Constraint:
         await trio.lowlevel.checkpoint()
         return Grammars(self.tokenizer, self.tokenizer.n_vocab).compile(text)
 

@@ -120,6 +120,8 @@ class WireFormat:
             for path, keyword in shape.unenforced(tool) if tool.strict else ():
                 reason = "cannot be enforced in the form in which this model writes calls"
                 raise SchemaError(keyword, path, reason, f"function '{tool.name}'")
+            if tool.strict:  # tags hold values whose schemas are written one by one
+                resolved(self.lark.arguments(tool), "checked")
         return resolved(shape.grammar(tools, self.lark, parallel=parallel), "call_json")
 
     @cached_property

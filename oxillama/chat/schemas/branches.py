@@ -177,11 +177,7 @@ class Expander:
             self.refuse(place.error(keyword, "belongs to a draft that is not supported"))
 
     def _asserted(self, place: Place, step: Step, way: Way) -> list[Way]:
-        try:
-            branch = step.positive(self.document, place, way[0])
-        except SchemaError as error:
-            self.refuse(error)
-            return [way]
+        branch = step.positive(self.document, place, way[0])
         return [(branch, way[1] | _seen(place, step.keyword, self.document))]
 
     def _rest(self, place: Place, keyword: str, way: Way) -> list[Way]:

@@ -32,7 +32,9 @@ def resolved(grammar: str, prefix: str) -> str:
 
     Raises SchemaError for a schema that cannot be honoured; its text begins with the origin of the schema.
     """
-    parts, rules, at = [], [], 0
+    parts: list[str] = []
+    rules: list[str] = []
+    at = 0
     while (found := _TOKEN.search(grammar, at)) is not None:
         parts.append(grammar[at : found.start()])
         at = found.end()

@@ -110,8 +110,10 @@ class EngineLike(Protocol):
         ContextLengthError or InvalidParameterError (a request that cannot run).
         """
 
-    async def compile_grammar(self, text: str) -> Constraint:
+    async def compile_grammar(self, text: str, *, foreign: bool = False) -> Constraint:
         """A constraint for generations, from a grammar in llguidance's variant of Lark's syntax. It is kept for later.
+
+        foreign: a client wrote it, or a part of it: it is tried in a child process with limits first.
 
         Raises InvalidParameterError, in one line, for a grammar that is wrong or too large, and for a model without a
         vocabulary.

@@ -11,6 +11,7 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits
 
 from oxillama.engine.constraints.follower import GrammarFollower, fill_mask, forced_tokens
+from oxillama.engine.constraints.trial import try_grammar
 from oxillama.engine.constraints.vocabulary import ll_tokenizer
 from oxillama.errors import InvalidParameterError
 
@@ -34,15 +35,14 @@ STACK = 256 << 20
 """Bytes of stack for compiling. llguidance goes down a chain of rules by recursion, with 3 KB for each, and LONGEST
 characters are 32,000 rules at most. Only what is used takes memory."""
 
-LIMITS = LLParserLimits(
-    max_items_in_row=2_000,
-    initial_lexer_fuel=1_000_000,
-    step_lexer_fuel=200_000,
-    step_max_items=50_000,
-    max_lexer_states=50_000,
-    max_grammar_size=200_000,
-    verbose_errors=False,
-)
+LIMITS: dict[str, int] = {
+    "max_items_in_row": 2_000,
+    "initial_lexer_fuel": 1_000_000,
+    "step_lexer_fuel": 200_000,
+    "step_max_items": 50_000,
+    "max_lexer_states": 50_000,
+    "max_grammar_size": 200_000,
+}
 """What a grammar may cost: about 50 ms to construct its regular expressions, 15 ms for a token's mask, and 100 MB of
 automaton."""
 
@@ -88,8 +88,10 @@ class Grammars:
                 self._kept.move_to_end(text)
             return grammar
 
-    def compile(self, text: str) -> Grammar:
+    def compile(self, text: str, *, foreign: bool = False) -> Grammar:
         """The grammar with this text, in llguidance's variant of Lark's syntax. Blocks, mostly without the GIL.
+
+        foreign: somebody else wrote it, or a part of it. It is tried in a child process first, if it is not known.
 
         Raises InvalidParameterError, in one line, for a grammar that is wrong, empty or too large.
         """
@@ -99,6 +101,8 @@ class Grammars:
             )
         if (known := self.find(text)) is not None:
             return known
+        if foreign:
+            try_grammar(text, LIMITS)
         grammar = _with_stack(self._compiled, text)
         with self._lock:
             self._kept[text] = grammar
@@ -108,7 +112,8 @@ class Grammars:
 
     def _compiled(self, text: str) -> Grammar:
         vocabulary = self._vocabulary()
-        matcher = LLMatcher(vocabulary, text, log_level=0, limits=LIMITS)
+        limits = LLParserLimits(verbose_errors=False, **LIMITS)  # type: ignore[arg-type]  # of the other bool
+        matcher = LLMatcher(vocabulary, text, log_level=0, limits=limits)
         if matcher.is_error():
             raise InvalidParameterError(_reason(matcher.get_error()), code="invalid_grammar")
         return Grammar(matcher, self._n_vocab, (vocabulary.vocab_size + 31) // 32)

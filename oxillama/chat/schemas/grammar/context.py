@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from oxillama.chat.schemas.parts import Conditions
 
 Spacing = Literal["none", "spaced", "single", "free"]
-"""White space between JSON's tokens. "none"; "spaced": a space after each comma and colon; "single": such spaces where the
-model wants them; "free": any white space, up to 40 characters."""
+"""White space between JSON's tokens. "none"; "spaced": a space after each comma and colon; "single": such spaces where
+the model wants them; "free": any white space, up to 40 characters."""
 
 _BETWEEN: dict[Spacing, str] = {"single": "/ ?/", "free": r"/[ \t\n\r]{0,40}/"}
 

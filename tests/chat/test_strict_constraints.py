@@ -1,0 +1,113 @@
+"""What is exact in the grammar of a reply: strict functions and schemas, and grammars that clients write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from oxillama.chat.constraints import LONGEST
+from oxillama.chat.options import Grammar, JsonSchema, Regex
+from oxillama.errors import InvalidParameterError
+from tests.chat.test_constraints import CALL, CITY, OTHER, PLAIN, TIME, WEATHER, admits
+from tests.chat.test_exchange import FREE, exchange_of, published
+
+STRICT = replace(WEATHER, strict=True)
+GBNF = 'root ::= "{" item ("," item)* "}" # a list\nitem ::= [a-c]+ | "\\"" [^"]* "\\""\n'
+LARK = 'start: item ("," item)*\nitem: WORD "!"?\nWORD: /[a-c]+/\nTEXT: /[0-9]+/\n'
+
+
+@pytest.mark.parametrize("source", [PLAIN, FREE, published("Qwen-Qwen3-0.6B")])
+def test_a_strict_function_is_exact_where_it_is_called_and_text_is_free(source: str) -> None:
+    asked: dict[str, Any] = {"source": source, "tools": (STRICT, TIME)}
+    assert admits("It is 3 < 4, {maybe} warm.\n", **asked)
+    assert admits("", **asked)
+    assert admits(CALL, **asked)
+    assert admits(f"{CALL}\n{OTHER}", **asked)
+    assert not admits(CALL.replace('"Rome"', "3"), **asked)
+    assert not admits(f"Well: {CALL.replace('city', 'town')}", **asked)
+
+
+def test_functions_that_are_not_strict_leave_the_reply_free() -> None:
+    assert exchange_of(PLAIN, tools=(WEATHER, TIME)).constraint is None
+
+
+def test_a_strict_function_is_exact_in_tags_too() -> None:
+    source = published("Qwen3-Coder")
+    call = "<tool_call>\n<function=weather>\n<parameter=city>\nRome\n</parameter>\n</function>\n</tool_call>"
+    assert admits(call, source, tools=(STRICT,))
+    assert not admits(call.replace("city", "town"), source, tools=(STRICT,))
+
+
+def test_a_strict_schema_that_cannot_be_enforced_is_refused_by_keyword_and_path() -> None:
+    tags = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    schema: dict[str, Any] = {"type": "object", "properties": {"tags": tags}, "required": ["tags"]}
+    for source, where in ((PLAIN, "uniqueItems"), (published("Qwen3-Coder"), "uniqueItems")):
+        with pytest.raises(InvalidParameterError) as caught:
+            exchange_of(source, tools=(replace(STRICT, parameters=schema),))
+        assert caught.value.param == "tools"
+        assert f"function 'weather': '{where}' at '/properties/tags'" in str(caught.value)
+    with pytest.raises(InvalidParameterError) as caught:
+        exchange_of(PLAIN, format=JsonSchema(schema=schema, strict=True))
+    assert caught.value.param == "response_format"
+    assert "'uniqueItems' at '/properties/tags' is not expressible" in str(caught.value)
+    loose = JsonSchema(schema=schema)
+    assert admits('{"tags": ["a", "a"]}', PLAIN, format=loose)
+    assert not admits('{"tags": [1]}', PLAIN, format=loose)
+
+
+def test_a_strict_schema_has_one_spelling_and_others_leave_white_space_to_the_model() -> None:
+    assert admits('{"city":"Rome"}', PLAIN, format=JsonSchema(schema=CITY, strict=True))
+    assert not admits('{"city": "Rome"}', PLAIN, format=JsonSchema(schema=CITY, strict=True))
+    for text in ('{"city":"Rome"}', '{"city": "Rome"}'):
+        assert admits(text, PLAIN, format=JsonSchema(schema=CITY))
+    assert admits('{\n  "a": [\n    1\n  ]\n}', PLAIN, format=JsonSchema(schema={"type": "object"}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "right", "wrong"),
+    [
+        (Grammar(GBNF, "gbnf"), '{a,"x y",c}', "{d}"),
+        (Grammar(LARK, "lark"), "a,b!,cc", "1"),
+        (Regex("(a|b)\n[c/]+"), "a\n//c", "a c"),
+    ],
+)
+def test_grammars_of_clients_hold_after_the_reasoning(asked: Any, right: str, wrong: str) -> None:
+    for source, before in ((PLAIN, ""), (FREE, ""), (FREE, f"<think>{wrong}</think>\n\n")):
+        assert admits(before + right, source, format=asked), (source, before)
+        assert not admits(before + wrong, source, format=asked), (source, before)
+
+
+@pytest.mark.parametrize(
+    ("asked", "param", "problem"),
+    [
+        (Grammar("root ::= (", "gbnf"), "grammar", "it is not GBNF"),
+        (Grammar("start: (", "lark"), "grammar", "Expected"),
+        (Grammar("x" * (LONGEST + 1), "lark"), "grammar", "characters long"),
+        (
+            Grammar("start: r0\n" + "\n".join(f"r{i}: r{i + 1}" for i in range(5000)), "lark"),
+            "grammar",
+            "too deep, too large",
+        ),
+        (Regex("(a"), "regex", "invalid regex"),
+        (Regex("a" * (LONGEST + 1)), "regex", "characters long"),
+        (Regex(f"{'(' * 20000}a{')' * 20000}"), "regex", "invalid regex"),
+        (JsonSchema(schema={"type": "sting"}), "response_format", "'type' at '/' is 'sting'"),
+        (JsonSchema(schema={"$ref": "http://x.y/z"}), "response_format", "'$ref' at '/' refers to"),
+        (JsonSchema(schema={"enum": ["x" * 2_000_000]}), "response_format", "is longer than"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_honoured_is_one_line_that_names_the_parameter(asked: Any, param: str, problem: str) -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        exchange_of(PLAIN, format=asked)
+    assert caught.value.param == param
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_client_wrote_forces_nothing() -> None:
+    """A short expression may force a million bytes."""
+    follower = exchange_of(PLAIN, format=Regex("((a{1000}){1000}){1000}")).constraint
+    assert follower is not None
+    assert follower.follow().forced() == ()
