@@ -70,16 +70,22 @@ class Exchange:
 
 
 async def prepare(
-    engine: EngineLike, messages: Sequence[Message], options: ChatOptions, *, scope: str | None = None
+    engine: EngineLike,
+    messages: Sequence[Message],
+    options: ChatOptions,
+    *,
+    scope: str | None = None,
+    replay: bool = True,
 ) -> Exchange:
     """The next turn of a conversation. The engine checks the length of the prompt.
 
-    scope: whose conversation it is. Turns that the model wrote in the same scope get the tokens that it wrote.
+    scope: whose conversation it is. replay: turns that the model wrote in the same scope get the tokens that it wrote,
+    and the reply is kept for that.
 
     Raises TemplateError for a conversation that cannot be rendered, and InvalidParameterError for what cannot be done.
     """
     tokenizer = engine.tokenizer
-    plan = await engine.with_template(lambda template: _plan(template, tokenizer, messages, options, scope))
+    plan = await engine.with_template(lambda template: _plan(template, tokenizer, messages, options, scope, replay))
     constraint = None
     if plan.grammar is not None:
         with _blaming(options):
@@ -99,7 +105,7 @@ def prepare_here(
     compile_grammar: Compiler,
 ) -> Exchange:
     """`prepare` in the caller's thread."""
-    plan = _plan(template, tokenizer, messages, options, None)
+    plan = _plan(template, tokenizer, messages, options, None, True)
     constraint = None
     if plan.grammar is not None:
         with _blaming(options):
@@ -197,6 +203,7 @@ def _plan(
     messages: Sequence[Message],
     options: ChatOptions,
     scope: str | None,
+    replays: bool,
 ) -> _Plan:
     """Render the conversation. Blocking."""
     format_ = format_of(template, tokenizer)
@@ -205,7 +212,7 @@ def _plan(
     if options.thinks is False:
         text = _closed(text, template, format_)
     first_index, tail = sum(len(message.tool_calls) for message in messages), prompt_tail(text)
-    turns = turns_of(template)
+    turns = turns_of(template) if replays else Turns()
     with _blaming(options):
         grammar = reply_grammar(format_, options, tail)
     return _Plan(

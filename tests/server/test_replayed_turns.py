@@ -136,6 +136,16 @@ async def test_another_conversation_has_its_own_tokens(tmp_path: Path) -> None:
         assert plain != replayed
 
 
+async def test_a_request_that_wants_nothing_cached_is_cut_into_the_tokenizers_tokens(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        alone: Any = {"extra_body": {"cache_prompt": False}}
+        after = [*ASKED, *turn(await asked(client, ASKED, **alone), "warm")]
+        unknown = figures(await asked(client, after))[0]  # its answer was not kept
+        after = [*ASKED, *turn(await asked(client, ASKED), "warm")]
+        assert figures(await asked(client, after, **alone))[:2] == (unknown, 0)
+        assert figures(await asked(client, after))[0] < unknown
+
+
 async def test_a_turn_is_replayed_only_to_its_own_client_if_keys_are_isolated(tmp_path: Path) -> None:
     keys = ("key-one", "key-two")
     async with serving(tmp_path, api_keys=keys, isolate_keys=True) as client:

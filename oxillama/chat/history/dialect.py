@@ -178,7 +178,13 @@ class Dialect:
 
     @cached_property
     def calls(self) -> CallForm | None:
-        """How tool calls and their results are passed; None: the template leaves them out, or takes none."""
+        """How tool calls and their results are passed; None: the template leaves them out, or takes none.
+
+        If the template leaves out the tools that are offered, the instructions say how calls are written. Then those of
+        the history are written like that, too, whatever the template would do.
+        """
+        if self._with_tools and self.tools is None:
+            return None
         return probed_calls(self.probe, self.parts)
 
     def exchange(self, form: CallForm) -> list[Given]:

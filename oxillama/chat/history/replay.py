@@ -11,7 +11,7 @@ writes for it what the model wrote, but for white space.
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -66,12 +66,12 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """One reply. ids: the tokens of its prompt and of the reply itself. written: the reply's text in pieces."""
+    """One reply. ids: the tokens of its prompt and, from `start` on, of the reply itself."""
 
     asked: PromptText
     ids: array[int]
-    message: Message
-    written: tuple[tuple[str, bool], ...]
+    start: int
+    vocabulary: Vocabulary
 
     @property
     def size(self) -> int:
@@ -84,26 +84,26 @@ class Turns:
     def __init__(self) -> None:
         self._lock = Lock()
         self._turns: OrderedDict[tuple[str | None, int, str], list[_Turn]] = OrderedDict()
-        self._size = 0
+        self._places: Counter[tuple[str | None, int]] = Counter()  # how many turns there are at which place
 
     def keep(self, asked: Asked, ids: Sequence[int], message: Message, vocabulary: Vocabulary) -> None:
         """Keep a reply that the model ended itself. ids: its tokens without the one that ended it."""
-        turn = _Turn(asked.text, array("i", (*asked.ids, *ids)), message, _pieces(ids, vocabulary))
+        turn = _Turn(asked.text, array("i", (*asked.ids, *ids)), len(asked.ids), vocabulary)
         key = (asked.scope, asked.count, _summary(message))
         with self._lock:
-            turns = self._turns.setdefault(key, [])
-            turns[:] = [other for other in turns if other.asked != turn.asked]
-            turns.append(turn)
+            others = [other for other in self._turns.get(key, ()) if other.asked != turn.asked]
+            self._turns[key] = [*others, turn]
             self._turns.move_to_end(key)
-            self._size = sum(turn.size for turns in self._turns.values() for turn in turns)
-            while self._size > MOST_KEPT and self._turns:
+            size = sum(turn.size for turns in self._turns.values() for turn in turns)
+            while size > MOST_KEPT:
                 _, gone = self._turns.popitem(last=False)
-                self._size -= sum(turn.size for turn in gone)
+                size -= sum(turn.size for turn in gone)
+            self._places = Counter((scope, count) for scope, count, _ in self._turns)
 
     def find(self, text: PromptText, messages: Sequence[Message], scope: str | None = None) -> Replay | None:
         """The longest beginning of a conversation's prompt that ends with a turn of the model."""
         for at in range(len(messages) - 1, -1, -1):
-            if messages[at].role != "assistant":
+            if messages[at].role != "assistant" or not self._places[scope, at]:
                 continue
             with self._lock:
                 turns = list(self._turns.get((scope, at, _summary(messages[at])), ()))
@@ -158,7 +158,7 @@ def _summary(message: Message) -> str:
     return repr((content.strip(), message.reasoning.strip(), calls))
 
 
-def _pieces(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[tuple[str, bool], ...]:
+def _pieces(ids: Sequence[int], vocabulary: Vocabulary) -> list[tuple[str, bool]]:
     """The text of a reply without its white space: control tokens one by one, and the text between them."""
     found: list[tuple[str, bool]] = []
     plain = b""
@@ -171,13 +171,13 @@ def _pieces(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[tuple[str, bool
         plain = b""
         if 0 <= token_id < vocabulary.n_vocab:
             found.append(("".join(vocabulary.token_text(token_id).split()), True))
-    return tuple(found)
+    return found
 
 
 def _end_of(turn: _Turn, text: PromptText, at: int) -> int | None:
     """Where in the prompt the turn ends that begins at `at`, before what ends turns. None: it is written otherwise."""
     whole = text.text
-    for piece, control in turn.written:
+    for piece, control in _pieces(turn.ids[turn.start :], turn.vocabulary):
         for char in piece:
             at = _skipped(whole, at)
             if not whole.startswith(char, at) or (control and text.is_content(at)):

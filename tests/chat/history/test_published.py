@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from oxillama.chat import Message, ToolCall
+from oxillama.chat.formats import format_of
 from oxillama.chat.history import dialect_of, render
 from oxillama.chat.history.dialect import Dialect
 from oxillama.chat.tools import Tool
@@ -78,6 +79,26 @@ def test_tools_are_offered_by_the_template_or_in_the_instructions(path: Path) ->
     prompt = render(published(path), [SYSTEM, USER], tools=TOOLS).text
     assert prompt.count("Tells what the weather is.") == 1
     assert ("\nTo call a function, write" in prompt) == (path.stem in NOT_NATIVE)
+
+
+WRITTEN = {
+    "LFM2-8B-A1B": '<|tool_call_start|>[get_time(at={"zone": ["Europe", 1, None]}), ping()]<|tool_call_end|>',
+    "ibm-granite-granite-3.3-2B-Instruct": '<|tool_call|>[{"name": "get_time", "arguments": {"at": '
+    '{"zone": ["Europe", 1, null]}}}, {"name": "ping", "arguments": {}}]',
+}
+
+
+@each
+def test_calls_that_the_template_leaves_out_are_in_the_familys_text(path: Path) -> None:
+    lost = dialect_of(published(path), tools=True).calls is None
+    assert lost == (path.stem in WRITTEN or path.stem in NOT_NATIVE)
+    if path.stem not in WRITTEN:
+        return
+    form = format_of(published(path), None)
+    calling = Message(role="assistant", tool_calls=CALLS[1:])
+    prompt = render(published(path), [USER, calling], tools=TOOLS, write=form.write)
+    at = prompt.text.index(WRITTEN[path.stem])
+    assert not prompt.is_content(at)  # the marker is a token
 
 
 @each

@@ -66,13 +66,13 @@ async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[Ge
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=wire.n_top_logprobs)
     options = wire.options()
     messages = conversation(wire.messages)
-    scope = state.cache_scope(request.headers.get("Authorization"))
+    scope, cached = state.cache_scope(request.headers.get("Authorization")), wire.cache_prompt is not False
     async with state.admission.preparing(engine, wire.n or 1):
-        exchange = await prepare(engine, messages, options, scope=scope)
+        exchange = await prepare(engine, messages, options, scope=scope, replay=cached)
     return [
         exchange.request(
             replace(sampling, seed=nth_seed(sampling.seed, index)),
-            cache_prompt=wire.cache_prompt is not False,
+            cache_prompt=cached,
             cache_scope=scope,
         )
         for index in range(wire.n or 1)
