@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from oxillama.chat import chat_prompt
+from oxillama.chat.exchange import prepare
+from oxillama.chat.options import ChatOptions
 from oxillama.cli.chat.autosave import Autosave
 from oxillama.cli.chat.plain import PlainScreen
 from oxillama.cli.chat.screen import Screen
@@ -14,6 +15,9 @@ from oxillama.cli.chat.session import Message, Session
 from oxillama.cli.shared.completion import Completion, complete, rate
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.errors import ContextLengthError, OxillamaError
+
+_SCOPE = "chat"
+"""There is one conversation at a time, whose turns keep the tokens that the model wrote."""
 
 MORE_ROOM = "/reset starts a new conversation, oxillama chat --ctx-size N gives more room"
 
@@ -57,24 +61,25 @@ class Chat:
 
         Raises OxillamaError; the conversation is then unchanged.
         """
-        message, done = Message("user", text), Completion(())
+        message, done = Message("user", text), Completion()
         with trio.CancelScope() as self._answering:
             try:
-                done.prompt_ids = await chat_prompt(self.engine, self.session.as_messages(message))
+                exchange = await prepare(self.engine, self.session.as_messages(message), ChatOptions(), scope=_SCOPE)
                 self.last = done
-                await complete(self.engine, done, self.session.settings.sampling(), self.screen.write)
+                request = exchange.request(self.session.settings.sampling())
+                await complete(self.engine, done, request, self.screen)
             except ContextLengthError:
                 n_ctx = self.engine.n_ctx
                 raise OxillamaError(f"this no longer fits the context of {n_ctx} tokens: {MORE_ROOM}") from None
             except BaseException:
-                if done.text:
+                if done.text or done.reasoning:
                     self.screen.end_answer()  # show all of the partial answer, so that the error gets its own line
                 raise
             finally:
                 self._answering = None
         self.screen.end_answer()
         if done.text or done.finish_reason is not None:
-            self.session.messages += [message, Message("assistant", done.text)]
+            self.session.messages += [message, Message("assistant", done.text, done.reasoning)]
             self._keep()
         if done.finish_reason is None:
             self.screen.notice("stopped")

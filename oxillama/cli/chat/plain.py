@@ -11,9 +11,9 @@ import trio
 
 from oxillama.cli.chat.screen import is_open, unquoted
 from oxillama.cli.shared.guard import one_line
+from oxillama.cli.shared.terminal.answer import PlainAnswer, TerminalAnswer
 from oxillama.cli.shared.terminal.modes import changed, echo_off, echo_on
 from oxillama.cli.shared.terminal.visible import visible
-from oxillama.cli.shared.terminal.wrap import Wrapper
 from oxillama.errors import OxillamaError
 
 
@@ -28,8 +28,11 @@ class PlainScreen:
         self._interrupted = False
         self._reading = trio.CancelScope()
         self._on_terminal = sys.stdout.isatty()
-        self._wrapper = Wrapper()
+        self._answer = self._new_answer()
         self._line_open = False
+
+    def _new_answer(self) -> TerminalAnswer | PlainAnswer:
+        return TerminalAnswer() if self._on_terminal else PlainAnswer()
 
     def held(self) -> AbstractContextManager[None]:
         return changed(self._fd, echo_off) if self.interactive else nullcontext()
@@ -60,13 +63,17 @@ class PlainScreen:
         self._reading.cancel()
 
     def write(self, piece: str) -> None:
-        if self._on_terminal:
-            piece = self._wrapper.feed(visible(piece))
-        self._show(piece)
+        self._show(self._answer.write(piece))
+
+    def think(self, piece: str) -> None:
+        self._show(self._answer.think(piece))
+
+    def call(self, name: str, arguments: str) -> None:
+        self._show(self._answer.call(name, arguments))
 
     def end_answer(self) -> None:
-        self._show(self._wrapper.finish())
-        self._wrapper = Wrapper()
+        self._show(self._answer.finish())
+        self._answer = self._new_answer()
         if self._line_open:
             self._show("\n")
 

@@ -82,7 +82,7 @@ def _header(path: Path, data: bytes) -> None:
 
 def _encodable(saved: _Saved) -> _Saved:
     """The conversation without lone surrogates, which arguments may contain but JSON cannot."""
-    clean = [Message(m.role, _whole(m.content)) for m in saved.messages]
+    clean = [Message(m.role, _whole(m.content), _whole(m.reasoning)) for m in saved.messages]
     return msgspec.structs.replace(saved, model=_whole(saved.model), system=_whole(saved.system), messages=clean)
 
 

@@ -29,6 +29,12 @@ class Screen(Protocol):
     def write(self, piece: str) -> None:
         """Show a piece of an answer."""
 
+    def think(self, piece: str) -> None:
+        """Show a piece of what the model thinks before it answers."""
+
+    def call(self, name: str, arguments: str) -> None:
+        """Show a call of a tool."""
+
     def end_answer(self) -> None: ...
     def say(self, text: str) -> None:
         """Show the output of a command."""

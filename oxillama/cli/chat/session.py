@@ -95,11 +95,12 @@ def unknown_parameter(name: str) -> InvalidParameterError:
     return InvalidParameterError(f"there is no parameter {name!r}; there are {known}")
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of the user or the assistant."""
 
     role: Literal["user", "assistant"]
     content: str
+    reasoning: str = ""
 
 
 @dataclass(slots=True)
@@ -113,4 +114,6 @@ class Session:
     def as_messages(self, *more: Message) -> list[chat.Message]:
         """The messages for the prompt: the system prompt, the conversation so far, and `more`."""
         system = [chat.Message(role="system", content=self.system)] if self.system else []
-        return system + [chat.Message(role=m.role, content=m.content) for m in (*self.messages, *more)]
+        return system + [
+            chat.Message(role=m.role, content=m.content, reasoning=m.reasoning) for m in (*self.messages, *more)
+        ]

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from oxillama.cli.chat.screen import is_open, unquoted
 from oxillama.cli.shared.guard import one_line
+from oxillama.cli.shared.terminal.answer import TerminalAnswer
 from oxillama.cli.shared.terminal.modes import changed, echo_off, end_off
 from oxillama.cli.shared.terminal.visible import visible
-from oxillama.cli.shared.terminal.wrap import Wrapper
 from oxillama.concurrency import in_thread
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class TerminalScreen:
         )
         self._interrupted = False
         self._errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=not sys.stderr.isatty())
-        self._wrapper = Wrapper()
+        self._answer = TerminalAnswer()
         self._line_open = False
 
     def held(self) -> AbstractContextManager[None]:
@@ -85,11 +85,17 @@ class TerminalScreen:
             loop.call_soon_threadsafe(self._give_up)
 
     def write(self, piece: str) -> None:
-        self._show(self._wrapper.feed(visible(piece)))
+        self._show(self._answer.write(piece))
+
+    def think(self, piece: str) -> None:
+        self._show(self._answer.think(piece))
+
+    def call(self, name: str, arguments: str) -> None:
+        self._show(self._answer.call(name, arguments))
 
     def end_answer(self) -> None:
-        self._show(self._wrapper.finish())
-        self._wrapper = Wrapper()
+        self._show(self._answer.finish())
+        self._answer = TerminalAnswer()
         self._show("\n\n" if self._line_open else "\n")
 
     def say(self, text: str) -> None:
