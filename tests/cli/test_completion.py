@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from oxillama.cli.shared.completion import Completion, complete
-from oxillama.engine.api.types import SamplingParams
+from oxillama.cli.shared.terminal.answer import PlainAnswer, Shown
+from oxillama.engine.api.types import GenerationRequest, SamplingParams
 from tests.support.fake_engine import BOS, EOS, FIRST_BYTE, FakeEngine
+
+
+def request(**sampling: int) -> GenerationRequest:
+    return GenerationRequest(prompt_ids=(BOS,), sampling=SamplingParams(**sampling))
 
 
 def engine(reply: str) -> FakeEngine:
@@ -14,7 +19,7 @@ def engine(reply: str) -> FakeEngine:
 async def test_pieces_are_written_immediately_and_add_up_to_the_text() -> None:
     pieces: list[str] = []
 
-    done = await complete(engine("héllo"), Completion((BOS,)), SamplingParams(), pieces.append)
+    done = await complete(engine("héllo"), Completion(), request(), Shown(PlainAnswer(), pieces.append))
 
     assert pieces == ["h", "é", "l", "l", "o"]
     assert done.text == "héllo"
@@ -24,7 +29,7 @@ async def test_pieces_are_written_immediately_and_add_up_to_the_text() -> None:
 
 
 async def test_json_counts_every_token_and_leaves_out_rates_it_cannot_know() -> None:
-    done = await complete(engine("ab"), Completion((BOS,)), SamplingParams(max_tokens=1), lambda _: None)
+    done = await complete(engine("ab"), Completion(), request(max_tokens=1), Shown(PlainAnswer(), str))
 
     made = done.as_json("tiny")
 

@@ -13,7 +13,10 @@ from oxillama.cli.shared.guard import usage_error
 from oxillama.cli.shared.prompt import argument_text, parse_ids, read_text
 
 if TYPE_CHECKING:
+    from oxillama.chat.options import ChatOptions
     from oxillama.engine.api.protocol import EngineLike
+    from oxillama.engine.api.types import GenerationRequest, SamplingParams
+    from oxillama.engine.requests.infill import Gap
 
 PROMPTS = "give one of PROMPT, --prompt TEXT, --prompt-file FILE and --prompt-ids 1,2,3"
 
@@ -58,6 +61,33 @@ def run(
         typer.Option(metavar="TEXT", help="End before this text; may be given more than once.", show_default=False),
     ] = None,
     ignore_eos: Annotated[bool, typer.Option("--ignore-eos", help="Continue where the model would end.")] = False,
+    tools: Annotated[
+        Path | None,
+        typer.Option(
+            parser=options.given_path,
+            metavar="FILE",
+            help="Offer the tools in this JSON file; calls are printed as lines of JSON.",
+            show_default=False,
+        ),
+    ] = None,
+    json_schema: Annotated[
+        Path | None,
+        typer.Option(
+            parser=options.given_path,
+            metavar="FILE",
+            help="Answer with JSON that matches the schema in this file.",
+            show_default=False,
+        ),
+    ] = None,
+    grammar: Annotated[
+        Path | None,
+        typer.Option(
+            parser=options.given_path,
+            metavar="FILE",
+            help="Answer with a text of the grammar in this file: GBNF if its name ends in .gbnf, else Lark.",
+            show_default=False,
+        ),
+    ] = None,
     threads: options.Threads = None,
     processors: options.CpuAffinity = None,
     ctx_size: options.CtxSize = None,
@@ -67,7 +97,8 @@ def run(
     """Answer one prompt, or continue it.
 
     A model with a chat template answers the prompt; any other, and every model with --raw, continues it. With --suffix,
-    the text between the two is written. Standard output gets the generated text and nothing else.
+    the text between the two is written. Standard output gets the generated text and nothing else, except that a
+    terminal also shows what the model thinks.
     """
     if [words, prompt, prompt_file, prompt_ids].count(None) != 3:
         usage_error(PROMPTS)
@@ -76,20 +107,21 @@ def run(
     if special:
         print("oxillama: --special has become --raw", file=sys.stderr)
 
-    from dataclasses import replace
-
     import trio
 
+    from oxillama.cli.shared.asked import chat_options
     from oxillama.cli.shared.completion import Completion, complete
     from oxillama.cli.shared.opened import opened
     from oxillama.cli.shared.output import print_json
-    from oxillama.cli.shared.terminal.visible import visible
-    from oxillama.cli.shared.terminal.wrap import Wrapper
-    from oxillama.engine.requests.infill import Gap, fim_of, infill_prompt
+    from oxillama.cli.shared.terminal.answer import PlainAnswer, Shown, TerminalAnswer
+    from oxillama.engine.requests.infill import Gap
 
+    asked = chat_options(tools, json_schema, grammar)
     stops = tuple(map(argument_text, stop or ()))
     params = options.checked_params(**sampling.given(), stop=stops, ignore_eos=ignore_eos)
     path = options.model_or_embedded(model, "run")
+    answer = TerminalAnswer() if sys.stdout.isatty() else PlainAnswer()
+    output = Shown(answer, _unseen if json else _seen)
 
     async def main() -> tuple[str, Completion]:
         async with opened(
@@ -97,35 +129,68 @@ def run(
         ) as engine:
             if suffix is not None:
                 gap = Gap(prefix=text if ids is None else ids, suffix=argument_text(suffix))
-                start = await infill_prompt(engine, gap, param="suffix")
-                limits = replace(params, stop_token_ids=fim_of(engine, "suffix").ends)
+                request = await request_between(engine, gap, params, asked)
             else:
-                start = ids if ids is not None else await prompt_of(engine, text, raw=raw or special)
-                limits = params
-            return engine.model_name, await complete(engine, Completion(tuple(start)), limits, write)
-
-    on_terminal = sys.stdout.isatty()
-    wrapper = Wrapper()
-
-    def write(piece: str) -> None:
-        if not json:
-            sys.stdout.write(wrapper.feed(visible(piece)) if on_terminal else piece)
-            sys.stdout.flush()
+                request = await request_for(engine, text if ids is None else ids, params, asked, raw=raw or special)
+            return engine.model_name, await complete(engine, Completion(), request, output)
 
     name, completion = trio.run(main)
     if json:
         print_json(completion.as_json(name))
-    elif on_terminal:
-        end = "" if completion.text.endswith("\n") else "\n"  # for the shell's prompt; a pipe gets only the text
-        sys.stdout.write(wrapper.finish() + end)
+    else:
+        _seen(answer.finish() + answer.last)
 
 
-async def prompt_of(engine: EngineLike, text: str, *, raw: bool) -> tuple[int, ...]:
-    """The tokens of a prompt: a user's message if the model has a chat template, else a text to continue."""
-    from oxillama.chat import Message, chat_prompt
+def _seen(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _unseen(text: str) -> None:
+    """Nothing is shown before the object at the end."""
+
+
+async def request_for(
+    engine: EngineLike, prompt: str | tuple[int, ...], sampling: SamplingParams, asked: ChatOptions, *, raw: bool
+) -> GenerationRequest:
+    """The request for an answer to a user's message if the model has a chat template, else for a text's continuation.
+
+    Raises OxillamaError if more than text is asked for where there is no conversation.
+    """
+    from oxillama.chat import Message
+    from oxillama.chat.exchange import prepare
+    from oxillama.engine.api.types import GenerationRequest
     from oxillama.engine.requests.prompts import prompt_ids
 
     template = engine.chat_template
-    if raw or template is None or template.source is None:
-        return await prompt_ids(engine, text)
-    return await chat_prompt(engine, [Message(role="user", content=text)])
+    if not raw and isinstance(prompt, str) and template is not None and template.source is not None:
+        exchange = await prepare(engine, [Message(role="user", content=prompt)], asked)
+        return exchange.request(sampling)
+    _check_plain(asked)
+    ids = await prompt_ids(engine, prompt) if isinstance(prompt, str) else prompt
+    return GenerationRequest(prompt_ids=tuple(ids), sampling=sampling)
+
+
+async def request_between(
+    engine: EngineLike, gap: Gap, sampling: SamplingParams, asked: ChatOptions
+) -> GenerationRequest:
+    """The request for the text between two others. Raises OxillamaError if more than text is asked for."""
+    from dataclasses import replace
+
+    from oxillama.engine.api.types import GenerationRequest
+    from oxillama.engine.requests.infill import fim_of, infill_prompt
+
+    _check_plain(asked)
+    ids = await infill_prompt(engine, gap, param="suffix")
+    ends = fim_of(engine, "suffix").ends
+    return GenerationRequest(prompt_ids=tuple(ids), sampling=replace(sampling, stop_token_ids=ends))
+
+
+def _check_plain(asked: ChatOptions) -> None:
+    """Raise OxillamaError if what is asked for needs a conversation."""
+    from oxillama.errors import OxillamaError
+
+    if asked.tools or asked.format is not None:
+        raise OxillamaError(
+            "--tools, --json-schema and --grammar need a model with a chat template, and neither --raw nor --suffix"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from oxillama.cli.shared.terminal.visible import visible
 from oxillama.cli.shared.terminal.wrap import Wrapper
@@ -32,6 +33,7 @@ class TerminalAnswer:
     def call(self, name: str, arguments: str) -> str:
         """A whole call."""
         gap = self._begin("")
+        self._part = "call"
         return gap + self._noted(visible(f"→ {name} {arguments}\n"))
 
     def finish(self) -> str:
@@ -42,21 +44,24 @@ class TerminalAnswer:
 
     def _begin(self, part: str) -> str:
         """What stands between two parts of an answer, such as its reasoning and its text: a blank line."""
-        if part == self._part and part:
+        if part == self._part:
             return ""
-        begun = bool(self._part) or self._line_open
-        rest = self.finish()
+        begun, rest = bool(self._part), self.finish()
         self._part = part
-        if not begun:
-            return rest
-        gap = "\n" * (1 + self._line_open) if part else "\n" * self._line_open
+        gap = "\n" * self._line_open + ("\n" if part else "")
         self._line_open = False
-        return rest + gap
+        return rest + gap if begun else rest
 
     def _noted(self, text: str) -> str:
         if text:
             self._line_open = not text.endswith("\n")
         return f"{_DIM}{text}{_NOT_DIM}" if text and self._part == "thought" else text
+
+
+    @property
+    def last(self) -> str:
+        """What ends the last line, so that the shell's prompt begins one."""
+        return "\n" if self._line_open or not self._part else ""
 
 
 class PlainAnswer:
@@ -79,6 +84,27 @@ class PlainAnswer:
 
     def finish(self) -> str:
         return ""
+
+    @property
+    def last(self) -> str:
+        return ""  # a pipe gets only the text
+
+
+class Shown:
+    """Shows a completion: the texts that an answer makes of it go to `show`."""
+
+    def __init__(self, answer: TerminalAnswer | PlainAnswer, show: Callable[[str], None]) -> None:
+        self._answer = answer
+        self._show = show
+
+    def write(self, piece: str) -> None:
+        self._show(self._answer.write(piece))
+
+    def think(self, piece: str) -> None:
+        self._show(self._answer.think(piece))
+
+    def call(self, name: str, arguments: str) -> None:
+        self._show(self._answer.call(name, arguments))
 
 
 def arguments_of(text: str) -> object:
