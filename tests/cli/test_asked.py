@@ -103,7 +103,7 @@ async def test_a_pipe_gets_the_text_and_calls_as_lines_of_json() -> None:
 async def test_a_terminal_shows_reasoning_dim_and_calls_on_their_lines() -> None:
     text, _ = await said(TerminalAnswer())
     plain = text.replace("\x1b[2m", "").replace("\x1b[22m", "")
-    assert plain == 'A city.\n\nI look.\n\n→ weather {"city": "Rom\\u00e9"}\n'
+    assert plain == 'A city.\n\nI look.\n→ weather {"city": "Rom\\u00e9"}\n'
     assert "\x1b[2m" in text[: text.index("I look")]
     assert "\x1b[2m" not in text[text.index("I look") :]
 

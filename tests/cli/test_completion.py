@@ -8,8 +8,8 @@ from oxillama.engine.api.types import GenerationRequest, SamplingParams
 from tests.support.fake_engine import BOS, EOS, FIRST_BYTE, FakeEngine
 
 
-def request(**sampling: int) -> GenerationRequest:
-    return GenerationRequest(prompt_ids=(BOS,), sampling=SamplingParams(**sampling))
+def request(max_tokens: int | None = None) -> GenerationRequest:
+    return GenerationRequest(prompt_ids=(BOS,), sampling=SamplingParams(max_tokens=max_tokens))
 
 
 def engine(reply: str) -> FakeEngine:
@@ -29,7 +29,7 @@ async def test_pieces_are_written_immediately_and_add_up_to_the_text() -> None:
 
 
 async def test_json_counts_every_token_and_leaves_out_rates_it_cannot_know() -> None:
-    done = await complete(engine("ab"), Completion(), request(max_tokens=1), Shown(PlainAnswer(), str))
+    done = await complete(engine("ab"), Completion(), request(max_tokens=1), Shown(PlainAnswer(), lambda _: None))
 
     made = done.as_json("tiny")
 

@@ -134,6 +134,8 @@ def test_a_native_template_that_hides_tools_is_read_in_both_ways() -> None:
     source = "{% for m in messages %}{{ m.content }}{% endfor %}{# <tool_call> [TOOL_CALLS] [CALL_ID] #}"
     found = format_of(template(source), None)
     assert (found.family.name, found.family.native) == ("Mistral Small 3.2", False)
+    thinking = family_of(template(source.replace("CALL_ID", "CALL_ID] <think> [")), None)
+    assert [tags.open for tags in thinking.reasoning] == ["<think>"]
     for reply in (
         "[TOOL_CALLS]f[CALL_ID]123456789[ARGS]{}",
         '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>',

@@ -12,10 +12,11 @@ import pytest
 from oxillama.cli.chat.autosave import MOST_KEPT, Autosave, latest
 from oxillama.cli.chat.conversation import Chat
 from oxillama.cli.chat.loop import converse
+from oxillama.cli.chat.saved import load
 from oxillama.cli.chat.session import Message, Session
 from oxillama.errors import OxillamaError
 from tests.cli.chat.test_commands import Notes
-from tests.support.fake_engine import FakeEngine
+from tests.support.fake_engine import FakeChatTemplate, FakeEngine
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +30,16 @@ async def talk(*messages: str, autosave: Autosave | None = None) -> tuple[Chat, 
     chat = Chat(FakeEngine(reply="yes"), Session(), notes, autosave)
     await converse(chat)
     return chat, notes
+
+
+async def test_what_the_model_thought_is_shown_and_saved_beside_its_answer(chats: Path) -> None:
+    notes = Notes("one")
+    engine = FakeEngine(reply="<think>\nhm\n</think>\n\nyes", chat_template=FakeChatTemplate(source="<think>"))
+    await converse(Chat(engine, Session(), notes, Autosave()))
+    assert (notes.thoughts, notes.answers) == ("hm", "yes|")
+    (file,) = chats.iterdir()
+    assert json.loads(file.read_bytes())["messages"][1] == {"role": "assistant", "content": "yes", "reasoning": "hm"}
+    assert load(file).messages[1].reasoning == "hm"
 
 
 async def test_a_conversation_is_saved_from_its_first_answer_on_readable_only_by_its_owner(chats: Path) -> None:

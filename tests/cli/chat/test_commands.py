@@ -31,6 +31,7 @@ class Notes:
     def __init__(self, *messages: str) -> None:
         self._messages = list(messages)
         self.answers = ""
+        self.thoughts = ""
         self.printed: list[tuple[str, str]] = []
 
     def held(self) -> AbstractContextManager[None]:
@@ -43,6 +44,12 @@ class Notes:
 
     def write(self, piece: str) -> None:
         self.answers += piece
+
+    def think(self, piece: str) -> None:
+        self.thoughts += piece
+
+    def call(self, name: str, arguments: str) -> None:
+        self.printed.append(("call", f"{name} {arguments}"))
 
     def end_answer(self) -> None:
         self.answers += "|"

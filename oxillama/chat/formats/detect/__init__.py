@@ -39,7 +39,7 @@ def family_of(template: Template, vocabulary: Vocabulary | None) -> Family:
     shown = probe.shows_tools()
     if found is not None and (shown is not False or isinstance(found.shape, Harmony)):
         return replace(found, reasoning=_tags(found.reasoning or reasoning_tags(source), vocabulary))
-    tags = found.reasoning if found is not None else reasoning_tags(source)
+    tags = (found.reasoning if found is not None else ()) or reasoning_tags(source)
     if not tags and (probed := probe.reasoning()) is not None:
         tags = (probed,)
     tags = _tags(tags, vocabulary)
