@@ -40,7 +40,8 @@ Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):  # type: ignore[misc]
     """Everything that can be set. Times are in seconds, sizes in bytes. None means the engine's own choice.
 
-    model: the GGUF file. alias: the model's id in the API; None: the name in the file.
+    model: the GGUF file. alias: the model's id in the API; None: the name in the file. model_alias: further names that
+    requests may call it by, each alone or as NAME=ID.
     any_model: accept any model id in requests. data_dir: where assistants, threads, runs and files are kept.
     threads, ctx_size, kv_type, parallel, max_waiting: the engine's threads, context per request, type of the KV cache,
     slots and queue. cpu_affinity: the processors that threads are bound to, such as "0-3,8". pooling: how a text
@@ -63,6 +64,7 @@ class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fiel
 
     model: str | None = None
     alias: str | None = None
+    model_alias: tuple[str, ...] = ()
     any_model: bool = False
     data_dir: str | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
@@ -114,6 +116,9 @@ class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ValueError("an API key is one or more printable ASCII characters without spaces")
         for origin in self.cors_origins:
             OriginPattern(origin)
+        for entry in self.model_alias:
+            if not all(part.strip() for part in entry.split("=")):
+                raise ValueError(f"{entry!r} is not a model's name: write NAME, or NAME=ID of the served model")
         for name in self.allowed_hosts:
             if not _HOST.fullmatch(name):
                 raise ValueError(f"{name!r} is not a host: write a name without a port, *.name or *")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from quart import current_app
 
 from oxillama._version import __version__
-from oxillama.errors import EngineClosedError
+from oxillama.errors import EngineClosedError, InvalidParameterError
 from oxillama.server.access.admission import Admission
 from oxillama.server.access.auth import client_scope
 from oxillama.server.observe.metrics import Metrics
@@ -76,10 +76,21 @@ class ServerState:
     def attach(self, engine: EngineLike) -> None:
         """Serve `engine` from now on."""
         self.engine = engine
-        self.model_ids = (self.config.alias or engine.model_name,)
+        self.model_ids = self._names(self.config.alias or engine.model_name)
         identity = f"{__version__} {engine.model_name} {engine.model_created} {engine.n_ctx}"
         self.fingerprint = "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:10]
         self.phase = Phase.READY
+
+    def _names(self, model_id: str) -> tuple[str, ...]:
+        """The model's id and its other names. Raises InvalidParameterError for a name of another model."""
+        names = [model_id]
+        for entry in self.config.model_alias:
+            name, _, of = entry.partition("=")
+            if of not in ("", model_id):
+                message = f"model_alias: {entry!r} names the model {of!r}, but this server has {model_id!r}"
+                raise InvalidParameterError(message, param="model_alias")
+            names.append(name)
+        return tuple(dict.fromkeys(names))
 
     def require_engine(self) -> EngineLike:
         """The engine. Raises the 503 that says why it is not ready."""

@@ -81,6 +81,7 @@ def test_paths_are_accepted() -> None:
         ("", {}, {"api_keys": ["é"]}, "API key"),
         ("", {}, {"cors_origins": ["example.com"]}, "'example.com' is not an origin"),
         ("", {}, {"alias": " "}, "alias"),
+        ("", {}, {"model_alias": ["=x"]}, "'=x' is not a model's name"),
         ("", {}, {"log_level": "loud"}, "log_level: "),
         ("", {"OXILLAMA_PORT": "x"}, {}, "OXILLAMA_PORT: expected a whole number, got 'x'"),
         ("", {"OXILLAMA_PORT": ""}, {}, "OXILLAMA_PORT: expected a whole number, got ''"),

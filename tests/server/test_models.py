@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oxillama.errors import InvalidParameterError
 from oxillama.server import ServerConfig, create_app
 from tests.support.answers import error_of
 from tests.support.asgi_client import ASGIClient
@@ -48,6 +49,22 @@ async def test_any_model_name_is_accepted_with_any_model(make_app: Callable[...,
     assert (await client.post("/v1/chat/completions", json=body)).json()["model"] == "fake-model"
     assert (await client.get("/v1/models/gpt-4o")).json()["id"] == "fake-model"
     assert [m["id"] for m in (await client.get("/v1/models")).json()["data"]] == ["fake-model"]
+
+
+async def test_further_names_mean_the_model_and_are_listed(make_app: Callable[..., Application]) -> None:
+    client = ASGIClient(make_app(model_alias=("gpt-4o=fake-model", "gpt-4o-mini")))
+    for name in ("gpt-4o", "gpt-4o-mini"):
+        body = {"model": name, "messages": [{"role": "user", "content": "x"}]}
+        assert (await client.post("/v1/chat/completions", json=body)).json()["model"] == "fake-model"
+        assert (await client.get(f"/v1/models/{name}")).json()["id"] == name
+    ids = [m["id"] for m in (await client.get("/v1/models")).json()["data"]]
+    assert ids == ["fake-model", "gpt-4o", "gpt-4o-mini"]
+    assert (await client.get("/v1/models/gpt-4")).status_code == 404
+
+
+async def test_a_name_of_a_model_that_is_not_served_stops_the_start(make_app: Callable[..., Application]) -> None:
+    with pytest.raises(InvalidParameterError, match="'gpt-4o=other' names the model 'other', but this server has"):
+        make_app(model_alias=("gpt-4o=other",))
 
 
 async def test_the_served_model_cannot_be_deleted(client: ASGIClient) -> None:

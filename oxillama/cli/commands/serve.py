@@ -26,6 +26,14 @@ def serve(
         str | None,
         typer.Option(metavar="NAME", help="What the API calls the model.", show_default="the name in the file"),
     ] = None,
+    model_alias: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another name of the model in requests, such as gpt-4o; may be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
     any_model: Annotated[
         bool | None, typer.Option("--any-model", help="Accept any model name in requests.", show_default=False)
     ] = None,
@@ -109,6 +117,7 @@ def serve(
             config,
             model=model,
             alias=alias,
+            model_alias=model_alias or None,
             any_model=any_model,
             host=host,
             port=port,

@@ -28,7 +28,9 @@ async def list_models() -> ModelList:
 @api.get("/<path:name>", answer=Model)
 async def get_model(name: str) -> Model:
     """One model, or 404 `model_not_found`."""
-    return _model(server_state().check_model(name))
+    state = server_state()
+    model_id = state.check_model(name)
+    return _model(name if name in state.model_ids else model_id)
 
 
 @api.delete("/<path:name>")
