@@ -67,7 +67,7 @@ ARGUMENTS = st.fixed_dictionaries(
 )
 CALLS = st.lists(st.tuples(st.sampled_from(["get_weather", "now"]), ARGUMENTS), max_size=3)
 few = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-many = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 _open = ExitStack()
 
