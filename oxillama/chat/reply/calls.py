@@ -51,8 +51,8 @@ class Calls:
         return name in self.tools
 
     def spelled(self, name: str) -> str:
-        """The name of the tool that the model means: some write `functions.NAME` for `NAME`."""
-        short = name.removeprefix("functions.")
+        """The name of the tool that the model means: some write `functions.NAME` or `NAME.call` for `NAME`."""
+        short = name.removeprefix("functions.").removesuffix(".call")
         return short if name not in self.tools and short in self.tools else name
 
     def begin(self, name: str, call_id: str | None = None) -> None:

@@ -55,21 +55,28 @@ class CallReader(Protocol):
 
 
 class Readers:
-    """Several readers as one: the first that knows an opener reads on."""
+    """Several readers as one: the first that finds a call after an opener that it knows."""
 
     def __init__(self, readers: Sequence[CallReader]) -> None:
         self._readers = readers
-        self.openers = tuple(text for reader in readers for text in reader.openers)
-        self.at_line = tuple(text for reader in readers for text in reader.at_line)
+        self.openers = tuple(dict.fromkeys(text for reader in readers for text in reader.openers))
+        self.at_line = tuple(dict.fromkeys(text for reader in readers for text in reader.at_line))
         self.bare = "".join(reader.bare for reader in readers)
-        self.closers = tuple(text for reader in readers for text in reader.closers)
+        self.closers = tuple(dict.fromkeys(text for reader in readers for text in reader.closers))
         self.gap = max(reader.gap for reader in readers)
 
     def read(self, source: Source, calls: Calls, opener: str) -> Steps[bool]:
         """See `CallReader`."""
+        before, known = calls.count, len(source.since_mark())
+        read = ""
         for reader in self._readers:
             if opener in reader.openers or opener in reader.at_line or opener in reader.bare:
-                return (yield from reader.read(source, calls, opener))
+                source.unread(read)
+                if (yield from reader.read(source, calls, opener)):
+                    return True
+                read = source.since_mark()[known:]
+                if calls.count > before or len(read) > _REREAD:
+                    break
         return False
 
 

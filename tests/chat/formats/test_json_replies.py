@@ -55,6 +55,7 @@ SAID = [
      [F1, G0]),
     ("Llama 3", '<|python_tag|>{"type": "function", "function": {"name": "f", "parameters": {"a": 1}}}', "", [F1]),
     ("Llama 3", '[f(a=1), g()]', "", [F1, G0]),
+    ("Llama 3", '<|python_tag|>f.call(a=1)', "", [F1]),
     ("Llama 3", '[f]', "[f]", []),
     ("Granite 20B", 'a\n<function_call> {"name": "f", "arguments": {"a": 1}}', "a", [F1]),
     ("Llama 3", '{"answer": 42}', '{"answer": 42}', []),
@@ -235,6 +236,11 @@ def test_what_models_write_around_calls_is_tolerated(text: str) -> None:
     for special in (True, False):
         found = read("Hermes", text, special=special)
         assert (found.content, found.values, found.complete) == ("", [F1], [True])
+
+
+def test_doubled_markers_before_a_name_are_tolerated() -> None:
+    assert read("Functionary 3.2", '>>>f\n{"a": 1}', tail=">>>", special=False).values == [F1]
+    assert read("DeepSeek V3.1", f'{SECTION}{SECTION}{V31}{V31}f<｜tool▁sep｜>{{"a": 1}}{OK}{OK}').values == [F1]
 
 
 def test_arguments_come_as_they_are_written() -> None:

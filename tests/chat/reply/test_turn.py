@@ -143,6 +143,7 @@ HOSTILE = {
     "openers of objects": '<tool_call>\n{"name": "f", "arguments": {"a": "',
     "open strings": '<tool_call>\n{"x": "',
     "brackets": "[{[{",
+    "openers for several shapes": '<|python_tag|>{"x": "',
     "closers": "</tool_call>\n</think>",
     "newlines": "\n",
     "halves of markers": "<tool_cal",
@@ -151,7 +152,7 @@ HOSTILE = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["Qwen3", "prompted", "DeepSeek V3", "Mistral", "Qwen3-Coder", "gpt-oss"])
+@pytest.mark.parametrize("family", ["Qwen3", "prompted", "DeepSeek V3", "Llama 3", "Qwen3-Coder", "gpt-oss"])
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_time_is_linear_in_the_text(kind: str, family: str) -> None:
     """Eight times the text takes eight times as long, with a margin for other work on the machine."""

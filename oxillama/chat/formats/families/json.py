@@ -101,7 +101,7 @@ FAMILIES = (
     Family(
         name="Llama 3",
         shape=JsonCalls("J", opener="<|python_tag|>", between="; ", arguments_key="parameters", bare="{"),
-        also=(Pythonic(calls=Tags("[", "]"), bare="[", gap=0),),
+        also=(Pythonic(calls=Tags("[", "]"), openers=("<|python_tag|>",), bare="[", gap=0),),
         stops=("<|eot_id|>", "<|eom_id|>"),
     ),
     Family(

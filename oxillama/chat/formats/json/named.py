@@ -138,8 +138,13 @@ class NamedReader:
         return r"\s*".join(["", *parts, f"(?:{text})?"])
 
     def read(self, source: Source, calls: Calls, opener: str) -> Steps[bool]:
-        char = yield from source.skip(SPACE)
-        if opener not in self._begin and (yield from source.literal(*self._begin)) is None:
+        begun = opener in self._begin
+        while True:
+            yield from source.skip(SPACE)
+            if (yield from source.literal(*self._begin, *self.openers)) is None:
+                break
+            begun = True  # by its own marker, or by one that is doubled
+        if not begun:
             return False
         char = yield from source.skip(SPACE)
         if char == "[" and self._list is not None:

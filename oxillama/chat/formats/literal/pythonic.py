@@ -125,7 +125,7 @@ class PythonicReader:
         source.mark()
 
     def _call(self, source: Source, calls: Calls) -> Steps[bool]:
-        name = yield from read_name(source)
+        name = calls.spelled((yield from read_name(source)))
         if not calls.offers(name) or (yield from source.skip(SPACE)) != "(":
             return False
         yield from source.next()
