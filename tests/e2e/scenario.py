@@ -5,6 +5,7 @@ Uses only functions that every release line of the client since 1.109 has, so th
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -130,10 +131,63 @@ def run_stream(client: Any, model: str) -> None:
     assert stored.content[0].text.value == text
 
 
+TOOL = {  # small, for contexts of 512 tokens that are hardly more than letters
+    "type": "function",
+    "function": {
+        "name": "go",
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "boolean"}},
+            "required": ["a"],
+            "additionalProperties": False,
+        },
+    },
+}
+SHAPE = {"properties": {"how": {"enum": ["far", "high"]}, "again": {"type": "boolean"}}, "required": ["how", "again"]}
+
+
+def tools(client: Any, model: str) -> None:
+    wanted = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "tools": [TOOL], "temperature": 0}
+    wanted["parallel_tool_calls"] = False
+    answer = client.chat.completions.create(**wanted, tool_choice="required")
+    choice = answer.choices[0]
+    assert choice.finish_reason == "tool_calls", choice
+    assert choice.message.content is None, choice
+    (call,) = choice.message.tool_calls
+    assert call.function.name == "go"
+    assert json.loads(call.function.arguments)["a"] in (True, False), call
+    named = {"type": "function", "function": {"name": "go"}}
+    arguments, ids, reasons = "", [], []
+    for chunk in client.chat.completions.create(**wanted, tool_choice=named, stream=True):
+        reasons.append(chunk.choices[0].finish_reason)
+        for delta in chunk.choices[0].delta.tool_calls or []:
+            ids += [delta.id] if delta.id else []
+            arguments += delta.function.arguments or ""
+    assert arguments == call.function.arguments
+    assert len(ids) == 1, ids
+    assert reasons[-1] == "tool_calls", reasons
+
+
+def structured(client: Any, model: str) -> None:
+    schema = {"type": "object", "additionalProperties": False} | SHAPE
+    form = {"type": "json_schema", "json_schema": {"name": "throw", "schema": schema, "strict": True}}
+    answer = client.chat.completions.create(model=model, messages=MESSAGES, response_format=form, max_tokens=60)
+    assert answer.choices[0].finish_reason == "stop", answer
+    said = json.loads(answer.choices[0].message.content)
+    assert (said["how"] in ("far", "high"), said["again"] in (True, False)) == (True, True), said
+    wrong = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "no such type"}}}
+    error = refusal(
+        lambda: client.chat.completions.create(model=model, messages=MESSAGES, response_format=wrong, max_tokens=1)
+    )
+    assert isinstance(error, openai.BadRequestError)
+    assert error.param == "response_format", error.body
+
+
 CHECKS: dict[str, Callable[[OpenAI, str], None]] = {
     check.__name__: check
     for check in (
-        models, unknown_model, chat, chat_stream, chat_choices, completion, invalid, run_create_and_poll, run_stream,
+        models, unknown_model, chat, chat_stream, chat_choices, tools, structured, completion, invalid,
+        run_create_and_poll, run_stream,
     )
 }  # fmt: skip
 

@@ -113,7 +113,7 @@ class ChatRequest(ReasoningFields, kw_only=True):
     @property
     def form(self) -> MessageForm:
         """What the answer's messages are like."""
-        calls = bool(self.tools or self.functions) and self.tool_choice != "none"
+        calls = bool(self.tools or self.functions) and "none" not in (self.tool_choice, self.function_call)
         return MessageForm(calls=calls, legacy=self.legacy, reasoning=self.include_reasoning is not False)
 
     @property
