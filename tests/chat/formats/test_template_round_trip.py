@@ -40,6 +40,33 @@ GIVEN_TOOLS = [
 FIRST = "\u2603"
 NESTED = {"a": ["x", 1, None, True], "b": {"c": 'q"\n'}}
 
+FOUND = {
+    "ByteDance-Seed-OSS": ("Seed-OSS", True),
+    "CohereForAI-c4ai-command-r7b-12-2024-tool_use": ("Command R7B", True),
+    "GLM-4.6": ("GLM 4.5", True),
+    "HuggingFaceTB-SmolLM3-3B": ("prompted", False),
+    "Kimi-K2-Instruct": ("Kimi K2", True),
+    "LFM2-8B-A1B": ("LFM2", True),
+    "MiniMax-M2": ("MiniMax M2", True),
+    "Mistral-Small-3.2-24B-Instruct-2506": ("Mistral Small 3.2", True),
+    "NVIDIA-Nemotron-Nano-v2": ("Nemotron Nano v2", True),
+    "NousResearch-Hermes-3-Llama-3.1-8B-tool_use": ("Hermes", True),
+    "Qwen-Qwen2.5-7B-Instruct": ("Qwen2.5", True),
+    "Qwen-Qwen3-0.6B": ("Qwen3", True),
+    "Qwen3-Coder": ("Qwen3-Coder", True),
+    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": ("DeepSeek V3", False),
+    "deepseek-ai-DeepSeek-V3.1": ("DeepSeek V3.1", False),
+    "google-gemma-2-2b-it": ("prompted", False),
+    "google-gemma-4-31B-it": ("Gemma 4", True),
+    "ibm-granite-granite-3.3-2B-Instruct": ("Granite 3", True),
+    "ibm-granite-granite-4.0": ("Granite 4", True),
+    "meta-llama-Llama-3.1-8B-Instruct": ("Llama 3", True),
+    "meta-llama-Llama-3.2-3B-Instruct": ("Llama 3", True),
+    "microsoft-Phi-3.5-mini-instruct": ("prompted", False),
+    "mistralai-Mistral-Nemo-Instruct-2407": ("Mistral", True),
+    "openai-gpt-oss-120b": ("gpt-oss", True),
+}
+"""The family, and whether the template shows tools."""
 LOSES_CALLS = {
     "HuggingFaceTB-SmolLM3-3B",
     "LFM2-8B-A1B",
@@ -66,7 +93,7 @@ ARGUMENTS = st.fixed_dictionaries(
     },
 )
 CALLS = st.lists(st.tuples(st.sampled_from(["get_weather", "now"]), ARGUMENTS), max_size=3)
-few = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 _open = ExitStack()
@@ -146,6 +173,12 @@ def check(name: str, data: st.DataObject) -> None:
             assert got.content.strip() == (content if content in body else "")
             assert got.reasoning.strip() == (reasoning if reasoning in body else "")
             assert all(got.complete)
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_published_templates_are_known(name: str) -> None:
+    family = format_of(template(name), None).family
+    assert (family.name, family.native) == FOUND[name]
 
 
 @pytest.mark.parametrize("name", NAMES)

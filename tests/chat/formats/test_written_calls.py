@@ -18,7 +18,7 @@ from tests.support.reply_values import calls, said, tool_calls
 
 MINE = [name for name, family in FAMILIES.items() if isinstance(family.shape, JsonCalls | NamedJson | Harmony)]
 NAMES = ("get_weather", "f")
-few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 WORDS = ("So ", "Action:", "functools", "to=", "[", "{", "```", ">>>")
 
