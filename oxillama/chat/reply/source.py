@@ -110,12 +110,15 @@ class Source:
 
     def unread(self, text: str) -> None:
         """Put back the text that was read last."""
-        size = len(text)
-        if self._at - (self._mark or 0) >= size:
-            self._at -= size
+        earlier = len(text) - (self._at - (self._mark or 0))
+        if earlier <= 0:
+            self._at -= len(text)
             return
-        read = self.since_mark()
-        self._kept = [read[: len(read) - size]]
+        while self._kept and earlier > 0:  # not all that is kept: that would cost too much each time
+            piece = self._kept.pop()
+            if len(piece) > earlier:
+                self._kept.append(piece[: len(piece) - earlier])
+            earlier -= len(piece)
         self._text = text + self._text[self._at :]
         self._at, self._mark = 0, None if self._mark is None else 0
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oxillama.chat.values.literals import LiteralError, Literals
@@ -20,23 +20,27 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(VALUES)
 def test_what_python_writes_is_read(value: Any) -> None:
     assert json.loads(Literals(repr(value)).whole()) == json.loads(json.dumps(value).encode("utf-8", "replace"))
 
 
+@settings(max_examples=40)
 @given(VALUES)
 def test_json_stays_as_it_is(value: Any) -> None:
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1)):
         assert json.loads(Literals(text).whole()) == value
 
 
+@settings(max_examples=40)
 @given(st.text(alphabet="[]{}()'\"\\,:=abTrue01._-+ \nx", max_size=40))
 def test_any_text_is_a_literal_or_an_error(text: str) -> None:
     with suppress(LiteralError):
         json.loads(Literals(text).whole())
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=30))
 def test_strings_mean_what_they_mean_in_python(text: str) -> None:
     for written in (repr(text), ascii(text), f'"{text}"', f"'''{text}'''"):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oxillama.chat.values.kinds import ALL_KINDS
@@ -59,6 +59,7 @@ def test_the_text_of_a_tag(text: str, kinds: set[str] | None, json_text: str) ->
     assert tagged_value(text, None if kinds is None else frozenset(kinds)) == json_text
 
 
+@settings(max_examples=40)
 @given(TEXTS, KINDS)
 def test_any_text_becomes_json(text: str, kinds: frozenset[str] | None) -> None:
     value = json.loads(tagged_value(text, kinds))
@@ -66,11 +67,13 @@ def test_any_text_becomes_json(text: str, kinds: frozenset[str] | None) -> None:
         assert value == text
 
 
+@settings(max_examples=40)
 @given(TEXTS)
 def test_text_that_says_it_is_json(text: str) -> None:
     json.loads(json_of(text))
 
 
+@settings(max_examples=40)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=8))
 def test_json_that_says_what_it_is(value: Any) -> None:
     assert json.loads(json_of(json.dumps(value))) == value

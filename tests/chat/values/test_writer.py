@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oxillama.chat.values.writer import ArgumentsWriter
@@ -13,6 +13,7 @@ STRINGS = st.tuples(st.text(), st.lists(st.text()))
 VALUES = st.tuples(st.text(), st.integers())
 
 
+@settings(max_examples=40)
 @given(st.lists(STRINGS | VALUES, unique_by=lambda member: member[0]))
 def test_the_pieces_joined_are_the_object(members: list[tuple[str, list[str] | int]]) -> None:
     writer = ArgumentsWriter()
