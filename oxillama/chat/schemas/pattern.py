@@ -1,4 +1,4 @@
-"""Regular expressions of schemas (ECMA-262) as regular expressions over JSON's spelling of strings.
+"""Regular expressions of schemas (ECMA-262) as regular expressions over strings, or over JSON's spelling of them.
 
 A schema's pattern says where something is found in a string. A grammar needs the whole spelling, in which `"`, `\\` and
 control characters are escaped. So a pattern is parsed, its characters are spelled out, and its anchors decide whether
@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 LAST = 0x10FFFF
@@ -79,19 +80,49 @@ def complement(ranges: Ranges) -> Ranges:
     return [*found, (at, LAST)] if at <= LAST else found
 
 
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """How strings are written: the expressions for any character, and for one of a set."""
+
+    any: str
+    one_of: Callable[[Ranges], str]
+
+
+def _plain(ranges: Ranges) -> str:
+    cuts = [(max(low, a), min(high, b)) for low, high in ranges for a, b in ((0, 0xD7FF), (0xE000, LAST))]
+    inside = "".join(_hex(a) + (f"-{_hex(b)}" if b > a else "") for a, b in cuts if a <= b)
+    if not inside:
+        raise PatternError("matches nothing")
+    return f"[{inside}]"
+
+
+_JSON = _Spelling(CHAR, spelled)
+_TEXT = _Spelling(r"(?:.|\n)", _plain)
+
+
 @lru_cache(1024)
 def quoted_pattern(pattern: str) -> str:
     """An expression for the spellings, without quotes, of all strings in which a pattern is found.
 
     Raises PatternError.
     """
+    return _translated(pattern, _JSON)
+
+
+@lru_cache(1024)
+def plain_pattern(pattern: str) -> str:
+    """An expression for all strings in which a pattern is found. Raises PatternError."""
+    return _translated(pattern, _TEXT)
+
+
+def _translated(pattern: str, spelling: _Spelling) -> str:
     if len(pattern) > LONGEST:
         raise PatternError(f"is longer than {LONGEST} characters")
-    parser = _Parser(pattern)
+    parser = _Parser(pattern, spelling)
     tree = parser.alternatives()
     if parser.at < len(pattern):
         raise PatternError("has a ) too many")
-    return _join(_anchored(branch, first=True, last=True) for branch in tree)
+    return _join(_anchored(branch, f"{spelling.any}*", first=True, last=True) for branch in tree)
 
 
 # A tree is a list of branches; a branch is a list of pieces: an expression, an anchor, or a group with its quantifier.
@@ -126,7 +157,7 @@ def _join(parts: object) -> str:
     return known[0] if len(known) == 1 else f"(?:{'|'.join(known)})"
 
 
-def _anchored(branch: list[_Piece], *, first: bool, last: bool) -> str | None:
+def _anchored(branch: list[_Piece], around: str, *, first: bool, last: bool) -> str | None:
     """The expression of a branch that stands at the beginning or the end of the pattern; None: it matches nothing."""
     pieces = list(branch)
     for at, piece in enumerate(pieces):  # an alternative with its own anchors: distribute it
@@ -134,7 +165,7 @@ def _anchored(branch: list[_Piece], *, first: bool, last: bool) -> str | None:
             if piece.count:
                 raise PatternError("repeats an anchor")
             before, after = pieces[:at], pieces[at + 1 :]
-            return _join(_anchored([*before, *inner, *after], first=first, last=last) for inner in piece.tree)
+            return _join(_anchored([*before, *inner, *after], around, first=first, last=last) for inner in piece.tree)
     starts = ends = False
     while pieces and isinstance(pieces[0], _Anchor) and pieces[0].start:
         starts, pieces = True, pieces[1:]
@@ -143,7 +174,7 @@ def _anchored(branch: list[_Piece], *, first: bool, last: bool) -> str | None:
     if any(isinstance(piece, _Anchor) for piece in pieces):
         raise PatternError("has an anchor in its middle")
     body = "".join(_expression(piece) for piece in pieces)
-    return f"{'' if starts or not first else CHAR + '*'}{body}{'' if ends or not last else CHAR + '*'}"
+    return f"{'' if starts or not first else around}{body}{'' if ends or not last else around}"
 
 
 def _expression(piece: _Piece) -> str:
@@ -183,7 +214,8 @@ def category(name: str) -> Ranges:
 class _Parser:
     """A recursive descent through a pattern."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, spelling: _Spelling) -> None:
+        self._spelled = spelling.one_of
         self.text = text
         self.at = 0
         self._depth = 0
@@ -215,16 +247,16 @@ class _Parser:
         if char == "^" or char == "$":
             return _Anchor(char == "^")
         if char == ".":
-            return spelled(_NO_LINE_END)
+            return self._spelled(_NO_LINE_END)
         if char == "(":
             return self._group()
         if char == "[":
-            return spelled(self._class())
+            return self._spelled(self._class())
         if char == "\\":
-            return spelled(self._escape(inside=False))
+            return self._spelled(self._escape(inside=False))
         if char in "*+?":
             raise PatternError(f"has a {char} with nothing before it")
-        return spelled(((ord(char), ord(char)),))
+        return self._spelled(((ord(char), ord(char)),))
 
     def _group(self) -> _Piece:
         self._depth += 1

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from oxillama.chat.formats.grammar.patterns import translated
+from oxillama.chat.schemas.pattern import PatternError, plain_pattern
 
 if TYPE_CHECKING:
     from oxillama.chat.formats.grammar.document import Document, Place
@@ -74,9 +74,10 @@ class Rules:
             else:
                 self.refuse(place, "minLength" if longest is None else "maxLength")
         if (pattern := place.keyword("pattern", str)) is not None:
-            condition = translated(pattern)
-            found += [condition] if condition is not None else []
-            self.refuse(place, *([] if condition is not None else ["pattern"]))
+            try:
+                found.append(plain_pattern(pattern))
+            except PatternError:
+                self.refuse(place, "pattern")
         return found
 
     def sequence(self, name: str, parts: Sequence[tuple[str, bool]], separator: str) -> str:
