@@ -170,7 +170,16 @@ def _properties(document: Document, place: Place, branch: Branch) -> Branch:
     return replace(branch, objects=replace(objects, members=(*objects.members, *own)))
 
 
-@step("patternProperties", inexpressible("patternProperties"))
+def _not_patterns(document: Document, place: Place, branch: Branch) -> list[Branch]:
+    """Some member does not match. Which one cannot be said, only where there is none."""
+    objects = branch.only("object")
+    return [
+        replace(objects, objects=replace(objects.objects, some=(*objects.objects.some, (pattern, place))))
+        for pattern in mapping(place, "patternProperties")
+    ]
+
+
+@step("patternProperties", _not_patterns)
 def _pattern_properties(document: Document, place: Place, branch: Branch) -> Branch:
     own = tuple(
         (pattern, Literal(document.child(place, "patternProperties", pattern)))

@@ -133,7 +133,7 @@ class Others:
 @dataclass(frozen=True, slots=True)
 class Objects:
     """members: (name, condition) in the order in which the schema lists them. matching: (pattern, condition). names:
-    conditions of all names. place: the last place that a limit of members came from."""
+    conditions of all names. some: (pattern, place of its negation) of members of which at least one must be there."""
 
     members: tuple[tuple[str, Condition], ...] = ()
     matching: tuple[tuple[str, Condition], ...] = ()
@@ -142,6 +142,7 @@ class Objects:
     required: tuple[str, ...] = ()
     least: int = 0
     most: int | None = None
+    some: tuple[tuple[str, Place], ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.schemas.grammar.rules import Repeat, Rule, Symbol, TooLargeError
 from oxillama.chat.schemas.parts import Arrays, Conditions, Contained, Either, Literal
+from oxillama.chat.schemas.values import same
 
 if TYPE_CHECKING:
     from oxillama.chat.schemas.grammar.context import Context
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 MOST_POSITIONS = 512
 MOST_ITEMS = 100_000
 MOST_DIFFERENT = 8
+MOST_ARRAYS = 256
 
 
 def array_rules(context: Context, arrays: Arrays) -> list[tuple[Symbol, ...]]:
@@ -23,6 +25,8 @@ def array_rules(context: Context, arrays: Arrays) -> list[tuple[Symbol, ...]]:
         listed = _all_values(context, arrays)
         if listed is not None:
             return _framed(context, _different(context, arrays, listed))
+        if (all_arrays := _all_arrays(context, arrays)) is not None:
+            return [context.literal(one) for one in all_arrays]
         context.expander.refuse(
             arrays.unique.error("uniqueItems", "is not expressible, unless the items are few values")
         )
@@ -139,7 +143,11 @@ def _all_values(context: Context, arrays: Arrays) -> list[Any] | None:
     """All values that items may have, if these are few and known; None if not."""
     if arrays.prefix or arrays.contained or any(start for start, _ in arrays.rest):
         return None
-    conditions = arrays.at(0)
+    return _values_at(context, arrays, 0)
+
+
+def _values_at(context: Context, arrays: Arrays, index: int) -> list[Any] | None:
+    conditions = arrays.at(index)
     found: dict[str, Any] = {}
     for branch in context.expander.branches(conditions):
         values = branch.values
@@ -151,6 +159,26 @@ def _all_values(context: Context, arrays: Arrays) -> list[Any] | None:
             if context.expander.holds(conditions, value):
                 found[json.dumps(value, sort_keys=True)] = value
     return list(found.values()) if len(found) <= MOST_DIFFERENT else None
+
+
+def _all_arrays(context: Context, arrays: Arrays) -> list[list[Any]] | None:
+    """All arrays of different items, if these are few and known; None if not."""
+    n = _varied(arrays)
+    if arrays.contained or n > MOST_DIFFERENT:
+        return None
+    if any(branch.types for branch in context.expander.branches(arrays.at(n))) and (
+        arrays.most is None or arrays.most > n
+    ):
+        return None
+    found: list[list[Any]] = [[]]
+    last = found
+    for index in range(n if arrays.most is None else min(n, arrays.most)):
+        values = _values_at(context, arrays, index)
+        if values is None or len(values) * len(last) > MOST_ARRAYS:
+            return None
+        last = [[*one, value] for one in last for value in values if not any(same(value, item) for item in one)]
+        found = [*found, *last]
+    return [one for one in found if len(one) >= arrays.least]
 
 
 def _different(context: Context, arrays: Arrays, values: list[Any]) -> Rule:

@@ -43,6 +43,10 @@ def object_rules(context: Context, objects: Objects) -> list[tuple[Symbol, ...]]
         key = Text(json.dumps(name, ensure_ascii=False))
         members.append(Member((key, *context.colon, value), required))
     extra = _extra(context, objects, names)
+    for pattern, place in objects.some:
+        if extra is None and not any(found_in(pattern, name) for name in names):
+            return []
+        context.expander.refuse(place.error("patternProperties", "is negated, which a grammar cannot express"))
     least, most = objects.least, objects.most
     n_required = sum(member.required for member in members)
     if least > n_required + 1 and extra is not None:
