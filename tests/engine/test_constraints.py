@@ -267,3 +267,30 @@ def test_a_foreign_grammar_is_tried_in_a_child_process_first() -> None:
     for text, problem in (("start: (", "Expected"), (chain, "too deep, too large or takes too long")):
         with pytest.raises(InvalidParameterError, match=problem):
             known.compile(text, foreign=True)
+
+
+@pytest.mark.slow
+def test_others_are_answered_while_a_hostile_grammar_is_tried(tmp_path: Path) -> None:
+    """Its error takes llguidance longer to describe than a child process may compute."""
+    path = tiny_model(tmp_path / "tiny.gguf", vocab="bpe")
+    hostile = "start: r0\n" + "\n".join(f"r{i}: r{i + 1}" for i in range(1200))
+    order: list[str] = []
+
+    async def served() -> None:
+        async with Engine.open(path, EngineConfig()) as engine, trio.open_nursery() as nursery:
+
+            async def attack() -> None:
+                with pytest.raises(InvalidParameterError, match="takes too long to compile"):
+                    await engine.compile_grammar(hostile, foreign=True)
+                order.append("refused")
+
+            nursery.start_soon(attack)
+            constraint = await engine.compile_grammar(WORDS)
+            for _ in range(5):
+                asked = GenerationRequest(prompt_ids=(1,), sampling=SamplingParams(seed=1), constraint=constraint)
+                async with engine.generate(asked) as stream:
+                    assert [event async for event in stream][-1].finish_reason == "stop"
+                order.append("answered")
+
+    trio.run(served)
+    assert order == ["answered"] * 5 + ["refused"]
