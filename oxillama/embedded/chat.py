@@ -62,11 +62,15 @@ def opening(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | No
 
 
 def pieces(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[tuple[str, bool]]:
-    """A conversation as pieces of text, each with whether the model learns to write it."""
+    """A conversation as pieces of text, each with whether the model learns to write it.
+
+    It learns the assistant's messages, unless their "learnt" is False, or those of their "parts" that say so.
+    """
     found = [(opening(messages, tools), False)]
     for message in messages[messages[0]["role"] == "system" :]:
-        learnt = message["role"] == "assistant"
-        found += [(f"{START}{message['role']}\n", False), (message["content"] + END, learnt), ("\n", False)]
+        learnt = message["role"] == "assistant" and message.get("learnt", True)
+        parts = message.get("parts", [(message["content"], learnt)])
+        found += [(f"{START}{message['role']}\n", False), *parts[:-1], (parts[-1][0] + END, parts[-1][1]), ("\n", False)]
     return [piece for piece in found if piece[0]]
 
 

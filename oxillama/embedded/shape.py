@@ -13,8 +13,8 @@ class Shape:
     Widths are multiples of 256, so that every weight format can store them.
     """
 
-    n_vocab: int = 3072
-    n_layer: int = 4
+    n_vocab: int = 4096
+    n_layer: int = 6
     n_embd: int = 256
     n_ff: int = 512
     n_head: int = 4

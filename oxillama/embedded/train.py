@@ -27,10 +27,12 @@ from oxillama.embedded.batches import Batch, all_batches
 from oxillama.embedded.chat import render
 from oxillama.embedded.data.conversations import stream
 from oxillama.embedded.export import write_gguf
+from oxillama.embedded.grow import grown
 from oxillama.embedded.network import Llama
 from oxillama.embedded.shape import Shape
 
 WARM_UP = 20
+BF16 = bool(torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported())  # elsewhere it is many times slower
 VOCABULARY_CHUNK = 1_000_000  # the vocabulary is learnt from this chunk, which training never reaches
 VOCABULARY_TEXTS = 30_000
 
@@ -40,6 +42,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/embedded"), help="checkpoints and the vocabulary")
     out = Path(__file__).with_name(f"{MODEL_NAME}.gguf")
     parser.add_argument("--out", type=Path, default=out, help="the GGUF file")
+    parser.add_argument("--grow", type=Path, default=None, help="begin with the weights of this GGUF file, made larger")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=6800)
     parser.add_argument("--decay", type=float, default=0.25, help="share of the steps in which the rate falls")
@@ -102,7 +105,7 @@ def rate(step: int, steps: int, decay: float) -> float:
 def loss_of(model: Llama, batch: Batch, device: torch.device) -> Tensor:
     """The mean negative log-likelihood of the tokens to learn, in nats."""
     ids, learnt = (torch.from_numpy(part).to(device) for part in batch)
-    with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):  # on CPUs it is many times slower
+    with torch.autocast(device.type, torch.bfloat16, enabled=BF16 or device.type == "cuda"):
         logits = model(ids[:, :-1], learnt)
     return F.cross_entropy(logits.float(), ids[:, 1:][learnt])
 
@@ -142,6 +145,13 @@ def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
         optimizers.restore(state["optimizers"])
         step, chunk, at, seen = state["step"], state["chunk"], state["at"], state["seen"]
         print(f"continuing from step {step}", flush=True)
+    elif args.grow:
+        weights = {name: torch.from_numpy(array) for name, array in grown(args.grow, tokenizer, shape).items()}
+        new = model.load_state_dict(weights, strict=False).missing_keys
+        for name, p in model.named_parameters():
+            if name in new and name.endswith(("attn_output.weight", "ffn_down.weight")):
+                torch.nn.init.zeros_(p)
+        print(f"begins with {args.grow}, made larger", flush=True)
     batches = all_batches(tokenizer, args.seed, args.batch_tokens, shape.n_ctx, chunk, at)
     started, seen_before = time.monotonic(), seen
     losses: deque[float] = deque(maxlen=50)

@@ -1,44 +1,78 @@
 """The model's own byte-level BPE vocabulary, learnt from the generated texts.
 
-Its pre-tokenizer is `tokenizer.ggml.pre` "qwen2". Each digit is a token, which helps with sums.
+Its pre-tokenizer is `tokenizer.ggml.pre` "qwen2". Each digit is a token, which helps with sums. A word has the same
+pieces wherever it stands (" Oslo", "\"Oslo", "_oslo"), which helps with copying names and values from a prompt to a call:
+merges stay inside words, and only a frequent word that is one token has another token with the space before it.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oxillama.embedded.chat import CALL, CALL_END, END, START, TEXT_END
 from oxillama.text.tokenizers.algorithms.pretokenizers import BY_NAME
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import AddedToken, Tokenizer
 
 PRE = "qwen2"
 CONTROL = (TEXT_END, START, END)
 SHOWN = (CALL, CALL_END)  # special tokens whose text is part of an answer
 UNUSED = "[unused%d]"
+SPACE = "Ġ"  # a space, as byte-level vocabularies write it
+SPACED_SHARE = 0.35  # the share of tokens that are a word with the space before it
 
 
 def learn(texts: Iterable[str], n_vocab: int) -> Tokenizer:
     """Learn a tokenizer of n_vocab tokens, special ones first. The same texts give the same tokenizer."""
-    from tokenizers import AddedToken, Regex, Tokenizer
-    from tokenizers.models import BPE
+    from tokenizers import Regex
     from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
     from tokenizers.trainers import BpeTrainer
 
-    tokenizer = Tokenizer(BPE())
-    splits = [Split(Regex(pattern), "isolated") for pattern in BY_NAME[PRE].splits]
-    tokenizer.pre_tokenizer = Sequence([*splits, ByteLevel(add_prefix_space=False, use_regex=False)])
+    corpus = list(texts)
+    tokenizer = _bare([], [], [Split(Regex(r"\p{L}+"), "isolated")])
     trainer = BpeTrainer(
-        vocab_size=n_vocab,
-        special_tokens=[AddedToken(text, special=True) for text in (*CONTROL, *SHOWN)],
+        vocab_size=n_vocab - round(n_vocab * SPACED_SHARE),
+        special_tokens=_special(),
         initial_alphabet=ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(corpus, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    vocabulary: dict[str, int] = model["vocab"]
+    merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]]
+    counts = Counter(word for text in corpus for word in re.findall(r" ([^\W\d_]+)", text))
+    # A short word begins others too ("the", "theory"), so its own token with a space is the last merge of all.
+    for word, _ in counts.most_common():
+        if len(vocabulary) == n_vocab:
+            break
+        if word in vocabulary and word.isascii():
+            merges.append((SPACE, word))
+            vocabulary[SPACE + word] = len(vocabulary)
+    return _bare(list(vocabulary.items()), merges, [])
+
+
+def _special() -> list[AddedToken]:
+    from tokenizers import AddedToken
+
+    return [AddedToken(text, special=True) for text in (*CONTROL, *SHOWN)]
+
+
+def _bare(vocabulary: Sequence[tuple[str, int]], merges: list[Any], splits: list[Any]) -> Tokenizer:
+    """A tokenizer of these tokens and merges; splits: after those of the pre-tokenizer."""
+    from tokenizers import Regex, Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
+
+    tokenizer = Tokenizer(BPE(dict(vocabulary), merges) if vocabulary else BPE())
+    own = [Split(Regex(pattern), "isolated") for pattern in BY_NAME[PRE].splits]
+    tokenizer.pre_tokenizer = Sequence([*own, *splits, ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.add_special_tokens(_special())
     return tokenizer
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from oxillama.embedded.data.calls import documents, tasks
 from oxillama.embedded.data.facts import FACTS
 from oxillama.embedded.data.held_out.first import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
 from oxillama.embedded.data.held_out.second import SECOND, SECOND_OFF_TOPIC
@@ -27,7 +28,9 @@ MIXTURE: tuple[tuple[Turn, int], ...] = (
 )
 _KINDS = tuple(kind for kind, _ in MIXTURE)
 _WEIGHTS = tuple(weight for _, weight in MIXTURE)
-TOOLS_SHARE = 0.10
+TOOLS_SHARE = 0.32  # conversations with functions, NATURAL_SHARE of them with functions as they are often seen
+NATURAL_SHARE = 0.12
+DOCUMENTS_SHARE = 0.15  # conversations whose answer is JSON
 SYSTEM_SHARE = 0.15
 SYSTEM = (
     "You are {an |a helpful |a friendly |a kind |an AI |an honest |a polite }assistant.",
@@ -46,8 +49,11 @@ def turns(rng: random.Random) -> int:
 
 def sample(rng: random.Random) -> Conversation:
     """One conversation and its functions, if there are any."""
-    if rng.random() < TOOLS_SHARE:
-        return tools.sample(rng)
+    kind = rng.random()
+    if kind < TOOLS_SHARE:
+        return (tools if rng.random() < NATURAL_SHARE else tasks).sample(rng)
+    if kind < TOOLS_SHARE + DOCUMENTS_SHARE:
+        return documents.sample(rng)
     messages: list[dict[str, Any]] = []
     if rng.random() < SYSTEM_SHARE:
         messages.append({"role": "system", "content": expand(rng.choice(SYSTEM), rng)})
@@ -63,7 +69,7 @@ def stream(seed: int, chunk: int, size: int) -> Iterator[Conversation]:
     made = 0
     while made < size:
         conversation = sample(rng)
-        if not any(normal(message["content"]) in _HELD_OUT for message in conversation[0]):
+        if not any(m["role"] == "user" and normal(m["content"]) in _HELD_OUT for m in conversation[0]):
             made += 1
             yield conversation
 

@@ -1,0 +1,1 @@
+"""Made-up functions, requests that call them, results, and JSON answers."""
