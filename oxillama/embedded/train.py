@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, distributed
 
 from oxillama.embedded import MODEL_NAME, vocabulary
 from oxillama.embedded.batches import Batch, all_batches
@@ -49,7 +50,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-tokens", type=int, default=1536)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--save-every", type=int, default=50, help="steps between checkpoints")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="each with one thread and batches of its own")
     parser.add_argument("--no-evaluate", action="store_true", help="do not score the result")
     return parser.parse_args(argv)
 
@@ -67,16 +68,30 @@ def load_vocabulary(work: Path, seed: int, shape: Shape) -> Any:
 
 
 class Optimizers:
-    """Muon for the blocks' matrices, which reaches the same loss in about half the steps, and AdamW for the rest."""
+    """Muon for the blocks' matrices, which reaches the same loss in about half the steps, and AdamW for the rest.
 
-    def __init__(self, model: Llama, lr: float) -> None:
+    Each process steps its share of the matrices; `share_matrices` gives it the others.
+    """
+
+    def __init__(self, model: Llama, lr: float, rank: int = 0, processes: int = 1) -> None:
         matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("blk.")]
         others = [p for name, p in model.named_parameters() if p.dim() != 2 or not name.startswith("blk.")]
         self.lr = lr
+        self.matrices, self.own = matrices, matrices[rank::processes]
         self.all: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Muon(self.own, lr=lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.95), weight_decay=0.0),
         ]
+
+    def share_matrices(self) -> None:
+        """Give every process the matrices that others have stepped."""
+        if len(self.own) < len(self.matrices):
+            own = {id(p) for p in self.own}
+            flat = torch.cat([(p if id(p) in own else torch.zeros_like(p)).detach().flatten() for p in self.matrices])
+            distributed.all_reduce(flat)
+            with torch.no_grad():
+                for p, part in zip(self.matrices, flat.split([p.numel() for p in self.matrices]), strict=True):
+                    p.copy_(part.view_as(p))
 
     def step(self, share: float) -> None:
         """Take one step with `share` of the full learning rate."""
@@ -84,7 +99,7 @@ class Optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * share
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        self.share_matrices()
 
     def state(self) -> list[dict[str, Any]]:
         return [optimizer.state_dict() for optimizer in self.all]
@@ -110,11 +125,19 @@ def loss_of(model: Llama, batch: Batch, device: torch.device) -> Tensor:
     return F.cross_entropy(logits.float(), ids[:, 1:][learnt])
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, state: Any) -> None:
     """Write a checkpoint atomically."""
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
     os.replace(temporary, path)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 @contextlib.contextmanager
@@ -126,23 +149,40 @@ def interruptible() -> Iterator[None]:
         raise SystemExit("interrupted; run the same command to continue from the latest checkpoint") from None
 
 
-def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
-    """Train, and return the network and its tokenizer."""
-    args.work.mkdir(parents=True, exist_ok=True)
+def share_gradients(model: Llama, processes: int) -> None:
+    """Give every process the mean of all processes' gradients."""
+    if processes > 1:
+        flat = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        distributed.all_reduce(flat)
+        parts = (flat / processes).split([p.numel() for p in model.parameters()])
+        for p, part in zip(model.parameters(), parts, strict=True):
+            p.grad = part.view_as(p)
+
+
+def worker(rank: int, args: argparse.Namespace, shape: Shape, port: int) -> None:
+    """One of several processes that train the same network on different batches."""
+    address = f"tcp://127.0.0.1:{port}"
+    distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=args.processes)
+    train(args, shape, rank)
+    distributed.destroy_process_group()
+
+
+def train(args: argparse.Namespace, shape: Shape, rank: int = 0) -> None:
+    """Train up to the last checkpoint. On a shared machine, processes of one thread lose less than threads do."""
     torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1 if args.processes > 1 else os.cpu_count() or 1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = load_vocabulary(args.work, args.seed, shape)
     model = Llama(shape).to(device)
-    optimizers = Optimizers(model, args.lr)
-    path = args.work / "checkpoint.pt"
+    optimizers = Optimizers(model, args.lr, rank, args.processes)
+    path, momenta = args.work / "checkpoint.pt", args.work / f"momenta-{rank}-of-{args.processes}.pt"
     step = chunk = at = seen = 0
     if path.exists():
         state = torch.load(path, map_location=device, weights_only=True)
         if state["shape"] != shape.as_dict() or state["seed"] != args.seed:
             raise SystemExit(f"{path} has another shape or seed: give another --work")
         model.load_state_dict(state["model"])
-        optimizers.restore(state["optimizers"])
+        optimizers.restore(torch.load(momenta, map_location=device, weights_only=True))
         step, chunk, at, seen = state["step"], state["chunk"], state["at"], state["seen"]
         print(f"continuing from step {step}", flush=True)
     elif args.grow:
@@ -152,38 +192,54 @@ def train(args: argparse.Namespace, shape: Shape) -> tuple[Llama, Any]:
             if name in new and name.endswith(("attn_output.weight", "ffn_down.weight")):
                 torch.nn.init.zeros_(p)
         print(f"begins with {args.grow}, made larger", flush=True)
-    batches = all_batches(tokenizer, args.seed, args.batch_tokens, shape.n_ctx, chunk, at)
+    seed = args.seed + 1000 * rank
+    batches = all_batches(tokenizer, seed, args.batch_tokens, shape.n_ctx, chunk + (rank > 0), 0 if rank else at)
     started, seen_before = time.monotonic(), seen
     losses: deque[float] = deque(maxlen=50)
     while step < args.steps:
         chunk, i, batch = next(batches)
         loss = loss_of(model, batch, device)
+        model.zero_grad(set_to_none=True)
         loss.backward()
+        share_gradients(model, args.processes)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizers.step(rate(step, args.steps, args.decay))
-        step, at, seen = step + 1, i + 1, seen + batch[0].size
+        step, at, seen = step + 1, i + 1, seen + batch[0].size * args.processes
         losses.append(loss.item())
-        if step % 10 == 0 or step == args.steps:
+        if rank == 0 and (step % 10 == 0 or step == args.steps):
             speed = (seen - seen_before) / (time.monotonic() - started)
             mean = sum(losses) / len(losses)
             what = f"step {step}/{args.steps}  loss {mean:.4f}  {seen / 1e6:.2f} M tokens  {speed:.0f} tokens/s"
             print(what, flush=True)
         if step % args.save_every == 0 or step == args.steps:
+            save_checkpoint(momenta, optimizers.state())
+        if rank == 0 and (step % args.save_every == 0 or step == args.steps):
             save_checkpoint(path, {
                 "shape": shape.as_dict(), "seed": args.seed, "model": model.state_dict(), "seen": seen,
-                "optimizers": optimizers.state(), "step": step, "chunk": chunk, "at": at,
+                "step": step, "chunk": chunk, "at": at,
             })  # fmt: skip
-    return model, tokenizer
+
+
+def export(args: argparse.Namespace, shape: Shape) -> None:
+    """Write the latest checkpoint as a GGUF file."""
+    model = Llama(shape)
+    model.load_state_dict(torch.load(args.work / "checkpoint.pt", map_location="cpu", weights_only=True)["model"])
+    weights = {name: p.detach().float().numpy() for name, p in model.named_parameters()}
+    write_gguf(args.out, weights, load_vocabulary(args.work, args.seed, shape), shape)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = arguments(argv)
     shape = Shape()
+    args.work.mkdir(parents=True, exist_ok=True)
+    load_vocabulary(args.work, args.seed, shape)
     with interruptible():
-        model, tokenizer = train(args, shape)
-    weights = {name: p.detach().cpu().float().numpy() for name, p in model.named_parameters()}
-    write_gguf(args.out, weights, tokenizer, shape)
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB", flush=True)
+        if args.processes > 1:
+            torch.multiprocessing.spawn(worker, (args, shape, free_port()), args.processes)
+        else:
+            train(args, shape)
+    export(args, shape)
     if not args.no_evaluate:
         from oxillama.embedded.evaluate import main as evaluate
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from oxillama.embedded.data.calls import documents, tasks
+from oxillama.embedded.data.calls import documents, echoes, tasks
 from oxillama.embedded.data.facts import FACTS
 from oxillama.embedded.data.held_out.first import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
 from oxillama.embedded.data.held_out.second import SECOND, SECOND_OFF_TOPIC
@@ -31,6 +31,7 @@ _WEIGHTS = tuple(weight for _, weight in MIXTURE)
 TOOLS_SHARE = 0.32  # conversations with functions, NATURAL_SHARE of them with functions as they are often seen
 NATURAL_SHARE = 0.12
 DOCUMENTS_SHARE = 0.15  # conversations whose answer is JSON
+ECHOES_SHARE = 0.12  # conversations that repeat parts of the prompt
 SYSTEM_SHARE = 0.15
 SYSTEM = (
     "You are {an |a helpful |a friendly |a kind |an AI |an honest |a polite }assistant.",
@@ -54,6 +55,8 @@ def sample(rng: random.Random) -> Conversation:
         return (tools if rng.random() < NATURAL_SHARE else tasks).sample(rng)
     if kind < TOOLS_SHARE + DOCUMENTS_SHARE:
         return documents.sample(rng)
+    if kind < TOOLS_SHARE + DOCUMENTS_SHARE + ECHOES_SHARE:
+        return echoes.sample(rng)
     messages: list[dict[str, Any]] = []
     if rng.random() < SYSTEM_SHARE:
         messages.append({"role": "system", "content": expand(rng.choice(SYSTEM), rng)})

@@ -78,7 +78,7 @@ def outcome(function: Function, rng: random.Random) -> tuple[str, str]:
 
 def schemas_with(chosen: list[Function], nouns: set[str], rng: random.Random) -> list[dict[str, Any]]:
     """The chosen functions among others, in any order."""
-    others = rng.choices((0, 1, 2, 3, 4, 5), (44, 24, 15, 9, 5, 3))[0]
+    others = rng.choices((0, 1, 2, 3, 4, 5), (52, 24, 12, 7, 3, 2))[0]
     found = [function.schema for function in chosen] + [functions.made(rng, nouns).schema for _ in range(others)]
     names = [schema["function"]["name"] for schema in found]
     found = [schema for i, schema in enumerate(found) if names[i] not in names[:i]]
@@ -98,7 +98,7 @@ def _distinct(rng: random.Random, n: int, nouns: set[str]) -> list[Function]:
 def one(rng: random.Random) -> Conversation:
     """One call, or several one after the other as the user asks for them, at times with answers."""
     nouns: set[str] = set()
-    turns = rng.choices((1, 2, 3), (85, 12, 3))[0]
+    turns = rng.choices((1, 2, 3), (66, 24, 10))[0]
     chosen = _distinct(rng, turns, nouns)
     schemas = schemas_with(chosen, nouns, rng)
     messages: list[Message] = []

@@ -1,4 +1,4 @@
-"""Plots, timings, what a context costs, chats beyond one line, and requests that ask for tools."""
+"""Plots, timings, what a context costs, and chats beyond one line."""
 
 from __future__ import annotations
 
@@ -64,15 +64,5 @@ FACTS = (
         ask=("{Can|May} a {message|chat message} have {several|more than one|many} lines{| in the terminal}?", "{Which|What} key {begins|makes|gives} a new line{| in chat| in oxillama chat}?"),
         test="When I press Enter in the console talk it sends at once, but my text has two paragraphs.",
         dev="How can I put a line feed in what I say to the terminal chat?",
-    ),
-    Fact(
-        key="tools_refused",
-        answer="No: a request with tools or functions is refused with 400, unless tool_choice is none; so is response_format other than text.",
-        must=("400", "tools|response_format"),
-        do=("{use|send|pass|define|give|call} {tools|functions|function calls|tool calls} {in|with|through|over} {the API|a request|a chat request|requests|chat completions}", "{get|force|have|use} {JSON mode|structured output|a JSON schema|output that follows a schema|response_format}{| in the API| from the API}"),
-        about=("{tools in requests|function calling|tool calls in the API|response_format|structured output|JSON mode|tool_choice|grammar-constrained output}",),
-        ask=("{Does|Can} {the server|it|the API} {support|do|have|handle} {tools|function calling|tool calls|functions|JSON mode|structured output|response_format|JSON schemas}?", "{Why|What happens when} {is my request with tools refused|I send tools|a request has tools|I ask for JSON mode}?"),
-        test="My agent framework declares functions in each call. Will the server go along?",
-        dev="Is it possible to make the reply conform to a schema through the API?",
     ),
 )
