@@ -70,10 +70,16 @@ def pieces(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | Non
     for message in messages[messages[0]["role"] == "system" :]:
         learnt = message["role"] == "assistant" and message.get("learnt", True)
         parts = message.get("parts", [(message["content"], learnt)])
-        found += [(f"{START}{message['role']}\n", False), *parts[:-1], (parts[-1][0] + END, parts[-1][1]), ("\n", False)]
+        *earlier, (last, flag) = parts
+        found += [(f"{START}{message['role']}\n", False), *earlier, (last + END, flag), ("\n", False)]
     return [piece for piece in found if piece[0]]
 
 
 def render(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> str:
     """The prompt for the next answer in a conversation."""
     return "".join(text for text, _ in pieces(messages, tools)) + f"{START}assistant\n"
+
+
+def call_text(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call as the model writes it."""
+    return f"{CALL}\n" + json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False) + f"\n{CALL_END}"

@@ -7,7 +7,6 @@ sums and function calls are generated from a separate seed.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ from typing import Any
 
 import trio
 
-from oxillama.embedded import model_path
-from oxillama.embedded.chat import CALL, CALL_END
+from oxillama.embedded import model_path, scoring
+from oxillama.embedded.chat import call_text
 from oxillama.embedded.data.conversations import Conversation
 from oxillama.embedded.data.facts import FACTS
+from oxillama.embedded.data.held_out.calls import CASES
 from oxillama.embedded.data.held_out.first import DOCUMENTED, OFF_TOPIC, SMALL_TALK, STORIES
 from oxillama.embedded.data.held_out.second import SECOND, SECOND_OFF_TOPIC
 from oxillama.embedded.data.turns import numbers, tools
@@ -47,6 +47,10 @@ class Case:
     def right(self) -> bool:
         return self.passes(self.answer)
 
+    @property
+    def shown(self) -> str:
+        return f"{self.group}: {self.messages[-1]['content']}\n    {self.answer!r}"
+
 
 def user(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
@@ -65,18 +69,16 @@ def is_story(hero: str) -> Callable[[str], bool]:
 def same_call(expected: str) -> Callable[[str], bool]:
     """Accepts a call of the same function with the same arguments, in the template's format."""
 
-    def parse(text: str) -> Any:
-        head, _, rest = text.partition(CALL)
-        body, mark, tail = rest.partition(CALL_END)
-        if head.strip() or not mark or tail.strip():
-            return None
-        try:
-            return json.loads(body)
-        except ValueError:
-            return None
+    wanted = scoring.parse_calls(expected)
+    return lambda answer: wanted is not None and scoring.parse_calls(answer) == wanted
 
-    wanted = parse(expected)
-    return lambda answer: wanted is not None and parse(answer) == wanted
+
+def held_out_calls() -> list[Case]:
+    """Calls that no generator has, as an agent needs them. Whether to call is the model's choice, without a grammar."""
+    return [
+        Case("held-out calls", user(asked), same_call(call_text(name, arguments)), scoring.tools(names))
+        for names, asked, name, arguments in CASES
+    ]
 
 
 def documented_cases() -> list[Case]:
@@ -106,8 +108,8 @@ def drawn_cases(n: int = 30) -> list[Case]:
     while len(found) < 3 * n:
         conversation: Conversation = tools.sample(rng)
         messages, functions = conversation
-        if messages[1]["content"].startswith(CALL):
-            found.append(Case("function calls", messages[:1], same_call(messages[1]["content"]), functions))
+        if messages[1]["content"].startswith("<tool_call>"):
+            found.append(Case("calls of usual functions", messages[:1], same_call(messages[1]["content"]), functions))
     return found
 
 
@@ -120,6 +122,7 @@ def all_cases() -> list[Case]:
         *(Case("small talk", user(asked), contains([words])) for asked, words in SMALL_TALK),
         *(Case("stories", user(asked), is_story(hero)) for asked, hero in STORIES),
         *drawn_cases(),
+        *held_out_calls(),
     ]
 
 
@@ -142,7 +145,10 @@ async def answer_all(path: Path, cases: Sequence[Case], parallel: int = 8) -> No
                 nursery.start_soon(answer, case)
 
 
-def table(cases: Sequence[Case]) -> str:
+Scored = Case | scoring.Task | scoring.Reading
+
+
+def table(cases: Sequence[Scored]) -> str:
     """A Markdown table of the right answers per group."""
     lines = ["| held-out questions | right | of | |", "|---|---:|---:|---:|"]
     for group in dict.fromkeys(case.group for case in cases):
@@ -152,19 +158,33 @@ def table(cases: Sequence[Case]) -> str:
     return "\n".join(lines)
 
 
+async def run_all(path: Path, others: Sequence[scoring.Task | scoring.Reading], parallel: int = 8) -> None:
+    """Let the model do tasks and read texts."""
+    config = EngineConfig(parallel=parallel, n_ctx=1024, max_waiting=len(others))
+    async with Engine.open(path, config) as engine, trio.open_nursery() as nursery:
+        for other in others:
+            nursery.start_soon(other.run, engine)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m oxillama.embedded.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, default=None, help="a GGUF file; the embedded one if left out")
     parser.add_argument("--dev", action="store_true", help="the questions that may guide the writing of templates")
     parser.add_argument("--wrong", action="store_true", help="print the answers that are wrong")
+    parser.add_argument("--calls", action="store_true", help="only calls, tasks and JSON answers")
     args = parser.parse_args(argv)
-    cases = development_cases() if args.dev else all_cases()
-    trio.run(answer_all, args.model or model_path(), cases)
+    path = args.model or model_path()
+    cases = development_cases() if args.dev else held_out_calls() if args.calls else all_cases()
+    trio.run(answer_all, path, cases)
+    others = [] if args.dev else [*scoring.all_tasks(), *scoring.all_readings()]
+    if others:
+        trio.run(run_all, path, others)
+    scored: list[Scored] = [*cases, *others]
     if args.wrong:
-        for case in cases:
+        for case in scored:
             if not case.right:
-                print(f"{case.group}: {case.messages[-1]['content']}\n    {case.answer!r}")
-    print(table(cases))
+                print(case.shown)
+    print(table(scored))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 class Shape:
     """The hyperparameters of a llama model whose output matrix is its embedding.
 
-    Widths are multiples of 256, so that every weight format can store them.
+    Widths are multiples of 256, so that every weight format can store them. rope_pairs: how many pairs of a head's
+    dimensions turn with the position, the fastest. The others see content alone, which helps to find a word again.
     """
 
     n_vocab: int = 4096
@@ -21,6 +22,7 @@ class Shape:
     n_head_kv: int = 2
     n_ctx: int = 2048
     rope_base: float = 10000.0
+    rope_pairs: int = 16
     norm_eps: float = 1e-5
 
     @property

@@ -23,17 +23,20 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, distributed
 
-from oxillama.embedded import MODEL_NAME, vocabulary
-from oxillama.embedded.batches import Batch, all_batches
+from oxillama.embedded import MODEL_NAME
 from oxillama.embedded.chat import render
 from oxillama.embedded.data.conversations import stream
-from oxillama.embedded.export import write_gguf
-from oxillama.embedded.grow import grown
-from oxillama.embedded.network import Llama
+from oxillama.embedded.learning import vocabulary
+from oxillama.embedded.learning.batches import Batch, all_batches
+from oxillama.embedded.learning.copying import COPYING_BLOCK, PREVIOUS_BLOCK, hint_loss, same_words
+from oxillama.embedded.learning.export import write_gguf
+from oxillama.embedded.learning.grow import grown
+from oxillama.embedded.learning.network import Llama
 from oxillama.embedded.shape import Shape
 
 WARM_UP = 20
-BF16 = bool(torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported())  # elsewhere it is many times slower
+HINTS = 0.5  # how much hints for attention count at first, beside the loss
+BF16 = bool(torch.cpu._is_avx512_bf16_supported())  # on other CPUs bfloat16 is many times slower
 VOCABULARY_CHUNK = 1_000_000  # the vocabulary is learnt from this chunk, which training never reaches
 VOCABULARY_TEXTS = 30_000
 
@@ -48,9 +51,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=6800)
     parser.add_argument("--decay", type=float, default=0.25, help="share of the steps in which the rate falls")
     parser.add_argument("--batch-tokens", type=int, default=1536)
+    parser.add_argument("--hints", type=int, default=1000, help="steps in which attention gets hints for copying")
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--save-every", type=int, default=50, help="steps between checkpoints")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="each with one thread and batches of its own")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="each with a thread and its own batches")
     parser.add_argument("--no-evaluate", action="store_true", help="do not score the result")
     return parser.parse_args(argv)
 
@@ -170,7 +174,7 @@ def worker(rank: int, args: argparse.Namespace, shape: Shape, port: int) -> None
 def train(args: argparse.Namespace, shape: Shape, rank: int = 0) -> None:
     """Train up to the last checkpoint. On a shared machine, processes of one thread lose less than threads do."""
     torch.manual_seed(args.seed)
-    torch.set_num_threads(1 if args.processes > 1 else os.cpu_count() or 1)
+    torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = load_vocabulary(args.work, args.seed, shape)
     model = Llama(shape).to(device)
@@ -182,7 +186,8 @@ def train(args: argparse.Namespace, shape: Shape, rank: int = 0) -> None:
         if state["shape"] != shape.as_dict() or state["seed"] != args.seed:
             raise SystemExit(f"{path} has another shape or seed: give another --work")
         model.load_state_dict(state["model"])
-        optimizers.restore(torch.load(momenta, map_location=device, weights_only=True))
+        if momenta.exists():  # there are none after a run with another number of processes
+            optimizers.restore(torch.load(momenta, map_location=device, weights_only=True))
         step, chunk, at, seen = state["step"], state["chunk"], state["at"], state["seen"]
         print(f"continuing from step {step}", flush=True)
     elif args.grow:
@@ -196,21 +201,32 @@ def train(args: argparse.Namespace, shape: Shape, rank: int = 0) -> None:
     batches = all_batches(tokenizer, seed, args.batch_tokens, shape.n_ctx, chunk + (rank > 0), 0 if rank else at)
     started, seen_before = time.monotonic(), seen
     losses: deque[float] = deque(maxlen=50)
+    hinted: deque[float] = deque([0.0], maxlen=50)
+    same = same_words(tokenizer, shape.n_vocab)
     while step < args.steps:
         chunk, i, batch = next(batches)
-        loss = loss_of(model, batch, device)
+        hints = HINTS * max(0.0, 1 - step / max(1, args.hints))
+        for number in (PREVIOUS_BLOCK, COPYING_BLOCK):
+            model.blk[number].watched = hints > 0
+        loss = mean_loss = loss_of(model, batch, device)
+        if hints > 0:
+            scores = model.blk[PREVIOUS_BLOCK].scores, model.blk[COPYING_BLOCK].scores
+            hint = hint_loss(scores, same[batch[0]], batch[1])
+            loss = loss + hints * hint
+            hinted.append(hint.item())
         model.zero_grad(set_to_none=True)
         loss.backward()
         share_gradients(model, args.processes)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizers.step(rate(step, args.steps, args.decay))
         step, at, seen = step + 1, i + 1, seen + batch[0].size * args.processes
-        losses.append(loss.item())
+        losses.append(mean_loss.item())
         if rank == 0 and (step % 10 == 0 or step == args.steps):
             speed = (seen - seen_before) / (time.monotonic() - started)
             mean = sum(losses) / len(losses)
-            what = f"step {step}/{args.steps}  loss {mean:.4f}  {seen / 1e6:.2f} M tokens  {speed:.0f} tokens/s"
-            print(what, flush=True)
+            hint_mean = sum(hinted) / len(hinted)
+            what = f"step {step}/{args.steps}  loss {mean:.4f}  hints {hint_mean:.3f}  {seen / 1e6:.2f} M tokens"
+            print(f"{what}  {speed:.0f} tokens/s", flush=True)
         if step % args.save_every == 0 or step == args.steps:
             save_checkpoint(momenta, optimizers.state())
         if rank == 0 and (step % args.save_every == 0 or step == args.steps):

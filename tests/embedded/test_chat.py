@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oxillama.embedded.chat import TEMPLATE, pieces, render
+from oxillama.embedded.chat import TEMPLATE, call_text, pieces, render
 from oxillama.embedded.data.conversations import sample
 from oxillama.embedded.data.turns import tools
 from oxillama.text.templates.template import ChatTemplate
@@ -53,7 +53,7 @@ def test_a_developer_is_the_system(template: ChatTemplate) -> None:
 
 
 def test_a_returned_call_is_rendered_as_the_model_wrote_it(template: ChatTemplate) -> None:
-    wrote = tools.call_text("f", {"é": "1"}).replace("\\u00e9", "é")
+    wrote = call_text("f", {"é": "1"}).replace("\\u00e9", "é")
     for arguments in ({"é": "1"}, json.dumps({"é": "1"}, ensure_ascii=False)):
         call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
         for content in (None, ""):

@@ -12,7 +12,7 @@ from oxillama.embedded.data.calls import fields, functions, values
 from oxillama.embedded.data.calls.lexicon import NOUNS, invented, phrase, proper, word
 from oxillama.embedded.data.calls.tasks import Conversation, Message, user
 from oxillama.embedded.data.text.spintax import expand
-from oxillama.embedded.data.text.words import FOODS, JOBS, LANGUAGES, with_article
+from oxillama.embedded.data.text.words import FOODS, JOBS, LANGUAGES
 from oxillama.embedded.data.turns import numbers, questions
 
 
@@ -75,8 +75,8 @@ SUBJECTS = (
     (THING, ("product", "item", "name", "title", "object", "product_name"), lambda rng: phrase(rng, 1, 2)),
     (EVENT, ("event", "title", "name", "event_name", "meeting"), lambda rng: rng.choice((phrase(rng, 1, 2), proper(rng)))),
 )
-GOOD = "love great wonderful excellent happy perfect amazing good fantastic nice delighted best brilliant pleased lovely enjoy superb".split()
-BAD = "hate terrible awful bad broken sad worst horrible useless angry disappointed poor annoying rude slow dirty boring".split()
+GOOD = ["love", "great", "wonderful", "excellent", "happy", "perfect", "amazing", "good", "fantastic", "nice", "delighted", "best", "brilliant", "pleased", "lovely", "enjoy", "superb"]
+BAD = ["hate", "terrible", "awful", "bad", "broken", "sad", "worst", "horrible", "useless", "angry", "disappointed", "poor", "annoying", "rude", "slow", "dirty", "boring"]
 
 
 @dataclass(slots=True)

@@ -18,9 +18,9 @@ Draw = Callable[[random.Random], Value]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """names: what such parameters are called. cues: how a request brings the value in, "@". bare: whether a verb may take it."""
+    """names: what such parameters are called, parted by spaces. cues: how a request brings the value in, "@". bare: whether a verb may take it."""
 
-    names: tuple[str, ...]
+    names: str
     draws: tuple[Draw, ...]
     cues: tuple[str, ...]
     bare: bool = False
@@ -39,38 +39,38 @@ class Field:
 
 
 V = values
-FROM = Role(tuple("origin source start start_point departure from from_city from_account sender origin_city source_folder begin from_unit".split()),
+FROM = Role("origin source start start_point departure from from_city from_account sender origin_city source_folder begin from_unit",
             (V.name, V.name, V.code, V.thing), ("from @", "from @", "starting {at|in} @", "out of @"))  # fmt: skip
-TO = Role(tuple("destination target goal to to_city end recipient receiver to_account dest arrival target_folder to_unit target_language".split()),
+TO = Role("destination target goal to to_city end recipient receiver to_account dest arrival target_folder to_unit target_language",
           (V.name, V.name, V.code, V.thing), ("to @", "to @", "into @", "towards @"))  # fmt: skip
-PLACE = Role(tuple("city location place region country town area district venue address state zone site position where".split()),
+PLACE = Role("city location place region country town area district venue address state zone site position where",
              (V.name,), ("in @", "in @", "at @", "for @", "near @", "around @"))  # fmt: skip
-PERSON = Role(tuple("person user customer contact guest author employee client member patient assignee owner name user_name student player".split()),
+PERSON = Role("person user customer contact guest author employee client member patient assignee owner name user_name student player",
               (V.name, V.name, V.code), ("for @", "for @", "by @", "of @", "with @"), True)  # fmt: skip
-TOPIC = Role(tuple("topic query subject keyword search_term term theme genre category question q search keywords text".split()),
+TOPIC = Role("topic query subject keyword search_term term theme genre category question q search keywords text",
              (V.words, V.words, V.quoted, V.name), ("about @", "about @", "on @", "for @", "regarding @", "concerning @"), True)  # fmt: skip
-TEXT = Role(tuple("message text body content note comment title caption description reason summary label heading prompt phrase sentence".split()),
+TEXT = Role("message text body content note comment title caption description reason summary label heading prompt phrase sentence",
             (V.quoted, V.quoted, V.quoted, V.words), ("saying @", "that says @", "with the KEY @", "KEY: @", "with KEY @", "called @", ": @", "reading @"), True)  # fmt: skip
-DATE = Role(tuple("date day due due_date deadline start_date end_date when on_date until travel_date birthday".split()),
+DATE = Role("date day due due_date deadline start_date end_date when on_date until travel_date birthday",
             (V.date,), ("on @", "on @", "for @", "by @", "until @", "@"))  # fmt: skip
-TIME = Role(tuple("time at hour start_time end_time at_time clock_time".split()), (V.clock,), ("at @", "at @", "for @", "from @", "by @"))
-COUNT = Role(tuple("count quantity number amount limit size max_results n total how_many number_of_items top k".split()),
+TIME = Role("time at hour start_time end_time at_time clock_time", (V.clock,), ("at @", "at @", "for @", "from @", "by @"))
+COUNT = Role("count quantity number amount limit size max_results n total how_many number_of_items top k",
              (V.integer,), ("@ of them", "@ times", "up to @", "at most @", "limit @", "KEY @", "@ pieces", "the top @", "only @"))  # fmt: skip
-DURATION = Role(tuple("minutes hours days seconds weeks months years nights".split()), (V.integer,), ("for @ KEY", "for @ KEY", "@ KEY", "over @ KEY", "in @ KEY"))
-MEASURE = Role(tuple("width height length weight depth distance radius speed temperature volume age degrees level percent price budget score power angle".split()),
+DURATION = Role("minutes hours days seconds weeks months years nights", (V.integer,), ("for @ KEY", "for @ KEY", "@ KEY", "over @ KEY", "in @ KEY"))
+MEASURE = Role("width height length weight depth distance radius speed temperature volume age degrees level percent price budget score power angle",
                (V.integer, V.integer, V.decimal), ("with {a |}KEY {of |}@", "KEY @", "{at|with} a KEY of @", "@ KEY", "of KEY @", "{with|and} KEY = @", "to @"))  # fmt: skip
-MONEY = Role(tuple("amount price budget fee cost total sum max_price value payment".split()), (V.amount,), ("for @", "of @", "worth @", "with a KEY of @", "under @", "@"))
-ITEM = Role(tuple("item product device file song book room object model component ingredient food animal language dish tool word".split()),
+MONEY = Role("amount price budget fee cost total sum max_price value payment", (V.amount,), ("for @", "of @", "worth @", "with a KEY of @", "under @", "@"))
+ITEM = Role("item product device file song book room object model component ingredient food animal language dish tool word",
             (V.thing, V.thing, V.name, V.code), ("for @", "of @", "KEY @", "the KEY @", "with @"), True)  # fmt: skip
-IDENTIFIER = Role(tuple("id code ticket_id order_id reference serial sku account isbn number_plate ticker symbol key flight pnr version".split()),
+IDENTIFIER = Role("id code ticket_id order_id reference serial sku account isbn number_plate ticker symbol key flight pnr version",
                   (V.code,), ("KEY @", "with KEY @", "with the KEY @", "for @", "@", "number @"), True)  # fmt: skip
-EMAIL = Role(tuple("email address email_address to mail contact_email recipient cc".split()), (V.email,), ("to @", "at @", "for @", "with KEY @", "KEY @"))
-LINK = Role(tuple("url link website page uri image_url".split()), (V.url,), ("at @", "from @", "of @", "for @", "KEY @", "@"), True)
-PATH = Role(tuple("path file filename file_path file_name folder directory output input".split()), (V.path,), ("from @", "in @", "to @", "at @", "KEY @", "@"), True)
-LIST = Role(tuple("items names tags people ingredients attendees members cities recipients labels fields products guests".split()),
+EMAIL = Role("email address email_address to mail contact_email recipient cc", (V.email,), ("to @", "at @", "for @", "with KEY @", "KEY @"))
+LINK = Role("url link website page uri image_url", (V.url,), ("at @", "from @", "of @", "for @", "KEY @", "@"), True)
+PATH = Role("path file filename file_path file_name folder directory output input", (V.path,), ("from @", "in @", "to @", "at @", "KEY @", "@"), True)
+LIST = Role("items names tags people ingredients attendees members cities recipients labels fields products guests",
             (V.names,), ("with @", "for @", "of @", "KEY: @", "with KEY @", "KEY @"), True)  # fmt: skip
-NUMBERS = Role(tuple("numbers values data scores list series points".split()), (V.integers,), ("of @", "KEY @", "for @", "KEY: @", "with @"), True)
-OPTION = Role(tuple("unit priority mode format type kind status size color style level order frequency category language currency method class sort".split()),
+NUMBERS = Role("numbers values data scores list series points", (V.integers,), ("of @", "KEY @", "for @", "KEY: @", "with @"), True)
+OPTION = Role("unit priority mode format type kind status size color style level order frequency category language currency method class sort",
               (V.choice,), ("in @", "with @ KEY", "as @", "KEY @", "@", "with KEY @", "in @ KEY", "by @"))  # fmt: skip
 ROLES = ((FROM, 6), (TO, 8), (PLACE, 12), (PERSON, 10), (TOPIC, 9), (TEXT, 8), (DATE, 9), (TIME, 5), (COUNT, 6), (DURATION, 5), (MEASURE, 7), (MONEY, 4),
          (ITEM, 12), (IDENTIFIER, 8), (EMAIL, 4), (LINK, 3), (PATH, 4), (LIST, 4), (NUMBERS, 2), (OPTION, 11))  # fmt: skip
@@ -159,7 +159,7 @@ def draw(rng: random.Random, taken: set[str]) -> Field:
     if kind < 0.34:
         return named(rng, taken)
     role = rng.choices(_ROLES, _WEIGHTS)[0]
-    name = rng.choice(role.names)
+    name = rng.choice(role.names.split())
     shape = rng.random()
     if shape < 0.22:
         name = f"{rng.choice(NOUNS)}_{name}"

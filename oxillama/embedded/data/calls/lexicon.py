@@ -5,14 +5,20 @@ from __future__ import annotations
 import random
 import re
 
-from oxillama.embedded.data.text.words import ANIMALS, CITIES, COUNTRIES, FOODS, JOBS, LANGUAGES, NAMES, PLANTS, SUBJECTS, THINGS
+from oxillama.embedded.data.text.words import (
+    ANIMALS,
+    CITIES,
+    COUNTRIES,
+    FOODS,
+    JOBS,
+    LANGUAGES,
+    NAMES,
+    PLANTS,
+    SUBJECTS,
+    THINGS,
+)
 
-_SYLLABLES = (
-    "ba be bi bo bu bra bro cal can car cha che chi co con cor cra cu da de di do dra du el en er fa fe fi flo fra fu ga ge gi go gra "
-    "gu ha he hi ho hu il in ja je jo ka ke ki ko kra ku la le li lo lu ma me mi mo mu na ne ni no nu ol on or pa pe pi po pra pu qua ra "
-    "re ri ro ru sa se shi so sta ste sto su ta te ti to tra tu ul un va ve vi vo wa we wi xa ya yo za ze zo zu mal ber ton ville ham ford "
-    "ster ling mar tin son berg wick nor sol tan vel dor min ran sen lan ther mont bel gar pol sten ax ix um ard olf ine ette ock ish"
-).split()
+_SYLLABLES = ["ba", "be", "bi", "bo", "bu", "bra", "bro", "cal", "can", "car", "cha", "che", "chi", "co", "con", "cor", "cra", "cu", "da", "de", "di", "do", "dra", "du", "el", "en", "er", "fa", "fe", "fi", "flo", "fra", "fu", "ga", "ge", "gi", "go", "gra", "gu", "ha", "he", "hi", "ho", "hu", "il", "in", "ja", "je", "jo", "ka", "ke", "ki", "ko", "kra", "ku", "la", "le", "li", "lo", "lu", "ma", "me", "mi", "mo", "mu", "na", "ne", "ni", "no", "nu", "ol", "on", "or", "pa", "pe", "pi", "po", "pra", "pu", "qua", "ra", "re", "ri", "ro", "ru", "sa", "se", "shi", "so", "sta", "ste", "sto", "su", "ta", "te", "ti", "to", "tra", "tu", "ul", "un", "va", "ve", "vi", "vo", "wa", "we", "wi", "xa", "ya", "yo", "za", "ze", "zo", "zu", "mal", "ber", "ton", "ville", "ham", "ford", "ster", "ling", "mar", "tin", "son", "berg", "wick", "nor", "sol", "tan", "vel", "dor", "min", "ran", "sen", "lan", "ther", "mont", "bel", "gar", "pol", "sten", "ax", "ix", "um", "ard", "olf", "ine", "ette", "ock", "ish"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 NOUNS = tuple(

@@ -6,20 +6,16 @@ import json
 import random
 from typing import Any
 
+from oxillama.embedded.chat import call_text
 from oxillama.embedded.data.calls import functions, values
 from oxillama.embedded.data.calls.functions import Function, finished
-from oxillama.embedded.data.calls.lexicon import NOUNS, PROPER, invented, phrase, proper, word
+from oxillama.embedded.data.calls.lexicon import NOUNS, invented, phrase, proper, word
 from oxillama.embedded.data.text.spintax import expand
 from oxillama.embedded.data.turns import offtopic, questions, smalltalk
 
 Message = dict[str, Any]
 Conversation = tuple[list[Message], list[dict[str, Any]] | None]
 JOINTS = (" and ", " and ", ", and ", " and also ", ". Also ", ". Then ", " and then ", ", then ", "; ", ". ")
-
-
-def call_text(name: str, arguments: dict[str, Any]) -> str:
-    """A call as the model writes it."""
-    return "<tool_call>\n" + json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False) + "\n</tool_call>"
 
 
 def said(text: str, learnt: bool = True) -> Message:
@@ -47,11 +43,8 @@ def _listed(items: list[Any]) -> str:
 def outcome(function: Function, rng: random.Random) -> tuple[str, str]:
     """What a function gives, and the answer to the user."""
     draw = rng.random()
-    about = function.subject.removeprefix("the ").removeprefix("a ").removeprefix("my ").removeprefix("this ").removeprefix("our ").removeprefix("one ")
     if draw < 0.28:
         value = _scalar(rng)
-        if function.asks and rng.random() < 0.5:
-            return str(value), f"The result is {value}."
         return str(value), f"The result is {value}."
     if draw < 0.62:
         keys = list(dict.fromkeys(rng.choice((word(rng), rng.choice(NOUNS), f"{word(rng)}_{rng.choice(NOUNS)}", "result", "value", "status", "answer")) for _ in range(rng.choice((1, 1, 2, 2, 3)))))
@@ -112,7 +105,6 @@ def one(rng: random.Random) -> Conversation:
 
 def again(rng: random.Random) -> Conversation:
     """The same function for two or three values: parallel calls, or, where only the first was made, the next."""
-    nouns: set[str] = set()
     key = rng.choice(("city", "name", "item", "id", "place", "user", "code", "path", "country", "file", word(rng), f"{word(rng)}_{rng.choice(NOUNS)}"))
     noun, draw = rng.choice(NOUNS), rng.choice((values.name, values.name, values.thing, values.code, values.integer))
     verb = rng.choice(("get", "find", "check", "delete", "open", "add", "show", "look up", "fetch", "order"))

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from oxillama.embedded.data.facts import answers, assistants, commands, figures, models, pages, python, requests, serving
+from oxillama.embedded.data.facts import (
+    answers,
+    assistants,
+    commands,
+    figures,
+    models,
+    pages,
+    python,
+    requests,
+    serving,
+)
 from oxillama.embedded.data.facts.fact import Fact
 
 __all__ = ["FACTS", "Fact"]

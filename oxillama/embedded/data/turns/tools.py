@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from oxillama.embedded.chat import call_text
 from oxillama.embedded.data.text.noise import hasty
 from oxillama.embedded.data.text.spintax import expand
 from oxillama.embedded.data.text.words import ANIMALS, CITIES, FOODS, LANGUAGES, NAMES, SUBJECTS, THINGS
@@ -139,9 +140,6 @@ TOOLS: tuple[Entry, ...] = (
 )
 
 
-def call_text(name: str, arguments: dict[str, Any]) -> str:
-    """A call as the model writes it."""
-    return "<tool_call>\n" + json.dumps({"name": name, "arguments": arguments}) + "\n</tool_call>"
 
 
 def sample(rng: random.Random) -> tuple[list[Message], list[dict[str, Any]]]:

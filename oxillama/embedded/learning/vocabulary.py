@@ -1,8 +1,8 @@
 """The model's own byte-level BPE vocabulary, learnt from the generated texts.
 
 Its pre-tokenizer is `tokenizer.ggml.pre` "qwen2". Each digit is a token, which helps with sums. A word has the same
-pieces wherever it stands (" Oslo", "\"Oslo", "_oslo"), which helps with copying names and values from a prompt to a call:
-merges stay inside words, and only a frequent word that is one token has another token with the space before it.
+pieces wherever it stands (" Oslo", "_Oslo"), which helps with copying names and values from a prompt to a call: merges
+stay inside words, and only a frequent word that is one token has another token with the space before it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SPACED_SHARE = 0.35  # the share of tokens that are a word with the space before
 def learn(texts: Iterable[str], n_vocab: int) -> Tokenizer:
     """Learn a tokenizer of n_vocab tokens, special ones first. The same texts give the same tokenizer."""
     from tokenizers import Regex
-    from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
+    from tokenizers.pre_tokenizers import ByteLevel, Split
     from tokenizers.trainers import BpeTrainer
 
     corpus = list(texts)

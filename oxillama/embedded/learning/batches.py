@@ -13,7 +13,7 @@ from oxillama.embedded.chat import pieces
 from oxillama.embedded.data.conversations import stream
 from oxillama.embedded.data.facts import FACTS
 from oxillama.embedded.data.turns import offtopic, smalltalk
-from oxillama.embedded.vocabulary import encode
+from oxillama.embedded.learning.vocabulary import encode
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from oxillama.core._core import dequantize
+from oxillama.embedded.learning.vocabulary import SPACE
 from oxillama.embedded.shape import Shape
-from oxillama.embedded.vocabulary import SPACE
 from oxillama.gguf import GGUFFile
 from oxillama.text.tokenizers.tokenizer import Tokenizer as OwnTokenizer
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from oxillama.embedded import MODEL_NAME
 from oxillama.embedded.chat import END, TEMPLATE, TEXT_END
+from oxillama.embedded.learning.vocabulary import PRE, tokens_and_merges
 from oxillama.embedded.shape import Shape
-from oxillama.embedded.vocabulary import PRE, tokens_and_merges
 from oxillama.gguf import GGUFWriter
 from oxillama.quant.mixes import FILE_TYPE_NUMBERS
 
@@ -37,8 +37,16 @@ def write_gguf(path: Path, weights: Weights, tokenizer: Tokenizer, shape: Shape,
         writer.add("tokenizer.ggml.padding_token_id", tokens.index(TEXT_END), "u32")
         writer.add("tokenizer.ggml.add_bos_token", False, "bool")
         writer.add("tokenizer.chat_template", TEMPLATE, "str")
+        writer.add_tensor("rope_freqs.weight", _rope_factors(shape), "F32")
         for name, array in weights.items():
             writer.add_tensor(name, array.astype(np.float32), type_name if array.ndim == 2 else "F32")
+
+
+def _rope_factors(shape: Shape) -> npt.NDArray[np.float32]:
+    """What divides the frequency of each pair [head_dim / 2]: so much for pairs that do not turn that none does."""
+    factors = np.ones(shape.head_dim // 2, np.float32)
+    factors[shape.rope_pairs :] = 1e9
+    return factors
 
 
 def _metadata(shape: Shape, type_name: str) -> list[tuple[str, Any, str]]:

@@ -12,6 +12,7 @@ from oxillama.embedded.shape import Shape
 def rope_table(shape: Shape, n_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosines and sines [n_tokens, head_dim / 2] of the rotary embedding (RoPE, arXiv:2104.09864)."""
     frequencies = shape.rope_base ** (-torch.arange(0, shape.head_dim, 2, dtype=torch.float64) / shape.head_dim)
+    frequencies[shape.rope_pairs :] = 0
     angles = torch.outer(torch.arange(n_tokens, dtype=torch.float64), frequencies)
     return angles.cos().float().to(device), angles.sin().float().to(device)
 
@@ -29,6 +30,8 @@ class Block(nn.Module):
         super().__init__()
         d, kv = shape.n_embd, shape.n_head_kv * shape.head_dim
         self.shape = shape
+        self.watched = False  # whether `scores` of its first head [batch, tokens, tokens] are kept
+        self.scores: Tensor | None = None
         self.attn_norm = nn.RMSNorm(d, shape.norm_eps)
         self.attn_q = nn.Linear(d, d, bias=False)
         self.attn_k = nn.Linear(d, kv, bias=False)
@@ -47,6 +50,8 @@ class Block(nn.Module):
             for w in (self.attn_q, self.attn_k, self.attn_v)
         )
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if self.watched:
+            self.scores = (q[:, 0].float() @ k[:, 0].float().transpose(1, 2)) * self.shape.head_dim**-0.5
         a = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
         x = x + self.attn_output(a.transpose(1, 2).flatten(2))
         h = self.ffn_norm(x)

@@ -1,0 +1,1 @@
+"""Network, data in batches, and vocabulary: what `train.py` trains and writes."""
