@@ -28,10 +28,10 @@ from oxillama.embedded.chat import render
 from oxillama.embedded.data.conversations import stream
 from oxillama.embedded.learning import vocabulary
 from oxillama.embedded.learning.batches import Batch, all_batches
-from oxillama.embedded.learning.copying import COPYING_BLOCK, PREVIOUS_BLOCK, hint_loss, same_words
+from oxillama.embedded.learning.copying import COPYING_BLOCK, PREVIOUS_BLOCK, same_words
 from oxillama.embedded.learning.export import write_gguf
 from oxillama.embedded.learning.grow import grown
-from oxillama.embedded.learning.network import Llama
+from oxillama.embedded.learning.network import Llama, hint_loss
 from oxillama.embedded.shape import Shape
 
 WARM_UP = 20

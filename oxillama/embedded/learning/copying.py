@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from oxillama.embedded.learning.vocabulary import SPACE
 
@@ -53,16 +51,3 @@ def sources(ids: npt.NDArray[np.int64], learnt: npt.NDArray[np.bool_]) -> npt.ND
                 best = candidates[::-1][np.argmax(length[candidates[::-1]])]
                 found[i] = best + 1
     return found
-
-
-def hint_loss(scores: tuple[Tensor, Tensor], ids: npt.NDArray[np.int64], learnt: npt.NDArray[np.bool_]) -> Tensor:
-    """The mean surprise of both heads at where they should look. scores: of each [batch, tokens, tokens]."""
-    later = torch.ones_like(scores[0], dtype=torch.bool).triu(1)
-    previous, copying = (s.masked_fill(later, -1e9).log_softmax(-1) for s in scores)
-    before = -previous[:, 1:].diagonal(dim1=1, dim2=2).mean()
-    rows = np.stack([sources(*row) for row in zip(ids, learnt, strict=True)])
-    b, i = np.nonzero(rows)
-    if not len(b):
-        return before
-    return before - copying[torch.from_numpy(b), torch.from_numpy(i), torch.from_numpy(rows[b, i])].mean()
-

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from oxillama.embedded.learning.copying import sources
 from oxillama.embedded.shape import Shape
 
 
@@ -85,3 +88,16 @@ class Llama(nn.Module):
         if learnt is not None:
             x = x[learnt]
         return F.linear(self.output_norm(x), self.token_embd.weight)
+
+
+def hint_loss(scores: tuple[Tensor, Tensor], ids: npt.NDArray[np.int64], learnt: npt.NDArray[np.bool_]) -> Tensor:
+    """The mean surprise of both heads at where they should look. scores: of each [batch, tokens, tokens]."""
+    later = torch.ones_like(scores[0], dtype=torch.bool).triu(1)
+    previous, copying = (s.masked_fill(later, -1e9).log_softmax(-1) for s in scores)
+    before = -previous[:, 1:].diagonal(dim1=1, dim2=2).mean()
+    rows = np.stack([sources(*row) for row in zip(ids, learnt, strict=True)])
+    b, i = np.nonzero(rows)
+    if not len(b):
+        return before
+    return before - copying[torch.from_numpy(b), torch.from_numpy(i), torch.from_numpy(rows[b, i])].mean()
+
