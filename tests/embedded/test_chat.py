@@ -76,4 +76,6 @@ def test_only_the_assistants_messages_are_learnt() -> None:
     for _ in range(50):
         messages, functions = sample(rng)
         learnt = "".join(text for text, flag in pieces(messages, functions) if flag)
-        assert learnt == "".join(m["content"] + "<|im_end|>" for m in messages if m["role"] == "assistant")
+        texts = ["".join(text for text, flag in m.get("parts", [(m["content"], m.get("learnt", True))]) if flag)
+                 for m in messages if m["role"] == "assistant"]  # fmt: skip
+        assert learnt == "".join(text + "<|im_end|>" if text else "" for text in texts)

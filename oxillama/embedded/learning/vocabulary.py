@@ -29,7 +29,7 @@ SPACED_SHARE = 0.35  # the share of tokens that are a word with the space before
 
 
 def learn(texts: Iterable[str], n_vocab: int) -> Tokenizer:
-    """Learn a tokenizer of n_vocab tokens, special ones first. The same texts give the same tokenizer."""
+    """Learn a tokenizer of at most n_vocab tokens, special ones first. The same texts give the same tokenizer."""
     from tokenizers import Regex
     from tokenizers.pre_tokenizers import ByteLevel, Split
     from tokenizers.trainers import BpeTrainer
