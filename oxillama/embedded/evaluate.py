@@ -176,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = args.model or model_path()
     cases = development_cases() if args.dev else held_out_calls() if args.calls else all_cases()
     trio.run(answer_all, path, cases)
-    others = [] if args.dev else [*scoring.all_tasks(), *scoring.all_readings()]
+    others: list[scoring.Task | scoring.Reading] = [] if args.dev else [*scoring.all_tasks(), *scoring.all_readings()]
     if others:
         trio.run(run_all, path, others)
     scored: list[Scored] = [*cases, *others]

@@ -133,6 +133,7 @@ def test_given_parts_of_a_json_answer_are_its_keys_and_make_up_the_answer() -> N
 
 
 def test_a_message_that_is_not_learnt_is_given() -> None:
+    messages: list[dict[str, Any]]
     messages = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a", "learnt": False}]
 
     assert not any(learnt for _, learnt in pieces(messages))

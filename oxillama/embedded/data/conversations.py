@@ -52,7 +52,7 @@ def sample(rng: random.Random) -> Conversation:
     """One conversation and its functions, if there are any."""
     kind = rng.random()
     if kind < TOOLS_SHARE:
-        return (tools if rng.random() < NATURAL_SHARE else tasks).sample(rng)
+        return tools.sample(rng) if rng.random() < NATURAL_SHARE else tasks.sample(rng)
     if kind < TOOLS_SHARE + DOCUMENTS_SHARE:
         return documents.sample(rng)
     if kind < TOOLS_SHARE + DOCUMENTS_SHARE + ECHOES_SHARE:

@@ -28,7 +28,7 @@ def grown(path: Path, tokenizer: Tokenizer, shape: Shape) -> Weights:
     """
     gguf = GGUFFile(path)
     old = {name: _array(gguf, name) for name in gguf.tensors}
-    layers = int(gguf.metadata["llama.block_count"])
+    layers = gguf.require_int("llama.block_count", low=1)
     places = [round((i + 0.5) * shape.n_layer / layers - 0.5) for i in range(layers)]
     weights: Weights = {"output_norm.weight": old["output_norm.weight"]}
     weights["token_embd.weight"] = _rows(old["token_embd.weight"], OwnTokenizer.from_gguf(gguf), tokenizer, shape)

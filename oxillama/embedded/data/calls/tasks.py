@@ -108,7 +108,7 @@ def again(rng: random.Random) -> Conversation:
     key = rng.choice(("city", "name", "item", "id", "place", "user", "code", "path", "country", "file", word(rng), f"{word(rng)}_{rng.choice(NOUNS)}"))
     noun, draw = rng.choice(NOUNS), rng.choice((values.name, values.name, values.thing, values.code, values.integer))
     verb = rng.choice(("get", "find", "check", "delete", "open", "add", "show", "look up", "fetch", "order"))
-    items = []
+    items: list[Any] = []
     while len(items) < rng.choice((2, 2, 2, 3)):
         value = draw(rng).json
         if value not in items:

@@ -69,8 +69,13 @@ def decimal(rng: random.Random) -> Value:
 
 def code(rng: random.Random) -> Value:
     """An identifier: letters, digits and marks."""
-    letters = lambda n: "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(n))  # noqa: E731
-    digits = lambda n: "".join(rng.choice("0123456789") for _ in range(n))  # noqa: E731
+
+    def letters(n: int) -> str:
+        return "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(n))
+
+    def digits(n: int) -> str:
+        return "".join(rng.choice("0123456789") for _ in range(n))
+
     text = rng.choice((
         f"{letters(1)}-{digits(rng.randint(2, 5))}", f"{letters(3)}{digits(3)}", f"#{digits(rng.randint(2, 5))}", f"{letters(2)}-{digits(2)}-{letters(1)}",
         f"{invented(rng)}_{digits(rng.randint(1, 3))}", f"{word(rng)}-{digits(rng.randint(1, 4))}", digits(rng.randint(3, 8)), letters(rng.randint(2, 5)),
