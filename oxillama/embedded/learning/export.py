@@ -37,7 +37,8 @@ def write_gguf(path: Path, weights: Weights, tokenizer: Tokenizer, shape: Shape,
         writer.add("tokenizer.ggml.padding_token_id", tokens.index(TEXT_END), "u32")
         writer.add("tokenizer.ggml.add_bos_token", False, "bool")
         writer.add("tokenizer.chat_template", TEMPLATE, "str")
-        writer.add_tensor("rope_freqs.weight", _rope_factors(shape), "F32")
+        if shape.rope_pairs < shape.head_dim // 2:
+            writer.add_tensor("rope_freqs.weight", _rope_factors(shape), "F32")
         for name, array in weights.items():
             writer.add_tensor(name, array.astype(np.float32), type_name if array.ndim == 2 else "F32")
 
