@@ -13,6 +13,7 @@ import argparse
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,21 @@ WAYS: dict[str, tuple[SamplerSettings, int | None]] = {
     "top_p alone": (SamplerSettings(temperature=1.0, top_k=0, top_p=0.95, min_p=0.0), None),
 }
 """Settings, and how many alternatives' log-probabilities are wanted; None: no log-probabilities."""
+ALONE: dict[str, dict[str, Any]] = {
+    "typical_p": {"typical_p": 0.95},
+    "top_a": {"top_a": 0.2},
+    "top_n_sigma": {"top_n_sigma": 1.0},
+    "epsilon_cutoff": {"epsilon_cutoff": 3e-4},
+    "eta_cutoff": {"eta_cutoff": 2e-3},
+    "xtc": {"xtc_probability": 0.5},
+    "dynamic temperature": {"dynatemp_range": 0.5},
+    "mirostat 1": {"mirostat": 1},
+    "mirostat 2": {"mirostat": 2},
+}
+MORE: dict[str, tuple[SamplerSettings, int | None]] = {
+    f"{name} alone": (replace(FULL, **values), None) for name, values in ALONE.items()
+} | {"defaults and all of them": (SamplerSettings(typical_p=0.95, top_n_sigma=1.0, xtc_probability=0.5), None)}
+"""Samplers that are off by default. Each has to look at all tokens, where the defaults leave few to it."""
 
 
 def arguments() -> argparse.Namespace:
@@ -46,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sequences", default="1,16", help="comma-separated (default %(default)s)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--reps", type=int, default=9, help="steps of each kind (default %(default)s)")
+    parser.add_argument("--more", action="store_true", help="measure the samplers that are off by default instead")
     parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER)
     report.add_options(parser)
     return parser.parse_args()
@@ -60,19 +77,20 @@ def model_of(args: argparse.Namespace) -> Path:
 
 
 def measure(model: Path, n: int, args: argparse.Namespace) -> list[dict[str, Any]]:
-    n_steps = len(WAYS) * args.reps
+    ways = MORE if args.more else WAYS
+    n_steps = len(ways) * args.reps
     pages = n * (n_steps // PAGE_TOKENS + 1)
     loaded = load_model(model, n_threads=args.threads, n_ctx=n_steps, n_batch=n, n_seqs=n, kv_pages=pages)
     runner = loaded.runner
     chooser, every = Chooser(runner.n_vocab, runner.n_threads), np.ones(n, np.bool_)
     seqs, tokens = [runner.seq_open() for _ in range(n)], np.arange(3, 3 + n, dtype=np.int32)
-    times: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     samplers = {
         way: [core_sampler(settings, runner.n_vocab, logit_bias={}, seed=i) for i in range(n)]
-        for way, (settings, _) in WAYS.items()
+        for way, (settings, _) in ways.items()
     }
     for _ in range(args.reps):
-        for way, (_, n_top) in WAYS.items():  # the ways take turns, so that a disturbance meets all of them
+        for way, (_, n_top) in ways.items():  # the ways take turns, so that a disturbance meets all of them
             began = time.perf_counter()
             logits = runner.step(tokens, seqs, [1] * n, every)
             stepped = time.perf_counter()

@@ -70,12 +70,13 @@ def test_a_step_is_measured_by_op(tmp_path: Path) -> None:
     assert rows[-1]["GB/s"] > 0
 
 
-def test_sampling_is_measured_beside_the_step(tmp_path: Path) -> None:
-    flags = ("--type", "Q4_0", "--vocabulary", "700", "--sequences", "1,3")
+@pytest.mark.parametrize(("more", "n"), [((), 5), (("--more",), 10)])
+def test_sampling_is_measured_beside_the_step(tmp_path: Path, more: tuple[str, ...], n: int) -> None:
+    flags = ("--type", "Q4_0", "--vocabulary", "700", "--sequences", "1,3", *more)
 
     made = result(script("sampling.py", *TINY, *flags, "--models", tmp_path))
 
-    assert [row["sequences"] for row in made["rows"]] == [1] * 5 + [3] * 5
+    assert [row["sequences"] for row in made["rows"]] == [1] * n + [3] * n
     for row in made["rows"]:
         choosing, step = row["choosing ms"], row["step ms"]
         assert choosing > 0

@@ -31,8 +31,9 @@ class Pieces(FakeTokenizer):
         return self.pieces[token_id].encode() if token_id < len(self.pieces) else b""
 
 
-def test_a_breaker_is_found_however_its_tokens_are_cut() -> None:
-    breakers, vocabulary, rng = ("abc", "c", "bb", "é"), Vocabulary(Pieces(), 259), random.Random(1)
+@pytest.mark.parametrize("breakers", [("abc", "c", "bb", "é"), ("b", "c"), ()])
+def test_a_breaker_is_found_however_its_tokens_are_cut(breakers: tuple[str, ...]) -> None:
+    vocabulary, rng = Vocabulary(Pieces(), 259), random.Random(1)
     for _ in range(200):
         found, text = Breakers(breakers, vocabulary), ""
         for _ in range(8):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oxillama.core._core import available_isas, isa
+from oxillama.core._core import Choice, Chooser, ThreadPool, available_isas, isa
 from oxillama.errors import InvalidParameterError
 from tests.sample.reference import assert_drawn_from, dry_penalties, probabilities, sampler
 
@@ -207,19 +207,35 @@ def test_mirostat_follows_the_surprise(version: int) -> None:
     assert np.mean(seen) == pytest.approx(tau, abs=0.15)
 
 
-# --- every isa, every order
+# --- every isa, every company
+
+ALL = [*CHAINS.values(), {"mirostat": 1, "mirostat_tau": 3.0}, {"mirostat": 2, "mirostat_tau": 3.0}]
 
 
 def tokens() -> list[list[int]]:
     """Draws of all chains, at an odd size, each accepted."""
     found: list[list[int]] = []
-    for chain in [*CHAINS.values(), {"mirostat": 1, "mirostat_tau": 3.0}, {"mirostat": 2, "mirostat_tau": 3.0}]:
+    for chain in ALL:
         s = sampler(LARGE, seed=2, history=HISTORY, breakers=BREAKERS, **chain)
         found.append([])
         for i in range(20):
             found[-1].append(s.sample(logits(LARGE, i % 3), BANNED))
             s.accept(found[-1][-1], i % 7 == 0)
     return found
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_tokens_depend_on_neither_threads_nor_company(n_threads: int) -> None:
+    pool, chooser = ThreadPool(n_threads), Chooser(LARGE, n_threads)
+    samplers = [sampler(LARGE, seed=2, history=HISTORY, breakers=BREAKERS, **chain).made for chain in ALL]
+    found: list[list[int]] = [[] for _ in ALL]
+    for i in range(20):
+        choices = [Choice(one, banned=BANNED) for one in samplers]
+        chooser.choose(pool, np.tile(logits(LARGE, i % 3), (len(ALL), 1)), choices)
+        for one, choice, drawn in zip(samplers, choices, found, strict=True):
+            drawn.append(choice.result()[0])
+            one.accept(drawn[-1], i % 7 == 0)
+    assert found == tokens()
 
 
 def test_a_seed_repeats_and_another_one_does_not() -> None:

@@ -34,5 +34,6 @@ const oxi_vec OXI_VEC_NAME = {
     .weights = weights,
     .exp_sum = exp_sum,
     .weighted_sum = weighted_sum,
+    .nearness = nearness,
     .moments = moments,
 };

@@ -142,6 +142,22 @@ static double weighted_sum(const float *x, const float *w, int64_t n, float max)
     return sum;
 }
 
+static void nearness(const float *x, const float *w, int64_t n, float max, float inverse, double mean, float *keys)
+{
+    const vd most = splat_wide(max), scale = splat_wide(inverse), middle = splat_wide(mean), none = {0}, one = splat_wide(1);
+    int64_t i = 0;
+    for (; i + HALF <= n; i += HALF) {
+        const vd apart = (load_wide(x + i) - most) * scale - middle;
+        const vd distance = (vd)((vl)apart & INT64_MAX);
+        const vn key = __builtin_convertvector(pick_wide(load_wide(w + i) > none, one / (one + distance), none), vn);
+        memcpy(keys + i, &key, sizeof key);
+    }
+    for (; i < n; i++) {
+        const double apart = ((double)x[i] - max) * inverse - mean;
+        keys[i] = w[i] > 0 ? (float)(1 / (1 + (apart < 0 ? -apart : apart))) : 0.0f;
+    }
+}
+
 static void moments(const float *x, int64_t n, float max, double *count, double *sum, double *squares)
 {
     const vd most = splat_wide(max), lowest = splat_wide(-INFINITY), none = {0}, one = splat_wide(1);

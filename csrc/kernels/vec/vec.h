@@ -55,6 +55,8 @@ typedef struct oxi_vec {
     double (*exp_sum)(const float *x, int64_t n, float max);
     /* The sum of w * (x - max) in float64, where w is above 0. max as above. */
     double (*weighted_sum)(const float *x, const float *w, int64_t n, float max);
+    /* keys = 1 / (1 + |(x - max) * inverse - mean|), 0 where w is 0. max and inverse as above. */
+    void (*nearness)(const float *x, const float *w, int64_t n, float max, float inverse, double mean, float *keys);
     /* How many values are above -inf, and the sums of x - max and (x - max)^2 over them, in float64. max as above. */
     void (*moments)(const float *x, int64_t n, float max, double *count, double *sum, double *squares);
 } oxi_vec;

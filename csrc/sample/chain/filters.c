@@ -83,12 +83,8 @@ void oxi_keep_typical(oxi_left *l, const oxi_sampler_params *p)
     const float max = l->row.max, inverse = 1.0f / l->temperature;
     if (!(p->typical_p < 1 && max < INFINITY && inverse < INFINITY)) return;
     const double entropy = oxi_left_entropy(l), mean = oxi_ln(l->total) - entropy;
-    const float *x = l->row.x, *w = l->scratch->weights;
     float *keys = l->scratch->keys;
-    for (size_t i = 0; i < l->row.n; i++) {
-        const double apart = fabs(((double)x[i] - max) * inverse - mean);
-        keys[i] = w[i] > 0 ? (float)(1 / (1 + apart)) : 0.0f;
-    }
+    l->vec->nearness(l->row.x, l->scratch->weights, (int64_t)l->row.n, max, inverse, mean, keys);
     l->vec->block_maxima(keys, (int64_t)l->row.n, l->scratch->key_maxima);
     const double wanted = (double)p->typical_p * l->total;
     oxi_left_keep_keys(l, oxi_left_mass_cut(l, keys, l->scratch->key_maxima, wanted).value);

@@ -18,11 +18,17 @@ class Breakers:
         self._kept = max(map(len, self._breakers), default=1) - 1
         self._tail = b""
         self._vocabulary = vocabulary
+        self._known: dict[int, bool] = {}  # by token, where no breaker can span several: a prompt may be long
 
     def completed_by(self, token: int) -> bool:
         """Whether a breaker ends in the next token."""
+        if not self._kept and token in self._known:
+            return self._known[token]
         piece = self._vocabulary.token_bytes(token) or self._vocabulary.hidden_text(token).encode()
         known, text = len(self._tail), self._tail + piece
         found = any(text.find(breaker, max(0, known - len(breaker) + 1)) >= 0 for breaker in self._breakers)
-        self._tail = text[-self._kept :] if self._kept else b""
+        if self._kept:
+            self._tail = text[-self._kept :]
+        else:
+            self._known[token] = found
         return found
