@@ -18,6 +18,7 @@ from oxillama.chat.history import render
 from oxillama.chat.history.replay import Asked, KeepingReader, Replay, Turns, turns_of
 from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
 from oxillama.chat.reply.reader import ReplyReader
+from oxillama.chat.schemas import SchemaError
 from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams
 from oxillama.engine.requests.prompts import bounded_ids, prompt_ids, text_ids
 from oxillama.errors import InvalidParameterError
@@ -185,8 +186,19 @@ def _blaming(options: ChatOptions) -> Iterator[None]:
         if error.param is not None:
             raise
         asked = options.format
+        if isinstance(error, SchemaError):
+            raise _schema_error(error, asked) from None
         param = "tools" if asked is None or options.choice.mode == "required" else _PARAMS[type(asked)]
         raise InvalidParameterError(f"Invalid '{param}': {error}.", param=param, code=error.code) from None
+
+
+def _schema_error(error: SchemaError, asked: AnswerFormat | None) -> InvalidParameterError:
+    """The error in the words that clients know. It begins with the function whose schema it is, if it is a tool's."""
+    if isinstance(asked, JsonSchema) and not str(error).startswith("function "):
+        message = f"Invalid schema for response_format '{asked.name}': {error}."
+        return InvalidParameterError(message, param="response_format", code="invalid_json_schema")
+    message = f"Invalid schema for {error}."
+    return InvalidParameterError(message, param="tools", code="invalid_function_parameters")
 
 
 _PARAMS: dict[type[AnswerFormat], str] = {

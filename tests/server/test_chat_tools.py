@@ -263,6 +263,20 @@ async def test_what_makes_no_sense_is_refused(
     assert not engine.requests
 
 
+WRONG = {"type": "object", "properties": {"a": {"type": "objekt"}}}
+
+
+async def test_a_schema_that_cannot_be_honoured_is_named_as_clients_know_it(client: ASGIClient) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "plan", "schema": WRONG}}
+    error = error_of(await chat(client, response_format=form))
+    assert error["message"].startswith("Invalid schema for response_format 'plan': 'type' at '/properties/a'")
+    assert (error["param"], error["code"]) == ("response_format", "invalid_json_schema")
+    tool = {"type": "function", "function": {"name": "go", "parameters": WRONG}}
+    error = error_of(await chat(client, tools=[tool], tool_choice="required"))
+    assert error["message"].startswith("Invalid schema for function 'go': 'type' at '/properties/a'")
+    assert (error["param"], error["code"]) == ("tools", "invalid_function_parameters")
+
+
 SCRIPTED = thinker()
 SERVER = create_app(ServerConfig(log_level="error"), engine=SCRIPTED)
 PIECES = [
