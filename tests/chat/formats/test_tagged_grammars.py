@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import jsonschema
@@ -10,6 +11,7 @@ import pytest
 
 from oxillama.chat.formats.families import literal, tagged
 from oxillama.chat.formats.wire import Family, WireFormat
+from oxillama.chat.schemas import SchemaError
 from oxillama.chat.tools import Tool
 from tests.support.replies import read_tokens
 from tests.support.walks import ByteVocabulary, Walks
@@ -121,6 +123,28 @@ def test_types_that_bare_text_cannot_tell_apart_are_not_enforced_further() -> No
     assert shape.unenforced(tool) == [("/properties/x", "minimum"), ("", "minProperties")]
     listed = Tool(name="f", parameters={"type": "object", "properties": {"x": {"enum": ["5", 6]}}})
     assert shape.unenforced(listed) == [("/properties/x", "enum")]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=IDS)
+def test_a_schema_that_grows_without_bound_when_it_is_written_out_is_not(family: Family) -> None:
+    defs: dict[str, Any] = {"d0": {"type": "string", "maxLength": 3}}
+    for at in range(1, 40):  # 2^40 ways through
+        defs[f"d{at}"] = {"anyOf": [{"$ref": f"#/$defs/d{at - 1}"}, {"$ref": f"#/$defs/d{at - 1}"}, {"type": "null"}]}
+    schema = {"type": "object", "properties": {"x": {"$ref": "#/$defs/d39"}}, "$defs": defs}
+    format_ = WireFormat(family, ByteVocabulary(()))
+    with suppress(SchemaError):
+        assert len(format_.grammar([Tool(name="f", parameters=schema)])) < 1 << 20
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=IDS)
+@pytest.mark.parametrize("inside", ["items", "properties", "anyOf"])
+def test_a_schema_that_is_nested_too_deep_is_an_error(family: Family, inside: str) -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(900):
+        schema = {inside: {"items": schema, "properties": {"y": schema}, "anyOf": [schema]}[inside]}
+    tool = Tool(name="f", parameters={"type": "object", "properties": {"x": schema}})
+    with pytest.raises(SchemaError):
+        WireFormat(family, ByteVocabulary(())).grammar([tool])
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=IDS)

@@ -90,13 +90,26 @@ class BareValues:
         return f"({' | '.join(texts)}) {self._lark.text(end)}"
 
 
+_MOST_ALTERNATIVES = 64
+
+
 def alternatives(place: Place, document: Document) -> list[Place] | None:
-    """The schemas of which one must hold, if there is nothing else in the schema, and no value fits two of them."""
+    """The schemas of which one must hold, if there is nothing else in the schema, and no value fits two of them.
+
+    Alternatives of alternatives count as one schema: written out, there might be any number.
+    """
+    if document.is_alternative(place):
+        return None
     for keyword in ("anyOf", "oneOf"):
         branches = place.keyword(keyword, Sequence)
         if branches and place.asserted == [keyword]:
+            if len(branches) > _MOST_ALTERNATIVES:
+                return None
             found = [document.followed(place.at(keyword, at)) for at in range(len(branches))]
-            return found if keyword == "anyOf" or document.apart(found) else None
+            if keyword == "oneOf" and not document.apart(found):
+                return None
+            document.note_alternatives(found)
+            return found
     return None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from oxillama.chat.schemas.document import SchemaError
 from oxillama.chat.values.kinds import INTEGER, NUMBER, Kinds, Parameters
 
 HARMLESS = frozenset(
@@ -19,6 +20,7 @@ HARMLESS = frozenset(
 """Keywords that restrict no value, or that every grammar heeds (`type`)."""
 
 _FOLLOWED = 16
+_DEEPEST = 128
 _ROOT = "schema"
 
 
@@ -56,6 +58,8 @@ class Document:
         self.closed = schema is None  # a tool without schema takes no arguments
         self._parameters = Parameters(schema)
         self._root: Mapping[str, Any] = schema if isinstance(schema, Mapping) else {}
+        _check_depth(self._root)
+        self._alternatives: set[str] = set()
         self.root = self.followed(Place(self._root, ""))
 
     def followed(self, place: Place) -> Place:
@@ -72,6 +76,13 @@ class Document:
     def kinds(self, place: Place) -> Kinds | None:
         """The types that values may have; None: any."""
         return self._parameters.kinds_of(place.schema)
+
+    def note_alternatives(self, places: Sequence[Place]) -> None:
+        """Remember schemas as alternatives of another."""
+        self._alternatives.update(place.pointer for place in places)
+
+    def is_alternative(self, place: Place) -> bool:
+        return place.pointer in self._alternatives
 
     def apart(self, places: Sequence[Place]) -> bool:
         """Whether the schemas have no type in common."""
@@ -107,6 +118,21 @@ class Document:
         if '"$ref"' not in json.dumps(place.schema):
             return place.schema
         return {"$ref": f"#/$defs/{_ROOT}{place.pointer}", "$defs": {_ROOT: _moved(self._root)}}
+
+
+def _check_depth(schema: Any) -> None:
+    """Raise SchemaError if schemas are nested too deep to be walked through."""
+    level: list[Any] = [schema]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for part in level
+            for inner in (part.values() if isinstance(part, Mapping) else part)
+            if isinstance(inner, Mapping | list | tuple)
+        ]
+        if not level:
+            return
+    raise SchemaError("properties", "", f"is nested deeper than {_DEEPEST} levels")
 
 
 def escaped(step: str | int) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ANY_TEXT = r"/(.|\n)*/"
 _LONGEST = 4096
+_MOST_SCHEMAS = 500
 
 
 class Rules:
@@ -113,18 +114,24 @@ def enumerated(place: Place) -> list[Any] | None:
     return list(values) if values else None
 
 
-def beyond(place: Place, document: Document, depth: int = 0) -> list[tuple[Place, str]]:
+def beyond(place: Place, document: Document) -> list[tuple[Place, str]]:
     """The keywords that restrict the values of a schema beyond their types, in its alternatives as well."""
-    if depth > 8:
-        return [(place, "$ref")]
     found: list[tuple[Place, str]] = []
-    for keyword in place.asserted:
-        branches = place.keyword(keyword, Sequence) if keyword in ("anyOf", "oneOf") else None
-        if branches is None:
-            found.append((place, keyword))
-        else:
+    waiting, seen = [place], {place.pointer}
+    while waiting:
+        here = waiting.pop(0)
+        for keyword in here.asserted:
+            branches = here.keyword(keyword, Sequence) if keyword in ("anyOf", "oneOf") else None
+            if branches is None:
+                found.append((here, keyword))
+                continue
             for at in range(len(branches)):
-                found += beyond(document.followed(place.at(keyword, at)), document, depth + 1)
+                inner = document.followed(here.at(keyword, at))
+                if len(seen) > _MOST_SCHEMAS:
+                    return [*found, (here, keyword)]
+                if inner.pointer not in seen:  # else a schema that contains itself would have no end
+                    seen.add(inner.pointer)
+                    waiting.append(inner)
     return found
 
 
