@@ -17,6 +17,7 @@ from oxillama._version import __version__
 from oxillama.user_files import replace_file, user_dir
 
 MOST_BYTES = 2**20
+LAYOUT = 2  # raised when packed weights lie in another order, which may change what is fastest
 MOST_PROCESSORS = 100  # in the file; the oldest leave it
 
 
@@ -35,7 +36,7 @@ def cache_file() -> Path:
 
 def key_of(processor: str, isa: str, n_threads: int, readings: list[str]) -> str:
     """The text under which choices are kept."""
-    return f"{processor}, {isa}, {n_threads} threads, oxillama {__version__}, {' '.join(readings)}"
+    return f"{processor}, {isa}, {n_threads} threads, oxillama {__version__}, layout {LAYOUT}, {' '.join(readings)}"
 
 
 def recall(key: str, readings: list[str]) -> dict[str, Remembered]:
