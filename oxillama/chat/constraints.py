@@ -49,6 +49,12 @@ def reply_grammar(format_: WireFormat, options: ChatOptions, prompt_tail: str) -
     return _with_client(grammar, asked)
 
 
+def text_grammar(format_: WireFormat, asked: AnswerFormat) -> str:
+    """The grammar of a text that is no reply: nothing comes before its form. Raises as `reply_grammar` does."""
+    rules = ["start: body", resolved(f"body: {_body(asked, format_.lark)}", "json"), _RULES]
+    return _with_client("\n".join(rules), asked)
+
+
 def _free(format_: WireFormat) -> tuple[str, str]:
     """The expressions for a reply of text, calls, or text and then calls, and for the text.
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oxillama.chat.constraints import reply_grammar
+from oxillama.chat.constraints import reply_grammar, text_grammar
 from oxillama.chat.formats import Tags, WireFormat, format_of, prompt_tail
 from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.history import render
@@ -98,6 +98,15 @@ async def prepare(
     return plan.exchange(await prompt_ids(engine, plan.text), tokenizer, constraint)
 
 
+async def text_constraint(engine: EngineLike, asked: AnswerFormat) -> Constraint:
+    """What a text may consist of that continues another one. Raises InvalidParameterError."""
+    options = ChatOptions(format=asked)
+    format_ = await engine.with_template(lambda template: format_of(template, engine.tokenizer))
+    with _blaming(options):
+        grammar = text_grammar(format_, asked)
+        return await engine.compile_grammar(grammar, foreign=_is_foreign(options))
+
+
 def prepare_here(
     template: Template,
     tokenizer: TokenizerLike,
@@ -146,7 +155,7 @@ class _Plan:
     @property
     def foreign(self) -> bool:
         """Whether a client wrote a part of the grammar."""
-        return isinstance(self.options.format, Grammar | Regex)
+        return _is_foreign(self.options)
 
     def exchange(self, ids: tuple[int, ...], tokenizer: TokenizerLike, constraint: Constraint | None) -> Exchange:
         format_, options, tail = self.format, self.options, self.tail
@@ -175,6 +184,10 @@ class _Plan:
 
         found = (tokenizer.find(text) for text in format_.family.stops)
         return Exchange(ids, reader, frozenset(i for i in found if i is not None), constraint)
+
+
+def _is_foreign(options: ChatOptions) -> bool:
+    return isinstance(options.format, Grammar | Regex)
 
 
 @contextmanager

@@ -231,3 +231,29 @@ async def test_several_constrained_choices_and_free_ones_run_together(tmp_path: 
             nursery.start_soon(lambda: one(n=2, extra_body=CALM))
         texts = {c.message.content for answer in answers for c in answer.choices}
         assert texts == {None, SAYS_MORE["\n"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "form"),
+    [
+        ({"regex": "[0-9]{3}-[a-c]"}, r"[0-9]{3}-[a-c]"),
+        ({"guided_choice": ["north", "south"]}, "north|south"),
+        ({"grammar": 'root ::= "x" [yz] "x"'}, "x[yz]x"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"enum": [7]}}}}, "7"),
+    ],
+)
+async def test_a_plain_completion_has_the_form_too(tmp_path: Path, fields: dict[str, Any], form: str) -> None:
+    async with serving(tmp_path, SAYS_MORE) as (client, _):
+        asked: Any = {"model": "fake-model", "prompt": "Once\n", "temperature": 0, "extra_body": fields}
+        answer = await client.completions.create(**asked)
+        assert re.fullmatch(form, answer.choices[0].text)
+        streamed = await client.completions.create(**asked, stream=True)
+        assert "".join([chunk.choices[0].text async for chunk in streamed]) == answer.choices[0].text
+
+
+async def test_a_wrong_form_of_a_plain_completion_is_named(tmp_path: Path) -> None:
+    async with serving(tmp_path, SAYS_MORE) as (client, _):
+        for fields, param in (({"regex": "["}, "regex"), ({"regex": "a", "guided_choice": ["b"]}, "guided_choice")):
+            with pytest.raises(openai.BadRequestError) as caught:
+                await client.completions.create(model="fake-model", prompt="Once", extra_body=fields)
+            assert caught.value.param == param

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from oxillama.chat.options import RESERVED_VALUES, ChatOptions, Thinking
-from oxillama.server.apis.chat.formats import FormatFields
 from oxillama.server.apis.chat.messages import Message
 from oxillama.server.apis.chat.parts import MessageForm
 from oxillama.server.apis.chat.tools import Choice, Functions, LegacyChoice, Tools, chosen, offered
+from oxillama.server.generation.formats import FormatFields
 from oxillama.server.generation.sampling import ModelId
 from oxillama.server.wire.errors import bad_request
 from oxillama.server.wire.fields import NoValue, ReasoningEffort, accepts

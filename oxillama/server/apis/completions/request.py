@@ -6,18 +6,19 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
+from oxillama.server.generation.formats import FormatFields
 from oxillama.server.generation.prompts import schema_of, texts_or_ids
-from oxillama.server.generation.sampling import MAX_CHOICES, ModelId, SamplingFields, TokenCount
+from oxillama.server.generation.sampling import MAX_CHOICES, ModelId, TokenCount
 from oxillama.server.wire.errors import bad_request
-from oxillama.server.wire.fields import NoText, accepts
+from oxillama.server.wire.fields import accepts
 
 DEFAULT_MAX_TOKENS = 16
 
 
-class CompletionRequest(SamplingFields, kw_only=True):
+class CompletionRequest(FormatFields, kw_only=True):
     """Fields of the OpenAI API that are not listed here have no effect and are ignored."""
 
-    DEFAULTS: ClassVar[dict[str, object]] = SamplingFields.DEFAULTS | {
+    DEFAULTS: ClassVar[dict[str, object]] = FormatFields.DEFAULTS | {
         "prompt": "",
         "max_tokens": DEFAULT_MAX_TOKENS,
         "best_of": 1,
@@ -36,7 +37,6 @@ class CompletionRequest(SamplingFields, kw_only=True):
     suffix: Annotated[
         str | None, msgspec.Meta(description="The text after the one to write, for models that can fill in the middle.")
     ] = None
-    grammar: NoText = None
 
     @property
     def limit(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from quart import Response, request
 
+from oxillama.chat import text_constraint
 from oxillama.engine.api.types import GenerationRequest
 from oxillama.engine.requests.infill import Gap, fim_of, infill_prompt
 from oxillama.engine.requests.prompts import prompt_ids
@@ -23,6 +24,7 @@ from oxillama.storage.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.protocol import EngineLike
     from oxillama.server.access.admission import Admission
     from oxillama.server.http.asgi import ServerRequest
@@ -44,10 +46,12 @@ async def create_completion(wire: CompletionRequest) -> Completion | Response:
     state = server_state()
     model, engine = state.check_model(wire.model), state.require_engine()
     prompts = await _read_prompts(wire, engine, state.admission)
+    asked = wire.answer_format
+    constraint = None if asked is None else await text_constraint(engine, asked)
     id_ = new_id("cmpl", separator="-", length=29)
     writer = CompletionWriter(id_, now(), model, state.fingerprint, wire, prompts, engine.tokenizer)
     scope = state.cache_scope(request.headers.get("Authorization"))
-    choices = open_choices(engine, _generation_requests(wire, prompts, engine, scope))
+    choices = open_choices(engine, _generation_requests(wire, prompts, engine, scope, constraint))
     if wire.stream:
         # The request keeps the choices open until the last byte is sent or the client is gone.
         opened = await cast("ServerRequest", request).stack.enter_async_context(choices)
@@ -75,7 +79,11 @@ async def _read_prompts(wire: CompletionRequest, engine: EngineLike, admission: 
 
 
 def _generation_requests(
-    wire: CompletionRequest, prompts: Sequence[Prompt], engine: EngineLike, scope: str | None
+    wire: CompletionRequest,
+    prompts: Sequence[Prompt],
+    engine: EngineLike,
+    scope: str | None,
+    constraint: Constraint | None,
 ) -> list[GenerationRequest]:
     """One request per candidate of each prompt. Each candidate gets a seed of its own, derived from the request's."""
     logprobs = 0 if wire.ranks and wire.logprobs is None else wire.logprobs
@@ -89,6 +97,7 @@ def _generation_requests(
             cache_prompt=wire.cache_prompt is not False,
             cache_scope=scope,
             prompt_logprobs=wire.logprobs if wire.echo else None,
+            constraint=constraint,
         )
         for prompt in prompts
         for index in range(wire.candidates)

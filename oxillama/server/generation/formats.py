@@ -1,4 +1,4 @@
-"""Chat requests: the form of the answer's text, in OpenAI's words and in those of other local servers."""
+"""The form of an answer's text, in OpenAI's words and in those of other local servers."""
 
 from __future__ import annotations
 
