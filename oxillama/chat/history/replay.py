@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MOST_KEPT = 1 << 24
 """How many characters and tokens of prompts and replies are kept for a model; the oldest go first."""
 
+MOST_ALIKE = 8
+"""How many turns that say the same at the same place are kept, each after another prompt; the oldest go first."""
+
 
 class Vocabulary(Protocol):
     """`oxillama.text.Tokenizer`, as a replay uses it."""
@@ -84,29 +87,45 @@ class Turns:
     def __init__(self) -> None:
         self._lock = Lock()
         self._turns: OrderedDict[tuple[str | None, int, str], list[_Turn]] = OrderedDict()
-        self._places: Counter[tuple[str | None, int]] = Counter()  # how many turns there are at which place
+        self._places: Counter[tuple[str | None, int]] = Counter()  # how many keys there are at which place
+        self._size = 0  # of all turns
 
     def keep(self, asked: Asked, ids: Sequence[int], message: Message, vocabulary: Vocabulary) -> None:
-        """Keep a reply that the model ended itself. ids: its tokens without the one that ended it."""
+        """Keep a reply that the model ended itself. ids: its tokens without the one that ended it.
+
+        The engine's thread calls it, so what it costs does not depend on how many turns are kept.
+        """
         turn = _Turn(asked.text, array("i", (*asked.ids, *ids)), len(asked.ids), vocabulary)
         key = (asked.scope, asked.count, _summary(message))
         with self._lock:
-            others = [other for other in self._turns.get(key, ()) if other.asked != turn.asked]
-            self._turns[key] = [*others, turn]
-            self._turns.move_to_end(key)
-            size = sum(turn.size for turns in self._turns.values() for turn in turns)
-            while size > MOST_KEPT:
-                _, gone = self._turns.popitem(last=False)
-                size -= sum(turn.size for turn in gone)
-            self._places = Counter((scope, count) for scope, count, _ in self._turns)
+            others = self._taken(key)
+            alike = [*(other for other in others if other.asked != turn.asked), turn][-MOST_ALIKE:]
+            self._turns[key] = alike  # the last one, because it was taken
+            self._places[asked.scope, asked.count] += 1
+            self._size += sum(turn.size for turn in alike)
+            while self._size > MOST_KEPT:
+                self._taken(next(iter(self._turns)))
+
+    def _taken(self, key: tuple[str | None, int, str]) -> list[_Turn]:
+        """The turns with a key, which are no longer kept."""
+        gone = self._turns.pop(key, None)
+        if gone is None:
+            return []
+        self._size -= sum(turn.size for turn in gone)
+        place = key[:2]
+        self._places[place] -= 1
+        if not self._places[place]:
+            del self._places[place]
+        return gone
 
     def find(self, text: PromptText, messages: Sequence[Message], scope: str | None = None) -> Replay | None:
         """The longest beginning of a conversation's prompt that ends with a turn of the model."""
         for at in range(len(messages) - 1, -1, -1):
-            if messages[at].role != "assistant" or not self._places[scope, at]:
+            if messages[at].role != "assistant":
                 continue
             with self._lock:
-                turns = list(self._turns.get((scope, at, _summary(messages[at])), ()))
+                known = self._places[scope, at] > 0
+                turns = self._turns.get((scope, at, _summary(messages[at])), []) if known else []
             for turn in turns:
                 start = len(turn.asked)
                 if not text.text.startswith(turn.asked.text) or text.beginning(start) != turn.asked:

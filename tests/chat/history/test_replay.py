@@ -139,6 +139,39 @@ def test_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch, turns: Turns) -> 
     assert 1 <= len(found) <= 100 // len(ASKED)
 
 
+def test_only_the_newest_of_the_turns_that_say_the_same_are_kept() -> None:
+    turns = Turns()
+    reply = Message(role="assistant", content="Hi")
+    prompts = [prompt_text(ASKED, f"{n:02}") for n in range(20)]
+    for asked in (*prompts, prompts[13], prompts[13]):
+        turns.keep(Asked(asked, (0,), 1), (3,), reply, VOCABULARY)
+    texts = [prompt_text(asked, content("Hi"), "<end>") for asked in prompts]
+    found = [n for n, text in enumerate(texts) if turns.find(text, [USER, reply]) is not None]
+    assert found == list(range(12, 20))
+
+
+def test_what_keeping_a_turn_costs_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    sized: list[int] = []
+
+    def size(turn: replay._Turn) -> int:
+        sized.append(len(turn.ids))
+        return sized[-1]
+
+    monkeypatch.setattr(replay._Turn, "size", property(size))
+    monkeypatch.setattr(replay, "MOST_KEPT", 300)
+    turns = Turns()
+    for n in range(500):
+        turns.keep(Asked(ASKED, (0, 1), n), (3,), Message(role="assistant", content="Hi"), VOCABULARY)
+    assert len(sized) <= 2 * 500
+
+
+def test_a_turn_that_is_kept_again_counts_once(monkeypatch: pytest.MonkeyPatch, turns: Turns) -> None:
+    monkeypatch.setattr(replay, "MOST_KEPT", 100)
+    for _ in range(50):
+        turns.keep(Asked(ASKED, (0,), 5), (3,), Message(role="assistant", content="Hi"), VOCABULARY)
+    assert turns.find(turn(), [USER, REPLY, USER]) is not None
+
+
 class Read:
     """A reader of the tokens of REPLY."""
 
