@@ -222,6 +222,13 @@ def test_masks_are_filled_beside_the_caller_and_its_errors_reach_it() -> None:
     filler.begin([Broken()])  # type: ignore[list-item]
     with pytest.raises(RuntimeError, match="broken"):
         filler.wait()
+    filler.begin([Spy()])  # type: ignore[list-item]
+    filler.wait()  # the error was that of one step
+    assert len(threads) == 3
+    filler.begin([Broken()])  # type: ignore[list-item]
+    with pytest.raises(RuntimeError, match="broken"):
+        filler.close()
+    assert filler._thread is None
     filler.close()
 
 

@@ -40,16 +40,19 @@ class MaskFiller:
         if self._busy:
             self._done.get()
             self._busy = False
-            if self._error is not None:
-                raise self._error
+            error, self._error = self._error, None  # the next step has nothing to do with it
+            if error is not None:
+                raise error
 
     def close(self) -> None:
-        """End the thread. It begins again if there is work."""
-        self.wait()
-        if self._thread is not None:
-            self._work.put(None)
-            self._thread.join()
-            self._thread = None
+        """End the thread, and then raise as `wait` does. It begins again if there is work."""
+        try:
+            self.wait()
+        finally:
+            if self._thread is not None:
+                self._work.put(None)
+                self._thread.join()
+                self._thread = None
 
     def _run(self) -> None:
         while (followers := self._work.get()) is not None:
