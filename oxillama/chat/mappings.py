@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from oxillama.chat.conversation import Message, Role, ToolCall
 from oxillama.chat.options import AnswerFormat, JsonSchema
-from oxillama.chat.tools import Tool, ToolChoice
+from oxillama.chat.tools import Tool, ToolChoice, check_parameters
 from oxillama.errors import InvalidParameterError
 
 _ROLES: dict[Any, Role] = {role: role for role in get_args(Role)}
@@ -22,7 +22,10 @@ def conversation_of(messages: Sequence[Message | Mapping[str, Any]]) -> list[Mes
 
 def tools_of(tools: Sequence[Tool | Mapping[str, Any]] | None) -> tuple[Tool, ...]:
     """The tools. Raises InvalidParameterError with the path of the wrong part."""
-    return tuple(t if isinstance(t, Tool) else _tool(t, f"tools[{at}]") for at, t in enumerate(tools or ()))
+    found = tuple(t if isinstance(t, Tool) else _tool(t, f"tools[{at}]") for at, t in enumerate(tools or ()))
+    for at, tool in enumerate(found):
+        check_parameters(tool, f"tools[{at}].function.parameters")
+    return found
 
 
 def choice_of(choice: ToolChoice | str | Mapping[str, Any] | None) -> ToolChoice:

@@ -210,6 +210,7 @@ def test_a_closed_answer_has_no_reply(calling: Model) -> None:
             {"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]},
             "tools[0].function.parameters",
         ),
+        ({"tools": [ADD, Tool(name="f", parameters={"type": "string"})]}, "tools[1].function.parameters"),
         ({"tools": [ADD], "tool_choice": "sometimes"}, "tool_choice"),
         ({"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}}, "tool_choice"),
         ({"response_format": {"type": "xml"}}, "response_format"),

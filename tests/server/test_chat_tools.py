@@ -277,6 +277,29 @@ async def test_a_schema_that_cannot_be_honoured_is_named_as_clients_know_it(clie
     assert (error["param"], error["code"]) == ("tools", "invalid_function_parameters")
 
 
+@pytest.mark.parametrize(("kind", "shown"), [("string", '"string"'), (["array", "null"], '["array", "null"]')])
+async def test_parameters_that_are_no_object_are_refused(
+    client: ASGIClient, engine: FakeEngine, kind: Any, shown: str
+) -> None:
+    function = {"name": "f", "parameters": {"type": kind}}
+    tool = {"type": "function", "function": function}
+    error = error_of(await chat(client, tools=[WEATHER, tool], tool_choice="required"))
+    assert error["message"] == (
+        "Invalid schema for function 'f': schema must be a JSON Schema of 'type: \"object\"', "
+        f"got 'type: {shown}'."
+    )
+    assert (error["param"], error["code"]) == ("tools[1].function.parameters", "invalid_function_parameters")
+    error = error_of(await chat(client, functions=[function]))
+    assert (error["param"], error["code"]) == ("functions[0].parameters", "invalid_function_parameters")
+    assert not engine.requests
+
+
+@pytest.mark.parametrize("schema", [{}, {"properties": {}}, {"type": ["object", "null"]}])
+async def test_parameters_may_be_an_object_among_others(client: ASGIClient, schema: dict[str, Any]) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    assert (await chat(client, tools=[tool])).status_code == 200
+
+
 SCRIPTED = thinker()
 SERVER = create_app(ServerConfig(log_level="error"), engine=SCRIPTED)
 PIECES = [

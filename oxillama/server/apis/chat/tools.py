@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from oxillama.chat.tools import Tool, ToolChoice
+from oxillama.chat.tools import Tool, ToolChoice, check_parameters
 from oxillama.server.wire.errors import bad_request
 from oxillama.server.wire.fields import FunctionName
 from oxillama.server.wire.tools import FunctionDefinition
@@ -55,14 +55,20 @@ LegacyChoice = Literal["none", "auto"] | ChosenFunction
 
 
 def offered(functions: Sequence[FunctionDefinition], param: str) -> tuple[Tool, ...]:
-    """The tools of a request. param: its field. Raises APIError for two of one name."""
+    """The tools of a request. param: its field.
+
+    Raises APIError for two of one name, and InvalidParameterError for parameters that are no object.
+    """
     names: set[str] = set()
     for function in functions:
         if function.name in names:
             message = f"Invalid '{param}': there are two functions '{function.name}'."
             raise bad_request(message, param=param, code="invalid_value")
         names.add(function.name)
-    return tuple(map(_tool, functions))
+    tools = tuple(map(_tool, functions))
+    for at, tool in enumerate(tools):
+        check_parameters(tool, f"{param}[{at}].{'function.' if param == 'tools' else ''}parameters")
+    return tools
 
 
 def chosen(choice: Choice | LegacyChoice | None, tools: Sequence[Tool], param: str, of: str) -> ToolChoice:
