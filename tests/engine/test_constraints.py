@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import trio
 
 from oxillama import EngineConfig, GenerationRequest, Model, SamplingParams
 from oxillama.engine.constraints.filling import MaskFiller
-from oxillama.engine.constraints.grammars import LONGEST, MOST_KEPT, Grammars
+from oxillama.engine.constraints.grammars import LONGEST, MOST_KEPT, STACK, Grammars
 from oxillama.engine.engine import Engine
 from oxillama.errors import GenerationError, InvalidParameterError, OxillamaError
 from tests.engine.harness import Bench, request
@@ -151,6 +152,33 @@ def test_a_grammar_that_fails_on_the_way_ends_its_own_generation() -> None:
 def test_long_chains_of_rules_do_not_exhaust_the_stack() -> None:
     rules = "\n".join(f'r{i}: "a" r{i + 1} | "b" r{i + 1}' for i in range(6000))
     assert grammar(f'start: r0\n{rules}\nr6000: "z"').n_vocab == FakeTokenizer.n_vocab
+
+
+def test_compiling_in_two_threads_leaves_the_size_of_stacks_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Grammars(FakeTokenizer(), FakeTokenizer.n_vocab)
+    sized, before = threading.stack_size, threading.stack_size()
+    together = threading.Barrier(2)
+
+    def slowly(size: int) -> int:
+        last = sized(size)
+        if size == STACK:
+            time.sleep(0.1 if last == before else 0.3)  # the second to set it would be the last to restore it
+        return last
+
+    def compiled(text: str) -> None:
+        together.wait()
+        known.compile(text)
+
+    threads = [threading.Thread(target=compiled, args=(f'start: "{word}"',)) for word in "ab"]
+    monkeypatch.setattr(threading, "stack_size", slowly)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sized() == before
+    finally:
+        sized(before)
 
 
 @pytest.mark.parametrize(

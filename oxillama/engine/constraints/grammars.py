@@ -119,6 +119,9 @@ class Grammars:
         return Grammar(matcher, self._n_vocab, (vocabulary.vocab_size + 31) // 32)
 
 
+_starting = threading.Lock()  # the size of new threads' stacks is the process's, so one sets it at a time
+
+
 def _with_stack(work: Callable[[str], T], text: str) -> T:
     """Call `work` in a thread with a large stack. Returns its result, or raises its error."""
     result: Future[T] = Future()
@@ -129,12 +132,13 @@ def _with_stack(work: Callable[[str], T], text: str) -> T:
         except BaseException as error:
             result.set_exception(error)
 
-    before = threading.stack_size(STACK)
-    try:
-        thread = threading.Thread(target=run, name="oxillama-grammar", daemon=True)
-        thread.start()
-    finally:
-        threading.stack_size(before)
+    with _starting:
+        before = threading.stack_size(STACK)
+        try:
+            thread = threading.Thread(target=run, name="oxillama-grammar", daemon=True)
+            thread.start()
+        finally:
+            threading.stack_size(before)
     thread.join()
     return result.result()
 
