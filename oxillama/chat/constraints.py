@@ -62,6 +62,8 @@ def _free(format_: WireFormat) -> tuple[str, str]:
     that begin with plain text take the place of the whole reply: a lexer cannot find them at the end of any text.
     """
     family, markers = format_.family, format_.markers
+    if isinstance(family.shape, Harmony):
+        return "(calls | answer)", "TEXT"
     readers = [shape.reader(markers) for shape in (family.shape, *family.also)]
     openers = [opener for reader in readers for opener in (*reader.openers, *reader.at_line)]
     spelled = [markers.spelled(opener) for opener in openers if opener[0] not in markers.ids]
@@ -73,8 +75,6 @@ def _free(format_: WireFormat) -> tuple[str, str]:
         text.append(f"~/[ \\n\\t]*({'|'.join(map(_literal, bare))})(.|\\n)*/")
     plain = bare or any(opener[0] not in markers.ids for reader in readers for opener in reader.openers)
     body = "TEXT" if len(text) == 1 else f"FREE\nFREE: {' & '.join(text)}"
-    if isinstance(family.shape, Harmony):
-        return "(calls | answer)", "TEXT"
     return ("(calls | answer)" if plain else "(answer calls? | calls)"), body
 
 

@@ -6,7 +6,7 @@ It is the one way to an answer, for servers, terminals and Python alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -187,7 +187,27 @@ class _Plan:
 
 
 def _is_foreign(options: ChatOptions) -> bool:
-    return isinstance(options.format, Grammar | Regex)
+    """Whether a client wrote a part of the grammar, such as a schema's regular expressions."""
+    asked = options.format
+    if isinstance(asked, Grammar | Regex):
+        return True
+    schemas = [tool.parameters for tool in options.choice.allowed(options.tools)]
+    schemas += [asked.schema] if isinstance(asked, JsonSchema) else []
+    return any(_has_patterns(schema) for schema in schemas)
+
+
+def _has_patterns(schema: object) -> bool:
+    """Whether a schema has regular expressions. An intersection of a few may take for ever to compile."""
+    left = [schema]
+    while left:
+        match left.pop():
+            case Mapping() as members:
+                if "pattern" in members or "patternProperties" in members:
+                    return True
+                left += members.values()
+            case list() | tuple() as items:
+                left += items
+    return False
 
 
 @contextmanager

@@ -67,12 +67,18 @@ class UploadStore:
         return NewFile(self._durable, posixpath.join(hidden, "content"))
 
     def finish_part(self, part: UploadPart, content: NewFile) -> UploadPart:
-        """Store a part whose bytes have been written. Discards it if that fails."""
+        """Store a part whose bytes have been written. Discards it if that fails.
+
+        Raises InvalidParameterError if the parts have more bytes than the upload was announced with.
+        """
         try:
             content.finish()
             with self._lock(part.upload_id):
-                self._pending(part.upload_id)
-                self._parts(part.upload_id).publish(part)
+                upload, parts = self._pending(part.upload_id), self._parts(part.upload_id)
+                if part.bytes + sum(known.bytes for known in parts.list()) > upload.bytes:
+                    message = f"The parts have more than the {upload.bytes} bytes that the upload was announced with."
+                    raise InvalidParameterError(message, param="data")
+                parts.publish(part)
                 return part
         except BaseException:
             self.discard_part(part.upload_id, part.id, content)
@@ -95,6 +101,8 @@ class UploadStore:
             if (made := self._made(upload)) is not None:
                 return self._completed(upload, made)
             upload = self._pending(upload_id)
+            if len(set(part_ids)) < len(part_ids):
+                raise InvalidParameterError("Invalid 'part_ids': a part is named twice.", param="part_ids")
             parts = [self._part(upload_id, part_id, at) for at, part_id in enumerate(part_ids)]
             total = sum(part.bytes for part in parts)
             if total != upload.bytes:

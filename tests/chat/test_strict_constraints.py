@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,22 @@ def test_a_strict_function_is_exact_where_it_is_called_and_text_is_free(source: 
     assert admits(f"{CALL}\n{OTHER}", **asked)
     assert not admits(CALL.replace('"Rome"', "3"), **asked)
     assert not admits(f"Well: {CALL.replace('city', 'town')}", **asked)
+
+
+def test_a_strict_function_of_harmony_is_exact_too() -> None:
+    source = published("openai-gpt-oss-120b")
+    assert exchange_of(source, tools=(STRICT,)).constraint is not None
+
+
+@pytest.mark.slow
+def test_expressions_that_never_compile_together_are_refused_in_time() -> None:
+    patterns = [{"pattern": f"a{n}.*b"} for n in range(24)]
+    schema: dict[str, Any] = {"type": "string", "allOf": patterns}
+    began = time.process_time()
+    with pytest.raises(InvalidParameterError) as caught:
+        exchange_of(PLAIN, format=JsonSchema(schema=schema, strict=True))
+    assert caught.value.param == "response_format"
+    assert time.process_time() - began < 5  # what takes long is ended in a child process
 
 
 def test_functions_that_are_not_strict_leave_the_reply_free() -> None:

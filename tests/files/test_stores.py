@@ -206,6 +206,7 @@ def test_wrong_parts_sizes_and_checksums_are_refused_and_can_be_mended() -> None
         (["part_" + "x" * 24], None, "part_ids[0]"),
         (["../../files"], None, "part_ids[0]"),
         ([part.id, part.id], None, "part_ids"),
+        ([part.id, part.id, part.id], None, "part_ids"),
         ([], None, "part_ids"),
         ([part.id], "0" * 32, "md5"),
     ):
@@ -215,6 +216,17 @@ def test_wrong_parts_sizes_and_checksums_are_refused_and_can_be_mended() -> None
     assert files.files.list() == []
     _, file = files.uploads.complete(upload.id, [part.id])
     assert content_of(files, file) == b"abc"
+
+
+def test_parts_have_no_more_bytes_than_were_announced() -> None:
+    disk = SimulatedDisk()
+    files = open_files(disk)
+    upload = begin(files, 5)
+    add_part(files, upload, b"abc")
+    with pytest.raises(InvalidParameterError, match="more than the 5 bytes"):
+        add_part(files, upload, b"def")
+    assert len(names(disk, f"/d/uploads/{upload.id}/parts")) == 1
+    add_part(files, upload, b"de")
 
 
 def test_an_upload_ends_by_cancelling_or_after_an_hour() -> None:

@@ -42,13 +42,14 @@ async def test_requests_during_the_drain_get_a_503_and_a_closed_connection() -> 
 
 async def test_a_drain_also_waits_for_requests_without_a_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     slow, proceed = trio.Event(), trio.Event()
+    engine = FakeEngine()
+    render = engine.with_template
 
-    async def slowly(*_: Any, **__: Any) -> str:
+    async def slowly(work: Any) -> Any:
         slow.set()
         await proceed.wait()
-        return "<prompt>"
+        return await render(work)
 
-    engine = FakeEngine()
     monkeypatch.setattr(engine, "with_template", slowly)
     async with live_server(engine, drain_timeout=600) as live, await live.connect() as client:
         await client.send(chat())

@@ -28,7 +28,7 @@ def test_a_route_shows_its_parameters_and_a_curl_command(open_chat: Any) -> None
     page.get_by_text("/v1/chat/completions").click()
 
     operation = page.locator("#create_chat_completion")
-    operation.get_by_text("temperature").wait_for()
+    operation.get_by_text("temperature", exact=True).wait_for()
     assert "number, 0 to 2" in operation.inner_text()
     assert f"curl -X POST '{chat.url}/v1/chat/completions'" in operation.locator("pre").inner_text()
     operation.locator("summary", has_text="messages").click()
@@ -54,7 +54,7 @@ def test_the_list_can_be_filtered(open_chat: Any) -> None:
     page = open_chat().visit("/docs")
     page.locator(".operation").first.wait_for()
 
-    page.get_by_label("Filter the routes").fill("cancel")
+    page.get_by_label("Filter the routes").fill("submit_tool")
 
     assert page.locator(".operation:visible").count() == 1
     page.get_by_label("Filter the routes").fill("nothing like it")
@@ -99,6 +99,6 @@ def test_defaults_and_the_example_of_a_body_are_shown(open_chat: Any) -> None:
     page.get_by_text("/v1/chat/completions").click()
 
     operation = page.locator("#create_chat_completion")
-    operation.get_by_text("temperature").wait_for()
+    operation.get_by_text("temperature", exact=True).wait_for()
     assert "number, 0 to 2, default 0.35" in operation.inner_text()
     assert """-d '{"model":"it'\\''s mine"}'""" in operation.locator("pre").inner_text()

@@ -14,15 +14,31 @@ from oxillama.errors import InvalidParameterError
 SECONDS = 5
 MEMORY = 2 << 30
 
+# A sound grammar is compiled for a vocabulary of bytes and of the special tokens that it names by id: some regular
+# expressions take for ever only then.
 _PROGRAM = f"""
-import resource, sys
+import re, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS}))
 if sys.platform == "linux":
     resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-from llguidance import LLMatcher, LLParserLimits
-limits = LLParserLimits(**eval(sys.argv[1]))
-print(LLMatcher.validate_grammar(sys.stdin.read(), limits=limits))
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
+limits, text = LLParserLimits(**eval(sys.argv[1])), sys.stdin.read()
+problem = LLMatcher.validate_grammar(text, limits=limits)
+print(problem)
+ids = {{}}
+text = re.sub(r"<\\[([0-9]+)\\]>", lambda found: f"<[{{ids.setdefault(found[1], 257 + len(ids))}}]>", text)
+class Bytes:
+    eos_token_id, bos_token_id = 256, None
+    tokens = [bytes([i]) for i in range(256)] + [b"<%d>" % i for i in range(1 + len(ids))]
+    special_token_ids = list(range(256, len(tokens)))
+    def __call__(self, text):
+        return list(text if isinstance(text, bytes) else text.encode())
+if not problem or problem.startswith("WARNING"):
+    tokenizer = LLTokenizer(TokenizerWrapper(Bytes()), n_vocab=len(Bytes.tokens), eos_token=256, slices=[])
+    matcher = LLMatcher(tokenizer, text, log_level=0, limits=limits)
+    if not matcher.is_error():
+        matcher.compute_bitmask()
 """
 
 

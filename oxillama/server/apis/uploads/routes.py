@@ -12,6 +12,7 @@ from oxillama.server.apis.uploads.request import CompleteUpload, CreateUpload
 from oxillama.server.http.received import received_file
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
+from oxillama.server.wire.errors import APIError
 from oxillama.storage.ids import new_id
 
 api = API("uploads", prefix="/v1/uploads", order=31)
@@ -27,7 +28,11 @@ MAX_PART = 64 * 2**20
 )
 async def create_upload(wire: CreateUpload) -> UploadObject:
     """Begin a file that arrives in parts, within an hour."""
-    files, in_thread = server_state().require_files()
+    state = server_state()
+    files, in_thread = state.require_files()
+    if wire.bytes > state.config.max_file:
+        message = f"The file has {wire.bytes} bytes; this server takes at most {state.config.max_file}."
+        raise APIError(413, message, param="bytes")
     now = files.files.now()
     after = wire.expires_after.seconds if wire.expires_after is not None else None
     upload = Upload(
