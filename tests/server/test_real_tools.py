@@ -257,3 +257,17 @@ async def test_a_wrong_form_of_a_plain_completion_is_named(tmp_path: Path) -> No
             with pytest.raises(openai.BadRequestError) as caught:
                 await client.completions.create(model="fake-model", prompt="Once", extra_body=fields)
             assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"guided_choice": ["yes", "no"], "banned_strings": ["yes", "no"]}, "banned_strings"),
+        ({"regex": "[yn]", "logit_bias": {"y": False, "n": False}}, "logit_bias"),
+    ],
+)
+async def test_bans_that_leave_nothing_of_the_form_are_named(tmp_path: Path, fields: Any, param: str) -> None:
+    async with serving(tmp_path, SAYS_MORE) as (client, _):
+        with pytest.raises(openai.BadRequestError) as caught:
+            await ask(client, extra_body=CALM | fields)
+        assert caught.value.param == param

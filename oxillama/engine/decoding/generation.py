@@ -12,7 +12,7 @@ from oxillama.engine.api.types import Timings, TokenEvent, TokenLogprob, Usage
 from oxillama.engine.decoding.output import Shown
 from oxillama.engine.decoding.sampling import RequestSampler, token_logprob
 from oxillama.engine.ticket import Ticket
-from oxillama.errors import GenerationError
+from oxillama.errors import GenerationError, InvalidParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Sequence
@@ -203,7 +203,8 @@ class Generation:
 
         choices: those of `choices(piece)`, made. Returns an event for each new token: none while the prompt is being
         read, and several if the reader forces some. The event with a finish_reason is the last one. Raises
-        GenerationError if the logits are NaN, and what the reader raises.
+        GenerationError if the logits are NaN, InvalidParameterError if bans leave nothing that the constraint allows, and
+        what the reader raises.
         """
         if self._scores(piece):
             self._take_scores(choices[: -1 if piece.completes else None], piece.start)
@@ -214,7 +215,7 @@ class Generation:
         self._last = now
         if (drawn := choices[-1]) is None:
             return [self._last_event(None, Shown(), "length")]
-        token, value, top = drawn.result()
+        token, value, top = self._chosen(drawn)
         if self._due:
             self._due.popleft()
         logprob = token_logprob(self._vocabulary, token, value, top) if value is not None else None
@@ -224,6 +225,17 @@ class Generation:
             self.n_forced += 1
             events.append(self._next(self._due.popleft()))
         return events
+
+    def _chosen(self, drawn: Choice) -> tuple[int, float | None, list[tuple[int, float]]]:
+        try:
+            return drawn.result()
+        except GenerationError:
+            sampling = self.request.sampling
+            if self.request.constraint is None or not (sampling.banned_strings or sampling.logit_bias):
+                raise
+            param = "banned_strings" if sampling.banned_strings else "logit_bias"
+            message = f"Invalid '{param}': no token is left to choose, since all that the form allows is excluded."
+            raise InvalidParameterError(message, param=param) from None
 
     def _next(self, token: int, logprob: TokenLogprob | None = None) -> TokenEvent:
         sampler, follower, early = self._sampler, self._follower, self._is_early
@@ -239,7 +251,8 @@ class Generation:
         if self._banned is not None:
             begun = self._banned.after(self._begun, self._vocabulary.token_bytes(token))
             if begun is None:  # no such token is chosen, so it was forced
-                raise GenerationError("the text must contain one of the banned_strings: the answer's form demands it")
+                message = "Invalid 'banned_strings': the answer's form demands one of them."
+                raise InvalidParameterError(message, param="banned_strings")
             self._begun = begun
         shown = self._output.push(token, logprob, heed_stops=not early)
         if shown.stop:
