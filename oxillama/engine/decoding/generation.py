@@ -203,8 +203,8 @@ class Generation:
 
         choices: those of `choices(piece)`, made. Returns an event for each new token: none while the prompt is being
         read, and several if the reader forces some. The event with a finish_reason is the last one. Raises
-        GenerationError if the logits are NaN, InvalidParameterError if bans leave nothing that the constraint allows, and
-        what the reader raises.
+        GenerationError if the logits are NaN, InvalidParameterError if bans leave nothing that the constraint allows,
+        and what the reader raises.
         """
         if self._scores(piece):
             self._take_scores(choices[: -1 if piece.completes else None], piece.start)
