@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from oxillama.chat.conversation import Message, Role, ToolCall
-from oxillama.chat.options import AnswerFormat, JsonSchema
+from oxillama.chat.options import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
 from oxillama.chat.tools import Tool, ToolChoice, check_parameters
 from oxillama.errors import InvalidParameterError
 
+_FORMS = {
+    "grammar": 'oxillama.chat.options.Grammar(text, "lark" or "gbnf")',
+    "guided_choice": "oxillama.chat.options.OneOf(texts)",
+    "json_schema": "oxillama.chat.options.JsonSchema(schema=…)",
+    "regex": "oxillama.chat.options.Regex(pattern)",
+}
 _ROLES: dict[Any, Role] = {role: role for role in get_args(Role)}
 
 
@@ -64,7 +70,20 @@ def format_of_answer(given: AnswerFormat | Mapping[str, Any] | None) -> AnswerFo
             )
         case Mapping():
             raise _invalid("response_format", "has no type 'text', 'json_object' or 'json_schema'")
-    return given
+        case JsonSchema() | Grammar() | Regex() | OneOf():
+            return given
+    raise _invalid("response_format", "is neither a mapping nor a JsonSchema, Grammar, Regex or OneOf")
+
+
+def values_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The variables for the chat template. Raises InvalidParameterError for what servers take as a form of the answer.
+
+    No template has a variable of such a name, and one that is not used has no effect.
+    """
+    for name, instead in _FORMS.items():
+        if name in values:
+            raise InvalidParameterError(f"Invalid '{name}': use response_format={instead}.", param=name)
+    return values
 
 
 def _message(given: Mapping[str, Any], path: str) -> Message:

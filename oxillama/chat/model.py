@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.exchange import prepare_here
-from oxillama.chat.mappings import choice_of, conversation_of, format_of_answer, tools_of
+from oxillama.chat.mappings import choice_of, conversation_of, format_of_answer, tools_of, values_of
 from oxillama.chat.options import ChatOptions, Thinking
 from oxillama.chat.reply.events import Content
 from oxillama.chat.reply.message import Reply, ReplyBuilder
@@ -116,7 +116,7 @@ class Model(engine_model.Model):
             parallel=parallel_tool_calls,
             format=format_of_answer(response_format),
             thinking=Thinking(effort=reasoning_effort, budget=reasoning_budget),
-            values=values,
+            values=values_of(values),
         )
         tokenizer = self.tokenizer  # a model without vocabulary is refused by its name
         exchange = prepare_here(self.chat_template, tokenizer, conversation, options, self.compile_grammar)

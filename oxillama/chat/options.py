@@ -65,7 +65,7 @@ class Thinking:
     "minimal" switch thinking off where there is a switch. budget: most tokens of reasoning; then it is closed. split:
     reasoning is told apart from the answer; if not, it stays in the answer's text with its tags.
 
-    Raises InvalidParameterError for a negative budget.
+    Raises InvalidParameterError for a budget that is no number or negative.
     """
 
     enabled: bool | None = None
@@ -74,10 +74,12 @@ class Thinking:
     split: bool = True
 
     def __post_init__(self) -> None:
-        if self.budget is not None and self.budget < 0:
-            raise InvalidParameterError(
-                f"Invalid 'reasoning_budget': {self.budget} is below 0.", param="reasoning_budget"
-            )
+        if self.budget is None:
+            return
+        whole = isinstance(self.budget, int) and not isinstance(self.budget, bool)
+        if not whole or self.budget < 0:
+            problem = f"{self.budget} is below 0" if whole else f"{str(self.budget)[:40]!r} is no whole number"
+            raise InvalidParameterError(f"Invalid 'reasoning_budget': {problem}.", param="reasoning_budget")
 
     @property
     def wanted(self) -> bool | None:

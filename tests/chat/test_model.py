@@ -218,10 +218,26 @@ def test_a_closed_answer_has_no_reply(calling: Model) -> None:
             {"response_format": {"type": "json_schema", "json_schema": {"schema": []}}},
             "response_format.json_schema.schema",
         ),
+        ({"response_format": 5}, "response_format"),
+        ({"response_format": "json_object"}, "response_format"),
         ({"reasoning_budget": -1}, "reasoning_budget"),
+        ({"reasoning_budget": "x"}, "reasoning_budget"),
+        ({"reasoning_budget": 1.5}, "reasoning_budget"),
     ],
 )
 def test_options_that_make_no_sense_are_named(calling: Model, options: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidParameterError) as refused:
         calling.chat([USER], **options)
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("regex", "Regex"), ("grammar", "Grammar"), ("json_schema", "JsonSchema"), ("guided_choice", "OneOf")],
+)
+def test_a_form_by_a_servers_name_is_refused_with_the_right_one(calling: Model, name: str, instead: str) -> None:
+    values: dict[str, Any] = {name: "a"}
+    with pytest.raises(InvalidParameterError) as refused:
+        calling.chat([USER], **values)
+    assert refused.value.param == name
+    assert f"response_format=oxillama.chat.options.{instead}(" in str(refused.value)
