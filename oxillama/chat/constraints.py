@@ -35,7 +35,7 @@ def reply_grammar(format_: WireFormat, options: ChatOptions, prompt_tail: str) -
     allowed, asked = options.choice.allowed(options.tools), options.format
     rules = [format_.grammar(allowed, parallel=options.parallel)] if allowed else []
     if options.choice.mode == "required":
-        main, asked = "calls", None
+        main, asked = "calls", None  # the form of an answer that cannot come
     elif asked is not None:
         main = "(calls | answer)" if allowed else "answer"
         rules += [f"answer: {_answer(format_)}", resolved(f"body: {_body(asked, format_.lark)}", "json")]

@@ -88,9 +88,9 @@ async def prepare(
     tokenizer = engine.tokenizer
     plan = await engine.with_template(lambda template: _plan(template, tokenizer, messages, options, scope, replay))
     constraint = None
-    if plan.grammar is not None:
-        with _blaming(options):
-            constraint = await engine.compile_grammar(plan.grammar, foreign=plan.foreign)
+    for asked, grammar in plan.grammars:
+        with _blaming(asked):
+            constraint = await engine.compile_grammar(grammar, foreign=_is_foreign(asked))
     if plan.replay is not None:
         rest = await bounded_ids(engine, plan.replay.rest, engine.n_ctx, add_special=False, parse_special=True)
         if (ids := plan.replay.prompt(rest, tokenizer)) is not None:
@@ -117,9 +117,9 @@ def prepare_here(
     """`prepare` in the caller's thread."""
     plan = _plan(template, tokenizer, messages, options, None, True)
     constraint = None
-    if plan.grammar is not None:
-        with _blaming(options):
-            constraint = compile_grammar(plan.grammar, foreign=plan.foreign)
+    for asked, grammar in plan.grammars:
+        with _blaming(asked):
+            constraint = compile_grammar(grammar, foreign=_is_foreign(asked))
     if plan.replay is not None:
         rest = tokenizer.encode(plan.replay.rest, add_special=False, parse_special=True)
         if (ids := plan.replay.prompt(rest, tokenizer)) is not None:
@@ -137,7 +137,7 @@ class Compiler(Protocol):
 class _Plan:
     """A turn before its prompt is tokenized and its grammar compiled. tail: what the template wrote after all content.
 
-    grammar: None: the reply is free. turns: where the reply is kept. replay: what is kept of the turns before.
+    grammars: see `_grammars`. turns: where the reply is kept. replay: what is kept of the turns before.
     n_messages, scope: see `Asked`.
     """
 
@@ -150,12 +150,7 @@ class _Plan:
     format: WireFormat
     options: ChatOptions
     first_index: int
-    grammar: str | None
-
-    @property
-    def foreign(self) -> bool:
-        """Whether a client wrote a part of the grammar."""
-        return _is_foreign(self.options)
+    grammars: list[tuple[ChatOptions, str]]
 
     def exchange(self, ids: tuple[int, ...], tokenizer: TokenizerLike, constraint: Constraint | None) -> Exchange:
         format_, options, tail = self.format, self.options, self.tail
@@ -186,7 +181,24 @@ class _Plan:
         return Exchange(ids, reader, frozenset(i for i in found if i is not None), constraint)
 
 
+def _grammars(format_: WireFormat, options: ChatOptions, tail: str) -> list[tuple[ChatOptions, str]]:
+    """What to compile, each with what asked for it. The reply follows the last; without any, it is free.
+
+    Where the reply must be calls, the form of an answer has no effect, but one that is wrong is refused all the same.
+    """
+    found: list[tuple[ChatOptions, str]] = []
+    if options.choice.mode == "required" and (form := options.format) is not None:
+        alone, options = ChatOptions(format=form), replace(options, format=None)
+        with _blaming(alone):
+            found.append((alone, text_grammar(format_, form)))
+    with _blaming(options):
+        if (grammar := reply_grammar(format_, options, tail)) is not None:
+            found.append((options, grammar))
+    return found
+
+
 def _is_foreign(options: ChatOptions) -> bool:
+    """Whether a client wrote a part of the grammar."""
     """Whether a client wrote a part of the grammar, such as a schema's regular expressions."""
     asked = options.format
     if isinstance(asked, Grammar | Regex):
@@ -221,7 +233,7 @@ def _blaming(options: ChatOptions) -> Iterator[None]:
         asked = options.format
         if isinstance(error, SchemaError):
             raise _schema_error(error, asked) from None
-        param = "tools" if asked is None or options.choice.mode == "required" else _PARAMS[type(asked)]
+        param = "tools" if asked is None else _PARAMS[type(asked)]
         raise InvalidParameterError(f"Invalid '{param}': {error}.", param=param, code=error.code) from None
 
 
@@ -258,8 +270,6 @@ def _plan(
         text = _closed(text, template, format_)
     first_index, tail = sum(len(message.tool_calls) for message in messages), prompt_tail(text)
     turns = turns_of(template) if replays else Turns()
-    with _blaming(options):
-        grammar = reply_grammar(format_, options, tail)
     return _Plan(
         turns=turns,
         replay=turns.find(text, messages, scope),
@@ -270,7 +280,7 @@ def _plan(
         format=format_,
         options=options,
         first_index=first_index,
-        grammar=grammar,
+        grammars=_grammars(format_, options, tail),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from oxillama.chat.constraints import LONGEST
 from oxillama.chat.options import Grammar, JsonSchema, Regex
 from oxillama.errors import InvalidParameterError
-from tests.chat.test_constraints import CALL, CITY, OTHER, PLAIN, TIME, WEATHER, admits
+from tests.chat.test_constraints import CALL, CITY, OTHER, PLAIN, REQUIRED, TIME, WEATHER, admits
 from tests.chat.test_exchange import FREE, exchange_of, published
 
 STRICT = replace(WEATHER, strict=True)
@@ -116,11 +116,21 @@ def test_grammars_of_clients_hold_after_the_reasoning(asked: Any, right: str, wr
     ],
 )  # fmt: skip
 def test_what_cannot_be_honoured_is_one_line_that_names_the_parameter(asked: Any, param: str, problem: str) -> None:
-    with pytest.raises(InvalidParameterError) as caught:
-        exchange_of(PLAIN, format=asked)
-    assert caught.value.param == param
-    assert problem in str(caught.value)
-    assert "\n" not in str(caught.value)
+    calls: dict[str, Any] = {"tools": (WEATHER,), "choice": REQUIRED}
+    for more in ({}, calls):  # also where the form has no effect
+        with pytest.raises(InvalidParameterError) as caught:
+            exchange_of(PLAIN, format=asked, **more)
+        assert caught.value.param == param
+        assert problem in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", [Grammar(LARK, "lark"), Regex("a+"), JsonSchema(schema={"type": "array"})])
+def test_a_form_has_no_effect_where_calls_are_required(form: Any) -> None:
+    asked: dict[str, Any] = {"tools": (WEATHER,), "choice": REQUIRED, "format": form}
+    assert admits(CALL, PLAIN, **asked)
+    for text in ("a", "[]"):
+        assert not admits(text, PLAIN, **asked)
 
 
 def test_what_a_client_wrote_forces_nothing() -> None:
