@@ -43,6 +43,7 @@ def test_a_q4_0_file_has_a_q6_k_output(tmp_path: Path) -> None:
     assert set(types.values()) == {"F32", "Q4_0"}
 
 
+@pytest.mark.slow
 def test_a_real_vocabulary_is_copied_key_by_key(tmp_path: Path) -> None:
     real = shared("tokenizers/ggml-vocab-llama-spm.gguf")
 

@@ -54,6 +54,7 @@ def test_the_published_text_is_generated_word_for_word(isa: str) -> None:
     assert CONTINUED.startswith(text)
 
 
+@pytest.mark.slow
 def test_every_isa_generates_the_same_tokens(tiny_f32: Path) -> None:
     arguments = ("run", "--model", tiny_f32, "--prompt", "a b c", "--max-tokens", 16, "--temp", 0, "--json", *ONE)
 

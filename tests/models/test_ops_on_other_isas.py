@@ -42,6 +42,7 @@ def test_ops_on_other_instruction_sets(name: str) -> None:
     run_tests(name, *MODULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in available_isas() if name.endswith("-base")])
 def test_integer_attention_without_its_instruction(name: str) -> None:
     """Isas of one family share their float functions; products of pairs of integers differ."""

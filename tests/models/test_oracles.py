@@ -193,6 +193,7 @@ def isas() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", isas())
 def test_every_isa_gives_the_oracle_logits(isa: str, oracle_files: Path) -> None:
     run_on(isa, CHECK, oracle_files, *ARCHITECTURES)

@@ -152,6 +152,7 @@ RULES: dict[str, Rule] = {
     r"n": lambda body: "messages" not in body and body["n"] > 1,
     r"samplers": lambda body: len(set(body["samplers"]) - {"typ_p"}) < len(body["samplers"]),
     r"messages.*": lambda body: _calls_wrongly(body),
+    r"bytes": lambda body: body["bytes"] > 512 * 2**20,  # the setting max_file
     r"part_ids(\[\d+\])*": lambda body: True,  # which parts an upload has
 }
 """Parameter → whether the body breaks a rule for it that a schema cannot state."""

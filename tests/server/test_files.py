@@ -67,13 +67,11 @@ async def test_what_a_form_lacks_is_named() -> None:
             with pytest.raises(openai.BadRequestError) as caught:
                 await client.files.create(file=b"x", **values)
             assert caught.value.param == param
-        for make in (
-            client.files.create(file=b"x" * 2001, purpose="vision"),
-            client.uploads.create(bytes=2001, filename="a", mime_type="text/plain", purpose="batch"),
-        ):
-            with pytest.raises(openai.APIStatusError) as too_large:
-                await make
-            assert too_large.value.status_code == 413
+        with pytest.raises(openai.APIStatusError) as too_large:
+            await client.files.create(file=b"x" * 2001, purpose="vision")
+        assert too_large.value.status_code == 413
+        with pytest.raises(openai.BadRequestError, match="<= 2000, but got 2001"):
+            await client.uploads.create(bytes=2001, filename="a", mime_type="text/plain", purpose="batch")
         assert [f async for f in client.files.list()] == []
         assert (await client.files.create(file=b"x" * 2000, purpose="vision", expires_after=EXPIRES)).bytes == 2000
 

@@ -12,7 +12,7 @@ from oxillama.server.apis.uploads.request import CompleteUpload, CreateUpload
 from oxillama.server.http.received import received_file
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
-from oxillama.server.wire.errors import APIError
+from oxillama.server.wire.invalid import out_of_range
 from oxillama.storage.ids import new_id
 
 api = API("uploads", prefix="/v1/uploads", order=31)
@@ -31,8 +31,7 @@ async def create_upload(wire: CreateUpload) -> UploadObject:
     state = server_state()
     files, in_thread = state.require_files()
     if wire.bytes > state.config.max_file:
-        message = f"The file has {wire.bytes} bytes; this server takes at most {state.config.max_file}."
-        raise APIError(413, message, param="bytes")
+        raise out_of_range("bytes", "int", "<=", str(state.config.max_file), wire.bytes)
     now = files.files.now()
     after = wire.expires_after.seconds if wire.expires_after is not None else None
     upload = Upload(
