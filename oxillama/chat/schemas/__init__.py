@@ -1,4 +1,4 @@
-"""JSON schemas: grammars of the texts that they admit, and what a value violates."""
+"""JSON schemas: grammars of the texts that they admit."""
 
 from oxillama.chat.schemas.document import SchemaError
 from oxillama.chat.schemas.grammar.writer import SchemaGrammar, schema_grammar

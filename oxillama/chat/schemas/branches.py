@@ -15,7 +15,7 @@ from oxillama.chat.schemas.document import SchemaError
 from oxillama.chat.schemas.keywords import ASSERTIONS, Step
 from oxillama.chat.schemas.members import NEVER
 from oxillama.chat.schemas.parts import Branch, Condition, Conditions, Either, Literal, Others
-from oxillama.chat.schemas.values import Checker, Seen
+from oxillama.chat.schemas.values import Checker
 
 if TYPE_CHECKING:
     from oxillama.chat.schemas.document import Document, Place
@@ -86,7 +86,7 @@ class Expander:
         self.document = document
         self.lenient = lenient
         self.left_out: dict[tuple[str, str], None] = {}  # (keyword, path) of what is not enforced
-        self.checker = Checker(document)
+        self.checker = Checker(document, self.refuse)
         self._steps = 0
         self._known: dict[Conditions, list[Branch]] = {}
 
@@ -109,7 +109,7 @@ class Expander:
     def _holds(self, condition: Condition, value: Any) -> bool:
         if isinstance(condition, Either):
             return any(self._holds(literal, value) for literal in condition.literals)
-        return self.checker.holds(condition.place, value, Seen()) is condition.positive
+        return self.checker.accepts(condition.place, value) is condition.positive
 
     def refuse(self, error: SchemaError) -> None:
         """Note what cannot be expressed, or raise it."""

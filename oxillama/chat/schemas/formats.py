@@ -7,7 +7,7 @@ these: they leave out what hardly anybody writes, such as quoted mail boxes.
 
 from __future__ import annotations
 
-from oxillama.chat.schemas.pattern import found_in
+from oxillama.chat.schemas.matching import found_in
 
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
 _DATE = (

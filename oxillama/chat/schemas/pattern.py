@@ -7,15 +7,13 @@ anything may stand around it. Lookarounds, references to groups and word boundar
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 LAST = 0x10FFFF
-ANY = ((0, LAST),)
 _ESCAPED = {0x22: r"\\" + '"', 0x5C: r"\\\\", 8: r"\\b", 12: r"\\f", 10: r"\\n", 13: r"\\r", 9: r"\\t"}
 CHAR = r'(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(?:0[0-7bBeEfF]|1[0-9a-fA-F]))'
 """One character of a JSON string: JSON has one spelling for each, except for the letters of a hexadecimal number."""
@@ -29,7 +27,11 @@ _CLASSES = {"d": _DIGITS, "w": _WORD, "s": _SPACE}
 _CONTROLS = {"n": 10, "t": 9, "r": 13, "f": 12, "v": 11, "0": 0}
 _COUNT = re.compile(r"\{(\d{1,6})(,?)(\d{0,6})\}")
 _MOST_REPEATED = 100_000
+_MOST_DISTRIBUTED = 20
+_COST_OF_A_WAY = 64
 LONGEST = 4096
+LONGEST_EXPRESSION = 1 << 17
+"""Characters. That of `\\p{L}` has 10,000."""
 
 Ranges = Sequence[tuple[int, int]]
 
@@ -122,7 +124,8 @@ def _translated(pattern: str, spelling: _Spelling) -> str:
     tree = parser.alternatives()
     if parser.at < len(pattern):
         raise PatternError("has a ) too many")
-    return _join(_anchored(branch, f"{spelling.any}*", first=True, last=True) for branch in tree)
+    anchoring = _Anchoring(f"{spelling.any}*")
+    return _join(anchoring.expression(branch) for branch in tree)
 
 
 # A tree is a list of branches; a branch is a list of pieces: an expression, an anchor, or a group with its quantifier.
@@ -150,31 +153,48 @@ def _has_anchor(tree: list[list[_Piece]]) -> bool:
     )
 
 
-def _join(parts: object) -> str:
-    known = list(dict.fromkeys(part for part in parts if part is not None))  # type: ignore[attr-defined]
+def _join(parts: Iterable[str]) -> str:
+    known = list(dict.fromkeys(parts))
     if not known:
         raise PatternError("matches nothing")
     return known[0] if len(known) == 1 else f"(?:{'|'.join(known)})"
 
 
-def _anchored(branch: list[_Piece], around: str, *, first: bool, last: bool) -> str | None:
-    """The expression of a branch that stands at the beginning or the end of the pattern; None: it matches nothing."""
-    pieces = list(branch)
-    for at, piece in enumerate(pieces):  # an alternative with its own anchors: distribute it
-        if isinstance(piece, _Group) and _has_anchor(piece.tree):
-            if piece.count:
-                raise PatternError("repeats an anchor")
-            before, after = pieces[:at], pieces[at + 1 :]
-            return _join(_anchored([*before, *inner, *after], around, first=first, last=last) for inner in piece.tree)
-    starts = ends = False
-    while pieces and isinstance(pieces[0], _Anchor) and pieces[0].start:
-        starts, pieces = True, pieces[1:]
-    while pieces and isinstance(pieces[-1], _Anchor) and not pieces[-1].start:
-        ends, pieces = True, pieces[:-1]
-    if any(isinstance(piece, _Anchor) for piece in pieces):
-        raise PatternError("has an anchor in its middle")
-    body = "".join(_expression(piece) for piece in pieces)
-    return f"{'' if starts or not first else around}{body}{'' if ends or not last else around}"
+class _Anchoring:
+    """Writes the expressions of branches, with `around` where no anchor stands at the beginning or the end."""
+
+    def __init__(self, around: str) -> None:
+        self._around = around
+        self._left = LONGEST_EXPRESSION
+
+    def expression(self, branch: list[_Piece], depth: int = 0) -> str:
+        """The expression of a branch. depth: how many groups were distributed for it."""
+        self._spend(_COST_OF_A_WAY)
+        for at, piece in enumerate(branch):  # an alternative with its own anchors: distribute it
+            if isinstance(piece, _Group) and _has_anchor(piece.tree):
+                if piece.count:
+                    raise PatternError("repeats an anchor")
+                if depth > _MOST_DISTRIBUTED:
+                    raise PatternError("has anchors in too many groups")
+                before, after = branch[:at], branch[at + 1 :]
+                return _join(self.expression([*before, *inner, *after], depth + 1) for inner in piece.tree)
+        pieces = list(branch)
+        starts = ends = False
+        while pieces and isinstance(pieces[0], _Anchor) and pieces[0].start:
+            starts, pieces = True, pieces[1:]
+        while pieces and isinstance(pieces[-1], _Anchor) and not pieces[-1].start:
+            ends, pieces = True, pieces[:-1]
+        if any(isinstance(piece, _Anchor) for piece in pieces):
+            raise PatternError("has an anchor in its middle")
+        body = "".join(_expression(piece) for piece in pieces)
+        self._spend(len(body))
+        return f"{'' if starts else self._around}{body}{'' if ends else self._around}"
+
+    def _spend(self, size: int) -> None:
+        """Groups with anchors double the ways, and each way is written out."""
+        self._left -= size
+        if self._left < 0:
+            raise PatternError("needs an expression that is too long")
 
 
 def _expression(piece: _Piece) -> str:
@@ -193,15 +213,26 @@ _CATEGORIES = {
     "letter": "L", "lowercase_letter": "Ll", "uppercase_letter": "Lu", "mark": "M", "number": "N", "digit": "Nd",
     "decimal_number": "Nd", "punctuation": "P", "punct": "P", "symbol": "S", "separator": "Z",
 }  # fmt: skip
+_SHORT = frozenset(
+    (
+        "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe",
+        "Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "C", "Cc", "Cf", "Co", "Cn",
+    )
+)  # fmt: skip
 
 
-@lru_cache(64)
 def category(name: str) -> Ranges:
     """The characters of a general category of Unicode, by its short or its long name."""
     short = _CATEGORIES.get(name.lower(), name)
-    codes = [c for c in range(LAST + 1) if unicodedata.category(chr(c)).startswith(short) and not 0xD800 <= c < 0xE000]
-    if not codes or short not in (*"LMNPSZC", unicodedata.category(chr(codes[0]))):
+    if short not in _SHORT:
         raise PatternError(f"has \\p{{{name[:30]}}}, which is not known here")
+    return _members(short)
+
+
+@cache
+def _members(short: str) -> Ranges:
+    """The characters of a category. Finding them takes 0.2 s."""
+    codes = [c for c in range(LAST + 1) if unicodedata.category(chr(c)).startswith(short) and not 0xD800 <= c < 0xE000]
     found: list[tuple[int, int]] = []
     for code in codes:
         if found and found[-1][1] == code - 1:
@@ -215,7 +246,8 @@ class _Parser:
     """A recursive descent through a pattern."""
 
     def __init__(self, text: str, spelling: _Spelling) -> None:
-        self._spelled = spelling.one_of
+        self._one_of = spelling.one_of
+        self._left = LONGEST_EXPRESSION
         self.text = text
         self.at = 0
         self._depth = 0
@@ -228,6 +260,13 @@ class _Parser:
             self.at += len(expected)
             return True
         return False
+
+    def _spelled(self, ranges: Ranges) -> str:
+        found = self._one_of(ranges)
+        self._left -= len(found)
+        if self._left < 0:
+            raise PatternError("needs an expression that is too long")
+        return found
 
     def alternatives(self) -> list[list[_Piece]]:
         branches = [self._sequence()]
@@ -358,27 +397,3 @@ class _Parser:
         if code > LAST or 0xD800 <= code < 0xE000:
             raise PatternError("has half a surrogate pair")
         return ((code, code),)
-
-
-def found_in(pattern: object, text: str) -> bool:
-    """Whether a pattern is found in a text. One that no library understands is found everywhere."""
-    if not isinstance(pattern, str):
-        return True
-    try:
-        return _matcher(pattern).fullmatch(json.dumps(text, ensure_ascii=False)[1:-1]) is not None
-    except PatternError:
-        pass
-    try:
-        return re.search(pattern, text) is not None
-    except (re.error, OverflowError, RecursionError):
-        return True
-
-
-@lru_cache(1024)
-def _matcher(pattern: str) -> re.Pattern[str]:
-    return compiled(quoted_pattern(pattern))
-
-
-def compiled(expression: str) -> re.Pattern[str]:
-    """An expression over JSON's spelling, for Python."""
-    return re.compile(re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", expression))

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.schemas.formats import matches_format
-from oxillama.chat.schemas.pattern import found_in
+from oxillama.chat.schemas.matching import found_in
+from oxillama.chat.schemas.pattern import PatternError
 
 if TYPE_CHECKING:
-    from oxillama.chat.schemas.document import Document, Place
+    from oxillama.chat.schemas.document import Document, Place, SchemaError
 
 TYPES = ("null", "boolean", "number", "string", "array", "object")
 
@@ -82,31 +83,28 @@ def _normal(value: Any) -> Any:
 class Checker:
     """Checks values against the places of one document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, refuse: Callable[[SchemaError], None]) -> None:
+        """refuse: takes errors of what cannot be checked, and raises them if it is not to be passed over."""
         self._document = document
+        self._refuse = refuse
         self._keys: dict[str, frozenset[str]] = {}  # of enumerations, by their paths
 
     def accepts(self, place: Place, value: Any) -> bool:
-        return next(self.violations(place, value, Seen()), None) is None
+        return self.holds(place, value, Seen())
 
-    def violations(self, place: Place, value: Any, seen: Seen) -> Iterator[tuple[str, str]]:
-        """(keyword, path of its schema) of what does not match. `seen` grows by what the schema has looked at."""
+    def holds(self, place: Place, value: Any, seen: Seen) -> bool:
+        """Whether a value matches. If it does, `seen` grows by what the schema has looked at."""
         schema = place.schema
-        if schema is False:
-            yield "false", place.path
         if not isinstance(schema, Mapping):
-            return
+            return schema is not False
         mine = Seen()
         for keyword in sorted(schema, key=_LAST.__contains__):
             check = _CHECKS.get(keyword)
-            if check is not None and not check(self, place, value, mine):
-                yield keyword, place.path
-        seen.add(mine)
-
-    def holds(self, place: Place, value: Any, seen: Seen) -> bool:
-        mine = Seen()
-        if next(self.violations(place, value, mine), None) is not None:
-            return False
+            try:
+                if check is not None and not check(self, place, value, mine):
+                    return False
+            except PatternError as error:
+                self._refuse(place.error(keyword, str(error)))
         seen.add(mine)
         return True
 
@@ -349,8 +347,3 @@ _CHECKS: dict[str, Callable[[Checker, Place, Any, Seen], bool]] = {
     "unevaluatedProperties": Checker._unevaluated_properties,
     "uniqueItems": Checker._unique_items,
 }
-
-
-def violation(document: Document, value: Any) -> tuple[str, str] | None:
-    """The first (keyword, path of its schema) that a value violates; None if it matches."""
-    return next(Checker(document).violations(document.root, value, Seen()), None)

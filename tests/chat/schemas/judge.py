@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 
-from oxillama.chat.schemas.pattern import found_in
+from oxillama.chat.schemas.matching import found_in
 
 
 def _found(pattern: str, text: str) -> bool:

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from oxillama.chat.schemas.pattern import PatternError, found_in, plain_pattern
+from oxillama.chat.schemas.matching import found_in
+from oxillama.chat.schemas.pattern import PatternError, plain_pattern
 from tests.support.walks import ByteVocabulary, Walks
 
 ENFORCED = [

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from oxillama.chat.schemas import SchemaError
+from oxillama.chat.schemas.branches import Expander
 from oxillama.chat.schemas.document import Document
-from oxillama.chat.schemas.values import violation
 from oxillama.engine.constraints.grammars import Grammar
 from tests.chat.schemas.judge import is_valid
 from tests.chat.schemas.walks import admits_value, compiled, walk
@@ -95,10 +95,11 @@ def test_values_are_checked_as_the_suite_says() -> None:
                 if name == "format" and "invalid" in test["description"]:
                     continue
                 try:
-                    found = violation(Document(group["schema"]), test["data"])
+                    document = Document(group["schema"])
+                    found = Expander(document).checker.accepts(document.root, test["data"])
                 except SchemaError as error:
                     wrong += [] if is_remote(error) else [str(error)]
                     continue
-                if (found is None) is not test["valid"]:
-                    wrong.append(f"{name}: {group['description']}: {test['description']}: {found}")
+                if found is not test["valid"]:
+                    wrong.append(f"{name}: {group['description']}: {test['description']}")
     assert wrong == []

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from oxillama.chat.schemas.grammar.rules import Repeat, Rule, Symbol, Text, TooLargeError
 from oxillama.chat.schemas.grammar.strings import expression
+from oxillama.chat.schemas.matching import found_in
 from oxillama.chat.schemas.parts import Branch, Conditions, Objects
-from oxillama.chat.schemas.pattern import PatternError, found_in, quoted_pattern, spelled_text
+from oxillama.chat.schemas.pattern import PatternError, quoted_pattern, spelled_text
 
 if TYPE_CHECKING:
     from oxillama.chat.schemas.grammar.context import Context
@@ -30,6 +31,13 @@ class Member:
 
 def object_rules(context: Context, objects: Objects) -> list[tuple[Symbol, ...]]:
     """The alternatives for an object."""
+    try:
+        return _alternatives(context, objects)
+    except PatternError as error:
+        raise context.unsupported("patternProperties", str(error)) from None
+
+
+def _alternatives(context: Context, objects: Objects) -> list[tuple[Symbol, ...]]:
     names = list(dict.fromkeys([*(name for name, _ in objects.members), *objects.required]))
     names += [name for others in objects.others for name in sorted(others.names) if name not in names]
     members = []
@@ -143,10 +151,7 @@ def _keys(
     context: Context, objects: Objects, listed: Sequence[str], patterns: list[str], matches: list[tuple[bool, ...]]
 ) -> list[str]:
     """Terminals for the names of members that match the patterns as one of `matches` says, and are not listed."""
-    try:
-        quoted = [f'"{quoted_pattern(pattern)}"' for pattern in patterns]
-    except PatternError as error:
-        raise context.unsupported("patternProperties", str(error)) from None
+    quoted = [f'"{quoted_pattern(pattern)}"' for pattern in patterns]
     found = []
     for branch in context.expander.branches(objects.names) if objects.names else [Branch()]:
         if branch.values is not None:
