@@ -52,6 +52,23 @@ def test_exactly_the_tokens_that_complete_a_string_are_banned(strings: tuple[str
             state = after
 
 
+def test_strings_that_begin_alike_are_searched_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    strings = ["a" * 60 + chr(0x4E00 + i) for i in range(1000)]
+    banned = BannedStrings(strings, TokenTexts([*PIECES, "a一".encode()]))
+    searches: list[bytes] = []
+    search = TokenTexts.beginning_with
+
+    def counted(texts: TokenTexts, start: bytes, places: range) -> range:
+        searches.append(start)
+        return search(texts, start, places)
+
+    monkeypatch.setattr(TokenTexts, "beginning_with", counted)
+    state = banned.after(0, b"a" * 59)
+    assert state is not None
+    assert banned.tokens(state).tolist() == [len(PIECES)]
+    assert len(searches) < 1000  # each string for itself, from every place where it may have begun, would be 59,000
+
+
 def test_a_text_of_bytes_never_contains_a_banned_string() -> None:
     """With one token per byte, every string is completed by its last byte."""
     texts = []
@@ -131,7 +148,8 @@ def test_most_characters_of_a_token_are_found_by_a_plain_search() -> None:
     texts = TokenTexts(pieces)
     for part in (b"a", b"ab", b"abc", b"ccc", b"aaaaaaaa"):
         assert sorted(texts.containing(part)) == [i for i, piece in enumerate(pieces) if part in piece]
-        assert sorted(texts.beginning_with(part)) == [i for i, piece in enumerate(pieces) if piece.startswith(part)]
+        found = texts.ids(texts.beginning_with(part, range(len(texts))))
+        assert sorted(found) == [i for i, piece in enumerate(pieces) if piece.startswith(part)]
 
 
 @pytest.mark.parametrize(
