@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +12,7 @@ from llguidance import LLMatcher, LLParserLimits
 from oxillama.engine.constraints.follower import GrammarFollower, fill_mask, forced_tokens
 from oxillama.engine.constraints.trial import try_grammar
 from oxillama.engine.constraints.vocabulary import ll_tokenizer
+from oxillama.engine.kept import Kept
 from oxillama.errors import InvalidParameterError
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class Grammars:
     def __init__(self, tokenizer: TokenizerLike, n_vocab: int) -> None:
         self._tokenizer = tokenizer
         self._n_vocab = n_vocab
-        self._kept: OrderedDict[str, Grammar] = OrderedDict()
-        self._lock = threading.Lock()  # of `_kept`
+        self._kept: Kept[str, Grammar] = Kept(MOST_KEPT)
         self._making = threading.Lock()  # of `_made`
         self._made: LLTokenizer | None = None
 
@@ -82,16 +81,13 @@ class Grammars:
 
     def find(self, text: str) -> Grammar | None:
         """The grammar with this text, if it is still kept."""
-        with self._lock:
-            grammar = self._kept.get(text)
-            if grammar is not None:
-                self._kept.move_to_end(text)
-            return grammar
+        return self._kept.find(text)
 
     def compile(self, text: str, *, foreign: bool = False) -> Grammar:
         """The grammar with this text, in llguidance's variant of Lark's syntax. Blocks, mostly without the GIL.
 
         foreign: somebody else wrote it, or a part of it. It is tried in a child process first, if it is not known.
+        Threads that want the same grammar at once share its trial and its compilation.
 
         Raises InvalidParameterError, in one line, for a grammar that is wrong, empty or too large.
         """
@@ -99,16 +95,13 @@ class Grammars:
             raise InvalidParameterError(
                 f"the grammar is {len(text)} characters long; at most {LONGEST} are allowed", code="invalid_grammar"
             )
-        if (known := self.find(text)) is not None:
-            return known
-        if foreign:
-            try_grammar(text, LIMITS)
-        grammar = _with_stack(self._compiled, text)
-        with self._lock:
-            self._kept[text] = grammar
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
-        return grammar
+
+        def make() -> Grammar:
+            if foreign:
+                try_grammar(text, LIMITS)
+            return _with_stack(self._compiled, text)
+
+        return self._kept.get(text, make)
 
     def _compiled(self, text: str) -> Grammar:
         vocabulary = self._vocabulary()

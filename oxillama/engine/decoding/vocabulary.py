@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from oxillama.engine.decoding.banned import BannedStrings, TokenTexts
 from oxillama.engine.decoding.output import ReaderOutput, TextOutput
+from oxillama.engine.kept import Kept
 from oxillama.errors import OxillamaError
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ class Vocabulary:
         self.tokenizer = tokenizer
         self.n_vocab = n_vocab
         self.n_named = min(n_vocab, tokenizer.n_vocab) if tokenizer is not None else 0
-        self._banning = threading.Lock()
-        self._banned: dict[tuple[str, ...], BannedStrings] = {}
+        self._banned: Kept[tuple[str, ...], BannedStrings] = Kept(MOST_LISTS)
+        self._texts: TokenTexts | None = None
+        self._sorting = threading.Lock()  # of `_texts`
         self.eog_ids = frozenset(i for i in tokenizer.eog_ids if i < n_vocab) if tokenizer is not None else frozenset()
 
     @cached_property
@@ -63,18 +65,13 @@ class Vocabulary:
     def banned_strings(self, strings: tuple[str, ...]) -> BannedStrings:
         """What finds the tokens that complete one of the strings. Takes up to a second for a new list of strings; any
         thread may call it."""
-        with self._banning:
-            found = self._banned.pop(strings, None)
-            if found is None:
-                found = BannedStrings(strings, self._texts)
-            self._banned[strings] = found  # the latest last
-            if len(self._banned) > MOST_LISTS:
-                del self._banned[next(iter(self._banned))]
-            return found
+        return self._banned.get(strings, lambda: BannedStrings(strings, self._token_texts()))
 
-    @cached_property
-    def _texts(self) -> TokenTexts:
-        return TokenTexts([self.token_bytes(i) for i in range(self.n_vocab)])
+    def _token_texts(self) -> TokenTexts:
+        with self._sorting:
+            if self._texts is None:
+                self._texts = TokenTexts([self.token_bytes(i) for i in range(self.n_vocab)])
+            return self._texts
 
     def token_biases(self, biases: Mapping[Any, float]) -> dict[int, float]:
         """A request's `logit_bias` by token. A string's bias is that of each token that it consists of; several biases
