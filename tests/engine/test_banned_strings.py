@@ -69,6 +69,20 @@ def test_strings_that_begin_alike_are_searched_together(monkeypatch: pytest.Monk
     assert len(searches) < 1000  # each string for itself, from every place where it may have begun, would be 59,000
 
 
+def test_what_is_remembered_of_a_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oxillama.engine.decoding.banned.MOST_BYTES", 2000)
+    string = b"a" * 20 + b"b"
+    banned = BannedStrings([string.decode()], TokenTexts(PIECES))
+    for _ in range(2):
+        for n in range(1, 21):
+            text = b"a" * n
+            state = banned.after(0, text)
+            assert state is not None
+            found = banned.tokens(state).tolist()
+            assert set(found) == {i for i, piece in enumerate(PIECES) if string in text + piece}
+            assert 0 < len(banned._known) < 8
+
+
 def test_a_text_of_bytes_never_contains_a_banned_string() -> None:
     """With one token per byte, every string is completed by its last byte."""
     texts = []

@@ -11,20 +11,21 @@ its bytes are found in the text's bytes.
 from __future__ import annotations
 
 from bisect import bisect_left
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
     Ids = npt.NDArray[np.int32]
 
-MOST_STATES = 512
-"""For how many beginnings of banned strings the banned tokens are remembered."""
+MOST_BYTES = 4 << 20
+"""How much is remembered, for one list of strings, of what their beginnings ban."""
+OVERHEAD = 256
+"""Bytes beside the tokens of a beginning, about."""
 
 
 class TokenTexts:
@@ -82,7 +83,8 @@ class BannedStrings:
         self._link()
         whole = [texts.containing(string.encode()) for string in dict.fromkeys(strings)]
         self._always = np.unique(np.concatenate([*whole, np.empty(0, np.int32)]))
-        self.tokens: Callable[[int], Ids] = lru_cache(MOST_STATES)(self._tokens)
+        self._known: dict[int, Ids] = {}
+        self._n_bytes = 0
 
     def _add(self, string: bytes) -> int:
         """The state of the whole string."""
@@ -118,9 +120,23 @@ class BannedStrings:
                 return None
         return state
 
-    def _tokens(self, state: int) -> Ids:
-        """The tokens that complete a string, sorted, int32 (n,)."""
-        found = [self._always]
+    def tokens(self, state: int) -> Ids:
+        """The tokens that complete a string, int32 (n,)."""
+        if not state:
+            return self._always
+        found = self._known.get(state)
+        if found is None:
+            found = self._completing(state)
+            n_bytes = found.nbytes + OVERHEAD
+            if self._n_bytes + n_bytes > MOST_BYTES:
+                self._known, self._n_bytes = {}, 0
+            self._known[state] = found
+            self._n_bytes += n_bytes
+        return np.concatenate([self._always, found])
+
+    def _completing(self, state: int) -> Ids:
+        """The tokens that complete a string that the text has begun."""
+        found = [np.empty(0, np.int32)]
         while state:
             found += self._ending(state)
             state = self._shorter[state]
