@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 PROMPTS = "give one of PROMPT, --prompt TEXT, --prompt-file FILE and --prompt-ids 1,2,3"
 
 
+def file_option(text: str) -> Any:
+    return typer.Option(parser=options.given_path, metavar="FILE", help=text, show_default=False)
+
+
 @options.with_groups
 def run(
     words: Annotated[
@@ -31,15 +35,7 @@ def run(
     prompt: Annotated[
         str | None, typer.Option("--prompt", "-p", metavar="TEXT", help="The prompt as an option.", show_default=False)
     ] = None,
-    prompt_file: Annotated[
-        Path | None,
-        typer.Option(
-            parser=options.given_path,
-            metavar="FILE",
-            help="Read the prompt from this file; - is standard input.",
-            show_default=False,
-        ),
-    ] = None,
+    prompt_file: Annotated[Path | None, file_option("Read the prompt from this file; - is standard input.")] = None,
     prompt_ids: Annotated[
         str | None, typer.Option(metavar="1,2,3", help="Token ids to continue instead of a text.", show_default=False)
     ] = None,
@@ -63,30 +59,12 @@ def run(
     ignore_eos: Annotated[bool, typer.Option("--ignore-eos", help="Continue where the model would end.")] = False,
     tools: Annotated[
         Path | None,
-        typer.Option(
-            parser=options.given_path,
-            metavar="FILE",
-            help="Offer the tools in this JSON file; calls are printed as lines of JSON.",
-            show_default=False,
-        ),
+        file_option("Offer the tools in this JSON file; calls are printed as lines of JSON."),
     ] = None,
-    json_schema: Annotated[
-        Path | None,
-        typer.Option(
-            parser=options.given_path,
-            metavar="FILE",
-            help="Answer with JSON that matches the schema in this file.",
-            show_default=False,
-        ),
-    ] = None,
+    json_schema: Annotated[Path | None, file_option("Answer with JSON that matches the schema in this file.")] = None,
     grammar: Annotated[
         Path | None,
-        typer.Option(
-            parser=options.given_path,
-            metavar="FILE",
-            help="Answer with a text of the grammar in this file: GBNF if its name ends in .gbnf, else Lark.",
-            show_default=False,
-        ),
+        file_option("Answer with a text of the grammar in this file: GBNF if its name ends in .gbnf, else Lark."),
     ] = None,
     threads: options.Threads = None,
     processors: options.CpuAffinity = None,
