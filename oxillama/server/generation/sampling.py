@@ -15,8 +15,9 @@ from oxillama.server.wire.invalid import invalid_value, out_of_range, wrong_leng
 
 MAX_CHOICES = 128
 MAX_STOPS = 64
-MOST_DIGITS = 10
 """OpenAI takes 4; editors send more."""
+MOST_DIGITS = 10
+"""Of a token's id in `logit_bias`; no vocabulary needs more."""
 
 ModelId = Annotated[str, msgspec.Meta(description="The id of a model, as `GET /v1/models` lists it.")]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
@@ -132,7 +133,7 @@ class SamplingFields(SamplerFields, kw_only=True):
             presence_penalty=self.presence_penalty,
             dry_sequence_breakers=_texts(self.dry_sequence_breakers),
             samplers=_texts(None if self.samplers is None else [n for n in self.samplers if n != "infill"]),
-            **self.sampler_values(),  # type: ignore[arg-type]
+            **self.sampler_values(),
             logit_bias=_biases(self.logit_bias, n_vocab),
             banned_strings=tuple(self.banned_strings or ()),
             seed=self.seed,

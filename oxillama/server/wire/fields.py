@@ -77,9 +77,9 @@ class SamplerFields(msgspec.Struct, kw_only=True):
     mirostat_tau: Factor | None = None
     mirostat_eta: Share | None = None
 
-    def sampler_values(self) -> dict[str, float | int | None]:
+    def sampler_values(self) -> dict[str, Any]:
         """These fields as those of `SamplerParams`."""
-        values = {name: getattr(self, name) for name in SamplerFields.__struct_fields__}
+        values: dict[str, Any] = {name: getattr(self, name) for name in SamplerFields.__struct_fields__}
         if self.top_n_sigma is not None:
             values["top_n_sigma"] = max(self.top_n_sigma, 0.0)  # llama.cpp's server takes -1 for "off"
         return values

@@ -14,6 +14,7 @@ from oxillama.cli.shared.prompt import argument_text
 if TYPE_CHECKING:
     from oxillama.engine.api.types import SamplingParams
 
+
 def checked_params(**given: Any) -> SamplingParams:
     """SamplingParams from the values of options. A value out of range ends the command with a line that names its
     option."""

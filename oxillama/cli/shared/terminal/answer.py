@@ -57,7 +57,6 @@ class TerminalAnswer:
             self._line_open = not text.endswith("\n")
         return f"{_DIM}{text}{_NOT_DIM}" if text and self._part == "thought" else text
 
-
     @property
     def last(self) -> str:
         """What ends the last line, so that the shell's prompt begins one."""

@@ -44,7 +44,7 @@ async def create_infill(wire: InfillRequest) -> Infill | Response:
     # Nothing is sent before admission, so a refusal can still have its status.
     state = server_state()
     engine = state.require_engine()
-    model = state.model_ids[0] if wire.model is None else state.check_model(wire.model)
+    model = state.model_id if wire.model is None else state.check_model(wire.model)
     made = await _generation_request(wire, state)
     choices = open_choices(engine, [made])
     if wire.stream:
