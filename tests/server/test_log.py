@@ -109,6 +109,17 @@ async def test_a_generation_is_logged_with_its_tokens_and_finish_reasons(
     assert "abort" not in line
 
 
+async def test_an_answer_with_calls_is_logged_as_the_client_sees_it(
+    make_app: Callable[..., Application], capsys: pytest.CaptureFixture[str], engine: FakeEngine
+) -> None:
+    engine.reply = '<tool_call>\n{"name": "time", "arguments": {}}\n</tool_call>'
+    client = ASGIClient(make_app(log_level="info", log_format="json"))
+    tools = [{"type": "function", "function": {"name": "time"}}]
+    await client.post("/v1/chat/completions", json=CHAT | {"tools": tools})
+    (line,) = logged(capsys)
+    assert line["finish"] == "tool_calls"
+
+
 @pytest.mark.parametrize(
     ("path", "embedder", "body", "n_tokens"),
     [

@@ -12,6 +12,7 @@ from oxillama.engine.api.types import FinishReason
 
 if TYPE_CHECKING:
     from oxillama.engine.api.protocol import GenerationStream
+    from oxillama.engine.api.types import TokenEvent
 
 ReplyReason = Literal["stop", "length", "tool_calls"]
 
@@ -19,6 +20,15 @@ ReplyReason = Literal["stop", "length", "tool_calls"]
 def reply_reason(reason: FinishReason, *, called: bool) -> ReplyReason:
     """Why a reply ended. reason: why its generation did. called: whether it has calls."""
     return "tool_calls" if called and reason == "stop" else reason
+
+
+def reason_of(event: TokenEvent) -> ReplyReason | None:
+    """Why a reply ended; None if this is not its last event."""
+    if event.finish_reason is None:
+        return None
+    return reply_reason(
+        event.finish_reason, called=any(part.called for part in event.parts if isinstance(part, Ended))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

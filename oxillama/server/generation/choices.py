@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from oxillama.chat.reply.message import reason_of
 from oxillama.concurrency import open_nursery
 from oxillama.engine.api.types import FinishReason, TokenEvent
 from oxillama.server.generation.logprobs import text_logprobs
@@ -94,8 +95,8 @@ async def _pump(
     async with send:
         try:
             async for event in stream:
-                if event.finish_reason is not None:
-                    record.finished(event.finish_reason)
+                if (reason := reason_of(event)) is not None:
+                    record.finished(reason)
                 await send.send((index, event))
         except trio.BrokenResourceError:
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from oxillama.chat.reply.events import Ended
-from oxillama.chat.reply.message import Reply, ReplyBuilder, reply_reason
+from oxillama.chat.reply.message import Reply, ReplyBuilder, reason_of
 from oxillama.server.apis.chat.answer import (
     ChatChoice,
     ChatChunkChoice,
@@ -116,10 +116,8 @@ class ChatWriter:
             self._chunk(index, delta, _logprobs(logprobs, tokens) if self.logprobs and tokens else None)
             for delta, tokens in self.form.deltas(event.parts)
         ]
-        if event.finish_reason is not None:
-            called = any(part.called for part in event.parts if isinstance(part, Ended))
-            reason = self.form.reason(reply_reason(event.finish_reason, called=called))
-            chunks.append(self._chunk(index, ChatDelta(), reason=reason))
+        if (reason := reason_of(event)) is not None:
+            chunks.append(self._chunk(index, ChatDelta(), reason=self.form.reason(reason)))
         return b"".join(chunks)
 
     def _usage(self, choices: Choices, n_reasoning: int) -> Usage:
