@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 class FileStore:
     """All files. Their records are read on first use and kept in memory. Safe to use from several threads.
 
-    A file past its `expires_at` does not exist; it is removed when it is met, and at start-up. All methods block and
-    raise what `Durable` raises. clock: Unix seconds.
+    A file past its `expires_at` does not exist; it is removed when it is met. All methods block and raise what
+    `Durable` raises. clock: Unix seconds.
     """
 
     def __init__(self, directory: str, durable: Durable, clock: Callable[[], float]) -> None:
@@ -38,9 +38,8 @@ class FileStore:
         return int(self._clock())
 
     def clear(self) -> None:
-        """Remove what a crash left behind, and files that have expired. For the start, before anything else."""
+        """Remove what a crash left behind. For the start, before anything else."""
         self._files.clear()
-        self.list()
 
     def begin(self, file_id: str) -> NewFile:
         """A new file to write into. Then call `finish` or `discard`."""
@@ -109,7 +108,7 @@ class FileStore:
         self._loaded().pop(file.id, None)
         try:
             self._files.delete(file.id)
-        except StoreError as error:  # the next start tries again
+        except StoreError as error:  # the next `list` after a start tries again
             _log.warning("expired file not removed: file_id %s, %s", file.id, error)
 
     def _loaded(self) -> dict[str, StoredFile]:

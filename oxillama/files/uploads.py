@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import posixpath
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,13 +19,17 @@ from oxillama.storage.ids import new_id
 from oxillama.storage.stream import NewFile, read_parts
 
 UPLOAD_LIFETIME_S = 3600
+FORGOTTEN_AFTER_S = 86_400
+"""The record of an upload stays this long after the upload's time, so that a late client learns what became of it."""
+
+_log = logging.getLogger(__name__)
 _LOCKS = 16
 
 
 class UploadStore:
-    """All uploads. An upload that is over keeps its record and loses its parts. Safe to use from several threads.
+    """All uploads. An upload that is over loses its parts, and a day later its record.
 
-    All methods block and raise what `Durable` raises.
+    Safe to use from several threads. All methods block and raise what `Durable` raises.
     """
 
     def __init__(self, directory: str, durable: Durable, files: FileStore) -> None:
@@ -37,14 +42,22 @@ class UploadStore:
         self._locks = [threading.RLock() for _ in range(_LOCKS)]
 
     def clear(self) -> None:
-        """Remove what a crash left behind, and the parts of uploads that have expired. For the start."""
+        """Remove what a crash left behind. For the start."""
         self._uploads.clear()
         for upload_id in self._uploads.ids():
+            self._parts(upload_id).clear()
+
+    def expire(self) -> None:
+        """End uploads that have expired, and forget those that have been over for long."""
+        for upload_id in self._uploads.ids():
             try:
-                self.get(upload_id)
-                self._parts(upload_id).clear()
-            except (StoreError, ObjectNotFoundError):
+                with self._lock(upload_id):
+                    if self.get(upload_id).expires_at + FORGOTTEN_AFTER_S <= self._files.now():
+                        self._uploads.delete(upload_id)
+            except ObjectNotFoundError:  # its deletion was cut short
                 continue
+            except StoreError as error:
+                _log.warning("expired upload not removed: %s", error)
 
     def create(self, upload: Upload) -> Upload:
         """Begin an upload."""
@@ -185,16 +198,3 @@ class UploadStore:
 
     def _lock(self, upload_id: str) -> threading.RLock:
         return self._locks[hash(upload_id) % _LOCKS]
-
-
-class Files:
-    """Files and uploads of one data directory."""
-
-    def __init__(self, directory: str, durable: Durable, clock: Callable[[], float]) -> None:
-        self.files = FileStore(directory, durable, clock)
-        self.uploads = UploadStore(directory, durable, self.files)
-
-    def clear(self) -> None:
-        """For the start: remove what a crash left behind and what has expired."""
-        self.files.clear()
-        self.uploads.clear()

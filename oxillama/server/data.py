@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oxillama.assistants.service import open_assistants
 from oxillama.errors import StoreError
-from oxillama.files.uploads import Files
+from oxillama.files.service import open_files
 from oxillama.storage.data_dir import open_data_dir
 from oxillama.user_files import user_dir
 
@@ -61,8 +60,7 @@ async def _attach(
     async with AsyncExitStack() as attempt:
         data = await attempt.enter_async_context(open_data_dir(directory))
         isolate = state.config.isolates_keys
-        files = await data.in_thread(Files, data.path, data.durable, time.time)
-        await data.in_thread(files.clear)
+        files = await attempt.enter_async_context(open_files(data))
         assistants = await attempt.enter_async_context(open_assistants(data, engine, isolate=isolate))
         stack.push_async_exit(attempt.pop_all())
     state.data, state.assistants, state.files = data, assistants, files

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from oxillama.assistants.service import Assistants
     from oxillama.concurrency import Offload
     from oxillama.engine.api.protocol import EngineLike
-    from oxillama.files.uploads import Files
+    from oxillama.files.service import Files
     from oxillama.server.config import ServerConfig
     from oxillama.storage.data_dir import DataDir
 

@@ -7,12 +7,19 @@ import errno
 import os
 import random
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import trio
+import trio.testing
 
 from oxillama.errors import InvalidParameterError, ObjectNotFoundError, StateConflictError, StoreError, StoreFullError
 from oxillama.files.records import StoredFile, Upload, UploadPart
-from oxillama.files.uploads import Files
+from oxillama.files.service import EXPIRY_INTERVAL_S, Files
+from oxillama.files.service import open_files as serving
+from oxillama.files.uploads import FORGOTTEN_AFTER_S
+from oxillama.storage.data_dir import DataDir
 from oxillama.storage.durable import Durable
 from oxillama.storage.ids import new_id
 from tests.support.simulated_disk import PowerCut, SimulatedDisk
@@ -29,6 +36,7 @@ class Clock:
 def open_files(disk: SimulatedDisk, clock: Callable[[], float] | None = None) -> Files:
     files = Files("/d", Durable(disk), clock or Clock())
     files.clear()
+    files.expire()
     return files
 
 
@@ -240,8 +248,45 @@ def test_an_upload_ends_by_cancelling_or_after_an_hour() -> None:
     for upload, part in zip((cancelled, late, left), parts, strict=True):
         with pytest.raises(StateConflictError):
             files.uploads.complete(upload.id, [part.id])
-    open_files(disk, clock)
+    files.expire()
     assert names(disk, f"/d/uploads/{left.id}") == ["upload.json"]
+    clock.time = 4599 + FORGOTTEN_AFTER_S
+    files.expire()
+    assert len(names(disk, "/d/uploads")) == 3
+    clock.time += 1
+    files.expire()
+    assert names(disk, "/d/uploads") == []
+    with pytest.raises(ObjectNotFoundError):
+        files.uploads.get(late.id)
+
+
+def test_a_damaged_upload_does_not_keep_others_from_ending() -> None:
+    disk, clock = SimulatedDisk(), Clock()
+    files = open_files(disk, clock)
+    uploads = [begin(files, 1) for _ in range(3)]
+    fd = disk.open(f"/d/uploads/{uploads[1].id}/upload.json", os.O_WRONLY | os.O_TRUNC)
+    disk.write(fd, b"{")
+    disk.close(fd)
+    clock.time = 4600 + FORGOTTEN_AFTER_S
+    files.expire()
+    assert names(disk, "/d/uploads") == [uploads[1].id]
+
+
+async def test_what_expires_is_removed_while_nobody_asks(autojump_clock: trio.testing.MockClock) -> None:
+    async def at_once(work: Callable[..., Any], *args: Any) -> Any:
+        return work(*args)
+
+    disk, clock = SimulatedDisk(), Clock()
+    data = SimpleNamespace(path="/d", durable=Durable(disk), in_thread=at_once)
+    async with serving(cast(DataDir, data), clock=clock) as files:
+        await trio.testing.wait_all_tasks_blocked()  # it has looked once
+        file, upload = add(files, b"x", expires_at=2000), begin(files, 1)
+        add_part(files, upload, b"x")
+        clock.time = 5000
+        assert names(disk, "/d/files") == [file.id]
+        await trio.sleep(EXPIRY_INTERVAL_S + 1)
+        assert names(disk, "/d/files") == []
+        assert names(disk, f"/d/uploads/{upload.id}") == ["upload.json"]
 
 
 @pytest.mark.parametrize("seed", range(60))
