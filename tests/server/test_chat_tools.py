@@ -10,6 +10,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oxillama.chat.constraints import LONGEST
 from oxillama.server import ServerConfig, create_app
 from tests.support.answers import chat, error_of, events
 from tests.support.asgi_client import ASGIClient
@@ -246,6 +247,8 @@ REFUSED = [
     ({"reasoning_effort": "huge"}, "reasoning_effort", "invalid_value"),
     ({"regex": "a", "guided_choice": ["a"]}, "guided_choice", "invalid_value"),
     ({"guided_choice": []}, "guided_choice", "empty_array"),
+    ({"grammar": "a" * (LONGEST + 1)}, "grammar", "string_above_max_length"),
+    ({"regex": "a" * (LONGEST + 1)}, "regex", "string_above_max_length"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "missing_required_parameter"),
     ({"chat_template_kwargs": {"tools": []}}, "chat_template_kwargs.tools", "invalid_value"),
 ]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from oxillama.chat.constraints import LONGEST
 from oxillama.chat.options import AnswerFormat, Grammar, JsonSchema, OneOf, Regex
 from oxillama.server.generation.sampling import SamplingFields
 from oxillama.server.wire.errors import bad_request
@@ -14,8 +15,7 @@ from oxillama.server.wire.formats import JsonObjectFormat, JsonSchemaFormat, Res
 
 MAX_CHOICES = 1024
 
-Pattern = Annotated[str, msgspec.Meta(max_length=65536)]
-GrammarText = Annotated[str, msgspec.Meta(max_length=1 << 20)]
+FormText = Annotated[str, msgspec.Meta(max_length=LONGEST)]
 Alternatives = Annotated[
     list[Annotated[str, msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1, max_length=MAX_CHOICES)
 ]
@@ -26,10 +26,10 @@ class FormatFields(SamplingFields, kw_only=True):
 
     response_format: ResponseFormat | None = None
     grammar: Annotated[
-        GrammarText | None,
+        FormText | None,
         msgspec.Meta(description="GBNF, as llama.cpp takes it, or Lark, as llguidance takes it."),
     ] = None
-    regex: Annotated[Pattern | None, msgspec.Meta(description="The whole answer matches it.")] = None
+    regex: Annotated[FormText | None, msgspec.Meta(description="The whole answer matches it.")] = None
     guided_choice: Annotated[Alternatives | None, msgspec.Meta(description="The answer is one of these texts.")] = None
 
     # What other servers call these fields. Ignoring them would change the answer.
