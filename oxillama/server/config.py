@@ -37,7 +37,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
-class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):  # type: ignore[misc]
+class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. Times are in seconds, sizes in bytes. None means the engine's own choice.
 
     model: the GGUF file. alias: the model's id in the API; None: the name in the file. model_alias: further names that

@@ -21,7 +21,7 @@ Alternatives = Annotated[
 ]
 
 
-class FormatFields(SamplingFields, kw_only=True):
+class FormatFields(SamplingFields, frozen=True, kw_only=True):
     """At most one of the fields that it adds may say something about the answer's form."""
 
     response_format: ResponseFormat | None = None

@@ -53,7 +53,7 @@ class StreamOptions(msgspec.Struct, kw_only=True):
     include_obfuscation: bool | None = None
 
 
-class SamplingFields(SamplerFields, kw_only=True):
+class SamplingFields(SamplerFields, frozen=True, kw_only=True):
     """The sampling and format fields of both kinds of request. None and null mean "not given".
 
     The engine decides the defaults (`EngineLike.sampling_defaults`).

@@ -56,7 +56,7 @@ SamplerName = Literal[
 """`typ_p` is llama.cpp's name of `typical_p`; `infill` is a step that only llama.cpp has."""
 
 
-class SamplerFields(msgspec.Struct, kw_only=True):
+class SamplerFields(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of samplers in requests and in the server's settings (docs/python.md), by the names that llama.cpp's
     server and other local servers use. None leaves the value to the model's defaults."""
 

@@ -31,7 +31,7 @@ KWARGS = {
 TEXT_ONLY = {"type": ["array", "null"], "items": {"const": "text"}}
 
 
-class ReasoningFields(FormatFields, kw_only=True):
+class ReasoningFields(FormatFields, frozen=True, kw_only=True):
     """How much the model thinks before it answers, and how that is sent."""
 
     reasoning_effort: ReasoningEffort | None = None
@@ -65,7 +65,7 @@ class ReasoningFields(FormatFields, kw_only=True):
         )
 
 
-class ChatRequest(ReasoningFields, kw_only=True):
+class ChatRequest(ReasoningFields, frozen=True, kw_only=True):
     """Fields of the OpenAI API that are not listed here have no effect and are ignored."""
 
     model: ModelId

@@ -15,7 +15,7 @@ from oxillama.server.wire.fields import accepts
 DEFAULT_MAX_TOKENS = 16
 
 
-class CompletionRequest(FormatFields, kw_only=True):
+class CompletionRequest(FormatFields, frozen=True, kw_only=True):
     """Fields of the OpenAI API that are not listed here have no effect and are ignored."""
 
     DEFAULTS: ClassVar[dict[str, object]] = FormatFields.DEFAULTS | {

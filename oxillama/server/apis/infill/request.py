@@ -21,7 +21,7 @@ class InfillFile(msgspec.Struct, kw_only=True):
     filename: str = "tmp"
 
 
-class InfillRequest(SamplingFields, kw_only=True):
+class InfillRequest(SamplingFields, frozen=True, kw_only=True):
     """Takes the sampling parameters of completions too. Fields that are not listed here have no effect."""
 
     DEFAULTS: ClassVar[dict[str, object]] = SamplingFields.DEFAULTS | {
