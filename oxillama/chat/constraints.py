@@ -9,6 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from oxillama.chat.formats.grammar.rules import ANY_TEXT, regex
 from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
 from oxillama.chat.schemas import resolved
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
     from oxillama.chat.formats.shape import Lark
     from oxillama.chat.schemas.grammar.context import Spacing
 
-_ANYTHING = "/(.|\\n)*/"  # but no special tokens
 _SLASH, _ESCAPED = re.compile(r"(\\.)|/", re.DOTALL), r"\/"
 _UNFORCED = '%llguidance {"no_forcing": true}'
 LONGEST = 1 << 16
 """Characters of a client's grammar or regular expression. One of this length may take a second to compile."""
-_RULES = f"TEXT: {_ANYTHING}\nGAP: /\\n{{0,2}}/"
+_RULES = f"TEXT: {ANY_TEXT}\nGAP: /\\n{{0,2}}/"
 
 
 def reply_grammar(format_: WireFormat, options: ChatOptions, prompt_tail: str) -> str | None:
@@ -68,19 +68,14 @@ def _free(format_: WireFormat) -> tuple[str, str]:
     openers = [opener for reader in readers for opener in (*reader.openers, *reader.at_line)]
     spelled = [markers.spelled(opener) for opener in openers if opener[0] not in markers.ids]
     bare = "".join(reader.bare for reader in readers)
-    text = [_ANYTHING]
+    text = [ANY_TEXT]
     if spelled:
-        text.append(f"~/(.|\\n)*({'|'.join(map(_literal, spelled))})(.|\\n)*/")
+        text.append(f"~/(.|\\n)*({'|'.join(map(regex, spelled))})(.|\\n)*/")
     if bare:
-        text.append(f"~/[ \\n\\t]*({'|'.join(map(_literal, bare))})(.|\\n)*/")
+        text.append(f"~/[ \\n\\t]*({'|'.join(map(regex, bare))})(.|\\n)*/")
     plain = bare or any(opener[0] not in markers.ids for reader in readers for opener in reader.openers)
     body = "TEXT" if len(text) == 1 else f"FREE\nFREE: {' & '.join(text)}"
     return ("(calls | answer)" if plain else "(answer calls? | calls)"), body
-
-
-def _literal(text: str) -> str:
-    """A regular expression for a text, as it stands between slashes."""
-    return re.escape(text).replace("/", r"\/").replace("\\ ", " ").replace("\\\n", r"\n")
 
 
 def _check_length(param: str, text: str) -> None:
@@ -137,7 +132,7 @@ def _thought(tags: Tags, lark: Lark) -> str:
 def _suffix(tags: Tags, lark: Lark) -> list[str]:
     """The rule for text up to a closer that is plain text, at least at its beginning."""
     plain, _ = lark.split(tags.close)
-    return [f"thinking[suffix={json.dumps(plain, ensure_ascii=False)}]: {_ANYTHING}"] if plain else []
+    return [f"thinking[suffix={json.dumps(plain, ensure_ascii=False)}]: {ANY_TEXT}"] if plain else []
 
 
 def _answer(format_: WireFormat) -> str:

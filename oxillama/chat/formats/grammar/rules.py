@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from oxillama.chat.formats.grammar.document import Document, Place
     from oxillama.chat.formats.shape import Lark
 
-ANY_TEXT = r"/(.|\n)*/"
+ANY_TEXT = r"/(.|\n)*/"  # but no special tokens
 _LONGEST = 4096
 _MOST_SCHEMAS = 500
 
@@ -102,7 +102,7 @@ def literal(text: str) -> str:
 
 
 def regex(text: str) -> str:
-    """A regular expression for a text."""
+    """A regular expression for a text, as it stands between slashes."""
     return re.sub(r"([\\.+*?()|\[\]{}^$/])", r"\\\1", text).replace("\n", r"\n")
 
 
