@@ -198,7 +198,6 @@ def _grammars(format_: WireFormat, options: ChatOptions, tail: str) -> list[tupl
 
 
 def _is_foreign(options: ChatOptions) -> bool:
-    """Whether a client wrote a part of the grammar."""
     """Whether a client wrote a part of the grammar, such as a schema's regular expressions."""
     asked = options.format
     if isinstance(asked, Grammar | Regex):
@@ -285,7 +284,7 @@ def _plan(
 
 
 def _closing(format_: WireFormat, tokenizer: TokenizerLike) -> tuple[int, ...]:
-    """The tokens that end the reasoning when its budget is spent. None: the family has no reasoning."""
+    """The tokens that end the reasoning when its budget is spent; none if the family has no reasoning."""
     tags = next(iter(format_.family.reasoning), None)
     return () if tags is None else tuple(tokenizer.encode(ENOUGH + tags.close, False, True))
 

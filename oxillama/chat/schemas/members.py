@@ -206,12 +206,12 @@ def _additional_properties(document: Document, place: Place, branch: Branch) -> 
 
 
 @step("propertyNames", inexpressible("propertyNames"))
-def _propertynames_of(document: Document, place: Place, branch: Branch) -> Branch:
+def _property_names(document: Document, place: Place, branch: Branch) -> Branch:
     names = branch.objects.names | {Literal(document.child(place, "propertyNames"))}
     return replace(branch, objects=replace(branch.objects, names=names))
 
 
-def _requirednames_of(place: Place) -> list[str]:
+def _required_names(place: Place) -> list[str]:
     given = place.schema["required"]
     if isinstance(given, bool):  # draft 3, beside a property
         return []
@@ -223,9 +223,9 @@ def _absent(branch: Branch, name: str) -> Branch:
     return replace(branch, objects=replace(objects, members=(*objects.members, (name, NEVER))))
 
 
-@step("required", lambda d, p, b: [_absent(b.only("object"), name) for name in _requirednames_of(p)])
+@step("required", lambda d, p, b: [_absent(b.only("object"), name) for name in _required_names(p)])
 def _required(document: Document, place: Place, branch: Branch) -> Branch:
-    return replace(branch, objects=branch.objects.require(_requirednames_of(place)))
+    return replace(branch, objects=branch.objects.require(_required_names(place)))
 
 
 def _members(branch: Branch, least: int, most: int | None) -> Branch:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oxillama.chat import Message, ToolCall
+from oxillama.chat.history.forms import Ids
 from oxillama.chat.history.pairing import paired
 
 
@@ -51,21 +52,22 @@ def test_a_result_of_an_unknown_call_stays_after_the_others() -> None:
     assert shown(found) == [("f0", "a", "1"), ("", "z", "?"), ("", "y", "!")]
 
 
+FORMS: list[Ids] = ["any", "short", "functions"]
 ids = st.sampled_from(["a", "b", "", "functions.f:1"])
 
 
 @given(
     st.lists(st.tuples(st.lists(ids, max_size=3), st.lists(ids, max_size=4))),
-    st.sampled_from(["any", "short", "functions"]),
+    st.sampled_from(FORMS),
 )
-def test_no_message_is_lost_and_no_two_calls_share_an_id(turns: list[tuple[list[str], list[str]]], form: str) -> None:
+def test_no_message_is_lost_and_no_two_calls_share_an_id(turns: list[tuple[list[str], list[str]]], form: Ids) -> None:
     messages = [
         message
         for at, (calls, results) in enumerate(turns)
         for message in (calling(*calls), *(result(one, f"{at} {n}") for n, one in enumerate(results)))
     ]
-    found = paired(messages, form)  # type: ignore[arg-type]
+    found = paired(messages, form)
     assert sorted(str(m.content) for m in found) == sorted(str(m.content) for m in messages)
     given_ids = [call.id for m in found for call in m.tool_calls]
     assert len(set(given_ids)) == len(given_ids) == sum(len(calls) for calls, _ in turns)
-    assert paired(messages, form) == found  # type: ignore[arg-type]
+    assert paired(messages, form) == found
