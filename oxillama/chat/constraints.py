@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from oxillama.chat.formats.shape import Lark
     from oxillama.chat.schemas.grammar.context import Spacing
 
-_SLASH, _ESCAPED = re.compile(r"(\\.)|/", re.DOTALL), r"\/"
+_PIECE = re.compile(r"\\.|.", re.DOTALL)
+_BETWEEN_SLASHES = {"/": r"\/", "\n": r"\n", "\\\n": r"\n"}
 _UNFORCED = '%llguidance {"no_forcing": true}'
 LONGEST = 1 << 16
 """Characters of a client's grammar or regular expression. One of this length may take a second to compile."""
@@ -82,6 +83,17 @@ def _check_length(param: str, text: str) -> None:
     if len(text) > LONGEST:
         message = f"Invalid '{param}': it is {len(text)} characters long; at most {LONGEST} are allowed."
         raise InvalidParameterError(message, param=param)
+
+
+def place_in(pattern: str, at: int) -> int:
+    """Which character of a client's regular expression, from 1 on, stands after `at` characters in the grammar."""
+    written = place = 0
+    for piece in _PIECE.findall(pattern):
+        size = len(_BETWEEN_SLASHES.get(piece, piece))
+        if written + size > at:
+            return place + min(at - written, len(piece) - 1) + 1
+        written, place = written + size, place + len(piece)
+    return place + 1
 
 
 def _with_client(grammar: str, asked: AnswerFormat | None) -> str:
@@ -153,8 +165,10 @@ def _body(asked: AnswerFormat, lark: Lark) -> str:
             return lark.json(schema, spacing=spacing, lenient=not strict)
         case Regex(pattern):
             _check_length("regex", pattern)
-            one_line = _SLASH.sub(lambda found: found[1] or _ESCAPED, pattern).replace("\n", "\\n")
-            return f"/{one_line}/"
+            if (pieces := _PIECE.findall(pattern)) and pieces[-1] == "\\":
+                message = "Invalid 'regex': it ends with a backslash."
+                raise InvalidParameterError(message, param="regex", code="invalid_grammar")
+            return f"/{''.join(_BETWEEN_SLASHES.get(piece, piece) for piece in pieces)}/"
         case OneOf(texts):
             return " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
         case Grammar():

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oxillama.chat.constraints import reply_grammar, text_grammar
+from oxillama.chat.constraints import place_in, reply_grammar, text_grammar
 from oxillama.chat.formats import Tags, WireFormat, format_of, prompt_tail
 from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.history import render
@@ -19,6 +19,7 @@ from oxillama.chat.history.replay import Asked, KeepingReader, Replay, Turns, tu
 from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
 from oxillama.chat.reply.reader import ReplyReader
 from oxillama.chat.schemas import SchemaError
+from oxillama.engine.api.constraint import GrammarError
 from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams
 from oxillama.engine.requests.prompts import bounded_ids, prompt_ids, text_ids
 from oxillama.errors import InvalidParameterError
@@ -233,7 +234,12 @@ def _blaming(options: ChatOptions) -> Iterator[None]:
         if isinstance(error, SchemaError):
             raise _schema_error(error, asked) from None
         param = "tools" if asked is None else _PARAMS[type(asked)]
-        raise InvalidParameterError(f"Invalid '{param}': {error}.", param=param, code=error.code) from None
+        if isinstance(asked, Regex) and isinstance(error, GrammarError) and error.regex is not None:
+            where = "" if error.at is None else f"at character {place_in(asked.pattern, error.at)}: "
+            problem = f"{where}{error.regex}"
+        else:
+            problem = str(error)
+        raise InvalidParameterError(f"Invalid '{param}': {problem}.", param=param, code=error.code) from None
 
 
 def _schema_error(error: SchemaError, asked: AnswerFormat | None) -> InvalidParameterError:

@@ -88,6 +88,7 @@ def test_a_strict_schema_has_one_spelling_and_others_leave_white_space_to_the_mo
         (Grammar(GBNF, "gbnf"), '{a,"x y",c}', "{d}"),
         (Grammar(LARK, "lark"), "a,b!,cc", "1"),
         (Regex("(a|b)\n[c/]+"), "a\n//c", "a c"),
+        (Regex("a\\\nb\\\\/\\/"), "a\nb\\//", "a\\nb\\//"),
     ],
 )
 def test_grammars_of_clients_hold_after_the_reasoning(asked: Any, right: str, wrong: str) -> None:
@@ -101,15 +102,19 @@ def test_grammars_of_clients_hold_after_the_reasoning(asked: Any, right: str, wr
     [
         (Grammar("root ::= (", "gbnf"), "grammar", "it is not GBNF"),
         (Grammar("start: (", "lark"), "grammar", "Expected"),
+        (Grammar("start: /(a/", "lark"), "grammar", "at 1(8): invalid regular expression: unclosed group."),
         (Grammar("x" * (LONGEST + 1), "lark"), "grammar", "characters long"),
         (
             Grammar("start: r0\n" + "\n".join(f"r{i}: r{i + 1}" for i in range(5000)), "lark"),
             "grammar",
             "too deep, too large",
         ),
-        (Regex("(a"), "regex", "invalid regex"),
+        (Regex("(a"), "regex", "Invalid 'regex': at character 1: unclosed group."),
+        (Regex("/\n\\/é(a"), "regex", "Invalid 'regex': at character 6: unclosed group."),
+        (Regex(r"a\b"), "regex", "Invalid 'regex': lookarounds not supported yet"),
+        (Regex("a\\"), "regex", "Invalid 'regex': it ends with a backslash."),
         (Regex("a" * (LONGEST + 1)), "regex", "characters long"),
-        (Regex(f"{'(' * 20000}a{')' * 20000}"), "regex", "invalid regex"),
+        (Regex(f"{'(' * 20000}a{')' * 20000}"), "regex", "Invalid 'regex': at character"),
         (JsonSchema(schema={"type": "sting"}), "response_format", "'type' at '/' is 'sting'"),
         (JsonSchema(schema={"$ref": "http://x.y/z"}), "response_format", "'$ref' at '/' refers to"),
         (JsonSchema(schema={"enum": ["x" * 2_000_000]}), "response_format", "is longer than"),
@@ -123,6 +128,7 @@ def test_what_cannot_be_honoured_is_one_line_that_names_the_parameter(asked: Any
         assert caught.value.param == param
         assert problem in str(caught.value)
         assert "\n" not in str(caught.value)
+        assert " | " not in str(caught.value)  # no lines of a grammar
 
 
 @pytest.mark.parametrize("form", [Grammar(LARK, "lark"), Regex("a+"), JsonSchema(schema={"type": "array"})])

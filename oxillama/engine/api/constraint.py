@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from oxillama.errors import InvalidParameterError
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -43,3 +45,16 @@ class Constraint(Protocol):
     def n_vocab(self) -> int: ...
     def follow(self) -> Follower:
         """Begin a generation."""
+
+
+class GrammarError(InvalidParameterError):
+    """A grammar that cannot be used.
+
+    regex: what is wrong with a regular expression in it; None if something else is. at: how many characters of that
+    expression, as it stands in the grammar, are before the fault; None: unknown.
+    """
+
+    def __init__(self, reason: str, *, regex: str | None = None, at: int | None = None) -> None:
+        super().__init__(f"the grammar cannot be used: {reason}", code="invalid_grammar")
+        self.regex = regex
+        self.at = at

@@ -10,6 +10,7 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits
 
 from oxillama.engine.constraints.follower import GrammarFollower, fill_mask, forced_tokens
+from oxillama.engine.constraints.problems import grammar_error
 from oxillama.engine.constraints.trial import try_grammar
 from oxillama.engine.constraints.vocabulary import ll_tokenizer
 from oxillama.engine.kept import Kept
@@ -57,7 +58,7 @@ class Grammar:
         fill_mask(matcher, self._mask)
         self._forced = forced_tokens(matcher)
         if matcher.is_error():
-            raise InvalidParameterError(_reason(matcher.get_error()), code="invalid_grammar")
+            raise grammar_error(matcher.get_error())
 
     def follow(self) -> GrammarFollower:
         return GrammarFollower(self._matcher.deep_copy(), self._mask, self._forced)
@@ -108,7 +109,7 @@ class Grammars:
         limits = LLParserLimits(verbose_errors=False, **LIMITS)  # type: ignore[arg-type]  # of the other bool
         matcher = LLMatcher(vocabulary, text, log_level=0, limits=limits)
         if matcher.is_error():
-            raise InvalidParameterError(_reason(matcher.get_error()), code="invalid_grammar")
+            raise grammar_error(matcher.get_error())
         return Grammar(matcher, self._n_vocab, (vocabulary.vocab_size + 31) // 32)
 
 
@@ -134,7 +135,3 @@ def _with_stack(work: Callable[[str], T], text: str) -> T:
             threading.stack_size(before)
     thread.join()
     return result.result()
-
-
-def _reason(error: str) -> str:
-    return f"the grammar cannot be used: {' '.join(error.split())[:300]}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from oxillama.errors import InvalidParameterError
+from oxillama.engine.api.constraint import GrammarError
+from oxillama.engine.constraints.problems import grammar_error
 
 SECONDS = 5
 MEMORY = 2 << 30
@@ -43,7 +44,7 @@ if not problem or problem.startswith("WARNING"):
 
 
 def try_grammar(text: str, limits: dict[str, int]) -> None:
-    """Raises InvalidParameterError for a grammar that is wrong, or that takes more than the limits. Blocks, for about
+    """Raises GrammarError for a grammar that is wrong, or that takes more than the limits. Blocks, for about
     a tenth of a second if the grammar is sound."""
     try:
         done = subprocess.run(
@@ -55,9 +56,7 @@ def try_grammar(text: str, limits: dict[str, int]) -> None:
     except subprocess.TimeoutExpired:
         done = None
     if done is None or done.returncode:
-        raise InvalidParameterError(
-            "the grammar cannot be used: it is too deep, too large or takes too long to compile", code="invalid_grammar"
-        )
-    problem = " ".join(done.stdout.decode("utf-8", "replace").split())
+        raise GrammarError("it is too deep, too large or takes too long to compile")
+    problem = done.stdout.decode("utf-8", "replace").strip()
     if problem and not problem.startswith("WARNING"):
-        raise InvalidParameterError(f"the grammar cannot be used: {problem[:300]}", code="invalid_grammar")
+        raise grammar_error(problem)
