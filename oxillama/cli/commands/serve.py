@@ -48,7 +48,7 @@ def serve(
         typer.Option(
             parser=options.given_path,
             metavar="DIR",
-            help="Where threads, messages and runs are kept.",
+            help="Where threads, messages, runs and files are kept.",
             show_default=False,
         ),
     ] = None,

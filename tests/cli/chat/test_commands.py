@@ -7,6 +7,7 @@ import os
 import stat
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -17,6 +18,7 @@ from oxillama.cli.chat.loop import converse
 from oxillama.cli.chat.session import Message, Session, Settings
 from oxillama.engine.api.config import EngineConfig
 from oxillama.engine.api.sampling import SamplerSettings
+from oxillama.engine.api.types import SamplerParams
 from oxillama.engine.engine import Engine
 from oxillama.errors import EngineClosedError, InvalidParameterError
 from tests.support.fake_engine import FakeEngine
@@ -324,3 +326,9 @@ async def test_exit_leaves_the_rest_unread() -> None:
 
 def test_session_messages_become_chat_messages(tmp_path: Path) -> None:
     assert Session("", Settings(), [Message("user", "a")]).as_messages() == [chat.Message(role="user", content="a")]
+
+
+def test_a_conversation_has_a_setting_for_every_parameter_of_samplers() -> None:
+    settings = get_type_hints(Settings)
+    for name, kind in get_type_hints(SamplerParams).items():
+        assert settings[name] == kind
