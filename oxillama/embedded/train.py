@@ -1,7 +1,8 @@
 """python -m oxillama.embedded.train: train the demonstration model from a seed, and print its held-out scores.
 
 To continue an interrupted run, start it again with the same --work: it resumes at its latest checkpoint. To continue a
-finished run, give more --steps. Needs the extra `train` (PyTorch). Takes about an hour on two cores, minutes on a GPU.
+finished run, give more --steps. Needs the extra `train` (PyTorch). The network is larger than the one in the package,
+which was trained by an earlier version of this script (MODEL_CARD.md).
 """
 
 from __future__ import annotations
