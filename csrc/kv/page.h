@@ -9,9 +9,11 @@
  *            i16: codes [16][pad][2], positions i and i + 16 of a dimension side by side
  *            q8_0: codes [8][pad][4], positions 4 i to 4 i + 3
  * A 32-bit lane then holds the operand of an instruction that multiplies and adds pairs or quads of integers. A group is
- * the values of one position that share a scale; the last group may be shorter. Values that are the first dimensions of
- * their key have no bytes of their own: attention makes pages of values from pages of keys (attention/shared_body.h). i16 codes have 13 bits and a sign: the sum
+ * the values of one position that share a scale; the last group may be shorter. i16 codes have 13 bits and a sign: the sum
  * of 64 products of two codes, one of them at most OXI_CODE_MOST / 2, fits 32 bits.
+ *
+ * Values that are the first dimensions of their key have no bytes of their own: attention makes pages of values from pages
+ * of keys (attention/shared_body.h).
  */
 #ifndef OXI_PAGE_H
 #define OXI_PAGE_H

@@ -243,17 +243,17 @@ def test_masks_are_filled_beside_the_caller_and_its_errors_reach_it() -> None:
             raise RuntimeError("broken")
 
     filler = MaskFiller()
-    filler.begin([Spy(), Spy()])  # type: ignore[list-item]
+    filler.begin([Spy(), Spy()])
     filler.wait()
     assert threads == ["oxillama-masks"] * 2
     filler.wait()
-    filler.begin([Broken()])  # type: ignore[list-item]
+    filler.begin([Broken()])
     with pytest.raises(RuntimeError, match="broken"):
         filler.wait()
-    filler.begin([Spy()])  # type: ignore[list-item]
+    filler.begin([Spy()])
     filler.wait()  # the error was that of one step
     assert len(threads) == 3
-    filler.begin([Broken()])  # type: ignore[list-item]
+    filler.begin([Broken()])
     with pytest.raises(RuntimeError, match="broken"):
         filler.close()
     assert filler._thread is None

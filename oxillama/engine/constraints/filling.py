@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oxillama.engine.api.constraint import Follower
+
+class Fillable(Protocol):
+    """What has a mask: a `Follower`."""
+
+    def fill(self) -> None: ...
 
 
 class MaskFiller:
@@ -19,13 +23,13 @@ class MaskFiller:
     """
 
     def __init__(self) -> None:
-        self._work: queue.SimpleQueue[Sequence[Follower] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Sequence[Fillable] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._busy = False
         self._error: BaseException | None = None
 
-    def begin(self, followers: Sequence[Follower]) -> None:
+    def begin(self, followers: Sequence[Fillable]) -> None:
         """Start to fill the masks of followers, which nobody may touch until `wait` returns."""
         if not followers:
             return
