@@ -10,7 +10,6 @@ import re
 from typing import TYPE_CHECKING
 
 from oxillama.chat.formats.grammar.rules import ANY_TEXT, regex
-from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
 from oxillama.chat.schemas import resolved
 from oxillama.errors import InvalidParameterError
@@ -62,10 +61,9 @@ def _free(format_: WireFormat) -> tuple[str, str]:
     Text contains nothing that would be read as a call. Where calls begin with a special token, that is clear. Calls
     that begin with plain text take the place of the whole reply: a lexer cannot find them at the end of any text.
     """
-    family, markers = format_.family, format_.markers
-    if isinstance(family.shape, Harmony):
+    if format_.family.headed:
         return "(calls | answer)", "TEXT"
-    readers = [shape.reader(markers) for shape in (family.shape, *family.also)]
+    readers, markers = format_.readers, format_.markers
     openers = [opener for reader in readers for opener in (*reader.openers, *reader.at_line)]
     spelled = [markers.spelled(opener) for opener in openers if opener[0] not in markers.ids]
     bare = "".join(reader.bare for reader in readers)
@@ -128,7 +126,7 @@ def _before(format_: WireFormat, tail: str) -> tuple[str, list[str]]:
     closed = max(tail.rfind(one.close) for one in tags)
     if opened[0] > closed:
         return "thought GAP ", [f"thought: {_thought(opened[1], format_.lark)}", *_suffix(opened[1], format_.lark)]
-    if closed >= 0 and not isinstance(format_.family.shape, Harmony):
+    if closed >= 0 and not format_.family.headed:  # where it is, the closer also stands before every reply
         return "", []
     own = tags[0]
     thought = [f"thought: {format_.lark.text(own.open)} {_thought(own, format_.lark)}", *_suffix(own, format_.lark)]
@@ -153,7 +151,7 @@ def _answer(format_: WireFormat) -> str:
     if tags is None:
         return "body"
     opener, closer = format_.lark.text(tags.open), format_.lark.text(tags.close)
-    if isinstance(format_.family.shape, Harmony):
+    if format_.family.headed:
         return f"{opener} body"
     return f"({opener})? body ({closer})?" if closer else "body"
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from oxillama.chat.constraints import place_in, reply_grammar, text_grammar
 from oxillama.chat.formats import Tags, WireFormat, format_of, prompt_tail
-from oxillama.chat.formats.harmony import Harmony
 from oxillama.chat.history import render
 from oxillama.chat.history.replay import Asked, KeepingReader, Replay, Turns, turns_of
 from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
@@ -305,8 +304,8 @@ def _closed(text: PromptText, template: Template, format_: WireFormat) -> Prompt
     own = next(iter(reasoning), None)
     if own is None or own.open not in (template.tool_source or ""):
         return text
-    # In harmony, what closes the reasoning also stands before every reply.
-    if any(tags.close in tail for tags in reasoning) and not isinstance(format_.family.shape, Harmony):
+    # Where messages have headers, what closes the reasoning also stands before every reply.
+    if any(tags.close in tail for tags in reasoning) and not format_.family.headed:
         return text
     return prompt_text(text, own.open, _gap(own), own.close, _gap(own))
 

@@ -34,8 +34,7 @@ def tools_of(family: Family) -> str:
 
 def calls_of(family: Family) -> str:
     """How many calls a reply may have."""
-    single = family.shape.name == "harmony" or getattr(family.shape, "one", False)
-    return "one" if single else "several"
+    return "one" if family.shape.one else "several"
 
 
 def reasoning_of(family: Family) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from oxillama.chat.reply.calls import Calls
     from oxillama.chat.reply.markers import Markers
     from oxillama.chat.reply.source import Steps
-    from oxillama.chat.reply.turn import CallReader
     from oxillama.chat.tools import Tool
 
 START, CHANNEL, MESSAGE, CONSTRAIN = "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>"
@@ -38,6 +37,7 @@ class Harmony:
     """Calls in messages to `functions.NAME`."""
 
     name: str = "harmony"
+    one = True
 
     def texts(self) -> Sequence[str]:
         return MARKERS
@@ -53,8 +53,16 @@ class Harmony:
             ]
         return prompt_text(*parts)
 
-    def reader(self, markers: Markers) -> CallReader:
-        raise NotImplementedError("harmony has a parser of its own")
+    def parser(
+        self,
+        markers: Markers,
+        make_calls: Callable[[list[Event]], Calls],
+        prompt_tail: str,
+        *,
+        tools: bool,
+        splits: bool = True,
+    ) -> HarmonyParser:
+        return HarmonyParser(markers, make_calls, prompt_tail, tools=tools, splits=splits)
 
     def grammar(self, tools: Sequence[Tool], lark: Lark, *, parallel: bool = True) -> str:
         """One call: the token after it ends the reply."""
@@ -85,10 +93,7 @@ class HarmonyParser:
         tools: bool,
         splits: bool = True,
     ) -> None:
-        """prompt_tail: the end of the prompt, after all content. tools: whether the request has tools.
-
-        splits: whether reasoning is told apart from content.
-        """
+        """See `MessageShape.parser`."""
         self._splits = splits
         self._markers = markers
         self._events: list[Event] = []

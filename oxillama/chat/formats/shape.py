@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from oxillama.chat.schemas import inline
 
 if TYPE_CHECKING:
     from oxillama.chat.conversation import ToolCall
+    from oxillama.chat.reply.calls import Calls
+    from oxillama.chat.reply.events import Event, Parser
     from oxillama.chat.reply.markers import Markers
     from oxillama.chat.reply.turn import CallReader
     from oxillama.chat.schemas.grammar.context import Spacing
@@ -18,11 +20,19 @@ if TYPE_CHECKING:
 
 
 class Shape(Protocol):
-    """One wire shape with the markers of a family. A frozen dataclass: threads share it."""
+    """One wire shape with the markers of a family. A frozen dataclass: threads share it.
+
+    Each is a `CallShape` or a `MessageShape`.
+    """
 
     @property
     def name(self) -> str:
         """The shape's short name, such as "J"."""
+        ...
+
+    @property
+    def one(self) -> bool:
+        """Whether a reply has one call at most."""
         ...
 
     def texts(self) -> Sequence[str]:
@@ -31,10 +41,6 @@ class Shape(Protocol):
 
     def write(self, calls: Sequence[ToolCall]) -> PromptText:
         """The calls as the model writes them. Markers are trusted; names and arguments are content."""
-        ...
-
-    def reader(self, markers: Markers) -> CallReader:
-        """What reads the calls of a reply. markers: which of the texts are special tokens."""
         ...
 
     def grammar(self, tools: Sequence[Tool], lark: Lark, *, parallel: bool = True) -> str:
@@ -53,6 +59,33 @@ class Shape(Protocol):
         ...
 
 
+class CallShape(Shape, Protocol):
+    """A shape of calls alone. Around them stands text, which any family's reply has."""
+
+    def reader(self, markers: Markers) -> CallReader:
+        """What reads the calls of a reply. markers: which of the texts are special tokens."""
+        ...
+
+
+@runtime_checkable
+class MessageShape(Shape, Protocol):
+    """A shape of whole replies: reasoning, answer and calls are messages, each with a header of its own."""
+
+    def parser(
+        self,
+        markers: Markers,
+        make_calls: Callable[[list[Event]], Calls],
+        prompt_tail: str,
+        *,
+        tools: bool,
+        splits: bool = True,
+    ) -> Parser:
+        """The parser of one reply.
+
+        prompt_tail: the end of the prompt, after all content. tools: whether the request has tools. splits: whether
+        reasoning is told apart from content.
+        """
+        ...
 
 
 class Lark:

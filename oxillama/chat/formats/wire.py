@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from oxillama.chat.formats.harmony import Harmony, HarmonyParser
-from oxillama.chat.formats.shape import Lark
+from oxillama.chat.formats.shape import CallShape, Lark, MessageShape
 from oxillama.chat.reply.calls import Calls, MakeId, made_id, short_id
 from oxillama.chat.reply.markers import Markers, Vocabulary
 from oxillama.chat.reply.turn import Readers, TurnParser, TurnSyntax
@@ -18,8 +17,8 @@ from oxillama.chat.tools import ToolChoice
 
 if TYPE_CHECKING:
     from oxillama.chat.conversation import ToolCall
-    from oxillama.chat.formats.shape import Shape
     from oxillama.chat.reply.events import Event, Parser
+    from oxillama.chat.reply.turn import CallReader
     from oxillama.chat.tools import Tool
     from oxillama.text import PromptText
 
@@ -50,13 +49,18 @@ class Family:
     """
 
     name: str
-    shape: Shape
+    shape: CallShape | MessageShape
     reasoning: tuple[Tags, ...] = ()
     answer: tuple[Tags, ...] = ()
     ids: Ids = "made"
     stops: tuple[str, ...] = ()
     native: bool = True
-    also: tuple[Shape, ...] = ()
+    also: tuple[CallShape, ...] = ()
+
+    @property
+    def headed(self) -> bool:
+        """Whether each part of a reply has a header of its own, as answers and calls of other families do not."""
+        return isinstance(self.shape, MessageShape)
 
     def texts(self) -> Sequence[str]:
         """All texts that may be special tokens."""
@@ -96,9 +100,10 @@ class WireFormat:
         def calls(events: list[Event]) -> Calls:
             return Calls(events, tools if muted else allowed, self._make_id(first_index), muted=muted)
 
-        if isinstance(self.family.shape, Harmony):
+        shape = self.family.shape
+        if isinstance(shape, MessageShape):
             splits = bool(self.family.reasoning)
-            return HarmonyParser(self.markers, calls, prompt_tail, tools=bool(tools), splits=splits)
+            return shape.parser(self.markers, calls, prompt_tail, tools=bool(tools), splits=splits)
         return TurnParser(self._syntax, calls if tools else None, prompt_tail)
 
     @cached_property
@@ -129,9 +134,15 @@ class WireFormat:
         return Lark(self.markers)
 
     @cached_property
+    def readers(self) -> Sequence[CallReader]:
+        """What reads the calls in a reply's text. None: calls are not in the text, but messages of their own."""
+        shape = self.family.shape
+        shapes = () if isinstance(shape, MessageShape) else (shape, *self.family.also)
+        return [shape.reader(self.markers) for shape in shapes]
+
+    @cached_property
     def _syntax(self) -> TurnSyntax:
-        family = self.family
-        readers = [shape.reader(self.markers) for shape in (family.shape, *family.also)]
+        family, readers = self.family, self.readers
         return TurnSyntax(
             self.markers,
             readers[0] if len(readers) == 1 else Readers(readers),

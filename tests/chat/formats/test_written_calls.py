@@ -53,7 +53,7 @@ def read(family: Family, vocabulary: Specials, text: str, cuts: tuple[int, ...])
 def check_round_trip(name: str, data: st.DataObject) -> None:
     family = FAMILIES[name]
     vocabulary = specials(family, data.draw(st.booleans()))
-    most = 1 if getattr(family.shape, "one", False) else 3
+    most = 1 if family.shape.one else 3
     made = data.draw(calls(NAMES, most))
     markers = [text for text in (*family.texts(), *MARKERS) if text] + list(WORDS[1:])
     reasoning = data.draw(st.just("") | said(markers)) if family.reasoning else ""

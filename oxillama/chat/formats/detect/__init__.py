@@ -10,7 +10,7 @@ from oxillama.chat.formats.detect.guess import guessed
 from oxillama.chat.formats.detect.probe import Probe, Template
 from oxillama.chat.formats.detect.rules import FAMILIES, by_rules
 from oxillama.chat.formats.families.reasoning import THINK, reasoning_tags
-from oxillama.chat.formats.harmony import Harmony
+from oxillama.chat.formats.shape import MessageShape
 from oxillama.chat.formats.wire import Family, Tags, WireFormat
 
 if TYPE_CHECKING:
@@ -37,20 +37,26 @@ def family_of(template: Template, vocabulary: Vocabulary | None) -> Family:
     probe = Probe(template)
     found = by_rules(source, vocabulary)
     shown = probe.shows_tools()
-    if found is not None and (shown is not False or isinstance(found.shape, Harmony)):
-        return replace(found, reasoning=_tags(found.reasoning or reasoning_tags(source), vocabulary))
     tags = (found.reasoning if found is not None else ()) or reasoning_tags(source)
-    if not tags and (probed := probe.reasoning()) is not None:
-        tags = (probed,)
-    tags = _tags(tags, vocabulary)
-    if shown and found is None:
+    if found is not None:
+        shape = found.shape
+        if shown is not False or isinstance(shape, MessageShape):
+            return replace(found, reasoning=_tags(tags, vocabulary))
+        tags = _tags(tags or _probed(probe), vocabulary)
+        return replace(found, shape=PROMPTED.shape, also=(shape,), reasoning=tags, native=False)
+    tags = _tags(tags or _probed(probe), vocabulary)
+    if shown:
         replies = probe.replies()
         family = guessed(replies, tags) if replies is not None else None
         if family is not None:
             return family
-    if found is None:
-        return replace(PROMPTED, reasoning=tags)
-    return replace(found, shape=PROMPTED.shape, also=(found.shape,), reasoning=tags, native=False)
+    return replace(PROMPTED, reasoning=tags)
+
+
+def _probed(probe: Probe) -> tuple[Tags, ...]:
+    """The tags of the reasoning that the template shows."""
+    found = probe.reasoning()
+    return () if found is None else (found,)
 
 
 def _tags(tags: tuple[Tags, ...], vocabulary: Vocabulary | None) -> tuple[Tags, ...]:

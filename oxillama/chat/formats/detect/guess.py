@@ -21,7 +21,7 @@ from oxillama.chat.formats.detect.probe import (
 )
 from oxillama.chat.formats.json import ARGUMENTS, ID, NAME, JsonCalls, NamedJson
 from oxillama.chat.formats.literal import Pythonic
-from oxillama.chat.formats.shape import Shape
+from oxillama.chat.formats.shape import CallShape
 from oxillama.chat.formats.tagged import Tagged
 from oxillama.chat.formats.wire import Family, Tags, WireFormat
 from oxillama.chat.reply.events import Arguments, CallBegan, Content, Reasoning
@@ -61,7 +61,7 @@ def reads_back(family: Family, replies: Replies) -> bool:
     return True
 
 
-def json_calls(replies: Replies) -> Shape | None:
+def json_calls(replies: Replies) -> CallShape | None:
     """Shapes J, JA and A1: each call is an object."""
     found = [(start, end, value) for start, end, value in objects_in(replies.one) if CALLED in str(value)]
     if len(found) != 1:
@@ -111,7 +111,7 @@ def _keys(value: dict[str, Any]) -> dict[str, Any] | None:
     return {"name_key": name, "arguments_key": arguments, "id_key": id_key, "id_last": last}
 
 
-def named(replies: Replies) -> Shape | None:
+def named(replies: Replies) -> CallShape | None:
     """Shape NJ: a name, and the object of the arguments after it."""
     one = replies.one
     found = [(start, end) for start, end, value in objects_in(one) if value == _ARGUMENTS]
@@ -151,7 +151,7 @@ def named(replies: Replies) -> Shape | None:
     )
 
 
-def pythonic(replies: Replies) -> Shape | None:
+def pythonic(replies: Replies) -> CallShape | None:
     """Shape P: Python calls."""
     match = re.fullmatch(rf"(.*){CALLED}\({KEY}=(['\"]){VALUE}\2\)(.*)", replies.one, re.DOTALL)
     if match is None:
@@ -168,7 +168,7 @@ def pythonic(replies: Replies) -> Shape | None:
     return Pythonic(calls=calls, between=between, opener=opener, closer=closer, gap=gap)
 
 
-def tagged(replies: Replies) -> Shape | None:
+def tagged(replies: Replies) -> CallShape | None:
     """Shapes XE, XA and KV: an element for each argument."""
     one, pair = _parts(replies.one), _parts(replies.pair or "")
     if one is None or pair is None or pair.next is None:

@@ -46,6 +46,7 @@ class NamedJson:
     id_pattern: str = "[a-zA-Z0-9]{9}"
     listed: bool = False
     name: str = "NJ"
+    one = False
 
     def texts(self) -> Sequence[str]:
         return self.markers

@@ -26,6 +26,7 @@ class PythonicLayout:
     closers: tuple[str, ...] = ()
     bare: str = ""
     gap: int = 1
+    one = False
 
     def texts(self) -> Sequence[str]:
         return [text for text in (self.opener, self.closer, *self.openers, *self.closers) if text]
@@ -39,6 +40,7 @@ class GemmaLayout:
     call: Tags
     quote: str
     gap: int = 1
+    one = False
 
     def texts(self) -> Sequence[str]:
         return (self.call.open, self.call.close, self.quote)

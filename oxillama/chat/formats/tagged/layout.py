@@ -40,6 +40,7 @@ class TaggedLayout:
     own_line: bool = False
     gap: int = 1
     character_data: bool = False
+    one = False
 
     def layout(self) -> Sequence[str]:
         """All texts."""
@@ -59,6 +60,7 @@ class NestedLayout:
     section: str = "tool_call"
     call: str = "invoke"
     gap: int = 1
+    one = False
 
     def texts(self) -> Sequence[str]:
         return (self.mark,)
