@@ -218,8 +218,7 @@ class HarmonyParser:
             build.complete = yield from read_arguments(source, build, self._markers.visible, self._stops)
             build.finish(complete=build.complete or not (source.ended and source.truncated))
         elif not char or char in self._stops or (yield from source.literal(*self._ends)) is not None:
-            if not (source.ended and source.truncated and not char):
-                build.finish()
+            build.finish(complete=bool(char) or not source.truncated)
             source.rewind(0)
         else:
             source.rewind(0)

@@ -73,8 +73,9 @@ def test_a_prompt_may_end_within_a_message() -> None:
 
 
 def test_a_call_that_is_cut_off_keeps_its_arguments_as_they_are() -> None:
-    found = read(' to=functions.f<|channel|>commentary json<|message|>{"a": "b', truncated=True)
-    assert (found.calls, found.complete) == ([("f", '{"a": "b')], [False])
+    for arguments in ("", '{"a": "b'):
+        found = read(f" to=functions.f<|channel|>commentary json<|message|>{arguments}", truncated=True)
+        assert (found.calls, found.complete) == ([("f", arguments)], [False])
 
 
 def test_calls_that_may_not_be_made_are_content_unless_there_is_nothing_else() -> None:

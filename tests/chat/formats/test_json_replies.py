@@ -203,6 +203,39 @@ def test_a_call_that_is_cut_off_keeps_its_arguments_as_they_are() -> None:
     assert (found.calls, found.complete) == ([("f", '{"a": "b')], [False])
 
 
+@pytest.mark.parametrize("special", [True, False])
+@pytest.mark.parametrize(
+    ("family", "text"),
+    [
+        ("Hermes", '<tool_call>\n{"name": "f"'),
+        ("Hermes", '<tool_call>\n{"name": "f", "argu'),
+        ("Hermes", '<tool_call>\n{"name": "f", "arguments": '),
+        ("Mistral", '[TOOL_CALLS][{"name": "f", "arg'),
+        ("Apertus", '<|tools_prefix|>[{"f": '),
+        ("Ministral 3", "[TOOL_CALLS]f[ARGS]"),
+        ("DeepSeek V3", f"{SECTION}{V3}f\n```json\n"),
+    ],
+)
+def test_a_call_that_is_cut_off_before_its_arguments_has_none(family: str, text: str, special: bool) -> None:
+    found = read(family, f"Hi\n{text}", special=special, truncated=True)
+    assert (found.content.strip(), found.calls, found.complete) == ("Hi", [("f", "")], [False])
+
+
+@pytest.mark.parametrize(
+    ("family", "text"),
+    [
+        ("Llama 3", '{"name": "f", "par'),
+        ("prompted", '```json\n{"name": "f", "arg'),
+        ("Hermes", '<tool_call>\n{"name": "unknown", "arg'),
+        ("Hermes", '<tool_call>\n{"name": "f'),
+        ("Ministral 3", "[TOOL_CALLS]f"),
+    ],
+)
+def test_what_may_be_no_call_is_content_if_it_is_cut_off_before_the_arguments(family: str, text: str) -> None:
+    found = read(family, text, special=False, truncated=True)
+    assert (found.content, found.calls) == (text, [])
+
+
 def test_calls_that_may_not_be_made_are_content_unless_there_is_nothing_else() -> None:
     none = ToolChoice(mode="none")
     call = CALL % "{}"

@@ -164,6 +164,11 @@ def test_a_reply_that_is_cut_off_keeps_the_call(name: str) -> None:
             assert "a long text" in found.calls[0][1]
 
 
+def test_arguments_that_are_json_in_place_of_tags_are_cut_off_too() -> None:
+    found = read("Qwen3-Coder", '<tool_call>\n<function=f>\n{"s": "a l', truncated=True)
+    assert (found.content, found.calls, found.complete) == ("", [("f", '{"s": "a l')], [False])
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_strings_are_passed_on_as_they_come(name: str) -> None:
     family = FAMILIES[name]

@@ -163,8 +163,8 @@ class NamedReader:
             build.complete = yield from read_arguments(source, build, self._visible, self._stops)
             if not build.complete and not build.usable:
                 return False
-        elif closed or (any(text in head for text in self._separated) and not source.truncated):
-            build.complete = True
+        elif closed or any(text in head for text in self._separated):
+            build.complete = closed or not source.truncated
         else:
             return False
         cut = source.ended and source.truncated and not build.complete

@@ -134,8 +134,8 @@ class JsonReader:
         self._known = {*self._names, *self._arguments, *self._ids, *WRAPPERS, *OTHERS}
         spelled = [text for text in (shape.opener, *shape.openers) if text]
         self.openers = tuple(dict.fromkeys(map(markers.encode, spelled)))
-        fences = tuple(fence + "\n" for fence in FENCES[:-1]) if shape.fenced else ()
-        self.at_line = (*(text for text in dict.fromkeys(spelled) if text not in self.openers), *fences)
+        self._fences = tuple(fence + "\n" for fence in FENCES[:-1]) if shape.fenced else ()
+        self.at_line = (*(text for text in dict.fromkeys(spelled) if text not in self.openers), *self._fences)
         self.bare = shape.bare
         self.gap = shape.gap
         self.closers = tuple({markers.encode(shape.closer), shape.closer} - {""})
@@ -153,7 +153,7 @@ class JsonReader:
                 if char not in ("{", "]"):
                     return False
             if char == "{":
-                if not (yield from self._call(source, calls, bare=not opener or opener in self.bare)):
+                if not (yield from self._call(source, calls, opener)):
                     return False
                 found = True
                 source.mark()
@@ -187,16 +187,21 @@ class JsonReader:
         if (yield from source.literal(*self._ends)) is None:
             source.unread(space)
 
-    def _call(self, source: Source, calls: Calls, *, bare: bool) -> Steps[bool]:
+    def _call(self, source: Source, calls: Calls, opener: str) -> Steps[bool]:
         """Read the object of a call. Returns whether there was one, be it mended, and nothing else after it."""
+        bare = not opener or opener in self.bare
         build = CallBuilder(calls, late=self._shape.id_last)
         whole = yield from self._object(source, calls, build, bare=bare)
         if build.name in self._shape.none:
             return whole
-        if build.name is None or build.refused or not (whole or build.usable):
-            return False
         cut = source.ended and source.truncated and not build.complete
+        # A name alone may belong to an answer that is JSON, except behind a marker of calls.
+        meant = cut and not bare and opener not in self._fences
+        if build.name is None or build.refused or not (whole or build.usable or meant):
+            return False
         build.finish(complete=not cut)
+        if cut:
+            source.mark()
         return whole or not source.since_mark().strip()
 
     def _object(self, source: Source, calls: Calls, build: CallBuilder, *, bare: bool) -> Steps[bool]:

@@ -135,13 +135,15 @@ class TaggedReader:
     def _body(self, source: Source, calls: Calls, tags: TagSet, name: str) -> Steps[bool]:
         """Read arguments that are written as a JSON object in place of parameters."""
         held: list[str] = []
-        yield from source.until(tags.bodies, held.append)
-        body = whole_json(self._visible("".join(held)).strip())
-        if body is None or not body.startswith("{"):
+        marker = yield from source.until(tags.bodies, held.append)
+        text = self._visible("".join(held)).strip()
+        body = whole_json(text)
+        cut = body is None and marker is None and source.truncated
+        if not cut and (body is None or not body.startswith("{")):
             return False
         calls.begin(name)
-        calls.arguments(body)
-        calls.end()
+        calls.arguments(text if body is None else body)
+        calls.end(not cut)
         return True
 
     def _key(self, source: Source, tags: TagSet) -> Steps[tuple[dict[str, str] | None, str]]:
