@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from pathlib import Path
+
+from tables import main
 
 from oxillama.chat.formats.describe import SHAPES, calls_of, reasoning_of
 from oxillama.chat.formats.detect.rules import FAMILIES
@@ -43,21 +43,5 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def updated(page: str) -> str:
-    """The page with the tables of today."""
-    text, count = re.subn(
-        r"(<!-- begin families -->\n).*?(<!-- end families -->)",
-        lambda m: f"{m[1]}{table()}\n{m[2]}",
-        page,
-        flags=re.DOTALL,
-    )
-    assert count == 1, "serving.md has lost its marks"
-    return text
-
-
 if __name__ == "__main__":
-    old = PAGE.read_text(encoding="utf-8")
-    new = updated(old)
-    if "--check" in sys.argv[1:]:
-        sys.exit("serving.md is out of date: run python docs/families.py" if new != old else 0)
-    PAGE.write_text(new, encoding="utf-8")
+    main(PAGE, "families", table())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
+
+from tables import main
 
 from oxillama.core._core import packed_bytes, tensor_types
 from oxillama.errors import ModelUnsupportedError
@@ -56,21 +57,5 @@ def table() -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in lines.items())])
 
 
-def updated(page: str) -> str:
-    """The page with the table of today."""
-    text, count = re.subn(
-        r"(<!-- begin supported -->\n).*?(<!-- end supported -->)",
-        lambda m: f"{m[1]}{table()}\n{m[2]}",
-        page,
-        flags=re.DOTALL,
-    )
-    assert count == 1, "README.md has lost its marks"
-    return text
-
-
 if __name__ == "__main__":
-    old = PAGE.read_text(encoding="utf-8")
-    new = updated(old)
-    if "--check" in sys.argv[1:]:
-        sys.exit("README.md is out of date: run python docs/supported.py" if new != old else 0)
-    PAGE.write_text(new, encoding="utf-8")
+    main(PAGE, "supported", table())
