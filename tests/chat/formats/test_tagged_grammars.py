@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import Any
 
-import jsonschema
 import pytest
 
 from oxillama.chat.formats.families import literal, tagged
 from oxillama.chat.formats.wire import Family, WireFormat
 from oxillama.chat.schemas import SchemaError
 from oxillama.chat.tools import Tool
-from tests.support.replies import read_tokens
-from tests.support.walks import ByteVocabulary, Walks
+from tests.support.admitted import admitted
+from tests.support.walks import ByteVocabulary
 
 FAMILIES = [*tagged.FAMILIES, *literal.FAMILIES]
 IDS = [family.name for family in FAMILIES]
@@ -67,21 +65,7 @@ TOOLS = [Tool(name=name, parameters=schema) for name, schema in SCHEMAS.items()]
 
 def check(family: Family, special: bool, number: int, seed: int) -> int:
     """Walk through the grammar, and return how many texts were read."""
-    vocabulary = ByteVocabulary(family.texts() if special else ())
-    format_ = WireFormat(family, vocabulary)
-    walks = Walks(vocabulary, f"start: calls\n{format_.grammar(TOOLS)}")
-    count = 0
-    for ids in walks.walks(number, seed):
-        count += 1
-        read = read_tokens(format_.parser(TOOLS), [(token, vocabulary.token_bytes(token)) for token in ids])
-        text = b"".join(vocabulary.tokens[token] for token in ids)
-        assert read.content == read.reasoning == "", text
-        assert read.calls, text
-        assert all(read.complete), text
-        for name, arguments in read.calls:
-            problems = [*jsonschema.Draft202012Validator(SCHEMAS[name]).iter_errors(json.loads(arguments))]
-            assert not problems, (text, arguments, problems)
-    return count
+    return sum(1 for _ in admitted(family, family.texts() if special else (), TOOLS, number, seed))
 
 
 @pytest.mark.parametrize("special", [True, False], ids=["tokens", "texts"])
@@ -149,9 +133,6 @@ def test_a_schema_that_is_nested_too_deep_is_an_error(family: Family, inside: st
 
 @pytest.mark.parametrize("family", FAMILIES, ids=IDS)
 def test_one_call_where_several_are_not_wanted(family: Family) -> None:
-    vocabulary = ByteVocabulary(family.texts())
-    format_ = WireFormat(family, vocabulary)
     tools = [Tool(name="nothing", parameters=SCHEMAS["nothing"])]
-    for ids in Walks(vocabulary, f"start: calls\n{format_.grammar(tools, parallel=False)}").walks(3, seed=3):
-        tokens = [(token, vocabulary.token_bytes(token)) for token in ids]
-        assert read_tokens(format_.parser(tools), tokens).calls == [("nothing", "{}")]
+    found = admitted(family, family.texts(), tools, 3, seed=3, parallel=False)
+    assert {tuple(read.calls) for _, read in found} == {(("nothing", "{}"),)}
