@@ -34,7 +34,7 @@ class Calls:
     tools: those that may be called. muted: calls are read, but not reported. count: how many calls have ended.
     """
 
-    __slots__ = ("_events", "_make_id", "_open", "count", "muted", "tools")
+    __slots__ = ("_events", "_make_id", "count", "muted", "tools")
 
     def __init__(
         self, events: list[Event], tools: Iterable[Tool], make_id: MakeId = made_id, *, muted: bool = False
@@ -42,7 +42,6 @@ class Calls:
         self._events = events if not muted else []
         self.muted = muted
         self._make_id = make_id
-        self._open = False
         self.tools = {tool.name: tool for tool in tools}
         self.count = 0
 
@@ -58,7 +57,6 @@ class Calls:
     def begin(self, name: str, call_id: str | None = None) -> None:
         """Begin a call of an offered tool. call_id: the id that the model wrote, if its format has ids."""
         self._events.append(CallBegan(self.count, call_id or self._make_id(self.count, name), name))
-        self._open = True
 
     def arguments(self, text: str) -> None:
         """Add to the arguments of the call that began last."""
@@ -69,10 +67,4 @@ class Calls:
         """End the call. complete: its arguments are the text of a JSON object."""
         if complete:
             self._events.append(CallEnded(self.count))
-        self._open = False
         self.count += 1
-
-    @property
-    def open(self) -> bool:
-        """Whether a call has begun and not ended."""
-        return self._open

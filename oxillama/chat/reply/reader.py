@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from oxillama.chat.reply.content import ContentOutput
@@ -136,6 +136,3 @@ class ReplyReader:
         elif isinstance(event, CallEnded):
             self._n_ended += 1
             self._over = not self._parallel
-
-
-ReaderFactory = Callable[[], ReplyReader]

@@ -31,7 +31,7 @@ _ESCAPED = {
     "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "a": "\a", "v": "\v",
     "\\": "\\", "'": "'", '"': '"', "/": "/", "\n": "", "\r\n": "",
 }  # fmt: skip
-_WORDS = {"true": "true", "True": "true", "false": "false", "False": "false", "null": "null", "None": "null"}
+WORDS = {"true": "true", "True": "true", "false": "false", "False": "false", "null": "null", "None": "null"}
 _CLOSERS = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -128,7 +128,7 @@ class Literals:
         word = (_WORD if self._bare else _NAME).match(text, at)
         if word is not None:
             bare = word[0].rstrip()
-            if json := _WORDS.get(bare) or (quoted(bare) if self._bare else None):
+            if json := WORDS.get(bare) or (quoted(bare) if self._bare else None):
                 return json, word.end()
         raise LiteralError(at)
 

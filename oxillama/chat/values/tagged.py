@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 
 from oxillama.chat.values.kinds import ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING, Kinds
-from oxillama.chat.values.literals import LiteralError, Literals, json_end
+from oxillama.chat.values.literals import WORDS, LiteralError, Literals, json_end
 from oxillama.chat.values.quoting import quoted
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.0+)?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_WORDS = {"true": "true", "True": "true", "false": "false", "False": "false", "null": "null", "None": "null"}
 _CONTAINERS = {"{": OBJECT, "[": ARRAY}
 
 
@@ -33,7 +32,7 @@ def tagged_value(text: str, kinds: Kinds | None) -> str:
 def json_of(text: str) -> str:
     """The JSON text of text that says it is JSON; a string if it is not, nearly."""
     bare = text.strip()
-    word = _WORDS.get(bare)
+    word = WORDS.get(bare)
     if word is not None or _NUMBER.fullmatch(bare):
         return word or bare
     return whole_json(bare) or quoted(text)
@@ -50,7 +49,7 @@ def whole_json(bare: str) -> str | None:
 
 
 def _other_than_string(bare: str, kinds: Kinds) -> str | None:
-    word = _WORDS.get(bare)
+    word = WORDS.get(bare)
     if word is not None:
         return word if (NULL if word == "null" else BOOLEAN) in kinds else None
     if INTEGER in kinds and (found := _INTEGER.fullmatch(bare)):

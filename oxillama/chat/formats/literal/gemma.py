@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.formats.literal.grammar import GemmaGrammar
 from oxillama.chat.formats.literal.layout import GemmaLayout
-from oxillama.chat.formats.literal.reading import Span, read_name, spaces
+from oxillama.chat.formats.literal.reading import Span, read_name
 from oxillama.chat.formats.members import Number, decoded, members_of
 from oxillama.chat.formats.shape import Lark
 from oxillama.chat.reply.json_text import SPACE
@@ -128,7 +128,7 @@ class GemmaReader:
         return closer is not None
 
     def _close(self, source: Source) -> Steps[None]:
-        space = yield from spaces(source)
+        space = yield from source.gather(SPACE)
         if (yield from source.literal(*self.closers)) is None:
             source.unread(space)
 

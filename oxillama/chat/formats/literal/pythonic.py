@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from oxillama.chat.formats.json.objects import JsonCalls
 from oxillama.chat.formats.literal.grammar import PythonicGrammar
 from oxillama.chat.formats.literal.layout import PythonicLayout
-from oxillama.chat.formats.literal.reading import Span, read_name, spaces
+from oxillama.chat.formats.literal.reading import Span, read_name
 from oxillama.chat.formats.members import Number, decoded, members_of
 from oxillama.chat.formats.shape import Lark
 from oxillama.chat.reply.json_text import SPACE
@@ -96,7 +96,7 @@ class PythonicReader:
     def read(self, source: Source, calls: Calls, opener: str) -> Steps[bool]:
         found = False
         while True:
-            space = yield from spaces(source)
+            space = yield from source.gather(SPACE)
             mark = yield from source.literal(*self._between)
             if not found and (yield from source.peek()) == "{":
                 source.unread(space + (mark or ""))
@@ -119,7 +119,7 @@ class PythonicReader:
 
     def _close(self, source: Source) -> Steps[None]:
         """Read a closer behind the list."""
-        space = yield from spaces(source)
+        space = yield from source.gather(SPACE)
         if (yield from source.literal(*self.closers)) is None:
             source.unread(space)
         source.mark()

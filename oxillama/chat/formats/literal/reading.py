@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 256
 _OPENERS, _CLOSERS = "([{", ")]}"
-_SPACES = re.compile(f"[{SPACE}]++")
 _NAME = re.compile(r"[\w.\-]+")
 
 
@@ -99,13 +98,3 @@ def read_name(source: Source) -> Steps[str]:
         if not char or _NAME.match(char) is None:
             return name
     return ""
-
-
-def spaces(source: Source) -> Steps[str]:
-    """Read white space."""
-    text = ""
-    while True:
-        text += source.run(_SPACES)
-        char = yield from source.peek()
-        if not char or char not in SPACE:
-            return text

@@ -6,13 +6,13 @@ the end of the call.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oxillama.chat.formats.grammar.bare import BareValues, alternatives
 from oxillama.chat.formats.grammar.document import Document, Place
 from oxillama.chat.formats.grammar.rules import Rules, literal, of_object, regex
+from oxillama.chat.formats.tagged.layout import FIELD
 from oxillama.chat.formats.tagged.reader import CDATA
 from oxillama.chat.values.kinds import ALL_KINDS, INTEGER, NUMBER, STRING
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from oxillama.chat.formats.tagged.layout import TaggedLayout
     from oxillama.chat.tools import Tool
 
-_FIELD = re.compile(r"\{(\w+)\}")
 NAME = r"/[A-Za-z_][A-Za-z0-9_\-]{0,63}/"
 
 
@@ -32,7 +31,7 @@ class TaggedGrammar:
         self._shape = shape
         self._lark = lark
         self.rules = Rules(lark)
-        self._stated = set(_FIELD.findall(shape.parameter.open)) & {"string", "type"}
+        self._stated = set(FIELD.findall(shape.parameter.open)) & {"string", "type"}
         followers = [shape.wrap.close, shape.section.close, shape.section.open, shape.wrap.open]
         followers += [shape.call.open[: shape.call.open.index("{")]]
         tags = [tag.strip() for tag in followers if tag.strip()]
@@ -89,5 +88,5 @@ class TaggedGrammar:
 
     def _fields(self, text: str, **fields: str) -> str:
         """The expression for a text with its fields."""
-        pieces = enumerate(_FIELD.split(text))
+        pieces = enumerate(FIELD.split(text))
         return " ".join(fields[piece] if at % 2 else self._lark.text(piece) for at, piece in pieces)

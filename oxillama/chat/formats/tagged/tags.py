@@ -88,9 +88,7 @@ class TagSet:
     call: Header
     parameter: Header
     key_end: tuple[tuple[str, ...], ...]
-    section_open: tuple[str, ...]
     section_close: tuple[str, ...]
-    wrap_open: tuple[str, ...]
     wrap_close: tuple[str, ...]
     call_close: tuple[str, ...]
     parameter_close: tuple[str, ...]
@@ -116,9 +114,7 @@ class TagSet:
             call=call,
             parameter=parameter,
             key_end=tuple(spell(piece) for piece in shape.key_end.split()),
-            section_open=section_open,
             section_close=section_close,
-            wrap_open=wrap_open,
             wrap_close=wrap_close,
             call_close=call_close,
             parameter_close=parameter_close,
