@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from oxillama.chat.formats.json.arguments import CallBuilder, read_arguments
 from oxillama.chat.formats.json.writing import arguments_text
 from oxillama.chat.reply.events import Content, Event, Reasoning
 from oxillama.chat.reply.json_text import SPACE
-from oxillama.chat.reply.source import Scanner, Source
+from oxillama.chat.reply.parsing import SourceParser
+from oxillama.chat.reply.source import Scanner
 from oxillama.text.prompt_text import PromptText, prompt_text
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Harmony:
         return ()  # all arguments are JSON
 
 
-class HarmonyParser:
+class HarmonyParser(SourceParser):
     """Reads a reply in the harmony format (`Parser`)."""
 
     def __init__(
@@ -94,13 +94,11 @@ class HarmonyParser:
         splits: bool = True,
     ) -> None:
         """See `MessageShape.parser`."""
+        super().__init__(markers)
         self._splits = splits
         self._markers = markers
-        self._events: list[Event] = []
         self._calls = make_calls(self._events)
         self._has_tools = tools
-        self._source = Source()
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         encode = markers.encode
         self._message, self._channel, self._start = encode(MESSAGE), encode(CHANNEL), encode(START)
         self._constrain = encode(CONSTRAIN)
@@ -108,43 +106,13 @@ class HarmonyParser:
         self._body = Scanner([*self._ends, self._start, self._channel, self._message])
         self._header = Scanner([*self._ends, self._start, self._message])
         self._stops = "".join(markers.chars.values())
-        self._thinking = False
         self._withheld: list[str] = []
         self._said: set[type[Event]] = set()
         self._fresh = True  # nothing of this message was said yet
         tail = encode(prompt_tail)
         begun = tail.rfind(self._start)
         self._source.feed(tail[begun + len(self._start) :] if begun >= 0 else "")
-        self._steps = self._read()
-        next(self._steps)
-
-    @property
-    def thinking(self) -> bool:
-        """Whether the reply is in its reasoning."""
-        return self._thinking
-
-    def push(self, token_id: int, piece: bytes) -> list[Event]:
-        char = self._markers.chars.get(token_id)
-        text = self._decoder.decode(piece) if char is None else self._decoder.decode(b"", True) + char
-        if not text:
-            return []
-        if not self._source.pass_on(text):
-            self._source.feed(text)
-            next(self._steps)
-        return self._taken()
-
-    def end(self, truncated: bool = False) -> list[Event]:
-        source = self._source
-        source.feed(self._decoder.decode(b"", True))
-        source.ended, source.truncated = True, truncated
-        for _ in self._steps:
-            raise AssertionError("a parser waits for text after the end")
-        return self._taken()
-
-    def _taken(self) -> list[Event]:
-        events = self._events[:]
-        self._events.clear()
-        return events
+        self._run(self._read())
 
     def _read(self) -> Steps[None]:
         yield

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from oxillama.chat.reply.events import Content, Event, Reasoning
 from oxillama.chat.reply.json_text import SPACE
-from oxillama.chat.reply.source import Scanner, Source
+from oxillama.chat.reply.parsing import SourceParser
+from oxillama.chat.reply.source import Scanner
 
 if TYPE_CHECKING:
     from oxillama.chat.reply.calls import Calls
     from oxillama.chat.reply.markers import Markers
-    from oxillama.chat.reply.source import Steps
+    from oxillama.chat.reply.source import Source, Steps
 
 _REREAD = 256
 """How many characters of what turned out not to be a call are searched for markers again: a bound keeps time linear."""
@@ -115,19 +115,15 @@ class TurnSyntax:
         return self._scanners[thinking, calls]
 
 
-class TurnParser:
+class TurnParser(SourceParser):
     """Reads a reply that consists of reasoning, content and calls (`Parser`)."""
 
     def __init__(self, syntax: TurnSyntax, make_calls: Callable[[list[Event]], Calls] | None, prompt_tail: str) -> None:
         """make_calls: None: calls are not looked for. prompt_tail: the end of the prompt, after all content."""
+        super().__init__(syntax.markers)
         self._syntax = syntax
-        self._events: list[Event] = []
         self._calls = make_calls(self._events) if make_calls is not None else None
-        self._source = Source()
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._chars = syntax.markers.chars
         self._blank = True  # nothing but white space was said since the beginning, the reasoning or a call
-        self._thinking = False
         self._closed = False  # reasoning has ended once
         self._trim = 0
         self._withheld: list[str] = []  # calls that may not be made, as long as nothing else was said
@@ -135,35 +131,7 @@ class TurnParser:
         self._gap = ""  # what stood between a call and the text after it
         self._source.keeps = self._calls is not None and self._calls.muted
         self._begin_after(syntax.markers.encode(prompt_tail))
-        self._steps = self._read()
-        next(self._steps)
-
-    @property
-    def thinking(self) -> bool:
-        """Whether the reply is in its reasoning."""
-        return self._thinking
-
-    def push(self, token_id: int, piece: bytes) -> list[Event]:
-        char = self._chars.get(token_id)
-        text = self._decoder.decode(piece) if char is None else self._decoder.decode(b"", True) + char
-        if not text:
-            return []
-        if not self._source.pass_on(text):
-            self._source.feed(text)
-            next(self._steps)
-        events = self._events[:]
-        self._events.clear()
-        return events
-
-    def end(self, truncated: bool = False) -> list[Event]:
-        source = self._source
-        source.feed(self._decoder.decode(b"", True))
-        source.ended, source.truncated = True, truncated
-        for _ in self._steps:
-            raise AssertionError("a parser waits for text after the end")
-        events = self._events[:]
-        self._events.clear()
-        return events
+        self._run(self._read())
 
     def _begin_after(self, tail: str) -> None:
         """Take the state that the end of the prompt leaves: within reasoning, after it, or within a marker."""
