@@ -110,6 +110,15 @@ def test_types_that_bare_text_cannot_tell_apart_are_not_enforced_further() -> No
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=IDS)
+def test_a_member_that_is_required_twice_is_written_once(family: Family) -> None:
+    def grammar(*required: str) -> str:
+        schema = {"type": "object", "properties": {"y": {"type": "string"}}, "required": required}
+        return WireFormat(family, None).grammar([Tool(name="f", parameters=schema)])
+
+    assert grammar("x", "y", "x") == grammar("x", "y")
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=IDS)
 def test_a_schema_that_grows_without_bound_when_it_is_written_out_is_not(family: Family) -> None:
     defs: dict[str, Any] = {"d0": {"type": "string", "maxLength": 3}}
     for at in range(1, 40):  # 2^40 ways through

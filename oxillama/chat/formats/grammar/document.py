@@ -97,7 +97,8 @@ class Document:
     def properties(self, place: Place) -> list[tuple[str, Place, bool]]:
         """The declared properties of an object in order, and whether each must be there."""
         declared = place.keyword("properties", Mapping) or {}
-        required = [name for name in place.keyword("required", Sequence) or () if isinstance(name, str)]
+        names = place.keyword("required", Sequence) or ()
+        required = dict.fromkeys(name for name in names if isinstance(name, str))  # a client may give thousands
         found = [(name, place.at("properties", name), name in required) for name in declared]
         return found + [
             (name, Place({}, f"{place.pointer}/required"), True) for name in required if name not in declared
