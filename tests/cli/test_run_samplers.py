@@ -38,6 +38,7 @@ def test_a_model_that_cannot_fill_in_is_one_line() -> None:
 def test_a_banned_string_is_not_written(coder: Path) -> None:
     def say(*options: str) -> str:
         done = oxillama("run", "--model", coder, "--raw", "x", "--max-tokens", 4, "--temp", 0, *options, *ONE)
+        assert done.returncode == 0
         return done.stdout.decode()
 
     assert say().startswith("yz")
