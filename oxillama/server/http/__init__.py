@@ -1,1 +1,1 @@
-"""The socket, ASGI and server-sent events."""
+"""The socket, ASGI, bodies and forms of requests, and server-sent events."""
