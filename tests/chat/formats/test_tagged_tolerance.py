@@ -138,16 +138,22 @@ def test_text_after_a_call_is_content(name: str) -> None:
     assert (found.values, found.content.strip()) == ([("f", {"s": "x"})], "Done, `<b>` is set.")
 
 
-@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.shape.name not in ("G", "P")])
+# The families whose calls begin with a whole marker that a vocabulary may have as one token.
+BEGIN_WITH_TOKENS = [
+    name
+    for name, family in FAMILIES.items()
+    if family.shape.name not in ("G", "P") and name not in ("MiniMax M3", "DeepSeek V4.1", "MiniCPM5", "Kimi K3")
+]
+
+
+@pytest.mark.parametrize("name", BEGIN_WITH_TOKENS)
 def test_a_marker_that_is_a_token_counts_where_it_is_spelled_at_the_beginning_of_a_line(name: str) -> None:
     family = FAMILIES[name]
-    vocabulary = Specials(family.texts())
-    format_ = WireFormat(family, vocabulary)
-    if not any(opener in format_.markers.chars.values() for opener in family.shape.reader(format_.markers).openers):
-        return
+    format_ = WireFormat(family, Specials(family.texts()))
+    assert any(opener in format_.markers.ids for reader in format_.readers for opener in reader.openers)
     spelled = Specials(()).tokens("See:\n" + _written(family, [("f", {"s": "x"})]), WHOLE)
     found = read_tokens(format_.parser(TOOLS), spelled)
-    assert (found.values, found.content) in (([("f", {"s": "x"})], "See:"), ([], "See:\n" + _written(family, [F])))
+    assert (found.values, found.content) == ([("f", {"s": "x"})], "See:")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
