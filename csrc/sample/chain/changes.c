@@ -55,7 +55,10 @@ void oxi_apply_mask(oxi_left *l, const uint32_t *allowed)
             continue;
         }
         touched[start / OXI_LOGIT_BLOCK] = 1;
-        for (size_t i = 0; i < count; i++) x[start + i] = bits >> i & 1 ? before[start + i] : -INFINITY;
+        if (!bits)
+            for (size_t i = 0; i < count; i++) x[start + i] = -INFINITY;
+        else
+            for (size_t i = 0; i < count; i++) x[start + i] = bits >> i & 1 ? before[start + i] : -INFINITY;
     }
     l->row.x = x;
     changed(l);
