@@ -64,6 +64,7 @@ void oxi_row_top(const oxi_row *row, oxi_candidate *out, size_t k)
     }
     for (size_t b = 0; b < n_blocks; b++) {
         if (!(row->maxima[b] >= least)) continue;
+        if (count == k && !(row->maxima[b] > out[0].value)) continue; /* no value here is better than the worst so far */
         const size_t end = oxi_block_end(row->n, b);
         for (size_t i = b * OXI_LOGIT_BLOCK; i < end; i++) {
             const float value = row->x[i] == row->x[i] ? row->x[i] : -INFINITY;
