@@ -15,6 +15,7 @@ from oxillama.embedded.learning.grow import grown
 from oxillama.embedded.shape import Shape
 from oxillama.gguf import GGUFFile
 
+
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
     texts = [m["content"] for messages, _ in stream(1, 9, 600) for m in messages]
