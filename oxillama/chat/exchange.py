@@ -26,7 +26,7 @@ from oxillama.text.prompt_text import prompt_text
 
 if TYPE_CHECKING:
     from oxillama.chat.conversation import Message
-    from oxillama.chat.history import Template
+    from oxillama.chat.formats.detect.probe import Template
     from oxillama.engine.api.constraint import Constraint
     from oxillama.engine.api.protocol import EngineLike, TokenizerLike
     from oxillama.engine.api.reading import Reader

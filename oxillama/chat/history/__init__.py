@@ -1,7 +1,6 @@
 """From the messages of a conversation to a prompt in the form that a model's chat template can render."""
 
 from oxillama.chat.history.dialect import Dialect, dialect_of
-from oxillama.chat.history.probe import Template
 from oxillama.chat.history.rendering import render
 
-__all__ = ["Dialect", "Template", "dialect_of", "render"]
+__all__ = ["Dialect", "dialect_of", "render"]

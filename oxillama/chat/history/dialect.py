@@ -33,8 +33,8 @@ from oxillama.chat.history.probe import (
 from oxillama.chat.tools import Tool
 
 if TYPE_CHECKING:
+    from oxillama.chat.formats.detect.probe import Template
     from oxillama.chat.history.forms import CallForm, Given
-    from oxillama.chat.history.probe import Template
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 TOOL_FORMS = (ToolForm(), ToolForm(flat=True), ToolForm("functions", flat=True), ToolForm("functions"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from oxillama.chat.history.forms import content_of
@@ -11,27 +11,13 @@ from oxillama.errors import TemplateError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from oxillama.chat.formats.detect.probe import Template
     from oxillama.chat.history.forms import Given
-    from oxillama.text import PromptText
 
 # Words of no language, in small letters only: templates may change the case.
 SAID, THOUGHT, CALLED, KEY, VALUE, RESULT = "zorbwyk", "plumqat", "fnirkad", "grelvox", "skwomp", "dwefjint"
 OTHER_SAID, OTHER_CALLED, OTHER_RESULT = "quibdrel", "blixturg", "hovquim"
 TOOL, ABOUT, PARAMETER = "vrontzif", "klemdup", "jostwig"
-
-
-class Template(Protocol):
-    """`oxillama.text.ChatTemplate`, as this layer uses it."""
-
-    @property
-    def source(self) -> str | None: ...
-
-    @property
-    def tool_source(self) -> str | None: ...
-
-    def render(
-        self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True, **kwargs: Any
-    ) -> PromptText: ...
 
 
 class Probe:

@@ -20,9 +20,9 @@ from oxillama.errors import TemplateError
 from oxillama.text import PromptText
 
 if TYPE_CHECKING:
+    from oxillama.chat.formats.detect.probe import Template
     from oxillama.chat.history.forms import CallForm, Given
     from oxillama.chat.history.offering import Writer
-    from oxillama.chat.history.probe import Template
     from oxillama.chat.tools import Tool
 
 

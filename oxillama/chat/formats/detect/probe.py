@@ -40,6 +40,9 @@ class Template(Protocol):
     """`oxillama.text.ChatTemplate`, as this layer uses it."""
 
     @property
+    def source(self) -> str | None: ...
+
+    @property
     def tool_source(self) -> str | None: ...
 
     def render(
