@@ -19,6 +19,9 @@ from oxillama.chat.schemas.pattern import PatternError
 if TYPE_CHECKING:
     from oxillama.chat.schemas.document import Document, Place, SchemaError
 
+MOST_CHECKS = 200_000
+"""Of values against schemas, for one document. These take about two seconds."""
+
 TYPES = ("null", "boolean", "number", "string", "array", "object")
 
 
@@ -88,12 +91,19 @@ class Checker:
         self._document = document
         self._refuse = refuse
         self._keys: dict[str, frozenset[str]] = {}  # of enumerations, by their paths
+        self._left = MOST_CHECKS
 
     def accepts(self, place: Place, value: Any) -> bool:
         return self.holds(place, value, Seen())
 
     def holds(self, place: Place, value: Any, seen: Seen) -> bool:
-        """Whether a value matches. If it does, `seen` grows by what the schema has looked at."""
+        """Whether a value matches. If it does, `seen` grows by what the schema has looked at.
+
+        Raises SchemaError after MOST_CHECKS: references may double the schemas to be checked at each of their levels.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise place.error("", "has too many combinations of its alternatives")
         schema = place.schema
         if not isinstance(schema, Mapping):
             return schema is not False
@@ -270,7 +280,7 @@ class Checker:
     def _unique_items(self, place: Place, value: Any, seen: Seen) -> bool:
         if not isinstance(value, list) or place.schema["uniqueItems"] is not True:
             return True
-        return not any(same(a, b) for i, a in enumerate(value) for b in value[:i])
+        return len(set(map(key_of, value))) == len(value)
 
     def _pattern(self, place: Place, value: Any, seen: Seen) -> bool:
         return not isinstance(value, str) or found_in(place.schema["pattern"], value)

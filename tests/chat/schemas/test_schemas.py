@@ -174,6 +174,11 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     "a repeated repetition": lambda: {"pattern": "^((a{1000}){1000}){1000}$"},
     "ambiguous pattern": lambda: {"pattern": "^(a|aa)+(b?b?b?){50}(.*a.{30})+$", "minLength": 1000},
     "many members": lambda: {"properties": {f"p{i}": {"type": "string"} for i in range(30_000)}, "minProperties": 200},
+    "exponential references to check a name by": lambda: {
+        "type": "object", "properties": {"a": {}}, "propertyNames": {"$ref": "#/$defs/d0"},
+        "$defs": {f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{min(i + 1, 40)}"}] * 2} for i in range(40)} | {"d40": {}},
+    },
+    "a listed value with many different items": lambda: {"enum": [list(range(20_000))], "uniqueItems": True},
     "many items": lambda: {"prefixItems": [{}] * 30_000},
     "itself": lambda: {"$ref": "#"},
     "exclusive": lambda: {"oneOf": [{"pattern": f"a{i}"} for i in range(200)]},
