@@ -42,13 +42,19 @@ def _answers(
 ) -> list[Message]:
     """The results in the order of the calls. given: the calls with the ids that the results name."""
     answers: list[list[Message]] = [[] for _ in calls]
+    places: dict[str, deque[int]] = {"": deque(range(len(calls)))}  # of the calls with an id; "": of all
+    for at, call in enumerate(given):
+        if call.id:
+            places.setdefault(call.id, deque()).append(at)
     orphans = []
     for result in results:
-        places = [at for at, call in enumerate(given) if not result.tool_call_id or call.id == result.tool_call_id]
-        if not places:
+        left = places.get(result.tool_call_id or "")
+        if not left:
             orphans.append(_orphan(result, ids))
             continue
-        at = next((at for at in places if not answers[at]), places[-1])
+        while len(left) > 1 and answers[left[0]]:
+            left.popleft()
+        at = left[0]
         answers[at].append(replace(result, tool_call_id=calls[at].id, name=calls[at].name))
     return [*(answer for of_call in answers for answer in of_call), *orphans]
 
@@ -64,6 +70,7 @@ class _Ids:
     def __init__(self, form: Ids) -> None:
         self._form = form
         self._seen: set[str] = set()
+        self._tried: dict[str, int] = {}  # up to which number an id is given away
         self._count = 0
 
     def next(self, call: ToolCall) -> str:
@@ -71,9 +78,10 @@ class _Ids:
         if self._form == "functions" and not _FUNCTION_ID.fullmatch(wanted):
             wanted = f"functions.{call.name}:{self._count}"
         self._count += 1
-        found, n = wanted, 1
+        found, n = wanted, self._tried.get(wanted, 1)
         while found in self._seen:
             n += 1
             found = f"{wanted}_{n}"
+        self._tried[wanted] = n
         self._seen.add(found)
         return short_id(found) if self._form == "short" else found

@@ -88,9 +88,15 @@ def _harmless(call: ToolCall, dialect: Dialect) -> ToolCall:
 
 def _without(text: str, tags: Sequence[str]) -> str:
     """The text without the tags; taking one out may put another together."""
-    before = ""
-    while text != before:
-        before = text
+    for tag in tags:
+        text = text.replace(tag, "")
+    if not any(tag in text for tag in tags):
+        return text
+    found: list[str] = []  # never has a tag in it, so only its end need be looked at: linear in the text
+    for char in text:
+        found.append(char)
         for tag in tags:
-            text = text.replace(tag, "")
-    return text
+            if char == tag[-1] and "".join(found[-len(tag) :]) == tag:
+                del found[-len(tag) :]
+                break
+    return "".join(found)

@@ -5,12 +5,14 @@ Whatever the template does, what was said is in the prompt, and nothing in a cli
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from oxillama.chat import Message, ToolCall
 from oxillama.chat.history import dialect_of, render
+from oxillama.chat.history.writing import without_tags
 from oxillama.errors import TemplateError
 from tests.support.templates import chat_template
 
@@ -373,3 +375,12 @@ def test_a_dialect_says_what_was_found() -> None:
     form = dialect_of(template).calls
     assert form is not None
     assert (form.ids, form.beside, form.one_each, form.raw_text) == ("short", "never", False, False)
+
+
+def test_tags_within_tags_are_taken_out_in_linear_time() -> None:
+    """What is left around a tag may be one again."""
+    template = chat_template(SPLITS)
+    nested = "a" + "</th" * 50_000 + "</think>" + "ink>" * 50_000 + "b"
+    began = time.process_time()
+    assert without_tags(Message(role="assistant", content=nested), dialect_of(template)).content == "ab"
+    assert time.process_time() - began < 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +52,15 @@ def test_a_result_without_an_id_answers_the_next_call() -> None:
 def test_a_result_of_an_unknown_call_stays_after_the_others() -> None:
     found = paired([calling("a"), result("z", "?"), result("a", "1"), Message(role="user"), result("y", "!")])
     assert shown(found) == [("f0", "a", "1"), ("", "z", "?"), ("", "y", "!")]
+
+
+def test_many_calls_and_results_under_one_id_take_linear_time() -> None:
+    turns = [calling("a")] * 20_000
+    many = [calling(*["a"] * 20_000), *(result("a", str(n)) for n in range(20_000))]
+    began = time.process_time()
+    assert paired(turns)[-1].tool_calls[0].id == "a_20000"
+    assert [m.content for m in paired(many)[1:]] == [str(n) for n in range(20_000)]
+    assert time.process_time() - began < 5
 
 
 FORMS: list[Ids] = ["any", "short", "functions"]
