@@ -90,7 +90,7 @@ static oxi_status describe(oxi_program *p, const oxi_tensor *t, oxi_error *err)
     TRY(oxi_program_matrix(p, &t[3], (int32_t)t[3].ne[2], 0, (int64_t)t[3].ne[1], &router, err));
     TRY(oxi_program_matrix(p, &t[4], (int32_t)t[4].ne[2], 0, (int64_t)t[4].ne[1], &up, err));
     TRY(oxi_program_matrix(p, &t[5], (int32_t)t[5].ne[2], 0, (int64_t)t[5].ne[1], &down, err));
-    TRY(oxi_program_cache(p, HEADS, DIM, DIM, 9, &cache, err));
+    TRY(oxi_program_cache(p, HEADS, DIM, DIM, 9, false, &cache, err));
     TRY(oxi_program_state(p, 24, &state, err));
     TRY(oxi_program_vector(p, weights, WIDTH, &norm, err));
     TRY(oxi_program_vector(p, weights, DIM / 2, &frequencies, err));
