@@ -33,9 +33,11 @@ LAYERS: dict[str, set[str]] = {
     "chat": BASE | {"concurrency", "text", "engine"},
     "storage": BASE | {"concurrency", "system"},
     "files": BASE | {"concurrency", "storage"},
-    "assistants": BASE | {"concurrency", "storage", "engine", "chat"},
+    "vector_stores": BASE | {"concurrency", "storage", "files", "engine"},
+    "assistants": BASE | {"concurrency", "storage", "engine", "chat", "vector_stores"},
     "server": BASE
-    | {"concurrency", "demonstration", "machine", "user_files", "storage", "engine", "chat", "files", "assistants"},
+    | {"concurrency", "demonstration", "machine", "user_files", "storage", "engine", "chat", "files", "assistants"}
+    | {"vector_stores"},
 }
 LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
 """The layers that each layer may import. Layers not listed (cli, training of embedded) may import all below them."""
