@@ -19,6 +19,7 @@ from oxillama.storage.ids import new_id
 from oxillama.storage.stream import NewFile, read_parts
 
 UPLOAD_LIFETIME_S = 3600
+MAX_PARTS = 10_000
 FORGOTTEN_AFTER_S = 86_400
 """The record of an upload stays this long after the upload's time, so that a late client learns what became of it."""
 
@@ -40,6 +41,7 @@ class UploadStore:
         )
         durable.make_dir(self._uploads.directory)
         self._locks = [threading.RLock() for _ in range(_LOCKS)]
+        self._taken: dict[str, tuple[int, int]] = {}  # upload → its parts and their bytes; under the upload's lock
 
     def clear(self) -> None:
         """Remove what a crash left behind. For the start."""
@@ -82,16 +84,21 @@ class UploadStore:
     def finish_part(self, part: UploadPart, content: NewFile) -> UploadPart:
         """Store a part whose bytes have been written. Discards it if that fails.
 
-        Raises InvalidParameterError if the parts have more bytes than the upload was announced with.
+        Raises InvalidParameterError if the parts have more bytes than the upload was announced with, and
+        StateConflictError beyond MAX_PARTS.
         """
         try:
             content.finish()
             with self._lock(part.upload_id):
                 upload, parts = self._pending(part.upload_id), self._parts(part.upload_id)
-                if part.bytes + sum(known.bytes for known in parts.list()) > upload.bytes:
+                count, size = self._taken_by(upload.id)
+                if part.bytes + size > upload.bytes:
                     message = f"The parts have more than the {upload.bytes} bytes that the upload was announced with."
                     raise InvalidParameterError(message, param="data")
+                if count >= MAX_PARTS:
+                    raise StateConflictError(f"Upload {upload.id} has {MAX_PARTS} parts already; send larger parts.")
                 parts.publish(part)
+                self._taken[upload.id] = count + 1, size + part.bytes
                 return part
         except BaseException:
             self.discard_part(part.upload_id, part.id, content)
@@ -130,6 +137,13 @@ class UploadStore:
         """End an upload. Raises StateConflictError if it is over."""
         with self._lock(upload_id):
             return self._end(self._pending(upload_id), "cancelled")
+
+    def _taken_by(self, upload_id: str) -> tuple[int, int]:
+        """How many parts an upload has, and their bytes. The parts are read once, so that adding one stays quick."""
+        if upload_id not in self._taken:
+            sizes = [part.bytes for part in self._parts(upload_id).list()]
+            self._taken[upload_id] = len(sizes), sum(sizes)
+        return self._taken[upload_id]
 
     def _made(self, upload: Upload) -> StoredFile | None:
         """The file that the upload became; None also if it was deleted."""
@@ -174,6 +188,7 @@ class UploadStore:
     def _end(self, upload: Upload, status: str) -> Upload:
         upload = msgspec.structs.replace(upload, status=status)
         self._uploads.put(upload)
+        self._taken.pop(upload.id, None)
         self._durable.discard_tree(self._parts(upload.id).directory)
         return upload
 

@@ -14,6 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from oxillama.errors import EngineBusyError, StoreError
 from oxillama.server.access.auth import Keyring
+from oxillama.server.access.beta import check_version
 from oxillama.server.access.client import client_address
 from oxillama.server.access.cors import CORS
 from oxillama.server.access.hosts import HostRule
@@ -129,6 +130,7 @@ class Application(QuartTrio):
         operation = self.state.operations.named(self._endpoint(request))
         if operation is None or not operation.open:
             self.keyring.check(request.headers.get("Authorization"))
+        check_version(request.path, request.headers)
         return None
 
     async def _after(self, response: Response) -> Response:

@@ -19,6 +19,7 @@ from oxillama.files.records import StoredFile, Upload, UploadPart
 from oxillama.files.service import EXPIRY_INTERVAL_S, Files
 from oxillama.files.service import open_files as serving
 from oxillama.files.uploads import FORGOTTEN_AFTER_S
+from oxillama.storage.collection import DirectoryCollection
 from oxillama.storage.data_dir import DataDir
 from oxillama.storage.durable import Durable
 from oxillama.storage.ids import new_id
@@ -203,6 +204,39 @@ def test_the_parts_become_a_file_in_the_given_order() -> None:
         files.uploads.cancel(upload.id)
     with pytest.raises(StateConflictError, match="completed"):
         add_part(files, upload, b"x")
+
+
+def test_adding_a_part_reads_the_earlier_ones_once_and_their_number_has_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("oxillama.files.uploads.MAX_PARTS", 5)
+    disk = SimulatedDisk()
+    files = open_files(disk)
+    upload = begin(files, 100)
+    for _ in range(2):
+        add_part(files, upload, b"ab")
+    again = open_files(disk)  # what a start knows of earlier parts
+    listed: list[str] = []
+    real = DirectoryCollection.list
+    monkeypatch.setattr(DirectoryCollection, "list", lambda self: listed.append(self.directory) or real(self))
+    for _ in range(3):
+        add_part(again, upload, b"ab")
+    assert len(listed) == 1
+    with pytest.raises(StateConflictError, match="has 5 parts already"):
+        add_part(again, upload, b"ab")
+    with pytest.raises(StateConflictError, match="has 5 parts already"):
+        add_part(open_files(disk), upload, b"ab")
+
+
+def test_a_part_too_many_is_refused_after_a_start_too() -> None:
+    disk = SimulatedDisk()
+    upload = begin(open_files(disk), 5)
+    add_part(open_files(disk), upload, b"abc")
+    files = open_files(disk)
+    for _ in range(2):
+        with pytest.raises(InvalidParameterError, match="more than the 5 bytes"):
+            add_part(files, upload, b"def")
+    add_part(files, upload, b"de")
 
 
 def test_wrong_parts_sizes_and_checksums_are_refused_and_can_be_mended() -> None:

@@ -11,6 +11,7 @@ from oxillama.assistants.records import Assistant
 from oxillama.assistants.store.store import Store
 from oxillama.storage.ids import new_id
 from tests.support.assistants_api import Api, api_over
+from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,7 +192,13 @@ async def test_a_message_can_be_stored_changed_and_deleted(tmp_path: Path) -> No
         ({"role": "user", "content": []}, "content", "empty_array"),
         ({"role": "user", "content": 3}, "content", "invalid_type"),
         ({"role": "user", "content": "x" * 256_001}, "content", "string_above_max_length"),
-        ({"role": "user", "content": [{"type": "image_url"}]}, "content[0].type", "invalid_value"),
+        ({"role": "user", "content": [{"type": "audio"}]}, "content[0].type", "invalid_value"),
+        ({"role": "user", "content": [{"type": "image_url"}]}, "content[0].image_url", "missing_required_parameter"),
+        (
+            {"role": "user", "content": [{"type": "image_file", "image_file": {"file_id": "f", "detail": "x"}}]},
+            "content[0].image_file.detail",
+            "invalid_value",
+        ),
         ({"role": "user", "content": [{"type": "text"}]}, "content[0].text", "missing_required_parameter"),
         ({"role": "user", "content": "x", "attachments": [{"file_id": "f"}]}, "attachments", "unsupported_parameter"),
     ],
@@ -206,6 +213,37 @@ async def test_a_message_that_cannot_be_stored_is_refused_by_name(
         error = await api.refused("/threads", {"messages": [body]})
         assert error["param"] == f"messages[0].{param}"
         assert len(list((tmp_path / "threads").iterdir())) == 1
+
+
+async def test_images_are_kept_and_the_model_is_told_that_it_cannot_see_them(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with api_over(tmp_path, engine) as api:
+        parts = [
+            {"type": "text", "text": "Who is this? "},
+            {"type": "image_url", "image_url": {"url": "https://a.example/b.png", "detail": "low"}},
+            {"type": "image_file", "image_file": {"file_id": "file-abc"}},
+        ]
+        thread = await api.post("/threads", {"messages": [{"role": "user", "content": parts}]})
+        (message,) = (await api.get(f"/threads/{thread['id']}/messages"))["data"]
+        assert message["content"] == [
+            {"type": "text", "text": {"value": "Who is this? ", "annotations": []}},
+            parts[1],
+            {"type": "image_file", "image_file": {"file_id": "file-abc", "detail": "auto"}},
+        ]
+        await api.events(f"/threads/{thread['id']}/runs", {"assistant_id": await api.assistant(), "stream": True})
+        assert "Who is this? [An image, which you cannot see][An image" in engine.prompt_text(engine.requests[0])
+
+
+async def test_version_1_of_the_api_is_refused_as_the_hosted_api_does(tmp_path: Path) -> None:
+    async with api_over(tmp_path) as api:
+        for header, status in (("assistants=v1", 400), ("assistants=v2", 200), ("assistants=v1, assistants=v2", 200)):
+            answer = await api.client.get("/v1/assistants", headers={"OpenAI-Beta": header})
+            assert answer.status_code == status
+            if status == 400:
+                error = answer.json()["error"]
+                assert error["message"].startswith("The v1 Assistants API has been deprecated. Please try again by")
+                assert error["code"] == "invalid_beta"
+        assert (await api.client.get("/v1/models", headers={"OpenAI-Beta": "assistants=v1"})).status_code == 200
 
 
 async def test_messages_are_filtered_by_run(tmp_path: Path) -> None:

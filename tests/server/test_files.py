@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,26 @@ async def test_a_client_that_leaves_in_the_middle_of_a_file_leaves_nothing(tmp_p
                 while not os.listdir(tmp_path / "files"):
                     await trio.sleep(0.01)
     assert os.listdir(tmp_path / "files") == []
+
+
+async def test_a_form_that_trickles_is_given_up_although_no_pause_is_long() -> None:
+    async with live_server(body_timeout=0.3) as live, await live.connect() as client:
+        body = form(("purpose", None, b"vision"), ("file", "a", b"x" * 20_000))
+        await client.send(posted(body)[: -len(body)])
+        answered = trio.Event()
+
+        async def trickle() -> None:
+            for byte in body:
+                if answered.is_set():
+                    return
+                with contextlib.suppress(trio.BrokenResourceError):
+                    await client.send(bytes([byte]))
+                await trio.sleep(0.02)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trickle)
+            assert (await client.answer()).status == 408
+            answered.set()
 
 
 async def test_a_file_needs_the_key_before_it_is_read() -> None:

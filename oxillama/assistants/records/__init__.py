@@ -5,7 +5,20 @@ The id of an object, and the thread or run it belongs to, come from the path of 
 
 from oxillama.assistants.records.assistant import Assistant
 from oxillama.assistants.records.common import CachedPromptTokens, IncompleteDetails, Metadata, RunError, TokenUsage
-from oxillama.assistants.records.message import MessageStatus, Role, TextContent, TextValue, ThreadMessage
+from oxillama.assistants.records.message import (
+    Content,
+    Detail,
+    ImageFile,
+    ImageFileContent,
+    ImageURL,
+    ImageURLContent,
+    MessageStatus,
+    RefusalContent,
+    Role,
+    TextContent,
+    TextValue,
+    ThreadMessage,
+)
 from oxillama.assistants.records.run import RUN_LIFETIME_S, Run, RunStatus
 from oxillama.assistants.records.step import (
     MessageCreation,
@@ -20,11 +33,18 @@ __all__ = [
     "ActiveRun",
     "Assistant",
     "CachedPromptTokens",
+    "Content",
+    "Detail",
+    "ImageFile",
+    "ImageFileContent",
+    "ImageURL",
+    "ImageURLContent",
     "IncompleteDetails",
     "MessageCreation",
     "MessageCreationStepDetails",
     "MessageStatus",
     "Metadata",
+    "RefusalContent",
     "Role",
     "Run",
     "RunError",

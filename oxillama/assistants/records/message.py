@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -23,11 +24,62 @@ class TextValue(msgspec.Struct, frozen=True):
     annotations: list[dict[str, Any]] = []
 
 
-class TextContent(msgspec.Struct, frozen=True):
-    """A content part of a stored message. In requests `text` is a plain string instead."""
+class TextContent(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    """A text part of a message. In requests `text` is a plain string instead."""
 
     text: TextValue
-    type: Literal["text"] = "text"
+
+
+Detail = Literal["auto", "low", "high", "original"]
+"""How closely a model should look at an image."""
+
+
+class ImageFile(msgspec.Struct, frozen=True):
+    """An image among the uploaded files."""
+
+    file_id: str
+    detail: Detail = "auto"
+
+
+class ImageFileContent(msgspec.Struct, frozen=True, tag_field="type", tag="image_file"):
+    """A part that is an uploaded image."""
+
+    image_file: ImageFile
+
+
+class ImageURL(msgspec.Struct, frozen=True):
+    """An image somewhere else."""
+
+    url: str
+    detail: Detail = "auto"
+
+
+class ImageURLContent(msgspec.Struct, frozen=True, tag_field="type", tag="image_url"):
+    """A part that is an image somewhere else."""
+
+    image_url: ImageURL
+
+
+class RefusalContent(msgspec.Struct, frozen=True, tag_field="type", tag="refusal"):
+    """A part in which a model refused to answer. Only imported messages have it."""
+
+    refusal: str
+
+
+Content = TextContent | ImageFileContent | ImageURLContent | RefusalContent
+
+UNSEEN_IMAGE = "[An image, which you cannot see]"
+"""What the prompt says instead of an image: a model that reads text must not take the question for the whole of it."""
+
+
+def _as_text(part: Content) -> str:
+    match part:
+        case TextContent():
+            return part.text.value
+        case RefusalContent():
+            return part.refusal
+        case _:
+            return UNSEEN_IMAGE
 
 
 class ThreadMessage(Record, frozen=True, kw_only=True):
@@ -38,7 +90,7 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
 
     thread_id: str = ""
     role: Role
-    content: list[TextContent]
+    content: list[Content]
     status: MessageStatus
     incomplete_details: IncompleteDetails | None = None
     completed_at: int | None = None
@@ -54,18 +106,18 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
     def new_user(
         cls,
         message_id: str,
-        text: str | list[str],
+        content: str | Sequence[str | Content],
         created_at: int,
         metadata: Metadata | None = None,
         role: Role = "user",
     ) -> ThreadMessage:
         """A message that a client adds. It is complete at once."""
-        parts = [text] if isinstance(text, str) else text
+        parts = [content] if isinstance(content, str) else content
         return cls(
             id=message_id,
             created_at=created_at,
             role=role,
-            content=[TextContent(TextValue(part)) for part in parts],
+            content=[TextContent(TextValue(part)) if isinstance(part, str) else part for part in parts],
             status="completed",
             completed_at=created_at,
             metadata=metadata or {},
@@ -87,5 +139,5 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
 
     @property
     def text_content(self) -> str:
-        """The text of all parts together."""
-        return "".join(part.text.value for part in self.content)
+        """All parts together, as the model reads them."""
+        return "".join(map(_as_text, self.content))

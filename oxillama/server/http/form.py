@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_FIELDS = 64
 MAX_FIELD = 64 * 1024  # bytes
+LEAST_RATE = 4096  # bytes per second that a form must have on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,14 @@ async def form_parts() -> AsyncGenerator[Part, None]:
     """The parts of the current request's form, in order. Bytes belong to the file that began last.
 
     Raises APIError (400, 415), RequestEntityTooLarge (413), or RequestTimeout (408) when nothing arrives for as long as
-    a whole body may take elsewhere.
+    a whole body may take elsewhere, or the form as a whole arrives more slowly than LEAST_RATE.
     """
     boundary = request.mimetype_params.get("boundary")
     if request.mimetype != "multipart/form-data" or not boundary:
         shown = request.headers.get("Content-Type", "")[:100]
         raise APIError(415, f"Unsupported content type: '{shown}'. Send the file as multipart/form-data.")
     decoder = multipart.MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_FIELDS)
-    body = cast("RequestBody", request.body)
+    body = _TimedBody(cast("RequestBody", request.body), request.body_timeout)
     name, value = "", bytearray()  # of a field
     in_file = False
     over = False
@@ -64,7 +66,7 @@ async def form_parts() -> AsyncGenerator[Part, None]:
             raise bad_request(f"The form of your request is malformed: {error}.") from None
         match event:
             case multipart.NeedData():
-                decoder.receive_data(await _more(body))
+                decoder.receive_data(await body.more())
             case multipart.File():
                 in_file = True
                 yield FileBegins(event.name, event.filename)
@@ -83,11 +85,26 @@ async def form_parts() -> AsyncGenerator[Part, None]:
                 over = True
 
 
-async def _more(body: RequestBody) -> bytes | None:
-    """The next bytes of the body; None: there are none."""
-    timeout = request.body_timeout
-    with trio.move_on_after(timeout if timeout is not None else float("inf")):
-        async for data in body:
-            return data
-        return None
-    raise RequestTimeout
+class _TimedBody:
+    """A body whose client must keep a pace. Only the waiting for the client counts, not the work on what it sent.
+
+    timeout: seconds that the client may be silent, and that it may fall behind LEAST_RATE; None: any.
+    """
+
+    def __init__(self, body: RequestBody, timeout: float | None) -> None:
+        self._body = body
+        self._timeout = timeout if timeout is not None else math.inf
+        self._waited = 0.0  # seconds
+        self._received = 0  # bytes
+
+    async def more(self) -> bytes | None:
+        """The next bytes; None: there are none. Raises RequestTimeout."""
+        began = trio.current_time()
+        behind = self._waited - self._received / LEAST_RATE
+        with trio.move_on_after(min(self._timeout, self._timeout - behind)):
+            async for data in self._body:
+                self._waited += trio.current_time() - began
+                self._received += len(data)
+                return data
+            return None
+        raise RequestTimeout

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from oxillama.assistants.records import IncompleteDetails, MessageStatus, Role, TextContent
+from oxillama.assistants.records import Content, IncompleteDetails, MessageStatus, Role
 from oxillama.server.wire.answer import Answer, RecordAnswer
 
 
@@ -18,7 +18,7 @@ class MessageObject(RecordAnswer, kw_only=True):
     created_at: int
     thread_id: str
     role: Role
-    content: list[TextContent]
+    content: list[Content]
     status: MessageStatus
     incomplete_details: IncompleteDetails | None
     completed_at: int | None

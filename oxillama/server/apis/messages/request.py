@@ -6,25 +6,70 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from oxillama.assistants.records import ThreadMessage
+from oxillama.assistants.records import (
+    Content,
+    Detail,
+    ImageFile,
+    ImageFileContent,
+    ImageURL,
+    ImageURLContent,
+    ThreadMessage,
+)
 from oxillama.server.wire.fields import Metadata, NoList, Text
 from oxillama.storage.ids import new_id
 
+ObjectId = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+ImageAddress = Annotated[str, msgspec.Meta(min_length=1, max_length=256_000)]
 
-class MessageTextPart(msgspec.Struct, kw_only=True):
-    """The only kind of content that a text model can take."""
 
-    type: Literal["text"]
+class MessageTextPart(msgspec.Struct, kw_only=True, tag_field="type", tag="text"):
+    """A text. In answers `text` is an object instead."""
+
     text: Text
+
+
+class ImageFileField(msgspec.Struct, kw_only=True):
+    file_id: ObjectId
+    detail: Detail | None = None
+
+
+class ImageFilePart(msgspec.Struct, kw_only=True, tag_field="type", tag="image_file"):
+    """An uploaded image. Models that read text are told that there was one."""
+
+    image_file: ImageFileField
+
+
+class ImageURLField(msgspec.Struct, kw_only=True):
+    url: ImageAddress
+    detail: Detail | None = None
+
+
+class ImageURLPart(msgspec.Struct, kw_only=True, tag_field="type", tag="image_url"):
+    """An image somewhere else. Models that read text are told that there was one."""
+
+    image_url: ImageURLField
+
+
+ContentPart = MessageTextPart | ImageFilePart | ImageURLPart
+
+
+def _stored(part: ContentPart) -> str | Content:
+    match part:
+        case MessageTextPart():
+            return part.text
+        case ImageFilePart(image_file=image):
+            return ImageFileContent(ImageFile(image.file_id, image.detail or "auto"))
+        case ImageURLPart(image_url=address):
+            return ImageURLContent(ImageURL(address.url, address.detail or "auto"))
 
 
 class CreateMessage(msgspec.Struct, kw_only=True):
     role: Literal["user", "assistant"]
-    content: Text | Annotated[list[MessageTextPart], msgspec.Meta(min_length=1)]
+    content: Text | Annotated[list[ContentPart], msgspec.Meta(min_length=1)]
     attachments: NoList = None
     metadata: Metadata | None = None
 
     def record(self, now: int) -> ThreadMessage:
         """The message to store."""
-        texts = [self.content] if isinstance(self.content, str) else [part.text for part in self.content]
-        return ThreadMessage.new_user(new_id("msg"), texts, now, self.metadata, self.role)
+        content = self.content if isinstance(self.content, str) else list(map(_stored, self.content))
+        return ThreadMessage.new_user(new_id("msg"), content, now, self.metadata, self.role)

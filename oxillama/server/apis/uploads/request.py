@@ -6,11 +6,11 @@ from typing import Annotated
 
 import msgspec
 
+from oxillama.files.uploads import MAX_PARTS
 from oxillama.server.apis.files.request import MAX_NAME, ExpiresAfter, Purpose
 from oxillama.server.wire.fields import END
 
 MAX_BYTES = 8 * 2**30
-MAX_PARTS = 10_000
 
 
 class CreateUpload(msgspec.Struct, kw_only=True):
