@@ -20,6 +20,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "moved": set(),  # old names of modules, as texts
     "concurrency": BASE,
+    "kept": set(),
     "machine": {"errors"},  # the system's figures for processors and memory
     "demonstration": BASE,  # the path of the demonstration model; its training is `embedded`
     "core": BASE,
@@ -29,8 +30,8 @@ LAYERS: dict[str, set[str]] = {
     "text": BASE | {"core", "gguf"},
     "models": BASE | {"machine", "user_files", "core", "gguf", "text"},  # describing a model checks its vocabulary
     "quant": BASE | {"core", "gguf", "text", "models"},
-    "engine": BASE | {"concurrency", "demonstration", "core", "gguf", "text", "models"},
-    "chat": BASE | {"concurrency", "text", "engine"},
+    "engine": BASE | {"concurrency", "kept", "demonstration", "core", "gguf", "text", "models"},
+    "chat": BASE | {"concurrency", "kept", "text", "engine"},
     "storage": BASE | {"concurrency", "system"},
     "files": BASE | {"concurrency", "storage"},
     "vector_stores": BASE | {"concurrency", "storage", "files", "engine"},

@@ -38,10 +38,9 @@ class Message:
     tool_call_id: str | None = None
 
 
-def joined(first: str | PromptText, gap: str, second: str | PromptText) -> str | PromptText:
-    """Two contents joined with a gap. If both are plain strings, so is the result."""
-    if isinstance(first, str) and isinstance(second, str):
-        return first + gap + second
-    return prompt_text(
-        *(PromptText.of_content(text) if isinstance(text, str) else text for text in (first, gap, second))
-    )
+def joined(gap: str, *contents: str | PromptText) -> str | PromptText:
+    """Contents joined with a gap. If all are plain strings, so is the result."""
+    if all(isinstance(text, str) for text in contents):
+        return gap.join(contents)  # type: ignore[arg-type]
+    pieces = [piece for text in contents for piece in (gap, text)][1:]
+    return prompt_text(*(PromptText.of_content(text) if isinstance(text, str) else text for text in pieces))

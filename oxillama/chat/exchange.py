@@ -137,11 +137,11 @@ class Compiler(Protocol):
 class _Plan:
     """A turn before its prompt is tokenized and its grammar compiled. tail: what the template wrote after all content.
 
-    grammars: see `_grammars`. turns: where the reply is kept. replay: what is kept of the turns before.
+    grammars: see `_grammars`. turns: where the reply is kept, if it is. replay: what is kept of the turns before.
     n_messages, scope: see `Asked`.
     """
 
-    turns: Turns
+    turns: Turns | None
     replay: Replay | None
     n_messages: int
     scope: str | None
@@ -159,10 +159,7 @@ class _Plan:
         def parser(of: WireFormat) -> Any:
             return of.parser(options.tools, options.choice, prompt_tail=tail, first_index=self.first_index)
 
-        asked = Asked(self.text, ids, self.n_messages, self.scope)
-
-        def keep(reply: Sequence[int], message: Message) -> None:
-            self.turns.keep(asked, reply, message, tokenizer)
+        turns, asked = self.turns, Asked(self.text, ids, self.n_messages, self.scope)
 
         def reader(sampling: SamplingParams) -> Reader:
             read = ReplyReader(
@@ -175,7 +172,9 @@ class _Plan:
                 closing=closing,
                 unsplit=None if options.thinking.split else parser(format_.unsplit),
             )
-            return KeepingReader(read, keep)
+            if turns is None:
+                return read
+            return KeepingReader(read, lambda reply, message: turns.keep(asked, reply, message, tokenizer))
 
         found = (tokenizer.find(text) for text in format_.family.stops)
         return Exchange(ids, reader, frozenset(i for i in found if i is not None), constraint)
@@ -273,10 +272,10 @@ def _plan(
     if options.thinks is False:
         text = _closed(text, template, format_)
     first_index, tail = sum(len(message.tool_calls) for message in messages), prompt_tail(text)
-    turns = turns_of(template) if replays else Turns()
+    turns = turns_of(template) if replays else None
     return _Plan(
         turns=turns,
-        replay=turns.find(text, messages, scope),
+        replay=None if turns is None else turns.find(text, messages, scope),
         n_messages=len(messages),
         scope=scope,
         text=text,

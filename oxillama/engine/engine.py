@@ -194,16 +194,18 @@ class Engine:
         return finished(job.rows, self.embedder, normalize=request.normalize, dimensions=request.dimensions)
 
     async def compile_grammar(self, text: str, *, foreign: bool = False) -> Constraint:
-        """See `protocol.EngineLike.compile_grammar`. The first one takes about a second more, for the vocabulary."""
+        """See `protocol.EngineLike.compile_grammar`."""
         grammars = self._bundle.vocabulary.grammars
         known = grammars.find(text)
         return known if known is not None else await self._compile(grammars.compile, text, foreign=foreign)
 
-    async def with_template(self, work: Callable[[Any], T]) -> T:
-        """Call `work` with the chat template in a worker thread. Returns its result.
+    async def prepare_grammars(self) -> None:
+        """Make ready what all grammars need, about a second's work. The first grammar does it if nobody else has."""
+        if self._bundle.tokenizer is not None:
+            await in_thread(self._bundle.vocabulary.grammars.prepare)
 
-        Raises OxillamaError for a model without a vocabulary, which has none.
-        """
+    async def with_template(self, work: Callable[[Any], T]) -> T:
+        """What `work` returns of the chat template, in a worker thread. Raises OxillamaError without a vocabulary."""
         _ = self.tokenizer
         return await self._render(work, self.chat_template)
 

@@ -88,4 +88,5 @@ class EnginePool:
         source = self._sources[name]
         async with Engine.open(source.path, source.config, progress=source.progress) as engine:
             task_status.started(engine)
+            await engine.prepare_grammars()  # now, because it would make the answers wait that are under way later
             raise EngineClosedError(await engine.wait_stopped() or "the engine has stopped")

@@ -12,11 +12,11 @@ import typer
 from oxillama.chat.options import ChatOptions, Grammar, JsonSchema
 from oxillama.chat.tools import Tool
 from oxillama.cli.commands.run import request_for
-from oxillama.cli.shared.asked import chat_options
+from oxillama.cli.shared.asked import chat_options, naming_files
 from oxillama.cli.shared.completion import Completion, complete
 from oxillama.cli.shared.terminal.answer import PlainAnswer, Shown, TerminalAnswer
 from oxillama.engine.api.types import SamplingParams
-from oxillama.errors import OxillamaError
+from oxillama.errors import InvalidParameterError, OxillamaError
 from tests.support.fake_engine import FakeChatTemplate, FakeEngine
 
 FUNCTION: dict[str, Any] = {"name": "weather", "description": "The weather.", "parameters": {"type": "object"}}
@@ -73,6 +73,21 @@ def test_a_file_that_is_wrong_is_named(tmp_path: Path, option: str, given: Any, 
     files: dict[str, Path | None] = {"tools": None, "json_schema": None, "grammar": None, option: path}
     with pytest.raises(OxillamaError, match=f"^{path}: .*{problem}"):
         chat_options(**files)
+
+
+@pytest.mark.parametrize(
+    ("option", "param", "message", "shown"),
+    [
+        ("json_schema", "response_format", "Invalid schema for response_format 'response': 'type' is 5.", "'type' is 5."),
+        ("tools", "tools", "Invalid schema for function 'f': it is 5.", "Invalid schema for function 'f': it is 5."),
+        ("grammar", "grammar", "Invalid 'grammar': it is empty.", "it is empty."),
+    ],
+)  # fmt: skip
+def test_what_a_file_asks_for_in_vain_names_the_file(option: str, param: str, message: str, shown: str) -> None:
+    files: dict[str, Path | None] = {"tools": None, "json_schema": None, "grammar": None, option: Path("a.json")}
+    with pytest.raises(OxillamaError) as caught, naming_files(**files):
+        raise InvalidParameterError(message, param=param)
+    assert str(caught.value) == f"a.json: {shown}"
 
 
 def test_two_forms_are_a_wrong_command_line(tmp_path: Path) -> None:

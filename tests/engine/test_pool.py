@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from oxillama.engine.api.config import PAGE_TOKENS, EngineConfig
 from oxillama.engine.api.types import GenerationRequest, SamplingParams
@@ -47,6 +48,20 @@ async def test_all_leases_of_a_name_share_one_engine(sources: dict[str, ModelSou
             assert other.is_running
     assert len(set(leased)) == 1
     assert not leased[0].is_running
+
+
+async def test_a_leased_engine_reads_its_vocabulary_before_a_grammar_needs_it(
+    sources: dict[str, ModelSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[Engine] = []
+
+    async def prepare(engine: Engine) -> None:
+        prepared.append(engine)
+
+    monkeypatch.setattr(Engine, "prepare_grammars", prepare)
+    async with EnginePool.open(sources) as pool, pool.lease("one") as engine:
+        await trio.testing.wait_all_tasks_blocked()
+        assert prepared == [engine]
 
 
 async def test_nothing_is_loaded_before_it_is_leased(sources: dict[str, ModelSource], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def with_instructions(messages: Sequence[Message], text: PromptText) -> list[Mes
     count = leading(messages)
     if not count:
         return [Message(role="system", content=text), *messages]
-    last = _merged(messages[count - 1], Message(role="system", content=text))
+    last = _merged([messages[count - 1], Message(role="system", content=text)])
     return [*messages[: count - 1], last, *messages[count:]]
 
 
@@ -49,30 +49,27 @@ def placed(messages: Sequence[Message], dialect: Dialect) -> list[Message]:
 
 def one(messages: Sequence[Message]) -> list[Message]:
     """The messages as a single one, with the role of the first."""
-    found = list(messages[:1])
-    for message in messages[1:]:
-        found[0] = _merged(found[0], message)
-    return found
+    return [_merged(messages)] if messages else []
 
 
 def folded(messages: Sequence[Message]) -> list[Message]:
     """The instructions as what users say: at the beginning of the next message, else as a message of their own."""
-    found: list[Message] = []
+    groups: list[list[Message]] = []
     was_instruction = False
     for message in messages:
         is_instruction = message.role in INSTRUCTIONS
         message = replace(message, role="user") if is_instruction else message
         if was_instruction and message.role == "user":
-            found[-1] = _merged(found[-1], message)
+            groups[-1].append(message)
         else:
-            found.append(message)
+            groups.append([message])
         was_instruction = is_instruction
-    return found
+    return list(map(_merged, groups))
 
 
 def _before(messages: Sequence[Message], count: int, at: int) -> list[Message]:
     """The conversation with its first `count` messages at the beginning of the user's message at `at`."""
-    user = _merged(replace(one(messages[:count])[0], role="user"), messages[at])
+    user = replace(_merged([*messages[:count], messages[at]]), role="user")
     return folded([*messages[count:at], user, *messages[at + 1 :]])
 
 
@@ -107,28 +104,29 @@ def alternating(messages: Iterable[Message]) -> list[Message]:
     role is put before the second, and between an assistant's text and its calls. Messages with calls, results and
     instructions do not count.
     """
-    found: list[Message] = []
+    groups: list[list[Message]] = []
     last = "assistant"
     for message in messages:
         if message.role not in ("user", "assistant") or message.tool_calls:
-            if message.tool_calls and last == "assistant" and (not found or found[-1].role != "tool"):
-                found.append(Message(role="user"))
+            if message.tool_calls and last == "assistant" and (not groups or groups[-1][0].role != "tool"):
+                groups.append([Message(role="user")])
                 last = "user"
-            found.append(message)
+            groups.append([message])
             continue
         if message.role == last:
-            if found and found[-1].role == last and not found[-1].tool_calls:
-                found[-1] = _merged(found[-1], message)
+            if groups and groups[-1][0].role == last and not groups[-1][0].tool_calls:
+                groups[-1].append(message)
                 continue
-            found.append(Message(role="user" if last == "assistant" else "assistant"))
-        found.append(message)
+            groups.append([Message(role="user" if last == "assistant" else "assistant")])
+        groups.append([message])
         last = message.role
-    return found
+    return list(map(_merged, groups))
 
 
-def _merged(first: Message, second: Message) -> Message:
-    def both(one: str | PromptText, other: str | PromptText) -> str | PromptText:
-        return joined(one, GAP, other) if one and other else one or other
-
-    reasoning = GAP.join(text for text in (first.reasoning, second.reasoning) if text)
-    return replace(first, content=both(first.content, second.content), reasoning=reasoning)
+def _merged(messages: Sequence[Message]) -> Message:
+    """The messages as one, with what the first has beside its texts. Joined at once: there may be thousands."""
+    if len(messages) == 1:
+        return messages[0]
+    contents = [message.content for message in messages if message.content]
+    reasoning = GAP.join(message.reasoning for message in messages if message.reasoning)
+    return replace(messages[0], content=joined(GAP, *contents), reasoning=reasoning)

@@ -33,17 +33,17 @@ def written(messages: Sequence[Message], dialect: Dialect, write: Writer) -> Ite
             called |= {call.id for call in message.tool_calls}
         if message.tool_calls and dialect.calls is None:
             calls = [_harmless(call, dialect) for call in message.tool_calls]
-            content = joined(message.content, "\n" if message.content else "", write(calls))
+            content = joined("\n" if message.content else "", message.content, write(calls))
             message = replace(message, tool_calls=(), content=content)
         elif message.role == "tool" and message.tool_call_id not in called and not dialect.tool_role:
-            marked = joined(message.content, "", prompt_text("\n</tool_response>"))
-            message = Message(role="user", content=joined(prompt_text("<tool_response>\n"), "", marked))
+            marked = joined("", message.content, prompt_text("\n</tool_response>"))
+            message = Message(role="user", content=joined("", prompt_text("<tool_response>\n"), marked))
         if message.reasoning and dialect.reasoning is None:
             thought = prompt_text("<think>\n", PromptText.of_content(message.reasoning), "\n</think>\n\n")
             left_out = dialect.cuts("</think>") or _lonely(message, dialect)
             message = replace(message, reasoning="")
             if not left_out:
-                message = replace(message, content=joined(thought, "", message.content))
+                message = replace(message, content=joined("", thought, message.content))
         yield message
 
 

@@ -8,18 +8,28 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 from oxillama.chat.schemas.document import SchemaError
 from oxillama.chat.schemas.grammar.context import Spacing
 from oxillama.chat.schemas.grammar.writer import SchemaGrammar, schema_grammar
+from oxillama.kept import Kept
 
 _MARK = "%schema "
 _TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|/(?:[^/\\\n]|\\.)+/|' + _MARK)  # quoted texts and expressions are passed over
 _DECODER = json.JSONDecoder()
 LONGEST = 1 << 20
 """Characters of a schema."""
+MOST_KEPT = 1 << 23
+"""Characters of schemas and of their rules that are kept for the next request with the same schema."""
+
+
+def _size(key: tuple[str, str], written: SchemaGrammar) -> int:
+    return len(key[0]) + len(written.rules)
+
+
+_kept: Kept[tuple[str, str], SchemaGrammar] = Kept(MOST_KEPT, _size)
 
 
 def inline(schema: Mapping[str, Any] | bool, *, spacing: Spacing, lenient: bool, origin: str = "") -> str:
@@ -43,12 +53,12 @@ def resolved(grammar: str, prefix: str) -> str:
             continue
         given, at = _DECODER.raw_decode(grammar, at)
         name = f"{prefix}{len(rules)}"
-        rules.append(_written(json.dumps(given), name).rules)
+        key = (json.dumps(given), name)
+        rules.append(_kept.get(key, partial(_written, *key)).rules)
         parts.append(name)
     return "\n".join(["".join(parts) + grammar[at:], *rules])
 
 
-@lru_cache(256)
 def _written(given: str, name: str) -> SchemaGrammar:
     asked = json.loads(given)
     if len(given) > LONGEST:

@@ -87,7 +87,7 @@ def run(
 
     import trio
 
-    from oxillama.cli.shared.asked import chat_options
+    from oxillama.cli.shared.asked import chat_options, naming_files
     from oxillama.cli.shared.completion import Completion, complete
     from oxillama.cli.shared.opened import opened
     from oxillama.cli.shared.output import print_json
@@ -105,11 +105,12 @@ def run(
         async with opened(
             path, threads=threads, ctx_size=ctx_size, kv_type=kv_type, processors=processors
         ) as engine:
-            if suffix is not None:
-                gap = Gap(prefix=text if ids is None else ids, suffix=argument_text(suffix))
-                request = await request_between(engine, gap, params, asked)
-            else:
-                request = await request_for(engine, text if ids is None else ids, params, asked, raw=raw or special)
+            with naming_files(tools, json_schema, grammar):
+                if suffix is not None:
+                    gap = Gap(prefix=text if ids is None else ids, suffix=argument_text(suffix))
+                    request = await request_between(engine, gap, params, asked)
+                else:
+                    request = await request_for(engine, text if ids is None else ids, params, asked, raw=raw or special)
             return engine.model_name, await complete(engine, Completion(), request, output)
 
     name, completion = trio.run(main)

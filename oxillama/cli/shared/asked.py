@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,20 @@ def chat_options(tools: Path | None, json_schema: Path | None, grammar: Path | N
         return ChatOptions(tools=() if tools is None else _tools(tools), format=_format(json_schema, grammar))
     except InvalidParameterError as error:
         raise OxillamaError(f"{tools}: {error}") from None
+
+
+@contextmanager
+def naming_files(tools: Path | None, json_schema: Path | None, grammar: Path | None) -> Iterator[None]:
+    """Errors about what these files ask for, with the file's name in place of the parameter's."""
+    files = {"tools": tools, "response_format": json_schema, "grammar": grammar}
+    try:
+        yield
+    except InvalidParameterError as error:
+        path = files.get(error.param or "")
+        if path is None:
+            raise
+        reason = re.sub(r"^Invalid (schema for response_format '.*?'|'grammar'): ", "", str(error))
+        raise OxillamaError(f"{path}: {reason}") from None
 
 
 def _tools(path: Path) -> tuple[Tool, ...]:

@@ -13,8 +13,8 @@ from oxillama.engine.constraints.follower import GrammarFollower, fill_mask, for
 from oxillama.engine.constraints.problems import grammar_error
 from oxillama.engine.constraints.trial import try_grammar
 from oxillama.engine.constraints.vocabulary import ll_tokenizer
-from oxillama.engine.kept import Kept
 from oxillama.errors import InvalidParameterError
+from oxillama.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,10 @@ class Grammars:
         self._kept: Kept[str, Grammar] = Kept(MOST_KEPT)
         self._making = threading.Lock()  # of `_made`
         self._made: LLTokenizer | None = None
+
+    def prepare(self) -> None:
+        """Read the vocabulary now, not for the first grammar. See `ll_tokenizer` for what it costs. Blocks."""
+        self._vocabulary()
 
     def _vocabulary(self) -> LLTokenizer:
         with self._making:

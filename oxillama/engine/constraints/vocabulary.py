@@ -63,7 +63,7 @@ def _is_marker(tokenizer: TokenizerLike, token_id: int) -> bool:
 
 def ll_tokenizer(tokenizer: TokenizerLike, n_vocab: int) -> LLTokenizer:
     """llguidance's view of a vocabulary of n_vocab logits. Takes about a second for 150,000 tokens, and LLTokenizer
-    keeps the GIL for 0.4 s of it: meanwhile no generation goes on. So it is made once, and only if it is needed.
+    keeps the GIL for 0.4 s of it: meanwhile no generation goes on. So it is made once, for a server as soon as it runs.
 
     Tokens that mark structure are special: no text matches them, only their names and ids do.
     """

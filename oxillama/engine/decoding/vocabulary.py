@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from oxillama.engine.decoding.banned import BannedStrings, TokenTexts
 from oxillama.engine.decoding.output import ReaderOutput, TextOutput
-from oxillama.engine.kept import Kept
 from oxillama.errors import OxillamaError
+from oxillama.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

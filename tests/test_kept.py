@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from oxillama.engine import kept
+from oxillama import kept
 from oxillama.engine.constraints import grammars
-from oxillama.engine.kept import Kept
+from oxillama.kept import Kept
 from tests.support.fake_engine import FakeTokenizer
 
 
@@ -88,3 +88,12 @@ def test_requests_with_the_same_new_grammar_try_it_once(
     with ThreadPoolExecutor(3) as threads:
         found = [threads.submit(known.compile, 'start: "a"', foreign=True) for _ in range(3)]
     assert len({one.result() for one in found}) == len(tried) == 1
+
+
+def test_the_oldest_go_when_all_together_are_too_large() -> None:
+    values: Kept[str, str] = Kept(10, lambda key, value: len(key) + len(value))
+    for key, value in (("a", "12345"), ("b", "12"), ("c", "1")):
+        values.get(key, lambda value=value: value)  # type: ignore[misc]
+    assert [values.find(key) for key in "abc"] == [None, "12", "1"]
+    values.get("d", lambda: "1" * 100)  # alone too large, and yet the latest
+    assert [values.find(key) is not None for key in "bcd"] == [False, False, True]

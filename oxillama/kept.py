@@ -15,8 +15,11 @@ V = TypeVar("V")
 class Kept(Generic[K, V]):
     """The values that were asked for last. Threads may share it: nobody waits for a value of another key."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, size: Callable[[K, V], int] = lambda key, value: 1) -> None:
+        """most: how much is kept, as `size` counts it: by itself the number of values. The latest is always kept."""
         self._most = most
+        self._size = size
+        self._total = 0
         self._lock = threading.Lock()  # held for look-ups alone
         self._values: OrderedDict[K, V] = OrderedDict()  # the latest last
         self._making: dict[K, Future[V]] = {}
@@ -56,7 +59,8 @@ class Kept(Generic[K, V]):
         with self._lock:
             del self._making[key]
             self._values[key] = value
-            if len(self._values) > self._most:
-                self._values.popitem(last=False)
+            self._total += self._size(key, value)
+            while self._total > self._most and len(self._values) > 1:
+                self._total -= self._size(*self._values.popitem(last=False))
         mine.set_result(value)
         return value
