@@ -76,7 +76,7 @@ async def test_a_deleted_assistant_is_gone_and_its_threads_stay(tmp_path: Path) 
         ({"instructions": "x" * 256_001}, "instructions", "string_above_max_length"),
         ({"tools": [{"type": "code_interpreter"}] * 129}, "tools", "array_above_max_length"),
         ({"tools": [{"type": "browser"}]}, "tools[0].type", "invalid_value"),
-        ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "object_above_max_length"),
+        ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "object_above_max_properties"),
         ({"metadata": {"k" * 65: ""}}, "metadata", "string_above_max_length"),
         ({"metadata": {"k": "v" * 513}}, "metadata.k", "string_above_max_length"),
         ({"tools": [{"type": "function", "function": {"name": "f\n"}}]}, "tools[0].function.name", "invalid_value"),

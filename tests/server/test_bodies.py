@@ -86,7 +86,7 @@ def refused(body: bytes) -> APIError:
          "Invalid key 'toolong' in 'notes': Expected at most 4 characters, but got 7."),
         ('{"name":"a","notes":{"a":"","b":"four"}}', "notes.b", "string_above_max_length", "string with length 4"),
         ('{"name":"a","notes":{"a":"","b":1}}', "notes.b", "invalid_type", "expected a string, but got an integer"),
-        ('{"name":"a","notes":{"1":"","2":"","3":"","4":"","5":""}}', "notes", "object_above_max_length", "length 5"),
+        ('{"name":"a","notes":{"1":"","2":"","3":"","4":"","5":""}}', "notes", "object_above_max_properties", "with 5 properties"),
         ('{"name":"a","nested":[{},{"p":{"kind":"text"},"q":{"kind":"x"}}]}', "nested[1].q.kind", "invalid_value",
          "Supported values are: 'image' and 'text'."),
         ('{"name":"a","nested":[{},{"q":{}}]}', "nested[1].q.kind", "missing_required_parameter", "nested[1].q.kind"),

@@ -210,5 +210,5 @@ async def test_far_too_many_values_for_the_template_are_refused(client: ASGIClie
     assert response.status_code == 400
     assert (error_of(response)["param"], error_of(response)["code"]) == (
         "chat_template_kwargs",
-        "object_above_max_length",
+        "object_above_max_properties",
     )

@@ -117,6 +117,8 @@ def wrong_length(path: str, kind: str, op: str, bound: int, value: object = ABSE
     word, above = _KINDS[kind], op == "<="
     article = "an" if word[0] in "aeio" else "a"
     length = len(value) if isinstance(value, (str, list, dict)) else None
+    if kind == "object":
+        return _wrong_properties(path, above, bound, length)
     if not above and bound == 1 and length in (0, None):
         message = f"Invalid '{path}': empty {word}. Expected {article} {word} with minimum length 1."
         return bad_request(message, param=path, code=f"empty_{word}")
@@ -125,6 +127,13 @@ def wrong_length(path: str, kind: str, op: str, bound: int, value: object = ABSE
     got = "" if length is None else f", but got {article} {word} with length {length} instead"
     message = f"Invalid '{path}': {word} {side}. Expected {article} {word} with {limit} length {bound}{got}."
     return bad_request(message, param=path, code=f"{word}_{short}_length")
+
+
+def _wrong_properties(path: str, above: bool, bound: int, count: int | None) -> APIError:
+    side, limit, short = ("too many", "at most", "above_max") if above else ("too few", "at least", "below_min")
+    got = "" if count is None else f", but got an object with {count} properties instead"
+    message = f"Invalid '{path}': {side} properties. Expected an object with {limit} {bound} properties{got}."
+    return bad_request(message, param=path, code=f"object_{short}_properties")
 
 
 def _listed(values: list[str]) -> str:
