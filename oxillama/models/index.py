@@ -1,11 +1,15 @@
-"""Maps architectures to classes, as data: a family's module is imported when a file needs it."""
+"""Maps architectures to what describes them, as data: a layout, or a class whose module is imported when a file needs
+it."""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from oxillama.errors import ModelUnsupportedError
+from oxillama.models.families.blocks.decoder import Decoder
+from oxillama.models.families.blocks.rows import LAYOUTS
 
 if TYPE_CHECKING:
     from oxillama.gguf import GGUFFile
@@ -22,6 +26,7 @@ FAMILIES = {
     "gpt-oss": "decoders.gpt_oss:GptOss",
     "llama": "decoders.llama:Llama",
     "mistral3": "decoders.llama:Mistral3",
+    "mistral4": "decoders.deepseek2:DeepSeek2",
     "modern-bert": "encoders.modern_bert:ModernBert",
     "nomic-bert": "encoders.bert:NomicBert",
     "qwen2": "decoders.qwen:Qwen2",
@@ -39,14 +44,18 @@ FAMILIES = {
 
 def architectures() -> list[str]:
     """Names of all architectures that can run, sorted."""
-    return sorted(FAMILIES)
+    return sorted({*FAMILIES, *LAYOUTS})
 
 
 def find_architecture(gguf: GGUFFile, name: str) -> Architecture:
     """A new instance of the class that describes `name`. Raises ModelUnsupportedError if there is none."""
+    if name in LAYOUTS:
+        return Decoder(LAYOUTS[name])
     if name not in FAMILIES:
+        near = get_close_matches(name[:60], architectures(), n=3, cutoff=0.0)
         raise ModelUnsupportedError(
-            f"{gguf.path}: architecture {name[:60]!r} is not supported; these are: {', '.join(architectures())}"
+            f"{gguf.path}: architecture {name[:60]!r} is not supported; the nearest of the {len(architectures())} that"
+            f" are: {', '.join(near)}"
         )
     module, _, cls = FAMILIES[name].partition(":")
     return cast("Architecture", getattr(import_module(f"oxillama.models.families.{module}"), cls)())

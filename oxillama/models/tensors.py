@@ -89,6 +89,12 @@ class Tensors:
         prefixes = tuple(f"blk.{layer}." for layer in range(first, first + count))
         self.used.update(name for name in self.gguf.tensors if name.startswith(prefixes))
 
+    def ignore_matching(self, prefix: str, *parts: str) -> None:
+        """Accept the tensors that begin so and have one of the parts in their names."""
+        for name in self.gguf.tensors:
+            if name.startswith(prefix) and any(part in name for part in parts):
+                self.used.add(name)
+
     def matrix(
         self,
         name: str,

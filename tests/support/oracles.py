@@ -29,9 +29,7 @@ def _maker() -> Any:
 
 def make_oracle(name: str, out: Path, seed: int = 1) -> Path:
     """Write the model. Skips the test if the shared data is missing."""
-    maker = _maker()
-    specs = maker.load_specs() | maker.load_specs("specs_more.json.gz")
-    maker.build(name, specs[name], out, seed)
+    _maker().build(name, _specs()[name], out, seed)
     return out
 
 
@@ -66,6 +64,34 @@ def expected_long(name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int6
     with np.load(shared("oracles/expected_long.npz")) as data:
         tokens, positions, logits = (data[f"{name}/{part}"] for part in ("tokens", "positions", "logits"))
         return tokens.astype(np.int32), positions.astype(np.int64), logits
+
+
+def has_long(name: str) -> bool:
+    """Whether there are expected logits of a long sequence."""
+    return name in _names("expected_long.npz")
+
+
+def oracles_of(architecture: str) -> list[str]:
+    """The models with logits, the hardest first. Skips the test if the shared data is missing."""
+    with_logits = _names("expected.npz") | _names("expected_more.npz")
+    found = [name for name, of in _architectures().items() if of == architecture and name in with_logits]
+    return sorted(found, key=lambda name: (not has_long(name), not name.endswith("-x")))
+
+
+@cache
+def _names(file: str) -> frozenset[str]:
+    with np.load(shared(f"oracles/{file}")) as data:
+        return frozenset(key.split("/")[0] for key in data.files)
+
+
+@cache
+def _specs() -> dict[str, Any]:
+    specs: dict[str, Any] = _maker().load_specs() | _maker().load_specs("specs_more.json.gz")
+    return specs
+
+
+def _architectures() -> dict[str, str]:
+    return {name: spec["arch"] for name, spec in _specs().items()}
 
 
 def columns(name: str) -> Any:

@@ -14,9 +14,17 @@ class Builder(Attention, Experts, Recurrent, Vectors):
     """All methods, and the last op."""
 
     def output(
-        self, hidden: View, name: str = "output", *, tied: bool = True, scale: float = 1.0, softcap: float = 0.0
+        self,
+        hidden: View,
+        name: str = "output",
+        *,
+        tied: bool = True,
+        biased: bool = True,
+        scale: float = 1.0,
+        softcap: float = 0.0,
     ) -> None:
         """The last op: logits from the normed hidden states. tied: without that tensor the embedding is the matrix.
+        biased: whether to use a ".bias", or to ignore it.
 
         A model that sees both ways, or ends in a classification head, has no logits.
         """
@@ -31,10 +39,12 @@ class Builder(Attention, Experts, Recurrent, Vectors):
         source = "token_embd" if tied and not self.tensors.has(f"{name}.weight") else name
         matrix = self.tensors.matrix(f"{source}.weight", hp.n_vocab, hp.n_embd)
         out = Value(hp.n_vocab, outputs=True).view()
+        if not biased:
+            self.tensors.ignore(f"{name}.bias")
         part = Part(
             matrix,
             out,
-            bias=self.tensors.optional_vector(f"{name}.bias", hp.n_vocab),
+            bias=self.tensors.optional_vector(f"{name}.bias", hp.n_vocab) if biased else None,
             scale=self.tensors.optional_vector(f"{name}.scale", 1),
         )
         self.append(ops.Linear(True, hidden, [part]))

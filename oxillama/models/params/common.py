@@ -74,13 +74,14 @@ def read_hparams(
     needs_ff: bool = True,
     causal: bool | None = True,
     epsilon: str = RMS_EPSILON,
+    default_epsilon: float | None = None,
 ) -> HParams:
     """Read the common hyper-parameters. Raises ModelFormatError or ModelUnsupportedError naming file and key.
 
     yarn_keys: as in read_rope; least_kv: as in read_heads. Without other knowledge no layer has a window, and experts
     are as wide as a dense layer. causal: whether tokens see none after them; None: as the file says. epsilon: the key
     of that of the norms. nextn: the last layers may predict later tokens. needs_ff: whether the file must state how
-    wide a dense layer is; else 0 means that it does not.
+    wide a dense layer is; else 0 means that it does not. default_epsilon: where the file states none; None: it must.
     """
     keys = Keys(gguf, architecture)
     stated = gguf.get_bool(keys.name("attention.causal"), causal is not False)
@@ -109,7 +110,7 @@ def read_hparams(
         windows=(0,) * n_layer,
         rope=rope,
         rope_sliding=rope,
-        norm_eps=read_epsilon(keys, epsilon),
+        norm_eps=read_epsilon(keys, epsilon, default_epsilon),
         experts=ExpertParams(n=n_expert, n_used=n_used, n_ff=n_ff) if n_expert else None,
         n_nextn=n_nextn,
         causal=stated,
@@ -117,8 +118,10 @@ def read_hparams(
     )
 
 
-def read_epsilon(keys: Keys, key: str = RMS_EPSILON) -> float:
+def read_epsilon(keys: Keys, key: str = RMS_EPSILON, default: float | None = None) -> float:
     name = keys.name(key)
+    if default is not None and name not in keys.gguf.metadata_types:
+        return default
     value = keys.gguf.require_float(name)
     if not 0 < value <= 1:
         keys.gguf.fail(name, f"{value:g} is not above 0 and at most 1")

@@ -142,14 +142,15 @@ def read_sections(keys: Keys, n_rot: int) -> tuple[int, ...]:
     return sections
 
 
-def unrotated_in_text(sections: tuple[int, ...], n_rot: int) -> Vector | None:
-    """Divisors that stop the pairs of interleaved M-RoPE which rotate by the fourth coordinate.
+def unrotated_in_text(sections: tuple[int, ...], n_rot: int, *, interleaved: bool = True) -> Vector | None:
+    """Divisors that stop the pairs of M-RoPE which rotate by the fourth coordinate.
 
-    In text the first three coordinates are the position and the fourth is 0. Of every three pairs the first rotates by
-    time, the second by height and the third by width, each as long as its section lasts. None: no pair is stopped.
+    In text the first three coordinates are the position and the fourth is 0. Interleaved: of every three pairs the
+    first rotates by time, the second by height and the third by width, each as long as its section lasts. Else the
+    sections are runs of pairs. None: no pair is stopped.
     """
     pairs = np.arange(n_rot // 2) % sum(sections)
-    stopped = pairs >= 3 * np.array(sections)[pairs % 3]
+    stopped = pairs >= 3 * np.array(sections)[pairs % 3] if interleaved else pairs >= sum(sections[:3])
     if not stopped.any():
         return None
     return Vector(len(pairs), lambda: np.where(stopped, np.float32(1e30), np.float32(1)))

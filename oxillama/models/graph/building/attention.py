@@ -33,13 +33,13 @@ class Attention(Products):
         self.append(ops.RopeTable(False, out, Vector(len(values), lambda: values), lambda: magnitude))
         return out
 
-    def rope_tables(self, factors: Vector | None = None) -> list[View]:
-        """Each layer's table; layers that rotate alike share one. `factors`: of layers without a window."""
+    def rope_tables(self, factors: Vector | None = None, *, both: bool = False) -> list[View]:
+        """Each layer's table; layers that rotate alike share one. `factors`: of layers without a window, or of both."""
         hp = self.hparams
         tables: dict[tuple[rope.RopeScaling, int, bool], View] = {}
         found = []
         for layer, shape in enumerate(hp.heads):
-            key = (hp.rope_of(layer), shape.n_rot, factors is not None and not hp.windows[layer])
+            key = (hp.rope_of(layer), shape.n_rot, factors is not None and (both or not hp.windows[layer]))
             if key not in tables:
                 tables[key] = self.rope_table(shape.n_rot, key[0], factors if key[2] else None)
             found.append(tables[key])

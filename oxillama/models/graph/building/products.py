@@ -70,11 +70,12 @@ class Products(Rows):
         self.append(ops.HeadLinear(x.value.outputs, x, out, matrix, shared))
         return out
 
-    def qkv(self, x: View, prefix: str, shape: HeadShape) -> tuple[View, View, View]:
-        """Queries, keys and values, from three tensors or from one that holds their rows in this order."""
+    def qkv(self, x: View, prefix: str, shape: HeadShape, *, scaled: bool = True) -> tuple[View, View, View]:
+        """Queries, keys and values, from three tensors or from one that holds their rows in this order. scaled: whether
+        to use the ".scale" of the one."""
         n_q, n_k, n_v = shape.n_head * shape.key_dim, shape.n_kv * shape.key_dim, shape.n_kv * shape.value_dim
         if self.tensors.has(f"{prefix}attn_qkv.weight"):
-            both = self.linear(x, f"{prefix}attn_qkv", n_q + n_k + n_v)
+            both = self.linear(x, f"{prefix}attn_qkv", n_q + n_k + n_v, scaled=scaled)
             return both.part(0, n_q), both.part(n_q, n_k), both.part(n_q + n_k, n_v)
         q, k, v = self.linears(x, [(f"{prefix}attn_q", n_q), (f"{prefix}attn_k", n_k), (f"{prefix}attn_v", n_v)])
         return q, k, v

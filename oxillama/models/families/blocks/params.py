@@ -1,0 +1,76 @@
+"""The hyper-parameters of an architecture that a layout describes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from oxillama.models.families.blocks.layout import Layout, Mixture, Windows
+from oxillama.models.params.common import LAYER_EPSILON, RMS_EPSILON, HParams, read_hparams
+from oxillama.models.params.experts import ExpertParams, read_mixture
+from oxillama.models.params.keys import MAX_CONTEXT, MAX_FF, Keys
+from oxillama.models.params.rope import read_sections, read_sliding_base, unscaled
+from oxillama.models.params.windows import read_windows
+
+if TYPE_CHECKING:
+    from oxillama.gguf import GGUFFile
+
+
+def read_layout(gguf: GGUFFile, architecture: str, layout: Layout) -> HParams:
+    """Raises ModelFormatError or ModelUnsupportedError, naming the file and the key."""
+    keys = Keys(gguf, architecture)
+    hparams = read_hparams(
+        gguf,
+        architecture,
+        nextn=True,
+        yarn_keys=layout.yarn_keys,
+        epsilon=RMS_EPSILON if layout.norms.kind == "rms" else LAYER_EPSILON,
+        default_epsilon=layout.epsilon,
+    )
+    if layout.ff_parts > 1:
+        hparams = replace(hparams, n_ff=tuple(max(1, n // layout.ff_parts) for n in hparams.n_ff))
+    if layout.rotation is not None and layout.rotation.sections is not None:
+        _check_sections(keys, hparams, required=layout.rotation.sections_required)
+    if layout.windows is not None and layout.windows.only_layers in (0, hparams.n_layer):
+        hparams = _slide(keys, hparams, layout.windows)
+    experts = None
+    if layout.mixture is not None and keys.gguf.get_int(keys.name("expert_count"), 0):
+        experts = _experts(keys, hparams, layout.mixture)
+    return replace(hparams, experts=experts)
+
+
+def _check_sections(keys: Keys, hparams: HParams, *, required: bool) -> None:
+    if required or keys.name("rope.dimension_sections") in keys.gguf.metadata_types:
+        read_sections(keys, max(shape.n_rot for shape in hparams.heads))
+
+
+def _slide(keys: Keys, hparams: HParams, windows: Windows) -> HParams:
+    window = keys.whole("attention.sliding_window", windows.default, low=0, high=MAX_CONTEXT)
+    if not window:
+        return hparams
+    n_blocks = hparams.n_layer + hparams.n_nextn
+    found = read_windows(keys, n_blocks, window, full_every=windows.full_every)[: hparams.n_layer]
+    base = read_sliding_base(keys, windows.base or hparams.rope.base)
+    sliding = replace(hparams.rope, base=base) if windows.stretched else unscaled(hparams.rope, base)
+    return replace(hparams, windows=found, rope_sliding=sliding)
+
+
+def _experts(keys: Keys, hparams: HParams, mixture: Mixture) -> ExpertParams:
+    n_blocks = hparams.n_layer + hparams.n_nextn
+    read = read_mixture(keys, n_blocks, gating=mixture.gating, needs_ff=False)
+    dense = tuple(max(1, n // read.n_used) if mixture.per_used else n for n in hparams.n_ff)
+    n_ff = tuple(own or other for own, other in zip(read.n_ff, dense, strict=False))
+    return replace(
+        read,
+        n_ff=n_ff,
+        gating=read.gating if mixture.stated else mixture.gating,
+        normalize=read.normalize if mixture.normalize is None else mixture.normalize,
+        n_ff_shared=_shared(keys, hparams, n_ff) if mixture.shared else 0,
+    )
+
+
+def _shared(keys: Keys, hparams: HParams, n_ff: tuple[int, ...]) -> int:
+    """Inner columns of the shared experts: the file's number, or that of as many experts as it says."""
+    stated = keys.whole("expert_shared_feed_forward_length", 0, low=0, high=MAX_FF)
+    count = keys.whole("expert_shared_count", 0, low=0, high=MAX_FF)
+    return min(stated or max(n_ff) * count, MAX_FF)
