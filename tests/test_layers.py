@@ -39,6 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "server": BASE
     | {"concurrency", "demonstration", "machine", "user_files", "storage", "engine", "chat", "files", "assistants"}
     | {"vector_stores"},
+    "transfer": BASE | {"storage", "files", "vector_stores", "assistants", "server"},
 }
 LAYERS["facade"] = {"moved", "gguf", "text", "models", "engine", "chat", *BASE}
 """The layers that each layer may import. Layers not listed (cli, training of embedded) may import all below them."""

@@ -22,6 +22,7 @@ from oxillama.cli.commands.quantize import quantize
 from oxillama.cli.commands.run import run
 from oxillama.cli.commands.serve import serve
 from oxillama.cli.commands.tokenize import tokenize
+from oxillama.cli.commands.transfer import export_threads, import_threads
 from oxillama.cli.commands.version import version
 from oxillama.cli.shared.guard import EXIT_USAGE, expected_errors, guarded, usage_refused
 
@@ -36,10 +37,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, chat, serve, embed, info, tokenize, bench, quantize, imatrix, perplexity, version):
+for command in (
+    run, chat, serve, import_threads, export_threads, embed, info, tokenize, bench, quantize, imatrix, perplexity,
+    version,
+):  # fmt: skip
     # Pass the docstring's first paragraph explicitly: a summary that Typer derives itself is cut to the list's width.
     summary = (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")
-    app.command(short_help=summary)(guarded(command))
+    app.command(command.__name__.replace("_", "-"), short_help=summary)(guarded(command))
 
 
 def _show_version(wanted: bool) -> None:

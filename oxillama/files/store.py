@@ -47,13 +47,17 @@ class FileStore:
         self._durable.make_hidden_dirs(hidden)
         return NewFile(self._durable, posixpath.join(hidden, "content"))
 
-    def finish(self, file: StoredFile, content: NewFile) -> StoredFile:
-        """Store the file whose bytes have been written. Discards it if that fails."""
+    def finish(self, file: StoredFile, content: NewFile, *, as_it_is: bool = False) -> StoredFile:
+        """Store the file whose bytes have been written. Discards it if that fails.
+
+        as_it_is: keep its time even if there are younger files. For imports, before anything is listed.
+        """
         try:
             content.finish()
             with self._lock:
                 known = self._loaded()
-                file = file.following(next(reversed(known.values()), None))
+                if not as_it_is:
+                    file = file.following(next(reversed(known.values()), None))
                 self._files.publish(file)
                 known[file.id] = file
                 return file

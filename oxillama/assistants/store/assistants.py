@@ -61,3 +61,9 @@ class AssistantStore:
         if self._assistants is None:
             self._assistants = {assistant.id: assistant for assistant in self._files.list()}
         return self._assistants
+
+    def restore(self, assistant: Assistant) -> None:
+        """Store an assistant of another place as it is, with its time. For imports, before anything is listed."""
+        with self._lock:
+            self._files.put(assistant)
+            self._assistants = None

@@ -46,3 +46,7 @@ class ThreadStore:
         with self._open.use(thread_id) as state:
             self._layout.threads.delete(thread_id)
             self._open.discard(state)
+
+    def ids(self) -> list[str]:
+        """The ids of all threads, in no particular order."""
+        return self._layout.threads.ids()

@@ -1,0 +1,27 @@
+"""A data directory opened for a command, as a server opens it: locked, and with its unfinished runs settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from oxillama.assistants.store.store import Store
+from oxillama.files.service import Files
+from oxillama.files.store import FileStore
+from oxillama.storage.data_dir import open_data_dir
+
+
+def with_data(directory: Path, work: Callable[[Store, FileStore], None]) -> None:
+    """Call `work` with what the directory holds. Raises StoreError if a server has it open, and what `work` raises."""
+
+    async def run() -> None:
+        async with open_data_dir(directory) as data:
+            store = await data.in_thread(Store, data.path, data.durable)
+            files = Files(data.path, data.durable, store.now)
+            await data.in_thread(files.clear)
+            await data.in_thread(store.recover)
+            await data.in_thread(work, store, files.files)
+
+    trio.run(run)
