@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from oxillama.assistants.records import Run
+from oxillama.assistants.run.tools.offered import offered, offered_by
+from oxillama.chat import Message, prepare, takes_tools
+from oxillama.engine.api.protocol import EngineLike
 from oxillama.errors import InvalidParameterError
 
-PLAIN_FORMATS = ("auto", {"type": "text"})
+CODE = "code_interpreter"
 
 
 def require_supported(
@@ -16,15 +20,32 @@ def require_supported(
     response_format: str | dict[str, Any] = "auto",
     tool_choice: str | dict[str, Any] = "auto",
 ) -> None:
-    """Raise InvalidParameterError (`unsupported_parameter`) for the first setting that runs do not support."""
-    if tools and tool_choice != "none":
-        raise _unsupported("tools", "runs cannot use tools; pass `tools: []`")
-    if tool_choice not in ("none", "auto"):
-        raise _unsupported("tool_choice", "there are no tools to choose from")
-    if response_format not in PLAIN_FORMATS:
-        raise _unsupported("response_format", "runs can only be asked for text")
+    """Raise InvalidParameterError for the first setting that no run could honour."""
+    for at, tool in enumerate(tools):
+        if tool["type"] == CODE:
+            raise _no_code(f"tools[{at}].type", "tools")
+    if isinstance(tool_choice, dict) and tool_choice.get("type") == CODE:
+        raise _no_code("tool_choice.type", "tool_choice")
+    if tool_choice == {"type": "file_search"} and not any(tool["type"] == "file_search" for tool in tools):
+        message = "Invalid value for 'tool_choice': 'file_search' is not in 'tools'."
+        raise InvalidParameterError(message, param="tool_choice", code="invalid_value")
+    offered(tools, choice=tool_choice, response_format=response_format)
 
 
-def _unsupported(param: str, why: str) -> InvalidParameterError:
-    message = f"Unsupported parameter: '{param}' is not supported by this server: {why}."
-    return InvalidParameterError(message, param=param, code="unsupported_parameter")
+async def require_possible(engine: EngineLike, run: Run) -> None:
+    """Raise InvalidParameterError for settings of a run that its model cannot honour, such as a schema that is wrong.
+
+    They are prepared as for a reply, so that a run cannot fail on them later.
+    """
+    require_supported(tools=run.tools, response_format=run.response_format, tool_choice=run.tool_choice)
+    if run.tools or not isinstance(run.response_format, str):
+        asked = offered_by(run, first=True, can_search=await takes_tools(engine), search_again=True)
+        await prepare(engine, [Message(role="user", content="")], asked.options, replay=False)
+
+
+def _no_code(path: str, param: str) -> InvalidParameterError:
+    message = (
+        f"Unsupported value: '{path}' does not support '{CODE}': this server does not run code that a model wrote. "
+        "Offer a function instead, and run the code where you trust it."
+    )
+    return InvalidParameterError(message, param=param, code="unsupported_value")

@@ -4,7 +4,7 @@ from oxillama.chat.conversation import Message, Role, ToolCall
 from oxillama.chat.exchange import Exchange, prepare, text_constraint
 from oxillama.chat.history import render
 from oxillama.chat.options import ChatOptions
-from oxillama.chat.prompt import FittedPrompt, chat_prompt, fitted_prompt
+from oxillama.chat.prompt import FittedPrompt, chat_prompt, fitted_prompt, takes_tools
 
 __all__ = [
     "ChatOptions",
@@ -17,5 +17,6 @@ __all__ = [
     "fitted_prompt",
     "prepare",
     "render",
+    "takes_tools",
     "text_constraint",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.conversation import INSTRUCTIONS, Message
 from oxillama.chat.exchange import Exchange, prepare
-from oxillama.chat.history import render
+from oxillama.chat.history import dialect_of, render
 from oxillama.chat.options import ChatOptions
 from oxillama.engine.requests.prompts import prompt_ids
 
@@ -38,20 +38,32 @@ async def chat_prompt(engine: EngineLike, messages: Sequence[Message], **values:
     return await prompt_ids(engine, text)
 
 
+async def takes_tools(engine: EngineLike) -> bool:
+    """Whether the model's template offers tools. The instructions tell other models of them, which few follow well."""
+    return await engine.with_template(lambda template: dialect_of(template, tools=True).tools is not None)
+
+
 async def fitted_prompt(
-    engine: EngineLike, messages: Sequence[Message], most: int, *, scope: str | None = None
+    engine: EngineLike,
+    messages: Sequence[Message],
+    most: int,
+    *,
+    options: ChatOptions | None = None,
+    tail: Sequence[Message] = (),
+    scope: str | None = None,
 ) -> FittedPrompt:
     """The prompt of at most `most` tokens that leaves out the fewest messages; if there is none, the shortest prompt.
 
-    Instructions at the beginning and the newest message always stay. Of the others, the oldest are left out first, but
-    the first message last. scope: see `prepare`. Raises TemplateError.
+    Instructions at the beginning, the newest message and `tail`, which follows it, always stay. Of the others, the
+    oldest are left out first, but the first message last. options, scope: see `prepare`. Raises TemplateError and what
+    `prepare` raises for options that cannot be honoured.
     """
-    options = ChatOptions()
+    options = options or ChatOptions()
     at = next((at for at, message in enumerate(messages) if message.role not in INSTRUCTIONS), len(messages))
     head, turns = list(messages[:at]), messages[at:]
 
     async def without(dropped: int) -> FittedPrompt:
-        left = head + without_middle(turns, dropped)
+        left = head + without_middle(turns, dropped) + list(tail)
         return FittedPrompt(await prepare(engine, left, options, scope=scope), dropped)
 
     high = max(len(turns) - 1, 0)

@@ -49,6 +49,8 @@ class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fiel
     temperature to samplers, and those of SamplerFields: sampling defaults for requests; None: the model file's
     recommendation. samplers: a list of names, or one text as llama.cpp writes it.
     api_keys: a client must send one of them; if there are none, the API is open.
+    run_expiry: how long a run may take from the start of its work. queue_runs: on a thread with an active run, another
+    run waits for its turn, and so does a message; else both are refused.
     isolate_keys: requests share computed prompts only with requests of the same key, and runs only within a thread.
     cors_origins: origins, whose host may begin with `*.` and whose port may be `*`; or "*" for all.
     allowed_hosts: names accepted in Host headers in addition to local ones, `*.name` for subdomains, "*" for all. If
@@ -67,6 +69,8 @@ class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fiel
     model_alias: tuple[str, ...] = ()
     any_model: bool = False
     data_dir: str | None = None
+    run_expiry: Annotated[int, msgspec.Meta(ge=1, le=31_536_000)] = 600
+    queue_runs: bool = False
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     cpu_affinity: str | None = None
     ctx_size: Tokens | None = None

@@ -61,7 +61,15 @@ async def _attach(
         data = await attempt.enter_async_context(open_data_dir(directory))
         isolate = state.config.isolates_keys
         files = await attempt.enter_async_context(open_files(data))
-        assistants = await attempt.enter_async_context(open_assistants(data, engine, isolate=isolate))
+        assistants = await attempt.enter_async_context(
+            open_assistants(
+                data,
+                engine,
+                isolate=isolate,
+                queue_runs=state.config.queue_runs,
+                lifetime=state.config.run_expiry,
+            )
+        )
         stack.push_async_exit(attempt.pop_all())
     state.data, state.assistants, state.files = data, assistants, files
 

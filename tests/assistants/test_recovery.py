@@ -43,7 +43,7 @@ class Crashed:
 
     def answer(self, ended: RunStatus) -> None:
         assert self.step is not None
-        message = ThreadMessage.new_assistant(self.step.message_id, self.run, NOW)
+        message = ThreadMessage.new_assistant(self.step.message_id or "", self.run, NOW)
         self.store.messages.append(self.thread_id, end_message(message, "Hi", ended, NOW, USAGE))
 
     def recovered(self, now: int = NOW) -> tuple[list[Run], Run]:
@@ -62,16 +62,15 @@ def test_a_run_that_emitted_nothing_is_executed_again(tmp_path: Path, status: Ru
     assert crashed.recovered() == (queued, run)
 
 
-def test_a_polled_run_is_executed_again_even_if_it_had_begun_to_write(tmp_path: Path) -> None:
-    queued, run = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True).recovered()
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_run_is_executed_again_even_if_it_had_begun_to_write(tmp_path: Path, streamed: bool) -> None:
+    queued, run = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=streamed).recovered()
     assert queued == [run]
 
 
-@pytest.mark.parametrize(("streamed", "attempts"), [(True, 1), (False, MAX_ATTEMPTS)])
-def test_a_run_that_was_streamed_or_keeps_failing_ends_with_an_error(
-    tmp_path: Path, streamed: bool, attempts: int
-) -> None:
-    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=streamed, attempts=attempts)
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_run_that_keeps_failing_ends_with_an_error(tmp_path: Path, streamed: bool) -> None:
+    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=streamed, attempts=MAX_ATTEMPTS)
     queued, run = crashed.recovered()
     assert queued == []
     assert run.status is RunStatus.FAILED
@@ -114,9 +113,17 @@ def test_a_run_being_cancelled_is_cancelled(tmp_path: Path) -> None:
 
 
 def test_a_run_that_expired_while_the_server_was_down_has_expired(tmp_path: Path) -> None:
-    queued, run = Crashed(tmp_path, RunStatus.QUEUED).recovered(now=NOW + 601)
+    queued, run = Crashed(tmp_path, RunStatus.IN_PROGRESS).recovered(now=NOW + 601)
     assert (queued, run.status) == ([], RunStatus.EXPIRED)
     assert run.last_error is not None
+
+
+def test_waiting_for_a_worker_does_not_count_towards_the_expiry(tmp_path: Path) -> None:
+    crashed = Crashed(tmp_path, RunStatus.QUEUED)
+    queued, run = crashed.recovered(now=NOW + 10_000)
+    assert (queued, run.status) == ([run], RunStatus.QUEUED)
+    begun = crashed.store.runs.begin(run.thread_id, run.id, 600)
+    assert (begun.started_at, begun.expires_at) == (NOW + 10_000, NOW + 10_600)
 
 
 def test_a_run_that_waits_for_its_client_keeps_waiting(tmp_path: Path) -> None:

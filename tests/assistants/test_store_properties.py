@@ -162,13 +162,12 @@ def test_settling_is_idempotent_and_never_leaves_a_run_in_between() -> None:
     message = ThreadMessage(id="msg_x", created_at=NOW, role="assistant", content=[], status="completed")
 
     @settings(max_examples=400, deadline=None)
-    @given(run=runs(), with_step=st.booleans(), answered=st.booleans())
-    def check(run: Run, with_step: bool, answered: bool) -> None:
-        step = a_step(run) if with_step else None
+    @given(run=runs(), answered=st.booleans())
+    def check(run: Run, answered: bool) -> None:
         answer = message if answered else None
-        settled = settle(run, step, answer, NOW)
-        assert settle(settled, step, answer, NOW) == settled or settled.status is RunStatus.QUEUED
-        assert settle(settled, step, None, NOW) == settled
+        settled = settle(run, answer, NOW)
+        assert settle(settled, answer, NOW) == settled or settled.status is RunStatus.QUEUED
+        assert settle(settled, None, NOW) == settled
         if run.status.is_terminal:
             assert settled == run
         elif run.status is RunStatus.REQUIRES_ACTION:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oxillama.assistants.service import Assistants, watch
+from oxillama.assistants.service import Assistants
 from tests.support.records import a_message, a_run, a_thread
 
 if TYPE_CHECKING:
     from oxillama.assistants.records import Run
-    from oxillama.assistants.run.events import RunEvent, Subscription
+    from oxillama.assistants.run.events import RunEvent
+    from oxillama.assistants.run.following.broadcast import Subscription
     from oxillama.assistants.run.live import LiveRun
 
 
@@ -26,7 +27,7 @@ class Client:
         messages = [a_message(text) for text in texts]
         run.setdefault("streamed", True)
         made, live = await self.assistants.create_run(a_run(thread.id, **run), messages, thread=thread)
-        return made, live, watch(made, live)
+        return made, live, live.broadcast.subscribe()
 
     async def done(self, *texts: str, **run: Any) -> tuple[Run, list[RunEvent]]:
         """Like `start`, but waits for the run's end; returns the ended run and all events."""

@@ -58,7 +58,7 @@ class Workload:
         if not self._change(thread_id, run.id, lambda: store.runs.create(run)):
             return
         step = a_step(run)
-        message = end_message(ThreadMessage.new_assistant(step.message_id, run, NOW), "answer", ended, NOW, None)
+        message = end_message(ThreadMessage.new_assistant(step.message_id or "", run, NOW), "answer", ended, NOW, None)
         self._change(thread_id, run.id, lambda: store.runs.update_status(thread_id, run.id, RunStatus.IN_PROGRESS))
         self._change(thread_id, step.id, lambda: store.steps.append(step))
         self._add(store, thread_id, message)

@@ -1,6 +1,6 @@
 """A process that writes to a store until it is killed, and reports each acknowledged change on stdout.
 
-    python -m tests.support.store_writer DIR SEED
+python -m tests.support.store_writer DIR SEED
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def answer(store: Store, thread: str, rng: random.Random) -> None:
     say("run", thread, run.id)
     store.runs.update_status(thread, run.id, RunStatus.IN_PROGRESS)
     step = store.steps.append(a_step(run))
-    message = ThreadMessage.new_assistant(step.message_id, run, NOW)
+    message = ThreadMessage.new_assistant(step.message_id or "", run, NOW)
     text = "answer " * rng.randrange(1, 200)
     store.messages.append(thread, end_message(message, text, RunStatus.COMPLETED, NOW, None))
     say("message", thread, message.id, text)

@@ -21,10 +21,19 @@ from oxillama.assistants.records.message import (
 )
 from oxillama.assistants.records.run import RUN_LIFETIME_S, Run, RunStatus
 from oxillama.assistants.records.step import (
+    CalledFunction,
+    FileSearch,
+    FileSearchRanking,
+    FileSearchResult,
+    FileSearchToolCall,
+    FunctionToolCall,
     MessageCreation,
     MessageCreationStepDetails,
+    ResultContent,
     RunStep,
     RunStepStatus,
+    StepToolCall,
+    ToolCallsStepDetails,
 )
 from oxillama.assistants.records.thread import ActiveRun, Thread
 
@@ -33,8 +42,14 @@ __all__ = [
     "ActiveRun",
     "Assistant",
     "CachedPromptTokens",
+    "CalledFunction",
     "Content",
     "Detail",
+    "FileSearch",
+    "FileSearchRanking",
+    "FileSearchResult",
+    "FileSearchToolCall",
+    "FunctionToolCall",
     "ImageFile",
     "ImageFileContent",
     "ImageURL",
@@ -45,15 +60,18 @@ __all__ = [
     "MessageStatus",
     "Metadata",
     "RefusalContent",
+    "ResultContent",
     "Role",
     "Run",
     "RunError",
     "RunStatus",
     "RunStep",
     "RunStepStatus",
+    "StepToolCall",
     "TextContent",
     "TextValue",
     "Thread",
     "ThreadMessage",
     "TokenUsage",
+    "ToolCallsStepDetails",
 ]

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from oxillama.assistants.records.common import IncompleteDetails, Metadata, TokenUsage
 from oxillama.storage.record import Record
 
-if TYPE_CHECKING:
-    from oxillama.assistants.records.run import Run
-
 Role = Literal["user", "assistant"]
 MessageStatus = Literal["in_progress", "incomplete", "completed"]
+
+
+class Author(Protocol):
+    """The run that writes a message."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def thread_id(self) -> str: ...
+    @property
+    def assistant_id(self) -> str: ...
 
 
 class TextValue(msgspec.Struct, frozen=True):
@@ -85,7 +93,8 @@ def _as_text(part: Content) -> str:
 class ThreadMessage(Record, frozen=True, kw_only=True):
     """One message of a thread.
 
-    usage: the tokens it cost, so that a restart can complete its run. deleted: this record deletes the message.
+    usage: the tokens its run had cost, so that a restart can complete the run. interim: the run went on to call tools
+    after it, so it says nothing about the run's end. deleted: this record deletes the message.
     """
 
     thread_id: str = ""
@@ -100,6 +109,7 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
     attachments: list[dict[str, Any]] = msgspec.field(default_factory=list)
     metadata: Metadata = msgspec.field(default_factory=dict)
     usage: TokenUsage | None = None
+    interim: bool = False
     deleted: bool = False
 
     @classmethod
@@ -124,7 +134,7 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def new_assistant(cls, message_id: str, run: Run, created_at: int) -> ThreadMessage:
+    def new_assistant(cls, message_id: str, run: Author, created_at: int) -> ThreadMessage:
         """The empty message that a run is about to write."""
         return cls(
             id=message_id,

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from oxillama.assistants.records.common import IncompleteDetails, Metadata, RunError, TokenUsage
+from oxillama.assistants.records.message import ThreadMessage
 from oxillama.storage.record import Record
 
 RUN_LIFETIME_S = 600
+"""How many seconds a run has from the start of its work, unless the server is told otherwise."""
 
 
 class RunStatus(enum.StrEnum):
@@ -40,7 +42,10 @@ _TERMINAL = frozenset(
 class Run(Record, frozen=True, kw_only=True):
     """One answer of an assistant to a thread.
 
-    streamed: a client reads the answer while it is generated. attempts: how often a worker began it.
+    expires_at: while nothing of the run has begun, what it would be if it began at once; a queue expires no run.
+    tool_resources: the assistant's, or those that the request named instead. seed: of its first reply; the others
+    derive theirs from it, so that a run that is executed again writes the same. attempts: how often a worker began it
+    since a client last heard of its state. held: messages to add to the thread when the run's turn comes.
     """
 
     thread_id: str = ""
@@ -68,5 +73,13 @@ class Run(Record, frozen=True, kw_only=True):
     parallel_tool_calls: bool = True
     response_format: str | dict[str, Any] = "auto"
     reasoning_effort: str | None = None
+    tool_resources: dict[str, Any] | None = None
+    seed: int | None = None
     streamed: bool = False
     attempts: int = 0
+    held: list[ThreadMessage] = msgspec.field(default_factory=list)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a worker has ever begun it. Before, no time counts towards its expiry."""
+        return self.started_at is not None or self.status is not RunStatus.QUEUED

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from oxillama.assistants.records import (
+    CachedPromptTokens,
+    CalledFunction,
+    FunctionToolCall,
     IncompleteDetails,
     Run,
     RunError,
     RunStatus,
     RunStep,
     RunStepStatus,
+    StepToolCall,
     TextContent,
     TextValue,
     ThreadMessage,
     TokenUsage,
 )
+from oxillama.errors import StateConflictError
 
 MAX_ATTEMPTS = 3  # a run that was begun this often without an end may be what crashes the server
 
@@ -58,6 +64,8 @@ def move_run(run: Run, status: RunStatus, now: int, **changes: Any) -> Run:
         changes[time] = now
     if status.is_terminal:
         changes["expires_at"] = None
+    if status is not RunStatus.REQUIRES_ACTION:
+        changes["required_action"] = None
     if status is RunStatus.EXPIRED:
         changes.setdefault("last_error", EXPIRED)
     return msgspec.structs.replace(run, status=status, **changes)
@@ -71,16 +79,105 @@ def move_step(step: RunStep, status: RunStepStatus, now: int, **changes: Any) ->
     return msgspec.structs.replace(step, status=status, **changes)
 
 
-def step_status(run_status: RunStatus) -> RunStepStatus:
-    """The status of a run's open step after the run ended with `run_status`."""
+def require_beginning(run: Run) -> None:
+    """Raise StateConflictError if a worker must not begin the run: it has ended or is being cancelled."""
+    if run.status.is_terminal:
+        raise StateConflictError(f"Run {run.id} has ended with status '{run.status}'.")
+    if run.status is RunStatus.CANCELLING:
+        raise StateConflictError(f"Run {run.id} is being cancelled.")
+
+
+def step_status(run_status: RunStatus, step: RunStep) -> RunStepStatus:
+    """The status of a run's open step after the run ended with `run_status`.
+
+    Where a budget cuts off a message, its step is complete all the same; calls that were cut off are not.
+    """
+    if run_status is RunStatus.INCOMPLETE and step.type == "tool_calls":
+        return RunStepStatus.FAILED
     return _STEP_STATUS[run_status]
 
 
+# -- tools -------------------------------------------------------------------------------------------------------------
+
+
+def required_action(calls: Iterable[StepToolCall]) -> dict[str, Any]:
+    """What a run that waits for its client asks for: the outputs of the functions among these calls."""
+    functions = [call for call in calls if isinstance(call, FunctionToolCall)]
+    asked = [
+        {"id": c.id, "type": "function", "function": {"name": c.function.name, "arguments": c.function.arguments}}
+        for c in functions
+    ]
+    return {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": asked}}
+
+
+def submitted(run: Run, step: RunStep, outputs: Sequence[tuple[str, str]], now: int) -> RunStep:
+    """The step of a run that waits for its client, completed by the outputs (call id, text) of its functions.
+
+    Raises StateConflictError if the run does not wait, or if there is not exactly one output for each call.
+    """
+    require_waiting(run)
+    expected = [call.id for call in step.tool_calls if isinstance(call, FunctionToolCall)]
+    got = [call_id for call_id, _ in outputs]
+    if sorted(got) != sorted(expected):
+        raise StateConflictError(f"Expected tool outputs for call_ids {expected}, got {got}")
+    texts = dict(outputs)
+    calls = [
+        FunctionToolCall(call.id, CalledFunction(call.function.name, call.function.arguments, texts[call.id]))
+        if isinstance(call, FunctionToolCall)
+        else call
+        for call in step.tool_calls
+    ]
+    return move_step(step.with_calls(calls), RunStepStatus.COMPLETED, now)
+
+
+def require_waiting(run: Run) -> None:
+    """Raise StateConflictError if the run does not wait for its client."""
+    if run.status is not RunStatus.REQUIRES_ACTION:
+        raise StateConflictError(f'Runs in status "{run.status}" do not accept tool outputs.')
+
+
+# -- usage -------------------------------------------------------------------------------------------------------------
+
+
+def total_usage(parts: Iterable[TokenUsage | None]) -> TokenUsage | None:
+    """The sum; None if there is nothing to add."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    return TokenUsage(
+        sum(part.prompt_tokens for part in known),
+        sum(part.completion_tokens for part in known),
+        sum(part.total_tokens for part in known),
+        CachedPromptTokens(sum(part.prompt_tokens_details.cached_tokens for part in known)),
+    )
+
+
+def rest_of_usage(total: TokenUsage | None, parts: Iterable[TokenUsage | None]) -> TokenUsage | None:
+    """What is left of a run's usage for its last step. parts: the usage of the other steps."""
+    known = total_usage(parts)
+    if total is None or known is None:
+        return total
+    return TokenUsage(
+        total.prompt_tokens - known.prompt_tokens,
+        total.completion_tokens - known.completion_tokens,
+        total.total_tokens - known.total_tokens,
+        CachedPromptTokens(total.prompt_tokens_details.cached_tokens - known.prompt_tokens_details.cached_tokens),
+    )
+
+
+# -- messages and restarts ---------------------------------------------------------------------------------------------
+
+
 def end_message(
-    message: ThreadMessage, text: str, run_status: RunStatus, now: int, usage: TokenUsage | None
+    message: ThreadMessage,
+    text: str,
+    run_status: RunStatus,
+    now: int,
+    usage: TokenUsage | None,
+    annotations: Sequence[dict[str, Any]] = (),
 ) -> ThreadMessage:
     """The message with the generated text, as it is stored. It is complete if the run is."""
-    content = [TextContent(TextValue(text))]
+    content = [TextContent(TextValue(text, list(annotations)))]
     if run_status is RunStatus.COMPLETED:
         return msgspec.structs.replace(message, content=content, status="completed", completed_at=now, usage=usage)
     details = IncompleteDetails(_MESSAGE_REASON[run_status])
@@ -89,12 +186,12 @@ def end_message(
     )
 
 
-def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: int) -> Run:
+def settle(run: Run, message: ThreadMessage | None, now: int) -> Run:
     """The new state of an unfinished run whose worker is gone: ended, queued again, or waiting for its client.
 
-    message: the run's answer, if it was stored; it decides how the run ended. Without one, nothing of the run was
-    acknowledged, so it is executed again. It fails instead if a client has read part of its answer as a stream, or if
-    it was begun MAX_ATTEMPTS times.
+    message: the run's answer, if it was stored; it decides how the run ended. Without one, the run goes on behind its
+    last completed step. It fails instead if it was begun MAX_ATTEMPTS times. Only the time since its work began counts
+    towards its expiry.
     """
     if run.status.is_terminal:
         return run
@@ -102,11 +199,11 @@ def settle(run: Run, step: RunStep | None, message: ThreadMessage | None, now: i
         return _settle_by_message(run, message, now)
     if run.status is RunStatus.CANCELLING:
         return move_run(run, RunStatus.CANCELLED, now)
-    if run.expires_at is not None and run.expires_at <= now:
+    if run.has_begun and run.expires_at is not None and run.expires_at <= now:
         return move_run(run, RunStatus.EXPIRED, now)
     if run.status is not RunStatus.IN_PROGRESS:
         return run
-    if run.attempts >= MAX_ATTEMPTS or (run.streamed and step is not None):
+    if run.attempts >= MAX_ATTEMPTS:
         return move_run(run, RunStatus.FAILED, now, last_error=INTERRUPTED)
     return move_run(run, RunStatus.QUEUED, now)
 

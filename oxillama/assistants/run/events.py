@@ -1,13 +1,10 @@
-"""The events of a run, and a broadcast that never waits for its subscribers."""
+"""The events of a run."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
-
-import trio
+from typing import Any
 
 from oxillama.assistants.records import Run, RunStatus, RunStep, ThreadMessage
 
@@ -27,6 +24,14 @@ class Queued(_OfRun):
 
 class InProgress(_OfRun):
     """A worker has begun the run."""
+
+
+class RequiresAction(_OfRun):
+    """The run waits for its client: `run.required_action`. Nothing follows before the client has answered."""
+
+
+class Restarted(_OfRun):
+    """For somebody who had followed the run: the server was restarted, and the events begin anew."""
 
 
 class Cancelling(_OfRun):
@@ -59,7 +64,7 @@ class _OfStep:
 
 
 class StepCreated(_OfStep):
-    """A step has begun; it names the message it will write."""
+    """A step has begun. It names the message that it will write; if it calls tools, the calls follow."""
 
 
 class StepInProgress(_OfStep):
@@ -89,17 +94,42 @@ class MessageEnded(_OfMessage):
 
 @dataclass(frozen=True, slots=True)
 class MessageDelta:
-    """A piece of a message's text, as it was generated. `first`: none came before."""
+    """A piece of a message's text, as it was generated. `first`: none came before.
+
+    annotations: those that are known by now and were not before, each with its `index` among all of the text.
+    """
 
     message_id: str
     text: str
     first: bool
+    annotations: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallBegan:
+    """A step calls a tool. `index` counts its calls. name: of a function; None: the server searches."""
+
+    step_id: str
+    index: int
+    call_id: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsDelta:
+    """A piece of the arguments of a function, as it was generated."""
+
+    step_id: str
+    index: int
+    text: str
 
 
 RunEvent = (
     Created
     | Queued
     | InProgress
+    | RequiresAction
+    | Restarted
     | Cancelling
     | Completed
     | Incomplete
@@ -113,6 +143,8 @@ RunEvent = (
     | MessageInProgress
     | MessageEnded
     | MessageDelta
+    | CallBegan
+    | ArgumentsDelta
 )
 
 _ENDS: dict[RunStatus, Callable[[Run], RunEvent]] = {
@@ -129,67 +161,12 @@ def ended(run: Run) -> RunEvent:
     return _ENDS[run.status](run)
 
 
-class Subscription(trio.abc.ReceiveChannel["RunEvent"]):
-    """One subscriber's events, in order. Iteration ends when the run has ended or its worker is gone.
-
-    Nothing waits for a slow subscriber. When more than `LIMIT` events are unread, pieces of text are joined. Other
-    events are few, so the text itself bounds the memory.
-    """
-
-    LIMIT: ClassVar[int] = 256
-
-    def __init__(self) -> None:
-        self._events: deque[RunEvent] = deque()
-        self._news = trio.Event()
-        self._closed = False
-
-    def push(self, event: RunEvent) -> None:
-        last = self._events[-1] if len(self._events) >= self.LIMIT else None
-        if isinstance(event, MessageDelta) and isinstance(last, MessageDelta) and last.message_id == event.message_id:
-            self._events[-1] = MessageDelta(last.message_id, last.text + event.text, last.first)
-        else:
-            self._events.append(event)
-        self._news.set()
-
-    def close(self) -> None:
-        self._closed = True
-        self._news.set()
-
-    async def receive(self) -> RunEvent:
-        """The next event. Raises EndOfChannel after the last one; cancelling loses none."""
-        await trio.lowlevel.checkpoint()
-        while not self._events:
-            if self._closed:
-                raise trio.EndOfChannel
-            self._news = trio.Event()
-            await self._news.wait()
-        return self._events.popleft()
-
-    async def aclose(self) -> None:
-        self.close()
-        await trio.lowlevel.checkpoint()
-
-
-class Broadcast:
-    """Hands the events of one run to all its subscribers."""
-
-    def __init__(self) -> None:
-        self._subscriptions: list[Subscription] = []
-
-    def subscribe(self) -> Subscription:
-        subscription = Subscription()
-        self._subscriptions.append(subscription)
-        return subscription
-
-    def unsubscribe(self, subscription: Subscription) -> None:
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
-
-    def send(self, event: RunEvent) -> None:
-        for subscription in self._subscriptions:
-            subscription.push(event)
-
-    def close(self) -> None:
-        """No more events will come."""
-        for subscription in self._subscriptions:
-            subscription.close()
+def joined(first: RunEvent, second: RunEvent) -> RunEvent | None:
+    """Two pieces of the same text as one; None if they are not."""
+    match first, second:
+        case MessageDelta(), MessageDelta() if first.message_id == second.message_id:
+            annotations = first.annotations + second.annotations
+            return MessageDelta(first.message_id, first.text + second.text, first.first, annotations)
+        case ArgumentsDelta(), ArgumentsDelta() if (first.step_id, first.index) == (second.step_id, second.index):
+            return ArgumentsDelta(first.step_id, first.index, first.text + second.text)
+    return None

@@ -1,107 +1,70 @@
-"""The execution of one run, from its prompt to its end. Each step is stored and then announced.
-
-An end that cannot be stored is announced only if every later start of the server will find the same end.
+"""The execution of one run: replies of the model and results of tools in turn, up to its end or to a question to the
+client.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 import trio
 
 from oxillama.assistants.records import (
-    CachedPromptTokens,
-    IncompleteDetails,
+    FileSearchToolCall,
+    FunctionToolCall,
     Run,
+    RunError,
     RunStatus,
     RunStep,
+    Thread,
     ThreadMessage,
-    TokenUsage,
     transitions,
 )
-from oxillama.assistants.run.events import (
-    InProgress,
-    MessageCreated,
-    MessageDelta,
-    MessageEnded,
-    MessageInProgress,
-    StepCreated,
-    StepEnded,
-    StepInProgress,
-    ended,
-)
-from oxillama.assistants.run.live import LiveRun, LiveRuns
+from oxillama.assistants.run.context import RunContext, StoppingError
+from oxillama.assistants.run.events import ended
+from oxillama.assistants.run.journal import Journal
+from oxillama.assistants.run.live import LiveRun
 from oxillama.assistants.run.outcome import Outcome
-from oxillama.assistants.run.prompt import PromptBudgetError, build_prompt
-from oxillama.assistants.store.store import Store
-from oxillama.chat import Exchange
-from oxillama.chat.reply.events import Content
-from oxillama.concurrency import Offload
-from oxillama.engine.api.protocol import EngineLike
+from oxillama.assistants.run.prompt import ANSWER_SHARE, PromptBudgetError, build_prompt
+from oxillama.assistants.run.tools.offered import Offered, offered_by
+from oxillama.assistants.run.tools.passages import query_of, searches_of
+from oxillama.assistants.run.tools.searching import MOST_SEARCHES, search, searches
+from oxillama.assistants.run.turn import Turn, write_turn
+from oxillama.chat import FittedPrompt, takes_tools
 from oxillama.engine.api.types import SamplingParams
-from oxillama.errors import (
-    EngineClosedError,
-    ObjectNotFoundError,
-    StateConflictError,
-    StoreError,
-    StoreFullError,
-)
+from oxillama.errors import EngineClosedError, StateConflictError
 from oxillama.storage.ids import new_id
 
-MAX_WRITE_DELAY_S = 30.0
-MAX_WRITE_WAIT_S = 300.0
-"""How long storing a run's end is retried on a full disk before the run is given up, in seconds."""
+CUT_CALL = RunError("server_error", "The context was full before the model had completed its tool call.")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class RunContext:
-    """The objects that all executions share."""
-
-    store: Store
-    engine: EngineLike
-    live: LiveRuns
-    in_thread: Offload
-    isolate: bool = False
-    """Runs share computed prompts only with runs of the same thread."""
-    stopping: bool = False
-    """The server is draining: it begins no more runs and leaves waiting runs to the next start."""
-
-
-class StoppingError(Exception):
-    """The run is left to the server's next start."""
-
-
 class RunExecution:
-    """One run, and what has been stored and announced of it so far."""
+    """One run from its first reply to its end."""
 
     def __init__(self, live: LiveRun, context: RunContext) -> None:
-        self._ids = live.thread_id, live.run_id
+        self.ids = live.thread_id, live.run_id
+        self.journal: Journal | None = None
+        self._live = live
         self._context = context
         self._store = context.store
         self._engine = context.engine
         self._in_thread = context.in_thread
-        self._announce = live.broadcast.send
-        self.run: Run | None = None
-        self._step: RunStep | None = None
-        self._message: ThreadMessage | None = None
-        self._pieces: list[str] = []
-        self._usage: TokenUsage | None = None
-        self._outcome: Outcome | None = None
-        self._message_stored = False
-        self._step_stored = False
-
-    # -- generating --------------------------------------------------------------------------------------------------
 
     async def load(self) -> None:
         """Read the run. Raises ObjectNotFoundError; StateConflictError when it has ended already."""
-        run = await self._in_thread(self._store.runs.get, *self._ids)
+        run = await self._in_thread(self._store.runs.get, *self.ids)
         if run.status.is_terminal:  # cancelled while it was being queued
-            self._announce(ended(run))
+            self._live.broadcast.send(ended(run))
             raise StateConflictError(f"Run {run.id} has ended with status '{run.status}'.")
-        self.run = run
+        journal = Journal(self._live, self._context, run)
+        await journal.load()
+        self.journal = journal
+
+    @property
+    def run(self) -> Run | None:
+        """The run as it was stored last; None if it is not loaded."""
+        return None if self.journal is None else self.journal.run
 
     @property
     def waits_for_client(self) -> bool:
@@ -109,202 +72,162 @@ class RunExecution:
         return self.run is not None and self.run.status is RunStatus.REQUIRES_ACTION
 
     def seconds_left(self) -> float:
-        """Seconds until the run expires."""
-        assert self.run is not None
-        return float("inf") if self.run.expires_at is None else self.run.expires_at - self._store.now()
-
-    async def generate(self) -> Outcome:
-        """Generate the answer. Raises StoppingError when the server is stopping and the engine has closed."""
-        self.require_going_on()
-        try:
-            return await self._generate()
-        except EngineClosedError:
-            self.require_going_on()
-            raise
+        """Seconds until the run expires. Time in the queue before its work began does not count."""
+        run = self._journal.run
+        if not run.has_begun or run.expires_at is None:
+            return float("inf")
+        return run.expires_at - self._store.now()
 
     def require_going_on(self) -> None:
         """Raise StoppingError if the server is stopping."""
         if self._context.stopping:
             raise StoppingError
 
-    async def _generate(self) -> Outcome:
-        await self._begin()
-        assert self.run is not None
-        messages = await self._in_thread(self._store.messages.list, self._ids[0])
+    async def advance(self) -> Outcome | None:
+        """Go on until the run ends; None: it waits for its client.
+
+        Raises StoppingError when the server is stopping and the engine has closed.
+        """
+        self.require_going_on()
         try:
-            prompt = await build_prompt(self._engine, self.run, messages, scope=self._scope)
+            return await self._advance()
+        except EngineClosedError:
+            self.require_going_on()
+            raise
+
+    # -- replies and tools in turn -----------------------------------------------------------------------------------
+
+    @property
+    def _journal(self) -> Journal:
+        assert self.journal is not None
+        return self.journal
+
+    async def _advance(self) -> Outcome | None:
+        journal = self._journal
+        await journal.begin(self._context.lifetime)
+        self._live.scope.deadline = trio.current_time() + self.seconds_left()
+        thread = await self._in_thread(self._store.threads.get, self.ids[0])
+        known = await self._in_thread(self._store.messages.list, self.ids[0])
+        messages = [message for message in known if message.run_id != journal.run.id]
+        can_search = searches(journal.run) and await takes_tools(self._engine)
+        if searches(journal.run) and not can_search and not journal.steps:
+            await self._search_for(thread, messages)
+        while True:
+            outcome = await self._reply(thread, messages, can_search)
+            if outcome is not None:
+                return outcome
+            assert journal.open is not None
+            if any(isinstance(call, FunctionToolCall) for call in journal.open.tool_calls):
+                self._live.submitted = trio.Event()  # first, because a client answers at once
+                await journal.require_action()
+                return None
+            await journal.end_calls()
+
+    async def _reply(self, thread: Thread, messages: list[ThreadMessage], can_search: bool) -> Outcome | None:
+        """Write one reply. None: it called tools, and those of the server have their results."""
+        journal, run = self._journal, self._journal.run
+        spent = transitions.total_usage(step.usage for step in journal.steps)
+        left = run.max_completion_tokens
+        if left is not None and spent is not None:
+            left -= spent.completion_tokens
+            if left <= 0:
+                return Outcome(RunStatus.INCOMPLETE, incomplete="max_completion_tokens")
+        offered = self._offered(can_search)
+        try:
+            prompt = await build_prompt(
+                self._engine,
+                run,
+                messages,
+                journal.steps,
+                offered.options,
+                search_name=offered.search or "",
+                scope=self._scope,
+                spent=0 if spent is None else spent.prompt_tokens,
+            )
         except PromptBudgetError:
             return Outcome(RunStatus.INCOMPLETE, incomplete="max_prompt_tokens")
         if prompt.dropped:
-            _log.info("messages left out of the prompt: run_id %s, dropped %s", self.run.id, prompt.dropped)
-        await self._begin_step()
-        return await self._generate_text(prompt.exchange)
+            _log.info("messages left out of the prompt: run_id %s, dropped %s", run.id, prompt.dropped)
+        if not offered.may_call:
+            await journal.begin_message()
+        turn = await self._generate(prompt, left, offered)
+        if not turn.calls:
+            return await self._end_of_text(turn)
+        if not turn.whole:
+            if turn.reason == "length" and run.max_completion_tokens is not None:
+                return Outcome(RunStatus.INCOMPLETE, incomplete="max_completion_tokens")
+            return Outcome(RunStatus.FAILED, CUT_CALL)
+        await self._search_as_called(thread, len(prompt.ids))
+        return None
 
-    async def _begin(self) -> None:
-        assert self.run is not None
-        attempts = self.run.attempts + 1
-        self.run = await self._update(RunStatus.IN_PROGRESS, attempts=attempts)
-        self._announce(InProgress(self.run))
+    async def _end_of_text(self, turn: Turn) -> Outcome:
+        await self._journal.begin_message()  # an answer may be empty
+        # Without a budget, a text that the end of the context cuts off counts as complete: no budget was exceeded.
+        if turn.reason == "length" and self._journal.run.max_completion_tokens is not None:
+            return Outcome(RunStatus.INCOMPLETE, incomplete="max_completion_tokens")
+        return Outcome(RunStatus.COMPLETED)
 
-    async def _begin_step(self) -> None:
-        assert self.run is not None
-        steps = await self._in_thread(self._store.steps.list, *self._ids)
-        step = next((step for step in steps if not step.status.is_terminal), None)  # from an attempt before a restart
-        now = self._store.now()
-        if step is None:
-            step = RunStep.new_message_creation(new_id("step"), self.run, new_id("msg"), now)
-            step = await self._in_thread(self._store.steps.append, step)
-        self._step = step
-        self._message = ThreadMessage.new_assistant(step.message_id, self.run, now)
-        for event in (
-            StepCreated(step),
-            StepInProgress(step),
-            MessageCreated(self._message),
-            MessageInProgress(self._message),
-        ):
-            self._announce(event)
+    def _offered(self, can_search: bool) -> Offered:
+        journal = self._journal
+        called = [step for step in journal.steps if step.tool_calls]
+        searched = [step for step in called if searches_of([step])]
+        return offered_by(
+            journal.run,
+            first=not called,
+            can_search=can_search,
+            search_again=len(searched) < MOST_SEARCHES,
+        )
+
+    async def _generate(self, prompt: FittedPrompt, most: int | None, offered: Offered) -> Turn:
+        request = prompt.exchange.request(self._sampling(most), cache_scope=self._scope)
+        async with self._engine.generate(request) as stream:
+            return await write_turn(self._journal, stream, offered.search)
 
     @property
     def _scope(self) -> str | None:
         """With which other requests the run may share what is computed; None: with all."""
-        return self._ids[0] if self._context.isolate else None
+        return self.ids[0] if self._context.isolate else None
 
-    async def _generate_text(self, exchange: Exchange) -> Outcome:
-        """Generate the message. What the model thinks before it answers is not part of it."""
-        assert self._message is not None
-        request = exchange.request(self._sampling(), cache_scope=self._scope)
-        finish_reason = None
-        async with self._engine.generate(request) as stream:
-            try:
-                async for event in stream:
-                    text = "".join(part.text for part in event.parts if isinstance(part, Content))
-                    if text:
-                        first = not self._pieces
-                        self._pieces.append(text)
-                        self._announce(MessageDelta(self._message.id, text, first))
-                    finish_reason = event.finish_reason
-            finally:
-                usage = stream.usage
-                self._usage = TokenUsage(
-                    usage.prompt_tokens,
-                    usage.completion_tokens,
-                    usage.total_tokens,
-                    CachedPromptTokens(usage.cached_tokens),
-                )
-        # Without a budget, a text that the end of the context cuts off counts as complete: no budget was exceeded.
-        if finish_reason == "length" and self.run is not None and self.run.max_completion_tokens is not None:
-            return Outcome(RunStatus.INCOMPLETE, incomplete="max_completion_tokens")
-        return Outcome(RunStatus.COMPLETED)
-
-    def _sampling(self) -> SamplingParams:
-        assert self.run is not None
-        settings: dict[str, Any] = {"max_tokens": self.run.max_completion_tokens}
-        if self.run.temperature is not None:
-            settings["temperature"] = self.run.temperature
-        if self.run.top_p is not None:
-            settings["top_p"] = self.run.top_p
+    def _sampling(self, most: int | None) -> SamplingParams:
+        run = self._journal.run
+        settings: dict[str, Any] = {"max_tokens": most}
+        if run.temperature is not None:
+            settings["temperature"] = run.temperature
+        if run.top_p is not None:
+            settings["top_p"] = run.top_p
+        if run.seed is not None:
+            replies = sum(1 for step in self._journal.steps if step.tool_calls)
+            settings["seed"] = (run.seed + replies) % 2**63
         return SamplingParams(**settings)
 
-    # -- ending ------------------------------------------------------------------------------------------------------
+    # -- searches ----------------------------------------------------------------------------------------------------
 
-    async def finish(self, outcome: Outcome) -> None:
-        """Store the end and announce it. On a full disk, retry for MAX_WRITE_WAIT_S seconds, then give the run up."""
-        self._outcome = outcome
-        give_up_at = trio.current_time() + MAX_WRITE_WAIT_S
-        delay = 1.0
-        while True:
-            with trio.CancelScope(shield=True):
-                if await self._try_to_finish(outcome):
-                    return
-                if trio.current_time() >= give_up_at:
-                    await self._abandon()
-                    return
-            await trio.sleep(delay)
-            delay = min(2 * delay, MAX_WRITE_DELAY_S)
+    async def _search_as_called(self, thread: Thread, prompt_tokens: int) -> None:
+        """Give the searches among the calls of the open step their results."""
+        journal = self._journal
+        assert journal.open is not None
+        share = self._engine.n_ctx // ANSWER_SHARE
+        found = []
+        for call in journal.open.tool_calls:
+            if isinstance(call, FileSearchToolCall):
+                room = min(share, self._engine.n_ctx - share - prompt_tokens)
+                query = query_of(call.arguments or "")
+                found.append(await search(self._context, journal.run, thread, call, query, room))
+                prompt_tokens += share
+        journal.set_results(found)
 
-    async def interrupt(self) -> None:
-        """Handle a stopping server. A run whose answer was partly streamed fails; others go back to the store."""
-        outcome = self._outcome
-        if outcome is None and self.run is not None and self.run.streamed and self._step is not None:
-            outcome = Outcome(RunStatus.FAILED, transitions.INTERRUPTED)
-        try:
-            if outcome is None or not await self._try_to_finish(outcome):
-                await self._in_thread(self._store.runs.release, *self._ids)
-        except (StoreError, ObjectNotFoundError) as error:
-            _log.warning("run left to the next start: run_id %s, %s", self._ids[1], error)
-
-    async def _try_to_finish(self, outcome: Outcome) -> bool:
-        """Store and announce the end. Returns False if there is no space and the caller must try again."""
-        try:
-            await self._finish(outcome)
-        except StoreFullError as error:
-            _log.warning("run cannot be stored yet: run_id %s, %s", self._ids[1], error)
-            return False
-        except (StateConflictError, ObjectNotFoundError) as error:
-            _log.info("run ended elsewhere: run_id %s, %s", self._ids[1], error)
-            await self._end_as_stored()
-        except StoreError as error:
-            # A stored message decides how the run ended. Without one the run has failed; try to store that.
-            await self._end_without_answer(outcome if self._message_stored else Outcome.failed(error))
-        return True
-
-    async def _finish(self, outcome: Outcome) -> None:
-        if self._message is not None and not self._message_stored:
-            text = "".join(self._pieces)
-            message = transitions.end_message(self._message, text, outcome.status, self._store.now(), self._usage)
-            message = await self._in_thread(self._store.messages.append, self._ids[0], message)
-            self._message_stored = True
-            self._announce(MessageEnded(message))
-        if self._step is not None and not self._step_stored:
-            step = await self._in_thread(self._end_step, self._step, outcome)
-            self._step_stored = True
-            self._announce(StepEnded(step))
-        await self._end(outcome)
-
-    async def _end(self, outcome: Outcome) -> None:
-        fields: dict[str, Any] = {"usage": self._usage}
-        if outcome.error is not None:
-            fields["last_error"] = outcome.error
-        if outcome.incomplete is not None:
-            fields["incomplete_details"] = IncompleteDetails(outcome.incomplete)
-        self.run = await self._update(outcome.status, **fields)
-        self._announce(ended(self.run))
-
-    def _end_step(self, step: RunStep, outcome: Outcome) -> RunStep:
-        status = transitions.step_status(outcome.status)
-        error = outcome.error if outcome.status is RunStatus.FAILED else None
-        return self._store.steps.update_status(
-            step.thread_id, step.run_id, step.id, status, usage=self._usage, last_error=error
-        )
-
-    async def _update(self, status: RunStatus, **changes: Any) -> Run:
-        return await self._in_thread(self._store.runs.update_status, *self._ids, status, **changes)
-
-    async def _end_without_answer(self, outcome: Outcome) -> None:
-        try:
-            await self._end(outcome)
-        except StoreError as error:
-            _log.error("run cannot be stored: run_id %s, %s", self._ids[1], error)
-            await self._abandon()
-
-    async def _abandon(self) -> None:
-        """Give the run up and announce the end that every later start will find, if there is one."""
-        try:
-            self.run = await self._in_thread(self._store.runs.abandon, *self._ids)
-        except (StoreError, ObjectNotFoundError) as error:
-            _log.error("run left to the next start: run_id %s, %s", self._ids[1], error)
+    async def _search_for(self, thread: Thread, messages: list[ThreadMessage]) -> None:
+        """Search for the newest question of the thread, for a model that cannot call tools."""
+        questions = [message.text_content for message in messages if message.role == "user"]
+        if not questions or not questions[-1].strip():
             return
-        _log.error("run given up, its end cannot be stored: run_id %s, status %s", self.run.id, self.run.status)
-        self._announce(ended(self.run))
+        journal, call = self._journal, FileSearchToolCall(new_id("call"))
+        await journal.begin_call(call)
+        room = self._engine.n_ctx // ANSWER_SHARE
+        journal.set_results([await search(self._context, journal.run, thread, call, questions[-1], room)])
+        await journal.end_calls()
 
-    async def _end_as_stored(self) -> None:
-        """Announce the end that was stored elsewhere. A run whose thread was deleted is cancelled."""
-        run = self.run
-        try:
-            run = await self._in_thread(self._store.runs.get, *self._ids)
-        except ObjectNotFoundError:
-            run = run and transitions.move_run(run, RunStatus.CANCELLED, self._store.now())
-        except StoreError as error:
-            _log.error("run cannot be read: run_id %s, %s", self._ids[1], error)
-        if run is not None and run.status.is_terminal:
-            self._announce(ended(run))
+    def steps(self) -> list[RunStep]:
+        """The run's steps so far."""
+        journal = self._journal
+        return [*journal.steps, *([journal.open] if journal.open is not None else [])]

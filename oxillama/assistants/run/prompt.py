@@ -1,12 +1,14 @@
-"""The tokens of a run's prompt, under the run's truncation strategy and token budgets."""
+"""The prompt of a run's next reply, under the run's truncation strategy and token budgets."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
-from oxillama.assistants.records import Run, ThreadMessage
-from oxillama.chat import ChatOptions, FittedPrompt, Message, fitted_prompt, prepare
+from oxillama.assistants.records import FileSearchToolCall, Run, RunStep, RunStepStatus, ThreadMessage
+from oxillama.assistants.run.tools.passages import question_with, searches_of, shown
+from oxillama.chat import ChatOptions, FittedPrompt, Message, ToolCall, fitted_prompt, prepare
 from oxillama.engine.api.protocol import EngineLike
 from oxillama.engine.requests.check import check_length
 
@@ -29,26 +31,72 @@ def conversation(instructions: str, messages: Sequence[ThreadMessage]) -> list[M
     return turns
 
 
-async def build_prompt(
-    engine: EngineLike, run: Run, messages: Sequence[ThreadMessage], *, scope: str | None = None
-) -> FittedPrompt:
-    """The run's prompt under its truncation strategy. scope: see `oxillama.chat.prepare`.
+def rounds(steps: Sequence[RunStep], search_name: str) -> list[Message]:
+    """The calls of a run so far with their results, as the model made them. search_name: what it calls the search."""
+    told: list[Message] = []
+    number = 0
+    for step in steps:
+        calls: list[ToolCall] = []
+        results: list[Message] = []
+        for call in step.tool_calls if step.status is RunStepStatus.COMPLETED else ():
+            if isinstance(call, FileSearchToolCall):
+                number += 1
+                if call.arguments is None:
+                    continue  # its results are part of the question
+                calls.append(ToolCall(id=call.id, name=search_name, arguments=call.arguments))
+                output = shown(call, number - 1)
+            else:
+                calls.append(ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments))
+                output = call.function.output or ""
+            results.append(Message(role="tool", content=output, tool_call_id=call.id))
+        if calls:
+            made = Message(role="assistant", content=step.content, reasoning=step.reasoning, tool_calls=tuple(calls))
+            told += [made, *results]
+    return told
 
+
+def _with_passages(turns: list[Message], steps: Sequence[RunStep]) -> list[Message]:
+    """The conversation with the passages that the server searched for in the newest question."""
+    at = next((at for at in range(len(turns) - 1, -1, -1) if turns[at].role == "user"), None)
+    for number, call in enumerate(searches_of(steps)):
+        if call.arguments is None and at is not None:
+            turns[at] = replace(turns[at], content=question_with(call, number, str(turns[at].content)))
+    return turns
+
+
+async def build_prompt(
+    engine: EngineLike,
+    run: Run,
+    messages: Sequence[ThreadMessage],
+    steps: Sequence[RunStep] = (),
+    options: ChatOptions | None = None,
+    *,
+    search_name: str = "file_search",
+    scope: str | None = None,
+    spent: int = 0,
+) -> FittedPrompt:
+    """The prompt of a run's next reply. scope: see `oxillama.chat.prepare`. spent: tokens of the run's earlier prompts.
+
+    messages: the thread's, without what this run wrote. steps: the run's; their calls always stay in the prompt.
     `last_messages` keeps the newest n messages. `auto` leaves out messages until the prompt has room for an answer: the
     oldest first, but the first message last, and never the newest.
 
-    Raises PromptBudgetError (`max_prompt_tokens`), ContextLengthError or TemplateError.
+    Raises PromptBudgetError (`max_prompt_tokens`), ContextLengthError, TemplateError or InvalidParameterError.
     """
+    options = options or ChatOptions()
     hard = engine.n_ctx - 1
-    limit = hard if run.max_prompt_tokens is None else min(hard, run.max_prompt_tokens)
+    budget = None if run.max_prompt_tokens is None else run.max_prompt_tokens - spent
+    limit = hard if budget is None else min(hard, budget)
+    tail = rounds(steps, search_name)
     if run.truncation_strategy.get("type", "auto") == "auto":
         aim = min(limit, engine.n_ctx - _answer_room(engine, run))
-        prompt = await fitted_prompt(engine, conversation(run.instructions, messages), aim, scope=scope)
+        turns = _with_passages(conversation(run.instructions, messages), steps)
+        prompt = await fitted_prompt(engine, turns, aim, options=options, tail=tail, scope=scope)
     else:
         newest = messages[-int(run.truncation_strategy["last_messages"]) :]
-        turns = conversation(run.instructions, newest)
-        prompt = FittedPrompt(await prepare(engine, turns, ChatOptions(), scope=scope), 0)
-    if run.max_prompt_tokens is not None and len(prompt.ids) > run.max_prompt_tokens:
+        turns = _with_passages(conversation(run.instructions, newest), steps)
+        prompt = FittedPrompt(await prepare(engine, turns + tail, options, scope=scope), 0)
+    if budget is not None and len(prompt.ids) > budget:
         raise PromptBudgetError
     check_length(len(prompt.ids), engine.n_ctx, "messages", room=1)
     return prompt

@@ -1,7 +1,7 @@
 """The run worker: takes runs from the queue and executes as many at once as the engine has slots.
 
-Every run ends, or is given back to the store: after a failure, a cancellation or its expiry in `RunExecution.finish`,
-after the server's shutdown in `RunExecution.interrupt`.
+Every run ends, or is given back to the store: after a failure, a cancellation or its expiry in `Ending.finish`, after
+the server's shutdown in `Ending.interrupt`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import trio
 
 from oxillama.assistants.records import RunStatus
-from oxillama.assistants.run.execution import RunContext, RunExecution, StoppingError
+from oxillama.assistants.run.context import RunContext, StoppingError
+from oxillama.assistants.run.ending import Ending
+from oxillama.assistants.run.execution import RunExecution
 from oxillama.assistants.run.live import LiveRun
 from oxillama.assistants.run.outcome import Outcome
 from oxillama.assistants.run.queue import RunQueueReceiver
@@ -39,33 +41,39 @@ async def run_worker(receiver: RunQueueReceiver, context: RunContext) -> None:
 async def process_run(live: LiveRun, context: RunContext, slots: trio.Semaphore) -> None:
     """Execute one queued run to its end. Raises only Cancelled, after the run is stored for the next start."""
     execution = RunExecution(live, context)
+    ending = Ending(execution, live, context)
     try:
-        outcome = await _outcome(execution, live, slots)
+        outcome = await _outcome(execution, live, context, slots)
         if outcome is not None:
-            await execution.finish(outcome)
+            await ending.finish(outcome)
     except StoppingError:
-        await execution.interrupt()
+        await ending.interrupt()
     except trio.Cancelled:
         with trio.CancelScope(shield=True):
-            await execution.interrupt()
+            await ending.interrupt()
         raise
 
 
-async def _outcome(execution: RunExecution, live: LiveRun, slots: trio.Semaphore) -> Outcome | None:
-    """Wait for a slot and generate. None: the run has ended already, or is gone.
-
-    A run that waits for its client ends here only by its cancellation or expiry: this server takes no tool outputs.
-    """
+async def _outcome(
+    execution: RunExecution, live: LiveRun, context: RunContext, slots: trio.Semaphore
+) -> Outcome | None:
+    """Execute the run, whenever it has a slot and needs one. None: the run has ended already, or is gone."""
     outcome: Outcome | None = None
     with live.scope:
         try:
             await execution.load()
             live.scope.deadline = trio.current_time() + execution.seconds_left()
-            if execution.waits_for_client:
-                await trio.sleep_forever()
-            async with slots:
-                live.begun = True
-                outcome = await execution.generate()
+            while outcome is None:
+                if execution.waits_for_client:
+                    await live.submitted.wait()
+                    await execution.load()
+                await context.live.turn(live)
+                async with slots:
+                    live.begun = True
+                    try:
+                        outcome = await execution.advance()
+                    finally:
+                        live.begun = False
         except StoppingError:
             raise
         except (ObjectNotFoundError, StateConflictError):  # the thread was deleted, or the run is being cancelled
@@ -73,7 +81,9 @@ async def _outcome(execution: RunExecution, live: LiveRun, slots: trio.Semaphore
         except Exception as error:
             outcome = Outcome.failed(single(error))
     if live.scope.cancelled_caught:
-        if not live.begun and not live.cancel_requested:
-            execution.require_going_on()
-        return Outcome(RunStatus.CANCELLED if live.cancel_requested else RunStatus.EXPIRED)
+        if live.cancel_requested:
+            return Outcome(RunStatus.CANCELLED)
+        if live.given_back:
+            raise StoppingError
+        return Outcome(RunStatus.EXPIRED)
     return outcome

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from oxillama.assistants.records import Run, RunStep, RunStepStatus, ThreadMessage, transitions
+from oxillama.assistants.records import Run, RunStepStatus, ThreadMessage, transitions
 from oxillama.assistants.store.layout import Layout
 from oxillama.assistants.store.state import StateCache, ThreadState
 from oxillama.errors import ObjectNotFoundError, StoreDamagedError, StoreError
@@ -106,12 +106,12 @@ class OpenThreads:
         return message
 
     def answer(self, state: ThreadState, run: Run) -> ThreadMessage | None:
-        """The run's answer, if it is stored."""
+        """The answer that ended the run, if it is stored."""
         try:
             messages = self.messages(state).values()
         except StoreDamagedError:
             return None
-        return next((m for m in messages if m.run_id == run.id and m.role == "assistant"), None)
+        return next((m for m in messages if m.run_id == run.id and m.role == "assistant" and not m.interim), None)
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
@@ -126,8 +126,7 @@ class OpenThreads:
     def put_run(self, state: ThreadState, run: Run) -> Run:
         """Store a run. If it has ended, its open step ends too, and its marker is removed."""
         if run.status.is_terminal:  # first, because a run that has ended must not have an open step
-            for step in self.layout.steps(run.thread_id, run.id).list():
-                self._end_step(run, step)
+            self._end_steps(run)
         self.layout.runs(run.thread_id).put(run)
         state.runs[run.id] = run
         if run.status.is_terminal:
@@ -136,9 +135,7 @@ class OpenThreads:
 
     def settle(self, state: ThreadState, run: Run) -> Run:
         """Settle a run whose worker is gone, by `transitions.settle`, and store the result."""
-        steps = self.layout.steps(run.thread_id, run.id).list()
-        step = next((step for step in steps if not step.status.is_terminal), None)
-        settled = transitions.settle(run, step, self.answer(state, run), self.now())
+        settled = transitions.settle(run, self.answer(state, run), self.now())
         if settled != run or settled.status.is_terminal:
             self.put_run(state, settled)
         if settled != run:
@@ -158,13 +155,16 @@ class OpenThreads:
             if not isinstance(error, FileNotFoundError):
                 _log.warning("marker not removed: run_id %s, %s", run_id, error)
 
-    def _end_step(self, run: Run, step: RunStep) -> None:
-        if step.status.is_terminal:
-            return
-        status = transitions.step_status(run.status)
-        error = run.last_error if status is RunStepStatus.FAILED else None
-        ended = transitions.move_step(step, status, self.now(), usage=run.usage, last_error=error)
-        self.layout.steps(run.thread_id, run.id).put(ended)
+    def _end_steps(self, run: Run) -> None:
+        steps = self.layout.steps(run.thread_id, run.id)
+        known = steps.list()
+        ended = [step for step in known if step.status.is_terminal]
+        for step in known:
+            if not step.status.is_terminal:
+                status = transitions.step_status(run.status, step)
+                error = run.last_error if status is RunStepStatus.FAILED else None
+                usage = transitions.rest_of_usage(run.usage, (other.usage for other in ended))
+                steps.put(transitions.move_step(step, status, self.now(), usage=usage, last_error=error))
 
 
 def _apply(messages: dict[str, ThreadMessage], record: ThreadMessage) -> None:

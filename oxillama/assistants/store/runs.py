@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from oxillama.assistants.records import ActiveRun, Run, RunStatus, ThreadMessage, transitions
+from oxillama.assistants.records import ActiveRun, Run, RunStatus, RunStep, ThreadMessage, transitions
 from oxillama.assistants.store.open_threads import OpenThreads
 from oxillama.assistants.store.state import ThreadState
 from oxillama.errors import StateConflictError, StoreError
@@ -23,12 +23,19 @@ class RunStore:
         self._open = threads
         self._layout = threads.layout
 
-    def create(self, run: Run, additional_messages: Sequence[ThreadMessage] = ()) -> Run:
-        """Store a new run and add messages to its thread, both or neither."""
+    def create(self, run: Run, additional_messages: Sequence[ThreadMessage] = (), *, queue: bool = False) -> Run:
+        """Store a new run and add messages to its thread, both or neither.
+
+        queue: if another run is active, this one waits for its turn, and so do its messages; else it is refused with
+        StateConflictError.
+        """
         with self._open.use(run.thread_id) as state:
             active = state.active_run
             if active is not None:
-                raise StateConflictError(f"Thread {run.thread_id} already has an active run {active.id}.")
+                if not queue:
+                    raise StateConflictError(f"Thread {run.thread_id} already has an active run {active.id}.")
+                run = msgspec.structs.replace(run, held=list(additional_messages))
+                additional_messages = ()
             before = dict(self._open.messages(state)), state.last_created_at, state.log.size
             run = run.following(next(reversed(state.runs.values()), None))
             self._open.pending.add(run.id)
@@ -85,6 +92,39 @@ class RunStore:
             if run.status is RunStatus.CANCELLING and not status.is_terminal:
                 raise StateConflictError(f"Run {run_id} is being cancelled.")
             return self._open.put_run(state, transitions.move_run(run, status, self._open.now(), **changes))
+
+    def begin(self, thread_id: str, run_id: str, lifetime: float) -> Run:
+        """Note that a worker begins a run, after the messages that the run held have been added to the thread.
+
+        lifetime: seconds after which the run expires, counted from the first time it begins. Raises StateConflictError
+        if it has ended or is being cancelled.
+        """
+        with self._open.use(thread_id) as state:
+            run = self._open.run(state, run_id)
+            transitions.require_beginning(run)
+            for message in run.held:
+                if message.id not in self._open.messages(state):
+                    self._open.append(state, message)
+            changes: dict[str, Any] = {"attempts": run.attempts + 1, "held": []}
+            now = self._open.now()
+            if run.started_at is None:
+                changes["expires_at"] = now + int(lifetime)
+            return self._open.put_run(state, transitions.move_run(run, RunStatus.IN_PROGRESS, now, **changes))
+
+    def submit_outputs(self, thread_id: str, run_id: str, outputs: Sequence[tuple[str, str]]) -> tuple[Run, RunStep]:
+        """Store the outputs (call id, text) that a run waits for. Returns the run, queued again, and its step.
+
+        Raises StateConflictError if the run does not wait, or if there is not exactly one output for each call.
+        """
+        with self._open.use(thread_id) as state:
+            run = self._open.run(state, run_id)
+            transitions.require_waiting(run)
+            steps = self._layout.steps(thread_id, run_id)
+            # The newest one. It is completed already if the server was killed before the run was stored.
+            step = transitions.submitted(run, steps.list()[-1], outputs, self._open.now())
+            steps.put(step)
+            queued = transitions.move_run(run, RunStatus.QUEUED, self._open.now(), attempts=0)
+            return self._open.put_run(state, queued), step
 
     def request_cancel(self, thread_id: str, run_id: str) -> Run:
         """Mark a run as being cancelled; its worker ends it. Doing it twice does no harm."""

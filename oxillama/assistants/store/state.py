@@ -25,8 +25,8 @@ class ThreadState:
 
     @property
     def active_run(self) -> Run | None:
-        """The run that has not ended, which locks the thread. There is at most one."""
-        return next((run for run in reversed(self.runs.values()) if not run.status.is_terminal), None)
+        """The run that locks the thread: the oldest that has not ended. Others wait for their turn."""
+        return next((run for run in self.runs.values() if not run.status.is_terminal), None)
 
     @property
     def weight(self) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from oxillama.assistants.records import RunStep, RunStepStatus, transitions
 from oxillama.assistants.store.open_threads import OpenThreads
+from oxillama.errors import StateConflictError
 
 
 class StepStore:
@@ -22,6 +23,15 @@ class StepStore:
             steps = self._layout.steps(step.thread_id, step.run_id)
             step = step.following(next(reversed(steps.list()), None))
             steps.put(step)
+            return step
+
+    def replace(self, step: RunStep) -> RunStep:
+        """Store a new version of a step of a run that has not ended. Raises StateConflictError if it has."""
+        with self._open.use(step.thread_id) as state:
+            run = self._open.run(state, step.run_id)
+            if run.status.is_terminal:
+                raise StateConflictError(f"Run {run.id} has ended with status '{run.status}'.")
+            self._layout.steps(step.thread_id, step.run_id).put(step)
             return step
 
     def get(self, thread_id: str, run_id: str, step_id: str) -> RunStep:

@@ -52,6 +52,20 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    run_expiry: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SECONDS", min=1, help="How long a run may take once its work has begun.", show_default="600"
+        ),
+    ] = None,
+    queue_runs: Annotated[
+        bool | None,
+        typer.Option(
+            "--queue-runs",
+            help="Let runs on a thread with an active run wait for their turn, instead of refusing them.",
+            show_default=False,
+        ),
+    ] = None,
     api_key: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY", help="A key for the API; may be given more than once.", show_default=False),
@@ -122,6 +136,8 @@ def serve(
             host=host,
             port=port,
             data_dir=data_dir,
+            run_expiry=run_expiry,
+            queue_runs=queue_runs,
             api_keys=api_key or None,
             isolate_keys=isolate_keys,
             threads=threads,

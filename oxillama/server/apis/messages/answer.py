@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from oxillama.assistants.records import Content, IncompleteDetails, MessageStatus, Role
 from oxillama.server.wire.answer import Answer, RecordAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class MessageObject(RecordAnswer, kw_only=True):
@@ -30,10 +33,10 @@ class MessageObject(RecordAnswer, kw_only=True):
 
 
 class TextDelta(Answer, kw_only=True):
-    """The next piece of a text. Only the first one has annotations."""
+    """The next piece of a text. The first one has annotations, and each with which some become known."""
 
     value: str
-    annotations: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    annotations: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ContentDelta(Answer, kw_only=True):
@@ -54,7 +57,9 @@ class MessageDeltaObject(Answer, kw_only=True):
     delta: MessageDelta
 
     @classmethod
-    def of(cls, message_id: str, text: str, *, first: bool) -> MessageDeltaObject:
-        """A piece of text; `first`: none came before it."""
-        piece = TextDelta(value=text, annotations=[] if first else msgspec.UNSET)
+    def of(
+        cls, message_id: str, text: str, *, first: bool, annotations: Sequence[dict[str, Any]] = ()
+    ) -> MessageDeltaObject:
+        """A piece of text; `first`: none came before it. annotations: new ones, each with its index."""
+        piece = TextDelta(value=text, annotations=list(annotations) if first or annotations else msgspec.UNSET)
         return cls(id=message_id, delta=MessageDelta(content=[ContentDelta(text=piece)]))

@@ -26,7 +26,7 @@ async def create_message(wire: CreateMessage, thread_id: str) -> MessageObject:
     """Refused while a run is active on the thread."""
     assistants = server_state().require_assistants()
     message = wire.record(assistants.store.now())
-    return MessageObject.of(await assistants.in_thread(assistants.store.messages.append, thread_id, message))
+    return MessageObject.of(await assistants.add_message(thread_id, message))
 
 
 @api.get("", answer=Page[MessageObject], query={"run_id": "Only what this run wrote."})

@@ -6,16 +6,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from oxillama.assistants.records import RUN_LIFETIME_S, Assistant, Run, RunStatus, ThreadMessage
-from oxillama.assistants.support import require_supported
+from oxillama.assistants.records import Assistant, Run, RunStatus, ThreadMessage
 from oxillama.server.apis.messages.request import CreateMessage
 from oxillama.server.apis.threads.request import CreateThread
-from oxillama.server.wire.fields import Metadata, ReasoningEffort, Temperature, Text, TopP, accepts
-from oxillama.server.wire.formats import AUTO_OR_TEXT, ResponseFormat
+from oxillama.server.wire.fields import Metadata, ReasoningEffort, Temperature, Text, TopP
+from oxillama.server.wire.formats import ResponseFormat
 from oxillama.server.wire.tools import Tool, ToolChoice, ToolResources
 from oxillama.storage.ids import new_id
-
-NO_CALL = {"enum": ["none", "auto", None]}
 
 MessageCount = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 TokenBudget = Annotated[int, msgspec.Meta(ge=256, le=2**31 - 1)]
@@ -39,10 +36,7 @@ class RunFields(msgspec.Struct, kw_only=True):
     assistant_id: str
     model: str | None = None
     instructions: Text | None = None
-    tools: Annotated[
-        Annotated[list[Tool], msgspec.Meta(max_length=20)] | None,
-        msgspec.Meta(description="Only with `tool_choice` `none`: the model does not see them."),
-    ] = None
+    tools: Annotated[list[Tool], msgspec.Meta(max_length=20)] | None = None
     metadata: Metadata | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
@@ -50,15 +44,17 @@ class RunFields(msgspec.Struct, kw_only=True):
     max_prompt_tokens: TokenBudget | None = None
     max_completion_tokens: TokenBudget | None = None
     truncation_strategy: AutoTruncation | LastMessages | None = None
-    tool_choice: Annotated[Literal["none", "auto", "required"] | ToolChoice | None, accepts(NO_CALL)] = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    response_format: Annotated[Literal["auto"] | ResponseFormat | None, accepts(AUTO_OR_TEXT, "Only text.")] = None
+    response_format: Literal["auto"] | ResponseFormat | None = None
     reasoning_effort: ReasoningEffort | None = None
 
-    def record(self, assistant: Assistant, thread_id: str, model: str, now: int, additional: str = "") -> Run:
+    def record(
+        self, assistant: Assistant, thread_id: str, model: str, now: int, lifetime: float, additional: str = ""
+    ) -> Run:
         """The run to store, with all values resolved. The request's fields override the assistant's.
 
-        additional: instructions to append. Raises InvalidParameterError for settings that no run could honour.
+        lifetime: seconds after which the run expires. additional: instructions to append.
         """
         own = msgspec.to_builtins(self)
 
@@ -66,13 +62,13 @@ class RunFields(msgspec.Struct, kw_only=True):
             return own[name] if own[name] is not None else getattr(assistant, name)
 
         instructions = resolved("instructions") or ""
-        run = Run(
+        return Run(
             id=new_id("run"),
             created_at=now,
             thread_id=thread_id,
             assistant_id=assistant.id,
             status=RunStatus.QUEUED,
-            expires_at=now + RUN_LIFETIME_S,
+            expires_at=now + int(lifetime),
             model=model,
             instructions="\n".join(part for part in (instructions, additional) if part),
             tools=resolved("tools"),
@@ -86,10 +82,9 @@ class RunFields(msgspec.Struct, kw_only=True):
             parallel_tool_calls=self.parallel_tool_calls is not False,
             response_format=resolved("response_format"),
             reasoning_effort=resolved("reasoning_effort"),
+            tool_resources=own.get("tool_resources") or assistant.tool_resources,
             streamed=bool(self.stream),
         )
-        require_supported(tools=run.tools, response_format=run.response_format, tool_choice=run.tool_choice)
-        return run
 
 
 class CreateRun(RunFields, kw_only=True):
@@ -104,3 +99,21 @@ class CreateRun(RunFields, kw_only=True):
 class CreateThreadAndRun(RunFields, kw_only=True):
     thread: CreateThread | None = None
     tool_resources: ToolResources | None = None
+
+
+class ToolOutput(msgspec.Struct, kw_only=True):
+    """What a function returned, as the model is to see it."""
+
+    tool_call_id: str
+    output: str | None = None
+
+
+class SubmitToolOutputs(msgspec.Struct, kw_only=True):
+    """One output for each call that the run waits for."""
+
+    tool_outputs: list[ToolOutput]
+    stream: bool | None = None
+
+    def outputs(self) -> list[tuple[str, str]]:
+        """The id of each call, and its output."""
+        return [(one.tool_call_id, one.output or "") for one in self.tool_outputs]

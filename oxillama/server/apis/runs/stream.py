@@ -9,7 +9,14 @@ from oxillama.assistants.run import events as ev
 from oxillama.errors import EngineClosedError
 from oxillama.server.apis.messages.answer import MessageDeltaObject, MessageObject
 from oxillama.server.apis.runs.answer import RunObject
-from oxillama.server.apis.steps.answer import RunStepObject
+from oxillama.server.apis.steps.answer import (
+    FileSearchCallDelta,
+    FunctionCallDelta,
+    FunctionDelta,
+    NoResults,
+    RunStepDeltaObject,
+    RunStepObject,
+)
 from oxillama.server.apis.threads.answer import ThreadObject
 from oxillama.server.http import sse
 
@@ -17,14 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from oxillama.assistants.records import Thread
+    from oxillama.assistants.run.following.broadcast import Subscription
     from oxillama.server.wire.answer import Answer
 
 DONE = b"event: done\n" + sse.DONE
 
+RESTARTED = "thread.run.restarted"
+"""An event of ours, for somebody who joins a run again that has begun anew."""
 _OF_RUN: dict[type, str] = {
     ev.Created: "thread.run.created",
     ev.Queued: "thread.run.queued",
     ev.InProgress: "thread.run.in_progress",
+    ev.RequiresAction: "thread.run.requires_action",
+    ev.Restarted: RESTARTED,
     ev.Cancelling: "thread.run.cancelling",
     ev.Completed: "thread.run.completed",
     ev.Incomplete: "thread.run.incomplete",
@@ -32,11 +44,12 @@ _OF_RUN: dict[type, str] = {
     ev.Cancelled: "thread.run.cancelled",
     ev.Expired: "thread.run.expired",
 }
-_LAST = (ev.Completed, ev.Incomplete, ev.Failed, ev.Cancelled, ev.Expired)
+_LAST = (ev.RequiresAction, ev.Completed, ev.Incomplete, ev.Failed, ev.Cancelled, ev.Expired)
 RUN_EVENTS: dict[str, type[Answer]] = {
-    **dict.fromkeys(_OF_RUN.values(), RunObject),
+    **dict.fromkeys((name for name in _OF_RUN.values() if name != RESTARTED), RunObject),
     "thread.run.step.created": RunStepObject,
     "thread.run.step.in_progress": RunStepObject,
+    "thread.run.step.delta": RunStepDeltaObject,
     "thread.run.step.completed": RunStepObject,
     "thread.run.step.failed": RunStepObject,
     "thread.run.step.cancelled": RunStepObject,
@@ -52,17 +65,28 @@ THREAD_CREATED = "thread.created"
 FAILURE = "error"
 
 
-def named(event: ev.RunEvent) -> tuple[str, Answer]:
-    """An event's name and its data: the bare object."""
+def named(event: ev.RunEvent, *, content: bool = False) -> tuple[str, Answer]:
+    """An event's name and its data: the bare object. content: with the texts that searches found."""
     match event:
-        case ev.MessageDelta():
-            return "thread.message.delta", MessageDeltaObject.of(event.message_id, event.text, first=event.first)
+        case ev.MessageDelta(message_id, text, first, annotations):
+            delta = MessageDeltaObject.of(message_id, text, first=first, annotations=annotations)
+            return "thread.message.delta", delta
+        case ev.CallBegan(step_id, index, call_id, None):
+            searching = FileSearchCallDelta(index=index, id=call_id, file_search=NoResults())
+            return "thread.run.step.delta", RunStepDeltaObject.of(step_id, searching)
+        case ev.CallBegan(step_id, index, call_id, name):
+            function = FunctionDelta(name=name or "", arguments="", output=None)
+            calling = FunctionCallDelta(index=index, id=call_id, function=function)
+            return "thread.run.step.delta", RunStepDeltaObject.of(step_id, calling)
+        case ev.ArgumentsDelta(step_id, index, text):
+            calling = FunctionCallDelta(index=index, function=FunctionDelta(arguments=text))
+            return "thread.run.step.delta", RunStepDeltaObject.of(step_id, calling)
         case ev.StepCreated(step):
-            return "thread.run.step.created", RunStepObject.of(step)
+            return "thread.run.step.created", RunStepObject.of(step, content=content)
         case ev.StepInProgress(step):
-            return "thread.run.step.in_progress", RunStepObject.of(step)
+            return "thread.run.step.in_progress", RunStepObject.of(step, content=content)
         case ev.StepEnded(step):
-            return f"thread.run.step.{step.status}", RunStepObject.of(step)
+            return f"thread.run.step.{step.status}", RunStepObject.of(step, content=content)
         case ev.MessageCreated(message):
             return "thread.message.created", MessageObject.of(message)
         case ev.MessageInProgress(message):
@@ -74,9 +98,12 @@ def named(event: ev.RunEvent) -> tuple[str, Answer]:
 
 
 async def run_events(
-    subscription: ev.Subscription, ping_interval: float, thread: Thread | None = None
+    subscription: Subscription, ping_interval: float, thread: Thread | None = None, *, content: bool = False
 ) -> AsyncGenerator[bytes, None]:
-    """The stream of a run's events, up to its end. thread: the thread, if it was created together with the run.
+    """The stream of a run's events, up to its end or to its question to the client.
+
+    thread: the thread, if it was created together with the run. content: with the texts that searches found. Before
+    each event, a comment has its cursor, with which the run can be joined again behind it.
 
     Raises EngineClosedError if the run has not ended, because the server stops or cannot store the end. The next start
     takes the run up again.
@@ -86,8 +113,8 @@ async def run_events(
     def render(event: ev.RunEvent) -> bytes:
         nonlocal ended
         ended = isinstance(event, _LAST)
-        name, data = named(event)
-        return sse.event(data, name)
+        name, data = named(event, content=content)
+        return f": {subscription.cursor}\n".encode() + sse.event(data, name)
 
     if thread is not None:
         yield sse.event(ThreadObject.of(thread), THREAD_CREATED)
