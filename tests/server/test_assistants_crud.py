@@ -99,22 +99,25 @@ async def test_an_assistant_over_a_limit_is_refused_by_name(
 
 
 UNSUPPORTED = [
-    ({"tools": [{"type": "code_interpreter"}]}, "tools"),
-    ({"tools": [{"type": "file_search", "file_search": {"max_num_results": 5}}]}, "tools"),
-    ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"tools": [{"type": "code_interpreter"}]}, "tools", "unsupported_value"),
+    ({"tools": [{"type": "function", "function": {"name": "f"}}] * 2}, "tools", "invalid_value"),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}]},
+        "tools[0].function.parameters",
+        "invalid_function_parameters",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("body", "param"), UNSUPPORTED)
+@pytest.mark.parametrize(("body", "param", "code"), UNSUPPORTED)
 async def test_an_assistant_that_no_run_could_use_is_refused_at_once(
-    tmp_path: Path, body: dict[str, Any], param: str
+    tmp_path: Path, body: dict[str, Any], param: str, code: str
 ) -> None:
     async with api_over(tmp_path) as api:
         made = await api.post("/assistants", ASSISTANT)
         for path in ("/assistants", f"/assistants/{made['id']}"):
             error = await api.refused(path, ASSISTANT | body)
-            assert (error["param"], error["code"]) == (param, "unsupported_parameter")
+            assert (error["param"], error["code"]) == (param, code)
         assert (await api.get("/assistants"))["data"] == [made]
 
 

@@ -78,6 +78,7 @@ async def test_every_object_has_all_its_keys_at_all_times(tmp_path: Path) -> Non
 
 
 MISSING = "missing_required_parameter"
+FUNCTION = {"type": "function", "function": {"name": "f"}}
 
 PLAIN = [
     "thread.run.created",
@@ -242,9 +243,17 @@ async def test_additional_messages_and_instructions_are_part_of_the_prompt(tmp_p
 @pytest.mark.parametrize(
     ("body", "param", "code"),
     [
-        ({"tools": [{"type": "file_search"}]}, "tools", "unsupported_parameter"),
-        ({"tool_choice": "required"}, "tool_choice", "unsupported_parameter"),
-        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+        ({"tools": [{"type": "code_interpreter"}]}, "tools", "unsupported_value"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}]},
+         "tools[0].function.parameters", "invalid_function_parameters"),
+        ({"tools": [{"type": "file_search"}, FUNCTION, FUNCTION]}, "tools", "invalid_value"),
+        ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
+        ({"tool_choice": {"type": "file_search"}}, "tool_choice", "invalid_value"),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "code_interpreter"}}, "tool_choice", "unsupported_value"),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "function", "function": {"name": "g"}}}, "tool_choice",
+         "invalid_value"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": 5}}}},
+         "response_format", "invalid_json_schema"),
         ({"max_completion_tokens": 255}, "max_completion_tokens", "integer_below_min_value"),
         ({"max_prompt_tokens": 0}, "max_prompt_tokens", "integer_below_min_value"),
         ({"temperature": 2.1}, "temperature", "decimal_above_max_value"),
@@ -265,16 +274,17 @@ async def test_settings_that_a_run_cannot_honour_are_refused_by_name(
         assert (await api.get(f"/threads/{thread}/runs"))["data"] == []
 
 
-async def test_tools_of_an_earlier_assistant_are_refused_when_a_run_would_use_them(tmp_path: Path) -> None:
-    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+async def test_tools_of_an_earlier_assistant_are_refused_when_no_run_can_use_them(tmp_path: Path) -> None:
+    tools = [{"type": "code_interpreter"}]
     old = Assistant(id=new_id("asst"), created_at=1, model="fake-model", tools=tools)
     assistant = Store(str(tmp_path)).assistants.create(old).id
     async with api_over(tmp_path) as api:
         thread = await api.thread("Hello")
         error = await api.refused(f"/threads/{thread}/runs", {"assistant_id": assistant})
         assert error["param"] == "tools"
-        run = await api.post(f"/threads/{thread}/runs", {"assistant_id": assistant, "tool_choice": "none"})
-        assert (run["tools"], run["tool_choice"]) == (tools, "none")
+        assert "does not run code" in error["message"]
+        run = await api.post(f"/threads/{thread}/runs", {"assistant_id": assistant, "tools": []})
+        assert run["tools"] == []
 
 
 async def test_unknown_ids_are_404_with_the_documented_message(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from oxillama.assistants.records.message import (
 )
 from oxillama.assistants.records.run import RUN_LIFETIME_S, Run, RunStatus
 from oxillama.assistants.records.step import (
-    CalledFunction,
     FileSearch,
     FileSearchRanking,
     FileSearchResult,
@@ -32,6 +31,7 @@ from oxillama.assistants.records.step import (
     ResultContent,
     RunStep,
     RunStepStatus,
+    StepFunction,
     StepToolCall,
     ToolCallsStepDetails,
 )
@@ -42,7 +42,6 @@ __all__ = [
     "ActiveRun",
     "Assistant",
     "CachedPromptTokens",
-    "CalledFunction",
     "Content",
     "Detail",
     "FileSearch",
@@ -67,6 +66,7 @@ __all__ = [
     "RunStatus",
     "RunStep",
     "RunStepStatus",
+    "StepFunction",
     "StepToolCall",
     "TextContent",
     "TextValue",

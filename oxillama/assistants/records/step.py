@@ -42,7 +42,7 @@ class MessageCreationStepDetails(msgspec.Struct, frozen=True, tag_field="type", 
     message_creation: MessageCreation
 
 
-class CalledFunction(msgspec.Struct, frozen=True):
+class StepFunction(msgspec.Struct, frozen=True):
     """A call of a client's function. output: what the client submitted; None until then."""
 
     name: str
@@ -54,7 +54,7 @@ class FunctionToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="funct
     """A call that the client answers."""
 
     id: str
-    function: CalledFunction
+    function: StepFunction
 
 
 class ResultContent(msgspec.Struct, frozen=True):

@@ -9,7 +9,6 @@ import msgspec
 
 from oxillama.assistants.records import (
     CachedPromptTokens,
-    CalledFunction,
     FunctionToolCall,
     IncompleteDetails,
     Run,
@@ -17,6 +16,7 @@ from oxillama.assistants.records import (
     RunStatus,
     RunStep,
     RunStepStatus,
+    StepFunction,
     StepToolCall,
     TextContent,
     TextValue,
@@ -122,7 +122,7 @@ def submitted(run: Run, step: RunStep, outputs: Sequence[tuple[str, str]], now: 
         raise StateConflictError(f"Expected tool outputs for call_ids {expected}, got {got}")
     texts = dict(outputs)
     calls = [
-        FunctionToolCall(call.id, CalledFunction(call.function.name, call.function.arguments, texts[call.id]))
+        FunctionToolCall(call.id, StepFunction(call.function.name, call.function.arguments, texts[call.id]))
         if isinstance(call, FunctionToolCall)
         else call
         for call in step.tool_calls

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from oxillama.assistants.records import (
-    CalledFunction,
     FileSearchToolCall,
     FunctionToolCall,
     IncompleteDetails,
@@ -16,6 +15,7 @@ from oxillama.assistants.records import (
     RunStatus,
     RunStep,
     RunStepStatus,
+    StepFunction,
     StepToolCall,
     ThreadMessage,
     TokenUsage,
@@ -163,7 +163,7 @@ class Journal:
         calls = list(self.open.tool_calls)
         call = calls[index]
         if isinstance(call, FunctionToolCall):
-            function = CalledFunction(call.function.name, call.function.arguments + text)
+            function = StepFunction(call.function.name, call.function.arguments + text)
             calls[index] = FunctionToolCall(call.id, function)
             self._announce(ArgumentsDelta(self.open.id, index, text))
         else:

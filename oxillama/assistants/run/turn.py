@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from oxillama.assistants.records import (
     CachedPromptTokens,
-    CalledFunction,
     FileSearchToolCall,
     FunctionToolCall,
+    StepFunction,
     TokenUsage,
 )
 from oxillama.assistants.run.journal import Journal
@@ -48,7 +48,7 @@ async def write_turn(journal: Journal, stream: GenerationStream, search_name: st
                         await journal.begin_call(
                             FileSearchToolCall(call_id, arguments="")
                             if name == search_name
-                            else FunctionToolCall(call_id, CalledFunction(name, ""))
+                            else FunctionToolCall(call_id, StepFunction(name, ""))
                         )
                     case Arguments(index, text):
                         journal.add_arguments(index, text)

@@ -30,9 +30,4 @@ class JsonSchemaFormat(msgspec.Struct, kw_only=True, tag_field="type", tag="json
     json_schema: JsonSchema
 
 
-_TEXT = {"type": "object", "properties": {"type": {"const": "text"}}, "required": ["type"]}
-ONLY_TEXT = {"anyOf": [_TEXT, {"type": "null"}]}
-AUTO_OR_TEXT = {"anyOf": [{"const": "auto"}, _TEXT, {"type": "null"}]}
-"""The formats that this server supports, as schemas."""
-
 ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat

@@ -27,7 +27,7 @@ class FileSearchOptions(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class CodeInterpreterTool(msgspec.Struct, kw_only=True, tag_field="type", tag="code_interpreter"):
-    """Runs Python."""
+    """Refused: this server does not run code that a model wrote."""
 
 
 class FileSearchTool(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="file_search"):

@@ -6,11 +6,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from oxillama.server.wire.fields import Metadata, ReasoningEffort, Temperature, Text, TopP, accepts, given
-from oxillama.server.wire.formats import AUTO_OR_TEXT, ResponseFormat
+from oxillama.server.wire.fields import Metadata, ReasoningEffort, Temperature, Text, TopP, given
+from oxillama.server.wire.formats import ResponseFormat
 from oxillama.server.wire.tools import Tool, ToolResources
-
-NO_TOOLS = {"type": ["array", "null"], "maxItems": 0}
 
 ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
@@ -21,12 +19,12 @@ class AssistantFields(msgspec.Struct, kw_only=True):
     name: Annotated[str, msgspec.Meta(max_length=256)] | None = None
     description: Annotated[str, msgspec.Meta(max_length=512)] | None = None
     instructions: Text | None = None
-    tools: Annotated[Annotated[list[Tool], msgspec.Meta(max_length=128)] | None, accepts(NO_TOOLS, "None yet.")] = None
+    tools: Annotated[list[Tool], msgspec.Meta(max_length=128)] | None = None
     tool_resources: ToolResources | None = None
     metadata: Metadata | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    response_format: Annotated[Literal["auto"] | ResponseFormat | None, accepts(AUTO_OR_TEXT, "Only text.")] = None
+    response_format: Literal["auto"] | ResponseFormat | None = None
     reasoning_effort: ReasoningEffort | None = None
 
     def changes(self) -> dict[str, Any]:

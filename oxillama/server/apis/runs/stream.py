@@ -12,10 +12,10 @@ from oxillama.server.apis.runs.answer import RunObject
 from oxillama.server.apis.steps.answer import (
     FileSearchCallDelta,
     FunctionCallDelta,
-    FunctionDelta,
     NoResults,
     RunStepDeltaObject,
     RunStepObject,
+    StepFunctionDelta,
 )
 from oxillama.server.apis.threads.answer import ThreadObject
 from oxillama.server.http import sse
@@ -75,11 +75,11 @@ def named(event: ev.RunEvent, *, content: bool = False) -> tuple[str, Answer]:
             searching = FileSearchCallDelta(index=index, id=call_id, file_search=NoResults())
             return "thread.run.step.delta", RunStepDeltaObject.of(step_id, searching)
         case ev.CallBegan(step_id, index, call_id, name):
-            function = FunctionDelta(name=name or "", arguments="", output=None)
+            function = StepFunctionDelta(name=name or "", arguments="", output=None)
             calling = FunctionCallDelta(index=index, id=call_id, function=function)
             return "thread.run.step.delta", RunStepDeltaObject.of(step_id, calling)
         case ev.ArgumentsDelta(step_id, index, text):
-            calling = FunctionCallDelta(index=index, function=FunctionDelta(arguments=text))
+            calling = FunctionCallDelta(index=index, function=StepFunctionDelta(arguments=text))
             return "thread.run.step.delta", RunStepDeltaObject.of(step_id, calling)
         case ev.StepCreated(step):
             return "thread.run.step.created", RunStepObject.of(step, content=content)

@@ -103,7 +103,7 @@ class RunStepObject(RecordAnswer, kw_only=True):
         return cls(**fields)
 
 
-class FunctionDelta(Answer, kw_only=True):
+class StepFunctionDelta(Answer, kw_only=True):
     """The next piece of a call's arguments. The first one has the name, and the output that is to come."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
@@ -116,7 +116,7 @@ class FunctionCallDelta(Answer, kw_only=True, tag_field="type", tag="function"):
 
     index: int
     id: str | msgspec.UnsetType = msgspec.UNSET
-    function: FunctionDelta
+    function: StepFunctionDelta
 
 
 class NoResults(Answer):
