@@ -13,6 +13,12 @@ from tests.support.replies import Read, read_tokens
 from tests.support.walks import ByteVocabulary, Walks
 
 
+def number_of_walks(family: Family, families: Sequence[Family]) -> int:
+    """How many walks a long test takes: a thousand for each shape, by its first family, and fewer for the others."""
+    first = next(other for other in families if other.shape.name == family.shape.name)
+    return 1000 if family is first else 100
+
+
 def admitted(
     family: Family, specials: Sequence[str], tools: Sequence[Tool], number: int, seed: int, *, parallel: bool = True
 ) -> Iterator[tuple[bytes, Read]]:

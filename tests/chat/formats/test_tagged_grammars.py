@@ -11,7 +11,7 @@ from oxillama.chat.formats.families import literal, tagged
 from oxillama.chat.formats.wire import Family, WireFormat
 from oxillama.chat.schemas import SchemaError
 from oxillama.chat.tools import Tool
-from tests.support.admitted import admitted
+from tests.support.admitted import admitted, number_of_walks
 from tests.support.walks import ByteVocabulary
 
 FAMILIES = [*tagged.FAMILIES, *literal.FAMILIES]
@@ -78,7 +78,8 @@ def test_what_the_grammar_admits_is_read_and_fits(family: Family, special: bool)
 @pytest.mark.parametrize("special", [True, False], ids=["tokens", "texts"])
 @pytest.mark.parametrize("family", FAMILIES, ids=IDS)
 def test_much_that_the_grammar_admits_is_read_and_fits(family: Family, special: bool) -> None:
-    assert check(family, special, 1000 if special else 100, seed=2) >= (500 if special else 5)
+    number = number_of_walks(family, FAMILIES) if special else 100
+    assert check(family, special, number, seed=2) >= number * (0.5 if special else 0.05)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=IDS)
