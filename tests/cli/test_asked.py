@@ -78,7 +78,12 @@ def test_a_file_that_is_wrong_is_named(tmp_path: Path, option: str, given: Any, 
 @pytest.mark.parametrize(
     ("option", "param", "message", "shown"),
     [
-        ("json_schema", "response_format", "Invalid schema for response_format 'response': 'type' is 5.", "'type' is 5."),
+        (
+            "json_schema",
+            "response_format",
+            "Invalid schema for response_format 'response': 'type' is 5.",
+            "'type' is 5.",
+        ),
         ("tools", "tools", "Invalid schema for function 'f': it is 5", "Invalid schema for function 'f': it is 5"),
         ("grammar", "grammar", "Invalid 'grammar': it is empty.", "it is empty."),
     ],
