@@ -161,6 +161,11 @@ def ended(run: Run) -> RunEvent:
     return _ENDS[run.status](run)
 
 
+def is_last(event: RunEvent) -> bool:
+    """Whether a stream ends with the event: the run has ended, or only its client can continue it."""
+    return isinstance(event, RequiresAction | Completed | Incomplete | Failed | Cancelled | Expired)
+
+
 def joined(first: RunEvent, second: RunEvent) -> RunEvent | None:
     """Two pieces of the same text as one; None if they are not."""
     match first, second:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import trio
 
 from oxillama.assistants.records import Run
-from oxillama.assistants.run.events import RequiresAction, Restarted, RunEvent, joined
+from oxillama.assistants.run.events import RequiresAction, Restarted, RunEvent, is_last, joined
 
 _CURSOR = re.compile(r"([0-9a-f]{8})-(\d{1,12})")
 
@@ -22,12 +22,14 @@ class Subscription(trio.abc.ReceiveChannel["RunEvent"]):
     Nothing waits for a slow subscriber. When more than `LIMIT` events are unread, pieces of text are joined. Other
     events are few, so the text itself bounds the memory.
 
-    cursor: the place behind the event that was received last, for `Broadcast.join`.
+    cursor: the place behind the event that was received last, for `Broadcast.join`. at_end: the event before those that
+    are unread ends a stream (`events.is_last`).
     """
 
     LIMIT: ClassVar[int] = 256
 
-    def __init__(self, epoch: str) -> None:
+    def __init__(self, epoch: str, *, at_end: bool = False) -> None:
+        self.at_end = at_end
         self._events: deque[tuple[int, RunEvent]] = deque()
         self._news = trio.Event()
         self._closed = False
@@ -65,6 +67,7 @@ class Subscription(trio.abc.ReceiveChannel["RunEvent"]):
             self._news = trio.Event()
             await self._news.wait()
         self._number, event = self._events.popleft()
+        self.at_end = is_last(event)
         return event
 
     async def aclose(self) -> None:
@@ -91,7 +94,8 @@ class Broadcast:
 
     def subscribe(self, after: int = 0) -> Subscription:
         """The events behind number `after`, those that were and those that come."""
-        subscription = Subscription(self._epoch)
+        at_end = 0 < after <= len(self._events) and is_last(self._events[after - 1])
+        subscription = Subscription(self._epoch, at_end=at_end)
         for number, event in enumerate(self._events[after:], after + 1):
             subscription.push(number, event)
         if self._closed or (self._events and isinstance(self._events[-1], RequiresAction)):

@@ -44,7 +44,6 @@ _OF_RUN: dict[type, str] = {
     ev.Cancelled: "thread.run.cancelled",
     ev.Expired: "thread.run.expired",
 }
-_LAST = (ev.RequiresAction, ev.Completed, ev.Incomplete, ev.Failed, ev.Cancelled, ev.Expired)
 RUN_EVENTS: dict[str, type[Answer]] = {
     **dict.fromkeys((name for name in _OF_RUN.values() if name != RESTARTED), RunObject),
     "thread.run.step.created": RunStepObject,
@@ -108,11 +107,7 @@ async def run_events(
     Raises EngineClosedError if the run has not ended, because the server stops or cannot store the end. The next start
     takes the run up again.
     """
-    ended = False
-
     def render(event: ev.RunEvent) -> bytes:
-        nonlocal ended
-        ended = isinstance(event, _LAST)
         name, data = named(event, content=content)
         return f": {subscription.cursor}\n".encode() + sse.event(data, name)
 
@@ -121,6 +116,6 @@ async def run_events(
     async with aclosing(sse.with_pings(subscription, ping_interval, render)) as chunks:
         async for chunk in chunks:
             yield chunk
-    if not ended:
+    if not subscription.at_end:
         raise EngineClosedError("The run has not ended; the server takes it up again when it is restarted.")
     yield DONE
