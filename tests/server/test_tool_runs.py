@@ -179,10 +179,10 @@ async def test_texts_of_search_results_are_shown_where_they_are_asked_for(
         run = events[-2][1]["id"]
         path = f"/threads/{thread}/runs/{run}/steps"
         plain = (await api.get(path, order="asc"))["data"][0]
-        full = (await api.get(path, order="asc", **{"include[]": CONTENT}))["data"][0]
+        full = (await api.get(path, order="asc", include=CONTENT))["data"][0]
         assert full == await api.get(f"{path}/{full['id']}", include=CONTENT)
         assert full == next(data for name, data in events if name == "thread.run.step.completed")
-        error = (await api.get(path, status=400, **{"include[]": "x"}))["error"]
+        error = (await api.get(path, status=400, include="x"))["error"]
         assert (error["param"], error["code"]) == ("include", "invalid_value")
     assert [query for _, query, _ in searching.asked] == ["rivers"]
     found = {"file_id": "file-0", "file_name": "0.md", "score": 0.9}
