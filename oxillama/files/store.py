@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import posixpath
 import threading
 from collections.abc import Callable, Generator
 
-from oxillama.errors import ObjectNotFoundError, StoreError
+from oxillama.errors import ObjectNotFoundError, StoreDamagedError, StoreError
 from oxillama.files.records import StoredFile
 from oxillama.storage.collection import DirectoryCollection
 from oxillama.storage.durable import Durable
@@ -97,6 +98,19 @@ class FileStore:
             yield from read_parts(self._durable, posixpath.join(self._files.dir(file_id), "content"), file.bytes)
         except FileNotFoundError:
             raise ObjectNotFoundError("file", file_id) from None
+
+    def descriptor(self, file_id: str) -> int:
+        """An open descriptor of the file's bytes, for a process that reads them; the caller closes it.
+
+        Raises ObjectNotFoundError or StoreDamagedError.
+        """
+        file = self.get(file_id)
+        try:
+            return self._durable.disk.open(posixpath.join(self._files.dir(file.id), "content"), os.O_RDONLY)
+        except FileNotFoundError:
+            raise ObjectNotFoundError("file", file_id) from None
+        except OSError as error:
+            raise StoreDamagedError(f"file {file_id} cannot be read: {error.strerror}") from error
 
     def delete(self, file_id: str) -> None:
         """Delete a file. Raises ObjectNotFoundError."""

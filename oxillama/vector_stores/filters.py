@@ -27,7 +27,8 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """An attribute compared with a value; `in` and `nin` take a list of values.
 
-    A file without the attribute passes `ne` and `nin` only. Values of different kinds are never equal and unordered.
+    A file without the attribute passes `ne` and `nin` only. Values of different kinds are not equal and have no
+    order.
     """
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]

@@ -48,11 +48,14 @@ class SearchOptions:
     filters: Filter | None = None
 
 
+DEFAULT_OPTIONS = SearchOptions()
+
+
 class FileSearch(Protocol):
     """The search, as runs call it."""
 
     async def search(
-        self, vector_store_ids: Sequence[str], query: str, options: SearchOptions = SearchOptions()
+        self, vector_store_ids: Sequence[str], query: str, options: SearchOptions = DEFAULT_OPTIONS
     ) -> list[Passage]:
         """The passages that answer `query` best, best first, out of all these vector stores together.
 
