@@ -13,6 +13,7 @@ from oxillama.errors import StoreError
 from oxillama.files.service import open_files
 from oxillama.storage.data_dir import open_data_dir
 from oxillama.user_files import user_dir
+from oxillama.vector_stores.service import open_vector_stores
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,7 +38,7 @@ async def open_data(state: ServerState, engine: EngineLike) -> AsyncIterator[Non
                 await _attach_default(state, engine, stack)
             yield
         finally:
-            state.data = state.assistants = state.files = None
+            state.data = state.assistants = state.files = state.vector_stores = None
 
 
 async def _attach_default(state: ServerState, engine: EngineLike, stack: AsyncExitStack) -> None:
@@ -61,6 +62,7 @@ async def _attach(
         data = await attempt.enter_async_context(open_data_dir(directory))
         isolate = state.config.isolates_keys
         files = await attempt.enter_async_context(open_files(data))
+        stores = await attempt.enter_async_context(open_vector_stores(data, files.files, engine))
         assistants = await attempt.enter_async_context(
             open_assistants(
                 data,
@@ -71,7 +73,7 @@ async def _attach(
             )
         )
         stack.push_async_exit(attempt.pop_all())
-    state.data, state.assistants, state.files = data, assistants, files
+    state.data, state.assistants, state.files, state.vector_stores = data, assistants, files, stores
 
 
 def default_data_dir() -> Path:

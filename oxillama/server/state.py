@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from oxillama.files.service import Files
     from oxillama.server.config import ServerConfig
     from oxillama.storage.data_dir import DataDir
+    from oxillama.vector_stores.service import VectorStores
 
 
 class UnderWay(Protocol):
@@ -69,6 +70,8 @@ class ServerState:
     """Threads and runs; None if `data` is None."""
     files: Files | None = None
     """Files and uploads; None if `data` is None."""
+    vector_stores: VectorStores | None = None
+    """Vector stores and their search; None if `data` is None."""
     metrics: Metrics = field(default_factory=Metrics)
     under_way: set[UnderWay] = field(default_factory=set)
     """The requests that have arrived and not ended."""
@@ -113,6 +116,13 @@ class ServerState:
         if self.files is None or self.data is None:
             raise no_data()
         return self.files, self.data.in_thread
+
+    def require_vector_stores(self) -> VectorStores:
+        """Vector stores. Raises the 503 that says why there are none."""
+        self.require_engine()
+        if self.vector_stores is None:
+            raise no_data()
+        return self.vector_stores
 
     @property
     def model_id(self) -> str:

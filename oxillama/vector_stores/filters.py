@@ -4,64 +4,108 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
-AttributeValue = str | float | bool
+AttributeValue = str | int | float | bool
 Attributes = Mapping[str, AttributeValue]
-
-MOST_NESTED = 16
-"""How deep conditions may lie in each other."""
-
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
 
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """An attribute compared with a value. Values of different kinds are not equal and have no order."""
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """An attribute compared with a value; `in` and `nin` take a list of values.
-
-    A file without the attribute passes `ne` and `nin` only. Values of different kinds are not equal and have no
-    order.
-    """
-
-    type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
     key: Key
-    value: AttributeValue | list[str | float | bool]
+
+    def accepts(self, attributes: Attributes) -> bool:
+        """Whether a file with these attributes passes."""
+        raise NotImplementedError
 
 
-class Compound(msgspec.Struct, frozen=True, kw_only=True):
-    """All (`and`) or at least one (`or`) of several conditions."""
+class Equal(Comparison, frozen=True, kw_only=True, tag="eq"):
+    value: AttributeValue
 
-    type: Literal["and", "or"]
+    def accepts(self, attributes: Attributes) -> bool:
+        return _same(attributes.get(self.key), self.value)
+
+
+class NotEqual(Comparison, frozen=True, kw_only=True, tag="ne"):
+    """A file without the attribute passes too."""
+
+    value: AttributeValue
+
+    def accepts(self, attributes: Attributes) -> bool:
+        return not _same(attributes.get(self.key), self.value)
+
+
+class In(Comparison, frozen=True, kw_only=True, tag="in"):
+    value: list[AttributeValue]
+
+    def accepts(self, attributes: Attributes) -> bool:
+        return any(_same(attributes.get(self.key), one) for one in self.value)
+
+
+class NotIn(Comparison, frozen=True, kw_only=True, tag="nin"):
+    """A file without the attribute passes too."""
+
+    value: list[AttributeValue]
+
+    def accepts(self, attributes: Attributes) -> bool:
+        return not any(_same(attributes.get(self.key), one) for one in self.value)
+
+
+class Greater(Comparison, frozen=True, kw_only=True, tag="gt"):
+    value: AttributeValue
+
+    def accepts(self, attributes: Attributes) -> bool:
+        return _ordered(operator.gt, attributes.get(self.key), self.value)
+
+
+class GreaterOrEqual(Comparison, frozen=True, kw_only=True, tag="gte"):
+    value: AttributeValue
+
+    def accepts(self, attributes: Attributes) -> bool:
+        return _ordered(operator.ge, attributes.get(self.key), self.value)
+
+
+class Less(Comparison, frozen=True, kw_only=True, tag="lt"):
+    value: AttributeValue
+
+    def accepts(self, attributes: Attributes) -> bool:
+        return _ordered(operator.lt, attributes.get(self.key), self.value)
+
+
+class LessOrEqual(Comparison, frozen=True, kw_only=True, tag="lte"):
+    value: AttributeValue
+
+    def accepts(self, attributes: Attributes) -> bool:
+        return _ordered(operator.le, attributes.get(self.key), self.value)
+
+
+class And(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="and"):
+    """All of several conditions."""
+
     filters: list[Filter]
 
+    def accepts(self, attributes: Attributes) -> bool:
+        return all(one.accepts(attributes) for one in self.filters)
 
-Filter = Comparison | Compound
+
+class Or(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="or"):
+    """At least one of several conditions."""
+
+    filters: list[Filter]
+
+    def accepts(self, attributes: Attributes) -> bool:
+        return any(one.accepts(attributes) for one in self.filters)
 
 
-def accepts(condition: Filter | None, attributes: Attributes) -> bool:
-    """Whether a file with these attributes passes; None: every file does."""
-    if condition is None:
-        return True
-    if isinstance(condition, Compound):
-        decide = all if condition.type == "and" else any
-        return decide(accepts(one, attributes) for one in condition.filters)
-    value = attributes.get(condition.key)
-    wanted = condition.value
-    if condition.type in ("eq", "ne"):
-        return _same(value, wanted) == (condition.type == "eq")
-    if condition.type in ("in", "nin"):
-        found = isinstance(wanted, list) and any(_same(value, one) for one in wanted)
-        return found == (condition.type == "in")
-    ordered = _kind(value) == _kind(wanted) and _kind(value) in ("text", "number")
-    return ordered and _ORDERS[condition.type](value, wanted)
+Filter = Equal | NotEqual | In | NotIn | Greater | GreaterOrEqual | Less | LessOrEqual | And | Or
+
+
+def _ordered(holds: Callable[[Any, Any], bool], value: object, bound: object) -> bool:
+    return _kind(value) == _kind(bound) in ("text", "number") and holds(value, bound)
 
 
 def _same(one: object, other: object) -> bool:
@@ -73,4 +117,4 @@ def _kind(value: object) -> str:
         return "boolean"
     if isinstance(value, int | float):
         return "number"
-    return "text" if isinstance(value, str) else type(value).__name__
+    return "text" if isinstance(value, str) else "none"

@@ -13,7 +13,6 @@ import trio
 from oxillama.concurrency import open_nursery
 from oxillama.errors import ObjectNotFoundError, OxillamaError, StoreDamagedError, StoreError, StoreFullError
 from oxillama.vector_stores.embedding import embeds, model_of, query_vector
-from oxillama.vector_stores.filters import accepts
 from oxillama.vector_stores.index import Found, Ranked, discard_index, open_index
 from oxillama.vector_stores.ingestion import Ingestion
 from oxillama.vector_stores.passages import DEFAULT_OPTIONS, Passage, Place, SearchOptions
@@ -130,7 +129,11 @@ class VectorStores:
         completed = {file.id: file for file in self.records.files(store_id) if file.status == "completed"}
         if not completed:
             return [], []
-        wanted = [file_id for file_id, file in completed.items() if accepts(options.filters, file.attributes)]
+        wanted = [
+            file_id
+            for file_id, file in completed.items()
+            if options.filters is None or options.filters.accepts(file.attributes)
+        ]
         most = max(DEPTH, 2 * options.max_num_results)
         try:
             with open_index(self.records.index_path(store_id)) as index:

@@ -76,8 +76,10 @@ async def get_file(file_id: str) -> FileObject:
 
 @api.delete("/<file_id>", answer=Deleted)
 async def delete_file(file_id: str) -> Deleted:
+    """The file leaves every vector store too."""
     files, in_thread = server_state().require_files()
     await in_thread(_known, partial(files.files.delete, file_id), file_id)
+    await server_state().require_vector_stores().forget_file(file_id)
     return Deleted(id=file_id, object="file")
 
 
