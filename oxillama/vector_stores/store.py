@@ -90,7 +90,7 @@ class VectorStoreRecords:
             store = store.following(next(reversed(known.values()), None))
             if files:
                 self._mark(store.id)
-            ordered = _following(files, None)
+            ordered = _following(files, store.id, None)
 
             def fill(hidden: str) -> None:
                 for file in ordered:
@@ -179,7 +179,7 @@ class VectorStoreRecords:
                 self._batches(store_id).put(batch)
                 content.batches[batch.id] = batch
             collection = self._files(store_id)
-            added = _following(files, next(reversed(content.files.values()), None))
+            added = _following(files, store_id, next(reversed(content.files.values()), None))
             for file in added:
                 collection.put(file)
                 content.files.pop(file.id, None)
@@ -326,10 +326,10 @@ class VectorStoreRecords:
             self._unmark(store_id)
 
 
-def _following(files: Sequence[VectorStoreFile], last: VectorStoreFile | None) -> list[VectorStoreFile]:
-    """The files in this order, each once: the last of those with the same id."""
+def _following(files: Sequence[VectorStoreFile], store_id: str, last: VectorStoreFile | None) -> list[VectorStoreFile]:
+    """The files of one vector store in this order, each once: the last of those with the same id."""
     ordered = []
     for file in {file.id: file for file in files}.values():
-        last = file.following(last)
+        last = msgspec.structs.replace(file, vector_store_id=store_id).following(last)
         ordered.append(last)
     return ordered

@@ -30,7 +30,9 @@ async def test_a_file_is_uploaded_read_found_and_detached() -> None:
         )
         assert (file.status, file.last_error, file.vector_store_id) == ("completed", None, store.id)
         lakes = await client.vector_stores.files.create_and_poll(
-            await uploaded(client, "lakes.md", LAKES), vector_store_id=store.id, attributes={"year": 1999, "kind": "lake"}
+            await uploaded(client, "lakes.md", LAKES),
+            vector_store_id=store.id,
+            attributes={"year": 1999, "kind": "lake"},
         )
         found = await client.vector_stores.search(store.id, query="Where does the Danube rise?")
         assert [(hit.file_id, hit.filename) for hit in found.data] == [(file.id, "rivers.txt")]
