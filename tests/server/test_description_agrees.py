@@ -139,6 +139,19 @@ def _formats(body: dict[str, Any]) -> int:
     return sum(map(bool, asked)) + int(kind != "text")
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _has_long_overlap(body: dict[str, Any]) -> bool:
+    """Whether passages of a file would share more than half of their tokens."""
+    for holder in (body, *_listed(body.get("files"))):
+        sizes = (holder.get("chunking_strategy") or {}).get("static")
+        if sizes is not None and 2 * sizes["chunk_overlap_tokens"] > sizes["max_chunk_size_tokens"]:
+            return True
+    return False
+
+
 def _is_bias(pair: list[Any]) -> bool:
     """Whether a pair is (a token id in range or a text, a number or false)."""
     token, bias = pair
@@ -166,6 +179,8 @@ RULES: dict[str, Rule] = {
     r"samplers": lambda body: len(set(body["samplers"]) - {"typ_p"}) < len(body["samplers"]),
     r"messages.*": lambda body: _calls_wrongly(body),
     r"bytes": lambda body: body["bytes"] > 512 * 2**20,  # the setting max_file
+    r"(files\[\d+\]\.)?chunking_strategy\.static\.chunk_overlap_tokens": lambda body: _has_long_overlap(body),
+    r"files|file_ids": lambda body: (body.get("files") is None) == (body.get("file_ids") is None),
     r"part_ids(\[\d+\])*": lambda body: True,  # which parts an upload has
 }
 """Parameter → whether the body breaks a rule for it that a schema cannot state."""
@@ -198,7 +213,17 @@ class Objects:
             body["model"] = "fake-model"
         if isinstance(body, dict) and isinstance(body.get("assistant_id"), str):
             body["assistant_id"] = await self.id("assistant_id")
+        if isinstance(body, dict):
+            await self._fill_files(body)
         return body
+
+    async def _fill_files(self, body: dict[str, Any]) -> None:
+        """Let the names of files in a body be the id of one that exists."""
+        for holder in (body, *(file for file in _listed(body.get("files")) if isinstance(file, dict))):
+            if isinstance(holder.get("file_id"), str):
+                holder["file_id"] = await self.id("uploaded_id")
+        if isinstance(ids := body.get("file_ids"), list):
+            body["file_ids"] = [await self.id("uploaded_id") if isinstance(one, str) else one for one in ids]
 
     async def id(self, name: str) -> str:
         if name not in self._ids:
@@ -213,6 +238,17 @@ class Objects:
         if name == "upload_id":
             body = {"filename": "a", "bytes": 1, "mime_type": "text/plain", "purpose": "batch"}
             return str((await self._api.post("/uploads", body))["id"])
+        if name == "uploaded_id":
+            parts = ("purpose", "assistants"), ('file"; filename="a.txt', "Hi")
+            form = "".join(f'--B\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in parts)
+            headers = {"Content-Type": "multipart/form-data; boundary=B"}
+            answer = await self._api.client.post("/v1/files", body=f"{form}--B--\r\n".encode(), headers=headers)
+            return str(answer.json()["id"])
+        if name == "vector_store_id":
+            return str((await self._api.post("/vector_stores", {"name": "a"}))["id"])
+        if name == "file_id":
+            store, body = await self.id("vector_store_id"), {"file_id": await self.id("uploaded_id")}
+            return str((await self._api.post(f"/vector_stores/{store}/files", body))["id"])
         thread = f"/threads/{await self.id('thread_id')}"
         if name == "message_id":
             return str((await self._api.get(f"{thread}/messages"))["data"][0]["id"])

@@ -122,11 +122,16 @@ def _structs(kind: Any) -> Iterator[tuple[Any, inspect.StructType]]:
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType), kind
     yield kind, info
-    for inner in _inner(info):
+    for inner in _inner(info, set()):
         yield inner.cls, inner
 
 
-def _inner(info: inspect.Type) -> Iterator[inspect.StructType]:
+def _inner(info: inspect.Type, seen: set[int]) -> Iterator[inspect.StructType]:
+    """The structs within `info`. seen: those that were entered, since a struct may be within itself."""
+    if isinstance(info, inspect.StructType):
+        if id(info) in seen:
+            return
+        seen.add(id(info))
     match info:
         case inspect.StructType(fields=fields):
             parts = [field.type for field in fields]
@@ -143,4 +148,4 @@ def _inner(info: inspect.Type) -> Iterator[inspect.StructType]:
     for part in parts:
         if isinstance(part, inspect.StructType):
             yield part
-        yield from _inner(part)
+        yield from _inner(part, seen)
