@@ -70,6 +70,7 @@ async def _attach(
                 isolate=isolate,
                 queue_runs=state.config.queue_runs,
                 lifetime=state.config.run_expiry,
+                search=stores,
             )
         )
         stack.push_async_exit(attempt.pop_all())
