@@ -146,22 +146,22 @@ async def test_a_failing_generation_fails_the_run_and_keeps_the_partial_text(
 
 
 @pytest.mark.parametrize(
-    "engine",
+    ("engine", "code"),
     [
-        FakeEngine(busy=True),
-        FakeEngine(chat_template=FakeChatTemplate(error=ZeroDivisionError("secret"))),
-        FakeEngine(n_ctx=20),
+        (FakeEngine(busy=True), "rate_limit_exceeded"),
+        (FakeEngine(chat_template=FakeChatTemplate(error=ZeroDivisionError("secret"))), "server_error"),
+        (FakeEngine(n_ctx=20), "invalid_prompt"),
     ],
     ids=["busy", "bug", "context"],
 )
 async def test_any_failure_ends_the_run_with_an_error(
-    clock: MockClock, open_client: OpenClient, engine: FakeEngine
+    clock: MockClock, open_client: OpenClient, engine: FakeEngine, code: str
 ) -> None:
     engine.chat_template.source = "{{ messages }}"
     async with open_client(engine) as client:
         run, events = await client.done("x" * 100)
         assert run.status is RunStatus.FAILED
-        assert run.last_error.code == "server_error"
+        assert run.last_error.code == code
         assert "secret" not in run.last_error.message
         assert names(events)[-1] == "Failed"
 

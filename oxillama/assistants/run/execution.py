@@ -15,7 +15,6 @@ from oxillama.assistants.records import (
     Run,
     RunError,
     RunStatus,
-    RunStep,
     Thread,
     ThreadMessage,
     transitions,
@@ -226,8 +225,3 @@ class RunExecution:
         room = self._engine.n_ctx // ANSWER_SHARE
         journal.set_results([await search(self._context, journal.run, thread, call, questions[-1], room)])
         await journal.end_calls()
-
-    def steps(self) -> list[RunStep]:
-        """The run's steps so far."""
-        journal = self._journal
-        return [*journal.steps, *([journal.open] if journal.open is not None else [])]

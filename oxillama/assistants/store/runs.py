@@ -11,7 +11,7 @@ import msgspec
 from oxillama.assistants.records import ActiveRun, Run, RunStatus, RunStep, ThreadMessage, transitions
 from oxillama.assistants.store.open_threads import OpenThreads
 from oxillama.assistants.store.state import ThreadState
-from oxillama.errors import StateConflictError, StoreError
+from oxillama.errors import StateConflictError, StoreDamagedError, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +121,10 @@ class RunStore:
             transitions.require_waiting(run)
             steps = self._layout.steps(thread_id, run_id)
             # The newest one. It is completed already if the server was killed before the run was stored.
-            step = transitions.submitted(run, steps.list()[-1], outputs, self._open.now())
+            newest = next(reversed(steps.list()), None)
+            if newest is None:
+                raise StoreDamagedError(f"{run_id} waits for tool outputs, but the step with its calls cannot be read")
+            step = transitions.submitted(run, newest, outputs, self._open.now())
             steps.put(step)
             queued = transitions.move_run(run, RunStatus.QUEUED, self._open.now(), attempts=0)
             return self._open.put_run(state, queued), step
