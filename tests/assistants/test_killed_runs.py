@@ -88,6 +88,7 @@ async def test_a_run_with_tools_that_is_killed_between_any_two_changes_finishes_
         async for event in subscription:
             if isinstance(event, ev.RequiresAction):
                 waiting = event.run
+        assert waiting.required_action is not None
         (asked,) = waiting.required_action["submit_tool_outputs"]["tool_calls"]
         _, rest = await client.assistants.submit_outputs(run.thread_id, run.id, [(asked["id"], OUTPUT)])
         killings.acknowledged = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -160,7 +159,11 @@ async def test_a_join_of_a_run_that_goes_on_hears_the_rest_as_it_comes(tmp_path:
 def searching(monkeypatch: pytest.MonkeyPatch) -> FakeSearch:
     """The server's search, in a vector store that every run has."""
     search = FakeSearch("The Nile is long.")
-    monkeypatch.setattr("oxillama.server.data.open_assistants", partial(open_assistants, search=search))
+
+    def opened(data: Any, engine: Any, **settings: Any) -> Any:
+        return open_assistants(data, engine, **(settings | {"search": search}))
+
+    monkeypatch.setattr("oxillama.server.data.open_assistants", opened)
     monkeypatch.setattr("oxillama.assistants.run.tools.searching.vector_stores", lambda run, thread: ["vs_rivers"])
     return search
 
