@@ -22,7 +22,7 @@ from oxillama.assistants.run.worker import run_worker
 from oxillama.assistants.store.store import Store
 from oxillama.concurrency import open_nursery
 from oxillama.engine.api.protocol import EngineLike
-from oxillama.errors import EngineClosedError, StateConflictError, StoreError
+from oxillama.errors import EngineClosedError, StateConflictError
 from oxillama.storage.data_dir import DataDir
 from oxillama.vector_stores.passages import FileSearch
 
@@ -57,7 +57,7 @@ class Assistants:
                 create = partial(self.store.runs.create, run, additional_messages, queue=self._queue_runs)
                 run = await self.in_thread(create)
             else:
-                run = await self.in_thread(self._create_with_thread, run, thread, additional_messages)
+                run = await self.in_thread(self.store.create_thread_and_run, thread, list(additional_messages), run)
         except BaseException:
             self._sender.release()
             raise
@@ -66,15 +66,6 @@ class Assistants:
         live.broadcast.send(Queued(run))
         self._sender.send(live)
         return run, live
-
-    def _create_with_thread(self, run: Run, thread: Thread, messages: Sequence[ThreadMessage]) -> Run:
-        self.store.threads.create(thread, messages)
-        try:
-            return self.store.runs.create(run)
-        except StoreError:
-            with contextlib.suppress(StoreError):
-                self.store.threads.delete(thread.id)
-            raise
 
     async def add_message(self, thread_id: str, message: ThreadMessage) -> ThreadMessage:
         """Add a message to a thread. Raises StateConflictError while a run is active.
@@ -189,7 +180,7 @@ async def open_assistants(
     StoreError if the directory cannot be written.
     """
     sender, receiver = new_run_queue(MAX_RUNS if max_runs is None else max_runs)
-    store = await data.in_thread(Store, data.path, data.durable, clock=clock)
+    store = await data.in_thread(Store, data.database, clock=clock)
     context = RunContext(store, engine, LiveRuns(), data.in_thread, isolate, lifetime, search)
     assistants = Assistants(sender, context, queue_runs=queue_runs)
     unfinished = await data.in_thread(store.recover)

@@ -21,7 +21,8 @@ class StoredFile(Record, frozen=True, kw_only=True):
 class Upload(Record, frozen=True, kw_only=True):
     """A file that arrives in parts. bytes: its size as announced.
 
-    file_id: the file that it becomes, from when it is put together. file_expires_after: seconds from then.
+    file_id: the file that it has become. file_expires_after: seconds from then. parts, received: how many parts there
+    are so far, and their bytes.
     """
 
     filename: str
@@ -32,6 +33,8 @@ class Upload(Record, frozen=True, kw_only=True):
     expires_at: int
     file_id: str | None = None
     file_expires_after: int | None = None
+    parts: int = 0
+    received: int = 0
 
 
 class UploadPart(Record, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from oxillama.files.uploads import UploadStore
 if TYPE_CHECKING:
     from oxillama.concurrency import Offload
     from oxillama.storage.data_dir import DataDir
-    from oxillama.storage.durable import Durable
+    from oxillama.storage.database import Database
 
 _log = logging.getLogger(__name__)
 
@@ -28,9 +28,10 @@ EXPIRY_INTERVAL_S = 600.0
 class Files:
     """Files and uploads of one data directory."""
 
-    def __init__(self, directory: str, durable: Durable, clock: Callable[[], float]) -> None:
-        self.files = FileStore(directory, durable, clock)
-        self.uploads = UploadStore(directory, durable, self.files)
+    def __init__(self, directory: str, database: Database, clock: Callable[[], float]) -> None:
+        with database.change():  # one commit for new tables
+            self.files = FileStore(directory, database, clock)
+            self.uploads = UploadStore(directory, database, self.files)
 
     def clear(self) -> None:
         """Remove what a crash left behind. For the start, before anything else."""
@@ -39,7 +40,7 @@ class Files:
 
     def expire(self) -> None:
         """Remove files and parts that have expired, and forget uploads that have been over for long."""
-        self.files.list()
+        self.files.expire()
         self.uploads.expire()
 
 
@@ -49,7 +50,7 @@ async def open_files(data: DataDir, *, clock: Callable[[], float] = time.time) -
 
     clock: Unix seconds. Raises StoreError if the directory cannot be written.
     """
-    files = await data.in_thread(Files, data.path, data.durable, clock)
+    files = await data.in_thread(Files, data.path, data.database, clock)
     await data.in_thread(files.clear)
     async with open_nursery() as nursery:
         nursery.start_soon(_expire, files, data.in_thread)

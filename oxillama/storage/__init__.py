@@ -1,6 +1,6 @@
-"""Durable files: an acknowledged change is on disk.
+"""A data directory: stored objects in a database, and the bytes of files. An acknowledged change is on disk.
 
-`system` has the system calls. `durable` (files and directories) and `jsonl` (a log of records) build on it. `record`
-and `collection` (stored objects of one kind) build on those, and so does `data_dir`, which opens a directory for one
-process.
+`system` has the system calls, and `durable` builds on them: files and directories. `database` is SQLite with shared
+commits, `collection` a table of it. `contents` and `stream` keep bytes that belong to objects. `data_dir` opens a
+directory for one process. `earlier` reads what versions before the database stored.
 """

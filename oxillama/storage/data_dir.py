@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import posixpath
 from collections.abc import AsyncIterator
 from typing import Literal
 
 from oxillama.concurrency import Offload
-from oxillama.errors import StoreError
+from oxillama.storage.database import Database, Durability
 from oxillama.storage.durable import Durable
 from oxillama.storage.lock import DirectoryLock
 from oxillama.storage.system import Disk
@@ -20,36 +19,35 @@ Trouble = Literal["full", "read_only"]
 
 
 class DataDir:
-    """The directory's path, its `Durable`, and `in_thread`, which runs blocking methods in worker threads."""
+    """The directory's path, its database, its `Durable`, and `in_thread`, which runs blocking methods in threads."""
 
-    def __init__(self, path: str, durable: Durable, in_thread: Offload) -> None:
+    def __init__(self, path: str, database: Database, in_thread: Offload) -> None:
         self.path = path
-        self.durable = durable
+        self.database = database
+        self.durable = database.durable
         self.in_thread = in_thread
 
     async def trouble(self) -> Trouble | None:
         """Why changes are refused: `full` until there is space, `read_only` until a restart; None if they are not."""
         if self.durable.is_full:
-            await self.in_thread(self._try_to_write)
+            await self.in_thread(self.durable.try_to_write, self.path)
         if self.durable.read_only_reason is not None:
             return "read_only"
         return "full" if self.durable.is_full else None
 
-    def _try_to_write(self) -> None:
-        """Check whether there is space again, because nothing else may have been written since."""
-        probe = posixpath.join(self.path, ".probe")
-        with contextlib.suppress(StoreError):
-            self.durable.write_bytes(probe, bytes(4096))
-            self.durable.remove_file(probe)
-
 
 @contextlib.asynccontextmanager
-async def open_data_dir(path: str | os.PathLike[str], *, disk: Disk | None = None) -> AsyncIterator[DataDir]:
+async def open_data_dir(
+    path: str | os.PathLike[str], *, durability: Durability = "full", disk: Disk | None = None
+) -> AsyncIterator[DataDir]:
     """Open a data directory, creating it if it is missing, and lock it until the block is left.
 
-    Raises StoreError if it cannot be created or written, or if another process has locked it.
+    Raises StoreError if it cannot be created or written, if another process has locked it, or if a newer version has
+    written it.
     """
     root, durable, in_thread = os.path.abspath(os.fspath(path)), Durable(disk), Offload(FILE_THREADS)
     await in_thread(durable.make_dir, root)
-    with contextlib.closing(await in_thread(DirectoryLock, root, durable.disk)):
-        yield DataDir(root, durable, in_thread)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(await in_thread(DirectoryLock, root, durable.disk)))
+        database = stack.enter_context(contextlib.closing(await in_thread(Database, root, durable, durability)))
+        yield DataDir(root, database, in_thread)

@@ -1,6 +1,6 @@
 """Writing so that an acknowledged change survives a power cut.
 
-A JSON file is replaced in four steps: temporary file, fsync, rename, fsync of the directory. Making or removing a
+A file is replaced in four steps: temporary file, fsync, rename, fsync of the directory. Making or removing a
 directory ends with an fsync of its parent. A change is acknowledged after its last step; if a step fails, the change is
 undone.
 
@@ -16,16 +16,13 @@ import logging
 import os
 import posixpath
 from collections.abc import Iterator
-from typing import Any, NoReturn, TypeVar
-
-import msgspec
+from typing import NoReturn
 
 from oxillama.errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
 from oxillama.storage.system import Disk, SystemDisk, write_all
 
-T = TypeVar("T")
-
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_READ_ONLY = "The data directory is read-only until the server is restarted"
 _log = logging.getLogger(__name__)
 
 
@@ -45,18 +42,12 @@ class Durable:
     def require_writable(self) -> None:
         """Raise StoreReadOnlyError if an fsync has failed."""
         if self.read_only_reason is not None:
-            raise StoreReadOnlyError(
-                f"The data directory is read-only until the server is restarted: {self.read_only_reason}"
-            )
+            raise StoreReadOnlyError(f"{_READ_ONLY}: {self.read_only_reason}")
 
     # -- files -----------------------------------------------------------------------------------------------------
 
-    def write_json(self, path: str, value: Any) -> None:
-        """Replace the file with the JSON of `value`. After a crash it is the old file or the new one."""
-        self.write_bytes(path, msgspec.json.encode(value) + b"\n")
-
     def write_bytes(self, path: str, data: bytes) -> None:
-        """Replace the file with `data`, in the same way."""
+        """Replace the file with `data`. After a crash it is the old file or the new one."""
         self.require_writable()
         directory, name = posixpath.split(path)
         temporary = posixpath.join(directory, f".{name}.tmp")
@@ -70,15 +61,6 @@ class Durable:
             raise
         self.sync_dir(directory)
         self.is_full = False
-
-    def write_new_json(self, path: str, value: Any) -> None:
-        """Write a file into a hidden directory, which the caller publishes later."""
-        self.write_new_bytes(path, msgspec.json.encode(value) + b"\n")
-
-    def write_new_bytes(self, path: str, data: bytes) -> None:
-        """The same with `data`."""
-        self.require_writable()
-        self._write_new(path, data, path)
 
     def _write_new(self, path: str, data: bytes, named: str) -> None:
         with self.failures_named(named):
@@ -103,14 +85,6 @@ class Durable:
         """Close a file whose bytes were synced or given up. Network shares may report the earlier error again here."""
         with contextlib.suppress(OSError):
             self.disk.close(fd)
-
-    def read_json(self, path: str, kind: type[T]) -> T:
-        """The value stored at `path`. Raises FileNotFoundError; StoreDamagedError if it cannot be decoded."""
-        data = self.read_bytes(path)
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise StoreDamagedError(f"{path} is damaged: {error}") from error
 
     def read_bytes(self, path: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError; StoreDamagedError if the device cannot read it."""
@@ -163,29 +137,19 @@ class Durable:
             self.disk.rename(temporary, path)
         self.sync_dir(posixpath.dirname(path))
 
-    def remove_tree(self, path: str, head: str) -> None:
-        """Remove a directory durably and as a whole.
-
-        It is renamed first, which is the commit point, and then emptied. On a full disk the parent may have no room for
-        the new name. Then the file `head` is removed first, which needs no space and is the commit point: a directory
-        without its head counts as removed.
-        """
+    def retire(self, path: str, name: str | None = None) -> None:
+        """Rename a file or directory durably, or remove it. A missing one is not an error."""
         self.require_writable()
-        directory, name = posixpath.split(path)
-        trash = posixpath.join(directory, f".trash-{name}")
+        directory, old = posixpath.split(path)
+        target = posixpath.join(directory, name or f".trash-{old}")
         with self.failures_named(path):
             try:
-                self.disk.rename(path, trash)
-            except OSError as error:
-                if error.errno not in NO_SPACE:
-                    raise
-                with contextlib.suppress(FileNotFoundError):
-                    self.disk.unlink(posixpath.join(path, head))
-                self.sync_dir(path)
-                with contextlib.suppress(OSError):
-                    self.disk.rename(path, trash)
+                self.disk.rename(path, target)
+            except FileNotFoundError:
+                return
         self.sync_dir(directory)
-        self.discard_tree(trash if self.disk.isdir(trash) else path)
+        if name is None:
+            self.discard_tree(target)
 
     def clear_dir(self, path: str) -> None:
         """Remove the temporary files and directories that a crash has left behind in a directory."""
@@ -233,11 +197,21 @@ class Durable:
 
     def fsync_failed(self, path: str, error: OSError) -> NoReturn:
         """Refuse all changes from now on. Raises StoreReadOnlyError."""
+        raise self.read_only(path, error.strerror) from error
+
+    def read_only(self, path: str, why: str | None) -> StoreReadOnlyError:
+        """Refuse all changes from now on, because an fsync has failed. Returns the error to raise."""
         if self.read_only_reason is None:
-            self.read_only_reason = f"fsync of {path} failed ({error.strerror})."
-            _log.error("store is read-only until restart: path %s, %s", path, error)
-        self.require_writable()
-        raise AssertionError("unreachable")
+            self.read_only_reason = f"fsync of {path} failed ({why})."
+            _log.error("store is read-only until restart: path %s, %s", path, why)
+        return StoreReadOnlyError(f"{_READ_ONLY}: {self.read_only_reason}")
+
+    def try_to_write(self, directory: str) -> None:
+        """Find out whether there is space. Sets `is_full`."""
+        probe = posixpath.join(directory, ".probe")
+        with contextlib.suppress(StoreError):
+            self.write_bytes(probe, bytes(65536))
+            self.remove_file(probe)
 
     @contextlib.contextmanager
     def failures_named(self, path: str) -> Iterator[None]:

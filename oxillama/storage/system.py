@@ -11,6 +11,7 @@ import fcntl
 import os
 import sys
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -35,6 +36,8 @@ class Disk(Protocol):
     def read(self, path: str) -> bytes: ...
     def listdir(self, path: str) -> list[str]: ...
     def isdir(self, path: str) -> bool: ...
+    def isfile(self, path: str) -> bool: ...
+    def database_uri(self, path: str) -> str: ...
 
 
 # How file systems (NFS, SMB, 9p, FUSE) answer a call that they do not support.
@@ -122,6 +125,13 @@ class SystemDisk:
 
     def isdir(self, path: str) -> bool:
         return os.path.isdir(path)
+
+    def isfile(self, path: str) -> bool:
+        return os.path.isfile(path)
+
+    def database_uri(self, path: str) -> str:
+        """How SQLite is told to open this file. It makes its own calls."""
+        return f"file:{quote(path)}"
 
 
 def write_all(disk: Disk, fd: int, data: Buffer, at: int | None = None) -> None:

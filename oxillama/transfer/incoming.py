@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
-
 from oxillama.assistants.records import Assistant, Thread, ThreadMessage
 from oxillama.assistants.store.store import Store
 from oxillama.errors import InvalidParameterError, ObjectNotFoundError
@@ -70,14 +68,14 @@ class Import:
 
     def into(self, store: Store, files: FileStore) -> None:
         """Store everything that is not there yet. Blocking. Raises StoreError."""
-        for sequence, assistant in enumerate(self._records("assistant", Assistant)):
+        for assistant in self._records("assistant", Assistant):
             if not _has(store.assistants.get, assistant.id):
-                store.assistants.restore(msgspec.structs.replace(assistant, sequence=sequence))
+                store.assistants.restore(assistant)
                 self.done["assistants"] += 1
             else:
                 self.left["assistants that are there already"] += 1
-        for sequence, file in enumerate(self._records("file", StoredFile)):
-            self._import_file(files, msgspec.structs.replace(file, sequence=sequence))
+        for file in self._records("file", StoredFile):
+            self._import_file(files, file)
         for thread_id in dict.fromkeys([*self._places["thread"], *self._messages]):
             self._import_thread(store, thread_id)
 

@@ -18,8 +18,8 @@ def with_data(directory: Path, work: Callable[[Store, FileStore], None]) -> None
 
     async def run() -> None:
         async with open_data_dir(directory) as data:
-            store = await data.in_thread(Store, data.path, data.durable)
-            files = Files(data.path, data.durable, store.now)
+            store = await data.in_thread(Store, data.database)
+            files = Files(data.path, data.database, store.now)
             await data.in_thread(files.clear)
             await data.in_thread(store.recover)
             await data.in_thread(work, store, files.files)

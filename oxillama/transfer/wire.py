@@ -16,7 +16,7 @@ R = TypeVar("R", bound=Record)
 PREFIXES: dict[type[Record], str] = {Assistant: "asst", Thread: "thread", ThreadMessage: "msg", StoredFile: "file"}
 """How the ids of each kind begin."""
 
-OURS = frozenset({"sequence", "usage", "deleted", "interim"})
+OURS = frozenset({"usage", "deleted", "interim"})
 """Fields of records that the API does not have; an object must not set them."""
 
 

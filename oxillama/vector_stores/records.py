@@ -58,7 +58,7 @@ class VectorStore(Record, frozen=True, kw_only=True):
 class VectorStoreFile(Record, frozen=True, kw_only=True):
     """A file in a vector store; its id is the file's. usage_bytes: of its text and vectors in the index.
 
-    batch_id: the batch that added it.
+    batch_id: the batch that added it. addition: differs each time it is added.
     """
 
     vector_store_id: str = ""
@@ -68,6 +68,7 @@ class VectorStoreFile(Record, frozen=True, kw_only=True):
     attributes: dict[str, AttributeValue] = msgspec.field(default_factory=dict)
     usage_bytes: int = 0
     batch_id: str | None = None
+    addition: str = ""
 
 
 class FileBatch(Record, frozen=True, kw_only=True):
@@ -76,13 +77,6 @@ class FileBatch(Record, frozen=True, kw_only=True):
     vector_store_id: str = ""
     file_ids: list[str]
     cancelled: bool = False
-
-
-class Unfinished(Record, frozen=True, kw_only=True):
-    """Marks a vector store that has files in progress, so that a start need not read every one."""
-
-    id: str = ""
-    created_at: int = 0
 
 
 def counted(files: list[VectorStoreFile]) -> FileCounts:

@@ -217,7 +217,7 @@ async def open_vector_stores(
 
     clock: Unix seconds. Raises StoreError if the directory cannot be written.
     """
-    records = await data.in_thread(VectorStoreRecords, data.path, data.durable, clock)
+    records = await data.in_thread(VectorStoreRecords, data.path, data.database, clock)
     await data.in_thread(records.clear)
     stores = VectorStores(data, records, files, engine)
     async with open_nursery() as nursery:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from typing import TYPE_CHECKING
-from unittest.mock import Mock
 
-import msgspec
 import pytest
 
 from oxillama.assistants.records import RunStatus, RunStepStatus, ThreadMessage, TokenUsage
 from oxillama.assistants.records.transitions import MAX_ATTEMPTS, end_message
-from oxillama.assistants.store.store import Store
 from oxillama.errors import StateConflictError
-from oxillama.storage.durable import Durable
-from oxillama.storage.system import SystemDisk
+from tests.support.failing_disk import FailingDisk
 from tests.support.records import NOW, a_message, a_run, a_step, a_thread
+from tests.support.stores import damage, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from oxillama.assistants.records import Run
+    from oxillama.assistants.store.store import Store
 
 USAGE = TokenUsage(3, 4, 7)
 
@@ -39,7 +35,7 @@ class Crashed:
         self.store = store
 
     def open(self, now: int = NOW) -> Store:
-        return Store(str(self.path), clock=lambda: now)
+        return open_store(self.path, now=now)
 
     def answer(self, ended: RunStatus) -> None:
         assert self.step is not None
@@ -146,79 +142,29 @@ def test_a_run_whose_end_differs_from_its_answer_keeps_the_announced_end(tmp_pat
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True)
     crashed.answer(RunStatus.COMPLETED)
     failed = crashed.store.runs.update_status(crashed.thread_id, crashed.run.id, RunStatus.FAILED)
-    marker = tmp_path / "active" / f"{failed.id}.json"
-    marker.write_bytes(msgspec.json.encode({"thread_id": crashed.thread_id}))
     assert crashed.recovered() == ([], failed)
 
 
-def test_a_run_that_has_ended_is_left_alone_and_its_marker_removed(tmp_path: Path) -> None:
+def test_a_run_that_has_ended_is_left_alone(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
     ended = crashed.store.runs.update_status(crashed.thread_id, crashed.run.id, RunStatus.COMPLETED)
-    marker = tmp_path / "active" / f"{ended.id}.json"
-    marker.write_bytes(msgspec.json.encode({"thread_id": crashed.thread_id}))
-    queued, run = crashed.recovered()
-    assert (queued, run) == ([], ended)
-    assert not marker.exists()
+    assert crashed.recovered() == ([], ended)
 
 
-def test_a_run_without_its_marker_does_not_lock_its_thread_forever(tmp_path: Path) -> None:
-    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
-    (tmp_path / "active" / f"{crashed.run.id}.json").unlink()
-    queued, run = crashed.recovered()
-    assert (queued, run.status) == ([], RunStatus.FAILED)
-    crashed.store.messages.append(crashed.thread_id, a_message())
-
-
-@pytest.mark.parametrize(
-    "marker", [b"", b"{}", b'{"thread_id":"../../x"}', b'{"thread_id":"thread_aaaaaaaaaaaaaaaaaaaaaaaa"}']
-)
-def test_a_marker_of_a_missing_run_is_removed(tmp_path: Path, marker: bytes) -> None:
-    store = Store(str(tmp_path))
-    (tmp_path / "active" / "run_aaaaaaaaaaaaaaaaaaaaaaaa.json").write_bytes(marker)
-    assert store.recover() == []
-    assert list((tmp_path / "active").iterdir()) == []
-
-
-def test_unfinished_files_of_a_crash_are_removed(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    for name in (".tmp-thread_x", ".trash-thread_y"):
-        (tmp_path / "threads" / name / "runs").mkdir(parents=True)
-        (tmp_path / "threads" / name / "meta.json").write_text("{}")
-    store.recover()
-    assert list((tmp_path / "threads").iterdir()) == []
+@pytest.mark.parametrize("table", ["runs", "threads"])
+def test_an_unfinished_run_that_cannot_be_read_does_not_keep_the_others_from_starting(
+    tmp_path: Path, table: str
+) -> None:
+    broken, other = Crashed(tmp_path, RunStatus.QUEUED), Crashed(tmp_path, RunStatus.QUEUED)
+    key = broken.run.id if table == "runs" else broken.thread_id
+    damage(tmp_path, table, key, "{")
+    assert open_store(tmp_path).recover() == [other.run]
 
 
 def test_a_store_starts_on_a_full_disk(tmp_path: Path) -> None:
     crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True, streamed=True)
-    disk = SystemDisk()
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    disk.write = Mock(side_effect=full)
-    store = Store(str(tmp_path), Durable(disk), clock=lambda: NOW)
+    disk = FailingDisk()
+    disk.full = True
+    store = open_store(tmp_path, disk=disk)
     assert store.recover() == [crashed.run]
     assert len(store.messages.list(crashed.thread_id)) == 1
-
-
-def test_a_stray_run_does_not_lock_its_thread_when_its_end_cannot_be_stored(tmp_path: Path) -> None:
-    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS)
-    (tmp_path / "active" / f"{crashed.run.id}.json").unlink()
-    durable = Durable()
-    store = Store(str(tmp_path), durable, clock=lambda: NOW)
-    durable.read_only_reason = "an fsync failed"
-    assert store.runs.get(crashed.thread_id, crashed.run.id).status is RunStatus.FAILED
-
-
-def test_temporary_files_of_an_unfinished_run_are_removed(tmp_path: Path) -> None:
-    crashed = Crashed(tmp_path, RunStatus.IN_PROGRESS, step=True)
-    thread = tmp_path / "threads" / crashed.thread_id
-    run = thread / "runs" / crashed.run.id
-    left = [
-        thread / ".meta.json.tmp",
-        run.parent / ".tmp-run_x" / "status.json",
-        run / ".status.json.tmp",
-        run / "steps" / ".step_x.json.tmp",
-    ]
-    for path in left:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"{")
-    crashed.recovered()
-    assert list(thread.rglob(".*")) == []

@@ -1,28 +1,27 @@
-"""The store keeps objects where the layout says, and refuses changes that the state of a thread or run forbids."""
+"""The store keeps objects in the documented tables, and refuses changes that the state of a thread or run forbids."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
-from typing import TYPE_CHECKING
+import sqlite3
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import pytest
 
 from oxillama.assistants.records import RunStatus, RunStepStatus
-from oxillama.assistants.store.store import Store
-from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreDamagedError
-from oxillama.storage.durable import Durable
+from oxillama.errors import InvalidParameterError, ObjectNotFoundError, StateConflictError, StoreDamagedError
+from oxillama.storage.collection import Cut
 from oxillama.storage.ids import is_id, new_id
 from tests.support.records import NOW, a_message, a_run, a_step, a_thread
-from tests.support.simulated_disk import CountingDisk
+from tests.support.stores import damage, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-def open_store(path: Path) -> Store:
-    return Store(str(path), clock=lambda: NOW)
+    from oxillama.assistants.records import ThreadMessage
+    from oxillama.assistants.store.store import Store
 
 
 @pytest.fixture
@@ -44,20 +43,18 @@ def test_everything_is_readable_by_the_next_process(store: Store, tmp_path: Path
     assert again.steps.get(thread.id, run.id, step.id) == step
 
 
-def test_the_layout_on_disk_is_the_documented_one(store: Store, tmp_path: Path) -> None:
+def test_the_tables_are_the_documented_ones(store: Store, tmp_path: Path) -> None:
+    """Operators and other programs may read them."""
     thread = store.threads.create(a_thread())
-    run = store.runs.create(a_run(thread.id), [a_message()])
+    run = store.runs.create(a_run(thread.id), [a_message("Hi")])
     step = store.steps.append(a_step(run))
-    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
-    home = f"threads/{thread.id}"
-    assert files == [
-        f"active/{run.id}.json",
-        f"{home}/messages.jsonl",
-        f"{home}/meta.json",
-        f"{home}/runs/{run.id}/status.json",
-        f"{home}/runs/{run.id}/steps/{step.id}.json",
-    ]
-    assert json.loads((tmp_path / home / "runs" / run.id / "status.json").read_text())["status"] == "queued"
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        for table, owner in {"threads": "", "messages": thread.id, "runs": thread.id, "steps": run.id}.items():
+            ((found, data),) = database.execute(f"SELECT owner, data FROM {table}").fetchall()
+            assert (found, json.loads(data)["created_at"]) == (owner, NOW)
+        assert database.execute("SELECT data ->> 'status', tag FROM runs").fetchall() == [("queued", "open")]
+        assert database.execute("SELECT id FROM steps").fetchall() == [(step.id,)]
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(
@@ -134,23 +131,31 @@ def test_a_message_can_be_changed_and_deleted_for_good(store: Store, tmp_path: P
 def test_an_update_without_changes_writes_nothing(store: Store, tmp_path: Path) -> None:
     thread = store.threads.create(a_thread(metadata={"k": "v"}), [a_message()])
     (message,), run = store.messages.list(thread.id), store.runs.create(a_run(thread.id))
-    written = {p: (p.stat().st_ino, p.stat().st_size) for p in tmp_path.rglob("*") if p.is_file()}
+    written = {p: p.read_bytes() for p in tmp_path.iterdir() if p.suffix != ".db-shm"}
 
     assert store.threads.update(thread.id, metadata={"k": "v"}) == thread
     assert store.messages.update(thread.id, message.id) == message
     assert store.runs.update(thread.id, run.id, metadata={}) == run
 
-    assert {p: (p.stat().st_ino, p.stat().st_size) for p in tmp_path.rglob("*") if p.is_file()} == written
+    assert {p: p.read_bytes() for p in tmp_path.iterdir() if p.suffix != ".db-shm"} == written
 
 
-def test_a_deleted_thread_is_gone_with_its_run(store: Store, tmp_path: Path) -> None:
-    thread = store.threads.create(a_thread(), [a_message()])
-    store.runs.create(a_run(thread.id))
+def test_a_deleted_thread_is_gone_with_all_its_bytes(store: Store, tmp_path: Path) -> None:
+    thread = store.threads.create(a_thread(), [a_message("a secret")])
+    run = store.runs.create(a_run(thread.id, instructions="a secret"))
+    store.steps.append(a_step(run))
     store.threads.delete(thread.id)
     with pytest.raises(ObjectNotFoundError, match="No thread found"):
         store.messages.list(thread.id)
-    assert open_store(tmp_path).recover() == []
-    assert list((tmp_path / "threads").iterdir()) == []
+    again = open_store(tmp_path)
+    assert again.recover() == []
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        for table in ("threads", "messages", "runs", "steps"):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for file in tmp_path.iterdir():
+        assert b"a secret" not in file.read_bytes(), file
+        assert thread.id.encode() not in file.read_bytes(), file
 
 
 def test_runs_and_steps_keep_the_order_of_their_creation(store: Store, tmp_path: Path) -> None:
@@ -174,17 +179,18 @@ def test_a_step_ends_with_the_time_of_its_status(store: Store) -> None:
     assert store.steps.get(thread.id, run.id, step.id) == ended
 
 
-@pytest.mark.parametrize("garbage", [b"", b"{", b"\0" * 50, b"[]", b'{"id": 3}', b"\xff\xff", b"[" * 100_000])
-def test_one_damaged_file_affects_only_that_object(store: Store, tmp_path: Path, garbage: bytes) -> None:
-    bad = store.threads.create(a_thread())
-    good = store.threads.create(a_thread())
+GARBAGE = ["", "{", "\0" * 50, "[]", '{"id": 3}', "\ufffd", "[" * 100_000]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_one_damaged_object_affects_only_that_object(store: Store, tmp_path: Path, garbage: str) -> None:
+    bad, good = store.threads.create(a_thread()), store.threads.create(a_thread())
     old = store.runs.create(a_run(good.id))
     store.runs.update_status(good.id, old.id, RunStatus.COMPLETED)
     run = store.runs.create(a_run(good.id))
-    step = store.steps.append(a_step(old))
-    (tmp_path / "threads" / bad.id / "meta.json").write_bytes(garbage)
-    (tmp_path / "threads" / good.id / "runs" / old.id / "status.json").write_bytes(garbage)
-    (tmp_path / "threads" / good.id / "runs" / run.id / "steps" / f"{step.id}.json").write_bytes(garbage)
+    step = store.steps.append(a_step(run))
+    for table, damaged in (("threads", bad), ("runs", old), ("steps", step)):
+        damage(tmp_path, table, damaged.id, garbage)
 
     again = open_store(tmp_path)
     assert again.recover() == [run]
@@ -196,24 +202,66 @@ def test_one_damaged_file_affects_only_that_object(store: Store, tmp_path: Path,
         again.steps.get(good.id, run.id, step.id)
     assert again.runs.list(good.id) == [run]
     assert again.steps.list(good.id, run.id) == []
+    again.threads.delete(bad.id)
+    with pytest.raises(ObjectNotFoundError):
+        again.threads.get(bad.id)
 
 
-def test_a_copied_thread_directory_is_a_separate_thread(store: Store, tmp_path: Path) -> None:
-    thread = store.threads.create(a_thread(), [a_message()])
-    other = new_id("thread")
-    shutil.copytree(tmp_path / "threads" / thread.id, tmp_path / "threads" / other)
-    assert store.threads.get(other).id == other
-    assert store.messages.list(other)[0].thread_id == other
+def test_a_changed_byte_is_noticed(store: Store, tmp_path: Path) -> None:
+    thread = store.threads.create(a_thread(metadata={"k": "v"}))
+    damage(tmp_path, "threads", thread.id, json.dumps({"created_at": NOW, "metadata": {"k": "w"}}), crc32=1)
+    with pytest.raises(StoreDamagedError, match="checksum"):
+        open_store(tmp_path).threads.get(thread.id)
 
 
-def test_threads_unused_for_long_leave_the_cache_and_are_loaded_again() -> None:
-    disk = CountingDisk()
-    store = Store("/data", Durable(disk), clock=lambda: NOW, cache_bytes=20_000)
-    threads = [store.threads.create(a_thread(), [a_message(str(n))]) for n in range(20)]
-    for n, thread in enumerate(threads):
-        assert store.messages.list(thread.id)[0].text_content == str(n)
-    disk.reads = 0
-    assert store.messages.list(threads[-1].id)[0].text_content == "19"
-    assert disk.reads == 0
-    assert store.messages.list(threads[0].id)[0].text_content == "0"
-    assert disk.reads > 0
+def test_a_damaged_message_is_never_left_out_of_its_thread(store: Store, tmp_path: Path) -> None:
+    """A prompt without it would mislead."""
+    thread = store.threads.create(a_thread(), [a_message("a"), a_message("b")])
+    first, second = store.messages.list(thread.id)
+    damage(tmp_path, "messages", first.id, "{")
+    with pytest.raises(StoreDamagedError, match=first.id):
+        store.messages.list(thread.id)
+    assert store.messages.get(thread.id, second.id) == second
+    store.messages.delete(thread.id, first.id)
+    assert store.messages.list(thread.id) == [second]
+
+
+def test_pages_follow_each_other_in_both_orders(store: Store) -> None:
+    thread = store.threads.create(a_thread(), [a_message(str(n), created_at=NOW + n // 3) for n in range(10)])
+    everything = store.messages.list(thread.id)
+    orders: dict[Literal["asc", "desc"], list[ThreadMessage]] = {"asc": everything, "desc": everything[::-1]}
+    for order, expected in orders.items():
+        found: list[ThreadMessage] = []
+        more, after = True, None
+        while more:
+            page, more = store.messages.page(thread.id, Cut(limit=4, order=order, after=after))
+            found += page
+            after = found[-1].id
+        assert found == expected
+        last, more = store.messages.page(thread.id, Cut(limit=4, order=order, before=expected[7].id))
+        assert (last, more) == (expected[3:7], True)
+        between = Cut(limit=9, order=order, after=expected[1].id, before=expected[4].id)
+        assert store.messages.page(thread.id, between) == (expected[2:4], False)
+    other = store.threads.create(a_thread(), [a_message()])
+    with pytest.raises(InvalidParameterError, match="Invalid 'after': no item with id") as caught:
+        store.messages.page(other.id, Cut(limit=1, after=everything[0].id))
+    assert caught.value.param == "after"
+
+
+def test_a_page_can_be_of_one_runs_messages(store: Store) -> None:
+    thread = store.threads.create(a_thread(), [a_message() for _ in range(3)])
+    run = store.runs.create(a_run(thread.id))
+    answer = store.messages.append(thread.id, msgspec.structs.replace(a_message(), run_id=run.id, role="assistant"))
+    assert store.messages.page(thread.id, Cut(limit=2, tag=run.id)) == ([answer], False)
+    assert store.messages.page(thread.id, Cut(limit=2, tag="run_x")) == ([], False)
+
+
+def test_a_refused_thread_with_a_run_leaves_nothing(store: Store) -> None:
+    first, other = a_thread(), a_thread()
+    run = a_run(first.id)
+    store.create_thread_and_run(first, [a_message()], run)
+    with pytest.raises(ObjectNotFoundError):
+        store.create_thread_and_run(other, [a_message()], a_run(new_id("thread")))
+    with pytest.raises(ObjectNotFoundError):
+        store.threads.get(other.id)
+    assert store.runs.active(first.id) == run

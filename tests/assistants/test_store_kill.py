@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oxillama.assistants.records import RunStatus
-from oxillama.assistants.store.store import Store
 from oxillama.errors import ObjectNotFoundError
 from tests.support.cli import ROOT, environment
 from tests.support.places import at
-from tests.support.records import NOW, a_message
+from tests.support.records import a_message
+from tests.support.stores import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def write_and_die(data_dir: Path, seed: int, writes: int) -> Acknowledged:
 
 
 def check(data_dir: Path, acknowledged: Acknowledged) -> None:
-    store = Store(str(data_dir), clock=lambda: NOW)
+    store = open_store(data_dir)
     queued = {run.id for run in store.recover()}
     gone = {thread for kind, thread, *_ in acknowledged if kind == "deleting"}
     threads = {thread for _, thread, *_ in acknowledged} - gone

@@ -11,11 +11,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from oxillama.assistants.records import Run, RunStatus, ThreadMessage
 from oxillama.assistants.records.transitions import settle, settle_abandoned
-from oxillama.assistants.store.store import Store
 from oxillama.errors import ObjectNotFoundError, StateConflictError
-from oxillama.storage.durable import Durable
 from tests.support.records import NOW, a_message, a_run, a_step, a_thread
 from tests.support.simulated_disk import SimulatedDisk
+from tests.support.stores import open_store
 
 TERMINAL = [status for status in RunStatus if status.is_terminal]
 
@@ -32,7 +31,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.store = Store("/data", Durable(self.disk), clock=lambda: NOW, cache_bytes=30_000)
+        self.store = open_store(self.disk)
         self.store.recover()
 
     @rule(target=threads, texts=st.lists(st.text(max_size=20), max_size=3))
@@ -142,7 +141,7 @@ class StoreMachine(RuleBasedStateMachine):
         raise AssertionError(f"{call.__name__} was not refused")
 
 
-StoreMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestStoreIsADict = StoreMachine.TestCase
 
 

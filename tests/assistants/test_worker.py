@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +11,10 @@ import trio
 from oxillama.assistants.records import RunStatus, RunStepStatus
 from oxillama.assistants.run import events as ev
 from oxillama.assistants.run.following.broadcast import Subscription
-from oxillama.assistants.store.store import Store
 from oxillama.errors import EngineBusyError, StateConflictError
 from tests.support.fake_engine import FakeChatTemplate, FakeEngine
-from tests.support.records import NOW, a_message, a_run, a_step, a_thread
+from tests.support.records import a_message, a_run, a_step, a_thread
+from tests.support.stores import open_store, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,12 +55,10 @@ async def test_every_status_is_on_disk_before_it_is_announced(
 ) -> None:
     async with open_client(FakeEngine(delay_s=0.1)) as client:
         run, _, subscription = await client.start("Hello")
-        directory = tmp_path / "threads" / run.thread_id
         seen = []
         async for event in subscription:
-            messages = [json.loads(line) for line in (directory / "messages.jsonl").read_text().splitlines()]
-            stored = json.loads((directory / "runs" / run.id / "status.json").read_text())
-            steps = [json.loads(path.read_text()) for path in (directory / "runs" / run.id / "steps").iterdir()]
+            messages, steps = (list(rows(tmp_path, table).values()) for table in ("messages", "steps"))
+            stored = rows(tmp_path, "runs")[run.id]
             match event:
                 case ev.InProgress(said) | ev.Completed(said):
                     assert (stored["status"], stored["started_at"]) == (said.status, said.started_at)
@@ -234,7 +231,7 @@ async def test_a_full_queue_refuses_before_anything_is_stored(
         (first, _, _), _ = await client.start("1"), await client.start("2")
         with pytest.raises(EngineBusyError):
             await client.start("3")
-        assert len(list((tmp_path / "threads").iterdir())) == 2
+        assert len(rows(tmp_path, "threads")) == 2
         await client.assistants.cancel_run(first.thread_id, first.id)
         await trio.sleep(1)
         await client.start("3")
@@ -305,7 +302,7 @@ async def test_a_subscriber_that_does_not_read_never_delays_a_run(clock: MockClo
 
 def waiting_for_its_client(path: Path) -> Run:
     """A run in the data directory, with its open step, as a server that offers tools leaves it."""
-    store = Store(str(path), clock=lambda: NOW)
+    store = open_store(path)
     thread = store.threads.create(a_thread(), [a_message()])
     run = store.runs.create(a_run(thread.id))
     store.steps.append(a_step(run))
@@ -326,7 +323,6 @@ async def test_a_run_that_waits_for_its_client_expires_while_the_server_runs(
         assert (ended.status, ended.expires_at) == (RunStatus.EXPIRED, None)
         (step,) = client.store.steps.list(run.thread_id, run.id)
         assert step.status is RunStepStatus.EXPIRED
-        assert list((tmp_path / "active").iterdir()) == []
 
 
 async def test_a_run_that_waits_for_its_client_outlives_a_stop_and_can_be_cancelled(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oxillama.assistants.records import Assistant
-from oxillama.assistants.store.store import Store
 from oxillama.storage.ids import new_id
 from tests.support.assistants_api import Api, api_over
 from tests.support.fake_engine import FakeEngine
+from tests.support.stores import damage, open_store, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +133,7 @@ async def test_an_assistant_of_a_model_that_is_not_served_is_refused_at_once(tmp
 
 async def test_an_assistant_of_an_earlier_version_is_still_read_listed_changed_and_deleted(tmp_path: Path) -> None:
     """Stored when another model was served, or by a version that refused it later."""
-    store = Store(str(tmp_path))
+    store = open_store(tmp_path)
     tools = [{"type": "function", "function": {"name": "f"}}]
     old = store.assistants.create(Assistant(id=new_id("asst"), created_at=1, model="another-model", tools=tools))
     async with api_over(tmp_path) as api:
@@ -215,7 +215,7 @@ async def test_a_message_that_cannot_be_stored_is_refused_by_name(
         assert (error["param"], error["code"]) == (param, code)
         error = await api.refused("/threads", {"messages": [body]})
         assert error["param"] == f"messages[0].{param}"
-        assert len(list((tmp_path / "threads").iterdir())) == 1
+        assert len(rows(tmp_path, "threads")) == 1
 
 
 async def test_images_are_kept_and_the_model_is_told_that_it_cannot_see_them(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ async def test_an_invalid_page_request_is_refused_by_name(tmp_path: Path, query:
 async def test_a_damaged_thread_is_a_500_for_that_thread_only(tmp_path: Path) -> None:
     async with api_over(tmp_path) as api:
         bad, good = await api.thread("a"), await api.thread("b")
-    (tmp_path / "threads" / bad / "meta.json").write_bytes(b"{")
+    damage(tmp_path, "threads", bad, "{")
     async with api_over(tmp_path) as api:
         error = (await api.get(f"/threads/{bad}", status=500))["error"]
         assert error["type"] == "server_error"

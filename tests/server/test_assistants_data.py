@@ -19,12 +19,20 @@ from oxillama.storage.ids import new_id
 from oxillama.storage.system import SystemDisk
 from tests.support.asgi_client import ASGIClient
 from tests.support.assistants_api import Api, api_over
+from tests.support.disk_vfs import uri
 from tests.support.fake_engine import FakeEngine
+from tests.support.stores import rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NEW_MESSAGE = {"role": "user", "content": "x" * 100}
+
+
+@pytest.fixture(autouse=True)
+def calls_of_the_database_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite makes the calls of SystemDisk instead of its own."""
+    monkeypatch.setattr(SystemDisk, "database_uri", uri)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, call: str, code: int) -> None:
@@ -33,7 +41,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, call: str, code: int) -> None:
     def fail(*arguments: Any) -> Any:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(SystemDisk, call, fail)
+    for name in (call, "pwrite") if call == "write" else (call,):
+        monkeypatch.setattr(SystemDisk, name, fail)
 
 
 async def test_a_full_disk_is_507_changes_nothing_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +62,7 @@ async def test_a_full_disk_is_507_changes_nothing_and_passes(tmp_path: Path, mon
                 assert error["message"].startswith("The server has no space left")
             assert len((await api.get(f"/threads/{thread}/messages"))["data"]) == 1
         await api.post(f"/threads/{thread}/messages", NEW_MESSAGE)
-        assert len(list((tmp_path / "threads").iterdir())) == 1
+    assert list(rows(tmp_path, "threads")) == [thread]
     async with api_over(tmp_path) as api:
         assert len((await api.get(f"/threads/{thread}/messages"))["data"]) == 2
         assert (await api.get(f"/threads/{thread}"))["metadata"] == {}
@@ -85,7 +94,7 @@ async def test_without_a_setting_the_data_is_in_the_users_folder_and_a_second_se
         kept, lost = await first.thread("x"), await second.thread("x")
         await second.get(f"/threads/{kept}", status=404)
         await second.get(f"/threads/{lost}")
-        assert [p.name for p in (tmp_path / "oxillama" / "threads").iterdir()] == [kept]
+        assert list(rows(tmp_path / "oxillama", "threads")) == [kept]
 
 
 @pytest.mark.parametrize("home", ["", "ann"])
@@ -140,7 +149,8 @@ async def test_threads_of_a_user_without_a_home_are_in_the_temporary_folder(
     app = create_app(ServerConfig(log_level="error"), engine=FakeEngine())
     async with attached(app.state, FakeEngine()):
         await Api(ASGIClient(app)).thread("x")
-        assert len(list(tmp_path.glob("oxillama-*/threads/thread_*"))) == 1
+        (place,) = tmp_path.glob("oxillama-*")
+        assert len(rows(place, "threads")) == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,10 +8,10 @@ import pytest
 import trio
 
 from oxillama.assistants.records import Assistant
-from oxillama.assistants.store.store import Store
 from oxillama.storage.ids import new_id
 from tests.support.assistants_api import Api, api_over
 from tests.support.fake_engine import FakeEngine
+from tests.support.stores import open_store, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -277,7 +277,7 @@ async def test_settings_that_a_run_cannot_honour_are_refused_by_name(
 async def test_tools_of_an_earlier_assistant_are_refused_when_no_run_can_use_them(tmp_path: Path) -> None:
     tools = [{"type": "code_interpreter"}]
     old = Assistant(id=new_id("asst"), created_at=1, model="fake-model", tools=tools)
-    assistant = Store(str(tmp_path)).assistants.create(old).id
+    assistant = open_store(tmp_path).assistants.create(old).id
     async with api_over(tmp_path) as api:
         thread = await api.thread("Hello")
         error = await api.refused(f"/threads/{thread}/runs", {"assistant_id": assistant})
@@ -335,4 +335,4 @@ async def test_too_many_runs_are_refused_with_429_and_leave_no_thread(
         response = await api.client.post("/v1/threads/runs", json={"assistant_id": assistant})
         assert response.status_code == 429
         assert 1 <= int(response.headers["retry-after"]) <= 60
-        assert len(list((tmp_path / "threads").iterdir())) == 1
+        assert len(rows(tmp_path, "threads")) == 1

@@ -1,23 +1,18 @@
-"""Collections of stored objects: access only by valid ids, the order, and isolation of damaged objects."""
+"""Collections of stored objects: access only by valid ids, the order, pages, and isolation of damaged objects."""
 
 from __future__ import annotations
 
-import random
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from oxillama.errors import ObjectNotFoundError, StoreDamagedError, StoreError
-from oxillama.storage.collection import Collection, DirectoryCollection
-from oxillama.storage.durable import Durable
+from oxillama.errors import InvalidParameterError, ObjectNotFoundError, StoreDamagedError
+from oxillama.storage.collection import Collection, Cut
+from oxillama.storage.database import Database
 from oxillama.storage.ids import new_id
 from oxillama.storage.record import Record
-from tests.support.places import at
-from tests.support.simulated_disk import PowerCut, SimulatedDisk
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.simulated_disk import SimulatedDisk
+from tests.support.stores import open_database
 
 
 class Thing(Record, frozen=True, kw_only=True):
@@ -26,118 +21,145 @@ class Thing(Record, frozen=True, kw_only=True):
     owner: str = ""
 
 
-def files(disk: SimulatedDisk, **fields: Any) -> Collection[Thing]:
-    return Collection(Durable(disk), "/d/things", Thing, prefix="thing", noun="thing", **fields)
+@pytest.fixture
+def database() -> Database:
+    return open_database(SimulatedDisk())
 
 
-def folders(disk: SimulatedDisk, **fields: Any) -> DirectoryCollection[Thing]:
-    durable = Durable(disk)
-    durable.make_dir("/d/things")
-    return DirectoryCollection(durable, "/d/things", Thing, head="head.json", prefix="thing", noun="thing", **fields)
+def collection(database: Database) -> Collection[Thing]:
+    return Collection(database, "things", Thing, prefix="thing", noun="thing", tag=lambda thing: thing.note)
 
 
-def a_thing(name: str = "x", created_at: int = 100) -> Thing:
-    return Thing(id=new_id("thing"), created_at=created_at, name=name)
+def a_thing(name: str = "x", created_at: int = 100, **fields: Any) -> Thing:
+    return Thing(id=new_id("thing"), created_at=created_at, name=name, **fields)
 
 
-def stored(collection: Collection[Thing], thing: Thing) -> Thing:
-    if isinstance(collection, DirectoryCollection):
-        collection.create(thing)
-    else:
-        collection.put(thing)
-    return thing
+def stored(things: Collection[Thing], *new: Thing) -> list[Thing]:
+    for thing in new:
+        things.put(thing)
+    return list(new)
 
 
-@pytest.fixture(params=[files, folders])
-def make(request: pytest.FixtureRequest) -> Callable[..., Collection[Thing]]:
-    return request.param  # type: ignore[no-any-return]
-
-
-def test_an_object_is_created_replaced_listed_and_deleted(make: Callable[..., Collection[Thing]]) -> None:
-    things = make(SimulatedDisk())
-    first = stored(things, a_thing("first"))
-    second = stored(things, a_thing("second").following(first))
-    third = stored(things, a_thing("the clock went back", created_at=50).following(second))
+def test_an_object_is_created_replaced_listed_and_deleted(database: Database) -> None:
+    things = collection(database)
+    first, second = stored(things, a_thing("first"), a_thing("second"))
+    third = things.following(a_thing("the clock went back", created_at=50))
+    things.put(third)
     assert things.list() == [first, second, third]
-    changed = Thing(id=second.id, created_at=second.created_at, sequence=second.sequence, name="new")
+    changed = Thing(id=second.id, created_at=second.created_at, name="new")
     things.put(changed)
-    assert things.get(second.id) == changed
+    assert things.get(second.id) == things.find(second.id) == changed
+    assert things.list() == [first, changed, third]
     things.delete(first.id)
     things.delete(third.id)
-    assert things.list() == [changed]
+    things.delete(third.id)
+    assert (things.list(), things.ids(), things.count()) == ([changed], [changed.id], 1)
     with pytest.raises(ObjectNotFoundError, match="No thing found with id"):
         things.get(first.id)
+    assert things.find(first.id) is None
 
 
-def test_a_collection_without_a_directory_is_empty() -> None:
-    assert files(SimulatedDisk()).list() == []
-
-
-def test_fields_that_come_from_the_path_do_not_come_from_the_content(
-    make: Callable[..., Collection[Thing]],
-) -> None:
-    disk = SimulatedDisk()
-    thing = stored(make(disk), a_thing())
-    assert make(disk, owner="me").get(thing.id).owner == "me"
-    assert make(disk, owner="me").list()[0].owner == "me"
+def test_objects_belong_to_their_owner_alone(database: Database) -> None:
+    things = collection(database)
+    mine, yours = things.within("me", owner="me"), things.within("you", owner="you")
+    thing = a_thing()
+    mine.put(thing)
+    yours.put(thing)
+    assert (mine.get(thing.id).owner, yours.list()[0].owner) == ("me", "you")
+    assert things.list() == []
+    mine.clear()
+    assert (mine.list(), yours.ids()) == ([], [thing.id])
+    for act in (mine.get, mine.require):
+        with pytest.raises(ObjectNotFoundError):
+            act(thing.id)
 
 
 @pytest.mark.parametrize("object_id", ["", "thing_", "../thing_" + "a" * 24, "thing_" + "a" * 15, "other_" + "a" * 24])
-def test_a_text_that_is_not_an_id_never_becomes_part_of_a_path(
-    make: Callable[..., Collection[Thing]], object_id: str
-) -> None:
-    things = make(SimulatedDisk())
-    for use in (things.get, things.delete):
+def test_a_text_that_is_not_an_id_is_no_object(database: Database, object_id: str) -> None:
+    things = collection(database)
+    for use in (things.get, things.require, things.check):
         with pytest.raises(ObjectNotFoundError):
             use(object_id)
+    with pytest.raises(ObjectNotFoundError):
+        things.put(Thing(id=object_id, created_at=1, name="x"))
+    assert things.count() == 0
 
 
-def test_a_damaged_object_is_left_out_and_reported(
-    make: Callable[..., Collection[Thing]], caplog: pytest.LogCaptureFixture
-) -> None:
-    disk = SimulatedDisk()
-    things = make(disk)
-    good, bad = stored(things, a_thing()), stored(things, a_thing())
-    disk.overwrite(things.path(bad.id), b'{"name":')
+def test_a_damaged_object_is_left_out_and_reported(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    things = collection(database)
+    good, bad = stored(things, a_thing(), a_thing())
+    with database.change() as connection:
+        connection.execute("UPDATE things SET data = replace(data, 'x', 'y') WHERE id = ?", (bad.id,))
     assert things.list() == [good]
-    assert f"thing left out: {things.path(bad.id)} is damaged" in caplog.text
-    with pytest.raises(StoreDamagedError, match=bad.id):
-        things.get(bad.id)
+    assert f"thing left out: thing {bad.id} in /data/store.db is damaged: its checksum is wrong" in caplog.text
+    for read in (lambda: things.get(bad.id), things.whole, lambda: things.cut(Cut(limit=5))):
+        with pytest.raises(StoreDamagedError, match=bad.id):
+            read()
+    things.require(bad.id)
+    things.delete(bad.id)
+    assert things.whole() == [good]
 
 
-def test_a_directory_appears_with_all_its_files_or_not_at_all() -> None:
-    for step in range(1, 15):
-        disk = SimulatedDisk()
-        things = folders(disk)
-        disk.power_fails_at = disk.calls + step
-        thing, done = a_thing(), False
-        try:
-            things.create(thing, "empty", fill=partial(write_content, disk))
-            done = True
-        except PowerCut:
-            pass
-        for seed in range(20):
-            with at(step=step, seed=seed):
-                after = disk.after_power_cut(random.Random(seed))
-                again = folders(after)
-                again.clear()
-                if not again.list():
-                    assert not done
-                    assert after.listdir("/d/things") == []
-                    continue
-                assert again.list() == [thing]
-                assert Durable(after).read_json(f"/d/things/{thing.id}/content.json", str) == "content"
-                assert after.isdir(f"/d/things/{thing.id}/empty")
-    assert done
+def test_objects_with_a_tag_are_found_among_others(database: Database) -> None:
+    things = collection(database)
+    mine = things.within("me")
+    a, _, c = stored(things, a_thing(note="t"), a_thing(), a_thing(note="t"))
+    d = a_thing(note="t", created_at=99)
+    mine.put(d)
+    assert things.list("t") == [a, c]
+    assert things.cut(Cut(limit=1, tag="t")) == ([c], True)
+    assert things.owners("t") == [("me", d.id), ("", a.id), ("", c.id)]
+    things.put(a_thing(note="other"))
+    assert things.list("t") == [a, c]
 
 
-def write_content(disk: SimulatedDisk, directory: str) -> None:
-    Durable(disk).write_new_json(f"{directory}/content.json", "content")
+@pytest.mark.parametrize("times", [[100] * 7, [1, 1, 2, 3, 3, 3, 4]])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+def test_pages_by_after_and_by_before_are_parts_of_the_list(
+    database: Database, times: list[int], order: Any, limit: int
+) -> None:
+    things = collection(database)
+    everything = stored(things, *(a_thing(created_at=time) for time in times))
+    if order == "desc":
+        everything.reverse()
+    for at, thing in enumerate(everything):
+        behind = everything[at + 1 :]
+        assert things.cut(Cut(limit, order, after=thing.id)) == (behind[:limit], len(behind) > limit)
+        front = everything[:at]
+        assert things.cut(Cut(limit, order, before=thing.id)) == (front[-limit:], len(front) > limit)
+        between = everything[1:at]
+        both = Cut(limit, order, after=everything[0].id, before=thing.id)
+        assert things.cut(both) == (between[:limit], len(between) > limit)
+    assert things.cut(Cut(limit, order)) == (everything[:limit], limit < 7)
 
 
-def test_a_file_where_the_directory_belongs_is_named() -> None:
-    disk = SimulatedDisk()
-    Durable(disk).make_dir("/d")
-    Durable(disk).write_json("/d/things", "a file")
-    with pytest.raises(StoreError, match="/d/things is in the way: a directory belongs there"):
-        stored(files(disk), a_thing())
+@pytest.mark.parametrize("name", ["after", "before"])
+def test_a_cursor_that_is_not_in_the_list_is_named(database: Database, name: str) -> None:
+    things = collection(database)
+    other = a_thing()
+    things.within("me").put(other)
+    for cursor in (other.id, "nonsense"):
+        with pytest.raises(InvalidParameterError) as caught:
+            things.cut(Cut(1, **{name: cursor}))  # type: ignore[arg-type]
+        assert str(caught.value) == f"Invalid '{name}': no item with id '{cursor}' in this list."
+        assert caught.value.param == name
+
+
+def test_what_an_earlier_version_stored_keeps_its_order_and_its_damage(database: Database) -> None:
+    things = collection(database)
+    ids = [new_id("thing") for _ in range(4)]
+    known = Thing(id=ids[3], created_at=1, name="known")
+    things.put(known)
+    objects = [
+        (ids[0], b'{"id":"x","created_at":5,"sequence":1,"name":"b"}'),
+        (ids[1], b'{"id":"x","created_at":5,"sequence":0,"name":"a","gone":1}'),
+        (ids[2], b"\xff{"),
+        (ids[3], b'{"created_at":9,"name":"not this one"}'),
+    ]
+    adopted, damaged = things.adopt(objects)
+    assert (sorted(thing.name for thing in adopted), damaged) == (["a", "b"], 1)
+    assert [thing.name for thing in things.list()] == ["known", "a", "b"]
+    with pytest.raises(StoreDamagedError):
+        things.get(ids[2])
+    assert things.adopt(objects) == ([], 0)

@@ -14,7 +14,9 @@ import errno
 import os
 import posixpath
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from tests.support.disk_vfs import uri
 
 if TYPE_CHECKING:
     import random
@@ -31,7 +33,7 @@ class PowerCut(BaseException):
 
 @dataclass(eq=False)
 class File:
-    data: bytes = b""
+    data: bytearray = field(default_factory=bytearray)
     durable: bytes = b""
     pending: list[tuple[int, bytes | None]] = field(default_factory=list)  # (offset, bytes) or (length, None)
 
@@ -76,7 +78,7 @@ class SimulatedDisk:
         if isinstance(node, Dir):
             raise _error(errno.EISDIR, path)
         if flags & os.O_TRUNC and node.data:
-            node.data = b""
+            node.data.clear()
             node.pending.append((0, None))
         self._next_fd += 1
         self._open[self._next_fd] = node, bool(flags & os.O_APPEND)
@@ -92,11 +94,24 @@ class SimulatedDisk:
         return len(data)
 
     def pwrite(self, fd: int, data: Buffer, at: int) -> int:
-        raise AssertionError("the store only appends or writes new files")
+        """Where SQLite writes, too."""
+        taken = self._step("write")
+        file, _ = self._open[fd]
+        data = bytes(memoryview(data)[:taken])
+        file.pending.append((at, data))
+        file.data.extend(bytes(max(0, at - len(file.data))))
+        file.data[at : at + len(data)] = data
+        return len(data)
+
+    def size(self, fd: int) -> int:
+        return len(self._open[fd][0].data)
+
+    def database_uri(self, path: str) -> str:
+        return uri(self, path)
 
     def pread(self, fd: int, n: int, at: int) -> bytes:
         file, _ = self._open[fd]
-        return file.data[at : at + n]
+        return bytes(file.data[at : at + n])
 
     def lock(self, fd: int) -> bool:
         return True
@@ -104,13 +119,14 @@ class SimulatedDisk:
     def truncate(self, fd: int, length: int) -> None:
         self._step("truncate")
         file, _ = self._open[fd]
-        file.data = file.data[:length]
+        del file.data[length:]
+        file.data.extend(bytes(length - len(file.data)))
         file.pending.append((length, None))
 
     def fsync(self, fd: int) -> None:
         self._step("fsync")
         file, _ = self._open[fd]
-        file.durable, file.pending = file.data, []
+        file.durable, file.pending = bytes(file.data), []
 
     def close(self, fd: int) -> None:
         self._open.pop(fd, None)
@@ -155,13 +171,19 @@ class SimulatedDisk:
         node = self._node(path)
         if isinstance(node, Dir):
             raise _error(errno.EISDIR, path)
-        return node.data
+        return bytes(node.data)
 
     def listdir(self, path: str) -> list[str]:
         node = self._node(path)
         if not isinstance(node, Dir):
             raise _error(errno.ENOTDIR, path)
         return list(node.entries)
+
+    def isfile(self, path: str) -> bool:
+        try:
+            return isinstance(self._node(path), File)
+        except OSError:
+            return False
 
     def isdir(self, path: str) -> bool:
         try:
@@ -171,18 +193,18 @@ class SimulatedDisk:
 
     # -- failures ------------------------------------------------------------------------------------------------------
 
-    def after_power_cut(self, rng: random.Random) -> SimulatedDisk:
+    def after_power_cut(self, rng: random.Random) -> Self:
         """A state that may be found after a power cut: any of the unsynced changes may be lost."""
-        return SimulatedDisk(_survivor(self.root, rng))
+        return type(self)(_survivor(self.root, rng))
 
-    def after_kill(self) -> SimulatedDisk:
+    def after_kill(self) -> Self:
         """The state after the process was killed but the machine runs on: all changes are there."""
-        return SimulatedDisk(_copy(self.root))
+        return type(self)(_copy(self.root))
 
     def overwrite(self, path: str, data: bytes) -> None:
         """Replace a file's bytes without the store's knowledge."""
         parent, name = self._parent(path)
-        parent.entries[name] = parent.durable[name] = File(data, data)
+        parent.entries[name] = parent.durable[name] = File(bytearray(data), data)
 
     def _step(self, call: str) -> int | None:
         self.calls += 1
@@ -233,6 +255,10 @@ class CountingDisk(SimulatedDisk):
         self.reads += 1
         return super().read(path)
 
+    def pread(self, fd: int, n: int, at: int) -> bytes:
+        self.reads += 1
+        return super().pread(fd, n, at)
+
     def listdir(self, path: str) -> list[str]:
         self.reads += 1
         return super().listdir(path)
@@ -258,7 +284,7 @@ def _survivor(directory: Dir, rng: random.Random) -> Dir:
             kept[name] = _survivor(node, rng)
         else:
             data = _surviving_bytes(node, rng)
-            kept[name] = File(data, data)
+            kept[name] = File(bytearray(data), data)
     return Dir(kept, dict(kept))
 
 
@@ -269,9 +295,10 @@ def _surviving_bytes(file: File, rng: random.Random) -> bytes:
         if fate == "lost":
             continue
         if written is None:
-            data = data[:at]
+            data = data[:at].ljust(at, b"\0")
             continue
-        data = data.ljust(at, b"\0")[:at] + _torn(written, fate, at, rng)
+        torn = _torn(written, fate, at, rng)
+        data = data.ljust(at, b"\0")[:at] + torn + data[at + len(torn) :]
     return data
 
 
@@ -292,7 +319,7 @@ def _torn(written: bytes, fate: str, at: int, rng: random.Random) -> bytes:
 
 def _copy(node: Dir) -> Dir:
     entries: dict[str, Node] = {
-        name: _copy(child) if isinstance(child, Dir) else File(child.data, child.data)
+        name: _copy(child) if isinstance(child, Dir) else File(bytearray(child.data), bytes(child.data))
         for name, child in node.entries.items()
     }
     return Dir(entries, dict(entries))

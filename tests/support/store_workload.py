@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from oxillama.assistants.records import RunStatus, RunStepStatus, ThreadMessage
 from oxillama.assistants.records.transitions import end_message
-from oxillama.assistants.store.store import Store
 from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreError
-from oxillama.storage.durable import Durable
 from tests.support.records import NOW, a_message, a_run, a_step, a_thread
+from tests.support.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oxillama.assistants.store.store import Store
     from oxillama.storage.record import Record
     from tests.support.simulated_disk import SimulatedDisk
 
@@ -31,7 +31,7 @@ class Workload:
 
     def run(self) -> None:
         """Make every kind of change at least once, and note what was acknowledged. A PowerCut ends it."""
-        store = Store("/data", Durable(self.disk), clock=lambda: NOW)
+        store = open_store(self.disk)
         store.recover()
         kept, gone = a_thread(), a_thread()
         for thread in (kept, gone):
@@ -92,7 +92,7 @@ class Workload:
 
 def check(work: Workload, disk: SimulatedDisk) -> Store:
     """Open the store on the remaining disk. Acknowledged changes are there; nothing is stuck, doubled or incomplete."""
-    store = Store("/data", Durable(disk), clock=lambda: NOW)
+    store = open_store(disk)
     queued = store.recover()
     for key, record in work.acknowledged.items():
         thread_id = work.thread_of[key]

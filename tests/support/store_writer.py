@@ -14,6 +14,7 @@ from oxillama.assistants.records import RunStatus, ThreadMessage
 from oxillama.assistants.records.transitions import end_message
 from oxillama.assistants.store.store import Store
 from tests.support.records import NOW, a_message, a_run, a_step, a_thread
+from tests.support.stores import open_store
 
 
 def say(kind: str, *parts: str) -> None:
@@ -36,7 +37,7 @@ def answer(store: Store, thread: str, rng: random.Random) -> None:
 
 def main(data_dir: str, seed: int) -> None:
     rng = random.Random(seed)
-    store = Store(data_dir, clock=lambda: NOW)
+    store = open_store(data_dir)
     for run in store.recover():
         store.runs.update_status(run.thread_id, run.id, RunStatus.FAILED)
     threads: list[str] = []

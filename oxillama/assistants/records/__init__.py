@@ -1,6 +1,6 @@
 """Assistants, threads, messages, runs and steps, as they are stored.
 
-The id of an object, and the thread or run it belongs to, come from the path of its file, not from the content.
+The id of an object, and the thread or run it belongs to, come from its row, not from its JSON.
 """
 
 from oxillama.assistants.records.assistant import Assistant
@@ -35,11 +35,10 @@ from oxillama.assistants.records.step import (
     StepToolCall,
     ToolCallsStepDetails,
 )
-from oxillama.assistants.records.thread import ActiveRun, Thread
+from oxillama.assistants.records.thread import Thread
 
 __all__ = [
     "RUN_LIFETIME_S",
-    "ActiveRun",
     "Assistant",
     "CachedPromptTokens",
     "Content",

@@ -1,4 +1,4 @@
-"""Threads, and markers of unfinished runs."""
+"""Threads."""
 
 from __future__ import annotations
 
@@ -15,11 +15,3 @@ class Thread(Record, frozen=True, kw_only=True):
 
     metadata: Metadata = msgspec.field(default_factory=dict)
     tool_resources: dict[str, Any] | None = None
-
-
-class ActiveRun(Record, frozen=True, kw_only=True):
-    """Marks a run that has not ended and names its thread, so that a start need not read every thread."""
-
-    id: str = ""
-    created_at: int = 0
-    thread_id: str

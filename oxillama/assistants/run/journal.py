@@ -231,9 +231,7 @@ class Journal:
         if self._reopened is None:
             step = await self._in_thread(self._store.steps.append, step)
         else:
-            again = msgspec.structs.replace(
-                step, created_at=self._reopened.created_at, sequence=self._reopened.sequence
-            )
+            again = msgspec.structs.replace(step, created_at=self._reopened.created_at)
             step = await self._in_thread(self._store.steps.replace, again)
         self.open, self._reopened = step, None
         return step

@@ -1,44 +1,51 @@
-"""The paths in a data directory. The package's docstring draws the layout."""
+"""The tables of the Assistants API."""
 
 from __future__ import annotations
 
-import posixpath
+from collections.abc import Sequence
 
-from oxillama.assistants.records import ActiveRun, Assistant, Run, RunStep, Thread, ThreadMessage
-from oxillama.storage.collection import Collection, DirectoryCollection
-from oxillama.storage.durable import Durable
-from oxillama.storage.jsonl import JsonlFile
+from oxillama.assistants.records import Assistant, Run, RunStep, Thread, ThreadMessage
+from oxillama.storage.collection import Collection
+from oxillama.storage.database import Database
+
+OPEN = "open"
+"""The tag of runs that have not ended."""
 
 
 class Layout:
-    """The collections of one data directory. Creates the directories that always exist."""
+    """The collections of one database."""
 
-    def __init__(self, data_dir: str, durable: Durable) -> None:
-        self.durable = durable
-        self.assistants = Collection(
-            durable, posixpath.join(data_dir, "assistants"), Assistant, prefix="asst", noun="assistant"
-        )
-        self.threads = DirectoryCollection(
-            durable, posixpath.join(data_dir, "threads"), Thread, head="meta.json", prefix="thread", noun="thread"
-        )
-        self.active = Collection(durable, posixpath.join(data_dir, "active"), ActiveRun, prefix="run", noun="run")
-        for collection in (self.assistants, self.threads, self.active):
-            durable.make_dir(collection.directory)
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.durable = database.durable
+        with database.change():  # one commit for new tables
+            self.assistants = Collection(database, "assistants", Assistant, prefix="asst", noun="assistant")
+            self.threads = Collection(database, "threads", Thread, prefix="thread", noun="thread")
+            self._messages = Collection(
+                database, "messages", ThreadMessage, prefix="msg", noun="message", tag=lambda message: message.run_id
+            )
+            self._runs = Collection(
+                database,
+                "runs",
+                Run,
+                prefix="run",
+                noun="run",
+                tag=lambda run: None if run.status.is_terminal else OPEN,
+            )
+            self._steps = Collection(database, "steps", RunStep, prefix="step", noun="run step")
 
-    def messages(self, thread_dir: str) -> JsonlFile[ThreadMessage]:
-        """The messages of the thread whose directory this is, or will be."""
-        return JsonlFile(self.durable, posixpath.join(thread_dir, "messages.jsonl"), ThreadMessage)
+    def messages(self, thread_id: str) -> Collection[ThreadMessage]:
+        """The messages of a thread. Their tag is the id of the run that wrote them."""
+        return self._messages.within(thread_id, thread_id=thread_id)
 
-    def runs(self, thread_id: str) -> DirectoryCollection[Run]:
-        """The runs of a thread."""
-        directory = posixpath.join(self.threads.dir(thread_id), "runs")
-        return DirectoryCollection(
-            self.durable, directory, Run, head="status.json", prefix="run", noun="run", thread_id=thread_id
-        )
+    def runs(self, thread_id: str) -> Collection[Run]:
+        """The runs of a thread. Those that have not ended have the tag OPEN."""
+        return self._runs.within(thread_id, thread_id=thread_id)
 
     def steps(self, thread_id: str, run_id: str) -> Collection[RunStep]:
         """The steps of a run."""
-        directory = posixpath.join(self.runs(thread_id).dir(run_id), "steps")
-        return Collection(
-            self.durable, directory, RunStep, prefix="step", noun="run step", thread_id=thread_id, run_id=run_id
-        )
+        return self._steps.within(run_id, thread_id=thread_id, run_id=run_id)
+
+    def open_runs(self) -> Sequence[tuple[str, str]]:
+        """(thread id, run id) of all runs that have not ended, oldest first."""
+        return self._runs.owners(OPEN)

@@ -1,4 +1,4 @@
-"""The messages of a thread, stored as a log of additions, changes and deletions."""
+"""The messages of a thread."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import msgspec
 
 from oxillama.assistants.records import ThreadMessage
 from oxillama.assistants.store.open_threads import OpenThreads
-from oxillama.assistants.store.state import ThreadState
-from oxillama.errors import ObjectNotFoundError, StateConflictError
+from oxillama.errors import StateConflictError
+from oxillama.storage.collection import Cut, Part
 
 
 class MessageStore:
@@ -17,6 +17,7 @@ class MessageStore:
 
     def __init__(self, threads: OpenThreads) -> None:
         self._open = threads
+        self._layout = threads.layout
 
     def append(self, thread_id: str, message: ThreadMessage) -> ThreadMessage:
         """Add a message. While a run is active, only that run may. Adding the same id again changes nothing."""
@@ -24,32 +25,38 @@ class MessageStore:
             active = state.active_run
             if active is not None and message.run_id != active.id:
                 raise StateConflictError(f"Can't add messages to {thread_id} while a run {active.id} is active.")
-            known = self._open.messages(state).get(message.id)
+            known = self._layout.messages(thread_id).find(message.id)
             return known if known is not None else self._open.append(state, message)
 
     def list(self, thread_id: str) -> list[ThreadMessage]:
-        """All messages, oldest first."""
-        with self._open.use(thread_id) as state:
-            return list(self._open.messages(state).values())
+        """All messages, oldest first. A damaged one raises StoreDamagedError: a prompt without it would mislead."""
+        with self._open.look(thread_id):
+            return [*self._layout.messages(thread_id).whole()]
+
+    def page(self, thread_id: str, wanted: Cut) -> Part[ThreadMessage]:
+        """Part of the list, and whether there is more. The tag is a run's id."""
+        with self._open.look(thread_id):
+            return self._layout.messages(thread_id).cut(wanted)
 
     def get(self, thread_id: str, message_id: str) -> ThreadMessage:
-        with self._open.use(thread_id) as state:
-            return self._get(state, message_id)
+        with self._open.look(thread_id):
+            return self._layout.messages(thread_id).get(message_id)
 
     def update(self, thread_id: str, message_id: str, **changes: Any) -> ThreadMessage:
         """Replace fields of a message. Writes nothing if nothing changes."""
-        with self._open.use(thread_id) as state:
-            message = self._get(state, message_id)
+        with self._open.use(thread_id):
+            messages = self._layout.messages(thread_id)
+            message = messages.get(message_id)
             changed = msgspec.structs.replace(message, **changes)
-            return message if changed == message else self._open.append(state, changed)
+            if changed != message:
+                messages.put(changed)
+            return changed
 
     def delete(self, thread_id: str, message_id: str) -> None:
-        with self._open.use(thread_id) as state:
-            message = self._get(state, message_id)
-            self._open.append(state, msgspec.structs.replace(message, content=[], metadata={}, deleted=True))
+        def delete() -> None:
+            with self._open.use(thread_id):
+                messages = self._layout.messages(thread_id)
+                messages.require(message_id)
+                messages.delete(message_id)
 
-    def _get(self, state: ThreadState, message_id: str) -> ThreadMessage:
-        message = self._open.messages(state).get(message_id)
-        if message is None:
-            raise ObjectNotFoundError("message", message_id)
-        return message
+        self._layout.database.freeing(delete)

@@ -14,33 +14,21 @@ _log = logging.getLogger(__name__)
 def recover(threads: OpenThreads) -> list[Run]:
     """Settle all unfinished runs. Returns those that need a worker, oldest first: to be executed (again), or to expire.
 
-    Reads only the threads that have an unfinished run. Doing it twice changes nothing. Raises StoreError.
+    Reads only unfinished runs. Doing it twice changes nothing. Raises StoreError.
     """
-    layout = threads.layout
-    for collection in (layout.assistants, layout.threads, layout.active):
-        collection.clear()
-    unfinished = layout.active.ids()
-    threads.pending.update(unfinished)
-    runs = [_recover_run(threads, run_id) for run_id in unfinished]
-    return sorted((run for run in runs if run is not None and not run.status.is_terminal), key=lambda run: run.place)
+    runs = [_recover_run(threads, thread_id, run_id) for thread_id, run_id in threads.layout.open_runs()]
+    return [run for run in runs if run is not None and not run.status.is_terminal]
 
 
-def _recover_run(threads: OpenThreads, run_id: str) -> Run | None:
-    layout = threads.layout
+def _recover_run(threads: OpenThreads, thread_id: str, run_id: str) -> Run | None:
     try:
-        thread_id = layout.active.get(run_id).thread_id
-        with threads.use(thread_id) as state:
-            layout.threads.clear_one(thread_id)
-            layout.runs(thread_id).clear()
-            layout.runs(thread_id).clear_one(run_id)
-            layout.steps(thread_id, run_id).clear()
-            run = threads.run(state, run_id)
-            try:
-                return threads.settle(state, run)
-            except StoreFullError as error:  # the server starts even on a full disk; the worker will end the run
-                _log.warning("unfinished run not settled: run_id %s, %s", run_id, error)
-                return run
+        try:
+            with threads.use(thread_id) as state:
+                return threads.settle(threads.run(state, run_id))
+        except StoreFullError as error:  # the server starts even on a full disk; the worker will end the run
+            _log.warning("unfinished run not settled: run_id %s, %s", run_id, error)
+            with threads.look(thread_id) as state:
+                return threads.run(state, run_id)
     except (ObjectNotFoundError, StoreDamagedError) as error:
-        _log.warning("unfinished run dropped: run_id %s, %s", run_id, error)
-        threads.forget(run_id)
+        _log.error("unfinished run cannot be taken up: run_id %s, %s", run_id, error)
         return None

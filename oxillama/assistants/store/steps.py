@@ -7,6 +7,7 @@ from typing import Any
 from oxillama.assistants.records import RunStep, RunStepStatus, transitions
 from oxillama.assistants.store.open_threads import OpenThreads
 from oxillama.errors import StateConflictError
+from oxillama.storage.collection import Cut, Part
 
 
 class StepStore:
@@ -21,7 +22,7 @@ class StepStore:
         with self._open.use(step.thread_id) as state:
             self._open.run(state, step.run_id)
             steps = self._layout.steps(step.thread_id, step.run_id)
-            step = step.following(next(reversed(steps.list()), None))
+            step = steps.following(step)
             steps.put(step)
             return step
 
@@ -35,15 +36,21 @@ class StepStore:
             return step
 
     def get(self, thread_id: str, run_id: str, step_id: str) -> RunStep:
-        with self._open.use(thread_id) as state:
+        with self._open.look(thread_id) as state:
             self._open.run(state, run_id)
             return self._layout.steps(thread_id, run_id).get(step_id)
 
     def list(self, thread_id: str, run_id: str) -> list[RunStep]:
         """All steps of a run, oldest first; damaged ones are left out (and logged)."""
-        with self._open.use(thread_id) as state:
+        with self._open.look(thread_id) as state:
             self._open.run(state, run_id)
             return self._layout.steps(thread_id, run_id).list()
+
+    def page(self, thread_id: str, run_id: str, wanted: Cut) -> Part[RunStep]:
+        """Part of the list, and whether there is more."""
+        with self._open.look(thread_id) as state:
+            self._open.run(state, run_id)
+            return self._layout.steps(thread_id, run_id).cut(wanted)
 
     def update_status(
         self, thread_id: str, run_id: str, step_id: str, status: RunStepStatus, **changes: Any

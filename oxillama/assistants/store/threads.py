@@ -20,17 +20,14 @@ class ThreadStore:
 
     def create(self, thread: Thread, messages: Sequence[ThreadMessage] = ()) -> Thread:
         """Store a new thread with its first messages, all of it or nothing."""
-
-        def fill(directory: str) -> None:
-            owned = [msgspec.structs.replace(message, thread_id=thread.id) for message in messages]
-            self._layout.messages(directory).create(owned)
-
-        self._layout.threads.create(thread, "runs", fill=fill)
+        owned = [msgspec.structs.replace(message, thread_id=thread.id) for message in messages]
+        with self._layout.database.change():
+            self._layout.threads.put(thread)
+            self._layout.messages(thread.id).put_all(owned)
         return thread
 
     def get(self, thread_id: str) -> Thread:
-        with self._open.use(thread_id) as state:
-            return state.thread
+        return self._layout.threads.get(thread_id)
 
     def update(self, thread_id: str, **changes: Any) -> Thread:
         """Replace fields of a thread. Writes nothing if nothing changes."""
@@ -38,15 +35,23 @@ class ThreadStore:
             thread = msgspec.structs.replace(state.thread, **changes)
             if thread != state.thread:
                 self._layout.threads.put(thread)
-                state.thread = thread
             return thread
 
     def delete(self, thread_id: str) -> None:
         """Delete a thread with everything in it. The caller ends its run, if one is in progress."""
-        with self._open.use(thread_id) as state:
-            self._layout.threads.delete(thread_id)
-            self._open.discard(state)
 
-    def ids(self) -> list[str]:
-        """The ids of all threads, in no particular order."""
+        def delete() -> None:
+            with self._layout.database.change():
+                self._layout.threads.require(thread_id)
+                runs = self._layout.runs(thread_id)
+                for run_id in runs.ids():
+                    self._layout.steps(thread_id, run_id).clear()
+                runs.clear()
+                self._layout.messages(thread_id).clear()
+                self._layout.threads.delete(thread_id)
+
+        self._layout.database.freeing(delete)
+
+    def ids(self) -> Sequence[str]:
+        """The ids of all threads, oldest first."""
         return self._layout.threads.ids()

@@ -13,6 +13,7 @@ from quart import request
 
 from oxillama.server.wire.answer import Answer
 from oxillama.server.wire.errors import bad_request
+from oxillama.storage.collection import Cut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -141,3 +142,31 @@ async def read_page(
         )
 
     return await in_thread(cut)
+
+
+async def read_stored_page(
+    in_thread: Callable[[Callable[[], Page[Listed]]], Awaitable[Page[Listed]]],
+    cut: Callable[[Cut], tuple[Sequence[Record], bool]],
+    of: Callable[[Record], Listed],
+    *,
+    tag: str | None = None,
+    default_limit: int = 20,
+    max_limit: int = 100,
+) -> Page[Listed]:
+    """The page that the request asks for. `cut` reads it from the store; a worker thread calls it.
+
+    of: makes the answer for a record. tag: only records with it.
+    """
+    query = read_list_query(default_limit=default_limit, max_limit=max_limit)
+    wanted = Cut(query.limit, query.order, query.after, query.before, tag)
+
+    def read() -> Page[Listed]:
+        records, has_more = cut(wanted)
+        return Page(
+            data=[of(record) for record in records],
+            first_id=records[0].id if records else None,
+            last_id=records[-1].id if records else None,
+            has_more=has_more,
+        )
+
+    return await in_thread(read)

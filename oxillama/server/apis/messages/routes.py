@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from quart import request
 
@@ -13,10 +12,7 @@ from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
 from oxillama.server.wire.fields import ModifyMetadata, given
-from oxillama.server.wire.pagination import Page, read_page
-
-if TYPE_CHECKING:
-    from oxillama.assistants.records import ThreadMessage
+from oxillama.server.wire.pagination import Page, read_stored_page
 
 api = API("messages", prefix="/v1/threads/<thread_id>/messages", order=60)
 
@@ -34,12 +30,8 @@ async def list_messages(thread_id: str) -> Page[MessageObject]:
     """Newest first unless asked otherwise; `run_id` leaves what one run wrote."""
     assistants = server_state().require_assistants()
     run_id = request.args.get("run_id") or None
-
-    def messages() -> list[ThreadMessage]:
-        found = assistants.store.messages.list(thread_id)
-        return found if run_id is None else [message for message in found if message.run_id == run_id]
-
-    return await read_page(assistants.in_thread, messages, MessageObject.of)
+    cut = partial(assistants.store.messages.page, thread_id)
+    return await read_stored_page(assistants.in_thread, cut, MessageObject.of, tag=run_id)
 
 
 @api.get("/<message_id>", answer=MessageObject)

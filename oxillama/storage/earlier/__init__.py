@@ -1,0 +1,1 @@
+"""Reading what versions before the database stored."""
