@@ -40,9 +40,19 @@ class Ingestion:
     in_thread: Offload
     _send: trio.MemorySendChannel[VectorStoreFile] = field(init=False)
     _receive: trio.MemoryReceiveChannel[VectorStoreFile] = field(init=False)
+    _changed: trio.Event = field(init=False)
 
     def __post_init__(self) -> None:
+        self._changed = trio.Event()
         self._send, self._receive = trio.open_memory_channel[VectorStoreFile](math.inf)
+
+    async def wait(self, store_ids: Sequence[str]) -> None:
+        """Wait until none of these vector stores has files in progress."""
+        while True:
+            changed = self._changed
+            if not await self.in_thread(self.records.are_unfinished, store_ids):
+                return
+            await changed.wait()
 
     def add(self, files: Sequence[VectorStoreFile]) -> None:
         """Read these files soon. They are stored as in progress."""
@@ -63,6 +73,8 @@ class Ingestion:
                         break
                     _log.warning("file of a vector store not ingested yet: file_id %s, %s", file.id, error)
                     await trio.sleep(RETRY_S)
+            self._changed.set()
+            self._changed = trio.Event()
 
     async def _ingest(self, added: VectorStoreFile) -> None:
         """Read one file. Doing it again, also after a crash, has the same result."""

@@ -39,13 +39,15 @@ class SearchOptions:
     """How many passages at most, how they are ranked, and which files and scores count.
 
     ranker: "none" takes the first ranking as it is; every other one fuses all rankings. filters: on the attributes of
-    files; None: all files. score_threshold: passages below it are left out.
+    files; None: all files. score_threshold: passages below it are left out. patience: seconds to wait for files that
+    are still in progress.
     """
 
     max_num_results: int = 10
     ranker: Ranker = "auto"
     score_threshold: float = 0.0
     filters: Filter | None = None
+    patience: float = 0.0
 
 
 DEFAULT_OPTIONS = SearchOptions()

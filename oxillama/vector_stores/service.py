@@ -45,6 +45,8 @@ class VectorStores:
         self.in_thread = data.in_thread
         self._files = files
         self._engine = engine
+        self.making_helpers = trio.Lock()
+        """Held while a thread's vector store is looked for and made, so that only one is."""
         self._ingestion = Ingestion(records, files, engine, data.in_thread)
 
     async def create(self, store: VectorStore, files: Sequence[VectorStoreFile] = ()) -> VectorStore:
@@ -73,6 +75,14 @@ class VectorStores:
         added = await self.in_thread(stored)
         self._ingestion.add(added)
         return added
+
+    async def add_missing(self, store_id: str, file_ids: Sequence[str]) -> None:
+        """Add those of these files that the vector store does not have yet."""
+        known = {file.id for file in await self.in_thread(self.records.files, store_id)}
+        now = self.records.now()
+        files = [VectorStoreFile(id=file_id, created_at=now) for file_id in file_ids if file_id not in known]
+        if files:
+            await self.add(store_id, files)
 
     async def remove(self, store_id: str, file_id: str) -> None:
         """Take a file out of a vector store. The file itself stays."""
@@ -107,6 +117,8 @@ class VectorStores:
         vector = None
         for store_id in vector_store_ids:
             await self.in_thread(self.records.require_active, store_id)
+        with trio.move_on_after(options.patience):
+            await self._ingestion.wait(vector_store_ids)
         if embeds(self._engine):
             try:
                 vector = await query_vector(self._engine, query)

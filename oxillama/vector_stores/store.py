@@ -121,6 +121,13 @@ class VectorStoreRecords:
             raise StateConflictError(f"Vector store {store_id} is expired.")
         return store
 
+    def is_active(self, store_id: str) -> bool:
+        """Whether the vector store exists and has not expired."""
+        try:
+            return not self.is_expired(self.get(store_id))
+        except ObjectNotFoundError:
+            return False
+
     # -- files -----------------------------------------------------------------------------------------------------
 
     def files(self, store_id: str) -> list[VectorStoreFile]:
@@ -173,6 +180,8 @@ class VectorStoreRecords:
 
     def restart(self, store_id: str, file_ids: Sequence[str]) -> list[VectorStoreFile]:
         """Put files in progress again, since their passages are lost."""
+        if not file_ids:
+            return []
         with self._database.change():
             known = set(self._files(store_id).ids())
             return [
@@ -195,6 +204,11 @@ class VectorStoreRecords:
     def holders(self, file_id: str) -> Sequence[str]:
         """The vector stores that have this file."""
         return self._all_files.owners_of(file_id)
+
+    def are_unfinished(self, store_ids: Sequence[str]) -> bool:
+        """Whether one of these vector stores has files in progress."""
+        with self._database.read():
+            return any(owner in store_ids for owner, _ in self._all_files.owners(IN_PROGRESS))
 
     def unfinished(self) -> list[VectorStoreFile]:
         """All files in progress, oldest first."""

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import openai
 import pytest
+import trio
 
 from tests.server.test_client import client_of
 from tests.support.live_server import live_server
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 RIVERS = "The Danube rises in the Black Forest.\n\nIt flows into the Black Sea after 2850 kilometres.\n"
 LAKES = "# Lakes\n\nLake Constance lies between three countries. It is fed by the Rhine.\n"
+
+
+def static(size: int, overlap: int) -> Any:
+    sizes = {"max_chunk_size_tokens": size, "chunk_overlap_tokens": overlap}
+    return {"chunking_strategy": {"type": "static", "static": sizes}}
 
 
 async def uploaded(client: openai.AsyncOpenAI, name: str, text: str | bytes) -> str:
@@ -48,3 +59,152 @@ async def test_a_file_is_uploaded_read_found_and_detached() -> None:
         assert (await client.vector_stores.delete(store.id)).object == "vector_store.deleted"
         with pytest.raises(openai.NotFoundError, match="No vector store found"):
             await client.vector_stores.retrieve(store.id)
+
+
+async def test_batches_are_read_listed_and_filtered() -> None:
+    async with live_server() as live, client_of(live) as client:
+        store = await client.vector_stores.create()
+        good = [await uploaded(client, f"{name}.txt", f"A text about {name}.") for name in ("owls", "elks")]
+        bad = await uploaded(client, "picture.png", b"\x89PNG\0\0\0\x01")
+        batch = await client.vector_stores.file_batches.create_and_poll(
+            store.id, file_ids=[*good, bad], attributes={"a": 1}
+        )
+        assert batch.status == "completed"
+        assert batch.file_counts.model_dump() == {
+            "in_progress": 0, "completed": 2, "failed": 1, "cancelled": 0, "total": 3,
+        }  # fmt: skip
+        files = client.vector_stores.file_batches
+        failed = [file async for file in files.list_files(batch.id, vector_store_id=store.id, filter="failed")]
+        assert [(file.id, file.last_error and file.last_error.code) for file in failed] == [(bad, "unsupported_file")]
+        pages = client.vector_stores.files.list(store.id, order="asc", limit=1)
+        assert [file.id async for file in pages] == [*good, bad]
+        store = await client.vector_stores.retrieve(store.id)
+        assert (store.status, store.file_counts.failed, store.usage_bytes) == ("completed", 1, 36)
+        batch = await client.vector_stores.file_batches.create(
+            store.id, files=[{"file_id": good[0], "attributes": {"kind": "bird"}}]
+        )
+        await client.vector_stores.file_batches.poll(batch.id, vector_store_id=store.id)
+        bird: Any = {"type": "and", "filters": [{"type": "eq", "key": "kind", "value": "bird"}]}
+        found = await client.vector_stores.search(store.id, query="text", filters=bird)
+        assert [hit.file_id for hit in found.data] == good[:1]
+        await client.vector_stores.files.update(good[1], vector_store_id=store.id, attributes={"year": 2000})
+        old: Any = {"type": "lt", "key": "year", "value": 2001}
+        found = await client.vector_stores.search(store.id, query="text", filters=old)
+        assert [hit.file_id for hit in found.data] == good[1:]
+        assert (await client.vector_stores.search(store.id, query="text owls", max_num_results=1)).data[0].file_id == (
+            good[0]
+        )
+        with pytest.raises(openai.BadRequestError, match="it has ended"):
+            await client.vector_stores.file_batches.cancel(batch.id, vector_store_id=store.id)
+
+
+async def test_a_deleted_file_leaves_every_vector_store(tmp_path: Path) -> None:
+    async with live_server(data_dir=str(tmp_path)) as live, client_of(live) as client:
+        first = await uploaded(client, "a.txt", "A secret about zebras.")
+        stores = [await client.vector_stores.create(file_ids=[first]) for _ in range(2)]
+        other = await uploaded(client, "b.txt", "Nothing about them.")
+        for store in stores:
+            await client.vector_stores.files.create_and_poll(other, vector_store_id=store.id)
+            assert (await client.vector_stores.search(store.id, query="zebras")).data
+        await client.files.delete(first)
+        for store in stores:
+            assert [file.id async for file in client.vector_stores.files.list(store.id)] == [other]
+            assert (await client.vector_stores.search(store.id, query="zebras")).data == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and b"zebra" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "param"),
+    [
+        ({"expires_after": {"anchor": "last_active_at", "days": 366}}, "expires_after.days"),
+        ({"expires_after": {"anchor": "created_at", "days": 1}}, "expires_after.anchor"),
+        (static(99, 0), "chunking_strategy.static.max_chunk_size_tokens"),
+        (static(100, 51), "chunking_strategy.static.chunk_overlap_tokens"),
+        ({"chunking_strategy": {"type": "odd"}}, "chunking_strategy.type"),
+        ({"file_ids": ["file-a"] * 501}, "file_ids"),
+        ({"metadata": {"a": "b" * 513}}, "metadata.a"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_vector_store_is_refused(values: Any, param: str) -> None:
+    async with live_server() as live, client_of(live) as client:
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.vector_stores.create(**values)
+        assert caught.value.param == param
+        assert [store async for store in client.vector_stores.list()] == []
+
+
+async def test_unknown_files_and_filters_are_refused() -> None:
+    async with live_server() as live, client_of(live) as client:
+        store = await client.vector_stores.create()
+        with pytest.raises(openai.NotFoundError, match="No file found with id 'file-x'"):
+            await client.vector_stores.files.create(store.id, file_id="file-x")
+        wrong: Any = {"type": "like", "key": "a", "value": 1}
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.vector_stores.search(store.id, query="a", filters=wrong)
+        assert caught.value.param == "filters.type"
+        with pytest.raises(openai.BadRequestError, match="empty string"):
+            await client.vector_stores.search(store.id, query="")
+
+
+async def test_attachments_and_tool_resources_make_vector_stores() -> None:
+    async with live_server() as live, client_of(live) as client:
+        file = await uploaded(client, "a.txt", "The password of the cellar is mushroom.")
+        other = await uploaded(client, "b.txt", "The attic has no password.")
+        attachment: Any = {"file_id": file, "tools": [{"type": "file_search"}]}
+        beta: Any = client.beta
+        thread = await beta.threads.create(messages=[{"role": "user", "content": "Hi", "attachments": [attachment]}])
+        [store_id] = thread.tool_resources.file_search.vector_store_ids
+        store = await client.vector_stores.retrieve(store_id)
+        assert store.expires_after is not None
+        assert (store.expires_after.days, store.file_counts.total) == (7, 1)
+        message = await beta.threads.messages.create(
+            thread.id, role="user", content="And?", attachments=[{"file_id": other, "tools": [{"type": "file_search"}]}]
+        )
+        assert [one.file_id for one in message.attachments] == [other]
+        assert (await client.vector_stores.retrieve(store_id)).file_counts.total == 2
+        empty = await beta.threads.create()
+        await beta.threads.messages.create(empty.id, role="user", content="And?", attachments=[attachment])
+        resources = (await beta.threads.retrieve(empty.id)).tool_resources
+        assert len(resources.file_search.vector_store_ids) == 1
+        assistant = await beta.assistants.create(
+            model="fake-model", tools=[{"type": "file_search"}],
+            tool_resources={"file_search": {"vector_stores": [{"file_ids": [file]}]}},
+        )  # fmt: skip
+        [store_id] = assistant.tool_resources.file_search.vector_store_ids
+        assert (await client.vector_stores.retrieve(store_id)).expires_after is None
+        with pytest.raises(openai.NotFoundError, match="No vector store found"):
+            await beta.threads.update(thread.id, tool_resources={"file_search": {"vector_store_ids": ["vs_x"]}})
+        code = {"file_id": file, "tools": [{"type": "code_interpreter"}]}
+        with pytest.raises(openai.BadRequestError, match="does not run code") as caught:
+            await beta.threads.messages.create(thread.id, role="user", content="Run", attachments=[code])
+        assert caught.value.param == "attachments[0].tools[0].type"
+
+
+async def test_what_was_in_progress_is_read_after_a_restart(tmp_path: Path) -> None:
+    data = str(tmp_path)
+    async with live_server(data_dir=data) as live, client_of(live) as client:
+        file = await uploaded(client, "a.txt", "Otters hold hands while they sleep. " * 2000)
+        store = await client.vector_stores.create(file_ids=[file])
+        assert store.status == "in_progress"
+    async with live_server(data_dir=data) as live, client_of(live) as client:
+        read = await client.vector_stores.files.poll(file, vector_store_id=store.id)
+        assert (read.status, read.last_error) == ("completed", None)
+        found = await client.vector_stores.search(store.id, query="otters", max_num_results=50)
+        content = await client.vector_stores.files.content(file, vector_store_id=store.id)
+        places = [hit.content[0].text for hit in found.data]
+        assert len(places) > 10
+        assert content.data[0].text == "Otters hold hands while they sleep. " * 2000
+    assert list((tmp_path / "ingesting").iterdir()) == []
+
+
+async def test_a_lost_or_damaged_index_is_made_again(tmp_path: Path) -> None:
+    async with live_server(data_dir=str(tmp_path)) as live, client_of(live) as client:
+        store = await client.vector_stores.create(file_ids=[await uploaded(client, "a.txt", "A tale of badgers.")])
+        for damage in (b"nonsense" * 1000, b""):
+            with trio.fail_after(30):
+                while not (await client.vector_stores.search(store.id, query="badgers")).data:
+                    await trio.sleep(0.05)
+            next(tmp_path.rglob("index.db")).write_bytes(damage)
+        with trio.fail_after(30):
+            while not (await client.vector_stores.search(store.id, query="badgers")).data:
+                await trio.sleep(0.05)

@@ -6,7 +6,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from oxillama.server.wire.fields import FunctionName, NoList
+from oxillama.server.wire.chunking import ChunkingStrategy
+from oxillama.server.wire.fields import FunctionName, Metadata, NoList
+
+ObjectId = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
 class FunctionDefinition(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -45,13 +48,23 @@ class CodeInterpreterResources(msgspec.Struct, kw_only=True, omit_defaults=True)
     file_ids: NoList = None
 
 
+class NewVectorStore(msgspec.Struct, kw_only=True):
+    """A vector store to make for an assistant or a thread."""
+
+    file_ids: Annotated[list[ObjectId], msgspec.Meta(max_length=10_000)] | None = None
+    chunking_strategy: ChunkingStrategy | None = None
+    metadata: Metadata | None = None
+
+
 class FileSearchResources(msgspec.Struct, kw_only=True, omit_defaults=True):
-    vector_store_ids: NoList = None
-    vector_stores: NoList = None
+    """One vector store to search: one that exists, or a new one."""
+
+    vector_store_ids: Annotated[list[ObjectId], msgspec.Meta(max_length=1)] | None = None
+    vector_stores: Annotated[list[NewVectorStore], msgspec.Meta(max_length=1)] | None = None
 
 
 class ToolResources(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Empty ones only, because this server keeps no files."""
+    """What tools work on. Code is not run, so there are no files for it."""
 
     code_interpreter: CodeInterpreterResources | None = None
     file_search: FileSearchResources | None = None

@@ -22,6 +22,8 @@ _BREAKING = re.compile(r"[【】†\n]")
 _LONGEST_MARK = 320
 MOST_RESULTS = 20
 """How many passages a search gives, unless the tool says otherwise."""
+PATIENCE_S = 60.0
+"""How long a run waits for files that are still being read, as in the hosted API."""
 NOTHING = "No passage was found."
 
 
@@ -48,6 +50,7 @@ def options_of(tool: Mapping[str, Any]) -> SearchOptions:
         max_num_results=given.get("max_num_results") or MOST_RESULTS,
         ranker=ranking.get("ranker") or "auto",
         score_threshold=ranking.get("score_threshold") or 0.0,
+        patience=PATIENCE_S,
     )
 
 

@@ -9,6 +9,7 @@ from oxillama.assistants.records import Assistant
 from oxillama.assistants.support import require_supported
 from oxillama.server.apis.assistants.answer import AssistantObject
 from oxillama.server.apis.assistants.request import CreateAssistant, ModifyAssistant
+from oxillama.server.apis.vector_stores.resources import resolved
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
@@ -21,7 +22,7 @@ api = API("assistants", prefix="/v1/assistants", order=40)
 @api.post("", body=CreateAssistant, answer=AssistantObject, example={"instructions": "You are brief."})
 async def create_assistant(wire: CreateAssistant) -> AssistantObject:
     assistants = server_state().require_assistants()
-    assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **_changes(wire))
+    assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **await _changes(wire))
     return AssistantObject.of(await assistants.in_thread(assistants.store.assistants.create, assistant))
 
 
@@ -41,7 +42,7 @@ async def get_assistant(assistant_id: str) -> AssistantObject:
 async def modify_assistant(wire: ModifyAssistant, assistant_id: str) -> AssistantObject:
     """Only the fields that are given change."""
     assistants = server_state().require_assistants()
-    update = partial(assistants.store.assistants.update, assistant_id, **_changes(wire))
+    update = partial(assistants.store.assistants.update, assistant_id, **await _changes(wire))
     return AssistantObject.of(await assistants.in_thread(update))
 
 
@@ -53,7 +54,7 @@ async def delete_assistant(assistant_id: str) -> Deleted:
     return Deleted(id=assistant_id, object="assistant.deleted")
 
 
-def _changes(wire: CreateAssistant | ModifyAssistant) -> dict[str, Any]:
+async def _changes(wire: CreateAssistant | ModifyAssistant) -> dict[str, Any]:
     """The fields that were given, as they are stored.
 
     Settings that no run could honour are refused here, before a run fails on them. Stored assistants stay readable.
@@ -62,4 +63,6 @@ def _changes(wire: CreateAssistant | ModifyAssistant) -> dict[str, Any]:
         server_state().check_model(wire.model)
     changes = wire.changes()
     require_supported(**{name: changes[name] for name in ("tools", "response_format") if name in changes})
+    if wire.tool_resources is not None:
+        changes["tool_resources"] = await resolved(wire.tool_resources)
     return changes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -15,10 +15,11 @@ from oxillama.assistants.records import (
     ImageURLContent,
     ThreadMessage,
 )
-from oxillama.server.wire.fields import Metadata, NoList, Text
+from oxillama.server.wire.fields import Metadata, Text
+from oxillama.server.wire.tools import CodeInterpreterTool, ObjectId
 from oxillama.storage.ids import new_id
 
-ObjectId = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+MOST_ATTACHMENTS = 500
 ImageAddress = Annotated[str, msgspec.Meta(min_length=1, max_length=256_000)]
 
 
@@ -63,13 +64,29 @@ def _stored(part: ContentPart) -> str | Content:
             return ImageURLContent(ImageURL(address.url, address.detail or "auto"))
 
 
+class SearchableFile(msgspec.Struct, kw_only=True, tag_field="type", tag="file_search"):
+    """The file joins the thread's vector store."""
+
+
+class Attachment(msgspec.Struct, kw_only=True):
+    """A file that comes with a message, and the tools that may use it."""
+
+    file_id: ObjectId
+    tools: Annotated[list[SearchableFile | CodeInterpreterTool], msgspec.Meta(max_length=2)] | None = None
+
+
 class CreateMessage(msgspec.Struct, kw_only=True):
     role: Literal["user", "assistant"]
     content: Text | Annotated[list[ContentPart], msgspec.Meta(min_length=1)]
-    attachments: NoList = None
+    attachments: Annotated[list[Attachment], msgspec.Meta(max_length=MOST_ATTACHMENTS)] | None = None
     metadata: Metadata | None = None
 
     def record(self, now: int) -> ThreadMessage:
         """The message to store."""
         content = self.content if isinstance(self.content, str) else list(map(_stored, self.content))
-        return ThreadMessage.new_user(new_id("msg"), content, now, self.metadata, self.role)
+        message = ThreadMessage.new_user(new_id("msg"), content, now, self.metadata, self.role)
+        return msgspec.structs.replace(message, attachments=self._attachments())
+
+    def _attachments(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = msgspec.to_builtins(self.attachments or [])
+        return [{name: value for name, value in one.items() if value is not None} for one in found]

@@ -7,6 +7,7 @@ from functools import partial
 from quart import request
 
 from oxillama.server.apis.messages.answer import MessageObject
+from oxillama.server.apis.messages.attachments import attach
 from oxillama.server.apis.messages.request import CreateMessage
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
@@ -21,6 +22,7 @@ api = API("messages", prefix="/v1/threads/<thread_id>/messages", order=60)
 async def create_message(wire: CreateMessage, thread_id: str) -> MessageObject:
     """Refused while a run is active on the thread."""
     assistants = server_state().require_assistants()
+    await attach(thread_id, [wire])
     message = wire.record(assistants.store.now())
     return MessageObject.of(await assistants.add_message(thread_id, message))
 

@@ -82,7 +82,7 @@ class RunFields(msgspec.Struct, kw_only=True):
             parallel_tool_calls=self.parallel_tool_calls is not False,
             response_format=resolved("response_format"),
             reasoning_effort=resolved("reasoning_effort"),
-            tool_resources=own.get("tool_resources") or assistant.tool_resources,
+            tool_resources=assistant.tool_resources,
             streamed=bool(self.stream),
         )
 

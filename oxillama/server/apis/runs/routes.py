@@ -5,15 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 from quart import Response, request
 
 from oxillama.assistants.support import require_possible
+from oxillama.server.apis.messages.attachments import attach
 from oxillama.server.apis.runs.answer import RunObject
 from oxillama.server.apis.runs.request import CreateRun, CreateThreadAndRun, SubmitToolOutputs
 from oxillama.server.apis.runs.stream import FAILURE, RESTARTED, RUN_EVENTS, THREAD_CREATED, run_events
 from oxillama.server.apis.steps.request import INCLUDE, wants_content
 from oxillama.server.apis.threads.answer import ThreadObject
 from oxillama.server.apis.threads.request import CreateThread
+from oxillama.server.apis.vector_stores.resources import resolved
 from oxillama.server.http import sse
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
@@ -44,6 +47,7 @@ async def create_run(wire: CreateRun, thread_id: str) -> RunObject | Response:
     """Refused while another run is active. With `stream`, answers with the run's events as they happen."""
     assistants, content = server_state().require_assistants(), wants_content()
     run = await _checked(wire, thread_id, wire.additional_instructions or "")
+    await attach(thread_id, wire.additional_messages or (), "additional_messages[{}].")
     messages = await assistants.in_thread(wire.messages, run.created_at)
     run, live = await assistants.create_run(run, messages)
     return _answer(run, live.broadcast.subscribe() if run.streamed else None, content=content)
@@ -63,8 +67,12 @@ async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Respons
     """Create a thread and a run on it. With `stream`, answers with the run's events as they happen."""
     assistants = server_state().require_assistants()
     now = assistants.store.now()
-    thread, messages = await assistants.in_thread((wire.thread or CreateThread()).records, now)
+    given_thread = wire.thread or CreateThread()
+    thread, messages = await assistants.in_thread(given_thread.records, now)
     run = await _checked(wire, thread.id)
+    thread = msgspec.structs.replace(thread, tool_resources=await given_thread.resources("thread."))
+    if wire.tool_resources is not None:
+        run = msgspec.structs.replace(run, tool_resources=await resolved(wire.tool_resources))
     run, live = await assistants.create_run(run, messages, thread=thread)
     return _answer(run, live.broadcast.subscribe() if run.streamed else None, thread=thread)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from oxillama.server.apis.threads.answer import ThreadObject
 from oxillama.server.apis.threads.request import CreateThread, ModifyThread
+from oxillama.server.apis.vector_stores.resources import HELPER_DAYS, resolved
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
@@ -26,8 +29,11 @@ api = API("threads", prefix="/v1/threads", order=50)
 async def create_thread(wire: CreateThread) -> ThreadObject:
     assistants = server_state().require_assistants()
 
+    resources = await wire.resources()
+
     def create() -> Thread:  # a thread may begin with very many messages
-        return assistants.store.threads.create(*wire.records(assistants.store.now()))
+        thread, messages = wire.records(assistants.store.now())
+        return assistants.store.threads.create(msgspec.structs.replace(thread, tool_resources=resources), messages)
 
     return ThreadObject.of(await assistants.in_thread(create))
 
@@ -41,7 +47,10 @@ async def get_thread(thread_id: str) -> ThreadObject:
 @api.post("/<thread_id>", body=ModifyThread, answer=ThreadObject, example={"metadata": {"topic": "rivers"}})
 async def modify_thread(wire: ModifyThread, thread_id: str) -> ThreadObject:
     assistants = server_state().require_assistants()
-    update = partial(assistants.store.threads.update, thread_id, **wire.changes())
+    changes = wire.changes()
+    if wire.tool_resources is not None:
+        changes["tool_resources"] = await resolved(wire.tool_resources, days=HELPER_DAYS)
+    update = partial(assistants.store.threads.update, thread_id, **changes)
     return ThreadObject.of(await assistants.in_thread(update))
 
 

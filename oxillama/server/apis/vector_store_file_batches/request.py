@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 
 from oxillama.server.apis.vector_store_files.request import AddedFile, AttributeMap
-from oxillama.server.apis.vector_stores.chunking import ChunkingStrategy
 from oxillama.server.apis.vector_stores.request import FileId
+from oxillama.server.wire.chunking import ChunkingStrategy
 from oxillama.server.wire.errors import bad_request
 from oxillama.server.wire.invalid import missing_parameter
 from oxillama.vector_stores.records import VectorStoreFile

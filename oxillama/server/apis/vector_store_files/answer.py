@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from oxillama.server.apis.vector_stores.answer import PassageText
-from oxillama.server.apis.vector_stores.chunking import strategy_of
 from oxillama.server.wire.answer import Answer
+from oxillama.server.wire.chunking import strategy_of
 from oxillama.vector_stores.filters import AttributeValue
 from oxillama.vector_stores.records import FileError, FileStatus
 

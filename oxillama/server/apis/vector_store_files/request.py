@@ -7,8 +7,8 @@ from typing import Annotated, get_args
 import msgspec
 from quart import request
 
-from oxillama.server.apis.vector_stores.chunking import ChunkingStrategy, chunking_of
 from oxillama.server.apis.vector_stores.request import FileId
+from oxillama.server.wire.chunking import ChunkingStrategy, chunking_of
 from oxillama.server.wire.fields import MetadataKey, MetadataValue
 from oxillama.server.wire.invalid import invalid_value
 from oxillama.vector_stores.records import FileStatus, VectorStoreFile

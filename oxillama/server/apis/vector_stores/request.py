@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from oxillama.server.apis.vector_stores.chunking import ChunkingStrategy
+from oxillama.server.wire.chunking import ChunkingStrategy
 from oxillama.server.wire.fields import Metadata
 from oxillama.vector_stores.filters import Filter
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from oxillama.server.apis.vector_stores.answer import SearchResult, SearchResults, VectorStoreObject
-from oxillama.server.apis.vector_stores.chunking import chunking_of
 from oxillama.server.apis.vector_stores.request import CreateVectorStore, ModifyVectorStore, SearchVectorStore
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
+from oxillama.server.wire.chunking import chunking_of
 from oxillama.server.wire.pagination import Page, read_page
 from oxillama.storage.ids import new_id
 from oxillama.vector_stores.passages import SearchOptions
