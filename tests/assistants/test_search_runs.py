@@ -46,7 +46,7 @@ async def test_the_server_searches_and_the_run_goes_on_by_itself(clock: MockCloc
             "Completed",
         ]  # fmt: skip
         (made,) = searches(client, run)
-    options = SearchOptions(max_num_results=2, score_threshold=0.1)
+    options = SearchOptions(max_num_results=2, score_threshold=0.1, patience=60.0)
     assert search.asked == [(["vs_rivers"], "long rivers", options)]
     assert [(r.file_id, r.file_name, r.score, r.content[0].text) for r in made.file_search.results] == [
         ("file-0", "0.md", 0.9, "The Nile is long."),

@@ -84,9 +84,9 @@ async def test_a_deleted_assistant_is_gone_and_its_threads_stay(tmp_path: Path) 
         ({"top_p": 1.5}, "top_p", "decimal_above_max_value"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "missing_required_parameter"),
         (
-            {"tool_resources": {"file_search": {"vector_store_ids": ["vs_x"]}}},
+            {"tool_resources": {"file_search": {"vector_store_ids": ["vs_x", "vs_y"]}}},
             "tool_resources.file_search.vector_store_ids",
-            "unsupported_parameter",
+            "array_above_max_length",
         ),
     ],
 )
@@ -203,7 +203,11 @@ async def test_a_message_can_be_stored_changed_and_deleted(tmp_path: Path) -> No
             "invalid_value",
         ),
         ({"role": "user", "content": [{"type": "text"}]}, "content[0].text", "missing_required_parameter"),
-        ({"role": "user", "content": "x", "attachments": [{"file_id": "f"}]}, "attachments", "unsupported_parameter"),
+        (
+            {"role": "user", "content": "x", "attachments": [{"tools": []}]},
+            "attachments[0].file_id",
+            "missing_required_parameter",
+        ),
     ],
 )
 async def test_a_message_that_cannot_be_stored_is_refused_by_name(

@@ -8,9 +8,9 @@ import msgspec
 
 from oxillama.server.apis.vector_store_files.request import AddedFile, AttributeMap
 from oxillama.server.apis.vector_stores.request import FileId
-from oxillama.server.wire.chunking import ChunkingStrategy
 from oxillama.server.wire.errors import bad_request
 from oxillama.server.wire.invalid import missing_parameter
+from oxillama.server.wire.tools import ChunkingStrategy
 from oxillama.vector_stores.records import VectorStoreFile
 
 MOST_FILES = 2000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from oxillama.server.apis.vector_stores.answer import PassageText
 from oxillama.server.wire.answer import Answer
-from oxillama.server.wire.chunking import strategy_of
+from oxillama.server.wire.tools import strategy_of
 from oxillama.vector_stores.filters import AttributeValue
 from oxillama.vector_stores.records import FileError, FileStatus
 

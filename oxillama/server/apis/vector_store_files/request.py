@@ -8,9 +8,9 @@ import msgspec
 from quart import request
 
 from oxillama.server.apis.vector_stores.request import FileId
-from oxillama.server.wire.chunking import ChunkingStrategy, chunking_of
 from oxillama.server.wire.fields import MetadataKey, MetadataValue
 from oxillama.server.wire.invalid import invalid_value
+from oxillama.server.wire.tools import ChunkingStrategy, chunking_of
 from oxillama.vector_stores.records import FileStatus, VectorStoreFile
 
 AttributeMap = Annotated[dict[MetadataKey, MetadataValue | int | float | bool], msgspec.Meta(max_length=16)]

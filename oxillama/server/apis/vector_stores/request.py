@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from oxillama.server.wire.chunking import ChunkingStrategy
 from oxillama.server.wire.fields import Metadata
+from oxillama.server.wire.tools import ChunkingStrategy
 from oxillama.vector_stores.filters import Filter
 
 MOST_FILES = 500

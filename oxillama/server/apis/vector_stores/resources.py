@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from oxillama.server.state import server_state
-from oxillama.server.wire.chunking import chunking_of
 from oxillama.server.wire.errors import bad_request
+from oxillama.server.wire.tools import chunking_of
 from oxillama.storage.ids import new_id
 from oxillama.vector_stores.records import Chunking, VectorStore, VectorStoreFile
 

@@ -11,8 +11,8 @@ from oxillama.server.apis.vector_stores.request import CreateVectorStore, Modify
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
-from oxillama.server.wire.chunking import chunking_of
 from oxillama.server.wire.pagination import Page, read_page
+from oxillama.server.wire.tools import chunking_of
 from oxillama.storage.ids import new_id
 from oxillama.vector_stores.passages import SearchOptions
 from oxillama.vector_stores.records import VectorStore, VectorStoreFile
