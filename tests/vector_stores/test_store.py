@@ -9,11 +9,11 @@ import random
 import pytest
 
 from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreError
-from oxillama.storage.durable import Durable
 from oxillama.storage.ids import new_id
 from oxillama.vector_stores.records import DAY_S, FileBatch, VectorStore, VectorStoreFile
 from oxillama.vector_stores.store import ACTIVE_STEP_S, VectorStoreRecords
 from tests.support.simulated_disk import PowerCut, SimulatedDisk
+from tests.support.stores import open_database
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Clock:
 
 
 def opened(disk: SimulatedDisk, clock: Clock | None = None) -> VectorStoreRecords:
-    records = VectorStoreRecords("/d", Durable(disk), clock or Clock())
+    records = VectorStoreRecords("/data", open_database(disk), clock or Clock())
     records.clear()
     return records
 
@@ -56,12 +56,11 @@ def test_files_are_kept_in_order_and_those_in_progress_are_found_by_a_start() ->
         assert again.counts(store.id)[1] == 5
         assert [one.id for one in again.all()] == [store.id, idle.id]
         assert again.holders(third.id) == [store.id]
-    assert disk.listdir("/d/ingesting") == [f"{store.id}.json"]
     records.remove(store.id, first.id)
     assert records.settle(third, status="failed")
-    assert disk.listdir("/d/ingesting") == []
+    assert opened(disk).unfinished() == []
     records.delete(store.id)
-    assert disk.listdir("/d/vector_stores") == [idle.id]
+    assert disk.listdir("/data/vector_stores") == [idle.id]
     with pytest.raises(ObjectNotFoundError, match="No vector store found with id"):
         opened(disk).files(store.id)
 
