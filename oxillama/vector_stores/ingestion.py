@@ -84,7 +84,7 @@ class Ingestion:
         try:
             name = (await self.in_thread(self.files.get, file.id)).filename
             found = await extract(
-                lambda: self.files.descriptor(file.id),
+                await self.in_thread(self.files.descriptor, file.id),
                 posixpath.basename(name)[-200:],
                 file.chunking.size,
                 file.chunking.overlap,

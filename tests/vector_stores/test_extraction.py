@@ -127,7 +127,7 @@ def test_a_zip_file_that_is_no_document_is_refused() -> None:
 
 async def in_child(path: Path, data: bytes, size: int = 800, overlap: int = 400) -> Extract:
     path.write_bytes(data)
-    return await extract(lambda: os.open(path, os.O_RDONLY), path.name, size, overlap)
+    return await extract(os.open(path, os.O_RDONLY), path.name, size, overlap)
 
 
 async def test_the_child_reads_and_cuts(tmp_path: Path) -> None:

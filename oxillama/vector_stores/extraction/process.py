@@ -9,17 +9,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
+from oxillama.concurrency import in_thread
 from oxillama.vector_stores.extraction.child import CPU_SECONDS
 from oxillama.vector_stores.extraction.errors import Code, UnreadableError
 from oxillama.vector_stores.extraction.formats import MOST_TEXT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WALL_SECONDS = 600.0
 _MOST_REPLY = 8 * MOST_TEXT  # bytes
@@ -54,14 +51,12 @@ def _import_directories() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-async def extract(open_file: Callable[[], int], name: str, size: int, overlap: int) -> Extract:
+async def extract(descriptor: int, name: str, size: int, overlap: int) -> Extract:
     """The text and the passages of a file. name: tells its format. size, overlap: of passages, in tokens.
 
-    open_file: opens a descriptor to read the file from. Raises UnreadableError. When it is cancelled, the child is
-    killed.
+    descriptor: to read the file from; it is closed. Raises UnreadableError. When it is cancelled, the child is killed.
     """
     command = [sys.executable, "-I", "-S", "-c", _START, name, str(size), str(overlap), *_import_directories()]
-    descriptor = open_file()
     try:
         process = await trio.lowlevel.open_process(
             command,
@@ -96,10 +91,10 @@ async def extract(open_file: Callable[[], int], name: str, size: int, overlap: i
         raise UnreadableError("invalid_file", f"Reading the file takes more than {WALL_SECONDS:.0f} seconds.")
     if over:
         raise UnreadableError("invalid_file", "The file has too much text.")
-    return _read(bytes(reply), process.returncode)
+    return await in_thread(_read, reply, process.returncode)
 
 
-def _read(reply: bytes, status: int | None) -> Extract:
+def _read(reply: bytearray, status: int | None) -> Extract:
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
         message = f"Reading the file takes more than {CPU_SECONDS} seconds of processor time, or too much memory."
         raise UnreadableError("invalid_file", message)
