@@ -12,7 +12,8 @@ import pytest
 
 from oxillama import EngineConfig, Model, SamplingParams
 from oxillama.embedded import model_path
-from oxillama.engine.decoding.banned import BannedStrings, TokenTexts
+from oxillama.engine.decoding.banned import BannedStrings
+from oxillama.engine.token_texts import TokenTexts
 from oxillama.engine.decoding.vocabulary import MOST_LISTS, Vocabulary
 from oxillama.engine.engine import Engine
 from oxillama.engine.loading import load_bundle

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+DISTINCT = "<|distinct|>"
+"""Within a grammar, before a JSON array or object: its items, or the names of its members, differ from each other."""
+
+
 class Follower(Protocol):
     """A grammar's progress in one generation. One thread at a time."""
 
     @property
     def mask(self) -> npt.NDArray[np.uint32]:
-        """[(n_vocab + 31) // 32]: bit i % 32 of word i // 32 says whether token i may come next, once it is filled."""
+        """[(n_vocab + 31) // 32] or longer: bit i % 32 of word i // 32 says whether token i may come next, once it is
+        filled, and unless it is refused."""
 
     def fill(self) -> None:
         """Fill the mask for the next token, unless it is filled. Releases the GIL.
@@ -26,6 +31,9 @@ class Follower(Protocol):
 
     def check(self) -> None:
         """Raises GenerationError if the grammar has failed, such as by exceeding its limits."""
+
+    def refuses(self, token_id: int) -> bool:
+        """Whether a token that the filled mask allows may not come after all. Then the mask no longer allows it."""
 
     def accept(self, token_id: int) -> None:
         """Go on by a token, which does not end the generation. Raises GenerationError if it may not come next."""

@@ -149,7 +149,7 @@ class Stepper:
                     self._advance([piece], outcomes)
             return
         try:
-            self._chooser.choose(self._runner.pool, logits, [choice for choices in wanted for choice in choices])
+            self._choose(slices, generations, wanted, logits)
         except STEP_ERRORS as error:  # of the call; a single sequence's errors are in its choices
             for generation in generations:
                 self._fail(generation, error, outcomes)
@@ -187,6 +187,24 @@ class Stepper:
             return self.prefix.step(tokens[:at], seqs, [s.count for s in slices], outputs[:at])
         finally:
             self._current = ()
+
+    def _choose(
+        self,
+        slices: list[Slice],
+        generations: list[Generation],
+        wanted: list[list[Choice | None]],
+        logits: npt.NDArray[np.float32],
+    ) -> None:
+        """Choose from all rows, and again from those whose choice a constraint refuses."""
+        rows: list[Choice | None] = [choice for choices in wanted for choice in choices]
+        while any(choice is not None for choice in rows):
+            self._chooser.choose(self._runner.pool, logits, rows)
+            rows = []
+            for piece, generation, choices in zip(slices, generations, wanted, strict=True):
+                again = generation.reconsidered(choices, piece)
+                rows += [*[None] * (len(choices) - 1), again][: len(choices)]
+                if again is not None:
+                    choices[-1] = again
 
     def _take(
         self,

@@ -36,6 +36,9 @@ class GrammarFollower:
         if self._matcher.is_error():
             raise GenerationError(failure(self._matcher))
 
+    def refuses(self, token_id: int) -> bool:
+        return False
+
     def accept(self, token_id: int) -> None:
         known = self._matcher.consume_token(token_id)
         self._filled, self._forced = False, None

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits
 
+from oxillama.engine.api.constraint import DISTINCT
+from oxillama.engine.constraints.distinct import DistinctFollower
 from oxillama.engine.constraints.follower import GrammarFollower, fill_mask, forced_tokens
 from oxillama.engine.constraints.problems import grammar_error
 from oxillama.engine.constraints.trial import try_grammar
-from oxillama.engine.constraints.vocabulary import ll_tokenizer
+from oxillama.engine.constraints.vocabulary import Pieces, ll_tokenizer
+from oxillama.engine.token_texts import TokenTexts
 from oxillama.errors import InvalidParameterError
 from oxillama.kept import Kept
 
@@ -51,28 +54,39 @@ automaton."""
 class Grammar:
     """A compiled grammar. See `engine.api.constraint.Constraint`."""
 
-    def __init__(self, matcher: LLMatcher, n_vocab: int, n_words: int) -> None:
+    def __init__(self, matcher: LLMatcher, n_vocab: int, n_words: int, pieces: Pieces | None = None) -> None:
+        """pieces: of the vocabulary, if DISTINCT is in the grammar."""
         self.n_vocab = n_vocab
         self._matcher = matcher
+        self._pieces = pieces
         self._mask: npt.NDArray[np.uint32] = np.empty(n_words, np.uint32)
         fill_mask(matcher, self._mask)
         self._forced = forced_tokens(matcher)
         if matcher.is_error():
             raise grammar_error(matcher.get_error())
 
-    def follow(self) -> GrammarFollower:
+    def follow(self) -> GrammarFollower | DistinctFollower:
+        if self._pieces is not None:
+            return DistinctFollower(self._matcher.deep_copy(), len(self._mask), self.n_vocab, self._pieces)
         return GrammarFollower(self._matcher.deep_copy(), self._mask, self._forced)
 
 
 class Grammars:
     """Compiles grammars for a vocabulary of n_vocab logits. Threads may share it."""
 
-    def __init__(self, tokenizer: TokenizerLike, n_vocab: int) -> None:
+    def __init__(
+        self, tokenizer: TokenizerLike, n_vocab: int, texts: Callable[[], TokenTexts] | None = None
+    ) -> None:
+        """texts: gives the texts of the vocabulary's tokens, if somebody else needs them as well."""
         self._tokenizer = tokenizer
+        self._pieces = Pieces(tokenizer, n_vocab, texts or self._texts)
         self._n_vocab = n_vocab
         self._kept: Kept[str, Grammar] = Kept(MOST_KEPT)
         self._making = threading.Lock()  # of `_made`
         self._made: LLTokenizer | None = None
+
+    def _texts(self) -> TokenTexts:
+        return TokenTexts([self._tokenizer.token_bytes(i) for i in range(min(self._tokenizer.n_vocab, self._n_vocab))])
 
     def prepare(self) -> None:
         """Read the vocabulary now, not for the first grammar. See `ll_tokenizer` for what it costs. Blocks."""
@@ -114,7 +128,8 @@ class Grammars:
         matcher = LLMatcher(vocabulary, text, log_level=0, limits=limits)
         if matcher.is_error():
             raise grammar_error(matcher.get_error())
-        return Grammar(matcher, self._n_vocab, (vocabulary.vocab_size + 31) // 32)
+        pieces = self._pieces if DISTINCT in text else None
+        return Grammar(matcher, self._n_vocab, (vocabulary.vocab_size + 31) // 32, pieces)
 
 
 _starting = threading.Lock()  # the size of new threads' stacks is the process's, so one sets it at a time

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from oxillama.engine.api.constraint import GrammarError
+from oxillama.engine.api.constraint import DISTINCT, GrammarError
 from oxillama.engine.constraints.problems import grammar_error
 
 SECONDS = 5
@@ -28,10 +28,11 @@ limits, text = LLParserLimits(**eval(sys.argv[1])), sys.stdin.read()
 problem = LLMatcher.validate_grammar(text, limits=limits)
 print(problem)
 ids = {{}}
-text = re.sub(r"<\\[([0-9]+)\\]>", lambda found: f"<[{{ids.setdefault(found[1], 257 + len(ids))}}]>", text)
+text = re.sub(r"<\\[([0-9]+)\\]>", lambda found: f"<[{{ids.setdefault(found[1], 258 + len(ids))}}]>", text)
 class Bytes:
     eos_token_id, bos_token_id = 256, None
-    tokens = [bytes([i]) for i in range(256)] + [b"<%d>" % i for i in range(1 + len(ids))]
+    tokens = [bytes([i]) for i in range(256)] + [b"<end>", {DISTINCT.encode()!r}] + [
+        b"<%d>" % i for i in range(len(ids))]
     special_token_ids = list(range(256, len(tokens)))
     def __call__(self, text):
         return list(text if isinstance(text, bytes) else text.encode())

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 from llguidance import LLTokenizer
 
+from oxillama.engine.api.constraint import DISTINCT
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from oxillama.engine.token_texts import TokenTexts
     from oxillama.engine.api.protocol import TokenizerLike
 
 SENTINEL = "\x02"
@@ -28,6 +37,8 @@ class _Tokens:
         self.tokens = [
             tokenizer.token_text(i).encode() if i in special else tokenizer.token_bytes(i) for i in range(n_named)
         ] + [b""] * (n_vocab - n_named)
+        self.tokens.append(DISTINCT.encode())  # a token more than the model has
+        self.special_token_ids.append(n_vocab)
         self._special = special
         # Without any token that ends a text, llguidance adds one behind the vocabulary.
         self.eos_token_id = min((i for i in tokenizer.eog_ids if i < n_vocab), default=None)
@@ -69,3 +80,48 @@ def ll_tokenizer(tokenizer: TokenizerLike, n_vocab: int) -> LLTokenizer:
     """
     ends = sorted(i for i in tokenizer.eog_ids if i < n_vocab)
     return LLTokenizer(_Tokens(tokenizer, n_vocab), eos_token=ends or None)  # type: ignore[arg-type]
+
+
+class Pieces:
+    """The bytes of tokens, and the tokens of bytes."""
+
+    def __init__(self, tokenizer: TokenizerLike, n_vocab: int, texts: Callable[[], TokenTexts]) -> None:
+        self._tokenizer = tokenizer
+        self._n_named = min(tokenizer.n_vocab, n_vocab)
+        self._n_vocab = n_vocab
+        self._make = texts
+
+    @cached_property
+    def _texts(self) -> TokenTexts:
+        return self._make()
+
+    def piece(self, token_id: int) -> bytes:
+        """The bytes of a token; none if it has none."""
+        return self._tokenizer.token_bytes(token_id) if token_id < self._n_named else b""
+
+    def beginning_with(self, start: bytes) -> npt.NDArray[np.int32]:
+        """The tokens that begin so."""
+        return self._texts.ids(self._texts.beginning_with(start, range(len(self._texts))))
+
+    def first_bytes(self, mask: npt.NDArray[np.uint32]) -> bytes:
+        """With which bytes the tokens of a mask begin."""
+        allowed = np.unpackbits(mask.view(np.uint8), count=self._n_vocab, bitorder="little")
+        return bytes(np.flatnonzero(np.bincount(self._first, weights=allowed, minlength=257)[:256]).tolist())
+
+    def of_byte(self, byte: int) -> int | None:
+        """The token of a single byte, if there is one."""
+        return self._singles.get(byte)
+
+    @cached_property
+    def _first(self) -> npt.NDArray[np.uint16]:
+        """The first byte of each token; 256 for those without any."""
+        found = np.full(self._n_vocab, 256, np.uint16)
+        for byte in range(256):
+            found[self.beginning_with(bytes([byte]))] = byte
+        return found
+
+    @cached_property
+    def _singles(self) -> dict[int, int]:
+        every = range(len(self._texts))
+        found = {byte: self._texts.beginning_with(bytes([byte]), every) for byte in range(256)}
+        return {b: int(self._texts.ids(at)[0]) for b, at in found.items() if at and len(self._texts[at.start]) == 1}

@@ -10,7 +10,6 @@ its bytes are found in the text's bytes.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,53 +19,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from oxillama.engine.token_texts import TokenTexts
+
     Ids = npt.NDArray[np.int32]
 
 MOST_BYTES = 4 << 20
 """How much is remembered, for one list of strings, of what their beginnings ban."""
 OVERHEAD = 256
 """Bytes beside the tokens of a beginning, about."""
-
-
-class TokenTexts:
-    """The texts of all tokens, for searches over the whole vocabulary."""
-
-    def __init__(self, pieces: Sequence[bytes]) -> None:
-        ids = sorted((i for i, piece in enumerate(pieces) if piece), key=pieces.__getitem__)
-        self._ids = np.array(ids, np.int32)
-        self._sorted = [pieces[i] for i in ids]
-        self._ends = np.cumsum([len(piece) for piece in self._sorted])
-        self._joined = b"".join(self._sorted)
-
-    def beginning_with(self, start: bytes, places: range) -> range:
-        """At which of these places in the order of texts those are that begin with `start`, which is not empty.
-
-        places: where texts begin with the first bytes of `start`; `range(len(texts))` for all of them.
-        """
-        first = bisect_left(self._sorted, start, places.start, places.stop)
-        if first == places.stop or not self._sorted[first].startswith(start):
-            return range(0)
-        after = start[:-1] + bytes([start[-1] + 1])  # UTF-8 has no byte 255
-        return range(first, bisect_left(self._sorted, after, first, places.stop))
-
-    def __len__(self) -> int:
-        return len(self._sorted)
-
-    def ids(self, places: range) -> Ids:
-        """The tokens with the texts at these places."""
-        return self._ids[places.start : places.stop]
-
-    def containing(self, part: bytes) -> Ids:
-        """The tokens whose text contains `part`."""
-        found, at = [], self._joined.find(part)
-        while at >= 0:
-            token = int(np.searchsorted(self._ends, at, side="right"))
-            end = int(self._ends[token])
-            if at + len(part) <= end:
-                found.append(token)
-                at = end - 1
-            at = self._joined.find(part, at + 1)
-        return self._ids[found]
 
 
 class BannedStrings:

@@ -186,6 +186,17 @@ class Generation:
             allowed=self._follower.mask if self._follower is not None else None,
         )
 
+    def reconsidered(self, choices: Sequence[Choice | None], piece: Slice) -> Choice | None:
+        """What to choose instead, if the constraint refuses the token that was chosen after all; None: it is good."""
+        follower = self._follower
+        if follower is None or not piece.completes or self._due or (drawn := choices[-1]) is None:
+            return None
+        try:
+            token, _, _ = drawn.result()
+        except GenerationError:  # `take` raises it
+            return None
+        return self._drawn() if token not in self._ends and follower.refuses(token) else None
+
     def _excluded(self) -> Collection[int] | npt.NDArray[np.int32]:
         """The tokens that must not be chosen next."""
         ends = self._ends if self._is_early else frozenset[int]()

@@ -6,8 +6,9 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from oxillama.engine.decoding.banned import BannedStrings, TokenTexts
+from oxillama.engine.decoding.banned import BannedStrings
 from oxillama.engine.decoding.output import ReaderOutput, TextOutput
+from oxillama.engine.token_texts import TokenTexts
 from oxillama.errors import OxillamaError
 from oxillama.kept import Kept
 
@@ -47,7 +48,7 @@ class Vocabulary:
 
         if self.tokenizer is None:
             raise OxillamaError("a model without a vocabulary cannot follow a grammar")
-        return Grammars(self.tokenizer, self.n_vocab)
+        return Grammars(self.tokenizer, self.n_vocab, self.token_texts)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The token's text in bytes; empty if it has none."""
@@ -65,9 +66,10 @@ class Vocabulary:
     def banned_strings(self, strings: tuple[str, ...]) -> BannedStrings:
         """What finds the tokens that complete one of the strings. Takes up to a second for a new list of strings; any
         thread may call it."""
-        return self._banned.get(strings, lambda: BannedStrings(strings, self._token_texts()))
+        return self._banned.get(strings, lambda: BannedStrings(strings, self.token_texts()))
 
-    def _token_texts(self) -> TokenTexts:
+    def token_texts(self) -> TokenTexts:
+        """Sorting them takes a fraction of a second, once."""
         with self._sorting:
             if self._texts is None:
                 self._texts = TokenTexts([self.token_bytes(i) for i in range(self.n_vocab)])

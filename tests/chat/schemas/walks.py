@@ -35,7 +35,7 @@ def admits(grammar: Grammar, text: str) -> bool:
     for byte in text.encode():
         follower.fill()
         token = byte + FIRST_BYTE
-        if not follower.mask[token // 32] >> (token % 32) & 1:
+        if not follower.mask[token // 32] >> (token % 32) & 1 or follower.refuses(token):
             return False
         follower.accept(token)
     follower.fill()
@@ -73,6 +73,7 @@ def walk(grammar: Grammar, rng: random.Random, *, most: int = 400, patience: int
         if follower.ended:
             return made.decode()
         follower.fill()
+        assert follower.mask.any(), made
         allowed = np.unpackbits(follower.mask.view(np.uint8), bitorder="little").nonzero()[0]
         if EOS in allowed and (len(allowed) == 1 or n > patience or rng.random() < 0.3):
             return made.decode()
@@ -84,6 +85,8 @@ def walk(grammar: Grammar, rng: random.Random, *, most: int = 400, patience: int
         elif plain and rng.random() < 0.9:
             bytes_ = plain
         byte = rng.choice(bytes_)
+        if follower.refuses(byte + FIRST_BYTE):
+            continue
         made.append(byte)
         follower.accept(byte + FIRST_BYTE)
         follower.check()

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import itertools
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oxillama.chat.schemas.grammar.rules import Repeat, Rule, Symbol, TooLargeError
 from oxillama.chat.schemas.parts import Arrays, Conditions, Contained, Either, Literal
-from oxillama.chat.schemas.values import same
+from oxillama.chat.schemas.values import key_of
+from oxillama.engine.api.constraint import DISTINCT
 
 if TYPE_CHECKING:
     from oxillama.chat.schemas.grammar.context import Context
 
 MOST_POSITIONS = 512
 MOST_ITEMS = 100_000
-MOST_DIFFERENT = 8
-MOST_ARRAYS = 256
 
 
 def array_rules(context: Context, arrays: Arrays) -> list[tuple[Symbol, ...]]:
     """The alternatives for an array."""
-    if arrays.unique is not None and (arrays.most is None or arrays.most > 1):
-        listed = _all_values(context, arrays)
-        if listed is not None:
-            return _framed(context, _different(context, arrays, listed))
-        if (all_arrays := _all_arrays(context, arrays)) is not None:
-            return [context.literal(one) for one in all_arrays]
-        context.expander.refuse(
-            arrays.unique.error("uniqueItems", "is not expressible, unless the items are few values")
-        )
+    distinct = arrays.unique is not None and (arrays.most is None or arrays.most > 1)
+    if arrays.unique is not None and distinct:
+        known = _n_values(context, arrays)
+        if known is not None and known < arrays.least:
+            return []
+        if _may_get_stuck(arrays):
+            reason = "is not expressible beside items that depend on their place, of which several must be there"
+            context.expander.refuse(arrays.unique.error("uniqueItems", reason))
+            distinct = False
+    items = _counted(context, arrays) if arrays.contained else _plain(context, arrays)
+    array = (*context.opening("["), items, *context.closing("]"))
+    return [(DISTINCT, *array) if distinct else array]
+
+
+def _may_get_stuck(arrays: Arrays) -> bool:
+    """Whether items that differ so far may leave none for a later place. The engine looks ahead to the end of an item,
+    and where an array may end after each item, it ends there."""
     if arrays.contained:
-        return _framed(context, _counted(context, arrays))
-    return _framed(context, _plain(context, arrays))
-
-
-def _framed(context: Context, items: Rule | None) -> list[tuple[Symbol, ...]]:
-    """items: a rule for the list of items, which may be empty."""
-    return [] if items is None else [(*context.opening("["), items, *context.closing("]"))]
+        return arrays.least > 1 or any(one.least > 1 for one in arrays.contained)
+    return arrays.least > 1 and _varied(arrays) > 0
 
 
 def _varied(arrays: Arrays) -> int:
@@ -139,60 +140,17 @@ def _after(contained: tuple[Contained, ...], counts: tuple[int, ...], chosen: tu
     )
 
 
-def _all_values(context: Context, arrays: Arrays) -> list[Any] | None:
-    """All values that items may have, if these are few and known; None if not."""
-    if arrays.prefix or arrays.contained or any(start for start, _ in arrays.rest):
+def _n_values(context: Context, arrays: Arrays) -> int | None:
+    """How many values items may have, if these are listed or words and the same at all places; None if not."""
+    if _varied(arrays):
         return None
-    return _values_at(context, arrays, 0)
-
-
-def _values_at(context: Context, arrays: Arrays, index: int) -> list[Any] | None:
-    conditions = arrays.at(index)
-    found: dict[str, Any] = {}
+    conditions = arrays.at(0)
+    found: set[str] = set()
     for branch in context.expander.branches(conditions):
         values = branch.values
         if values is None:
             if not branch.types <= {"null", "boolean"}:
                 return None
             values = tuple(v for v in (None, False, True) if ("null" if v is None else "boolean") in branch.types)
-        for value in values:
-            if context.expander.holds(conditions, value):
-                found[json.dumps(value, sort_keys=True)] = value
-    return list(found.values()) if len(found) <= MOST_DIFFERENT else None
-
-
-def _all_arrays(context: Context, arrays: Arrays) -> list[list[Any]] | None:
-    """All arrays of different items, if these are few and known; None if not."""
-    n = _varied(arrays)
-    if arrays.contained or n > MOST_DIFFERENT:
-        return None
-    if any(branch.types for branch in context.expander.branches(arrays.at(n))) and (
-        arrays.most is None or arrays.most > n
-    ):
-        return None
-    found: list[list[Any]] = [[]]
-    last = found
-    for index in range(n if arrays.most is None else min(n, arrays.most)):
-        values = _values_at(context, arrays, index)
-        if values is None or len(values) * len(last) > MOST_ARRAYS:
-            return None
-        last = [[*one, value] for one in last for value in values if not any(same(value, item) for item in one)]
-        found = [*found, *last]
-    return [one for one in found if len(one) >= arrays.least]
-
-
-def _different(context: Context, arrays: Arrays, values: list[Any]) -> Rule:
-    """A rule for each set of values that were used."""
-    known: dict[frozenset[int], Rule] = {}
-
-    def rule(used: frozenset[int]) -> Rule:
-        if used not in known:
-            made = known[used] = context.rules.rule([()] if len(used) >= arrays.least else [])
-            if arrays.most is None or len(used) < arrays.most:
-                comma = context.comma if used else ()
-                for i, value in enumerate(values):
-                    if i not in used:
-                        context.rules.extend(made, [(*comma, *context.literal(value), rule(used | {i}))])
-        return known[used]
-
-    return rule(frozenset())
+        found.update(key_of(value) for value in values if context.expander.holds(conditions, value))
+    return len(found)

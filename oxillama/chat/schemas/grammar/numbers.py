@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oxillama.chat.schemas.grammar.context import Context
     from oxillama.chat.schemas.grammar.rules import Symbol
 
-INTEGER = r"/-?(0|[1-9][0-9]*)/"
+INTEGER = r"/0|-?[1-9][0-9]*/"
 NUMBER = r"/-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?([0-9]{1,2}|[12][0-9]{2}))?/"
 """Without exponents beyond what a float64 holds."""
 MOST_STATES = 10_000

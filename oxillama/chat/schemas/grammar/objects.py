@@ -13,6 +13,7 @@ from oxillama.chat.schemas.grammar.strings import expression
 from oxillama.chat.schemas.matching import found_in
 from oxillama.chat.schemas.parts import Branch, Conditions, Objects
 from oxillama.chat.schemas.pattern import PatternError, quoted_pattern, spelled_text
+from oxillama.engine.api.constraint import DISTINCT
 
 if TYPE_CHECKING:
     from oxillama.chat.schemas.grammar.context import Context
@@ -57,14 +58,12 @@ def _alternatives(context: Context, objects: Objects) -> list[tuple[Symbol, ...]
         context.expander.refuse(place.error("patternProperties", "is negated, which a grammar cannot express"))
     least, most = objects.least, objects.most
     n_required = sum(member.required for member in members)
-    if least > n_required + 1 and extra is not None:
-        # Members with any names may have the same one, and then count once.
-        reason = "needs several members whose names the schema does not list"
-        context.expander.refuse(context.unsupported("minProperties", reason))
-        least = n_required + 1
     if least <= n_required:
         least = 0
-    return [(*context.opening("{"), _Chain(context, members, extra, least, most).start(), *context.closing("}"))]
+    # Members whose names are not listed may have the same one, and then count once.
+    marker = (DISTINCT,) if least > n_required + 1 and extra is not None else ()
+    chain = _Chain(context, members, extra, least, most)
+    return [(*marker, *context.opening("{"), chain.start(), *context.closing("}"))]
 
 
 def _conditions(objects: Objects, name: str) -> Conditions:
@@ -117,11 +116,14 @@ class _Chain:
         return found
 
     def _end(self, some: bool, count: int) -> list[tuple[Symbol, ...]]:
-        """The members that are not listed. Only the first is sure to have a new name."""
+        """The members that are not listed."""
         found: list[tuple[Symbol, ...]] = [()] if count >= self._least else []
         left = None if self._most is None else self._most - count
-        if self._extra is not None and count + 1 >= self._least and (left is None or left > 0):
-            more = Repeat((*self._context.comma, self._extra), 0, None if left is None else left - 1)
+        if self._extra is not None and (left is None or left > 0):
+            missing = max(0, self._least - count - 1)
+            if left is not None and missing > left - 1:
+                return found
+            more = Repeat((*self._context.comma, self._extra), missing, None if left is None else left - 1)
             found.append((*(self._context.comma if some else ()), self._extra, more))
         return found
 
