@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.schemas.document import Place, Resource
 from oxillama.chat.schemas.keywords import count, inexpressible, step
-from oxillama.chat.schemas.parts import Branch, Contained, Literal, Others
+from oxillama.chat.schemas.parts import Branch, Contained, Literal, Others, Some
 
 if TYPE_CHECKING:
     from oxillama.chat.schemas.document import Document
@@ -170,12 +170,16 @@ def _properties(document: Document, place: Place, branch: Branch) -> Branch:
     return replace(branch, objects=replace(objects, members=(*objects.members, *own)))
 
 
+def _with_some(branch: Branch, some: Some) -> Branch:
+    branch = branch.only("object")
+    return replace(branch, objects=replace(branch.objects, some=(*branch.objects.some, some)))
+
+
 def _not_patterns(document: Document, place: Place, branch: Branch) -> list[Branch]:
-    """Some member does not match. Which one cannot be said, only where there is none."""
-    objects = branch.only("object")
     return [
-        replace(objects, objects=replace(objects.objects, some=(*objects.objects.some, (pattern, place))))
+        _with_some(branch, Some(found=frozenset({pattern}), value=frozenset({-inner})))
         for pattern in mapping(place, "patternProperties")
+        if (inner := Literal(document.child(place, "patternProperties", pattern)))
     ]
 
 
@@ -189,9 +193,12 @@ def _pattern_properties(document: Document, place: Place, branch: Branch) -> Bra
 
 
 def _not_additional(document: Document, place: Place, branch: Branch) -> list[Branch]:
-    if place.schema["additionalProperties"] in (True, {}):
+    schema = place.schema
+    if schema["additionalProperties"] in (True, {}):
         return []
-    return inexpressible("additionalProperties")(document, place, branch)
+    inner = Literal(document.child(place, "additionalProperties"))
+    names, patterns = (frozenset(schema.get(key) or ()) for key in ("properties", "patternProperties"))
+    return [_with_some(branch, Some(names=names, patterns=patterns, value=frozenset({-inner})))]
 
 
 @step("additionalProperties", _not_additional)
@@ -205,7 +212,11 @@ def _additional_properties(document: Document, place: Place, branch: Branch) -> 
     return replace(branch, objects=replace(branch.objects, others=(*branch.objects.others, others)))
 
 
-@step("propertyNames", inexpressible("propertyNames"))
+def _not_property_names(document: Document, place: Place, branch: Branch) -> list[Branch]:
+    return [_with_some(branch, Some(name=frozenset({-Literal(document.child(place, "propertyNames"))})))]
+
+
+@step("propertyNames", _not_property_names)
 def _property_names(document: Document, place: Place, branch: Branch) -> Branch:
     names = branch.objects.names | {Literal(document.child(place, "propertyNames"))}
     return replace(branch, objects=replace(branch.objects, names=names))

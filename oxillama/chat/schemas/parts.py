@@ -131,9 +131,31 @@ class Others:
 
 
 @dataclass(frozen=True, slots=True)
+class Some:
+    """At least one member has none of these names, none of these patterns and all of those `found` in its name, a name
+    that meets its conditions, and a value that does."""
+
+    names: frozenset[str] = frozenset()
+    patterns: frozenset[str] = frozenset()
+    found: frozenset[str] = frozenset()
+    name: Conditions = frozenset()
+    value: Conditions = frozenset()
+
+    def __or__(self, other: Some) -> Some:
+        """One member that is both."""
+        return Some(
+            self.names | other.names,
+            self.patterns | other.patterns,
+            self.found | other.found,
+            self.name | other.name,
+            self.value | other.value,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Objects:
     """members: (name, condition) in the order in which the schema lists them. matching: (pattern, condition). names:
-    conditions of all names. some: (pattern, place of its negation) of members of which at least one must be there."""
+    conditions of all names. some: members that must be there."""
 
     members: tuple[tuple[str, Condition], ...] = ()
     matching: tuple[tuple[str, Condition], ...] = ()
@@ -142,7 +164,7 @@ class Objects:
     required: tuple[str, ...] = ()
     least: int = 0
     most: int | None = None
-    some: tuple[tuple[str, Place], ...] = ()
+    some: tuple[Some, ...] = ()
 
     @property
     def empty(self) -> bool:

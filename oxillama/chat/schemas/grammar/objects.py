@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oxillama.chat.schemas.grammar.rules import Repeat, Rule, Symbol, Text, TooLargeError
 from oxillama.chat.schemas.grammar.strings import expression
 from oxillama.chat.schemas.matching import found_in
-from oxillama.chat.schemas.parts import Branch, Conditions, Objects
+from oxillama.chat.schemas.members import NEVER
+from oxillama.chat.schemas.parts import Branch, Conditions, Objects, Others, Some
 from oxillama.chat.schemas.pattern import PatternError, quoted_pattern, spelled_text
 from oxillama.engine.api.constraint import DISTINCT
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_PATTERNS = 5
 MOST_COUNTED = 4_000
+MOST_WITNESSES = 100
+"""Ways to have members of which a schema only says that some must be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,69 @@ def object_rules(context: Context, objects: Objects) -> list[tuple[Symbol, ...]]
 
 
 def _alternatives(context: Context, objects: Objects) -> list[tuple[Symbol, ...]]:
+    if not objects.some:
+        return _written(context, objects, ())
+    found: list[tuple[Symbol, ...]] = []
+    for one, unlisted in _witnessed(context, objects):
+        for groups in _ordered_groups(unlisted):
+            found += _written(context, one, groups)
+    return found
+
+
+def _witnessed(context: Context, objects: Objects) -> list[tuple[Objects, tuple[Some, ...]]]:
+    """The ways to have the members of `objects.some`: each is one of the listed members, or one of the others. Returns
+    the object with the listed ones, and what is left for others."""
+    ways: list[tuple[Objects, tuple[Some, ...]]] = [(replace(objects, some=()), ())]
+    listed = _names(objects)
+    for some in objects.some:
+        fitting = [name for name in listed if _fits(context, some, name)]
+        ways = [
+            way
+            for one, others in ways
+            for way in (
+                *((_with_member(one, name, some), others) for name in fitting),
+                (one, (*others, some)),
+            )
+        ]
+        if len(ways) > MOST_WITNESSES:
+            reason = "is negated in a way that too many members may meet"
+            raise context.unsupported("additionalProperties", reason)
+    return ways
+
+
+def _fits(context: Context, some: Some, name: str) -> bool:
+    """Whether a member with this name may be one of `some`."""
+    if name in some.names or any(found_in(pattern, name) for pattern in some.patterns):
+        return False
+    return all(found_in(pattern, name) for pattern in some.found) and context.expander.holds(some.name, name)
+
+
+def _with_member(objects: Objects, name: str, some: Some) -> Objects:
+    own = tuple((name, condition) for condition in sorted(some.value, key=repr))
+    return replace(objects.require([name]), members=(*objects.members, *own))
+
+
+def _ordered_groups(some: tuple[Some, ...]) -> list[tuple[Some, ...]]:
+    """The orders of members that are together all of these; one member may be several of them."""
+    if not some:
+        return [()]
+    first, *rest = some
+    found: list[tuple[Some, ...]] = []
+    for groups in _ordered_groups(tuple(rest)):
+        found += [(*groups[:at], first, *groups[at:]) for at in range(len(groups) + 1)]
+        found += [(*groups[:at], groups[at] | first, *groups[at + 1 :]) for at in range(len(groups))]
+    return found
+
+
+def _names(objects: Objects) -> list[str]:
+    """The names that the schema lists, in its order."""
     names = list(dict.fromkeys([*(name for name, _ in objects.members), *objects.required]))
-    names += [name for others in objects.others for name in sorted(others.names) if name not in names]
+    return names + [name for others in objects.others for name in sorted(others.names) if name not in names]
+
+
+def _written(context: Context, objects: Objects, some: tuple[Some, ...]) -> list[tuple[Symbol, ...]]:
+    """The alternatives of an object. some: members that must be there in this order, none of which is listed."""
+    names = _names(objects)
     members = []
     for name in names:
         required = name in objects.required
@@ -52,18 +116,29 @@ def _alternatives(context: Context, objects: Objects) -> list[tuple[Symbol, ...]
         key = Text(json.dumps(name, ensure_ascii=False))
         members.append(Member((key, *context.colon, value), required))
     extra = _extra(context, objects, names)
-    for pattern, place in objects.some:
-        if extra is None and not any(found_in(pattern, name) for name in names):
+    special = [_extra(context, _narrowed(objects, one), [*names, *sorted(one.names)]) for one in some]
+    if extra is None or None in special:
+        if some:
             return []
-        context.expander.refuse(place.error("patternProperties", "is negated, which a grammar cannot express"))
-    least, most = objects.least, objects.most
     n_required = sum(member.required for member in members)
-    if least <= n_required:
-        least = 0
+    least = objects.least if objects.least > n_required else 0
     # Members whose names are not listed may have the same one, and then count once.
-    marker = (DISTINCT,) if least > n_required + 1 and extra is not None else ()
-    chain = _Chain(context, members, extra, least, most)
+    marker = (DISTINCT,) if extra is not None and (some or least > n_required + 1) else ()
+    chain = _Chain(context, members, extra, least, objects.most, [one for one in special if one is not None])
     return [(*marker, *context.opening("{"), chain.start(), *context.closing("}"))]
+
+
+def _narrowed(objects: Objects, some: Some) -> Objects:
+    """The object as if all its members that are not listed were one of `some`."""
+    never = tuple((pattern, NEVER) for pattern in sorted(some.patterns))
+    others = [Others(frozenset(), frozenset({pattern}), NEVER) for pattern in sorted(some.found)]
+    others += [Others(frozenset(), frozenset(), condition) for condition in sorted(some.value, key=repr)]
+    return replace(
+        objects,
+        matching=(*objects.matching, *never),
+        others=(*objects.others, *others),
+        names=objects.names | some.name,
+    )
 
 
 def _conditions(objects: Objects, name: str) -> Conditions:
@@ -80,9 +155,16 @@ class _Chain:
     """Rules for the listed members from one on, given whether some stand before and how many count."""
 
     def __init__(
-        self, context: Context, members: Sequence[Member], extra: Rule | None, least: int, most: int | None
+        self,
+        context: Context,
+        members: Sequence[Member],
+        extra: Rule | None,
+        least: int,
+        most: int | None,
+        special: Sequence[Rule] = (),
     ) -> None:
-        self._context, self._members, self._extra = context, members, extra
+        """extra: a member that is not listed. special: those of them that must be there, in this order."""
+        self._context, self._members, self._extra, self._special = context, members, extra, special
         self._least, self._most = least, most
         self._cap = 0 if not least and most is None else max(least, most if most is not None else 0)
         self._known: dict[tuple[int, bool, int], Rule] = {}
@@ -117,6 +199,8 @@ class _Chain:
 
     def _end(self, some: bool, count: int) -> list[tuple[Symbol, ...]]:
         """The members that are not listed."""
+        if self._special:
+            return self._end_with_special(some, count)
         found: list[tuple[Symbol, ...]] = [()] if count >= self._least else []
         left = None if self._most is None else self._most - count
         if self._extra is not None and (left is None or left > 0):
@@ -126,6 +210,22 @@ class _Chain:
             more = Repeat((*self._context.comma, self._extra), missing, None if left is None else left - 1)
             found.append((*(self._context.comma if some else ()), self._extra, more))
         return found
+
+
+    def _end_with_special(self, some: bool, count: int) -> list[tuple[Symbol, ...]]:
+        """Those that must be there, with others around them; behind them, if members are counted."""
+        assert self._extra is not None
+        left = None if self._most is None else self._most - count - len(self._special)
+        if left is not None and left < 0:
+            return []
+        missing = max(0, self._least - count - len(self._special))
+        comma = self._context.comma
+        before = Repeat((self._extra, *comma), missing, left)
+        between = (Repeat((*comma, self._extra), 0, None),) if left is None and not missing else ()
+        symbols: list[Symbol] = [*(comma if some else ()), before]
+        for at, one in enumerate(self._special):
+            symbols += [*(comma if at else ()), one, *between]
+        return [tuple(symbols)]
 
 
 def _extra(context: Context, objects: Objects, listed: Sequence[str]) -> Rule | None:
