@@ -15,7 +15,9 @@ from oxillama.chat.schemas.document import SchemaError
 from oxillama.chat.schemas.keywords import ASSERTIONS, Step
 from oxillama.chat.schemas.members import NEVER
 from oxillama.chat.schemas.parts import Branch, Condition, Conditions, Either, Literal, Others
+from oxillama.chat.schemas.pattern import PatternError
 from oxillama.chat.schemas.values import Checker
+from oxillama.chat.schemas.void import is_void
 
 if TYPE_CHECKING:
     from oxillama.chat.schemas.document import Document, Place
@@ -124,10 +126,22 @@ class Expander:
         for way in ways:
             self._spend("")
             for branch, evaluated in step(way):
-                branch = branch.settled()
+                branch = self._pruned(branch.settled())
                 if branch.types and branch.values != ():
                     found.append((branch, evaluated))
         return found
+
+    def _pruned(self, branch: Branch) -> Branch:
+        """The branch without objects, if a member that must be there has no value. Tells most alternatives apart: they
+        have a required member with other words, or one that the others do not know."""
+        objects = branch.objects
+        if "object" in branch.types and objects.required:
+            try:
+                if any(is_void(self.document, objects.conditions(name)) for name in objects.required):
+                    return replace(branch, types=branch.types - {"object"})
+            except PatternError:
+                pass  # whoever writes the pattern says so
+        return branch
 
     def _spend(self, path: str) -> None:
         self._steps += 1
@@ -254,11 +268,14 @@ class Expander:
             for j, other in enumerate(options):
                 if i == j or not ways:
                     continue
-                overlapping = [w for w in ways if meet(w, other)]
+                apart: list[Way] = []
+                overlapping: list[Way] = []
+                for one in ways:
+                    (overlapping if meet(one, other) else apart).append(one)
                 if not overlapping:
                     continue
                 try:
-                    ways = [w for w in ways if w not in overlapping] + [m for w in overlapping for m in meet(w, -other)]
+                    ways = apart + [m for w in overlapping for m in meet(w, -other)]
                 except SchemaError:
                     self._spend(place.path)  # raises if this was the reason
                     self.refuse(place.error("oneOf", f"has alternatives {i} and {j} that a grammar cannot tell apart"))

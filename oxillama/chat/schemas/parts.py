@@ -9,6 +9,7 @@ from math import lcm
 from typing import Any
 
 from oxillama.chat.schemas.document import Place
+from oxillama.chat.schemas.matching import found_in
 from oxillama.chat.schemas.values import TYPES
 
 ALL_TYPES = frozenset(TYPES)
@@ -169,6 +170,15 @@ class Objects:
     @property
     def empty(self) -> bool:
         return self.most is not None and max(self.least, len(self.required)) > self.most
+
+    def conditions(self, name: str) -> Conditions:
+        """What the value of a member with this name must meet. Raises PatternError."""
+        found = {condition for other, condition in self.members if other == name}
+        found |= {condition for pattern, condition in self.matching if found_in(pattern, name)}
+        for others in self.others:
+            if name not in others.names and not any(found_in(pattern, name) for pattern in others.patterns):
+                found.add(others.condition)
+        return frozenset(found)
 
     def require(self, names: Iterable[str]) -> Objects:
         return replace(self, required=tuple(dict.fromkeys((*self.required, *names))))

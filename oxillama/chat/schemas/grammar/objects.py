@@ -112,7 +112,7 @@ def _written(context: Context, objects: Objects, some: tuple[Some, ...]) -> list
             if required:
                 return []
             continue
-        value = context.value(_conditions(objects, name))
+        value = context.value(objects.conditions(name))
         key = Text(json.dumps(name, ensure_ascii=False))
         members.append(Member((key, *context.colon, value), required))
     extra = _extra(context, objects, names)
@@ -139,16 +139,6 @@ def _narrowed(objects: Objects, some: Some) -> Objects:
         others=(*objects.others, *others),
         names=objects.names | some.name,
     )
-
-
-def _conditions(objects: Objects, name: str) -> Conditions:
-    """What the value of a member with this name must meet."""
-    found = {condition for other, condition in objects.members if other == name}
-    found |= {condition for pattern, condition in objects.matching if found_in(pattern, name)}
-    for others in objects.others:
-        if name not in others.names and not any(found_in(pattern, name) for pattern in others.patterns):
-            found.add(others.condition)
-    return frozenset(found)
 
 
 class _Chain:
