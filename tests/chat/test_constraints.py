@@ -30,7 +30,7 @@ def admits(text: str, source: str, **options: Any) -> bool:
     follower = constraint.follow()
     for token in FakeTokenizer().encode(text, False):
         follower.fill()
-        if not int(follower.mask[token // 32]) >> (token % 32) & 1:
+        if not int(follower.mask[token // 32]) >> (token % 32) & 1 or follower.refuses(token):
             return False
         follower.accept(token)
     if follower.ended:

@@ -58,20 +58,36 @@ def test_a_strict_function_is_exact_in_tags_too() -> None:
 
 
 def test_a_strict_schema_that_cannot_be_enforced_is_refused_by_keyword_and_path() -> None:
-    tags = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    tags: dict[str, Any] = {"type": "integer", "not": {"multipleOf": 3}}
     schema: dict[str, Any] = {"type": "object", "properties": {"tags": tags}, "required": ["tags"]}
-    for source, where in ((PLAIN, "uniqueItems"), (published("Qwen3-Coder"), "uniqueItems")):
+    for source, where in ((PLAIN, "multipleOf"), (published("Qwen3-Coder"), "multipleOf")):
         with pytest.raises(InvalidParameterError) as caught:
             exchange_of(source, tools=(replace(STRICT, parameters=schema),))
         assert caught.value.param == "tools"
-        assert f"function 'weather': '{where}' at '/properties/tags'" in str(caught.value)
+        assert f"function 'weather': '{where}' at '/properties/tags" in str(caught.value)
     with pytest.raises(InvalidParameterError) as caught:
         exchange_of(PLAIN, format=JsonSchema(schema=schema, strict=True))
     assert caught.value.param == "response_format"
-    assert "'uniqueItems' at '/properties/tags' is not expressible" in str(caught.value)
+    assert "'multipleOf' at '/properties/tags/not' is negated" in str(caught.value)
+    tags["pattern"] = "(?=x)"  # says nothing of integers
+    tags.pop("not")
+    tags["multipleOf"] = 0.123456789
     loose = JsonSchema(schema=schema)
-    assert admits('{"tags": ["a", "a"]}', PLAIN, format=loose)
-    assert not admits('{"tags": [1]}', PLAIN, format=loose)
+    assert admits('{"tags": 5}', PLAIN, format=loose)
+    assert not admits('{"tags": ["a"]}', PLAIN, format=loose)
+
+
+def test_unique_items_hold_in_answers_and_in_calls() -> None:
+    tags = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    schema: dict[str, Any] = {"type": "object", "properties": {"tags": tags}, "required": ["tags"]}
+    for strict in (True, False):
+        asked = JsonSchema(schema=schema, strict=strict)
+        assert admits('{"tags":["a","b"]}', PLAIN, format=asked)
+        assert not admits('{"tags":["a","a"]}', PLAIN, format=asked)
+    call = '<tool_call>\n<function=weather>\n<parameter=tags>\n["a", "%s"]\n</parameter>\n</function>\n</tool_call>'
+    tool = replace(STRICT, parameters=schema)
+    assert admits(call % "b", published("Qwen3-Coder"), tools=(tool,))
+    assert not admits(call % "a", published("Qwen3-Coder"), tools=(tool,))
 
 
 def test_a_strict_schema_has_one_spelling_and_others_leave_white_space_to_the_model() -> None:

@@ -13,10 +13,10 @@ import pytest
 from oxillama import EngineConfig, Model, SamplingParams
 from oxillama.embedded import model_path
 from oxillama.engine.decoding.banned import BannedStrings
-from oxillama.engine.token_texts import TokenTexts
 from oxillama.engine.decoding.vocabulary import MOST_LISTS, Vocabulary
 from oxillama.engine.engine import Engine
 from oxillama.engine.loading import load_bundle
+from oxillama.engine.token_texts import TokenTexts
 from oxillama.errors import GenerationError, InvalidParameterError
 from tests.engine.harness import Bench, request
 from tests.support.fake_engine import FakeTokenizer

@@ -91,6 +91,7 @@ class Expander:
         self.checker = Checker(document, self.refuse)
         self._steps = 0
         self._known: dict[Conditions, list[Branch]] = {}
+        self._void: dict[Conditions, bool] = {}
 
     def branches(self, conditions: Conditions) -> list[Branch]:
         """The alternatives. Raises SchemaError for what has no such form, or too many alternatives."""
@@ -124,7 +125,7 @@ class Expander:
     def _all(self, ways: Iterable[Way], step: Callable[[Way], list[Way]]) -> list[Way]:
         found: list[Way] = []
         for way in ways:
-            self._spend("")
+            self._spend("", 1 + len(way[0].objects.members) // 16)
             for branch, evaluated in step(way):
                 branch = self._pruned(branch.settled())
                 if branch.types and branch.values != ():
@@ -137,14 +138,20 @@ class Expander:
         objects = branch.objects
         if "object" in branch.types and objects.required:
             try:
-                if any(is_void(self.document, objects.conditions(name)) for name in objects.required):
+                if any(self._is_void(objects.conditions(name)) for name in objects.required):
                     return replace(branch, types=branch.types - {"object"})
             except PatternError:
                 pass  # whoever writes the pattern says so
         return branch
 
-    def _spend(self, path: str) -> None:
-        self._steps += 1
+    def _is_void(self, conditions: Conditions) -> bool:
+        known = self._void.get(conditions)
+        if known is None:
+            known = self._void[conditions] = is_void(self.document, conditions)
+        return known
+
+    def _spend(self, path: str, steps: int = 1) -> None:
+        self._steps += steps
         if self._steps > MOST_STEPS:
             raise SchemaError("", path, "has too many combinations of its alternatives")
 

@@ -66,6 +66,7 @@ class Document:
     def __init__(self, schema: Any) -> None:
         self._resources: dict[str, Resource] = {}
         self._within: dict[int, Resource] = {}  # by the identity of a schema
+        self._targets: dict[tuple[Place, str], Place] = {}
         uri = _own_uri(schema, "") or ""
         root = Resource(uri, schema, "")
         self._resources[uri] = self._resources[""] = root
@@ -110,6 +111,12 @@ class Document:
 
     def target(self, place: Place, keyword: str) -> Place:
         """What a `$ref` or `$dynamicRef` of a place refers to. Raises SchemaError if that is not in the document."""
+        known = self._targets.get((place, keyword))
+        if known is None:
+            known = self._targets[place, keyword] = self._found(place, keyword)
+        return known
+
+    def _found(self, place: Place, keyword: str) -> Place:
         reference = place.schema[keyword]
         if not isinstance(reference, str):
             raise place.error(keyword, "is not a text")

@@ -70,7 +70,7 @@ def _digits(code: int) -> str:
 
 def spelled_text(text: str) -> str:
     """An expression for a whole text, as it is spelled within the quotes."""
-    return "".join(spelled(((ord(c), ord(c)),)) for c in text)
+    return "".join(c if c.isascii() and (c.isalnum() or c in " _") else spelled(((ord(c), ord(c)),)) for c in text)
 
 
 def complement(ranges: Ranges) -> Ranges:

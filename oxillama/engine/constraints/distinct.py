@@ -132,6 +132,7 @@ class DistinctFollower:
         if not ways:
             raise GenerationError(failure(self._ways[0].matcher))
         self._ways, self._after = ways, None
+        self.check()
 
     def _next(self, token_id: int) -> tuple[list[Way], int | None]:
         """The ways after a token, and how many of its bytes complete an element for the second time on the last one."""
@@ -143,8 +144,10 @@ class DistinctFollower:
                 continue
             after = way.copy()
             completed = after.read(piece)
-            if completed is None and after.matcher.consume_token(token_id) and self._goes_on(after):
-                found.append(after)
+            if completed is None:
+                after.matcher.consume_token(token_id)  # `check` says if that exceeds its limits
+                if after.matcher.is_error() or self._goes_on(after):
+                    found.append(after)
         return found, completed
 
     def _goes_on(self, way: Way) -> bool:
@@ -160,9 +163,7 @@ class DistinctFollower:
                 inner = here.copy()
                 inner.enter(self._marker)
                 waiting.append(inner)
-            for byte in self._pieces.first_bytes(mask):
-                if byte in SPACE and not here.around[-1].in_string:
-                    continue
+            for byte in self._bytes_after(here, mask):
                 token = self._pieces.of_byte(byte)
                 after = here.copy()
                 n_elements = len(after.around)
@@ -173,6 +174,14 @@ class DistinctFollower:
                 after.matcher.consume_token(token)
                 waiting.append(after)
         return True
+
+    def _bytes_after(self, way: Way, mask: Mask) -> bytes:
+        """The bytes that may come next. White space between tokens changes nothing, so one that must come stands for all
+        that may."""
+        found = self._pieces.first_bytes(mask)
+        if way.around[-1].in_string:
+            return found
+        return bytes(byte for byte in found if byte not in SPACE) or found[-1:]
 
     def forced(self) -> tuple[int, ...]:
         if len(self._ways) > 1:

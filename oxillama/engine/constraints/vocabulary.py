@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from oxillama.engine.token_texts import TokenTexts
     from oxillama.engine.api.protocol import TokenizerLike
+    from oxillama.engine.token_texts import TokenTexts
 
 SENTINEL = "\x02"
 """A character that no token merges with. It keeps away the space that some vocabularies put before every text."""

@@ -20,7 +20,15 @@ from oxillama.chat.schemas.grammar.rules import Rule, Rules, Symbol, Text, TooLa
 from oxillama.chat.schemas.grammar.strings import string_symbol
 from oxillama.chat.schemas.keywords import MOST_VALUES
 from oxillama.chat.schemas.parts import Branch, Conditions, Literal
+from oxillama.chat.schemas.pattern import spelled_text
 from oxillama.chat.schemas.values import key_of, same, type_of
+
+MOST_ALTERNATIVES = 500
+"""Values that are written one by one."""
+
+
+def _expression(text: str) -> str:
+    return f'"{spelled_text(text)}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,12 @@ class Writer(Context):
         self._n_values += len(unique)
         if self._n_values > MOST_VALUES:
             raise SchemaError("enum", self.path, f"has more than {MOST_VALUES} values")
+        texts = [value for value in unique.values() if isinstance(value, str)]
+        if len(texts) > MOST_ALTERNATIVES:  # an automaton, where llguidance would follow each of them by itself
+            self.rules.extend(rule, [(self.rules.terminal(f"/{'|'.join(map(_expression, texts))}/"),)])
+            unique = {key: value for key, value in unique.items() if not isinstance(value, str)}
+            if len(unique) > MOST_ALTERNATIVES:
+                raise SchemaError("enum", self.path, f"has more than {MOST_ALTERNATIVES} values beside texts")
         self.rules.extend(rule, (self.literal(value) for value in unique.values()))
 
     def _alternatives(self, branch: Branch) -> list[tuple[Symbol, ...]]:
