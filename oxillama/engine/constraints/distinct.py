@@ -1,9 +1,9 @@
 """One generation's way through a grammar in which arrays have different items and objects different names.
 
-No grammar can say that. A marker in it (`engine.api.constraint.DISTINCT`) stands before such an array or object: a token
-that the model does not have, which the follower takes by itself where the grammar allows it. From there on it reads the
-elements, and refuses a chosen token if it completes an element for the second time, or leads to where nothing else is
-possible. So masks cost what they always cost, and only the one token that was chosen is looked at.
+No grammar can say that. A marker in it (`engine.api.constraint.DISTINCT`) stands before such an array or object: a
+token that the model does not have, which the follower takes by itself where the grammar allows it. From there on it
+reads the elements, and refuses a chosen token if it completes an element for the second time, or leads to where nothing
+else is possible. So masks cost what they always cost, and only the one token that was chosen is looked at.
 
 Where the grammar goes on with or without the marker, the ways are followed side by side until the tokens decide.
 """
@@ -176,8 +176,8 @@ class DistinctFollower:
         return True
 
     def _bytes_after(self, way: Way, mask: Mask) -> bytes:
-        """The bytes that may come next. White space between tokens changes nothing, so one that must come stands for all
-        that may."""
+        """The bytes that may come next. White space outside of strings changes nothing, so one that must come
+        stands for all that may."""
         found = self._pieces.first_bytes(mask)
         if way.around[-1].in_string:
             return found

@@ -117,9 +117,8 @@ def _written(context: Context, objects: Objects, some: tuple[Some, ...]) -> list
         members.append(Member((key, *context.colon, value), required))
     extra = _extra(context, objects, names)
     special = [_extra(context, _narrowed(objects, one), [*names, *sorted(one.names)]) for one in some]
-    if extra is None or None in special:
-        if some:
-            return []
+    if some and (extra is None or None in special):
+        return []
     n_required = sum(member.required for member in members)
     least = objects.least if objects.least > n_required else 0
     # Members whose names are not listed may have the same one, and then count once.
