@@ -183,11 +183,36 @@ def structured(client: Any, model: str) -> None:
     assert error.param == "response_format", error.body
 
 
+def vector_stores(client: Any, model: str) -> None:
+    stores = client.vector_stores
+    store = stores.create(name="Waters", expires_after={"anchor": "last_active_at", "days": 2})
+    file = stores.files.upload_and_poll(vector_store_id=store.id, file=("a.txt", b"The Danube rises in a forest."))
+    assert (file.status, file.last_error) == ("completed", None), file
+    texts = [("b.md", b"# Lakes"), ("c.csv", b"name,depth\nConstance,251\n")]
+    batch = stores.file_batches.upload_and_poll(store.id, files=texts)
+    assert (batch.status, batch.file_counts.completed) == ("completed", 2), batch
+    stores.files.update(file.id, vector_store_id=store.id, attributes={"kind": "river", "year": 1999})
+    same = {"type": "eq", "key": "kind", "value": "river"}
+    found = stores.search(store.id, query="Where does the Danube rise?", filters=same, max_num_results=3).data
+    assert [(one.file_id, one.filename) for one in found] == [(file.id, "a.txt")], found
+    assert "Danube" in found[0].content[0].text
+    [whole] = stores.files.content(file.id, vector_store_id=store.id).data
+    assert whole.text == found[0].content[0].text, whole
+    listed = [one.id for one in stores.file_batches.list_files(batch.id, vector_store_id=store.id, limit=1)]
+    assert len(listed) == 2, listed
+    assert [one.id for one in stores.files.list(store.id, filter="completed", order="asc")] == [file.id, *listed[::-1]]
+    store = stores.update(store.id, metadata={"a": "b"})
+    assert (store.status, store.file_counts.total, store.metadata) == ("completed", 3, {"a": "b"}), store
+    assert stores.files.delete(file.id, vector_store_id=store.id).deleted
+    assert stores.delete(store.id).deleted
+    assert isinstance(refusal(lambda: stores.retrieve(store.id)), openai.NotFoundError)
+
+
 CHECKS: dict[str, Callable[[OpenAI, str], None]] = {
     check.__name__: check
     for check in (
         models, unknown_model, chat, chat_stream, chat_choices, tools, structured, completion, invalid,
-        run_create_and_poll, run_stream,
+        run_create_and_poll, run_stream, vector_stores,
     )
 }  # fmt: skip
 

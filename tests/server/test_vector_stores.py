@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from tests.server.test_client import client_of
+from tests.support.fake_engine import FakeEngine
 from tests.support.live_server import live_server
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -207,3 +208,29 @@ async def test_a_lost_or_damaged_index_is_made_again(tmp_path: Path) -> None:
         with trio.fail_after(30):
             while not (await client.vector_stores.search(store.id, query="badgers")).data:
                 await trio.sleep(0.05)
+
+
+async def test_a_run_cites_the_file_that_was_just_attached() -> None:
+    reply = "It rises in a forest 【0:0†rivers.txt】."
+    async with live_server(FakeEngine(reply=reply, n_ctx=8192)) as live, client_of(live) as client:
+        beta: Any = client.beta
+        file = await uploaded(client, "rivers.txt", RIVERS)
+        assistant = await beta.assistants.create(model="fake-model", tools=[{"type": "file_search"}])
+        attachment = {"file_id": file, "tools": [{"type": "file_search"}]}
+        thread = await beta.threads.create(
+            messages=[{"role": "user", "content": "Where does the Danube rise?", "attachments": [attachment]}]
+        )
+        run = await beta.threads.runs.create_and_poll(
+            thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=50
+        )
+        assert (run.status, run.last_error) == ("completed", None)
+        text = (await beta.threads.messages.list(thread.id)).data[0].content[0].text
+        [citation] = text.annotations
+        assert citation.file_citation.file_id == file
+        assert text.value[citation.start_index : citation.end_index] == citation.text == "【0:0†rivers.txt】"
+        include: Any = ["step_details.tool_calls[*].file_search.results[*].content"]
+        steps = await beta.threads.runs.steps.list(run.id, thread_id=thread.id, include=include)
+        [search] = [step for step in steps.data if step.type == "tool_calls"]
+        [result] = search.step_details.tool_calls[0].file_search.results
+        assert (result.file_id, result.file_name) == (file, "rivers.txt")
+        assert result.content[0].text == RIVERS.strip()
