@@ -41,13 +41,16 @@ async def query_vector(engine: EngineLike, query: str) -> npt.NDArray[np.float32
 
 async def passage_vectors(engine: EngineLike, texts: Sequence[str], in_thread: Offload) -> Vectors:
     """The vectors of passages. One that is too long for the model has several, of its parts."""
-    windows = await in_thread(_windows, engine, texts)
-    rows: list[npt.NDArray[np.float32]] = []
-    for first in range(0, len(windows), _AT_ONCE):
-        rows += await _embedded(engine, [ids for _, ids in windows[first : first + _AT_ONCE]])
-    data = np.stack(rows) if rows else np.empty((0, engine.embedder.width), np.float32)
-    chunks = np.array([chunk for chunk, _ in windows], np.int32)
-    return Vectors(model_of(engine), chunks, data.astype(np.float16))
+    chunks: list[int] = []
+    rows: list[npt.NDArray[np.float16]] = []
+    for at in range(0, len(texts), _AT_ONCE):  # the token ids of a large file would fill the memory
+        windows = await in_thread(_windows, engine, texts[at : at + _AT_ONCE])
+        chunks += [at + chunk for chunk, _ in windows]
+        for first in range(0, len(windows), _AT_ONCE):
+            found = await _embedded(engine, [ids for _, ids in windows[first : first + _AT_ONCE]])
+            rows += [row.astype(np.float16) for row in found]
+    data = np.stack(rows) if rows else np.empty((0, engine.embedder.width), np.float16)
+    return Vectors(model_of(engine), np.array(chunks, np.int32), data)
 
 
 async def _embedded(engine: EngineLike, texts: Sequence[tuple[int, ...]]) -> list[npt.NDArray[np.float32]]:

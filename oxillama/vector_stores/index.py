@@ -138,6 +138,33 @@ class Index:
         row = self._db.execute("SELECT text FROM files WHERE id = ? AND whole", (file_id,)).fetchone()
         return None if row is None else zlib.decompress(row[0]).decode()
 
+    def texts(self, file_id: str) -> tuple[int, list[str]] | None:
+        """The number of a file, and its passages in order; None: it is not here."""
+        row = self._db.execute("SELECT number FROM files WHERE id = ? AND whole", (file_id,)).fetchone()
+        if row is None:
+            return None
+        first = row[0] << _SHIFT
+        found = self._db.execute(
+            "SELECT text FROM passages WHERE rowid BETWEEN ? AND ? ORDER BY rowid", (first, first + (1 << _SHIFT) - 1)
+        )
+        return row[0], [text for (text,) in found]
+
+    def put_vectors(self, number: int, vectors: Vectors) -> None:
+        """Replace the vectors of the file with this number, if it is still here."""
+        with self._db:
+            if self._db.execute("SELECT 1 FROM files WHERE number = ? AND whole", (number,)).fetchone():
+                self._put_vectors(number, vectors)
+
+    def without_vectors(self, model: str) -> set[str]:
+        """The files that have no vectors of this model."""
+        return {
+            row[0]
+            for row in self._db.execute(
+                "SELECT id FROM files WHERE whole AND number NOT IN (SELECT file FROM vectors WHERE model = ?)",
+                (model,),
+            )
+        }
+
     def by_words(self, terms: Sequence[str], file_ids: Iterable[str], most: int) -> list[Ranked]:
         """The passages with the highest BM25 for any of the terms, best first.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,13 +38,15 @@ class Ingestion:
     files: FileStore
     engine: EngineLike
     in_thread: Offload
-    _send: trio.MemorySendChannel[VectorStoreFile] = field(init=False)
-    _receive: trio.MemoryReceiveChannel[VectorStoreFile] = field(init=False)
+    _send: trio.MemorySendChannel[VectorStoreFile | tuple[str, str]] = field(init=False)
+    _receive: trio.MemoryReceiveChannel[VectorStoreFile | tuple[str, str]] = field(init=False)
     _changed: trio.Event = field(init=False)
+    _embedding: set[tuple[str, str]] = field(default_factory=set)
+    """(vector store, file) that wait for vectors of the model."""
 
     def __post_init__(self) -> None:
         self._changed = trio.Event()
-        self._send, self._receive = trio.open_memory_channel[VectorStoreFile](math.inf)
+        self._send, self._receive = trio.open_memory_channel[VectorStoreFile | tuple[str, str]](math.inf)
 
     async def wait(self, store_ids: Sequence[str]) -> None:
         """Wait until none of these vector stores has files in progress."""
@@ -59,9 +61,25 @@ class Ingestion:
         for file in files:
             self._send.send_nowait(file)
 
+    def embed(self, store_id: str, file_ids: Iterable[str]) -> None:
+        """Compute the vectors of these files again soon, for another model. Meanwhile they are found by their words."""
+        for file_id in file_ids:
+            if (store_id, file_id) not in self._embedding:
+                self._embedding.add((store_id, file_id))
+                self._send.send_nowait((store_id, file_id))
+
     async def run(self) -> None:
         """Work until cancelled. What is left is found again by the next start."""
         async for file in self._receive:
+            if isinstance(file, tuple):
+                try:
+                    await self._embed(*file)
+                    self._embedding.discard(file)
+                except EngineClosedError:
+                    return
+                except OxillamaError as error:  # it stays in `_embedding`: not before a restart
+                    _log.warning("file of a vector store has no vectors: file_id %s, %s", file[1], error)
+                continue
             while True:
                 try:
                     await self._ingest(file)
@@ -89,20 +107,51 @@ class Ingestion:
                 file.chunking.size,
                 file.chunking.overlap,
             )
-            vectors = None
-            if embeds(self.engine):
-                texts = [found.text[start:end] for start, end in found.chunks]
-                vectors = await passage_vectors(self.engine, texts, self.in_thread)
+            vectors = await self._vectors(file.id, [found.text[start:end] for start, end in found.chunks])
         except UnreadableError as error:
             await self._fail(file, FileError(error.code, str(error)))
         except ObjectNotFoundError:
             await self._fail(file, FileError("invalid_file", "The file was deleted."))
         except (EngineClosedError, StoreError):
             raise
-        except OxillamaError as error:
-            await self._fail(file, FileError("server_error", str(error)))
+        except Exception as error:  # one file must not end the server
+            _log.exception("file of a vector store could not be read: file_id %s", file.id)
+            await self._fail(file, FileError("server_error", f"The file could not be read: {type(error).__name__}."))
         else:
             await self.in_thread(self._finish, file, found.text, found.chunks, vectors)
+
+    async def _vectors(self, file_id: str, texts: Sequence[str]) -> Vectors | None:
+        """The vectors of passages; None: the model gives none, and they are found by their words."""
+        if not embeds(self.engine):
+            return None
+        try:
+            return await passage_vectors(self.engine, texts, self.in_thread)
+        except EngineClosedError:
+            raise
+        except OxillamaError as error:
+            _log.warning("file of a vector store has no vectors: file_id %s, %s", file_id, error)
+            return None
+
+    async def _embed(self, store_id: str, file_id: str) -> None:
+        """Give a file that was read the vectors of the model that is loaded now."""
+        path = await self.in_thread(self.records.index_path, store_id)
+
+        def passages() -> tuple[int, list[str]] | None:
+            with open_index(path) as index:
+                return index.texts(file_id)
+
+        if (found := await self.in_thread(passages)) is None:
+            return
+        number, texts = found
+        vectors = await self._vectors(file_id, texts)
+        if vectors is None:
+            return
+
+        def put() -> None:
+            with open_index(path) as index:
+                index.put_vectors(number, vectors)
+
+        await self.in_thread(put)
 
     def _current(self, file: VectorStoreFile) -> VectorStoreFile | None:
         """The file as it is stored now; None: it is not in progress any more."""

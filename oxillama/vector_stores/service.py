@@ -126,8 +126,9 @@ class VectorStores:
                 _log.warning("searching by words only: %s", error)
         found: list[Passage] = []
         for store_id in dict.fromkeys(vector_store_ids):
-            passages, lost = await self.in_thread(self._search, store_id, query, vector, options)
+            passages, lost, wordy = await self.in_thread(self._search, store_id, query, vector, options)
             self._ingestion.add(lost)
+            self._ingestion.embed(store_id, wordy)
             found += passages
         found.sort(key=lambda passage: -passage.score)
         once = {(passage.file_id, passage.place.start, passage.place.end): passage for passage in reversed(found)}
@@ -135,12 +136,12 @@ class VectorStores:
 
     def _search(
         self, store_id: str, query: str, vector: npt.NDArray[np.float32] | None, options: SearchOptions
-    ) -> tuple[list[Passage], list[VectorStoreFile]]:
-        """The passages of one vector store, and files that its index has lost."""
+    ) -> tuple[list[Passage], list[VectorStoreFile], set[str]]:
+        """The passages of one vector store, files that its index has lost, and files without vectors of the model."""
         self.records.touch(store_id)
         completed = {file.id: file for file in self.records.files(store_id) if file.status == "completed"}
         if not completed:
-            return [], []
+            return [], [], set()
         wanted = [
             file_id
             for file_id, file in completed.items()
@@ -151,7 +152,9 @@ class VectorStores:
             with open_index(self.records.index_path(store_id)) as index:
                 lost = self.records.restart(store_id, [*(completed.keys() - index.file_ids())])
                 rankings: list[list[Ranked]] = []
+                wordy: set[str] = set()
                 if vector is not None:
+                    wordy = index.without_vectors(model_of(self._engine)) & completed.keys()
                     rankings.append(index.by_vector(vector, model_of(self._engine), wanted, most))
                 if options.ranker != "none" or not any(rankings):
                     rankings.append(index.by_words(query_terms(query), wanted, most))
@@ -160,8 +163,8 @@ class VectorStores:
                 rows = index.passages([row for row, _ in best])
         except StoreDamagedError as error:
             _log.error("index of a vector store is made again: %s", error)
-            return [], self.records.restart(store_id, [*completed])
-        return [self._passage(store_id, rows[row], score, completed) for row, score in best if row in rows], lost
+            return [], self.records.restart(store_id, [*completed]), set()
+        return [self._passage(store_id, rows[row], score, completed) for row, score in best if row in rows], lost, wordy
 
     def _passage(self, store_id: str, found: Found, score: float, files: dict[str, VectorStoreFile]) -> Passage:
         try:
