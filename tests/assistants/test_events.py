@@ -16,7 +16,7 @@ from oxillama.assistants.run.events import (
     Restarted,
 )
 from oxillama.assistants.run.following.broadcast import Broadcast, Subscription
-from oxillama.assistants.run.live import LiveRun
+from oxillama.assistants.run.live import KEPT, KEPT_EVENTS, LiveRun, LiveRuns
 from oxillama.assistants.run.queue import new_run_queue
 from oxillama.errors import EngineBusyError
 from tests.support.records import a_run
@@ -123,6 +123,21 @@ async def test_a_cancelled_receive_loses_no_event() -> None:
         broadcast.send(delta(str(n)))
     broadcast.close()
     assert [e.text async for e in subscription if isinstance(e, MessageDelta)] == list("01234")
+
+
+async def test_only_so_many_runs_and_events_are_kept_after_their_end() -> None:
+    runs = LiveRuns()
+    for n in range(KEPT + 10):
+        runs.remove(runs.add("thread_x", f"run_{n}"))
+    assert runs.broadcast("run_9") is None
+    assert runs.broadcast("run_10") is not None
+    long = runs.add("thread_x", "run_long")
+    for _ in range(KEPT_EVENTS + 1):
+        long.broadcast.send(delta("x"))
+    runs.remove(long)
+    assert runs.broadcast("run_long") is None
+    assert runs.broadcast(f"run_{KEPT + 9}") is None
+    assert len(runs) == 0
 
 
 async def test_a_queue_is_bounded_and_counts_runs_in_progress() -> None:

@@ -31,7 +31,7 @@ class RequiresAction(_OfRun):
 
 
 class Restarted(_OfRun):
-    """For somebody who had followed the run: the server was restarted, and the events begin anew."""
+    """For somebody who had followed the run: the events begin anew, for the earlier ones are not known any more."""
 
 
 class Cancelling(_OfRun):

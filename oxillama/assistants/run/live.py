@@ -10,7 +10,8 @@ import trio
 from oxillama.assistants.run.following.broadcast import Broadcast
 
 KEPT = 64
-"""How many runs that have ended can still be joined at an event, so that a client that lost its stream gets the end."""
+KEPT_EVENTS = 16_384
+"""How many runs that have ended, and events of them, are kept, so that a client that lost its stream gets the end."""
 
 
 class LiveRun:
@@ -66,7 +67,7 @@ class LiveRuns:
         live.ended.set()
         self._runs.pop(live.run_id, None)
         self._ended[live.run_id] = live.broadcast
-        while len(self._ended) > KEPT:
+        while len(self._ended) > KEPT or sum(map(len, self._ended.values())) > KEPT_EVENTS:
             self._ended.popitem(last=False)
 
     def waiting(self) -> Iterator[LiveRun]:
