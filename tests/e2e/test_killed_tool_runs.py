@@ -77,10 +77,11 @@ def test_runs_with_tools_of_a_killed_server_finish_once_and_ask_once(tmp_path: P
         server = start(*arguments, log=tmp_path / "log")
         try:
             assistant = assistant or call(server.url, "/assistants", {"model": "m", "tools": [WEATHER]})["id"]
+            wanted = len(runs) + CLIENTS
             clients = [Asking(server.url, assistant, runs, answered) for _ in range(CLIENTS)]
             for client in clients:
                 client.start()
-            wait_for(lambda before=len(runs): len(runs) >= before + CLIENTS)
+            wait_for(lambda least=wanted: len(runs) >= least)
             time.sleep(chance.uniform(0.0, 0.5))
         finally:
             server.kill()
