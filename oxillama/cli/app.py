@@ -14,6 +14,7 @@ from oxillama._version import __version__
 from oxillama.cli import streams
 from oxillama.cli.chat.command import chat
 from oxillama.cli.commands.bench.command import bench
+from oxillama.cli.commands.data import data
 from oxillama.cli.commands.embed import embed
 from oxillama.cli.commands.imatrix import imatrix
 from oxillama.cli.commands.info import info
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 
 for command in (
-    run, chat, serve, import_threads, export_threads, embed, info, tokenize, bench, quantize, imatrix, perplexity,
+    run, chat, serve, import_threads, export_threads, data, embed, info, tokenize, bench, quantize, imatrix, perplexity,
     version,
 ):  # fmt: skip
     # Pass the docstring's first paragraph explicitly: a summary that Typer derives itself is cut to the list's width.

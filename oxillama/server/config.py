@@ -69,6 +69,7 @@ class ServerConfig(SamplerFields, frozen=True, kw_only=True, forbid_unknown_fiel
     model_alias: tuple[str, ...] = ()
     any_model: bool = False
     data_dir: str | None = None
+    durability: Literal["full", "os"] = "full"
     run_expiry: Annotated[int, msgspec.Meta(ge=1, le=31_536_000)] = 600
     queue_runs: bool = False
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None

@@ -59,7 +59,7 @@ async def _attach(
     state: ServerState, directory: str | os.PathLike[str], engine: EngineLike, stack: AsyncExitStack
 ) -> None:
     async with AsyncExitStack() as attempt:
-        data = await attempt.enter_async_context(open_data_dir(directory))
+        data = await attempt.enter_async_context(open_data_dir(directory, durability=state.config.durability))
         isolate = state.config.isolates_keys
         files = await attempt.enter_async_context(open_files(data))
         stores = await attempt.enter_async_context(open_vector_stores(data, files.files, engine))

@@ -48,6 +48,17 @@ SET created_at = excluded.created_at, tag = excluded.tag, crc32 = excluded.crc32
 """
 
 
+def create_table(connection: sqlite3.Connection, name: str) -> None:
+    """Create a table of objects."""
+    for statement in _TABLE.format(name=name).split(";"):
+        connection.execute(statement)
+
+
+def insert(connection: sqlite3.Connection, name: str, row: _Row) -> None:
+    """Add a row to a table of objects."""
+    connection.execute(_INSERT.format(name), row)
+
+
 class _Place(msgspec.Struct):
     """The order of objects in earlier versions."""
 
@@ -105,8 +116,7 @@ class Collection(Generic[R]):
             exists = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
         if not exists:
             with database.change() as connection:
-                for statement in _TABLE.format(name=name).split(";"):
-                    connection.execute(statement)
+                create_table(connection, name)
 
     def within(self, owner: str, /, **fields: Any) -> Self:
         """The objects that belong to `owner`, with these values in their fields."""

@@ -52,6 +52,14 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    durability: Annotated[
+        str | None,
+        typer.Option(
+            metavar="full|os",
+            help="full: what is acknowledged survives a power cut. os: it survives a killed server; quicker.",
+            show_default="full",
+        ),
+    ] = None,
     run_expiry: Annotated[
         int | None,
         typer.Option(
@@ -136,6 +144,7 @@ def serve(
             host=host,
             port=port,
             data_dir=data_dir,
+            durability=durability,
             run_expiry=run_expiry,
             queue_runs=queue_runs,
             api_keys=api_key or None,

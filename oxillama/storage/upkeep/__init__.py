@@ -1,0 +1,1 @@
+"""Looking after a data directory: check, repair, compact and back up. For `oxillama data`."""

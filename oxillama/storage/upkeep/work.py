@@ -1,0 +1,164 @@
+"""check, repair, compact and backup. All block and raise StoreError; repair and compact want the directory alone."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import posixpath
+import shutil
+import sqlite3
+from collections.abc import Iterator
+
+from oxillama.errors import StoreError
+from oxillama.storage.collection import create_table, insert
+from oxillama.storage.database import NAME, Database
+from oxillama.storage.durable import Durable
+from oxillama.storage.lock import DirectoryLock
+from oxillama.storage.upkeep.inspect import CONTENTS, connected, integrity, missing_bytes, rows, tables
+
+DAMAGED = "damaged.jsonl"
+"""Where `repair` puts what it takes out, a row each."""
+
+
+def check(directory: str) -> Iterator[str]:
+    """What is wrong in a data directory, a line each. A server may have it open."""
+    with connected(directory) as db:
+        yield from (f"{NAME}: {problem}" for problem in integrity(db))
+        for table in tables(db):
+            for row in rows(db, table):
+                if row.problem is not None:
+                    yield f"{table} {row.id}: {row.problem}"
+                elif (problem := missing_bytes(directory, row)) is not None:
+                    yield f"{table} {row.id}: {problem}"
+
+
+def repair(directory: str) -> list[str]:
+    """Make a new database of all that can be read. Returns what was done, a line each; nothing if all is well.
+
+    The old database stays as `store.db.damaged`. Objects that are damaged, or whose bytes are missing, are taken out.
+    """
+    with _alone(directory) as durable, connected(directory) as db:
+        damaged = bool(integrity(db))
+        if not damaged and next(check(directory), None) is None:
+            return []
+        new = posixpath.join(directory, f"{NAME}.repaired")
+        _remove(new)
+        done = _copy(directory, db, new)
+    with _alone(directory) as durable:
+        for suffix in ("", "-wal", "-shm"):
+            durable.retire(posixpath.join(directory, NAME + suffix), f"{NAME}.damaged{suffix}")
+        _put(durable, new, posixpath.join(directory, NAME))
+    return [*done, f"the old database is {posixpath.join(directory, f'{NAME}.damaged')}"]
+
+
+def _copy(directory: str, db: sqlite3.Connection, new: str) -> list[str]:
+    done = []
+    out = posixpath.join(directory, DAMAGED)
+    with contextlib.ExitStack() as stack:
+        copy = stack.enter_context(contextlib.closing(sqlite3.connect(new, isolation_level=None)))
+        bad = stack.enter_context(open(out, "a", encoding="utf-8"))
+        for pragma in ("application_id", "user_version"):
+            copy.execute(f"PRAGMA {pragma}={db.execute(f'PRAGMA {pragma}').fetchone()[0]}")
+        copy.execute("BEGIN")
+        kept: dict[str, int] = {}
+        for table in tables(db):
+            create_table(copy, table)
+            kept[table] = 0
+            for row in rows(db, table):
+                problem = row.problem or missing_bytes(directory, row)
+                if problem is not None:
+                    bad.write(json.dumps(dataclasses.asdict(row) | {"problem": problem}) + "\n")
+                    done.append(f"{table} {row.id} taken out to {out}: {problem}")
+                    continue
+                insert(copy, table, (row.id, row.owner, row.created_at, row.tag, row.crc32, row.data))
+                kept[table] += 1
+        copy.execute("COMMIT")
+        bad.flush()
+        os.fsync(bad.fileno())
+    return [*done, "kept " + ", ".join(f"{count} {table}" for table, count in kept.items() if count)]
+
+
+def compact(directory: str) -> tuple[int, int]:
+    """Give the space of what was deleted back to the disk. Returns the database's bytes before and after."""
+    path, new = posixpath.join(directory, NAME), posixpath.join(directory, f"{NAME}.compacted")
+    with _alone(directory) as durable:
+        with connected(directory):
+            pass  # it is ours, and not newer
+        Database(directory, durable).close()  # writes the log into the database
+        before = os.path.getsize(path)
+        _remove(new)
+        _vacuum(path, new)
+        _put(durable, new, path)
+        return before, os.path.getsize(path)
+
+
+def backup(directory: str, target: str) -> int:
+    """Copy a data directory as it is at one moment. A server may go on meanwhile. Returns the bytes of the copy.
+
+    target: a new or empty directory. Indexes of vector stores are not copied, since a server makes them again.
+    """
+    durable = Durable()
+    durable.make_dir(target)
+    if os.listdir(target):
+        raise StoreError(f"{target} is not empty: name a new directory for the backup.")
+    new = posixpath.join(target, f"{NAME}.tmp")
+    with connected(directory):
+        _vacuum(posixpath.join(directory, NAME), new)
+    total = 0
+    with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy:
+        for table in [table for table in tables(copy) if table in CONTENTS]:
+            for row in list(rows(copy, table)):
+                place = CONTENTS[table].format(id=row.id, owner=row.owner)
+                try:
+                    total += _copy_bytes(durable, posixpath.join(directory, place), posixpath.join(target, place))
+                except FileNotFoundError:  # deleted meanwhile
+                    copy.execute(f"DELETE FROM {table} WHERE seq = ?", (row.seq,))
+    _put(durable, new, posixpath.join(target, NAME))
+    return total + os.path.getsize(posixpath.join(target, NAME))
+
+
+@contextlib.contextmanager
+def _alone(directory: str) -> Iterator[Durable]:
+    durable = Durable()
+    with contextlib.closing(DirectoryLock(directory, durable.disk)):
+        yield durable
+
+
+def _vacuum(path: str, new: str) -> None:
+    try:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("VACUUM INTO ?", (new,))
+    except sqlite3.Error as error:
+        _remove(new)
+        raise StoreError(f"{path} could not be copied to {new}: {error}.") from error
+
+
+def _put(durable: Durable, new: str, path: str) -> None:
+    """Put a finished database in its place."""
+    fd = os.open(new, os.O_RDONLY)
+    try:
+        durable.sync_new(fd, new)
+    finally:
+        durable.close(fd)
+    with durable.failures_named(path):
+        durable.disk.rename(new, path)
+    durable.sync_dir(posixpath.dirname(path))
+
+
+def _copy_bytes(durable: Durable, source: str, target: str) -> int:
+    with open(source, "rb") as file:
+        durable.make_dir(posixpath.dirname(target))
+        with durable.failures_named(target), open(target, "wb") as copy:
+            shutil.copyfileobj(file, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+            size = copy.tell()
+    durable.sync_dir(posixpath.dirname(target))
+    return size
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

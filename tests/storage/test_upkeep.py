@@ -1,0 +1,160 @@
+"""check finds damage, repair keeps all the rest, compact gives space back, and a backup is a data directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from oxillama.cli.commands.data import data
+from oxillama.errors import StoreError
+from oxillama.files.records import StoredFile
+from oxillama.files.service import Files
+from oxillama.storage.lock import DirectoryLock
+from oxillama.storage.upkeep import work
+from tests.support.records import NOW, a_message, a_thread
+from tests.support.stores import damage, open_database, open_store, rows
+
+FILE = "file-" + "f" * 24
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Fifty threads with a message each, and a file."""
+    folder = tmp_path / "data"
+    database = open_database(folder)
+    files = Files(str(folder), database, lambda: NOW)
+    content = files.files.begin(FILE)
+    content.write(b"abc")
+    file = StoredFile(id=FILE, created_at=NOW, filename="a", purpose="assistants", bytes=3)
+    files.files.finish(file, content)
+    database.close()
+    store = open_store(folder)
+    for n in range(50):
+        store.threads.create(a_thread(), [a_message(f"message {n} " + "x" * 1000)])
+    store._database.close()
+    return folder
+
+
+def texts(folder: Path) -> set[str]:
+    store = open_store(folder)
+    found = {store.messages.list(thread)[0].text_content.partition(" x")[0] for thread in store.threads.ids()}
+    store._database.close()
+    return found
+
+
+def overwrite_pages(folder: Path, text: bytes) -> int:
+    """Destroy the pages that hold a text."""
+    path = folder / "store.db"
+    found, content = 0, bytearray(path.read_bytes())
+    for at in range(4096, len(content), 4096):
+        if text in content[at : at + 4096]:
+            content[at : at + 4096] = b"\xee" * 4096
+            found += 1
+    path.write_bytes(content)
+    return found
+
+
+def test_a_sound_directory_has_no_damage(place: Path) -> None:
+    assert list(work.check(str(place))) == []
+    assert work.repair(str(place)) == []
+    assert not (place / "store.db.damaged").exists()
+
+
+def test_damaged_rows_and_missing_bytes_are_found_and_taken_out(place: Path) -> None:
+    first, second = list(rows(place, "messages"))[:2]
+    damage(place, "messages", first, "{")
+    damage(place, "messages", second, '{"a":1}', crc32=5)
+    (place / "files" / FILE / "content").write_bytes(b"ab")
+    found = list(work.check(str(place)))
+    assert [line.split(":")[0] for line in found] == [f"files {FILE}", f"messages {first}", f"messages {second}"]
+    assert "has 2 bytes instead of 3" in found[0]
+    done = work.repair(str(place))
+    assert "kept 48 messages, 50 threads" in done
+    assert list(work.check(str(place))) == []
+    assert (place / "damaged.jsonl").read_text().count("\n") == 3
+    assert len(rows(place, "messages")) == 48
+    assert (place / "store.db.damaged").exists()
+
+
+def test_what_lies_on_destroyed_pages_is_lost_and_the_rest_is_kept(place: Path) -> None:
+    before = texts(place)
+    assert overwrite_pages(place, b"message 7 xxx") == 1
+    assert next(work.check(str(place))).startswith("store.db: ")
+    work.repair(str(place))
+    assert list(work.check(str(place))) == []
+    after = {entry["content"][0]["text"]["value"].partition(" x")[0] for entry in rows(place, "messages").values()}
+    assert "message 7" not in after
+    assert len(before - after) <= 4  # as many as a page holds
+    store = open_store(place)
+    store.threads.create(a_thread(), [a_message("goes on")])
+
+
+def test_compacting_gives_space_back_and_keeps_everything(place: Path) -> None:
+    expected = texts(place)
+    store = open_store(place)
+    big = store.threads.create(a_thread(), [a_message("y" * 10_000) for _ in range(200)])
+    store.threads.delete(big.id)
+    store._database.close()
+    before, after = work.compact(str(place))
+    assert before > 2_000_000 > after
+    assert texts(place) == expected
+
+
+def test_a_backup_of_a_directory_in_use_is_a_data_directory(place: Path, tmp_path: Path) -> None:
+    store = open_store(place)
+    late = store.threads.create(a_thread(), [a_message("late")])
+    copy = tmp_path / "copies" / "one"
+    with DirectoryLockHeld(place):
+        assert work.backup(str(place), str(copy)) > 3
+    store.threads.delete(late.id)
+    assert texts(copy) == {f"message {n}" for n in range(50)} | {"late"}
+    files = Files(str(copy), open_database(copy), lambda: NOW)
+    files.clear()
+    assert b"".join(files.files.parts(FILE)) == b"abc"
+    assert list(work.check(str(copy))) == []
+    with pytest.raises(StoreError, match="is not empty"):
+        work.backup(str(place), str(copy))
+
+
+class DirectoryLockHeld:
+    """As a running server holds it."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        self._lock = DirectoryLock(str(self._place))
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.close()
+
+
+def test_repairing_and_compacting_want_the_directory_alone(place: Path) -> None:
+    damage(place, "messages", next(iter(rows(place, "messages"))), "{")
+    with DirectoryLockHeld(place):
+        for act in (work.repair, work.compact):
+            with pytest.raises(StoreError, match="in use by another"):
+                act(str(place))
+
+
+def test_a_directory_without_a_database_is_named(tmp_path: Path) -> None:
+    for act in (lambda: list(work.check(str(tmp_path))), lambda: work.backup(str(tmp_path), str(tmp_path / "b"))):
+        with pytest.raises(StoreError, match=r"store\.db does not exist"):
+            act()
+
+
+def test_the_command(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data("check", place)
+    data("backup", place, tmp_path / "copy")
+    data("compact", place)
+    damage(place, "threads", next(iter(rows(place, "threads"))), "{")
+    with pytest.raises(typer.Exit) as ended:
+        data("check", place)
+    assert ended.value.exit_code == 1
+    data("repair", place)
+    data("repair", place)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == lines[-1] == "no damage found"
+    assert any("bytes copied" in line for line in lines)
