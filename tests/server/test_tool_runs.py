@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 import trio
 
 from oxillama.assistants.service import open_assistants
 from tests.server.test_assistants_runs import RUN_KEYS, STEP_KEYS, ended
 from tests.support.assistants_api import Api, api_over, parse_events
+from tests.support.live_server import get, live_server, post
 from tests.support.tool_runs import SEARCH, TIME, WEATHER, FakeSearch, ToolEngine, call
 
 if TYPE_CHECKING:
@@ -153,6 +155,30 @@ async def test_a_join_of_a_run_that_goes_on_hears_the_rest_as_it_comes(tmp_path:
         assert [name for name, _ in events][-2:] == ["thread.run.completed", "done"]
         text = [data["delta"]["content"][0]["text"]["value"] for name, data in events if name.endswith("message.delta")]
         assert "".join(text) == "x" * 40
+
+
+async def test_a_client_that_leaves_its_stream_does_not_end_the_run_and_finds_the_rest(tmp_path: Path) -> None:
+    engine = ToolEngine("x" * 60, delay_s=0.01)
+    async with live_server(engine, data_dir=str(tmp_path)) as live:
+
+        async def ask(data: bytes) -> Any:
+            answer = await live.ask(data)
+            assert answer.status == 200, answer.body
+            return msgspec.json.decode(answer.body)
+
+        assistant = (await ask(post("/v1/assistants", {"model": "fake-model"})))["id"]
+        async with await live.connect() as client:
+            await client.send(post("/v1/threads/runs", {"assistant_id": assistant, "stream": True}))
+            begun = (await client.until(b"thread.message.delta")).decode()
+        run = re.findall(r'"id":"(run_\w+)"', begun)[0]
+        thread = re.findall(r'"thread_id":"(thread_\w+)"', begun)[0]
+        cursor = re.findall(r"^: ([0-9a-f]{8}-\d+)\r?$", begun, re.MULTILINE)[-2]  # of the last whole event
+        path = f"/v1/threads/{thread}/runs/{run}"
+        rest = await live.ask(get(f"{path}/events?after={cursor}"))
+        names = [name for name, _ in parse_events(rest.body.decode())]
+        assert names.count("thread.message.delta") == 60
+        assert names[-2:] == ["thread.run.completed", "done"]
+        assert (await ask(get(path)))["status"] == "completed"
 
 
 @pytest.fixture

@@ -156,8 +156,8 @@ async def submit_tool_outputs(wire: SubmitToolOutputs, thread_id: str, run_id: s
 async def join_run(thread_id: str, run_id: str) -> Response:
     """Join a run, also again: the stream of its events from the first one, or from the one behind `after`.
 
-    Each event follows a comment such as `: 1f0c97ab-12`, which names it. If the server was restarted since, the stream
-    begins with `thread.run.restarted`, and all events follow: the text of an open message begins anew.
+    Each event follows a comment such as `: 1f0c97ab-12`, which names it. If the server was restarted since, or the run
+    ended long ago, the stream begins with `thread.run.restarted`, and all events follow: texts begin anew.
     """
     assistants, content = server_state().require_assistants(), wants_content()
     try:
