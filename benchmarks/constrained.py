@@ -1,14 +1,16 @@
 """What does a grammar cost, and what does it save? Decode of constrained and free sequences, and a peer's server.
 
     python benchmarks/constrained.py --threads 2 --sequences 1,8
-    LLAMA_CPP_BIN=… python benchmarks/constrained.py --threads 2 --model SmolLM2-135M-Instruct.gguf --served
+    LLAMA_CPP_BIN=… python benchmarks/constrained.py --threads 2 --served --shape smollm2-135m --type Q8_0 --vocab FILE
 
 Without --served: a model with random weights and a large vocabulary decodes free text and JSON of a schema in turns.
 "speed" is constrained beside free tokens per second, best of --reps each. Strings and numbers are most of that JSON, so
 that little is forced; "forced" says how much. "first mask" is a new grammar's compilation with its first mask.
 
 With --served: our server and llama.cpp's answer the same request with the same schema, whose members' names are most of
-the answer. "gain" is their time beside ours.
+the answer. "gain" is their time beside ours. "free tok/s" is a text without a schema: a peer that is far below what
+decode.py says of it shares its processors with something else, and then nothing here is worth anything. Without --model
+both sides get a model of --shape with random weights, whose vocabulary is that of --vocab.
 """
 
 from __future__ import annotations
@@ -88,10 +90,15 @@ def decode(model: Model, n: int, tokens: int, constraint: Any, seed: int) -> tup
     return count / took, (model._stepper.n_forced_tokens - before) / max(1, count)
 
 
-def in_place(args: argparse.Namespace) -> list[dict[str, Any]]:
+def model_of(args: argparse.Namespace) -> Path:
     path: Path = args.model or args.models / f"{args.shape}-{args.type}-constrained.gguf"
     if not path.exists():
         make(path, SHAPES[args.shape], args.type, vocab=args.vocab)
+    return path
+
+
+def in_place(args: argparse.Namespace) -> list[dict[str, Any]]:
+    path = model_of(args)
     rows = []
     counts = [int(n) for n in args.sequences.split(",")]
     with Model(path, n_threads=args.threads, n_ctx=args.tokens + 64, parallel=max(counts)) as model:
@@ -133,34 +140,51 @@ def answer(port: int) -> tuple[float, int, dict[str, Any]]:
         "max_tokens": 400,
         "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": ANSWER, "strict": True}},
     }
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     began = time.perf_counter()
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
-    said = json.loads(connection.getresponse().read())
+    said = posted(port, "/v1/chat/completions", body)
     took = time.perf_counter() - began
-    connection.close()
     parsed: dict[str, Any] = json.loads(said["choices"][0]["message"]["content"])
     assert set(parsed) == set(NAMES)
     return took, said["usage"]["completion_tokens"], parsed
 
 
+def free(port: int) -> float:
+    """Tokens per second of a text without a form, its prompt included."""
+    body = {"model": "m", "prompt": "Once upon a time", "temperature": 0, "max_tokens": 64, "ignore_eos": True}
+    began = time.perf_counter()
+    said = posted(port, "/v1/completions", body)
+    tokens: int = said["usage"]["completion_tokens"]
+    return tokens / (time.perf_counter() - began)
+
+
+def posted(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    said: dict[str, Any] = json.loads(connection.getresponse().read())
+    connection.close()
+    return said
+
+
 def served(args: argparse.Namespace) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
+    path = model_of(args)
     with tempfile.TemporaryDirectory() as folder:
         sides = ["ours"] if args.no_peer else ["ours", "peer"]
         for side in sides:
             port = servers.free_port()
             options: dict[str, Any] = {"threads": args.threads, "ctx": 2048}
             command = (
-                servers.ours(args.model, port, Path(folder), **options)
+                servers.ours(path, port, Path(folder), **options)
                 if side == "ours"
-                else servers.peers(args.model, port, **options)
+                else servers.peers(path, port, **options)
             )
             with servers.running(command, port, Path(folder) / f"{side}.log"):
                 answer(port)  # the prompt is cached and the grammar compiled after this
+                free(port)
                 times = [answer(port) for _ in range(args.reps)]
+                speed = max(free(port) for _ in range(args.reps))
             took, tokens, _ = min(times, key=lambda one: one[0])
-            rows.append({"side": side, "seconds": took, "tokens": tokens})
+            rows.append({"side": side, "free tok/s": speed, "seconds": took, "tokens": tokens, "tok/s": tokens / took})
     for row in rows:
         row["gain"] = rows[-1]["seconds"] / row["seconds"]
     return rows
@@ -168,8 +192,6 @@ def served(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main() -> None:
     args = arguments()
-    if args.served and args.model is None:
-        raise SystemExit("--served needs --model: a model that ends its answers")
     rows = served(args) if args.served else in_place(args)
     facts = {"model": args.model.stem if args.model is not None else f"{args.shape} {args.type}"}
     report.emit(args, rows, **facts, threads=args.threads, reps=args.reps)

@@ -319,6 +319,10 @@ SHAPES = {
             name="tinyllama-1.1b", n_embd=2048, n_layer=22, n_head=32, n_head_kv=4, n_ff=5632, n_vocab=32000, n_ctx=2048
         ),
         Shape(
+            name="smollm2-135m", n_embd=576, n_layer=30, n_head=9, n_head_kv=3, n_ff=1536, n_vocab=49152, n_ctx=8192,
+            rope_base=100000.0, tied=True,
+        ),
+        Shape(
             name="llama-3.2-1b", n_embd=2048, n_layer=16, n_head=32, n_head_kv=8, n_ff=8192, n_vocab=128256,
             n_ctx=131072, rope_base=500000.0, tied=True,
         ),
