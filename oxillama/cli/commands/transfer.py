@@ -36,7 +36,7 @@ def import_threads(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Read assistants, threads with their messages, and files into a data directory.
+    """Read assistants, threads and files into a data directory.
 
     Reads what export-threads writes, and what the Assistants API lists: an object or a page on each line. Ids are kept.
     What is there already stays as it is.
@@ -67,7 +67,7 @@ def export_threads(
     data_dir: DataDir = None,
     json: options.Json = False,
 ) -> None:
-    """Write all assistants, threads with their messages, and files of a data directory.
+    """Write the assistants, threads and files of a data directory.
 
     A line is an object as the API answers it. The bytes of a file follow it as base64 text.
     """
