@@ -6,8 +6,9 @@
  *            i16: codes [2][dims / 2][16][2], two dimensions of a position side by side
  *            q8_0: codes + 128 [2][dims / 4][16][4], four
  *     values scales [groups][32]
- *            i16: codes [16][pad][2], positions i and i + 16 of a dimension side by side
- *            q8_0: codes [8][pad][4], positions 4 i to 4 i + 3
+ *            in blocks of 32 dimensions (the last may have 16), so that attention reads ascending addresses
+ *            i16: codes [16][32][2], positions i and i + 16 of a dimension side by side
+ *            q8_0: codes [8][32][4], positions 4 i to 4 i + 3
  * A 32-bit lane then holds the operand of an instruction that multiplies and adds pairs or quads of integers. A group is
  * the values of one position that share a scale; the last group may be shorter. i16 codes have 13 bits and a sign: the sum
  * of 64 products of two codes, one of them at most OXI_CODE_MOST / 2, fits 32 bits.
@@ -23,6 +24,7 @@
 #define OXI_CODE_MOST 8191 /* largest code of probabilities and of i16's queries; for i16's keys and values: half of it */
 #define OXI_BYTE_MOST 127  /* largest code of q8_0, and of its queries */
 #define OXI_CODE_RUN 64    /* most products summed as integers */
+#define OXI_VALUE_BLOCK 32
 
 static inline int32_t oxi_pad16(int32_t n) { return (n + 15) / 16 * 16; }
 
@@ -49,6 +51,19 @@ static inline size_t oxi_key_codes(oxi_cache_type type, int32_t dim)
 static inline size_t oxi_value_codes(oxi_cache_type type, int32_t dim)
 {
     return sizeof(uint16_t) * OXI_PAGE_TOKENS * (size_t)oxi_groups(dim, oxi_value_group(type, dim));
+}
+
+/* How many lanes of positions a dimension of values has. */
+static inline int32_t oxi_value_lanes(oxi_cache_type type) { return OXI_PAGE_TOKENS / (type == OXI_CACHE_Q8_0 ? 4 : 2); }
+
+/* Dimensions of the block of values that begins at dimension `first`, a multiple of OXI_VALUE_BLOCK. */
+static inline int32_t oxi_value_block(int32_t pad, int32_t first) { return pad - first < OXI_VALUE_BLOCK ? pad - first : OXI_VALUE_BLOCK; }
+
+/* Bytes from the codes of a head's values to a lane of positions of a dimension. */
+static inline size_t oxi_value_at(oxi_cache_type type, int32_t pad, int32_t lane, int32_t dim)
+{
+    const int32_t first = dim / OXI_VALUE_BLOCK * OXI_VALUE_BLOCK;
+    return 4 * ((size_t)first * (size_t)oxi_value_lanes(type) + (size_t)(lane * oxi_value_block(pad, first) + dim - first));
 }
 
 /* Bytes of one head's keys or values in a page. */

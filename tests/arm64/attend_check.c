@@ -36,10 +36,12 @@ static void put_codes(const oxi_vec *vec, oxi_cache_type type, float *x, int dim
     uint8_t *to = page + (key ? oxi_key_codes(type, dim) : oxi_value_codes(type, dim));
     for (int d = 0; d < dim; d++) {
         if (type == OXI_CACHE_Q8_0) {
-            const int at = key ? ((slot / 16 * (dim / 4) + d / 4) * 16 + slot % 16) * 4 + d % 4 : (slot / 4 * PAD + d) * 4 + slot % 4;
+            const size_t at = key ? (size_t)(((slot / 16 * (dim / 4) + d / 4) * 16 + slot % 16) * 4 + d % 4)
+                                  : oxi_value_at(type, PAD, slot / 4, d) + (size_t)(slot % 4);
             to[at] = (uint8_t)(codes[d] + (key ? 128 : 0));
         } else {
-            const int at = key ? (slot / 16 * (dim / 2) + d / 2) * 32 + slot % 16 * 2 + d % 2 : (slot % 16 * PAD + d) * 2 + slot / 16;
+            const size_t at = key ? (size_t)((slot / 16 * (dim / 2) + d / 2) * 32 + slot % 16 * 2 + d % 2)
+                                  : oxi_value_at(type, PAD, slot % 16, d) / 2 + (size_t)(slot / 16);
             ((int16_t *)(void *)to)[at] = codes[d];
         }
     }

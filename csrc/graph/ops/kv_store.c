@@ -59,7 +59,8 @@ static void store_coded_value(const oxi_vec *vec, oxi_cache_type type, const flo
     uint8_t *const to = page + oxi_value_codes(type, dim);
     encode(vec, type, v, dim, oxi_value_group(type, dim), slot, page, codes);
     for (int32_t d = 0; d < dim; d++)
-        put(type, to, type == OXI_CACHE_Q8_0 ? (slot / 4 * pad + d) * 4 + slot % 4 : (slot % 16 * pad + d) * 2 + slot / 16, codes[d]);
+        if (type == OXI_CACHE_Q8_0) put(type, to + oxi_value_at(type, pad, slot / 4, d), slot % 4, codes[d]);
+        else put(type, to + oxi_value_at(type, pad, slot % 16, d), slot / 16, codes[d]);
 }
 
 void oxi_run_kv_store(oxi_step *s, const oxi_op_kv_store *op)

@@ -148,7 +148,7 @@ static bool sees_nonfinite(const oxi_attend *a, const code_work *w, int32_t from
 /* One row's softmax over the keys of [first, first + n) that it sees, like softmax_block. From there to the end of the
  * last run of keys the probabilities are 0. */
 static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32_t n, const code_work *w, float *scores,
-                          page_list *beside, int32_t n_lines, float *sums)
+                          page_list *beside, line_run *run_beside, int32_t n_lines, float *sums)
 {
     const int32_t position = a->positions[row], padded = (n + OXI_CODE_RUN - 1) / OXI_CODE_RUN * OXI_CODE_RUN;
     int32_t start;
@@ -180,7 +180,8 @@ static void softmax_codes(const oxi_attend *a, int32_t row, int32_t first, int32
     vf total = {0};
     for (int32_t run = 0; run * OXI_CODE_RUN < padded; run++) {
         float *const p = scores + run * OXI_CODE_RUN;
-        if (n_lines > 0) fetch_lines(beside, n_lines);
+        if (run_beside) fetch_run(run_beside, n_lines);
+        else if (n_lines > 0) fetch_lines(beside, n_lines);
 #pragma GCC unroll 16
         for (int v = 0; v < OXI_CODE_RUN / VW; v++) {
             const vf e = exp2_below(fma_(load(p + v * VW), by, from));
@@ -206,13 +207,14 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
     const bool few = a->n_rows <= TILE_ROWS, one_run = few && a->fetching.one_run;
     const page_list next = keys_after(a, first);
     const int32_t n_values = a->shared ? 0 : n_pages; /* to be fetched */
-    const page_span key_span = {keys, n_pages, key_at, key_bytes}, value_span = {values, n_values, value_at, value_bytes};
-    const page_span next_span = {next.pages, next.n, key_at, key_bytes};
+    line_run run_ahead = run_of_block((page_span){keys, n_pages, 0, key_bytes}, (page_span){values, n_values, value_at, value_bytes},
+                                      (page_span){next.pages, next.n, 0, key_bytes}, a->fetching.ahead);
+    const four_places with_run = {.any = true, .run = &run_ahead, .lines = a->fetching.with_keys};
 
-    const int32_t fetched = one_run ? a->fetching.ahead : fetched_with_keys(n_values); /* pages of values, with the keys */
+    const int32_t fetched = fetched_with_keys(n_values); /* pages of values, with the keys */
     const int32_t with_keys = fetched < n_values ? fetched : n_values;
     for (int32_t run = 0, p = 0; run < n_runs; run++, p += RUN_PAGES) {
-        const four_places ahead = one_run ? run_beside(key_span, value_span, p + a->fetching.ahead)
+        const four_places ahead = one_run ? with_run
                                   : few   ? halves_beside(values, with_keys, run, n_runs, value_at, value_bytes)
                                           : pages_beside(keys, n_pages, p + RUN_PAGES, key_at, key_bytes);
         const int32_t here = n_pages - p < RUN_PAGES ? n_pages - p : RUN_PAGES;
@@ -221,27 +223,30 @@ static void attend_codes(const oxi_attend *a, int32_t first, int32_t n, code_wor
         for (int32_t i = p; a->shared && i < p + here; i++) share_page(a, first_page + i, NULL);
     }
 
-    page_list rest = {.pages = values + with_keys, .n = few ? n_values - with_keys : 0, .at = value_at, .one_run = one_run};
-    if (one_run) {
-        rest.at = 0;
-        rest.n = rest.n < a->fetching.with_softmax ? rest.n : a->fetching.with_softmax;
-    }
-    for (int32_t p = 0; !one_run && p < rest.n; p++) fetch(rest.pages[p], value_at);
+    page_list rest = {.pages = values + with_keys, .n = few && !one_run ? n_values - with_keys : 0, .at = value_at};
+    for (int32_t p = 0; p < rest.n; p++) fetch(rest.pages[p], value_at);
     if (rest.n > 0) rest.end = value_bytes;
-    const int32_t lines = rest.n * (int32_t)((value_bytes - rest.at) / 64), steps = a->n_rows * n_runs;
+    int32_t lines = rest.n * (int32_t)((value_bytes - rest.at) / 64);
+    if (one_run) { /* what is not prefetched beside values */
+        const int32_t beside = n_pages * (int32_t)((value_bytes - value_at) / 64) * a->fetching.with_values / 4, left = lines_left(&run_ahead);
+        lines = left > beside ? left - beside : 0;
+    }
+    const int32_t steps = a->n_rows * n_runs;
     scales_of_values(a, first_page, n_keys, w);
     for (int32_t r = 0; r < a->n_rows; r++)
-        softmax_codes(a, r, first, n_keys, w, scores + (int64_t)r * SCORES, &rest, (lines + steps - 1) / steps, sums + r * stride);
+        softmax_codes(a, r, first, n_keys, w, scores + (int64_t)r * SCORES, &rest, one_run ? &run_ahead : NULL,
+                      (lines + steps - 1) / steps, sums + r * stride);
 
     for (int32_t run = 0, p = 0; run < n_runs; run++, p += RUN_PAGES) {
         const uint8_t *codes[RUN_PAGES];
         for (int32_t i = 0; i < RUN_PAGES; i++) /* a missing page has shares of 0 */
             codes[i] = values[p + i < n_pages ? p + i : p] + value_at;
-        const four_places ahead = one_run ? run_beside(value_span, next_span, p + with_keys + rest.n)
+        const four_places ahead = one_run ? (four_places){.any = true, .run = &run_ahead, .lines = a->fetching.with_values}
                                   : few   ? halves_beside(next.pages, next.n, run, n_runs, key_at, key_bytes)
                                           : pages_beside(values, n_values, p + RUN_PAGES, value_at, value_bytes);
         run_code_values(a, w, scores, first, p * OXI_PAGE_TOKENS, codes, &ahead, sums + 16, stride);
     }
+    if (one_run) fetch_run(&run_ahead, lines_left(&run_ahead));
 }
 
 /* The codes of a row's queries, group by group, through `codes`. */

@@ -10,7 +10,9 @@
  * than they read: they prefetch the next pages of what they are reading. Included by attend_body.h.
  *
  * That suits processors that gain from several runs of addresses. For the others, few rows that read codes prefetch one
- * run (fetching.h): keys, values and the next keys in the order in which they are read, a fixed number of pages ahead.
+ * run (fetching.h): keys, values and the next keys in the order in which they are read. Memory should always be at work.
+ * So less is prefetched beside keys and values than is read, and the rest during the softmax, which reads nothing: the run
+ * is shortest before the softmax and longest after it.
  */
 
 static void fetch(const uint8_t *from, size_t bytes)
@@ -18,28 +20,71 @@ static void fetch(const uint8_t *from, size_t bytes)
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
 
-static void fetch_l2(const uint8_t *from, size_t bytes)
+/* Pages of keys or values; their codes are behind `head` bytes of scales. */
+typedef struct page_span {
+    const uint8_t *const *pages; /* [n] */
+    int32_t n;
+    size_t head, bytes;
+} page_span;
+
+/* One run of addresses to prefetch into the second cache: the pages of three spans in their order. */
+typedef struct line_run {
+    page_span spans[3];
+    int32_t span, page; /* the next page */
+    const uint8_t *at, *end;
+} line_run;
+
+static bool next_page(line_run *f)
 {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
+    for (; f->page >= f->spans[f->span].n; f->page = 0)
+        if (++f->span == 3) {
+            f->span = 2;
+            return false;
+        }
+    const page_span *const here = &f->spans[f->span];
+    const uint8_t *const page = here->pages[f->page++];
+    f->at = page + here->head;
+    f->end = page + here->bytes;
+    return true;
 }
 
-/* Four streams of addresses to prefetch; or one run: first_bytes from the first place on, then from the second. */
+static void fetch_run(line_run *f, int32_t n_lines)
+{
+    for (; n_lines > 0; n_lines--) {
+        if (f->at >= f->end && !next_page(f)) return;
+        __builtin_prefetch(f->at, 0, 2);
+        f->at += 64;
+    }
+}
+
+/* How many lines are left. */
+static int32_t lines_left(const line_run *f)
+{
+    int32_t n = f->at < f->end ? (int32_t)((f->end - f->at + 63) / 64) : 0;
+    for (int32_t i = f->span; i < 3; i++)
+        n += (f->spans[i].n - (i == f->span ? f->page : 0)) * (int32_t)((f->spans[i].bytes - f->spans[i].head + 63) / 64);
+    return n;
+}
+
+/* Four streams of addresses to prefetch; or one run, `lines` of it, three or four, beside four lines that are read. */
 typedef struct four_places {
     const uint8_t *at[4];
-    bool any, one_run;
-    int64_t first_bytes;
+    bool any;
+    line_run *run;
+    int32_t lines;
 } four_places;
 
 static const four_places nowhere;
 
-/* The places after `done` bytes have been read: each of four has advanced by a quarter of that, a run by all. Kept in
- * the caller's registers. */
+/* The places after `done` bytes have been read; of a run the next line and the end of its page. Kept in the caller's
+ * registers. */
 INLINE four_places further(const four_places *f, int64_t done)
 {
     four_places to = *f;
     if (!f->any) return to;
-    if (f->one_run) {
-        to.at[0] = done < f->first_bytes ? f->at[0] + done : f->at[1] + (done - f->first_bytes);
+    if (f->run) {
+        to.at[0] = f->run->at;
+        to.at[1] = f->run->end;
         return to;
     }
 #pragma GCC unroll 4
@@ -48,38 +93,42 @@ INLINE four_places further(const four_places *f, int64_t done)
 }
 
 /* Prefetch what belongs to the 256 bytes from `done` on, if they start there. */
-INLINE void fetch_beside(const four_places *f, int64_t done)
+INLINE void fetch_beside(four_places *f, int64_t done)
 {
     if (!f->any || done / 4 % 64) return;
-    if (f->one_run) {
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) __builtin_prefetch(f->at[0] + done + 64 * i, 0, 2);
+    if (f->run) {
+        const uint8_t *const at = f->at[0];
+        if (f->at[1] - at < 256) { /* the page may end */
+            f->run->at = at;
+            fetch_run(f->run, f->lines);
+            *f = further(f, 0);
+            return;
+        }
+        if (f->lines > 3) __builtin_prefetch(at + 192, 0, 2);
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; i++) __builtin_prefetch(at + 64 * i, 0, 2);
+        f->at[0] = at + 64 * f->lines;
         return;
     }
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) __builtin_prefetch(f->at[i] + done / 4);
 }
 
-/* Pages to prefetch from byte `at` to before `end`: one line of each page in turn, or one page after the other. */
+/* The run goes on after what has been prefetched. */
+INLINE void fetched_beside(const four_places *f)
+{
+    if (f->any && f->run) f->run->at = f->at[0];
+}
+
+/* Pages to prefetch from byte `at` to before `end`, one line of each page in turn. */
 typedef struct page_list {
     const uint8_t *const *pages; /* [n] */
     int32_t n, turn;
     size_t at, end;
-    bool one_run;
 } page_list;
 
 INLINE void fetch_lines(page_list *f, int32_t n_lines)
 {
-    if (f->one_run) {
-        for (; n_lines > 0 && f->turn < f->n; n_lines--) {
-            __builtin_prefetch(f->pages[f->turn] + f->at, 0, 2);
-            f->at += 64;
-            if (f->at < f->end) continue;
-            f->at = 0;
-            f->turn++;
-        }
-        return;
-    }
     for (; n_lines > 0 && f->at < f->end; n_lines--) {
         __builtin_prefetch(f->pages[f->turn] + f->at);
         if (++f->turn < f->n) continue;
@@ -134,25 +183,10 @@ static four_places pages_beside(const uint8_t *const *pages, int32_t n, int32_t 
     return f;
 }
 
-/* Pages of keys or values; their codes are behind `head` bytes of scales. */
-typedef struct page_span {
-    const uint8_t *const *pages; /* [n] */
-    int32_t n;
-    size_t head, bytes;
-} page_span;
-
-/* What few rows prefetch of one run of addresses beside two pages: pages p and p + 1 of `here` or, behind its end, of
- * `after`. */
-static four_places run_beside(page_span here, page_span after, int32_t p)
+/* What few rows prefetch of one run of addresses while they work on a block of keys: the rest of its keys, its values, the
+ * first of the next keys. The first keys are there already. */
+static line_run run_of_block(page_span keys, page_span values, page_span next, int32_t ahead)
 {
-    if (p >= here.n) {
-        p -= here.n;
-        here = after;
-    }
-    if (p >= here.n) return nowhere;
-    const uint8_t *const one = here.pages[p], *const two = here.pages[p + 1 < here.n ? p + 1 : p];
-    fetch_l2(one, here.head);
-    fetch_l2(two, here.head);
-    return (four_places){.at = {one + here.head, two + here.head}, .any = true, .one_run = true,
-                         .first_bytes = (int64_t)(here.bytes - here.head)};
+    next.n = next.n < ahead ? next.n : ahead;
+    return (line_run){.spans = {keys, values, next}, .page = keys.n < ahead ? keys.n : ahead};
 }

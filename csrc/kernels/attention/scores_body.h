@@ -5,7 +5,7 @@ INLINE int32_t group_lanes(bool bytes) { return bytes ? oxi_key_group(OXI_CACHE_
 
 /* sums[r][v] = products of one group of a tile's queries with two vectors of keys. */
 INLINE void code_products(int rows, bool bytes, int32_t n_lanes, const int32_t *queries, const int32_t *query_sums,
-                          const uint8_t *const *from, const four_places *beside, vi sums[TILE_ROWS][2])
+                          const uint8_t *const *from, four_places *beside, vi sums[TILE_ROWS][2])
 {
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = bytes ? begin_keys(query_sums[r]) : (vi){0};
@@ -32,13 +32,13 @@ INLINE void code_products(int rows, bool bytes, int32_t n_lanes, const int32_t *
 }
 
 /* scores[r][..] of one or two pages, for i16 without the queries' scales; `w` begins at the tile's rows. Two pages are read
- * alternately, a vector of keys of each. */
+ * in turns, a vector of keys of each, or one after the other. */
 INLINE void code_scores(int rows, bool bytes, int32_t n_pages, const code_work *w, int32_t lanes, size_t codes_at,
                         const uint8_t *const *pages, const four_places *ahead, float *scores)
 {
+    const bool turns = n_pages == 2 && !ahead->run;
     for (int32_t i = 0; i < n_pages * OXI_PAGE_TOKENS / (2 * VW); i++) {
-        const int32_t keys[2] = {n_pages == 2 ? i * VW : 2 * i * VW,
-                                 n_pages == 2 ? OXI_PAGE_TOKENS + i * VW : (2 * i + 1) * VW};
+        const int32_t keys[2] = {turns ? i * VW : 2 * i * VW, turns ? OXI_PAGE_TOKENS + i * VW : (2 * i + 1) * VW};
         const uint8_t *from[2];
 #pragma GCC unroll 2
         for (int v = 0; v < 2; v++) {
@@ -47,11 +47,12 @@ INLINE void code_scores(int rows, bool bytes, int32_t n_pages, const code_work *
         }
         for (int32_t g = 0, first = 0; first < lanes; g++, first += group_lanes(bytes)) {
             const int32_t n = lanes - first < group_lanes(bytes) ? lanes - first : group_lanes(bytes);
-            const four_places beside = further(ahead, (i * lanes + first) * 2 * VW * 4);
+            four_places beside = further(ahead, (i * lanes + first) * 2 * VW * 4);
             const uint8_t *const at[2] = {from[0] + first * 64, from[1] + first * 64};
             vi sums[TILE_ROWS][2];
             code_products(rows, bytes, n, w->queries + first * OXI_ATTEND_ROWS, w->query_sums + g * OXI_ATTEND_ROWS, at,
                           &beside, sums);
+            fetched_beside(&beside);
 #pragma GCC unroll 2
             for (int v = 0; v < 2; v++) {
                 const uint16_t *scales = (const uint16_t *)(const void *)pages[keys[v] / OXI_PAGE_TOKENS];

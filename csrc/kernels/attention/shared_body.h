@@ -38,14 +38,14 @@ static void share_floats(const oxi_attend *a, const float *keys, float *values)
     }
 }
 
-/* i16: [2][dims / 2][16][2] to [16][pad][2], four positions of each half at a time. */
+/* i16: [2][dims / 2][16][2] to blocks of [16][32][2], four positions of each half at a time. */
 static void share_pairs(const oxi_attend *a, const uint8_t *keys, uint8_t *values)
 {
-    const int64_t pad = a->value_pad, half = (int64_t)oxi_key_lanes(a->type, a->key_dim) * 64, lanes = oxi_groups(a->value_dim, 2);
+    const int64_t half = (int64_t)oxi_key_lanes(a->type, a->key_dim) * 64, lanes = oxi_groups(a->value_dim, 2);
+    const int32_t pad = a->value_pad;
     const bool odd = a->value_dim % 2;
     for (int32_t position = 0; position < 16; position += 4) {
         const uint8_t *from = keys + position * 4;
-        uint8_t *to = values + position * pad * 4;
         for (int64_t d = 0; d < lanes; d++) { /* of a lane's two dimensions, one position after the other */
             i16x8 low, high;
             memcpy(&low, from + d * 64, sizeof low);
@@ -54,26 +54,29 @@ static void share_pairs(const oxi_attend *a, const uint8_t *keys, uint8_t *value
             if (odd && d == lanes - 1) /* the second dimension is none of the values' */
                 for (int i = 0; i < 2; i++) y[i] = (i16x8)((i64x2)y[i] & 0xffffffff);
 #pragma GCC unroll 4
-            for (int i = 0; i < 4; i++) memcpy(to + (i * pad + 2 * d) * 4, (const uint8_t *)&y[i / 2] + i % 2 * 8, 8);
+            for (int i = 0; i < 4; i++)
+                memcpy(values + oxi_value_at(a->type, pad, position + i, 2 * (int32_t)d), (const uint8_t *)&y[i / 2] + i % 2 * 8, 8);
         }
-        for (int i = 0; i < 4; i++) memset(to + (i * pad + 2 * lanes) * 4, 0, (size_t)(pad - 2 * lanes) * 4);
+        for (int i = 0; i < 4 && 2 * lanes < pad; i++)
+            memset(values + oxi_value_at(a->type, pad, position + i, 2 * (int32_t)lanes), 0, (size_t)(pad - 2 * lanes) * 4);
     }
 }
 
-/* q8_0: codes + 128 [2][dims / 4][16][4] to codes [8][pad][4]: four by four bytes change places. */
+/* q8_0: codes + 128 [2][dims / 4][16][4] to blocks of codes [8][32][4]: four by four bytes change places. */
 static void share_quads(const oxi_attend *a, const uint8_t *keys, uint8_t *values)
 {
-    const int64_t pad = a->value_pad, half = (int64_t)oxi_key_lanes(a->type, a->key_dim) * 64, lanes = oxi_groups(a->value_dim, 4);
+    const int64_t half = (int64_t)oxi_key_lanes(a->type, a->key_dim) * 64, lanes = oxi_groups(a->value_dim, 4);
+    const int32_t pad = a->value_pad;
     for (int32_t quad = 0; quad < OXI_PAGE_TOKENS / 4; quad++) {
         const uint8_t *from = keys + quad / 4 * half + quad % 4 * 16;
-        uint8_t *to = values + quad * pad * 4;
         for (int64_t d = 0; d < lanes; d++) {
             u8x16 x;
             memcpy(&x, from + d * 64, sizeof x);
             const u8x16 y = PICK(u8x16, x, x, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15) ^ 128;
-            memcpy(to + d * 16, &y, sizeof y);
+            memcpy(values + oxi_value_at(a->type, pad, quad, 4 * (int32_t)d), &y, sizeof y);
         }
-        memset(to + (int64_t)a->value_dim * 4, 0, (size_t)(pad - a->value_dim) * 4);
+        if (a->value_dim < pad)
+            memset(values + oxi_value_at(a->type, pad, quad, a->value_dim), 0, (size_t)(pad - a->value_dim) * 4);
     }
 }
 

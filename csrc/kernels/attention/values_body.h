@@ -116,27 +116,40 @@ INLINE void put_values(int rows, int n_vec, vi sums[TILE_ROWS][2], const float *
         }
 }
 
-/* out[r][column ..] (+)= shares[r] . values of a run of two pages, read alternately. Past the last key the shares are 0. */
+/* out[r][column ..] (+)= shares[r] . values of a run of two pages, which are read in turns or one after the other. Past the
+ * last key the shares are 0. */
 INLINE void pair_values(int rows, int n_vec, const code_work *w, int32_t run, int32_t group, const uint8_t *const *codes, int32_t pad, int32_t column,
                         const four_places *ahead, float *out, int64_t ldo, bool accumulate)
 {
+    enum { LANES = OXI_PAGE_TOKENS / 2 };
     vi sums[TILE_ROWS][2] = {0};
-    const four_places beside = further(ahead, column * OXI_PAGE_TOKENS * 4);
-    for (int64_t k = 0; k < OXI_PAGE_TOKENS / 2; k++) {
-        fetch_beside(&beside, k * RUN_PAGES * n_vec * VW * 4);
+    four_places beside = further(ahead, column * OXI_PAGE_TOKENS * 4);
+    const bool turns = !ahead->run;
+    const int64_t at = (int64_t)oxi_value_at(OXI_CACHE_I16, pad, 0, column), step = (int64_t)oxi_value_at(OXI_CACHE_I16, pad, 1, column) - at;
+    const int16_t *const shares = w->shares + group * TILE_ROWS * OXI_CODE_RUN;
+    for (int half = 0; half < 2; half++) { /* of what is read */
+        const uint8_t *const one = turns ? codes[0] + LANES / 2 * half * step : codes[half];
+        const uint8_t *const from[RUN_PAGES] = {one + at, (turns ? codes[1] + LANES / 2 * half * step : one + step) + at};
+        const int64_t next = turns ? step : 2 * step;
+        const int16_t *const x0 = shares + (turns ? LANES : OXI_PAGE_TOKENS) * half;
+        const int64_t x_apart = turns ? OXI_PAGE_TOKENS : 2, x_next = turns ? 2 : 4;
+        for (int64_t pair = 0; pair < LANES / 2; pair++) {
+            fetch_beside(&beside, (LANES / 2 * half + pair) * RUN_PAGES * n_vec * VW * 4);
 #pragma GCC unroll 2
-        for (int p = 0; p < RUN_PAGES; p++) {
-            vi columns[2];
+            for (int p = 0; p < RUN_PAGES; p++) {
+                vi columns[2];
 #pragma GCC unroll 2
-            for (int v = 0; v < n_vec; v++) columns[v] = load_pairs(codes[p] + (k * pad + column + v * VW) * 4);
+                for (int v = 0; v < n_vec; v++) columns[v] = load_pairs(from[p] + pair * next + v * VW * 4);
 #pragma GCC unroll 8
-            for (int r = 0; r < rows; r++) {
-                const vi x = both(w->shares + (group * TILE_ROWS + r) * OXI_CODE_RUN + p * OXI_PAGE_TOKENS + 2 * k);
+                for (int r = 0; r < rows; r++) {
+                    const vi x = both(x0 + pair * x_next + p * x_apart + r * OXI_CODE_RUN);
 #pragma GCC unroll 2
-                for (int v = 0; v < n_vec; v++) sums[r][v] = dot_pairs(sums[r][v], columns[v], x);
+                    for (int v = 0; v < n_vec; v++) sums[r][v] = dot_pairs(sums[r][v], columns[v], x);
+                }
             }
         }
     }
+    fetched_beside(&beside);
     put_values(rows, n_vec, sums, w->share_scales + group * RUNS + run, w->value_groups, out + column, ldo, accumulate);
 }
 
@@ -144,29 +157,35 @@ INLINE void pair_values(int rows, int n_vec, const code_work *w, int32_t run, in
 INLINE void quad_values(int rows, int n_vec, const code_work *w, int32_t run, int32_t group, bool fine, const uint8_t *const *codes,
                         int32_t pad, int32_t column, const four_places *ahead, float *out, int64_t ldo, bool accumulate)
 {
+    enum { LANES = OXI_PAGE_TOKENS / 4 };
     vi sums[TILE_ROWS][2] = {0};
+    const bool turns = !ahead->run;
+    const int64_t first = (int64_t)oxi_value_at(OXI_CACHE_Q8_0, pad, 0, column), step = (int64_t)oxi_value_at(OXI_CACHE_Q8_0, pad, 1, column) - first;
     for (int plane = fine ? SHARE_PLANES - 1 : 0; plane >= 0; plane--) {
         const share *const shares = w->byte_shares + (plane * w->value_groups + group) * TILE_ROWS * OXI_CODE_RUN;
         const int32_t *const totals = w->share_sums + (plane * w->value_groups + group) * 16;
-        const four_places beside = plane ? nowhere : further(ahead, column * OXI_PAGE_TOKENS * 2);
+        four_places beside = plane ? nowhere : further(ahead, column * OXI_PAGE_TOKENS * 2);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
             for (int v = 0; v < n_vec; v++) sums[r][v] = sums[r][v] * 256 + begin_values(totals[r]);
-        for (int64_t k = 0; k < OXI_PAGE_TOKENS / 4; k++) {
-            fetch_beside(&beside, k * RUN_PAGES * n_vec * VW * 4);
+        for (int64_t pair = 0; pair < LANES; pair++) {
+            fetch_beside(&beside, pair * RUN_PAGES * n_vec * VW * 4);
 #pragma GCC unroll 2
             for (int p = 0; p < RUN_PAGES; p++) {
-                const share *at = shares + 4 * quad_at((int)k + p * OXI_PAGE_TOKENS / 4);
+                const int page = turns ? p : pair >= LANES / 2;
+                const int64_t lane = turns ? pair : (2 * pair + p) % LANES;
+                const share *at = shares + 4 * quad_at((int)lane + page * LANES);
                 value_quads columns[2];
 #pragma GCC unroll 2
-                for (int v = 0; v < n_vec; v++) columns[v] = load_values(codes[p] + (k * pad + column + v * VW) * 4);
+                for (int v = 0; v < n_vec; v++) columns[v] = load_values(codes[page] + first + lane * step + v * VW * 4);
 #pragma GCC unroll 8
                 for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
                     for (int v = 0; v < n_vec; v++) sums[r][v] = dot_values(sums[r][v], columns[v], at + r * OXI_CODE_RUN);
             }
         }
+        fetched_beside(&beside);
     }
     put_values(rows, n_vec, sums, w->share_scales + group * RUNS + run, w->value_groups, out + column, ldo, accumulate);
 }
