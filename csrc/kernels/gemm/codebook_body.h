@@ -86,10 +86,10 @@ INLINE void lookup_entries(oxi_pack pack, const oxi_codebook *codebook, const ui
     if (codebook->columns == 8) {
         v_u8 low[2];
         if (oxi_codebook_keeps_entries(codebook)) {
-            entry[0] = load_u8(src + 64 * g);
+            entry[0] = load_u8(src + p.low + 64 * g);
             entry[1] = load_u8(src + p.high + 64 * g);
         } else {
-            codebook_entries(tables, codebook->n, src + 64 * g, src + p.high + 8 * p.high_bits * g, entry);
+            codebook_entries(tables, codebook->n, src + p.low + 64 * g, src + p.high + 8 * p.high_bits * g, entry);
         }
         low[0] = low_turns(entry[0], entry[1]);
         low[1] = high_turns(entry[0], entry[1]);
@@ -107,7 +107,7 @@ INLINE void lookup_entries(oxi_pack pack, const oxi_codebook *codebook, const ui
     const v_u8 all = load_u8(signs);
     UNROLL for (int half = 0; half < 2; half++) {
         const int at = 2 * g + half;
-        codebook_entries(tables, codebook->n, src + 64 * at, src + p.high + 8 * p.high_bits * at, entry);
+        codebook_entries(tables, codebook->n, src + p.low + 64 * at, src + p.high + 8 * p.high_bits * at, entry);
         UNROLL for (int j = 0; j < 2; j++) {
             const v_u8 s = signs_of_pair(all, 2 * half + j, 2);
             code[4 * half + 2 * j] = lookup_wide(of_pair[0], choose((v_u8){0} + 0x38, entry[j], s));

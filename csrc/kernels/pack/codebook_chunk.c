@@ -14,7 +14,7 @@ void oxi_codebook_pack(const oxi_codebook *codebook, int group, const uint16_t (
         for (int c = 0; c < OXI_CHUNK; c += codebook->columns) {
             const int place = c / 32 * group_bytes + oxi_codebook_byte(codebook, r, c % 32), bit = place % 8;
             const unsigned at = entry[r][c / codebook->columns], number = whole ? codebook->entries[at] : at;
-            dst[place] = (uint8_t)number;
+            dst[p.low + (size_t)place] = (uint8_t)number;
             if (whole)
                 dst[p.high + (size_t)place] = (uint8_t)(number >> 8);
             else
@@ -47,7 +47,7 @@ static void load_tables(const oxi_codebook *codebook, uint8_t *tables)
 static unsigned entry_at(const oxi_codebook *codebook, const oxi_codebook_layout *p, const uint8_t *tables, const uint8_t *src,
                          int place)
 {
-    unsigned number = src[place];
+    unsigned number = src[p->low + (size_t)place];
     if (oxi_codebook_keeps_entries(codebook)) return number | (unsigned)src[p->high + (size_t)place] << 8;
     for (int h = 0; h < p->high_bits; h++)
         number |= (src[p->high + (size_t)(place / 64 * p->high_bits + h) * 8 + (size_t)(place % 64 / 8)] >> place % 8 & 1u)
