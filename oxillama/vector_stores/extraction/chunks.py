@@ -7,8 +7,9 @@ file do not depend on the model that is loaded, and a file that is ingested agai
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
-from itertools import accumulate
+from collections.abc import Sequence
 
 # Scripts without spaces between words, whose characters are about a token each.
 _DENSE = (
@@ -25,6 +26,8 @@ _PARAGRAPH = re.compile(r"[^\S\n]*(?:\n[^\S\n]*\n|\f)")
 _LINE = re.compile(r"[^\S\n]*\n")
 _SENTENCE_END = (".", "!", "?", "。", "！", "？", ".)", '."', ":", "…")
 
+Places = Sequence[int]
+
 
 def count_tokens(text: str) -> int:
     """How many tokens the text has, estimated."""
@@ -37,12 +40,12 @@ def cut(text: str, size: int, overlap: int) -> list[tuple[int, int]]:
     size: tokens of a passage at most. overlap: tokens, at most half of size, that a passage shares with the one before
     it. A passage ends with a paragraph, a line or a sentence where one ends in its last quarter.
     """
-    matches = list(_PIECE.finditer(text))
-    starts = [match.start() for match in matches]
-    ends = [match.end() for match in matches]
-    # totals[i]: tokens before piece i
-    totals = [0, *accumulate(map(_weight, matches))]
-    del matches
+    # starts[i], ends[i]: of piece i. totals[i]: tokens before it. Arrays, since a large text has millions of pieces.
+    starts, ends, totals = array("q"), array("q"), array("q", [0])
+    for match in _PIECE.finditer(text):
+        starts.append(match.start())
+        ends.append(match.end())
+        totals.append(totals[-1] + _weight(match))
     passages: list[tuple[int, int]] = []
     first, n = 0, len(starts)
     while first < n:
@@ -67,7 +70,7 @@ def _weight(match: re.Match[str]) -> int:
     return -(-len(match[kind]) // _CHARACTERS[kind])
 
 
-def _rank(text: str, starts: list[int], ends: list[int], at: int) -> int:
+def _rank(text: str, starts: Places, ends: Places, at: int) -> int:
     """How good a break before piece `at` is: 3 between paragraphs, 2 between lines, 1 between sentences, else 0."""
     if _PARAGRAPH.match(text, starts[at]):
         return 3
@@ -76,7 +79,7 @@ def _rank(text: str, starts: list[int], ends: list[int], at: int) -> int:
     return int(text[starts[at]].isspace() and text.endswith(_SENTENCE_END, 0, ends[at - 1]))
 
 
-def _best_break(text: str, starts: list[int], ends: list[int], earliest: int, last: int) -> int:
+def _best_break(text: str, starts: Places, ends: Places, earliest: int, last: int) -> int:
     """The latest of the best breaks before the pieces `earliest` to `last`."""
     best, found = 0, last
     for at in range(last, earliest - 1, -1):
@@ -88,9 +91,7 @@ def _best_break(text: str, starts: list[int], ends: list[int], earliest: int, la
     return found
 
 
-def _first_break(
-    text: str, starts: list[int], ends: list[int], after: int, last: int, until: int, totals: list[int]
-) -> int:
+def _first_break(text: str, starts: Places, ends: Places, after: int, last: int, until: int, totals: Places) -> int:
     """The first break at piece `after` or soon behind it, before `until` tokens; `after` if there is none."""
     for at in range(max(after, 1), last):
         if totals[at] > until:
