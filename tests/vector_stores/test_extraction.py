@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import signal
 import zipfile
 import zlib
 from pathlib import Path
 
 import pytest
 
+from oxillama.vector_stores.extraction import process
 from oxillama.vector_stores.extraction.chunks import count_tokens, cut
 from oxillama.vector_stores.extraction.documents import MOST_XML
 from oxillama.vector_stores.extraction.errors import UnreadableError
 from oxillama.vector_stores.extraction.formats import text_of
-from oxillama.vector_stores.extraction.process import Extract, extract
+from oxillama.vector_stores.extraction.process import Extract, _read, extract
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
@@ -149,6 +151,29 @@ async def test_a_bomb_costs_the_child_only(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError) as caught:
         await in_child(tmp_path / "a.pdf", data)
     assert caught.value.code == "invalid_file"
+
+
+@pytest.mark.parametrize("status", [-signal.SIGXCPU, -signal.SIGKILL])
+def test_a_child_that_was_stopped_at_its_limits_says_so(status: int) -> None:
+    with pytest.raises(UnreadableError, match="processor time, or too much memory") as caught:
+        _read(bytearray(), status)
+    assert caught.value.code == "invalid_file"
+
+
+def test_a_child_that_ends_without_a_reply_is_an_error_of_the_server() -> None:
+    with pytest.raises(UnreadableError, match="ended with status 1") as caught:
+        _read(bytearray(b"{"), 1)
+    assert caught.value.code == "server_error"
+
+
+async def test_what_needs_too_much_memory_is_refused_by_the_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of sixty million cells, in a child that gets a tenth of the usual memory."""
+    less = process._START.replace("import main;", "import main; import oxillama.vector_stores.extraction.child as c;")
+    monkeypatch.setattr(process, "_START", less.replace("main()", "c.MEMORY_BYTES = 1 << 27; main()"))
+    with pytest.raises(UnreadableError, match="more memory than is allowed"):
+        await in_child(tmp_path / "a.csv", b"a,b\n" + b"," * 30_000_000)
 
 
 @pytest.mark.parametrize("size", [100, 250])

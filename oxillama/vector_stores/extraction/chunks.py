@@ -16,7 +16,7 @@ _DENSE = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\ua000-\ua4cf\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _PIECE = re.compile(
-    rf"\s{{0,32}}(?:(?P<dense>[{_DENSE}])|(?P<latin>[A-Za-zÀ-ɏ]{{1,64}})|(?P<digits>\d{{1,3}})"
+    rf"\s{{0,32}}+(?:(?P<dense>[{_DENSE}])|(?P<latin>[A-Za-zÀ-ɏ]{{1,64}})|(?P<digits>\d{{1,3}})"
     rf"|(?P<letters>(?:(?![{_DENSE}A-Za-zÀ-ɏ])[^\W\d_]){{1,64}})|(?P<other>[^\w\s]{{1,16}}|_{{1,16}}|\w))|\s{{1,32}}"
 )
 # Characters of one token, by the group of _PIECE.
