@@ -33,7 +33,9 @@ def run(command: str, redirections: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("redirections", ["<&-", ">&-", "<&- >&-"])
+@pytest.mark.parametrize(
+    "redirections", [*(pytest.param(one, marks=pytest.mark.slow) for one in ["<&-", ">&-"]), "<&- >&-"]
+)
 def test_closed_streams_do_not_make_a_command_fail(command: str, redirections: str) -> None:
     done = run(command, redirections)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

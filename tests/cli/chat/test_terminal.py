@@ -22,6 +22,9 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
+KINDS = pytest.mark.parametrize("kind", ["xterm", pytest.param("dumb", marks=pytest.mark.slow)])
+
+
 @contextmanager
 def chatting(state: Path, *arguments: str, **env: str) -> Iterator[Terminal]:
     command = ("-m", "tests.support.scripted_chat", "--model", "none.gguf", *arguments)
@@ -30,7 +33,7 @@ def chatting(state: Path, *arguments: str, **env: str) -> Iterator[Terminal]:
         yield terminal
 
 
-@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+@KINDS
 def test_ctrl_c_stops_the_answer_and_keeps_the_session(state: Path, kind: str) -> None:
     with chatting(state, TERM=kind) as terminal:
         terminal.type(b"long" + ENTER)
@@ -47,7 +50,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_session(state: Path, kind: str) -
         assert b"Traceback" not in terminal.seen
 
 
-@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+@KINDS
 def test_text_typed_during_an_answer_waits_for_its_end(state: Path, kind: str) -> None:
     with chatting(state, "--max-tokens", "400", TERM=kind) as terminal:
         terminal.type(b"long" + ENTER)
@@ -63,7 +66,7 @@ def test_text_typed_during_an_answer_waits_for_its_end(state: Path, kind: str) -
         assert termios.tcgetattr(terminal._fd)[6][termios.VEOF] == CTRL_D
 
 
-@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+@KINDS
 def test_text_typed_during_an_answer_is_not_shown_in_it(state: Path, kind: str) -> None:
     with chatting(state, "--max-tokens", "400", TERM=kind) as terminal:
         terminal.type(b"long" + ENTER)
@@ -77,7 +80,7 @@ def test_text_typed_during_an_answer_is_not_shown_in_it(state: Path, kind: str) 
         terminal.expect(b"2 messages, the last: TYPED")
 
 
-@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+@KINDS
 def test_the_first_ctrl_c_at_the_prompt_says_how_to_leave_and_the_second_leaves(state: Path, kind: str) -> None:
     with chatting(state, TERM=kind) as terminal:
         terminal.type(b"hello" + ENTER)
@@ -105,7 +108,7 @@ def test_bye_leaves(state: Path) -> None:
         assert terminal.end() == 0
 
 
-@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+@KINDS
 @pytest.mark.parametrize(("number", "times", "status"), [(signal.SIGINT, 2, 130), (signal.SIGTERM, 1, 143)])
 def test_signals_at_the_prompt_end_the_chat_and_restore_the_terminal(
     state: Path, kind: str, number: signal.Signals, times: int, status: int
