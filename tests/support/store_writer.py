@@ -5,16 +5,21 @@ python -m tests.support.store_writer DIR SEED
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import sys
+from typing import Any
 
 from oxillama.assistants.records import RunStatus, ThreadMessage
 from oxillama.assistants.records.transitions import end_message
 from oxillama.assistants.store.store import Store
+from oxillama.files.records import StoredFile, Upload, UploadPart
+from oxillama.files.service import Files
+from oxillama.storage.ids import new_id
 from tests.support.records import NOW, a_message, a_run, a_step, a_thread
-from tests.support.stores import open_store
+from tests.support.stores import open_database
 
 
 def say(kind: str, *parts: str) -> None:
@@ -35,9 +40,33 @@ def answer(store: Store, thread: str, rng: random.Random) -> None:
     say("ended", thread, run.id)
 
 
+def add_file(files: Files, rng: random.Random) -> None:
+    """Store a file, at once or as an upload in two parts."""
+    data = rng.randbytes(rng.randrange(1, 5000))
+    named: dict[str, Any] = {"created_at": NOW, "filename": "a", "purpose": "assistants", "bytes": len(data)}
+    if rng.random() < 0.5:
+        file = StoredFile(id=new_id("file", separator="-"), **named)
+        content = files.files.begin(file.id)
+        content.write(data)
+        files.files.finish(file, content)
+    else:
+        upload = Upload(id=new_id("upload"), mime_type="text/plain", expires_at=NOW + 3600, **named)
+        files.uploads.create(upload)
+        parts = []
+        for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
+            part = UploadPart(id=new_id("part"), created_at=NOW, upload_id=upload.id, bytes=len(piece))
+            content = files.uploads.begin_part(upload.id, part.id)
+            content.write(piece)
+            parts.append(files.uploads.finish_part(part, content).id)
+        _, file = files.uploads.complete(upload.id, parts)
+    say("file", "", file.id, hashlib.sha256(data).hexdigest())
+
+
 def main(data_dir: str, seed: int) -> None:
     rng = random.Random(seed)
-    store = open_store(data_dir)
+    database = open_database(data_dir)
+    store, files = Store(database, clock=lambda: NOW), Files(data_dir, database, lambda: NOW)
+    files.clear()
     for run in store.recover():
         store.runs.update_status(run.thread_id, run.id, RunStatus.FAILED)
     threads: list[str] = []
@@ -50,6 +79,8 @@ def main(data_dir: str, seed: int) -> None:
             say("message", thread.id, first.id, "first")
             threads.append(thread.id)
         thread_id = rng.choice(threads)
+        if rng.random() < 0.1:
+            add_file(files, rng)
         if rng.random() < 0.3:
             answer(store, thread_id, rng)
         elif rng.random() < 0.05:
