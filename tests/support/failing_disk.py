@@ -33,6 +33,10 @@ class FailingDisk(SystemDisk):
         self._require_device(data)
         return super().pwrite(fd, data, at)
 
+    def allocate(self, fd: int, length: int) -> None:
+        self._require_device(bytes(length))
+        super().allocate(fd, length)
+
     def fsync(self, fd: int) -> None:
         if self.broken:
             raise OSError(errno.EIO, os.strerror(errno.EIO))

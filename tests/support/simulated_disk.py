@@ -123,6 +123,9 @@ class SimulatedDisk:
         file.data.extend(bytes(length - len(file.data)))
         file.pending.append((length, None))
 
+    def allocate(self, fd: int, length: int) -> None:
+        self._step("allocate")
+
     def fsync(self, fd: int) -> None:
         self._step("fsync")
         file, _ = self._open[fd]
