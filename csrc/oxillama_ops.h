@@ -38,6 +38,7 @@ typedef enum oxi_op_kind {
     OXI_OP_GATE = 14,
     OXI_OP_CONV = 15,
     OXI_OP_DELTA = 16,
+    OXI_OP_SCAN = 17,
     OXI_OP_COUNT
 } oxi_op_kind;
 
@@ -201,12 +202,14 @@ typedef struct oxi_op_gate {
 
 #define OXI_CONV_TAPS 16
 
-/* A causal convolution of each column over the tokens of its sequence (depthwise, without bias):
- *     out[t] = fn(sum over i < n_taps of kernel[i] * u[t - n_taps + 1 + i]), u = x * times (absent: 1), 0 before the first token
+/* A causal convolution of each column over the tokens of its sequence (depthwise):
+ *     out[t] = fn(bias + sum over i < n_taps of kernel[i] * u[t - n_taps + 1 + i]), u = x * times (absent: 1), 0 before the first
+ * token
  * state: [n_taps - 1][width], the last inputs u. */
 typedef struct oxi_op_conv {
     oxi_view x, times, out;
     int32_t kernel; /* vector [n_taps][width] */
+    int32_t bias;   /* vector [width], < 0: absent */
     int32_t n_taps; /* 2 to OXI_CONV_TAPS */
     int32_t fn, state;
 } oxi_op_conv;
@@ -226,6 +229,22 @@ typedef struct oxi_op_delta {
     int32_t n_head, n_key_head, key_dim, value_dim;
     int32_t tiled, state;
 } oxi_op_delta;
+
+/* The selective scan of Mamba-2 (Dao, Gu: "Transformers are SSMs", 2024, section 7). Each value head has a matrix S
+ * [key_dim][value_dim], zero before the first token. At every token
+ *     d = log(1 + e^(step + dt[head]))
+ *     S = e^(rate[head] d) S + k (d v)'
+ *     out = q' S + skip[head] v
+ * with the q and k (in the paper C and B) of key head `head / (n_head / n_key_head)`. state: n_head times oxi_delta_state()
+ * floats. */
+typedef struct oxi_op_scan {
+    oxi_view q, k;   /* [n_key_head][key_dim] */
+    oxi_view v, out; /* [n_head][value_dim] */
+    oxi_view step;   /* [n_head] */
+    int32_t rate, dt, skip; /* vectors [n_head] */
+    int32_t n_head, n_key_head, key_dim, value_dim;
+    int32_t state;
+} oxi_op_scan;
 
 typedef struct oxi_op {
     oxi_op_kind kind;
@@ -248,6 +267,7 @@ typedef struct oxi_op {
         oxi_op_gate gate;
         oxi_op_conv conv;
         oxi_op_delta delta;
+        oxi_op_scan scan;
     } as;
 } oxi_op;
 

@@ -146,7 +146,7 @@ static bool conv_ok(const oxi_program *p, const oxi_op_conv *c)
     const int64_t width = c->x.width;
     return inside(p, c->x) && optional(p, c->times, width) && view(p, c->out, width) && c->out.buffer != c->x.buffer
         && c->out.buffer != c->times.buffer && c->n_taps >= 2 && c->n_taps <= OXI_CONV_TAPS
-        && vector(p, c->kernel, c->n_taps * width) && fn_ok(c->fn, false)
+        && vector(p, c->kernel, c->n_taps * width) && optional_vector(p, c->bias, width) && fn_ok(c->fn, false)
         && state(p, c->state, (c->n_taps - 1) * width);
 }
 
@@ -161,6 +161,17 @@ static bool delta_ok(const oxi_program *p, const oxi_op_delta *d)
         && vector(p, d->dt, d->n_head) && state(p, d->state, d->n_head * oxi_delta_state(d->key_dim, d->value_dim));
 }
 
+static bool scan_ok(const oxi_program *p, const oxi_op_scan *c)
+{
+    if (c->n_key_head < 1 || c->n_head < 1 || c->n_head % c->n_key_head || c->key_dim < 1 || c->value_dim < 1) return false;
+    const int64_t keys = (int64_t)c->n_key_head * c->key_dim, values = (int64_t)c->n_head * c->value_dim;
+    const int32_t out = c->out.buffer; /* as in a delta rule */
+    if (out == c->q.buffer || out == c->k.buffer || out == c->step.buffer) return false;
+    return view(p, c->q, keys) && view(p, c->k, keys) && view(p, c->v, values) && view(p, c->out, values)
+        && view(p, c->step, c->n_head) && vector(p, c->rate, c->n_head) && vector(p, c->dt, c->n_head)
+        && vector(p, c->skip, c->n_head) && state(p, c->state, c->n_head * oxi_delta_state(c->key_dim, c->value_dim));
+}
+
 /* Some ops read data of tokens (ids, positions, pages), so they run on rows of tokens only; SELECT makes rows of
  * outputs. */
 static bool rows_ok(const oxi_op *op)
@@ -171,6 +182,7 @@ static bool rows_ok(const oxi_op *op)
     case OXI_OP_KV_STORE:
     case OXI_OP_CONV:
     case OXI_OP_DELTA:
+    case OXI_OP_SCAN:
     case OXI_OP_ATTENTION: return op->rows == OXI_ROWS_TOKENS;
     case OXI_OP_SELECT: return op->rows == OXI_ROWS_OUTPUTS;
     default: return op->rows == OXI_ROWS_TOKENS || op->rows == OXI_ROWS_OUTPUTS;
@@ -205,6 +217,7 @@ static bool op_ok(const oxi_program *p, const oxi_op *op)
     case OXI_OP_GATE: return gate_ok(p, &op->as.gate);
     case OXI_OP_CONV: return conv_ok(p, &op->as.conv);
     case OXI_OP_DELTA: return delta_ok(p, &op->as.delta);
+    case OXI_OP_SCAN: return scan_ok(p, &op->as.scan);
     default: return false;
     }
 }

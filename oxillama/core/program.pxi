@@ -186,6 +186,8 @@ cdef class Program:
             op.kind, op.as_.conv = oxi.OXI_OP_CONV, fields
         elif kind == "delta":
             op.kind, op.as_.delta = oxi.OXI_OP_DELTA, fields
+        elif kind == "scan":
+            op.kind, op.as_.scan = oxi.OXI_OP_SCAN, fields
         elif kind == "linear":
             op.kind = oxi.OXI_OP_LINEAR
             fill_linear(&op.as_.linear, fields)

@@ -44,6 +44,7 @@ void oxi_run_conv(oxi_step *s, const oxi_op_conv *op)
             }
             float *out = oxi_view_row(r, op->out, run->first + t) + c0;
             r->vec->conv_row(x, times, kernel + c0, width, op->n_taps, c1 - c0, out);
+            if (op->bias >= 0) r->vec->affine(out, 1.0f, NULL, NULL, oxi_vector_data(r, op->bias) + c0, c1 - c0, out);
             if (op->fn != OXI_FN_NONE) r->vec->glu((oxi_fn)op->fn, out, NULL, c1 - c0, out);
         }
         keep(r, op, run, c0, c1 - c0, before, oxi_run_next_state(r, run, op->state));

@@ -48,7 +48,7 @@ static sizes measure(const oxi_program *p, int32_t n_batch, oxi_cache_type type)
     sizes z = {.row = 16, .made = 1, .act_row = 64, .act_batch = 64, .attend = 64, .key_dim = 1, .part = 1, .key_heads = 1};
     for (int32_t i = 0; i < p->n_ops; i++) {
         const oxi_op *op = &p->ops[i];
-        if (op->kind == OXI_OP_DELTA) z.row = larger(z.row, 2 * (size_t)n_batch); /* gates of every token */
+        if (op->kind == OXI_OP_DELTA || op->kind == OXI_OP_SCAN) z.row = larger(z.row, 2 * (size_t)n_batch); /* gates of every token */
         if (op->kind == OXI_OP_EXPERTS) measure_experts(p, &op->as.experts, n_batch, &z);
         if (op->kind == OXI_OP_ATTENTION) {
             const int32_t pad = oxi_pad16(p->caches[op->as.attention.layer].value_dim);

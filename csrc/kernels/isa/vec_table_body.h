@@ -30,6 +30,7 @@ const oxi_vec OXI_VEC_NAME = {
     .attend_join = attend_join,
     .conv_row = conv_row,
     .delta_rule = delta_rule,
+    .selective_scan = selective_scan,
     .block_maxima = block_maxima,
     .weights = weights,
     .exp_sum = exp_sum,

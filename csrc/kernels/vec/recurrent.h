@@ -25,4 +25,11 @@ typedef struct oxi_delta {
     int32_t n_tokens, key_dim, first, n;
 } oxi_delta;
 
+/* The same for the selective scan, whose steps are in d->beta:
+ *     S = decay[t] * before + k[t] (beta[t] * v[t])';  out[t] = q[t]' S + skip * v[t] */
+typedef struct oxi_scan {
+    oxi_delta d;
+    float skip;
+} oxi_scan;
+
 #endif

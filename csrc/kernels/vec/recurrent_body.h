@@ -121,3 +121,54 @@ static void delta_rule(const oxi_delta *d)
     const int32_t end = d->first + d->n;
     for (int32_t column = d->first; column < end; column += OXI_DELTA_BLOCK) delta_block(d, column, end - column);
 }
+
+/* A result has four parts, of every fourth row, so that an addition need not wait for the one before it. */
+#define SCAN_PARTS 4
+
+INLINE void scan_row(const float *from, float *to, vf kept, float k, float q, const vf *value, vf *part)
+{
+    for (int j = 0; j < DELTA_VECTORS; j++) {
+        const vf s = fma_(splat(k), value[j], load(from + j * VW) * kept);
+        store(to + j * VW, s);
+        part[j] = fma_(splat(q), s, part[j]);
+    }
+}
+
+/* All tokens for the block that begins with value column `column`, of which n columns exist. */
+static void scan_block(const oxi_scan *scan, int32_t column, int32_t n)
+{
+    const oxi_delta *d = &scan->d;
+    const int64_t offset = (int64_t)column * d->key_dim;
+    const float *from = d->before + offset;
+    float *const to = d->after + offset;
+    for (int32_t t = 0; t < d->n_tokens; t++, from = to) {
+        const float *k = d->k + t * d->k_stride, *q = d->q + t * d->q_stride, *v = d->v + t * d->v_stride + column;
+        const vf kept = splat(d->decay[t]);
+        vf x[DELTA_VECTORS], value[DELTA_VECTORS], part[SCAN_PARTS][DELTA_VECTORS] = {0};
+        for (int j = 0; j < DELTA_VECTORS; j++) {
+            const int32_t left = n - j * VW;
+            x[j] = left >= VW ? load(v + j * VW) : load_part(v + j * VW, left > 0 ? left : 0);
+            value[j] = x[j] * d->beta[t];
+        }
+        int32_t i = 0;
+        for (; i + SCAN_PARTS <= d->key_dim; i += SCAN_PARTS)
+            for (int p = 0; p < SCAN_PARTS; p++)
+                scan_row(from + (i + p) * OXI_DELTA_BLOCK, to + (i + p) * OXI_DELTA_BLOCK, kept, k[i + p], q[i + p], value,
+                         part[p]);
+        for (int p = 0; i < d->key_dim; i++, p++)
+            scan_row(from + i * OXI_DELTA_BLOCK, to + i * OXI_DELTA_BLOCK, kept, k[i], q[i], value, part[p]);
+        for (int j = 0; j < DELTA_VECTORS; j++) {
+            const int32_t left = n - j * VW;
+            const vf found = fma_(splat(scan->skip), x[j], (part[0][j] + part[1][j]) + (part[2][j] + part[3][j]));
+            float *const out = d->out + t * d->out_stride + column + j * VW;
+            if (left >= VW) store(out, found);
+            else if (left > 0) store_part(out, found, left);
+        }
+    }
+}
+
+static void selective_scan(const oxi_scan *scan)
+{
+    const int32_t end = scan->d.first + scan->d.n;
+    for (int32_t column = scan->d.first; column < end; column += OXI_DELTA_BLOCK) scan_block(scan, column, end - column);
+}

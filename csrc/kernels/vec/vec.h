@@ -7,6 +7,7 @@
 
 struct oxi_attend; /* attention/attend.h */
 struct oxi_delta;  /* recurrent.h */
+struct oxi_scan;
 
 /* Logits per block, at absolute positions in a row. */
 #define OXI_LOGIT_BLOCK 256
@@ -43,6 +44,7 @@ typedef struct oxi_vec {
     void (*conv_row)(const float *const *x, const float *const *times, const float *kernel, int64_t kernel_stride,
                      int32_t n_taps, int64_t n, float *out);
     void (*delta_rule)(const struct oxi_delta *d);
+    void (*selective_scan)(const struct oxi_scan *scan);
 
     /* Rows of logits. Every isa gives the same bits: one rounding per operation, and one order of summation. */
 

@@ -32,6 +32,7 @@ cdef extern from "oxillama_ops.h" nogil:
         OXI_OP_GATE
         OXI_OP_CONV
         OXI_OP_DELTA
+        OXI_OP_SCAN
 
     ctypedef enum oxi_embed_by:
         OXI_EMBED_BY_TOKEN
@@ -205,6 +206,7 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_view times
         oxi_view out
         int32_t kernel
+        int32_t bias
         int32_t n_taps
         int32_t fn
         int32_t state
@@ -225,6 +227,21 @@ cdef extern from "oxillama_ops.h" nogil:
         int32_t tiled
         int32_t state
 
+    ctypedef struct oxi_op_scan:
+        oxi_view q
+        oxi_view k
+        oxi_view v
+        oxi_view out
+        oxi_view step
+        int32_t rate
+        int32_t dt
+        int32_t skip
+        int32_t n_head
+        int32_t n_key_head
+        int32_t key_dim
+        int32_t value_dim
+        int32_t state
+
     ctypedef union oxi_op_as "":
         oxi_op_embed embed
         oxi_op_rope_table rope_table
@@ -243,6 +260,7 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_op_gate gate
         oxi_op_conv conv
         oxi_op_delta delta
+        oxi_op_scan scan
 
     ctypedef struct oxi_op:
         oxi_op_kind kind

@@ -7,7 +7,7 @@ from typing import Any
 from oxillama.core import _core
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Affine, Experts, Glu, Graph, Linear, Norm, Op, Value, View
-from oxillama.models.graph.recurrent_ops import Conv, Delta
+from oxillama.models.graph.recurrent_ops import Conv, Delta, Scan
 from oxillama.models.graph.slots import assign_slots
 from oxillama.models.tensors import Matrix, Vector
 
@@ -182,6 +182,7 @@ class Lowering:
         views = {name: self._view(getattr(op, name)) for name in ("x", "times", "out")}
         return views | {
             "kernel": self._vector(op.kernel),
+            "bias": self._vector(op.bias),
             "n_taps": op.n_taps,
             "fn": _core.FUNCTIONS[op.fn],
             "state": self._state(op.state),
@@ -191,6 +192,13 @@ class Lowering:
         views = {name: self._view(getattr(op, name)) for name in ("q", "k", "v", "out", "decay", "beta")}
         sizes = {name: getattr(op, name) for name in ("n_head", "n_key_head", "key_dim", "value_dim", "tiled")}
         vectors = {"rate": self._vector(op.rate), "dt": self._vector(op.dt)}
+        return views | sizes | vectors | {"state": self._state(op.state)}
+
+
+    def _scan(self, op: Scan) -> dict[str, Any]:
+        views = {name: self._view(getattr(op, name)) for name in ("q", "k", "v", "out", "step")}
+        sizes = {name: getattr(op, name) for name in ("n_head", "n_key_head", "key_dim", "value_dim")}
+        vectors = {name: self._vector(getattr(op, name)) for name in ("rate", "dt", "skip")}
         return views | sizes | vectors | {"state": self._state(op.state)}
 
 
@@ -216,4 +224,5 @@ _KINDS: dict[type[Op], str] = {
     ops.Gate: "gate",
     Conv: "conv",
     Delta: "delta",
+    Scan: "scan",
 }

@@ -11,7 +11,7 @@ from oxillama.models.tensors import Vector
 
 @dataclass(eq=False, slots=True)
 class Conv(Op):
-    """fn of a causal convolution of x * times with kernel [n_taps, width]; see oxi_op_conv."""
+    """fn of bias and a causal convolution of x * times with kernel [n_taps, width]; see oxi_op_conv."""
 
     x: View
     times: View | None
@@ -20,6 +20,7 @@ class Conv(Op):
     n_taps: int
     fn: str
     state: State
+    bias: Vector | None = None
 
     def reads(self) -> Iterator[View]:
         yield self.x
@@ -51,6 +52,31 @@ class Delta(Op):
 
     def reads(self) -> Iterator[View]:
         yield from (self.q, self.k, self.v, self.decay, self.beta)
+
+    def writes(self) -> Iterator[View]:
+        yield self.out
+
+
+@dataclass(eq=False, slots=True)
+class Scan(Op):
+    """The selective scan of Mamba-2; see oxi_op_scan for the formula."""
+
+    q: View
+    k: View
+    v: View
+    out: View
+    step: View
+    rate: Vector
+    dt: Vector
+    skip: Vector
+    n_head: int
+    n_key_head: int
+    key_dim: int
+    value_dim: int
+    state: State
+
+    def reads(self) -> Iterator[View]:
+        yield from (self.q, self.k, self.v, self.step)
 
     def writes(self) -> Iterator[View]:
         yield self.out

@@ -72,6 +72,7 @@ def read_hparams(
     least_kv: int = 1,
     nextn: bool = False,
     needs_ff: bool = True,
+    least_ff: int = 1,
     causal: bool | None = True,
     epsilon: str = RMS_EPSILON,
     default_epsilon: float | None = None,
@@ -81,7 +82,7 @@ def read_hparams(
     yarn_keys: as in read_rope; least_kv: as in read_heads. Without other knowledge no layer has a window, and experts
     are as wide as a dense layer. causal: whether tokens see none after them; None: as the file says. epsilon: the key
     of that of the norms. nextn: the last layers may predict later tokens. needs_ff: whether the file must state how
-    wide a dense layer is; else 0 means that it does not. default_epsilon: where the file states none; None: it must.
+    wide a dense layer is; else 0 means that it does not. least_ff 0: layers may have no network. default_epsilon: where the file states none; None: it must.
     """
     keys = Keys(gguf, architecture)
     stated = gguf.get_bool(keys.name("attention.causal"), causal is not False)
@@ -97,7 +98,7 @@ def read_hparams(
     heads = read_heads(keys, n_blocks, n_embd, least_kv=least_kv)[:n_layer]
     n_expert, n_used = read_expert_counts(keys)
     dense = None if needs_ff else (0,) * n_blocks
-    n_ff = keys.per_layer("feed_forward_length", n_blocks, dense, low=1, high=MAX_FF)[:n_layer]
+    n_ff = keys.per_layer("feed_forward_length", n_blocks, dense, low=least_ff, high=MAX_FF)[:n_layer]
     rope = read_rope(keys, n_ctx_train, yarn_keys=yarn_keys)
     return HParams(
         architecture=architecture,

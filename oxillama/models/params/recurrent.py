@@ -53,6 +53,55 @@ def read_delta_net(keys: Keys) -> DeltaNet:
     return net
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSpace:
+    """A Mamba-2 layer: a convolution of n_taps tokens, then a scan. n_head heads of value_dim columns share n_key_head
+    heads of key_dim (the state's size)."""
+
+    n_taps: int
+    n_head: int
+    value_dim: int
+    n_key_head: int
+    key_dim: int
+
+    @property
+    def inner(self) -> int:
+        """Columns of all values."""
+        return self.n_head * self.value_dim
+
+    @property
+    def conv_width(self) -> int:
+        """Columns of values, keys and queries together."""
+        return self.inner + 2 * self.n_key_head * self.key_dim
+
+    @property
+    def state_floats(self) -> int:
+        """Of the scan: see oxi_delta_state."""
+        return self.n_head * self.key_dim * (-(-self.value_dim // STATE_BLOCK) * STATE_BLOCK)
+
+
+def read_state_space(keys: Keys) -> StateSpace:
+    """Raises ModelFormatError, naming the file and the key."""
+    gguf = keys.gguf
+    n_head = keys.whole("ssm.time_step_rank", low=1, high=MAX_HEADS)
+    inner = keys.whole("ssm.inner_size", low=1, high=MAX_WIDTH)
+    n_key_head = keys.whole("ssm.group_count", low=1, high=MAX_HEADS)
+    if inner % n_head:
+        gguf.fail(keys.name("ssm.time_step_rank"), f"{n_head} heads cannot share {inner} columns evenly")
+    if n_head % n_key_head:
+        gguf.fail(keys.name("ssm.group_count"), f"{n_key_head} groups cannot share {n_head} heads evenly")
+    net = StateSpace(
+        n_taps=read_taps(keys, "ssm.conv_kernel"),
+        n_head=n_head,
+        value_dim=inner // n_head,
+        n_key_head=n_key_head,
+        key_dim=keys.whole("ssm.state_size", low=1, high=MAX_WIDTH),
+    )
+    if net.conv_width > MAX_WIDTH or net.state_floats > MAX_STATE:
+        gguf.fail(keys.name("ssm.state_size"), f"makes {net.n_head} heads with states of {net.key_dim}, which are too large")
+    return net
+
+
 def read_taps(keys: Keys, key: str) -> int:
     """How many tokens a convolution sees, the token itself included."""
     return keys.whole(key, low=2, high=MAX_TAPS)

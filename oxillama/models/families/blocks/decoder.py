@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from oxillama.models.families.blocks.layout import HeadNorms, Layout, Scales
 from oxillama.models.families.blocks.params import read_layout
-from oxillama.models.params.keys import MAX_LAYERS, Keys
+from oxillama.models.params.keys import MAX_LAYERS, MAX_WIDTH, Keys
 from oxillama.models.params.rope import read_sections, unrotated_in_text
 from oxillama.models.tensors import Vector
 
@@ -32,7 +32,12 @@ class Decoder:
         return read_layout(gguf, architecture, self.layout)
 
     def build(self, b: Builder) -> None:
-        Blocks(self.layout, b).build()
+        if self.layout.state_space is None:
+            Blocks(self.layout, b).build()
+            return
+        from oxillama.models.families.blocks.hybrid import HybridBlocks
+
+        HybridBlocks(self.layout, b).build()
 
 
 class Blocks:
@@ -166,14 +171,14 @@ class Blocks:
         return self.dense(h, prefix, self.hp.n_ff[i])
 
     def dense(self, h: View, prefix: str, n_ff: int, suffix: str = "") -> View:
-        """A network for every token. suffix: of the tensors' names; such a network is always gated."""
+        """A network for every token. suffix: of the tensors' names."""
         b, layout = self.b, self.layout
         options = {"scaled": layout.ffn_scaled, "scale_after_bias": True, "biased": layout.ffn_biased}
         gate, up, down = (f"{prefix}ffn_{name}{suffix}" for name in ("gate", "up", "down"))
         if not layout.ffn_biased:
             for name in (gate, up, down):
                 b.tensors.ignore(f"{name}.bias")
-        if layout.ffn == "gated" or suffix:
+        if layout.ffn == "gated":
             opened, times = b.linears(h, [(gate, n_ff), (up, n_ff)], **options)
             activated = b.glu(opened, times, layout.fn)
         elif layout.ffn == "fused":
@@ -190,13 +195,25 @@ class Blocks:
         b, prefix, experts, mixture = self.b, f"blk.{i}.", self.b.experts, self.layout.mixture
         assert mixture is not None
         bias = b.tensors.optional_vector(f"{prefix}exp_probs_b.bias", experts.n)
-        y = b.moe(h, prefix, experts.n_ff[i], fn=mixture.fn, selection_bias=bias, scaled=mixture.scaled)
+        options = {"fn": mixture.fn, "selection_bias": bias, "scaled": mixture.scaled, "gated": mixture.gated}
+        if b.tensors.has(f"{prefix}ffn_latent_down.weight"):
+            y = self._latent_experts(h, i, options)
+        else:
+            y = b.moe(h, prefix, experts.n_ff[i], **options)
         if not experts.n_ff_shared:
             return y
         shared = self.dense(h, prefix, experts.n_ff_shared, suffix="_shexp")
         if mixture.shared == "gated":
             return b.gate(shared, b.linear(h, prefix + "ffn_gate_inp_shexp", 1, biased=False), y)
         return b.add(shared, y)
+
+    def _latent_experts(self, h: View, i: int, options: dict[str, Any]) -> View:
+        """Experts that work on fewer columns than the stream has (Nemotron 3)."""
+        b, prefix = self.b, f"blk.{i}."
+        n = self.keys.whole("moe_latent_size", low=1, high=MAX_WIDTH)
+        logits = b.linear(h, f"{prefix}ffn_gate_inp", b.experts.n)
+        y = b.moe(b.linear(h, f"{prefix}ffn_latent_down", n), prefix, b.experts.n_ff[i], logits=logits, **options)
+        return b.linear(y, f"{prefix}ffn_latent_up", self.hp.n_embd)
 
     def _tables(self) -> list[View | None]:
         """Each layer's rotation; None: it is not rotated."""

@@ -114,6 +114,7 @@ class Mixture:
     shared: Literal["plain", "gated"] | None = None
     per_used: bool = False
     fn: str = "silu"
+    gated: bool = True
     scaled: bool = False
     idle: Literal["all", "stepped"] | None = None
 
@@ -125,13 +126,15 @@ class Layout:
     parallel: attention and network read the same stream and are added together: "same": they share attention's
     norm; "own": the network has its own; "stated": as the file's "use_parallel_residual" says. ffn: "gated";
     "plain": without a gate; "fused": gated, and the gate's rows come first in the matrix "ffn_up". ff_parts: into
-    how many parts the file's width of the network is divided. sinks: attention has a score of its own for nothing.
-    positions: a learned row for each position. alibi: scores fall with distance, at most by this slope; "stated":
-    as the file says. alibi_layers: only in models with so many layers, which are then not rotated. epsilon: of the
-    norms where the file states none. qkv_scaled, ffn_scaled: whether to use the ".scale" beside these matrices, or
-    to ignore it. output_biased, ffn_biased, logits_biased: the same for biases after attention, of the network and
-    of the logits. ignored: tensors that files may have and that have no part in the computation; those of a block
-    without "blk.N.".
+    how many parts the file's width of the network is divided. state_space: Mamba-2's scan: "instead" of attention
+    in layers without key heads; "beside" it in every layer; "single": a layer is a scan, attention or a network;
+    "only": there is nothing else. sinks: attention has a score of its own for nothing. positions: a learned row for
+    each position. alibi: scores fall with distance, at most by this slope; "stated": as the file says.
+    alibi_layers: only in models with so many layers, which are then not rotated. epsilon: of the norms where the
+    file states none. qkv_scaled, ffn_scaled: whether to use the ".scale" beside these matrices, or to ignore it.
+    output_biased, ffn_biased, logits_biased: the same for biases after attention, of the network and of the logits.
+    ignored: tensors that files may have and that have no part in the computation; those of a block without
+    "blk.N.".
     """
 
     norms: Norms = Norms()
@@ -149,6 +152,7 @@ class Layout:
     qkv_scaled: bool = True
     output_biased: bool = True
     logits_biased: bool = True
+    state_space: Literal["instead", "beside", "single", "only"] | None = None
     sinks: bool = False
     positions: Literal["required", "optional"] | None = None
     embedding_norm: bool = False

@@ -9,6 +9,7 @@ from oxillama.models.families.blocks.layout import Layout, Mixture, Windows
 from oxillama.models.params.common import LAYER_EPSILON, RMS_EPSILON, HParams, read_hparams
 from oxillama.models.params.experts import ExpertParams, read_mixture
 from oxillama.models.params.keys import MAX_CONTEXT, MAX_FF, Keys
+from oxillama.models.params.recurrent import read_state_space
 from oxillama.models.params.rope import read_sections, read_sliding_base, unscaled
 from oxillama.models.params.windows import read_windows
 
@@ -19,14 +20,19 @@ if TYPE_CHECKING:
 def read_layout(gguf: GGUFFile, architecture: str, layout: Layout) -> HParams:
     """Raises ModelFormatError or ModelUnsupportedError, naming the file and the key."""
     keys = Keys(gguf, architecture)
+    recurrent = layout.state_space is not None
     hparams = read_hparams(
         gguf,
         architecture,
         nextn=True,
+        least_kv=0 if recurrent else 1,
+        least_ff=0 if layout.state_space in ("single", "only") else 1,
         yarn_keys=layout.yarn_keys,
-        epsilon=RMS_EPSILON if layout.norms.kind == "rms" else LAYER_EPSILON,
+        epsilon=_epsilon(keys, layout),
         default_epsilon=layout.epsilon,
     )
+    if recurrent:
+        read_state_space(keys)
     if layout.ff_parts > 1:
         hparams = replace(hparams, n_ff=tuple(max(1, n // layout.ff_parts) for n in hparams.n_ff))
     if layout.rotation is not None and layout.rotation.sections is not None:
@@ -37,6 +43,14 @@ def read_layout(gguf: GGUFFile, architecture: str, layout: Layout) -> HParams:
     if layout.mixture is not None and keys.gguf.get_int(keys.name("expert_count"), 0):
         experts = _experts(keys, hparams, layout.mixture)
     return replace(hparams, experts=experts)
+
+
+def _epsilon(keys: Keys, layout: Layout) -> str:
+    """The key of the norms' epsilon. Nemotron-H's files may have only that of the other kind."""
+    if layout.norms.kind == "layer":
+        return LAYER_EPSILON
+    other = layout.state_space == "single" and keys.name(RMS_EPSILON) not in keys.gguf.metadata_types
+    return LAYER_EPSILON if other else RMS_EPSILON
 
 
 def _check_sections(keys: Keys, hparams: HParams, *, required: bool) -> None:

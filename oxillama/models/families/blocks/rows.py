@@ -21,6 +21,16 @@ ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_s
 VISUAL = ("attn_qkv", "attn_output", "gate", "down", "up")
 """Matrices of CogVLM that only images use."""
 
+SINGLE = Layout(
+    rotation=None,
+    ffn="plain",
+    fn="relu2",
+    ffn_scaled=True,
+    scales=scales.attention,
+    mixture=Mixture(gating="sigmoid", normalize=None, shared="plain", fn="relu2", gated=False, scaled=True),
+    state_space="single",
+)
+
 LAYOUTS: dict[str, Layout] = {
     # Dense decoders.
     "arcee": Layout(rotation=PAIRS_WITH_FACTORS, ffn="plain", fn="relu2", scales=scales.attention),
@@ -148,6 +158,17 @@ LAYOUTS: dict[str, Layout] = {
     "olmoe": Layout(head_norms=HeadNorms(over="whole"), mixture=Mixture(normalize=False)),
     "phimoe": Layout(norms=Norms(), rotation=WITH_FACTORS, mixture=Mixture()),
     "qwen2moe": Layout(mixture=Mixture(normalize=False, shared="gated", per_used=True)),
+    # Scans beside attention or instead of it.
+    "falcon-h1": Layout(state_space="beside", output_biased=False, ignored=ROPE_FACTORS, scales=scales.attention),
+    "granitehybrid": Layout(
+        rotation=Rotation(kind="pairs", factors=True, switched=True),
+        scales=scales.granite,
+        mixture=Mixture(shared="plain"),
+        state_space="instead",
+    ),
+    "mamba2": Layout(rotation=None, state_space="only"),
+    "nemotron_h": SINGLE,
+    "nemotron_h_moe": SINGLE,
     # Text sides of models that see.
     "qwen2vl": Layout(rotation=Rotation(sections="runs", sections_required=True), epsilon=0.0, logits_biased=False),
     "qwen3vl": Layout(rotation=INTERLEAVED, head_norms=HeadNorms(), ignored=("cls.output.weight",)),

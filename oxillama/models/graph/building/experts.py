@@ -23,17 +23,19 @@ class Experts(Products):
         logits: View | None = None,
         selection_bias: Vector | None = None,
         scaled: bool = True,
+        gated: bool = True,
     ) -> View:
         """A mixture of experts with n_ff inner columns, chosen as the model's ExpertParams say.
 
         logits None: the router's, which reads x. selection_bias: added to the scores for choosing, not for weighing.
-        scaled: whether to use the ".scale" beside a matrix, or to ignore it.
+        scaled: whether to use the ".scale" beside a matrix, or to ignore it. gated: whether experts have a gate. They
+        have as many columns as x, and so has the result.
         """
         experts = self.experts
         if logits is None:
             logits = self.linear(x, f"{prefix}ffn_gate_inp", experts.n)
-        gate, up = self._gate_and_up(prefix, n_ff, scaled)
-        out = Value(self.hparams.n_embd, x.value.outputs).view()
+        gate, up = self._gate_and_up(prefix, n_ff, x.width, scaled) if gated else (None, self._up(prefix, n_ff, x, scaled))
+        out = Value(x.width, x.value.outputs).view()
         self.append(
             ops.Experts(
                 x.value.outputs,
@@ -42,7 +44,7 @@ class Experts(Products):
                 out,
                 gate=gate,
                 up=up,
-                down=self._matrix(f"{prefix}ffn_down_exps", self.hparams.n_embd, n_ff, scaled),
+                down=self._matrix(f"{prefix}ffn_down_exps", x.width, n_ff, scaled),
                 n_expert=experts.n,
                 n_used=experts.n_used,
                 fn=fn,
@@ -64,9 +66,12 @@ class Experts(Products):
             raise ModelFormatError(f"{self.gguf.path}: key '{key}' is missing or 0, and there are experts")
         return experts
 
-    def _gate_and_up(self, prefix: str, n_ff: int, scaled: bool) -> tuple[ExpertMatrix, ExpertMatrix]:
+    def _up(self, prefix: str, n_ff: int, x: View, scaled: bool) -> ExpertMatrix:
+        return self._matrix(f"{prefix}ffn_up_exps", n_ff, x.width, scaled)
+
+    def _gate_and_up(self, prefix: str, n_ff: int, n_cols: int, scaled: bool) -> tuple[ExpertMatrix, ExpertMatrix]:
         """From two tensors, or from one that holds each expert's rows of the gate, then those of up."""
-        n, n_cols = self.experts.n, self.hparams.n_embd
+        n = self.experts.n
         fused = f"{prefix}ffn_gate_up_exps"
         if not self.tensors.has(f"{fused}.weight"):
             gate, up = (self._matrix(f"{prefix}ffn_{name}_exps", n_ff, n_cols, scaled) for name in ("gate", "up"))

@@ -7,8 +7,8 @@ import numpy as np
 from oxillama.models.graph import ops
 from oxillama.models.graph.building.rows import Rows
 from oxillama.models.graph.ops import State, Value, View
-from oxillama.models.graph.recurrent_ops import Conv, Delta
-from oxillama.models.params.recurrent import DeltaNet
+from oxillama.models.graph.recurrent_ops import Conv, Delta, Scan
+from oxillama.models.params.recurrent import DeltaNet, StateSpace
 from oxillama.models.tensors import Float32, Vector
 
 
@@ -29,7 +29,8 @@ class Recurrent(Rows):
         return out
 
     def short_conv(self, x: View, name: str, n_taps: int, *, times: View | None = None, fn: str = "none") -> View:
-        """fn of a causal convolution of x * times over tokens. The tensor `name`.weight has the taps of each column."""
+        """fn of a causal convolution of x * times over tokens. The tensor `name`.weight has the taps of each column, and
+        there may be a `name`.bias."""
         in_file = self.tensors.vector(f"{name}.weight", x.width * n_taps, (n_taps, x.width))
 
         def by_tap() -> Float32:
@@ -37,7 +38,34 @@ class Recurrent(Rows):
 
         out = Value(x.width).view()
         state = State((n_taps - 1) * x.width)
-        self.append(Conv(False, x, times, out, Vector(in_file.n, by_tap), n_taps, fn, state))
+        bias = self.tensors.optional_vector(f"{name}.bias", x.width)
+        self.append(Conv(False, x, times, out, Vector(in_file.n, by_tap), n_taps, fn, state, bias))
+        return out
+
+    def selective_scan(self, xbc: View, step: View, prefix: str, net: StateSpace) -> View:
+        """Mamba-2's scan of values, keys and queries side by side; see oxi_op_scan."""
+        values, keys = net.n_head * net.value_dim, net.n_key_head * net.key_dim
+        out = Value(values).view()
+        per_head = [
+            self.tensors.vector(f"{prefix}{name}", net.n_head, shape)
+            for name, shape in (("ssm_a", (1, net.n_head)), ("ssm_dt.bias", (net.n_head,)), ("ssm_d", (1, net.n_head)))
+        ]
+        self.append(
+            Scan(
+                False,
+                xbc.part(values + keys, keys),
+                xbc.part(values, keys),
+                xbc.part(0, values),
+                out,
+                step,
+                *per_head,
+                net.n_head,
+                net.n_key_head,
+                net.key_dim,
+                net.value_dim,
+                State(net.state_floats),
+            )
+        )
         return out
 
     def delta_rule(self, qkv: View, decay: View, beta: View, prefix: str, net: DeltaNet, *, tiled: bool) -> View:
