@@ -39,6 +39,9 @@ typedef enum oxi_op_kind {
     OXI_OP_CONV = 15,
     OXI_OP_DELTA = 16,
     OXI_OP_SCAN = 17,
+    OXI_OP_CLAMP = 18,
+    OXI_OP_DPLR = 19,
+    OXI_OP_DOT = 20,
     OXI_OP_COUNT
 } oxi_op_kind;
 
@@ -134,7 +137,8 @@ typedef struct oxi_op_kv_store {
 /* Attention over the cache. The score of a query at position p and a key at position j is
  *     s = softcap(q.k * scale * temperature(p)) - slope[head] * |p - j|
  * Causal: keys with j <= p and p - j < window count. Both ways: all keys of the run count, with a window those with
- * |p - j| <= window / 2 (whole division). temperature(p) = 1 + temperature_scale * log(1 + floor(p / temperature_floor)).
+ * |p - j| <= window / 2 (whole division). Chunked: keys with j <= p in the chunk of `window` tokens that p is in.
+ * temperature(p) = 1 + temperature_scale * log(1 + floor((p + temperature_offset) / temperature_floor)).
  * A sink is one extra score per head: it takes part in the softmax and has no value.
  */
 typedef struct oxi_op_attention {
@@ -142,10 +146,12 @@ typedef struct oxi_op_attention {
     int32_t layer, n_head;
     int32_t both_ways;     /* sees later keys too: every run of a step must be a whole sequence */
     int32_t window;        /* 0: no limit */
+    int32_t chunked;       /* 0 or 1; needs a window, and not both ways */
     int32_t slopes, sinks; /* vectors [n_head], < 0: absent */
     float scale, softcap;  /* softcap 0: none */
     float temperature_scale;
     int32_t temperature_floor; /* 0: no temperature */
+    int32_t temperature_offset;
 } oxi_op_attention;
 
 typedef enum oxi_gating {
@@ -156,7 +162,16 @@ typedef enum oxi_gating {
 
 #define OXI_MAX_EXPERTS 4096
 
-/* Mixture of experts: out = addend + sum over the n_used best experts of weight * down(fn(gate(x)) * up(x)). */
+/* How values inside experts are bounded. Those of up always lie between -limit and limit. */
+typedef enum oxi_limited {
+    OXI_LIMITED_NOT = 0,
+    OXI_LIMITED_GATE = 1,       /* the gate is at most limit, before fn */
+    OXI_LIMITED_ACTIVATION = 2, /* fn(gate) is at most limit */
+    OXI_LIMITED_COUNT
+} oxi_limited;
+
+/* Mixture of experts: out = addend + sum over the n_used best experts of weight * down(fn(gate(x)) * up(x)); weigh_first:
+ * of down(fn(weight * gate(x)) * weight * up(x)). */
 typedef struct oxi_op_experts {
     oxi_view x, logits, out, addend;
     int32_t gate, up, down;                /* expert matrices; gate < 0: fn(up(x)) */
@@ -166,7 +181,8 @@ typedef struct oxi_op_experts {
     int32_t n_expert, n_used, fn, gating;
     int32_t n_groups, n_groups_used; /* n_groups > 1: only the groups with the best two-expert sums take part */
     int32_t normalize;               /* divide the chosen weights by their sum */
-    float weight_scale;
+    int32_t weigh_first, limited;
+    float weight_scale, limit;
 } oxi_op_experts;
 
 /* out[i] = x[row of the i-th output], or the mean of the rows of that output's run, from its first one in this step up to
@@ -176,9 +192,10 @@ typedef struct oxi_op_select {
     int32_t mean;
 } oxi_op_select;
 
-/* out = x * scale * (times, absent: 1) + addend (absent: 0). */
+/* out = x * scale * (times, absent: 1) + bias (absent: 0) + addend (absent: 0). times is a view or a vector. */
 typedef struct oxi_op_affine {
     oxi_view x, times, addend, out;
+    int32_t weight, bias; /* vectors, < 0: absent; weight: times, without such a view */
     float scale;
 } oxi_op_affine;
 
@@ -194,11 +211,22 @@ typedef struct oxi_op_gather {
     int32_t stride, offset, take;
 } oxi_op_gather;
 
-/* out = x * fn(gate) + addend (absent: 0), where gate is one column: a gate for the whole row. */
+/* out = x * fn(gate) + addend (absent: 0): each column of gate is that of equally many columns of x. */
 typedef struct oxi_op_gate {
     oxi_view x, gate, addend, out;
     int32_t fn;
 } oxi_op_gate;
+
+/* out = x between low and high. */
+typedef struct oxi_op_clamp {
+    oxi_view x, out; /* may be the same */
+    float low, high;
+} oxi_op_clamp;
+
+/* out[i] = the sum of x * y over the i-th of equally many columns. */
+typedef struct oxi_op_dot {
+    oxi_view x, y, out; /* out: another buffer */
+} oxi_op_dot;
 
 #define OXI_CONV_TAPS 16
 
@@ -246,6 +274,17 @@ typedef struct oxi_op_scan {
     int32_t state;
 } oxi_op_scan;
 
+/* A recurrence whose transition is a diagonal plus a matrix of rank 1 (RWKV-7: Peng et al., 2025, equation 17; Kimi Delta
+ * Attention: Kimi Team, "Kimi Linear", 2025, equation 1). Each head has a matrix S [key_dim][value_dim], zero before the first
+ * token. At every token
+ *     S = diag(w) S + b (a' S) + k v',  out = q' S
+ * with S on the right side as it was before. state: n_head times oxi_delta_state() floats. */
+typedef struct oxi_op_dplr {
+    oxi_view q, w, k, a, b; /* [n_head][key_dim] */
+    oxi_view v, out;        /* [n_head][value_dim] */
+    int32_t n_head, key_dim, value_dim, state;
+} oxi_op_dplr;
+
 typedef struct oxi_op {
     oxi_op_kind kind;
     oxi_rows rows;
@@ -268,6 +307,9 @@ typedef struct oxi_op {
         oxi_op_conv conv;
         oxi_op_delta delta;
         oxi_op_scan scan;
+        oxi_op_clamp clamp;
+        oxi_op_dplr dplr;
+        oxi_op_dot dot;
     } as;
 } oxi_op;
 

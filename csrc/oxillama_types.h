@@ -71,6 +71,7 @@ typedef enum oxi_fn {
     OXI_FN_GELU_QUICK = 8, /* x sigmoid(1.702 x) */
     OXI_FN_SOFTPLUS = 9,   /* log(1 + e^x) */
     OXI_FN_SWIGLU_CLAMPED = 10, /* gpt-oss: g sigmoid(1.702 g) (u + 1), g = min(x, 7), u = times between -7 and 7 */
+    OXI_FN_EXP = 11,
     OXI_FN_COUNT
 } oxi_fn;
 

@@ -14,7 +14,8 @@ static bool starts_by_rows(const oxi_op *op, int64_t rows)
     case OXI_OP_HEAD_LINEAR:
     case OXI_OP_CONV:
     case OXI_OP_DELTA:
-    case OXI_OP_SCAN: return false;
+    case OXI_OP_SCAN:
+    case OXI_OP_DPLR: return false;
     case OXI_OP_LINEAR:
     case OXI_OP_EXPERTS: return rows > 1;
     default: return true;
@@ -30,7 +31,8 @@ static bool ends_by_rows(const oxi_op *op, int64_t rows)
     case OXI_OP_HEAD_LINEAR:
     case OXI_OP_CONV:
     case OXI_OP_DELTA:
-    case OXI_OP_SCAN: return false;
+    case OXI_OP_SCAN:
+    case OXI_OP_DPLR: return false;
     case OXI_OP_EXPERTS: return rows > OXI_FEW_ROWS;
     default: return true;
     }
@@ -47,6 +49,7 @@ static bool run_op(oxi_step *s, const oxi_op *op, int32_t index, int64_t rows)
     case OXI_OP_CONV: oxi_run_conv(s, &op->as.conv); return true;
     case OXI_OP_DELTA: oxi_run_delta(s, &op->as.delta); return true;
     case OXI_OP_SCAN: oxi_run_scan(s, &op->as.scan); return true;
+    case OXI_OP_DPLR: oxi_run_dplr(s, &op->as.dplr); return true;
     default: oxi_run_rows(s, op, rows); return true;
     }
 }

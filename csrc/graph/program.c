@@ -195,6 +195,7 @@ oxi_status oxi_program_op(oxi_program *p, const oxi_op *op, oxi_error *err)
     p->ops[p->n_ops++] = *op;
     if (op->kind == OXI_OP_CONV) p->states[op->as.conv.state].owned = true;
     if (op->kind == OXI_OP_DELTA) p->states[op->as.delta.state].owned = true;
+    if (op->kind == OXI_OP_DPLR) p->states[op->as.dplr.state].owned = true;
     if (op->kind == OXI_OP_SCAN) p->states[op->as.scan.state].owned = true;
     if (op->kind == OXI_OP_ATTENTION && op->as.attention.both_ways) p->whole_runs = true;
     return OXI_OK;

@@ -89,8 +89,10 @@ static bool attention_ok(const oxi_program *p, const oxi_op_attention *a)
     const oxi_cache_shape *c = &p->caches[a->layer];
     /* A cache with a window forgets what lies before it. */
     if (c->window && (a->window < 1 || a->window > c->window)) return false;
+    if (a->chunked != 0 && (a->chunked != 1 || a->window < 1 || a->both_ways)) return false;
     return a->n_head % c->n_head == 0 && view(p, a->q, (int64_t)a->n_head * c->key_dim)
         && view(p, a->out, (int64_t)a->n_head * c->value_dim) && a->window >= 0 && (a->both_ways == 0 || a->both_ways == 1) && a->temperature_floor >= 0
+        && a->temperature_offset >= 0 && a->temperature_offset <= 1
         && optional_vector(p, a->slopes, a->n_head) && optional_vector(p, a->sinks, a->n_head);
 }
 
@@ -120,6 +122,7 @@ static bool experts_ok(const oxi_program *p, const oxi_op_experts *e)
         && (e->n_expert % e->n_groups || e->n_groups_used < 1 || e->n_groups_used > e->n_groups
             || (int64_t)e->n_expert / e->n_groups * e->n_groups_used < e->n_used))
         return false;
+    if (e->limited < 0 || e->limited >= OXI_LIMITED_COUNT || (e->limited && e->gate < 0)) return false;
     return fn_ok(e->fn, e->gate >= 0) && e->gating >= OXI_GATING_SOFTMAX && e->gating <= OXI_GATING_SOFTMAX_CHOSEN;
 }
 
@@ -132,8 +135,8 @@ static bool gather_ok(const oxi_program *p, const oxi_op_gather *g)
 
 static bool gate_ok(const oxi_program *p, const oxi_op_gate *g)
 {
-    return inside(p, g->x) && view(p, g->gate, 1) && optional(p, g->addend, g->x.width) && view(p, g->out, g->x.width)
-        && fn_ok(g->fn, false);
+    return inside(p, g->x) && inside(p, g->gate) && g->x.width % g->gate.width == 0 && optional(p, g->addend, g->x.width) && view(p, g->out, g->x.width)
+        && fn_ok(g->fn, false) && (g->gate.width == 1 || (g->gate.buffer != g->out.buffer));
 }
 
 static bool state(const oxi_program *p, int32_t id, int64_t n)
@@ -172,6 +175,17 @@ static bool scan_ok(const oxi_program *p, const oxi_op_scan *c)
         && vector(p, c->skip, c->n_head) && state(p, c->state, c->n_head * oxi_delta_state(c->key_dim, c->value_dim));
 }
 
+static bool dplr_ok(const oxi_program *p, const oxi_op_dplr *d)
+{
+    if (d->n_head < 1 || d->key_dim < 1 || d->value_dim < 1) return false;
+    const int64_t keys = (int64_t)d->n_head * d->key_dim, values = (int64_t)d->n_head * d->value_dim;
+    const oxi_view *const by_key[] = {&d->q, &d->w, &d->k, &d->a, &d->b};
+    for (int i = 0; i < 5; i++) /* as in a delta rule */
+        if (!view(p, *by_key[i], keys) || by_key[i]->buffer == d->out.buffer) return false;
+    return view(p, d->v, values) && view(p, d->out, values)
+        && state(p, d->state, d->n_head * oxi_delta_state(d->key_dim, d->value_dim));
+}
+
 /* Some ops read data of tokens (ids, positions, pages), so they run on rows of tokens only; SELECT makes rows of
  * outputs. */
 static bool rows_ok(const oxi_op *op)
@@ -183,6 +197,7 @@ static bool rows_ok(const oxi_op *op)
     case OXI_OP_CONV:
     case OXI_OP_DELTA:
     case OXI_OP_SCAN:
+    case OXI_OP_DPLR:
     case OXI_OP_ATTENTION: return op->rows == OXI_ROWS_TOKENS;
     case OXI_OP_SELECT: return op->rows == OXI_ROWS_OUTPUTS;
     default: return op->rows == OXI_ROWS_TOKENS || op->rows == OXI_ROWS_OUTPUTS;
@@ -210,7 +225,10 @@ static bool op_ok(const oxi_program *p, const oxi_op *op)
     case OXI_OP_AFFINE:
         return inside(p, op->as.affine.x) && view(p, op->as.affine.out, op->as.affine.x.width)
             && optional(p, op->as.affine.times, op->as.affine.x.width)
-            && optional(p, op->as.affine.addend, op->as.affine.x.width);
+            && optional(p, op->as.affine.addend, op->as.affine.x.width)
+            && optional_vector(p, op->as.affine.weight, op->as.affine.x.width)
+            && optional_vector(p, op->as.affine.bias, op->as.affine.x.width)
+            && (op->as.affine.weight < 0 || op->as.affine.times.buffer < 0);
     case OXI_OP_SOFTCAP:
         return inside(p, op->as.softcap.x) && view(p, op->as.softcap.out, op->as.softcap.x.width) && op->as.softcap.cap > 0;
     case OXI_OP_GATHER: return gather_ok(p, &op->as.gather);
@@ -218,6 +236,14 @@ static bool op_ok(const oxi_program *p, const oxi_op *op)
     case OXI_OP_CONV: return conv_ok(p, &op->as.conv);
     case OXI_OP_DELTA: return delta_ok(p, &op->as.delta);
     case OXI_OP_SCAN: return scan_ok(p, &op->as.scan);
+    case OXI_OP_DPLR: return dplr_ok(p, &op->as.dplr);
+    case OXI_OP_DOT:
+        return inside(p, op->as.dot.x) && view(p, op->as.dot.y, op->as.dot.x.width) && inside(p, op->as.dot.out)
+            && op->as.dot.x.width % op->as.dot.out.width == 0 && op->as.dot.out.buffer != op->as.dot.x.buffer
+            && op->as.dot.out.buffer != op->as.dot.y.buffer;
+    case OXI_OP_CLAMP:
+        return inside(p, op->as.clamp.x) && view(p, op->as.clamp.out, op->as.clamp.x.width)
+            && op->as.clamp.low <= op->as.clamp.high;
     default: return false;
     }
 }

@@ -125,6 +125,7 @@ FUNCTIONS: dict[str, int]
 NORMS: dict[str, int]
 ROPES: dict[str, int]
 EMBEDS: dict[str, int]
+LIMITS: dict[str, int]
 GATINGS: dict[str, int]
 CACHE_TYPES: dict[str, int]
 MAX_LINEAR_PARTS: int

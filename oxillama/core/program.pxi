@@ -12,11 +12,13 @@ FUNCTIONS = {
     "gelu_erf": oxi.OXI_FN_GELU_ERF,
     "gelu_quick": oxi.OXI_FN_GELU_QUICK,
     "softplus": oxi.OXI_FN_SOFTPLUS,
+    "exp": oxi.OXI_FN_EXP,
     "swiglu_clamped": oxi.OXI_FN_SWIGLU_CLAMPED,
 }
 NORMS = {"rms": oxi.OXI_NORM_RMS, "layer": oxi.OXI_NORM_LAYER}
 ROPES = {"pairs": oxi.OXI_ROPE_PAIRS, "halves": oxi.OXI_ROPE_HALVES}
 EMBEDS = {"token": oxi.OXI_EMBED_BY_TOKEN, "position": oxi.OXI_EMBED_BY_POSITION, "first": oxi.OXI_EMBED_FIRST}
+LIMITS = {"not": oxi.OXI_LIMITED_NOT, "gate": oxi.OXI_LIMITED_GATE, "activation": oxi.OXI_LIMITED_ACTIVATION}
 GATINGS = {
     "softmax": oxi.OXI_GATING_SOFTMAX,
     "sigmoid": oxi.OXI_GATING_SIGMOID,
@@ -186,6 +188,12 @@ cdef class Program:
             op.kind, op.as_.conv = oxi.OXI_OP_CONV, fields
         elif kind == "delta":
             op.kind, op.as_.delta = oxi.OXI_OP_DELTA, fields
+        elif kind == "clamp":
+            op.kind, op.as_.clamp = oxi.OXI_OP_CLAMP, fields
+        elif kind == "dot":
+            op.kind, op.as_.dot = oxi.OXI_OP_DOT, fields
+        elif kind == "dplr":
+            op.kind, op.as_.dplr = oxi.OXI_OP_DPLR, fields
         elif kind == "scan":
             op.kind, op.as_.scan = oxi.OXI_OP_SCAN, fields
         elif kind == "linear":

@@ -11,7 +11,7 @@
 static float temperature(const oxi_op_attention *op, int32_t position)
 {
     if (!op->temperature_floor) return 1.0f;
-    return 1.0f + op->temperature_scale * logf(floorf((float)position / (float)op->temperature_floor) + 1.0f);
+    return 1.0f + op->temperature_scale * logf(floorf((float)(position + op->temperature_offset) / (float)op->temperature_floor) + 1.0f);
 }
 
 /* One task: queries [first, first + n) of a run (n * group rows) against one key head, over keys from first_key
@@ -173,7 +173,7 @@ static void attend_task(const oxi_step *s, const cursor *c, const task *w, const
             .q = s->scratch->queries, .positions = positions, .slopes = all_slopes ? slopes : NULL,
             .sinks = all_sinks ? sinks : NULL, .out = out,
             .parts = w->parts ? w->parts + (int64_t)done * oxi_attend_part(l->value_pad) : NULL, .softcap = op->softcap,
-            .window = before_of(op), .later = later_of(op), .first_key = w->first_key, .n_keys = w->n_keys, .type = oxi_cache_type_of(r->cache),
+            .window = before_of(op), .chunked = op->chunked, .later = later_of(op), .first_key = w->first_key, .n_keys = w->n_keys, .type = oxi_cache_type_of(r->cache),
             .keys = s->scratch->keys, .values = s->scratch->values, .shared = l->shared ? made : NULL, .next_keys = next_keys, .n_next = n_next,
             .fetching = c->fetching, .scratch = s->scratch->attend,
         };

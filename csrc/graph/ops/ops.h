@@ -14,6 +14,7 @@ void oxi_fetch_attention(const oxi_step *s, const oxi_op_attention *op);
 void oxi_run_conv(oxi_step *s, const oxi_op_conv *op);
 void oxi_run_delta(oxi_step *s, const oxi_op_delta *op);
 void oxi_run_scan(oxi_step *s, const oxi_op_scan *op);
+void oxi_run_dplr(oxi_step *s, const oxi_op_dplr *op);
 /* Every other kind of op. */
 void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows);
 

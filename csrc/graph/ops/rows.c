@@ -49,9 +49,10 @@ static void run_rope(oxi_step *s, const oxi_op_rope *op, int64_t from, int64_t t
 static void run_affine(oxi_step *s, const oxi_op_affine *op, int64_t from, int64_t to)
 {
     const oxi_runner *r = s->r;
+    const float *weight = oxi_vector_data(r, op->weight), *bias = oxi_vector_data(r, op->bias);
     for (int64_t t = from; t < to; t++)
-        r->vec->affine(oxi_view_row(r, op->x, t), op->scale, op->times.buffer < 0 ? NULL : oxi_view_row(r, op->times, t),
-                       NULL, op->addend.buffer < 0 ? NULL : oxi_view_row(r, op->addend, t), op->x.width,
+        r->vec->affine(oxi_view_row(r, op->x, t), op->scale, op->times.buffer < 0 ? weight : oxi_view_row(r, op->times, t),
+                       bias, op->addend.buffer < 0 ? NULL : oxi_view_row(r, op->addend, t), op->x.width,
                        oxi_view_row(r, op->out, t));
 }
 
@@ -87,12 +88,39 @@ static void run_gather(oxi_step *s, const oxi_op_gather *op, int64_t from, int64
 static void run_gate(oxi_step *s, const oxi_op_gate *op, int64_t from, int64_t to)
 {
     const oxi_runner *r = s->r;
+    const int32_t n = op->x.width / op->gate.width;
     for (int64_t t = from; t < to; t++) {
-        float gate;
-        r->vec->glu((oxi_fn)op->fn, oxi_view_row(r, op->gate, t), NULL, 1, &gate);
-        r->vec->affine(oxi_view_row(r, op->x, t), gate, NULL, NULL,
-                       op->addend.buffer < 0 ? NULL : oxi_view_row(r, op->addend, t), op->x.width,
-                       oxi_view_row(r, op->out, t));
+        const float *x = oxi_view_row(r, op->x, t), *gates = oxi_view_row(r, op->gate, t);
+        const float *addend = op->addend.buffer < 0 ? NULL : oxi_view_row(r, op->addend, t);
+        float *out = oxi_view_row(r, op->out, t);
+        for (int32_t i = 0; i < op->gate.width; i++) {
+            float gate;
+            r->vec->glu((oxi_fn)op->fn, gates + i, NULL, 1, &gate);
+            r->vec->affine(x + (int64_t)i * n, gate, NULL, NULL, addend ? addend + (int64_t)i * n : NULL, n,
+                           out + (int64_t)i * n);
+        }
+    }
+}
+
+static void run_clamp(oxi_step *s, const oxi_op_clamp *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    for (int64_t t = from; t < to; t++)
+        r->vec->clamp(oxi_view_row(r, op->x, t), op->low, op->high, op->x.width, oxi_view_row(r, op->out, t));
+}
+
+static void run_dot(oxi_step *s, const oxi_op_dot *op, int64_t from, int64_t to)
+{
+    const oxi_runner *r = s->r;
+    const int32_t n = op->x.width / op->out.width;
+    for (int64_t t = from; t < to; t++) {
+        const float *x = oxi_view_row(r, op->x, t), *y = oxi_view_row(r, op->y, t);
+        float *out = oxi_view_row(r, op->out, t);
+        for (int32_t h = 0; h < op->out.width; h++, x += n, y += n) {
+            float part[4] = {0};
+            for (int32_t i = 0; i < n; i++) part[i % 4] += x[i] * y[i];
+            out[h] = (part[0] + part[1]) + (part[2] + part[3]);
+        }
     }
 }
 
@@ -119,6 +147,8 @@ void oxi_run_rows(oxi_step *s, const oxi_op *op, int64_t rows)
     case OXI_OP_SELECT: run_select(s, &op->as.select, from, to); break;
     case OXI_OP_GATHER: run_gather(s, &op->as.gather, from, to); break;
     case OXI_OP_GATE: run_gate(s, &op->as.gate, from, to); break;
+    case OXI_OP_DOT: run_dot(s, &op->as.dot, from, to); break;
+    case OXI_OP_CLAMP: run_clamp(s, &op->as.clamp, from, to); break;
     case OXI_OP_AFFINE: run_affine(s, &op->as.affine, from, to); break;
     case OXI_OP_SOFTCAP:
         for (int64_t t = from; t < to; t++)

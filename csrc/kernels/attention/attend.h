@@ -21,6 +21,7 @@ typedef struct oxi_attend {
     float *parts;              /* [n_rows][oxi_attend_part] or NULL: where to leave sums for attend_join, without sinks */
     float softcap;             /* 0: none */
     int32_t window;            /* 0: none; else a row sees its own key and window - 1 keys before it */
+    bool chunked;              /* it sees those before it in its chunk of `window` keys instead */
     int32_t later;             /* how many keys after its own a row sees, as far as there are some */
     int32_t first_key, n_keys; /* keys [first_key, n_keys) are summed; the first is a multiple of OXI_ATTEND_KEYS */
     oxi_cache_type type;

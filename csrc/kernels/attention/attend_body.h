@@ -136,12 +136,19 @@ static void page_values(const float *probabilities, int32_t n_rows, int32_t n_ke
     else values_of(probabilities, n_rows, n_keys, (page_data){pages.pages, NULL, false}, pad, out, ldo, accumulate);
 }
 
+static int32_t oldest_seen(const oxi_attend *a, int32_t position)
+{
+    if (a->chunked) return position - position % a->window;
+    return a->window && position >= a->window ? position - a->window + 1 : 0;
+}
+
 /* The keys that a row sees in a block of n from `first` on: [*start, returned), which may be empty or reversed. */
 static int32_t seen_by(const oxi_attend *a, int32_t row, int32_t first, int32_t n, int32_t *start)
 {
     const int32_t position = a->positions[row], left = a->n_keys - 1 - position; /* may be negative: part of the keys */
     const int32_t end = (a->later < left ? position + 1 + a->later : a->n_keys) - first;
-    *start = a->window && position - a->window + 1 > first ? position - a->window + 1 - first : 0;
+    const int32_t oldest = oldest_seen(a, position);
+    *start = oldest > first ? oldest - first : 0;
     return end < n ? end : n;
 }
 
@@ -314,7 +321,7 @@ static void attend(const oxi_attend *a)
         highest = a->positions[r] > highest ? a->positions[r] : highest;
     }
     const int32_t n_keys = a->later < a->n_keys - 1 - highest ? highest + 1 + a->later : a->n_keys;
-    const int32_t seen = a->window && lowest >= a->window ? lowest - a->window + 1 : 0;
+    const int32_t seen = oldest_seen(a, lowest);
     const int32_t start = (seen > a->first_key ? seen : a->first_key) / OXI_ATTEND_KEYS * OXI_ATTEND_KEYS;
     for (int64_t at = start; at < n_keys; at += OXI_ATTEND_KEYS) { /* the step after the last block may exceed an int32_t */
         const int32_t first = (int32_t)at, n = n_keys - first < OXI_ATTEND_KEYS ? n_keys - first : OXI_ATTEND_KEYS;

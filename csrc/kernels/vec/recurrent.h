@@ -32,4 +32,13 @@ typedef struct oxi_scan {
     float skip;
 } oxi_scan;
 
+/* A diagonal transition plus one of rank 1 (oxi_op_dplr), for value columns [first, first + n) of one head:
+ *     S = diag(w[t]) before + b[t] (a[t]' before) + k[t] v[t]';  out[t] = q[t]' S */
+typedef struct oxi_dplr {
+    const float *q, *w, *k, *a, *b, *v, *before;
+    float *out, *after;
+    int64_t q_stride, w_stride, k_stride, a_stride, b_stride, v_stride, out_stride;
+    int32_t n_tokens, key_dim, first, n;
+} oxi_dplr;
+
 #endif

@@ -172,3 +172,48 @@ static void selective_scan(const oxi_scan *scan)
     const int32_t end = scan->d.first + scan->d.n;
     for (int32_t column = scan->d.first; column < end; column += OXI_DELTA_BLOCK) scan_block(scan, column, end - column);
 }
+
+/* All tokens of a recurrence with a diagonal and a transition of rank 1, for the block that begins with value column `column`,
+ * of which n columns exist. The pass that writes the state for one token also sums for the next. */
+static void dplr_block(const oxi_dplr *d, int32_t column, int32_t n)
+{
+    const int64_t offset = (int64_t)column * d->key_dim;
+    const float *from = d->before + offset;
+    float *const to = d->after + offset;
+    vf sums[2][DELTA_VECTORS] = {0};
+    for (int32_t i = 0; i < d->key_dim; i++)
+        for (int j = 0; j < DELTA_VECTORS; j++)
+            sums[i % 2][j] = fma_(splat(d->a[i]), load(from + i * OXI_DELTA_BLOCK + j * VW), sums[i % 2][j]);
+    for (int32_t t = 0; t < d->n_tokens; t++, from = to) {
+        const float *q = d->q + t * d->q_stride, *w = d->w + t * d->w_stride, *k = d->k + t * d->k_stride;
+        const float *a = d->a + (t + 1 < d->n_tokens ? t + 1 : t) * d->a_stride, *b = d->b + t * d->b_stride;
+        const float *v = d->v + t * d->v_stride + column;
+        vf value[DELTA_VECTORS], found[DELTA_VECTORS], part[2][DELTA_VECTORS] = {0}, next[2][DELTA_VECTORS] = {0};
+        for (int j = 0; j < DELTA_VECTORS; j++) {
+            const int32_t left = n - j * VW;
+            value[j] = left >= VW ? load(v + j * VW) : load_part(v + j * VW, left > 0 ? left : 0);
+            found[j] = sums[0][j] + sums[1][j];
+        }
+        for (int32_t i = 0; i < d->key_dim; i++)
+            for (int j = 0; j < DELTA_VECTORS; j++) {
+                const int64_t at = (int64_t)i * OXI_DELTA_BLOCK + j * VW;
+                const vf s = fma_(splat(k[i]), value[j], fma_(splat(b[i]), found[j], load(from + at) * splat(w[i])));
+                store(to + at, s);
+                part[i % 2][j] = fma_(splat(q[i]), s, part[i % 2][j]);
+                next[i % 2][j] = fma_(splat(a[i]), s, next[i % 2][j]);
+            }
+        memcpy(sums, next, sizeof sums);
+        for (int j = 0; j < DELTA_VECTORS; j++) {
+            const int32_t left = n - j * VW;
+            float *const out = d->out + t * d->out_stride + column + j * VW;
+            if (left >= VW) store(out, part[0][j] + part[1][j]);
+            else if (left > 0) store_part(out, part[0][j] + part[1][j], left);
+        }
+    }
+}
+
+static void dplr(const oxi_dplr *d)
+{
+    const int32_t end = d->first + d->n;
+    for (int32_t column = d->first; column < end; column += OXI_DELTA_BLOCK) dplr_block(d, column, end - column);
+}

@@ -8,6 +8,7 @@
 struct oxi_attend; /* attention/attend.h */
 struct oxi_delta;  /* recurrent.h */
 struct oxi_scan;
+struct oxi_dplr;
 
 /* Logits per block, at absolute positions in a row. */
 #define OXI_LOGIT_BLOCK 256
@@ -45,6 +46,9 @@ typedef struct oxi_vec {
                      int32_t n_taps, int64_t n, float *out);
     void (*delta_rule)(const struct oxi_delta *d);
     void (*selective_scan)(const struct oxi_scan *scan);
+    void (*dplr)(const struct oxi_dplr *d);
+    /* x between low and high; a NaN stays. out may be x. */
+    void (*clamp)(const float *x, float low, float high, int64_t n, float *out);
 
     /* Rows of logits. Every isa gives the same bits: one rounding per operation, and one order of summation. */
 

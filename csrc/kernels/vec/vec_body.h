@@ -103,6 +103,7 @@ INLINE vf apply(oxi_fn fn, vf x, vf y, bool gated)
     case OXI_FN_GELU_ERF: x = gelu_erf(x); break;
     case OXI_FN_GELU_QUICK: x = x * sigmoid_(splat(1.702f) * x); break;
     case OXI_FN_SOFTPLUS: x = softplus_(x); break;
+    case OXI_FN_EXP: x = exp_(x); break;
     case OXI_FN_SWIGLU_CLAMPED: { /* min_ and max_ keep a NaN in their second operand */
         const vf g = min_(splat(7.0f), x), u = max_(splat(-7.0f), min_(splat(7.0f), y));
         return g * sigmoid_(splat(1.702f) * g) * (u + splat(1.0f));
@@ -133,6 +134,7 @@ static void glu(oxi_fn fn, const float *x, const float *times, int64_t n, float 
     case OXI_FN_GELU_ERF: glu_of(OXI_FN_GELU_ERF, x, times, n, out); break;
     case OXI_FN_GELU_QUICK: glu_of(OXI_FN_GELU_QUICK, x, times, n, out); break;
     case OXI_FN_SOFTPLUS: glu_of(OXI_FN_SOFTPLUS, x, times, n, out); break;
+    case OXI_FN_EXP: glu_of(OXI_FN_EXP, x, times, n, out); break;
     case OXI_FN_SWIGLU_CLAMPED: glu_of(OXI_FN_SWIGLU_CLAMPED, x, times, n, out); break;
     default: glu_of(OXI_FN_NONE, x, times, n, out); break;
     }
@@ -156,6 +158,13 @@ static void affine(const float *x, float scale, const float *times, const float 
         if (addend) v += addend[i];
         out[i] = v;
     }
+}
+
+static void clamp(const float *x, float low, float high, int64_t n, float *out)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW) store(out + i, max_(splat(low), min_(splat(high), load(x + i))));
+    if (i < n) store_part(out + i, max_(splat(low), min_(splat(high), load_part(x + i, n - i))), n - i);
 }
 
 static void softcap(const float *x, float cap, int64_t n, float *out)

@@ -33,6 +33,9 @@ cdef extern from "oxillama_ops.h" nogil:
         OXI_OP_CONV
         OXI_OP_DELTA
         OXI_OP_SCAN
+        OXI_OP_CLAMP
+        OXI_OP_DPLR
+        OXI_OP_DOT
 
     ctypedef enum oxi_embed_by:
         OXI_EMBED_BY_TOKEN
@@ -54,6 +57,7 @@ cdef extern from "oxillama_ops.h" nogil:
         OXI_FN_GELU_ERF
         OXI_FN_GELU_QUICK
         OXI_FN_SOFTPLUS
+        OXI_FN_EXP
         OXI_FN_SWIGLU_CLAMPED
 
     ctypedef enum oxi_prologue:
@@ -133,12 +137,14 @@ cdef extern from "oxillama_ops.h" nogil:
         int32_t n_head
         int32_t both_ways
         int32_t window
+        int32_t chunked
         int32_t slopes
         int32_t sinks
         float scale
         float softcap
         float temperature_scale
         int32_t temperature_floor
+        int32_t temperature_offset
 
     ctypedef struct oxi_op_experts:
         oxi_view x
@@ -162,7 +168,10 @@ cdef extern from "oxillama_ops.h" nogil:
         int32_t n_groups
         int32_t n_groups_used
         int32_t normalize
+        int32_t weigh_first
+        int32_t limited
         float weight_scale
+        float limit
 
     ctypedef struct oxi_op_select:
         oxi_view x
@@ -174,6 +183,8 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_view times
         oxi_view addend
         oxi_view out
+        int32_t weight
+        int32_t bias
         float scale
 
     ctypedef struct oxi_op_softcap:
@@ -242,6 +253,35 @@ cdef extern from "oxillama_ops.h" nogil:
         int32_t value_dim
         int32_t state
 
+    ctypedef enum oxi_limited:
+        OXI_LIMITED_NOT
+        OXI_LIMITED_GATE
+        OXI_LIMITED_ACTIVATION
+
+    ctypedef struct oxi_op_clamp:
+        oxi_view x
+        oxi_view out
+        float low
+        float high
+
+    ctypedef struct oxi_op_dplr:
+        oxi_view q
+        oxi_view w
+        oxi_view k
+        oxi_view a
+        oxi_view b
+        oxi_view v
+        oxi_view out
+        int32_t n_head
+        int32_t key_dim
+        int32_t value_dim
+        int32_t state
+
+    ctypedef struct oxi_op_dot:
+        oxi_view x
+        oxi_view y
+        oxi_view out
+
     ctypedef union oxi_op_as "":
         oxi_op_embed embed
         oxi_op_rope_table rope_table
@@ -261,6 +301,9 @@ cdef extern from "oxillama_ops.h" nogil:
         oxi_op_conv conv
         oxi_op_delta delta
         oxi_op_scan scan
+        oxi_op_clamp clamp
+        oxi_op_dplr dplr
+        oxi_op_dot dot
 
     ctypedef struct oxi_op:
         oxi_op_kind kind

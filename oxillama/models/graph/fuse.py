@@ -34,7 +34,7 @@ def _fuse_prologues(graph: Graph, uses: Counter[Value]) -> None:
 def _fuse_sums(graph: Graph, uses: Counter[Value]) -> None:
     ready: dict[int, int] = {}  # value → index of the op that computed it
     for index, op in enumerate(list(graph.ops)):
-        if isinstance(op, Affine) and op.scale == 1.0 and op.times is None and op.addend is not None:
+        if isinstance(op, Affine) and op.plain_sum and op.addend is not None:
             for x, other in ((op.x, op.addend), (op.addend, op.x)):
                 if _absorb_sum(graph, ready, uses, op, x, other):
                     graph.ops.remove(op)

@@ -7,7 +7,7 @@ from typing import Any
 from oxillama.core import _core
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Affine, Experts, Glu, Graph, Linear, Norm, Op, Value, View
-from oxillama.models.graph.recurrent_ops import Conv, Delta, Scan
+from oxillama.models.graph.recurrent_ops import Conv, Delta, Dplr, Scan
 from oxillama.models.graph.slots import assign_slots
 from oxillama.models.tensors import Matrix, Vector
 
@@ -139,6 +139,8 @@ class Lowering:
             "softcap": op.softcap,
             "temperature_scale": op.temperature_scale,
             "temperature_floor": op.temperature_floor,
+            "temperature_offset": op.temperature_offset,
+            "chunked": op.chunked,
         }
 
     def _experts(self, op: Experts) -> dict[str, Any]:
@@ -157,7 +159,10 @@ class Lowering:
             "n_groups": op.n_groups,
             "n_groups_used": op.n_groups_used,
             "normalize": op.normalize,
+            "weigh_first": op.weigh_first,
+            "limited": _core.LIMITS[op.limited],
             "weight_scale": op.weight_scale,
+            "limit": op.limit,
         }
 
     def _select(self, op: ops.Select) -> dict[str, Any]:
@@ -165,10 +170,17 @@ class Lowering:
 
     def _affine(self, op: Affine) -> dict[str, Any]:
         views = {name: self._view(getattr(op, name)) for name in ("x", "times", "addend", "out")}
-        return views | {"scale": _number(op.scale)}
+        vectors = {name: self._vector(getattr(op, name)) for name in ("weight", "bias")}
+        return views | vectors | {"scale": _number(op.scale)}
 
     def _softcap(self, op: ops.Softcap) -> dict[str, Any]:
         return {"x": self._view(op.x), "out": self._view(op.out), "cap": op.cap}
+
+    def _dot(self, op: ops.Dot) -> dict[str, Any]:
+        return {name: self._view(getattr(op, name)) for name in ("x", "y", "out")}
+
+    def _clamp(self, op: ops.Clamp) -> dict[str, Any]:
+        return {"x": self._view(op.x), "out": self._view(op.out), "low": op.low, "high": op.high}
 
     def _gather(self, op: ops.Gather) -> dict[str, Any]:
         fields = {name: getattr(op, name) for name in ("stride", "offset", "take")}
@@ -202,6 +214,12 @@ class Lowering:
         return views | sizes | vectors | {"state": self._state(op.state)}
 
 
+    def _dplr(self, op: Dplr) -> dict[str, Any]:
+        views = {name: self._view(getattr(op, name)) for name in ("q", "w", "k", "a", "b", "v", "out")}
+        sizes = {name: getattr(op, name) for name in ("n_head", "key_dim", "value_dim")}
+        return views | sizes | {"state": self._state(op.state)}
+
+
 def _number(value: float | Vector) -> float:
     return float(value.read()[0]) if isinstance(value, Vector) else value
 
@@ -225,4 +243,7 @@ _KINDS: dict[type[Op], str] = {
     Conv: "conv",
     Delta: "delta",
     Scan: "scan",
+    Dplr: "dplr",
+    ops.Clamp: "clamp",
+    ops.Dot: "dot",
 }

@@ -238,6 +238,8 @@ class Attention(Op):
     sinks: Vector | None = None
     temperature_scale: float = 0.0
     temperature_floor: int = 0
+    temperature_offset: int = 0
+    chunked: bool = False
 
     def reads(self) -> Iterator[View]:
         yield self.q
@@ -274,6 +276,9 @@ class Experts(Op):
     selection_bias: Vector | None = None
     n_groups: int = 0
     n_groups_used: int = 0
+    weigh_first: bool = False
+    limited: str = "not"
+    limit: float = 0.0
     addend: View | None = None
 
     def reads(self) -> Iterator[View]:
@@ -303,13 +308,22 @@ class Select(Op):
 
 @dataclass(eq=False, slots=True)
 class Affine(Op):
-    """x * scale * times + addend. A scale that the file holds is a Vector of one value."""
+    """x * scale * times * weight + bias + addend, of times and weight at most one. A scale that the file holds is a
+    Vector of one value."""
 
     x: View
     out: View
     scale: float | Vector = 1.0
     times: View | None = None
     addend: View | None = None
+    weight: Vector | None = None
+    bias: Vector | None = None
+
+    @property
+    def plain_sum(self) -> bool:
+        """x + addend."""
+        others = (self.times, self.weight, self.bias)
+        return self.scale == 1.0 and self.addend is not None and all(other is None for other in others)
 
     def reads(self) -> Iterator[View]:
         yield self.x
@@ -337,6 +351,37 @@ class Softcap(Op):
 
 
 @dataclass(eq=False, slots=True)
+class Clamp(Op):
+    """x between low and high."""
+
+    x: View
+    out: View
+    low: float
+    high: float
+
+    def reads(self) -> Iterator[View]:
+        yield self.x
+
+    def writes(self) -> Iterator[View]:
+        yield self.out
+
+
+@dataclass(eq=False, slots=True)
+class Dot(Op):
+    """The sums of x * y over equally many columns each."""
+
+    x: View
+    y: View
+    out: View
+
+    def reads(self) -> Iterator[View]:
+        yield from (self.x, self.y)
+
+    def writes(self) -> Iterator[View]:
+        yield self.out
+
+
+@dataclass(eq=False, slots=True)
 class Gather(Op):
     """Columns [offset, offset + take) of every run of `stride` columns, side by side."""
 
@@ -355,7 +400,7 @@ class Gather(Op):
 
 @dataclass(eq=False, slots=True)
 class Gate(Op):
-    """x * fn(gate) + addend, where gate has one column."""
+    """x * fn(gate) + addend, where each column of gate is that of equally many of x."""
 
     x: View
     gate: View

@@ -80,3 +80,26 @@ class Scan(Op):
 
     def writes(self) -> Iterator[View]:
         yield self.out
+
+
+@dataclass(eq=False, slots=True)
+class Dplr(Op):
+    """A recurrence with a diagonal plus rank-1 transition; see oxi_op_dplr for the formula."""
+
+    q: View
+    w: View
+    k: View
+    a: View
+    b: View
+    v: View
+    out: View
+    n_head: int
+    key_dim: int
+    value_dim: int
+    state: State
+
+    def reads(self) -> Iterator[View]:
+        yield from (self.q, self.w, self.k, self.a, self.b, self.v)
+
+    def writes(self) -> Iterator[View]:
+        yield self.out

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from oxillama.models.graph.ops import Attention, Experts, Graph, HeadLinear, Linear, Select, Value
-from oxillama.models.graph.recurrent_ops import Conv, Delta, Scan
+from oxillama.models.graph.recurrent_ops import Conv, Delta, Dplr, Scan
 
 # After these ops every thread has passed a barrier, so memory may change its owner and its row layout.
-_BARRIERS = (Linear, HeadLinear, Attention, Experts, Select, Conv, Delta, Scan)
+_BARRIERS = (Linear, HeadLinear, Attention, Experts, Select, Conv, Delta, Scan, Dplr)
 
 
 def assign_slots(graph: Graph) -> dict[Value, int]:

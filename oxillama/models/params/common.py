@@ -73,16 +73,19 @@ def read_hparams(
     nextn: bool = False,
     needs_ff: bool = True,
     least_ff: int = 1,
+    attends: bool = True,
     causal: bool | None = True,
     epsilon: str = RMS_EPSILON,
     default_epsilon: float | None = None,
 ) -> HParams:
     """Read the common hyper-parameters. Raises ModelFormatError or ModelUnsupportedError naming file and key.
 
-    yarn_keys: as in read_rope; least_kv: as in read_heads. Without other knowledge no layer has a window, and experts
-    are as wide as a dense layer. causal: whether tokens see none after them; None: as the file says. epsilon: the key
-    of that of the norms. nextn: the last layers may predict later tokens. needs_ff: whether the file must state how
-    wide a dense layer is; else 0 means that it does not. least_ff 0: layers may have no network. default_epsilon: where the file states none; None: it must.
+    yarn_keys: as in read_rope; least_kv: as in read_heads. Without other knowledge no layer has a window, and
+    experts are as wide as a dense layer. causal: whether tokens see none after them; None: as the file says.
+    epsilon: the key of that of the norms. nextn: the last layers may predict later tokens. needs_ff: whether the
+    file must state how wide a dense layer is; else 0 means that it does not. least_ff 0: layers may have no
+    network. attends: whether
+    any layer has heads. default_epsilon: where the file states none; None: it must.
     """
     keys = Keys(gguf, architecture)
     stated = gguf.get_bool(keys.name("attention.causal"), causal is not False)
@@ -95,7 +98,8 @@ def read_hparams(
     n_layer = n_blocks - n_nextn
     n_embd = keys.whole("embedding_length", low=1, high=MAX_WIDTH)
     n_ctx_train = keys.whole("context_length", low=1, high=MAX_CONTEXT)
-    heads = read_heads(keys, n_blocks, n_embd, least_kv=least_kv)[:n_layer]
+    no_heads = (HeadShape(0, 0, 1, 1, 2),) * n_blocks
+    heads = (read_heads(keys, n_blocks, n_embd, least_kv=least_kv) if attends else no_heads)[:n_layer]
     n_expert, n_used = read_expert_counts(keys)
     dense = None if needs_ff else (0,) * n_blocks
     n_ff = keys.per_layer("feed_forward_length", n_blocks, dense, low=least_ff, high=MAX_FF)[:n_layer]

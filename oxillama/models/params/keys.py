@@ -53,6 +53,17 @@ class Keys:
                 self.gguf.fail(name, f"holds {value}, which is not between {low} and {high}")
         return tuple(int(value) for value in values)
 
+    def numbers(self, key: str, n_layer: int, default: float, *, low: float, high: float) -> tuple[float, ...]:
+        """One number for all layers, or an array with one per layer."""
+        name = self.name(key)
+        if not self.gguf.metadata_types.get(name, "").startswith("arr"):
+            return (self.number(key, default, low=low, high=high),) * n_layer
+        values = tuple(float(value) for value in self.gguf.require_array(name, kind="float", length=n_layer))
+        for value in values:
+            if not low <= value <= high:
+                self.gguf.fail(name, f"holds {value:g}, which is not between {low:g} and {high:g}")
+        return values
+
 
 def read_architecture(gguf: GGUFFile) -> str:
     return gguf.require_str("general.architecture")

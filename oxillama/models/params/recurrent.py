@@ -98,7 +98,7 @@ def read_state_space(keys: Keys) -> StateSpace:
         key_dim=keys.whole("ssm.state_size", low=1, high=MAX_WIDTH),
     )
     if net.conv_width > MAX_WIDTH or net.state_floats > MAX_STATE:
-        gguf.fail(keys.name("ssm.state_size"), f"makes {net.n_head} heads with states of {net.key_dim}, which are too large")
+        gguf.fail(keys.name("ssm.state_size"), f"makes {net.n_head} heads of {net.key_dim}, which are too large")
     return net
 
 

@@ -9,6 +9,8 @@
 #include "graph/observe.h"
 #include "graph/ops/ops.h"
 
+#include <math.h>
+
 /* The state of one thread in an op. */
 typedef struct pass {
     const oxi_step *s;
@@ -91,6 +93,30 @@ static void multiply(pass *p, int32_t group, int product, int64_t p0, int64_t p1
                        biases ? biases + g->expert * width + c0 : NULL, NULL, c1 - c0, out + t * width + c0);
 }
 
+/* The weight of a row in sorted order. */
+static float weight_in_order(const pass *p, int64_t sorted)
+{
+    const int64_t first = (int64_t)p->order->source[sorted] * p->op->n_used;
+    int32_t i = 0;
+    while (p->order->place[first + i] != sorted) i++;
+    return p->order->weights[first + i];
+}
+
+/* Bounds and weights of n columns before fn; gate NULL: there is none. */
+static void bound(const pass *p, int64_t sorted, float *gate, float *up, int64_t n)
+{
+    const oxi_op_experts *op = p->op;
+    const oxi_vec *vec = p->s->r->vec;
+    if (op->weigh_first) {
+        const float weight = weight_in_order(p, sorted);
+        vec->affine(up, weight, NULL, NULL, NULL, n, up);
+        if (gate) vec->affine(gate, weight, NULL, NULL, NULL, n, gate);
+    }
+    if (op->limited == OXI_LIMITED_NOT) return;
+    vec->clamp(up, -op->limit, op->limit, n, up);
+    if (op->limited == OXI_LIMITED_GATE) vec->clamp(gate, -INFINITY, op->limit, n, gate);
+}
+
 /* fn(gate) * up of some panels, in place of up. */
 static void gate_up(pass *p, int32_t group, int64_t p0, int64_t p1)
 {
@@ -102,8 +128,13 @@ static void gate_up(pass *p, int32_t group, int64_t p0, int64_t p1)
     const int64_t width = weight_of(p, UP)->matrix.n_rows, c0 = p0 * OXI_PANEL;
     const int64_t c1 = p1 * OXI_PANEL < width ? p1 * OXI_PANEL : width;
     for (int64_t t = g->first; t < g->first + g->count; t++) {
-        float *up = x->up + t * width + c0;
-        r->vec->glu((oxi_fn)p->op->fn, p->op->gate >= 0 ? x->gate + t * width + c0 : up, p->op->gate >= 0 ? up : NULL, c1 - c0, up);
+        float *up = x->up + t * width + c0, *gate = p->op->gate >= 0 ? x->gate + t * width + c0 : NULL;
+        bound(p, t, gate, up, c1 - c0);
+        if (p->op->limited == OXI_LIMITED_ACTIVATION) {
+            r->vec->glu((oxi_fn)p->op->fn, gate, NULL, c1 - c0, gate);
+            r->vec->clamp(gate, -INFINITY, p->op->limit, c1 - c0, gate);
+            r->vec->glu(OXI_FN_NONE, gate, up, c1 - c0, up);
+        } else r->vec->glu((oxi_fn)p->op->fn, gate ? gate : up, gate ? up : NULL, c1 - c0, up);
     }
 }
 
@@ -116,7 +147,7 @@ static void combine(const pass *p, int64_t t, int64_t c0, int64_t c1)
     const float *sum = op->addend.buffer < 0 ? NULL : oxi_view_row(r, op->addend, t) + c0;
     for (int32_t i = 0; i < op->n_used; i++, sum = out)
         r->vec->affine(r->experts.down + p->order->place[t * op->n_used + i] * op->out.width + c0,
-                       p->order->weights[t * op->n_used + i], NULL, NULL, sum, c1 - c0, out);
+                       op->weigh_first ? 1.0f : p->order->weights[t * op->n_used + i], NULL, NULL, sum, c1 - c0, out);
 }
 
 /* Few rows: panels [p0, p1) of one more group are done. Whoever finishes the last group's adds up these columns. */

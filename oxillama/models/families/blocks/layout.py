@@ -19,6 +19,8 @@ class Scales:
     residual: float = 1.0
     attention: float = 0.0
     logit: float = 1.0
+    score_cap: float = 0.0
+    logit_cap: float = 0.0
 
 
 def unscaled(keys: Keys, hparams: HParams) -> Scales:
@@ -66,17 +68,19 @@ class Rotation:
     """Rotary positions. factors: the file may divide the frequencies ("rope_freqs", or longrope's two tensors).
 
     sections: the pairs share several coordinates (M-RoPE), and are halves: in "runs" of pairs, or "interleaved".
-    unrotated_every n: the last of every n layers is not rotated. only_windows: in a model with windows other layers
-    are not rotated. switched: not at all if the file says that the scaling is not fine-tuned.
+    unrotated (n, k): layers i with i mod n = k are not rotated. only_windows: in a model with windows other layers
+    are not rotated. halved: layers without a window rotate half of their columns, with the factors alone. switched:
+    not at all if the file says that the scaling is not fine-tuned.
     """
 
     kind: Literal["pairs", "halves"] = "halves"
     factors: bool = False
     sections: Literal["runs", "interleaved"] | None = None
     sections_required: bool = False
-    unrotated_every: int = 0
+    unrotated: tuple[int, int] | None = None
     only_windows: bool = False
     only_layers: int = 0
+    halved: bool = False
     switched: bool = False
 
 
@@ -85,14 +89,17 @@ class Windows:
     """Layers with a window. only_layers: models with another number of layers have none; 0: that does not matter.
     full_every: which layers see everything where the file does not say (0: it must say).
 
-    default: the window where the file states none; 0: then there is none. stretched: whether layers with a window
-    rotate as far as the others, or without what stretches the model to longer contexts. base: of their rotation
-    where the file does not state it; 0: that of the other layers.
+    full_first: the first of so many layers, not the last. fixed: the default is the window whatever the file says,
+    unless that is 0. default: the window where the file states none; 0: then there is none. stretched: whether
+    layers with a window rotate as far as the others, or without what stretches the model to longer contexts. base:
+    of their rotation where the file does not state it; 0: that of the other layers.
     """
 
     full_every: int
     default: int = 0
     only_layers: int = 0
+    full_first: bool = False
+    fixed: bool = False
     stretched: bool = True
     base: float = 0.0
 
@@ -103,9 +110,12 @@ class Mixture:
 
     gating: how scores become weights; stated: unless the file says. normalize None: as the file says. shared: an
     expert for every token: "plain" or with a gate of its own for the whole row ("gated"). per_used: the width of a
-    dense network is that of all used experts together. idle: layers that have experts and do not use them, as the
-    reference runs them: all, or those that "interleave_moe_layer_step" leaves out. scaled: whether to use the
-    ".scale" beside a matrix, or to ignore it.
+    dense network is that of all used experts together. limited: "swiglu_clamp_exp" and "swiglu_clamp_shexp" bound
+    the values inside experts and dense networks, as oxi_limited says. router: what it reads: the network's input or
+    the block's. weigh_first: weights multiply what experts read. beside: a dense network stands beside the experts,
+    and both count half. always_shared: there is a shared expert, as wide as another, where the file does not say.
+    idle: layers that have experts and do not use them, as the reference runs them: all, or those that
+    "interleave_moe_layer_step" leaves out. scaled: whether to use the ".scale" beside a matrix, or to ignore it.
     """
 
     gating: str = "softmax"
@@ -116,6 +126,11 @@ class Mixture:
     fn: str = "silu"
     gated: bool = True
     scaled: bool = False
+    limited: Literal["not", "gate", "activation"] = "not"
+    router: Literal["normed", "stream"] = "normed"
+    beside: bool = False
+    weigh_first: bool = False
+    always_shared: bool = False
     idle: Literal["all", "stepped"] | None = None
 
 
@@ -126,15 +141,16 @@ class Layout:
     parallel: attention and network read the same stream and are added together: "same": they share attention's
     norm; "own": the network has its own; "stated": as the file's "use_parallel_residual" says. ffn: "gated";
     "plain": without a gate; "fused": gated, and the gate's rows come first in the matrix "ffn_up". ff_parts: into
-    how many parts the file's width of the network is divided. state_space: Mamba-2's scan: "instead" of attention
-    in layers without key heads; "beside" it in every layer; "single": a layer is a scan, attention or a network;
-    "only": there is nothing else. sinks: attention has a score of its own for nothing. positions: a learned row for
-    each position. alibi: scores fall with distance, at most by this slope; "stated": as the file says.
-    alibi_layers: only in models with so many layers, which are then not rotated. epsilon: of the norms where the
-    file states none. qkv_scaled, ffn_scaled: whether to use the ".scale" beside these matrices, or to ignore it.
-    output_biased, ffn_biased, logits_biased: the same for biases after attention, of the network and of the logits.
-    ignored: tensors that files may have and that have no part in the computation; those of a block without
-    "blk.N.".
+    how many parts the file's width of the network is divided. gate: the function of "attn_gate", which multiplies
+    what the heads found, if the file has it: column by column, or head by head. clamped: queries, keys and values
+    lie within "attention.clamp_kqv". state_space: Mamba-2's scan: "instead" of attention in layers without key
+    heads; "beside" it in every layer; "single": a layer is a scan, attention or a network; "only": there is nothing
+    else. sinks: attention has a score of its own for nothing. positions: a learned row for each position. alibi:
+    scores fall with distance, at most by this slope; "stated": as the file says. alibi_layers: only in models with
+    so many layers, which are then not rotated. epsilon: of the norms where the file states none. qkv_scaled,
+    ffn_scaled: whether to use the ".scale" beside these matrices, or to ignore it. output_biased, ffn_biased,
+    logits_biased: the same for biases after attention, of the network and of the logits. ignored: tensors that
+    files may have and that have no part in the computation; those of a block without "blk.N.".
     """
 
     norms: Norms = Norms()
@@ -152,6 +168,8 @@ class Layout:
     qkv_scaled: bool = True
     output_biased: bool = True
     logits_biased: bool = True
+    gate: str | None = None
+    clamped: Literal["required", "optional"] | None = None
     state_space: Literal["instead", "beside", "single", "only"] | None = None
     sinks: bool = False
     positions: Literal["required", "optional"] | None = None

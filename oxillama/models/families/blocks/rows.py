@@ -125,9 +125,21 @@ LAYOUTS: dict[str, Layout] = {
     "starcoder": Layout(norms=LAYER_NORMS, rotation=None, positions="required", ffn="plain", fn="gelu"),
     "starcoder2": Layout(norms=LAYER_NORMS, ffn="plain", fn="gelu"),
     "xverse": Layout(rotation=PAIRS),
+    "olmo": Layout(norms=Norms(kind="layer", weighted=False), rotation=PAIRS, clamped="optional"),
+    "spark2_5": Layout(windows=Windows(full_every=0), fn="gelu", gate="sigmoid"),
     # Mixtures of experts.
+    "afmoe": Layout(
+        norms=SANDWICH,
+        head_norms=HeadNorms(),
+        rotation=Rotation(unrotated=(4, 3)),
+        windows=Windows(full_every=4),
+        gate="sigmoid",
+        scales=scales.by_width,
+        mixture=Mixture(gating="sigmoid", stated=True, normalize=None, shared="plain"),
+    ),
     "bailingmoe": Layout(rotation=PAIRS_WITH_FACTORS, mixture=Mixture(normalize=None, shared="plain")),
     "bailingmoe2": Layout(head_norms=HeadNorms(), mixture=STATED),
+    "dbrx": Layout(norms=Norms(kind="layer", ffn="attn_output_norm"), clamped="required", mixture=Mixture()),
     "deepseek": Layout(rotation=PAIRS_WITH_FACTORS, mixture=Mixture(normalize=False, shared="plain")),
     "dots1": Layout(head_norms=HeadNorms(), mixture=STATED),
     "ernie4_5-moe": Layout(rotation=PAIRS, output_biased=False, mixture=Mixture(shared="plain", idle="stepped")),
@@ -142,6 +154,12 @@ LAYOUTS: dict[str, Layout] = {
         scales=scales.granite,
         mixture=Mixture(shared="plain"),
     ),
+    "grok": Layout(
+        norms=Norms(after_attention="attn_output_norm", after_ffn="layer_output_norm"),
+        fn="gelu",
+        scales=scales.grok,
+        mixture=Mixture(fn="gelu", beside=True),
+    ),
     "hunyuan-moe": Layout(
         rotation=WITH_FACTORS, head_norms=HeadNorms(after_rotation=True), mixture=Mixture(shared="plain")
     ),
@@ -154,10 +172,34 @@ LAYOUTS: dict[str, Layout] = {
     "mellum": Layout(
         head_norms=HeadNorms(), windows=Windows(full_every=4, stretched=False), mixture=Mixture(scaled=True)
     ),
+    "laguna": Layout(
+        head_norms=HeadNorms(),
+        windows=Windows(full_every=4, full_first=True, stretched=False),
+        gate="softplus",
+        mixture=Mixture(gating="sigmoid", stated=True, normalize=None, shared="plain", always_shared=True),
+    ),
+    "maple": Layout(
+        head_norms=HeadNorms(),
+        rotation=Rotation(only_windows=True),
+        windows=Windows(full_every=0),
+        mixture=Mixture(limited="gate"),
+    ),
     "minimax-m2": Layout(head_norms=HeadNorms(over="whole"), mixture=Mixture(gating="softmax", stated=True)),
     "olmoe": Layout(head_norms=HeadNorms(over="whole"), mixture=Mixture(normalize=False)),
     "phimoe": Layout(norms=Norms(), rotation=WITH_FACTORS, mixture=Mixture()),
     "qwen2moe": Layout(mixture=Mixture(normalize=False, shared="gated", per_used=True)),
+    "smallthinker": Layout(
+        rotation=Rotation(unrotated=(4, 0)),
+        windows=Windows(full_every=4, full_first=True, default=4096, fixed=True),
+        mixture=Mixture(stated=True, fn="relu", router="stream"),
+    ),
+    "step35": Layout(
+        head_norms=HeadNorms(required=False),
+        rotation=Rotation(factors=True, halved=True),
+        windows=Windows(full_every=0, stretched=False, base=10000.0),
+        gate="sigmoid",
+        mixture=Mixture(gating="sigmoid", stated=True, normalize=None, shared="plain", limited="activation"),
+    ),
     # Scans beside attention or instead of it.
     "falcon-h1": Layout(state_space="beside", output_biased=False, ignored=ROPE_FACTORS, scales=scales.attention),
     "granitehybrid": Layout(

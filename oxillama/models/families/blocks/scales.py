@@ -10,6 +10,7 @@ from oxillama.models.params.keys import Keys
 
 LARGEST = 1e6
 LEAST_DIVISOR = 1e-6
+LEAST_CAP = 1e-3  # a smaller bound leaves nothing of scores or logits
 
 
 def by_width(keys: Keys, hparams: HParams) -> Scales:
@@ -42,6 +43,17 @@ def granite(keys: Keys, hparams: HParams) -> Scales:
     )
 
 
+def grok(keys: Keys, hparams: HParams) -> Scales:
+    """Factors and caps with the defaults of older files."""
+    return Scales(
+        embedding=_read(keys, "embedding_scale", 78.38367176906169),
+        attention=_read(keys, "attention.output_scale", 0.08838834764831845),
+        logit=_read(keys, "logit_scale", 0.5773502691896257),
+        score_cap=_cap(keys, "attn_logit_softcapping", 30.0),
+        logit_cap=_cap(keys, "final_logit_softcapping", 0.0),
+    )
+
+
 def minicpm(keys: Keys, hparams: HParams) -> Scales:
     """Granite's, with defaults of older files (Hu et al., "MiniCPM", 2024)."""
     return Scales(
@@ -53,6 +65,14 @@ def minicpm(keys: Keys, hparams: HParams) -> Scales:
 
 def _read(keys: Keys, key: str, default: float) -> float:
     return keys.number(key, default, low=-LARGEST, high=LARGEST)
+
+
+def _cap(keys: Keys, key: str, default: float) -> float:
+    """The bound of a soft cap; 0: none."""
+    cap = keys.number(key, default, low=0.0, high=LARGEST)
+    if 0 < cap < LEAST_CAP:
+        keys.gguf.fail(keys.name(key), f"{cap:g} is neither 0 nor at least {LEAST_CAP:g}")
+    return cap
 
 
 def _divisor(keys: Keys, default: float) -> float:

@@ -74,10 +74,13 @@ class Attention(Products):
         sinks: Vector | None = None,
         slopes: Vector | None = None,
         temperature: tuple[float, int] = (0.0, 0),
+        temperature_offset: int = 0,
+        chunked: bool = False,
     ) -> View:
         """Attention over a layer of the cache: see oxi_op_attention for the formula.
 
-        scale None: 1 / sqrt(columns of a head). temperature: (scale, floor) of queries that sharpen with position.
+        chunked: tokens see those before them in their chunk of as many tokens as the window has. scale None:
+        1 / sqrt(columns of a head). temperature: (scale, floor) of queries that sharpen with position.
         """
         out = Value(n_head * cache.value_dim).view()
         self.append(
@@ -95,6 +98,8 @@ class Attention(Products):
                 sinks=sinks,
                 temperature_scale=temperature[0],
                 temperature_floor=temperature[1],
+                temperature_offset=temperature_offset,
+                chunked=chunked,
             )
         )
         return out

@@ -24,17 +24,20 @@ class Experts(Products):
         selection_bias: Vector | None = None,
         scaled: bool = True,
         gated: bool = True,
+        weigh_first: bool = False,
+        limited: str = "not",
+        limit: float = 0.0,
     ) -> View:
         """A mixture of experts with n_ff inner columns, chosen as the model's ExpertParams say.
 
         logits None: the router's, which reads x. selection_bias: added to the scores for choosing, not for weighing.
         scaled: whether to use the ".scale" beside a matrix, or to ignore it. gated: whether experts have a gate. They
-        have as many columns as x, and so has the result.
+        have as many columns as x, and so has the result. weigh_first, limited, limit: as in oxi_op_experts.
         """
         experts = self.experts
         if logits is None:
             logits = self.linear(x, f"{prefix}ffn_gate_inp", experts.n)
-        gate, up = self._gate_and_up(prefix, n_ff, x.width, scaled) if gated else (None, self._up(prefix, n_ff, x, scaled))
+        gate, up = self._gate_and_up(prefix, n_ff, x.width, scaled, gated)
         out = Value(x.width, x.value.outputs).view()
         self.append(
             ops.Experts(
@@ -54,6 +57,9 @@ class Experts(Products):
                 selection_bias=selection_bias,
                 n_groups=experts.n_groups,
                 n_groups_used=experts.n_groups_used,
+                weigh_first=weigh_first,
+                limited=limited,
+                limit=limit,
             )
         )
         return out
@@ -66,12 +72,13 @@ class Experts(Products):
             raise ModelFormatError(f"{self.gguf.path}: key '{key}' is missing or 0, and there are experts")
         return experts
 
-    def _up(self, prefix: str, n_ff: int, x: View, scaled: bool) -> ExpertMatrix:
-        return self._matrix(f"{prefix}ffn_up_exps", n_ff, x.width, scaled)
-
-    def _gate_and_up(self, prefix: str, n_ff: int, n_cols: int, scaled: bool) -> tuple[ExpertMatrix, ExpertMatrix]:
+    def _gate_and_up(
+        self, prefix: str, n_ff: int, n_cols: int, scaled: bool, gated: bool
+    ) -> tuple[ExpertMatrix | None, ExpertMatrix]:
         """From two tensors, or from one that holds each expert's rows of the gate, then those of up."""
         n = self.experts.n
+        if not gated:
+            return None, self._matrix(f"{prefix}ffn_up_exps", n_ff, n_cols, scaled)
         fused = f"{prefix}ffn_gate_up_exps"
         if not self.tensors.has(f"{fused}.weight"):
             gate, up = (self._matrix(f"{prefix}ffn_{name}_exps", n_ff, n_cols, scaled) for name in ("gate", "up"))

@@ -7,8 +7,8 @@ import numpy as np
 from oxillama.models.graph import ops
 from oxillama.models.graph.building.rows import Rows
 from oxillama.models.graph.ops import State, Value, View
-from oxillama.models.graph.recurrent_ops import Conv, Delta, Scan
-from oxillama.models.params.recurrent import DeltaNet, StateSpace
+from oxillama.models.graph.recurrent_ops import Conv, Delta, Dplr, Scan
+from oxillama.models.params.recurrent import STATE_BLOCK, DeltaNet, StateSpace
 from oxillama.models.tensors import Float32, Vector
 
 
@@ -23,14 +23,24 @@ class Recurrent(Rows):
         return out
 
     def gate(self, x: View, by: View, addend: View | None = None, *, fn: str = "sigmoid") -> View:
-        """x * fn(by) + addend, where `by` is one number per row."""
+        """x * fn(by) + addend. `by` has one number per row, or one for each head."""
         out = Value(x.width, x.value.outputs).view()
         self.append(ops.Gate(x.value.outputs, x, by, out, fn, addend))
         return out
 
+    def token_shift(self, x: View, share: Vector) -> View:
+        """x + (the row of the token before - x) * share, column by column; before the first token there are zeros."""
+
+        def kernel() -> Float32:
+            return np.concatenate([share.read(), 1 - share.read()])
+
+        out = Value(x.width).view()
+        self.append(Conv(False, x, None, out, Vector(2 * x.width, kernel), 2, "none", State(x.width)))
+        return out
+
     def short_conv(self, x: View, name: str, n_taps: int, *, times: View | None = None, fn: str = "none") -> View:
-        """fn of a causal convolution of x * times over tokens. The tensor `name`.weight has the taps of each column, and
-        there may be a `name`.bias."""
+        """fn of a causal convolution of x * times over tokens. The tensor `name`.weight has the taps of each column,
+        and there may be a `name`.bias."""
         in_file = self.tensors.vector(f"{name}.weight", x.width * n_taps, (n_taps, x.width))
 
         def by_tap() -> Float32:
@@ -75,7 +85,7 @@ class Recurrent(Rows):
         value head h belongs to key head h mod n_key_head, else as many neighbours belong to one key head.
         """
         keys = net.n_key_head * net.dim
-        self._unit_vectors(qkv.part(0, 2 * keys), net.dim, (net.dim**-0.5, 1.0))
+        self.unit_vectors(qkv.part(0, 2 * keys), net.dim, (net.dim**-0.5, 1.0))
         out = Value(net.n_head * net.dim).view()
         self.append(
             Delta(
@@ -98,13 +108,21 @@ class Recurrent(Rows):
         )
         return out
 
-    def _unit_vectors(self, x: View, group: int, scales: tuple[float, ...]) -> None:
-        """x / sqrt(sum(x^2) + eps) of every run of `group` columns, in place. scales: of equal parts of the columns."""
+    def dplr(self, views: dict[str, View], n_head: int, key_dim: int, value_dim: int) -> View:
+        """A recurrence with a diagonal plus rank-1 transition. views: q, w, k, a, b, v of oxi_op_dplr."""
+        out = Value(n_head * value_dim).view()
+        state = State(n_head * key_dim * (-(-value_dim // STATE_BLOCK) * STATE_BLOCK))
+        self.append(Dplr(False, **views, out=out, n_head=n_head, key_dim=key_dim, value_dim=value_dim, state=state))
+        return out
+
+    def unit_vectors(self, x: View, group: int, scales: tuple[float, ...], eps: float | None = None) -> None:
+        """x / sqrt(sum(x^2) + eps) of every run of `group` columns, in place. scales: of equal parts of the columns.
+        eps None: that of the model's norms."""
 
         def weight() -> Float32:
             # The norm divides by the root of the mean, not of the sum.
             factors = np.array(scales, np.float32) / np.float32(np.sqrt(group))
             return np.repeat(factors, x.width // len(scales))
 
-        eps = self.hparams.norm_eps / group
+        eps = (self.hparams.norm_eps if eps is None else eps) / group
         self.append(ops.Norm(False, x, x, "rms", group, Vector(x.width, weight), None, eps))

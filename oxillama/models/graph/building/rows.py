@@ -109,15 +109,33 @@ class Rows:
         return out
 
     def affine(
-        self, x: View, *, scale: float | Vector = 1.0, times: View | None = None, addend: View | None = None
+        self,
+        x: View,
+        *,
+        scale: float | Vector = 1.0,
+        times: View | Vector | None = None,
+        addend: View | None = None,
+        bias: Vector | None = None,
     ) -> View:
-        """x * scale * times + addend; a Vector as scale has one value."""
+        """x * scale * times + bias + addend; a Vector as scale has one value."""
         out = Value(x.width, x.value.outputs).view()
-        self.append(ops.Affine(x.value.outputs, x, out, scale, times, addend))
+        weight = times if isinstance(times, Vector) else None
+        view = None if isinstance(times, Vector) else times
+        self.append(ops.Affine(x.value.outputs, x, out, scale, view, addend, weight, bias))
+        return out
+
+    def dot(self, x: View, y: View, n: int) -> View:
+        """n sums of x * y, over equally many columns each."""
+        out = Value(n, x.value.outputs).view()
+        self.append(ops.Dot(x.value.outputs, x, y, out))
         return out
 
     def add(self, x: View, y: View) -> View:
         return self.affine(x, addend=y)
+
+    def clamp(self, x: View, low: float, high: float) -> None:
+        """Bounds x, in place."""
+        self.append(ops.Clamp(x.value.outputs, x, x, low, high))
 
     def softcap(self, x: View, cap: float) -> View:
         out = Value(x.width, x.value.outputs).view()
