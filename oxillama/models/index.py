@@ -34,6 +34,7 @@ FAMILIES = {
     "qwen3": "decoders.qwen:Qwen3",
     "qwen3moe": "decoders.qwen:Qwen3Moe",
     "smollm3": "decoders.smollm:SmolLM3",
+    "kimi-linear": "hybrids.kimi:KimiLinear",
     "rwkv7": "hybrids.rwkv:Rwkv7",
     "lfm2": "hybrids.lfm2:LFM2",
     "lfm2moe": "hybrids.lfm2:LFM2MoE",

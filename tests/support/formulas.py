@@ -218,3 +218,34 @@ def delta_rule(
         state += np.einsum("hk,hv->hkv", k[t], b[t][:, None] * error)
         out[t] = np.einsum("hk,hkv->hv", q[t], state)
     return out.reshape(n, -1)
+
+
+def selective_scan(
+    x: Floats, k: Floats, q: Floats, step: Floats, rate: Floats, dt: Floats, skip: Floats, n_head: int, n_key_head: int
+) -> Floats:
+    """Mamba-2 (Dao, Gu: "Transformers are SSMs", 2024): rows of tokens, heads side by side in each row."""
+    n = len(q)
+    heads = np.arange(n_head) // (n_head // n_key_head)
+    q, k = q.reshape(n, n_key_head, -1)[:, heads], k.reshape(n, n_key_head, -1)[:, heads]
+    x = x.reshape(n, n_head, -1)
+    d = np.log1p(np.exp(step + dt))
+    state = np.zeros((n_head, q.shape[2], x.shape[2]))
+    out = np.empty_like(x)
+    for t in range(n):
+        state *= np.exp(rate * d[t])[:, None, None]
+        state += np.einsum("hk,hv->hkv", k[t], d[t][:, None] * x[t])
+        out[t] = np.einsum("hk,hkv->hv", q[t], state) + skip[:, None] * x[t]
+    return out.reshape(n, -1)
+
+
+def dplr(q: Floats, w: Floats, k: Floats, a: Floats, b: Floats, v: Floats, n_head: int) -> Floats:
+    """S = diag(w) S + b (a' S) + k v', out = q' S: rows of tokens, heads side by side in each row."""
+    n = len(q)
+    q, w, k, a, b, v = (x.reshape(n, n_head, -1) for x in (q, w, k, a, b, v))
+    state = np.zeros((n_head, q.shape[2], v.shape[2]))
+    out = np.empty_like(v)
+    for t in range(n):
+        sums = np.einsum("hk,hkv->hv", a[t], state)
+        state = w[t][:, :, None] * state + np.einsum("hk,hv->hkv", b[t], sums) + np.einsum("hk,hv->hkv", k[t], v[t])
+        out[t] = np.einsum("hk,hkv->hv", q[t], state)
+    return out.reshape(n, -1)

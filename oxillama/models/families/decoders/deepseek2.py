@@ -38,25 +38,30 @@ class Blocks(ABC):
         gating = "sigmoid" if glm else "softmax"
         return replace(hparams, experts=read_mixture(keys, hparams.n_layer + hparams.n_nextn, gating=gating))
 
+    rotates = True
+
     @abstractmethod
-    def attention(self, b: Builder, h: View, prefix: str, table: View, layer: int) -> View:
+    def attention(self, b: Builder, h: View, prefix: str, table: View | None, layer: int) -> View:
         """What the heads found, side by side."""
 
     def build(self, b: Builder) -> None:
         hp = b.hparams
         lead = leading(Keys(b.gguf, hp.architecture))
         x = b.embed()
-        table = b.rope_table(hp.heads[0].n_rot)
+        table = b.rope_table(hp.heads[0].n_rot) if self.rotates else None
         for i in range(hp.n_layer):
             prefix = f"blk.{i}."
             a = self.attention(b, b.norm(x, prefix + "attn_norm"), prefix, table, i)
             if i == hp.n_layer - 1:
                 x, a = b.select(x, a)
-            x = b.add(b.linear(a, prefix + "attn_output", hp.n_embd), x)
+            x = b.add(self.attention_output(b, a, prefix, i), x)
             h = b.norm(x, prefix + "ffn_norm")
             x = self.dense(b, h, x, prefix, i) if i < lead else self.mixture(b, h, x, prefix, i)
         b.output(b.norm(x, "output_norm"))
         b.tensors.ignore_layers(hp.n_layer, hp.n_nextn)
+
+    def attention_output(self, b: Builder, a: View, prefix: str, layer: int) -> View:
+        return b.linear(a, prefix + "attn_output", b.hparams.n_embd)
 
     def dense(self, b: Builder, h: View, x: View, prefix: str, layer: int) -> View:
         return b.add(b.ffn(h, prefix, b.hparams.n_ff[layer], scaled=False, biased=False), x)
@@ -82,19 +87,21 @@ class DeepSeek2(Blocks):
             return replace(hparams, rope=replace(hparams.rope, log_multiplier=1.0))
         return hparams
 
-    def attention(self, b: Builder, h: View, prefix: str, table: View, layer: int) -> View:
+    def attention(self, b: Builder, h: View, prefix: str, table: View | None, layer: int) -> View:
         shape = b.hparams.heads[layer]
-        latent = read_latent(Keys(b.gguf, b.hparams.architecture), b.hparams.heads)
+        latent = read_latent(Keys(b.gguf, b.hparams.architecture), (shape,))
         q, latents = self._queries_and_latents(b, h, prefix, shape.n_head, latent)
         compressed = b.norm(latents.part(0, latent.rank), prefix + "attn_kv_a_norm", in_place=True)
         options = self._options(b, latent)
         if latent.absorbed:
             q = b.head_linear(q, prefix + "attn_k_b", shape.n_head, latent.rank, latent.plain)
-            b.rope(q, latents, table, "pairs", shape.key_dim, offset=latent.rank)
+            if table is not None:
+                b.rope(q, latents, table, "pairs", shape.key_dim, offset=latent.rank)
             a = b.attend(q, b.store(latents, compressed, shape), shape.n_head, **options)
             return b.head_linear(a, prefix + "attn_v_b", shape.n_head, latent.value, latent.rank)
-        b.rope(q, None, table, "pairs", shape.key_dim, offset=latent.plain)
-        b.rope(latents, None, table, "pairs", latents.width, offset=latent.rank)
+        if table is not None:
+            b.rope(q, None, table, "pairs", shape.key_dim, offset=latent.plain)
+            b.rope(latents, None, table, "pairs", latents.width, offset=latent.rank)
         rows = {"of_rows": latent.plain + latent.value, "n_cols": latent.rank}
         k = b.head_rows(latents, prefix + "attn_kv_b", shape.n_head, 0, latent.plain, **rows)
         v = b.head_rows(compressed, prefix + "attn_kv_b", shape.n_head, latent.plain, latent.value, **rows)
@@ -107,7 +114,7 @@ class DeepSeek2(Blocks):
         kv = (prefix + "attn_kv_a_mqa", latent.rank + latent.n_rot)
         n_q = n_head * (latent.plain + latent.n_rot)
         if b.tensors.has(f"{prefix}attn_q.weight"):
-            q, latents = b.linears(h, [(prefix + "attn_q", n_q), kv])
+            q, latents = b.linears(h, [(prefix + "attn_q", n_q), kv], scaled=self.rotates)
             return q, latents
         rank = Keys(b.gguf, b.hparams.architecture).whole("attention.q_lora_rank", low=1, high=MAX_WIDTH)
         q, latents = b.linears(h, [(prefix + "attn_q_a", rank), kv])
@@ -139,9 +146,10 @@ class DeepSeek2OCR(Blocks):
             )
         return hparams
 
-    def attention(self, b: Builder, h: View, prefix: str, table: View, layer: int) -> View:
+    def attention(self, b: Builder, h: View, prefix: str, table: View | None, layer: int) -> View:
         shape = b.hparams.heads[layer]
         q, k, v = b.qkv(h, prefix, shape)
+        assert table is not None
         b.rope(q, k, table, "halves", shape.key_dim)
         return b.attend(q, b.store(k, v, shape), shape.n_head)
 

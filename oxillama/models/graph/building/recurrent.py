@@ -41,7 +41,9 @@ class Recurrent(Rows):
     def short_conv(self, x: View, name: str, n_taps: int, *, times: View | None = None, fn: str = "none") -> View:
         """fn of a causal convolution of x * times over tokens. The tensor `name`.weight has the taps of each column,
         and there may be a `name`.bias."""
-        in_file = self.tensors.vector(f"{name}.weight", x.width * n_taps, (n_taps, x.width))
+        stated = self.gguf.tensors[f"{name}.weight"].shape if self.tensors.has(f"{name}.weight") else ()
+        shape = (n_taps, 1, x.width) if len(stated) > 2 else (n_taps, x.width)
+        in_file = self.tensors.vector(f"{name}.weight", x.width * n_taps, shape)
 
         def by_tap() -> Float32:
             return np.ascontiguousarray(in_file.read().reshape(x.width, n_taps).T).ravel()
