@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from oxillama.errors import ModelUnsupportedError
 from oxillama.models.families.blocks.decoder import Decoder
+from oxillama.models.families.blocks.hybrid import Hybrid
 from oxillama.models.families.blocks.rows import LAYOUTS
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def architectures() -> list[str]:
 def find_architecture(gguf: GGUFFile, name: str) -> Architecture:
     """A new instance of the class that describes `name`. Raises ModelUnsupportedError if there is none."""
     if name in LAYOUTS:
-        return Decoder(LAYOUTS[name])
+        layout = LAYOUTS[name]
+        return Decoder(layout) if layout.state_space is None else Hybrid(layout)
     if name not in FAMILIES:
         near = get_close_matches(name[:60], architectures(), n=3, cutoff=0.0)
         raise ModelUnsupportedError(

@@ -24,6 +24,7 @@ ARCHITECTURES = [
     *("qwen35", "qwen35-mtp", "qwen35moe-moe", "qwen35moe-mtp", "qwen3next-moe", "qwen3next-mtp"),
     *("deepseek2-moe", "deepseek2-v3", "deepseek2-lite", "deepseek2-mha", "deepseek2-glm47flash"),
     *("deepseek2-mistral", "deepseek2-ocr"),
+    *("llama4-moe-x", "mistral4-moe-x", "kimi-linear-moe-x", "rwkv7"),
 ]
 SHORT = {
     "llama",
@@ -42,6 +43,7 @@ SHORT = {
     "qwen35moe-moe",
     "qwen3next-moe",
     "deepseek2-moe",
+    "mistral4-moe-x",
 }
 """Those without expected logits of a long sequence."""
 BOUND = 1e-6

@@ -11,6 +11,7 @@ from oxillama.core._core import Runner
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import State
 from oxillama.models.graph.recurrent_ops import Conv, Delta, Dplr, Scan
+from oxillama.models.graph.row_ops import Clamp, Dot
 from tests.support.formulas import FUNCTIONS, Floats, close, convolved, delta_rule, dplr, selective_scan
 from tests.support.graphs import TOKENS, Float32, OpBench, vector
 
@@ -111,10 +112,12 @@ def scan_bench(
     out = bench.value(values)
     state = State(n_head * (-(-value_dim // 16)) * 16 * key_dim)
     sizes = (n_head, n_key_head, key_dim, value_dim)
-    bench.add(Scan(False, q, k, x, out, step, *map(vector, vectors), *sizes, state))
+    bench.add(
+        Scan(False, q, k, x, out, step, vector(vectors[0]), vector(vectors[1]), vector(vectors[2]), *sizes, state)
+    )
     rows = bench.embedding[TOKENS].astype(np.float64)
-    parts = np.split(rows, np.cumsum([values, keys, keys]), axis=1)
-    return bench, out, selective_scan(*parts, *vectors, n_head, n_key_head)
+    a, c, d, e = np.split(rows, np.cumsum([values, keys, keys]), axis=1)
+    return bench, out, selective_scan(a, c, d, e, vectors[0], vectors[1], vectors[2], n_head, n_key_head)
 
 
 def dplr_bench(path: Path, n_head: int, key_dim: int, value_dim: int) -> tuple[OpBench, ops.View, Floats]:
@@ -122,12 +125,13 @@ def dplr_bench(path: Path, n_head: int, key_dim: int, value_dim: int) -> tuple[O
     keys, values = n_head * key_dim, n_head * value_dim
     bench = OpBench(path, 5 * keys + values)
     bench.embedding[:, : 5 * keys] *= key_dim**-0.5  # so that states do not grow
-    views = [bench.x.part(i * keys, keys) for i in range(5)]
+    q, w, k, a, b = (bench.x.part(i * keys, keys) for i in range(5))
     out = bench.value(values)
     state = State(n_head * (-(-value_dim // 16)) * 16 * key_dim)
-    bench.add(Dplr(False, *views, bench.x.part(5 * keys, values), out, n_head, key_dim, value_dim, state))
+    bench.add(Dplr(False, q, w, k, a, b, bench.x.part(5 * keys, values), out, n_head, key_dim, value_dim, state))
     rows = bench.embedding[TOKENS].astype(np.float64)
-    return bench, out, dplr(*np.split(rows, np.cumsum([keys] * 5), axis=1), n_head)
+    c, d, e, f, g, h = np.split(rows, np.cumsum([keys] * 5), axis=1)
+    return bench, out, dplr(c, d, e, f, g, h, n_head)
 
 
 @pytest.mark.parametrize("sizes", SCANS)
@@ -151,7 +155,7 @@ def test_a_gate_for_every_head(bench: OpBench, x64: Floats) -> None:
 
 def test_sums_of_products_of_every_head(bench: OpBench, x64: Floats) -> None:
     out = bench.value(5)
-    bench.add(ops.Dot(False, bench.x.part(0, 35), bench.x.part(40, 35), out))
+    bench.add(Dot(False, bench.x.part(0, 35), bench.x.part(40, 35), out))
     close(bench.run(out, TOKENS), (x64[:, :35] * x64[:, 40:75]).reshape(-1, 5, 7).sum(2), 1e-5)
 
 
@@ -166,7 +170,7 @@ def test_bounds_and_vectors(bench: OpBench, x64: Floats) -> None:
     out = bench.value(37)
     affine = ops.Affine(False, bench.x.part(3, 37), out, 2.0, None, bench.x.part(50, 37), vector(weight), vector(bias))
     bench.add(affine)
-    bench.add(ops.Clamp(False, out, out, -0.5, 0.75))
+    bench.add(Clamp(False, out, out, -0.5, 0.75))
     close(bench.run(out, TOKENS), np.clip(x64[:, 3:40] * 2 * weight + bias + x64[:, 50:87], -0.5, 0.75))
 
 

@@ -8,6 +8,7 @@ from oxillama.core import _core
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Affine, Experts, Glu, Graph, Linear, Norm, Op, Value, View
 from oxillama.models.graph.recurrent_ops import Conv, Delta, Dplr, Scan
+from oxillama.models.graph.row_ops import Clamp, Dot
 from oxillama.models.graph.slots import assign_slots
 from oxillama.models.tensors import Matrix, Vector
 
@@ -176,10 +177,10 @@ class Lowering:
     def _softcap(self, op: ops.Softcap) -> dict[str, Any]:
         return {"x": self._view(op.x), "out": self._view(op.out), "cap": op.cap}
 
-    def _dot(self, op: ops.Dot) -> dict[str, Any]:
+    def _dot(self, op: Dot) -> dict[str, Any]:
         return {name: self._view(getattr(op, name)) for name in ("x", "y", "out")}
 
-    def _clamp(self, op: ops.Clamp) -> dict[str, Any]:
+    def _clamp(self, op: Clamp) -> dict[str, Any]:
         return {"x": self._view(op.x), "out": self._view(op.out), "low": op.low, "high": op.high}
 
     def _gather(self, op: ops.Gather) -> dict[str, Any]:
@@ -244,6 +245,6 @@ _KINDS: dict[type[Op], str] = {
     Delta: "delta",
     Scan: "scan",
     Dplr: "dplr",
-    ops.Clamp: "clamp",
-    ops.Dot: "dot",
+    Clamp: "clamp",
+    Dot: "dot",
 }

@@ -351,37 +351,6 @@ class Softcap(Op):
 
 
 @dataclass(eq=False, slots=True)
-class Clamp(Op):
-    """x between low and high."""
-
-    x: View
-    out: View
-    low: float
-    high: float
-
-    def reads(self) -> Iterator[View]:
-        yield self.x
-
-    def writes(self) -> Iterator[View]:
-        yield self.out
-
-
-@dataclass(eq=False, slots=True)
-class Dot(Op):
-    """The sums of x * y over equally many columns each."""
-
-    x: View
-    y: View
-    out: View
-
-    def reads(self) -> Iterator[View]:
-        yield from (self.x, self.y)
-
-    def writes(self) -> Iterator[View]:
-        yield self.out
-
-
-@dataclass(eq=False, slots=True)
 class Gather(Op):
     """Columns [offset, offset + take) of every run of `stride` columns, side by side."""
 

@@ -30,11 +30,7 @@ class Decoder:
         self.blocks(b).build()
 
     def blocks(self, b: Builder) -> Blocks:
-        if self.layout.state_space is None:
-            return Blocks(self.layout, b)
-        from oxillama.models.families.blocks.hybrid import HybridBlocks
-
-        return HybridBlocks(self.layout, b)
+        return Blocks(self.layout, b)
 
 
 class Blocks(Positions, Network):

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oxillama.models.families.blocks.decoder import Blocks
+from oxillama.models.families.blocks.decoder import Blocks, Decoder
 from oxillama.models.families.blocks.layout import Layout
 from oxillama.models.params.recurrent import read_state_space
 
 if TYPE_CHECKING:
     from oxillama.models.graph.builder import Builder
     from oxillama.models.graph.ops import View
+
+
+class Hybrid(Decoder):
+    """A decoder some of whose layers have scans."""
+
+    def blocks(self, b: Builder) -> Blocks:
+        return HybridBlocks(self.layout, b)
 
 
 class HybridBlocks(Blocks):

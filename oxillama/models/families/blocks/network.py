@@ -97,7 +97,8 @@ class Network:
         b, prefix, experts, mixture = self.b, f"blk.{i}.", self.b.experts, self.layout.mixture
         assert mixture is not None
         bias = b.tensors.optional_vector(f"{prefix}exp_probs_b.bias", experts.n)
-        options = {"fn": mixture.fn, "selection_bias": bias, "scaled": mixture.scaled, "gated": mixture.gated}
+        options: dict[str, Any] = {"fn": mixture.fn, "selection_bias": bias}
+        options |= {"scaled": mixture.scaled, "gated": mixture.gated}
         options["weigh_first"] = mixture.weigh_first
         if limit := self.limit("swiglu_clamp_exp", i):
             options |= {"limited": mixture.limited, "limit": limit}

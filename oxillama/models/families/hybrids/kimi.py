@@ -1,4 +1,4 @@
-"""Kimi Linear (Kimi Team, 2025): delta attention with a decay for every column of a key, and latents without rotation."""
+"""Kimi Linear (Kimi Team, 2025): delta attention that decays by columns, and latents without rotation."""
 
 from __future__ import annotations
 

@@ -58,10 +58,10 @@ class Recurrent(Rows):
         """Mamba-2's scan of values, keys and queries side by side; see oxi_op_scan."""
         values, keys = net.n_head * net.value_dim, net.n_key_head * net.key_dim
         out = Value(values).view()
-        per_head = [
+        rate, dt, skip = (
             self.tensors.vector(f"{prefix}{name}", net.n_head, shape)
             for name, shape in (("ssm_a", (1, net.n_head)), ("ssm_dt.bias", (net.n_head,)), ("ssm_d", (1, net.n_head)))
-        ]
+        )
         self.append(
             Scan(
                 False,
@@ -70,7 +70,9 @@ class Recurrent(Rows):
                 xbc.part(0, values),
                 out,
                 step,
-                *per_head,
+                rate,
+                dt,
+                skip,
                 net.n_head,
                 net.n_key_head,
                 net.key_dim,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from oxillama.errors import InvalidParameterError
 from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Graph, Value, View
+from oxillama.models.graph.row_ops import Clamp, Dot
 from oxillama.models.tensors import Tensors, Vector
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Rows:
     def dot(self, x: View, y: View, n: int) -> View:
         """n sums of x * y, over equally many columns each."""
         out = Value(n, x.value.outputs).view()
-        self.append(ops.Dot(x.value.outputs, x, y, out))
+        self.append(Dot(x.value.outputs, x, y, out))
         return out
 
     def add(self, x: View, y: View) -> View:
@@ -135,7 +136,7 @@ class Rows:
 
     def clamp(self, x: View, low: float, high: float) -> None:
         """Bounds x, in place."""
-        self.append(ops.Clamp(x.value.outputs, x, x, low, high))
+        self.append(Clamp(x.value.outputs, x, x, low, high))
 
     def softcap(self, x: View, cap: float) -> View:
         out = Value(x.width, x.value.outputs).view()
