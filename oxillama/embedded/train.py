@@ -30,12 +30,14 @@ from oxillama.embedded.data.conversations import stream
 from oxillama.embedded.learning import vocabulary
 from oxillama.embedded.learning.batches import Batch, all_batches
 from oxillama.embedded.learning.copying import COPYING_BLOCK, PREVIOUS_BLOCK, same_words
+from oxillama.embedded.learning.drills import drill, drillable
 from oxillama.embedded.learning.export import write_gguf
 from oxillama.embedded.learning.grow import grown
 from oxillama.embedded.learning.network import Llama, hint_loss
 from oxillama.embedded.shape import Shape
 
 WARM_UP = 20
+NS_STEPS = 4  # of Muon's iteration: each takes as long as a twelfth of the gradients
 HINTS = 0.5  # how much hints for attention count at first, beside the loss
 BF16 = bool(torch.cpu._is_avx512_bf16_supported())  # on other CPUs bfloat16 is many times slower
 VOCABULARY_CHUNK = 1_000_000  # the vocabulary is learnt from this chunk, which training never reaches
@@ -52,9 +54,16 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=6800)
     parser.add_argument("--decay", type=float, default=0.25, help="share of the steps in which the rate falls")
     parser.add_argument("--batch-tokens", type=int, default=1536)
-    parser.add_argument("--hints", type=int, default=1000, help="steps in which attention gets hints for copying")
+    parser.add_argument(
+        "--batches", type=int, default=2, help="of them in a step, of different lengths of conversations"
+    )
+    parser.add_argument("--drill-tokens", type=int, default=512, help="tokens of each step that are drills in copying")
+    parser.add_argument(
+        "--hints", type=int, default=1000, help="the step from which attention gets no hints for copying"
+    )
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--save-every", type=int, default=50, help="steps between checkpoints")
+    parser.add_argument("--compile", action="store_true", help="compile the blocks: a third faster, after minutes")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="each with a thread and its own batches")
     parser.add_argument("--no-evaluate", action="store_true", help="do not score the result")
     return parser.parse_args(argv)
@@ -84,7 +93,7 @@ class Optimizers:
         self.lr = lr
         self.matrices, self.own = matrices, matrices[rank::processes]
         self.all: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(self.own, lr=lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Muon(self.own, lr=lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw", ns_steps=NS_STEPS),
             torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.95), weight_decay=0.0),
         ]
 
@@ -123,11 +132,11 @@ def rate(step: int, steps: int, decay: float) -> float:
 
 
 def loss_of(model: Llama, batch: Batch, device: torch.device) -> Tensor:
-    """The mean negative log-likelihood of the tokens to learn, in nats."""
+    """The sum of the negative log-likelihoods of the tokens to learn, in nats."""
     ids, learnt = (torch.from_numpy(part).to(device) for part in batch)
     with torch.autocast(device.type, torch.bfloat16, enabled=BF16 or device.type == "cuda"):
         logits = model(ids[:, :-1], learnt)
-    return F.cross_entropy(logits.float(), ids[:, 1:][learnt])
+    return F.cross_entropy(logits.float(), ids[:, 1:][learnt], reduction="sum")
 
 
 def save_checkpoint(path: Path, state: Any) -> None:
@@ -203,25 +212,37 @@ def train(args: argparse.Namespace, shape: Shape, rank: int = 0) -> None:
     started, seen_before = time.monotonic(), seen
     losses: deque[float] = deque(maxlen=50)
     hinted: deque[float] = deque([0.0], maxlen=50)
-    same = same_words(tokenizer, shape.n_vocab)
+    same, drilled = same_words(tokenizer, shape.n_vocab), drillable(tokenizer)
+    if args.compile:
+        for block in model.blk:
+            block.compile(dynamic=True)
     while step < args.steps:
-        chunk, i, batch = next(batches)
+        part = [next(batches) for _ in range(args.batches)]
+        chunk, i, _ = part[-1]
+        found = [batch for _, _, batch in part]
+        if args.drill_tokens:
+            found.append(drill(drilled, seed, step, args.drill_tokens))
         hints = HINTS * max(0.0, 1 - step / max(1, args.hints))
         for number in (PREVIOUS_BLOCK, COPYING_BLOCK):
             model.blk[number].watched = hints > 0
-        loss = mean_loss = loss_of(model, batch, device)
-        if hints > 0:
-            scores = model.blk[PREVIOUS_BLOCK].scores, model.blk[COPYING_BLOCK].scores
-            hint = hint_loss(scores, same[batch[0]], batch[1])
-            loss = loss + hints * hint
-            hinted.append(hint.item())
         model.zero_grad(set_to_none=True)
-        loss.backward()
+        count = sum(int(learnt.sum()) for _, learnt in found)
+        total = 0.0
+        for batch in found:
+            loss = loss_of(model, batch, device) / count
+            total += loss.item()
+            if hints > 0:
+                scores = model.blk[PREVIOUS_BLOCK].scores, model.blk[COPYING_BLOCK].scores
+                hint = hint_loss(scores, same[batch[0]], batch[1])
+                loss = loss + hints * hint / len(found)
+                hinted.append(hint.item())
+            loss.backward()
+            seen += batch[0].size * args.processes
         share_gradients(model, args.processes)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizers.step(rate(step, args.steps, args.decay))
-        step, at, seen = step + 1, i + 1, seen + batch[0].size * args.processes
-        losses.append(mean_loss.item())
+        step, at = step + 1, i + 1
+        losses.append(total)
         if rank == 0 and (step % 10 == 0 or step == args.steps):
             speed = (seen - seen_before) / (time.monotonic() - started)
             mean = sum(losses) / len(losses)

@@ -28,9 +28,9 @@ MIXTURE: tuple[tuple[Turn, int], ...] = (
 )
 _KINDS = tuple(kind for kind, _ in MIXTURE)
 _WEIGHTS = tuple(weight for _, weight in MIXTURE)
-TOOLS_SHARE = 0.38  # conversations with functions, NATURAL_SHARE of them with functions as they are often seen
-NATURAL_SHARE = 0.12
-DOCUMENTS_SHARE = 0.16  # conversations whose answer is JSON
+TOOLS_SHARE = 0.36  # conversations with functions, NATURAL_SHARE of them with functions as they are often seen
+NATURAL_SHARE = 0.08
+DOCUMENTS_SHARE = 0.06  # conversations whose answer is JSON
 ECHOES_SHARE = 0.12  # conversations that repeat parts of the prompt
 SYSTEM_SHARE = 0.15
 SYSTEM = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from oxillama.embedded.chat import pieces
 from oxillama.embedded.data.conversations import stream
 from oxillama.embedded.data.facts import FACTS
 from oxillama.embedded.data.turns import offtopic, smalltalk
+from oxillama.embedded.learning.swaps import Swaps
 from oxillama.embedded.learning.vocabulary import encode
 
 if TYPE_CHECKING:
@@ -36,10 +37,16 @@ def chunk_batches(tokenizer: Tokenizer, seed: int, chunk: int, batch_tokens: int
     """
     rng = random.Random(f"{seed}/{chunk}/order")
     encoded: list[tuple[list[int], list[bool]]] = []
+    copied: list[tuple[list[int], list[bool]]] = []
     for messages, functions in stream(seed, chunk, CHUNK):
         ids, learnt = encode(tokenizer, pieces(messages, functions))
+        if copies(messages, functions):
+            copied.append((ids, learnt))
+            continue
         fixed = messages[-1]["content"] in FIXED
         encoded.append(_cut(ids, learnt) if fixed and rng.random() < CUT_SHARE else (ids, learnt))
+    swaps = Swaps(tokenizer, [ids for ids, _ in copied])
+    encoded += [(swaps.apply(ids, rng), learnt) for ids, learnt in copied]
     encoded = sorted((item for item in encoded if len(item[0]) <= n_ctx), key=lambda item: len(item[0]))
     found: list[Batch] = []
     rows: list[tuple[list[int], list[bool]]] = []
@@ -51,6 +58,11 @@ def chunk_batches(tokenizer: Tokenizer, seed: int, chunk: int, batch_tokens: int
             rows.append(item)
     rng.shuffle(found)
     return found
+
+
+def copies(messages: list[dict[str, Any]], functions: list[dict[str, Any]] | None) -> bool:
+    """Whether a conversation's answers are made of what its prompt says, and are not known otherwise."""
+    return bool(messages[0].get("copies")) or (functions is not None and messages[-1]["content"] not in FIXED)
 
 
 def _cut(ids: list[int], learnt: list[bool]) -> tuple[list[int], list[bool]]:

@@ -54,4 +54,5 @@ def looked_up(rng: random.Random) -> Conversation:
 
 
 def sample(rng: random.Random) -> Conversation:
-    return rng.choice((repeated, listed, looked_up, looked_up))(rng)
+    messages, functions = rng.choice((repeated, listed, looked_up, looked_up))(rng)
+    return [{**messages[0], "copies": True}, *messages[1:]], functions

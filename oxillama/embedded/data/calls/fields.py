@@ -94,7 +94,7 @@ def _described(schema: dict[str, Any], name: str, rng: random.Random) -> dict[st
     """The schema with a title or description, in front or behind."""
     draw = rng.random()
     noun = rng.choice(NOUNS)
-    if draw < 0.45:
+    if draw < 0.2:
         text = expand("{The|The|A|Its} @{| of the NOUN| to use| as text| for the NOUN|, if known| in the NOUN}{|.}|@ of the NOUN{|.}|{What|Which} @ {to use|is meant}|{Name|Kind} of the @{|.}", rng)
         text = text.replace("@", spoken(name)).replace("NOUN", noun)
         if rng.random() < 0.2:
@@ -102,7 +102,7 @@ def _described(schema: dict[str, Any], name: str, rng: random.Random) -> dict[st
             text = f"{text.rstrip('.')}, e.g. {example}"
         text = text[:1].upper() + text[1:]
         return {**schema, "description": text} if rng.random() < 0.7 else {"description": text, **schema}
-    if draw < 0.6:  # as pydantic writes it
+    if draw < 0.27:  # as pydantic writes it
         title = {"title": name.replace("_", " ").title()}
         return {**title, **schema} if rng.random() < 0.5 else {**schema, **title}
     return dict(schema)

@@ -27,6 +27,7 @@ class Function:
     asks: bool
 
 
+LOOSE_SHARE = 0.15
 BEFORE = ("please", "hi,", "hello,", "hey,", "ok,", "can you", "could you", "would you", "I need you to", "I want you to", "please", "go ahead and", "I'd like you to",
           "next,", "now", "quickly", "help me", "could you please", "let's", "time to", "I want to", "I would like to", "we need to", "I have to", "")  # fmt: skip
 AFTER = (", please", ", thanks", " now", " for me", " please", " thank you", " right away", " if you can", " again", " as soon as possible", "")
@@ -58,7 +59,7 @@ def _description(verb: str, noun: str, adjective: str, roles: list[str], rng: ra
     )), rng)  # fmt: skip
     for mark, value in (("VERB", verb.capitalize()), ("Verb", verb.capitalize()), ("verb", verb), ("FULLS", plural(full)), ("FULL", full), ("BY", expand(by, rng))):
         text = text.replace(mark, value)
-    if rng.random() < 0.15:
+    if rng.random() < 0.08:
         text = text.rstrip(".") + ". " + expand("{Returns {the result|a number|text|a list|JSON|an id}.|Needs {a key|an account|a connection}.|{Fast|Slow|Free|Cached}.}", rng)
     return text
 
@@ -75,7 +76,7 @@ def schema_of(name: str, description: str, parameters: list[Field], rng: random.
         objects["required"] = required
         if rng.random() < 0.15:
             objects = {"properties": properties, "required": required, "type": "object"}
-    if rng.random() < 0.2:
+    if rng.random() < 0.1:
         objects["additionalProperties"] = False
     function: dict[str, Any] = {"name": name}
     if description:
@@ -100,7 +101,7 @@ def made(rng: random.Random, nouns: set[str]) -> Function:
         noun = word(rng)
     nouns.add(noun)
     adjective = rng.choice(ADJECTIVES) if rng.random() < 0.15 else ""
-    count = rng.choices((0, 1, 2, 3, 4, 5), (3, 38, 30, 18, 8, 3))[0]
+    count = rng.choices((0, 1, 2, 3, 4, 5), (1, 37, 36, 18, 7, 1))[0]
     taken: set[str] = set()
     parameters = [fields.draw(rng, taken) for _ in range(count)]
     said = list(parameters)
@@ -114,8 +115,28 @@ def made(rng: random.Random, nouns: set[str]) -> Function:
         name = invented(rng)
     roles = [fields.spoken(field.name) for field in parameters]
     description = "" if rng.random() < 0.08 else _description(verb, noun, adjective, roles, rng)
-    asked, subject = _request(verb, others, f"{adjective} {noun}".strip(), said, asks, rng)
+    if said and rng.random() < LOOSE_SHARE:
+        asked, subject = _loose(noun, said, rng)
+    else:
+        asked, subject = _request(verb, others, f"{adjective} {noun}".strip(), said, asks, rng)
     return Function(schema_of(name, description, parameters, rng), name, arguments, asked, subject, asks)
+
+
+def _loose(noun: str, said: list[Field], rng: random.Random) -> tuple[str, str]:
+    """A request that names what it is about, but not what to do; and what it is about."""
+    phrases = [field.said for field in said]
+    if said[0].bare and rng.random() < 0.7:
+        phrases[0] = said[0].bare
+    tail = rng.choice((" ", " ", ", ", " and ")).join(phrases)
+    frame = rng.choice((
+        "will I {w} a {w} {t}", "is {t} {w}", "does {t} {w} a {n}", "has my {n} {t} {w} {w}", "my {n} is {t}", "I {w} {t}", "{n}: {t}", "{t}", "{n} {t}",
+        "at what {w} does {t} {w}", "I am {w} {t}", "when do {n}s {w} {t}", "how {w} is {t}", "it is {w} here, {n} {t}", "{t}: {n}", "I {w} a {w} and the {n} is {t}",
+        "{n}, {t}", "did {t} {w}", "what will the {n} {w} {t}", "why is the {n} {w} {t}", "{t} should {w}", "the {n} should be {t}", "what {w} the {n} {t}",
+    ))  # fmt: skip
+    asked = frame.replace("{t}", tail).replace("{n}", noun)
+    while "{w}" in asked:
+        asked = asked.replace("{w}", word(rng), 1)
+    return asked, f"the {noun} {tail}"
 
 
 def _request(verb: str, others: list[str], noun: str, said: list[Field], asks: bool, rng: random.Random) -> tuple[str, str]:

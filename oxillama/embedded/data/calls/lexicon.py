@@ -117,6 +117,8 @@ def proper(rng: random.Random) -> str:
         text = invented(rng).capitalize()
         while rng.random() < 0.3:
             text += " " + invented(rng).capitalize()
+        if rng.random() < 0.12:
+            text += rng.choice((f" {rng.randint(1, 40)}", f" & {invented(rng).capitalize()}", " Inc", " GmbH", f" {rng.choice('ABCDEF')}", f" of {invented(rng).capitalize()}"))
         return text
     return " ".join(w.capitalize() for w in (word(rng), *((word(rng),) if rng.random() < 0.6 else ())))
 

@@ -71,12 +71,17 @@ def outcome(function: Function, rng: random.Random) -> tuple[str, str]:
 
 def schemas_with(chosen: list[Function], nouns: set[str], rng: random.Random) -> list[dict[str, Any]]:
     """The chosen functions among others, in any order."""
-    others = rng.choices((0, 1, 2, 3, 4, 5), (52, 24, 12, 7, 3, 2))[0]
+    others = rng.choices((0, 1, 2, 3, 4, 5), (56, 32, 10, 1, 1, 0))[0]
     found = [function.schema for function in chosen] + [functions.made(rng, nouns).schema for _ in range(others)]
     names = [schema["function"]["name"] for schema in found]
     found = [schema for i, schema in enumerate(found) if names[i] not in names[:i]]
     rng.shuffle(found)
     return found
+
+
+def shuffled(chosen: list[Function], rng: random.Random) -> list[dict[str, Any]]:
+    """The chosen functions alone, in any order."""
+    return [function.schema for function in rng.sample(chosen, len(chosen))]
 
 
 def _distinct(rng: random.Random, n: int, nouns: set[str]) -> list[Function]:
@@ -89,15 +94,15 @@ def _distinct(rng: random.Random, n: int, nouns: set[str]) -> list[Function]:
 
 
 def one(rng: random.Random) -> Conversation:
-    """One call, or several one after the other as the user asks for them, at times with answers."""
+    """One call, or several one after the other as the user asks for them, at times with results and answers."""
     nouns: set[str] = set()
-    turns = rng.choices((1, 2, 3), (66, 24, 10))[0]
+    turns = rng.choices((1, 2, 3, 4), (48, 29, 16, 7))[0]
     chosen = _distinct(rng, turns, nouns)
-    schemas = schemas_with(chosen, nouns, rng)
+    schemas = schemas_with(chosen, nouns, rng) if turns == 1 or rng.random() < 0.2 else shuffled(chosen, rng)
     messages: list[Message] = []
     for i, function in enumerate(chosen):
         messages += [user(finished(function.asked, rng)), said(call_text(function.name, function.arguments))]
-        if i < turns - 1 or rng.random() < 0.4:
+        if rng.random() < (0.25 if i < turns - 1 else 0.15):
             given, answer = outcome(function, rng)
             messages += [result(given), said(answer)]
     return messages, schemas
@@ -249,13 +254,13 @@ def unneeded(rng: random.Random) -> Conversation:
     return [user(asked), said(answer)], schemas
 
 
-KINDS = ((one, 60), (again, 7), (two, 8), (chained, 8), (reckoning, 4), (final, 3), (unneeded, 8))
+KINDS = ((one, 78), (again, 5), (two, 4), (chained, 4), (reckoning, 2), (final, 1), (unneeded, 6))
 _DRAWS, _SHARES = tuple(kind for kind, _ in KINDS), tuple(share for _, share in KINDS)
 
 
 def sample(rng: random.Random) -> Conversation:
     """A conversation and the functions given with it."""
     messages, schemas = rng.choices(_DRAWS, _SHARES)[0](rng)
-    if rng.random() < 0.3:
+    if rng.random() < 0.12:
         messages.insert(0, {"role": "system", "content": expand(rng.choice(functions.SYSTEMS), rng)})
     return messages, schemas

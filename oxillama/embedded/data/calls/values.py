@@ -35,6 +35,8 @@ def name(rng: random.Random) -> Value:
 
 def thing(rng: random.Random) -> Value:
     text = rng.choice(COMMON) if rng.random() < 0.35 else phrase(rng, 1, 3)
+    if rng.random() < 0.12:
+        text = rng.choice(("the ", "a ", "my ", "some ")) + text
     return Value(text, text, STRING)
 
 
@@ -79,7 +81,9 @@ def code(rng: random.Random) -> Value:
     text = rng.choice((
         f"{letters(1)}-{digits(rng.randint(2, 5))}", f"{letters(3)}{digits(3)}", f"#{digits(rng.randint(2, 5))}", f"{letters(2)}-{digits(2)}-{letters(1)}",
         f"{invented(rng)}_{digits(rng.randint(1, 3))}", f"{word(rng)}-{digits(rng.randint(1, 4))}", digits(rng.randint(3, 8)), letters(rng.randint(2, 5)),
-        f"{invented(rng)}-{invented(rng)}", f"v{digits(1)}.{digits(1)}", f"{letters(1)}{digits(rng.randint(1, 3))}",
+        f"{invented(rng)}-{invented(rng)}", f"v{digits(1)}.{digits(1)}", f"{letters(1)}{digits(rng.randint(1, 3))}", f"{letters(2)} {digits(rng.randint(2, 4))}",
+        f"{digits(rng.randint(2, 4))} {digits(rng.randint(2, 5))}", f"{digits(rng.randint(2, 4))}-{digits(rng.randint(2, 5))}", f"+{digits(rng.randint(5, 9))}",
+        f"{digits(rng.randint(1, 3))}.{digits(2)}.{digits(1)}.{digits(rng.randint(1, 2))}", f"{invented(rng)}.{invented(rng)}", f"{invented(rng)}{digits(1)}", f"{digits(1)}{letters(1).lower()}",
     ))  # fmt: skip
     return Value(text, text, STRING)
 
