@@ -28,10 +28,10 @@ MIXTURE: tuple[tuple[Turn, int], ...] = (
 )
 _KINDS = tuple(kind for kind, _ in MIXTURE)
 _WEIGHTS = tuple(weight for _, weight in MIXTURE)
-TOOLS_SHARE = 0.36  # conversations with functions, NATURAL_SHARE of them with functions as they are often seen
+TOOLS_SHARE = 0.26  # conversations with functions, NATURAL_SHARE of them with functions as they are often seen
 NATURAL_SHARE = 0.08
-DOCUMENTS_SHARE = 0.06  # conversations whose answer is JSON
-ECHOES_SHARE = 0.12  # conversations that repeat parts of the prompt
+DOCUMENTS_SHARE = 0.05  # conversations whose answer is JSON
+ECHOES_SHARE = 0.06  # conversations that repeat parts of the prompt
 SYSTEM_SHARE = 0.15
 SYSTEM = (
     "You are {an |a helpful |a friendly |a kind |an AI |an honest |a polite }assistant.",
