@@ -16,8 +16,10 @@ from oxillama.assistants.store.store import Store
 from oxillama.errors import InvalidParameterError, ObjectNotFoundError
 from oxillama.files.records import StoredFile
 from oxillama.files.store import FileStore
+from oxillama.transfer.opened import Opened
 from oxillama.transfer.values import At, Values
-from oxillama.transfer.wire import message_of, record_of
+from oxillama.transfer.wire import member_of, message_of, record_of, vector_store_of
+from oxillama.vector_stores.records import VectorStore
 
 PART = 2**20  # bytes of a file that are read at a time
 
@@ -32,8 +34,9 @@ class Import:
     def __init__(self, values: Values, contents: Path | None = None) -> None:
         self._values = values
         self._folder = contents
-        self._places: dict[str, dict[str, At]] = {"assistant": {}, "thread": {}, "file": {}}
+        self._places: dict[str, dict[str, At]] = {"assistant": {}, "thread": {}, "file": {}, "vector_store": {}}
         self._messages: dict[str, list[At]] = {}
+        self._members: dict[str, list[At]] = {}
         self._parts: dict[str, list[At]] = {}
         self.done: Counter[str] = Counter()
         self.left: Counter[str] = Counter()
@@ -53,11 +56,15 @@ class Import:
             case "thread":
                 self._places["thread"][record_of(value, Thread).id] = at
             case "file":
-                self._places["file"][_file_of(value).id] = at
+                self._places["file"][record_of(value, StoredFile).id] = at
             case "thread.message":
                 thread_id = message_of(value).thread_id
                 record_of({"id": thread_id, "created_at": 0}, Thread)  # raises for an id that is none
                 self._messages.setdefault(thread_id, []).append(at)
+            case "vector_store":
+                self._places["vector_store"][vector_store_of(value).id] = at
+            case "vector_store.file":
+                self._members.setdefault(member_of(value).vector_store_id, []).append(at)
             case "file.content":
                 _bytes_of(value)
                 self._parts.setdefault(str(value.get("file_id")), []).append(at)
@@ -66,8 +73,9 @@ class Import:
             case other:
                 self.left[f"objects of the kind {str(other)[:40]!r}, which are not imported"] += 1
 
-    def into(self, store: Store, files: FileStore) -> None:
+    def into(self, data: Opened) -> None:
         """Store everything that is not there yet. Blocking. Raises StoreError."""
+        store, files = data.store, data.files
         for assistant in self._records("assistant", Assistant):
             if not _has(store.assistants.get, assistant.id):
                 store.assistants.restore(assistant)
@@ -76,12 +84,14 @@ class Import:
                 self.left["assistants that are there already"] += 1
         for file in self._records("file", StoredFile):
             self._import_file(files, file)
+        for vector_store in self._records("vector_store", VectorStore):
+            self._import_vector_store(data, vector_store)
         for thread_id in dict.fromkeys([*self._places["thread"], *self._messages]):
             self._import_thread(store, thread_id)
 
     def _records(self, name: str, kind: type[Any]) -> list[Any]:
         """The objects of a kind, oldest first."""
-        make = _file_of if kind is StoredFile else lambda value: record_of(value, kind)
+        make = vector_store_of if kind is VectorStore else lambda value: record_of(value, kind)
         found = [make(self._values.again(at)) for at in self._places[name].values()]
         return sorted(found, key=lambda record: record.created_at)
 
@@ -100,6 +110,18 @@ class Import:
         store.threads.create(thread, messages)
         self.done["threads"] += 1
         self.done["messages"] += len(messages)
+
+    def _import_vector_store(self, data: Opened, vector_store: VectorStore) -> None:
+        """A vector store with those of its files that are there. The next server to start reads the files."""
+        if _has(data.vector_stores.get, vector_store.id):
+            self.left["vector stores that are there already"] += 1
+            return
+        members = [member_of(self._values.again(at)) for at in self._members.get(vector_store.id, ())]
+        there = [member for member in members if _has(data.files.get, member.id)]
+        if len(there) < len(members):
+            self.left["files of vector stores without their bytes"] += len(members) - len(there)
+        data.vector_stores.create(vector_store, there, as_it_is=True)
+        self.done["vector stores"] += 1
 
     def _import_file(self, files: FileStore, file: StoredFile) -> None:
         if _has(files.get, file.id):
@@ -145,10 +167,6 @@ def in_order(messages: list[ThreadMessage], *, paged: bool) -> list[ThreadMessag
     if times == sorted(times, reverse=True) and (paged or times != sorted(times)):
         once.reverse()
     return sorted(once, key=lambda message: message.created_at)
-
-
-def _file_of(value: dict[str, Any]) -> StoredFile:
-    return record_of(value, StoredFile)
 
 
 def _bytes_of(value: dict[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -11,9 +12,19 @@ from oxillama.assistants.store.store import Store
 from oxillama.files.service import Files
 from oxillama.files.store import FileStore
 from oxillama.storage.data_dir import open_data_dir
+from oxillama.vector_stores.store import VectorStoreRecords
 
 
-def with_data(directory: Path, work: Callable[[Store, FileStore], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a data directory holds. Methods block."""
+
+    store: Store
+    files: FileStore
+    vector_stores: VectorStoreRecords
+
+
+def with_data(directory: Path, work: Callable[[Opened], None]) -> None:
     """Call `work` with what the directory holds. Raises StoreError if a server has it open, and what `work` raises."""
 
     async def run() -> None:
@@ -22,6 +33,8 @@ def with_data(directory: Path, work: Callable[[Store, FileStore], None]) -> None
             files = Files(data.path, data.database, store.now)
             await data.in_thread(files.clear)
             await data.in_thread(store.recover)
-            await data.in_thread(work, store, files.files)
+            vector_stores = await data.in_thread(VectorStoreRecords, data.path, data.database, store.now)
+            await data.in_thread(vector_stores.clear)
+            await data.in_thread(work, Opened(store, files.files, vector_stores))
 
     trio.run(run)

@@ -10,10 +10,18 @@ from oxillama.assistants.records import Assistant, Thread, ThreadMessage
 from oxillama.files.records import StoredFile
 from oxillama.storage.ids import is_id
 from oxillama.storage.record import Record
+from oxillama.vector_stores.records import VectorStore, VectorStoreFile
 
 R = TypeVar("R", bound=Record)
 
-PREFIXES: dict[type[Record], str] = {Assistant: "asst", Thread: "thread", ThreadMessage: "msg", StoredFile: "file"}
+PREFIXES: dict[type[Record], str] = {
+    Assistant: "asst",
+    Thread: "thread",
+    ThreadMessage: "msg",
+    StoredFile: "file",
+    VectorStore: "vs",
+    VectorStoreFile: "file",
+}
 """How the ids of each kind begin."""
 
 OURS = frozenset({"usage", "deleted", "interim"})
@@ -48,3 +56,25 @@ def message_of(value: dict[str, Any]) -> ThreadMessage:
         ended = message.created_at
         return msgspec.structs.replace(message, status="incomplete", completed_at=None, incomplete_at=ended)
     return message
+
+
+def vector_store_of(value: dict[str, Any]) -> VectorStore:
+    """The record of a vector store."""
+    expires = value.get("expires_after")
+    days = expires.get("days") if isinstance(expires, dict) else None
+    at = value.get("last_active_at") or value.get("created_at")
+    return record_of(value, VectorStore, expires_after_days=days, last_active_at=at)
+
+
+def member_of(value: dict[str, Any]) -> VectorStoreFile:
+    """The record of a file in a vector store, which is still to be read. Raises ValueError."""
+    strategy = value.get("chunking_strategy")
+    static = strategy.get("static") if isinstance(strategy, dict) else None
+    chunking = {}
+    if isinstance(static, dict):
+        chunking = {"size": static.get("max_chunk_size_tokens"), "overlap": static.get("chunk_overlap_tokens")}
+    kept = {name: value.get(name) for name in ("id", "created_at", "vector_store_id", "attributes")}
+    member = record_of(kept, VectorStoreFile, chunking=chunking)
+    if not is_id(member.vector_store_id, PREFIXES[VectorStore]):
+        raise ValueError(f"{member.vector_store_id[:80]!r} is not an id that begins with '{PREFIXES[VectorStore]}'")
+    return member

@@ -68,11 +68,13 @@ class VectorStoreRecords:
 
     # -- vector stores ---------------------------------------------------------------------------------------------
 
-    def create(self, store: VectorStore, files: Sequence[VectorStoreFile] = ()) -> VectorStore:
-        """Store a new one, with files in progress."""
+    def create(
+        self, store: VectorStore, files: Sequence[VectorStoreFile] = (), *, as_it_is: bool = False
+    ) -> VectorStore:
+        """Store a new one, with files in progress. as_it_is: keep its time even if there are younger ones."""
         self._durable.make_dir(posixpath.dirname(self.index_path(store.id)))
         with self._database.change():
-            store = self._stores.following(store)
+            store = store if as_it_is else self._stores.following(store)
             self._stores.put(store)
             self._put_new(store.id, files)
             return store

@@ -7,7 +7,8 @@ from typing import Any
 
 from openai import AssistantEventHandler
 
-from tests.conformance.client import Api, plain
+from tests.conformance.client import Api, plain, violations
+from tests.conformance.contract.endpoints import EVENTS
 
 FEW = 256
 """The smallest budget of tokens that a run can have."""
@@ -158,41 +159,69 @@ def test_a_run_beyond_a_limit_is_refused_and_nothing_is_left(api: Api) -> None:
     api.refused("model not found", lambda: api.ask("POST", f"/threads/{thread.id}/runs", none), model="none-such")
 
 
-def test_the_events_of_a_run_come_in_the_documented_order(api: Api) -> None:
-    assistant = api.assistant()
-    body = {"assistant_id": assistant.id, "stream": True, "max_completion_tokens": FEW,
-            "thread": {"messages": [{"role": "user", "content": "Hello"}]}}  # fmt: skip
-    events = api.events("/threads/runs", body)
+CHANGING = ("status", "started_at", "expires_at", "completed_at", "incomplete_details", "usage")
+
+
+def begins(found: dict[str, Any], end: dict[str, Any], statuses: tuple[str, ...]) -> None:
+    """Check a run that has not ended against its end."""
+    assert {k: v for k, v in found.items() if k not in CHANGING} == {
+        k: v for k, v in end.items() if k not in CHANGING
+    }
+    assert found["status"] in statuses
+    assert [found[key] for key in ("completed_at", "incomplete_details", "usage")] == [None] * 3
+    assert found["started_at"] in ((end["started_at"],) if found["status"] == "in_progress" else (None,))
+    expires = found["expires_at"]
+    assert expires is None or found["created_at"] < expires
+
+
+def plain_stream(api: Api, events: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Check the events of a run without tools, from `thread.run.created` on: their order, and what is in them."""
+    for name, data in events[:-1]:
+        assert violations(data, EVENTS[name]) == [], name
     names = [name for name, _ in events]
     ended = names[-2].rpartition(".")[2]
     assert ended in ("completed", "incomplete")
     deltas = names.count("thread.message.delta")
     assert deltas >= 2, "the text came in one piece"
     assert names == [
-        "thread.created", "thread.run.created", "thread.run.queued", "thread.run.in_progress",
-        "thread.run.step.created", "thread.run.step.in_progress", "thread.message.created",
-        "thread.message.in_progress", *["thread.message.delta"] * deltas, f"thread.message.{ended}",
-        "thread.run.step.completed", f"thread.run.{ended}", "done",
+        "thread.run.created", "thread.run.queued", "thread.run.in_progress", "thread.run.step.created",
+        "thread.run.step.in_progress", "thread.message.created", "thread.message.in_progress",
+        *["thread.message.delta"] * deltas, f"thread.message.{ended}", "thread.run.step.completed",
+        f"thread.run.{ended}", "done",
     ]  # fmt: skip
     by_name = dict(reversed(events))
-    statuses = [by_name[f"thread.run.{name}"]["status"] for name in ("created", "queued", "in_progress", ended)]
-    assert statuses == ["queued", "queued", "in_progress", ended]
-    step, message = by_name["thread.run.step.created"], by_name["thread.message.created"]
-    assert step["step_details"]["message_creation"]["message_id"] == message["id"]
-    assert (step["status"], message["status"], message["content"]) == ("in_progress", "in_progress", [])
-    pieces = [data["delta"]["content"][0] for name, data in events if name == "thread.message.delta"]
-    assert {data["id"] for name, data in events if name == "thread.message.delta"} == {message["id"]}
-    assert {(piece["index"], piece["type"]) for piece in pieces} == {(0, "text")}
-    whole = by_name[f"thread.message.{ended}"]
-    assert "".join(piece["text"]["value"] for piece in pieces) == whole["content"][0]["text"]["value"]
-    run = by_name[f"thread.run.{ended}"]
-    one = {"thread_id": run["thread_id"]}
-    assert plain(api.beta.threads.runs.retrieve(run["id"], **one)) == run
-    assert plain(api.beta.threads.messages.retrieve(message["id"], **one)) == whole
-    assert plain(api.beta.threads.runs.steps.retrieve(step["id"], run_id=run["id"], **one)) == by_name[
-        "thread.run.step.completed"
-    ]
-    assert by_name["thread.created"] == plain(api.beta.threads.retrieve(run["thread_id"]))
+    run, whole = by_name[f"thread.run.{ended}"], by_name[f"thread.message.{ended}"]
+    step, where = by_name["thread.run.step.completed"], {"thread_id": run["thread_id"]}
+    assert plain(api.beta.threads.runs.retrieve(run["id"], **where)) == run
+    assert plain(api.beta.threads.messages.retrieve(whole["id"], **where)) == whole
+    assert plain(api.beta.threads.runs.steps.retrieve(step["id"], run_id=run["id"], **where)) == step
+    for name, statuses in (("created", "queued"), ("queued", "queued"), ("in_progress", "in_progress")):
+        begins(by_name[f"thread.run.{name}"], run, (statuses,))
+    begun: dict[str, Any] = {"content": [], "status": "in_progress", "completed_at": None, "incomplete_at": None}
+    for name in ("created", "in_progress"):
+        assert by_name[f"thread.message.{name}"] == whole | begun | {"incomplete_details": None}
+        opened = by_name[f"thread.run.step.{name}"]
+        changes = ("status", "completed_at", "usage", "expires_at")
+        assert {k: v for k, v in opened.items() if k not in changes} == {
+            k: v for k, v in step.items() if k not in changes
+        }
+        assert (opened["status"], opened["completed_at"], opened["usage"]) == ("in_progress", None, None)
+    pieces = [data for name, data in events if name == "thread.message.delta"]
+    assert {data["id"] for data in pieces} == {whole["id"]}
+    parts = [part for data in pieces for part in data["delta"]["content"]]
+    assert {(part["index"], part["type"]) for part in parts} == {(0, "text")}
+    assert "".join(part["text"]["value"] for part in parts) == whole["content"][0]["text"]["value"]
+    return dict(run)
+
+
+def test_the_events_of_a_run_come_in_the_documented_order(api: Api) -> None:
+    body = {"assistant_id": api.assistant().id, "stream": True, "max_completion_tokens": FEW}
+    messages = [{"role": "user", "content": "Hello"}]
+    events = api.events("/threads/runs", body | {"thread": {"messages": messages}})
+    assert events[0][0] == "thread.created"
+    run = plain_stream(api, events[1:])
+    assert events[0][1] == plain(api.beta.threads.retrieve(run["thread_id"]))
+    plain_stream(api, api.events(f"/threads/{api.thread('Hello').id}/runs", body))
 
 
 class Heard(AssistantEventHandler):
@@ -235,18 +264,31 @@ def test_the_client_s_helpers_hear_everything(api: Api) -> None:
         thread_id=api.thread("Hello").id, assistant_id=api.assistant().id, max_completion_tokens=FEW,
         event_handler=heard,
     ) as stream:  # fmt: skip
-        stream.until_done()
+        events = [(event.event, plain(event.data)) for event in stream]
         (message,) = stream.get_final_messages()
         run = stream.get_final_run()
+    plain_stream(api, [*events, ("done", None)])
     assert run.status in ("completed", "incomplete")
     assert message.content[0].text.value == heard.text != ""
     assert heard.names == [
         "step created", "message created", "text created", "text done", "message done", "step done", "end",
     ]  # fmt: skip
-    again = answer_of(api, plain(run))
-    assert again["content"][0]["text"]["value"] == heard.text
     with api.beta.threads.create_and_run_stream(
         assistant_id=api.assistant().id, thread={"messages": [{"role": "user", "content": "Hi"}]},
         max_completion_tokens=FEW,
     ) as stream:  # fmt: skip
-        assert "".join(stream.text_deltas)
+        events = [(event.event, plain(event.data)) for event in stream]
+    run = plain_stream(api, [*events[1:], ("done", None)])
+    assert events[0] == ("thread.created", plain(api.beta.threads.retrieve(run["thread_id"])))
+
+
+def test_a_run_is_answered_as_it_begins(api: Api) -> None:
+    assistant = api.assistant(instructions="Be brief.")
+    fields = {"assistant_id": assistant.id, "max_completion_tokens": FEW, "metadata": {"a": "b"}}
+    alone = api.beta.threads.runs.create(api.thread("Hello").id, **fields)
+    together = api.beta.threads.create_and_run(**fields, thread={"messages": [{"role": "user", "content": "Hi"}]})
+    for made in map(plain, (alone, together)):
+        end = plain(api.beta.threads.runs.poll(made["id"], thread_id=made["thread_id"], poll_interval_ms=20))
+        begins(made, end, ("queued", "in_progress"))
+
+

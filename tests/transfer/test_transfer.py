@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 import trio
 
-from oxillama.assistants.store.store import Store
 from oxillama.cli.app import app
 from oxillama.errors import InvalidParameterError
 from oxillama.files.records import StoredFile
-from oxillama.files.store import FileStore
 from oxillama.storage.ids import new_id
 from oxillama.transfer.incoming import Import
-from oxillama.transfer.opened import with_data
+from oxillama.transfer.opened import Opened, with_data
 from oxillama.transfer.outgoing import Export
 from oxillama.transfer.values import Values
 from tests.support.assistants_api import Api, api_over
@@ -33,6 +31,15 @@ def lines(path: Path, *values: Any) -> Path:
 async def everything(api: Api, threads: list[str]) -> dict[str, Any]:
     """All that the API answers about a directory."""
     found: dict[str, Any] = {"assistants": await api.get("/assistants", order="asc", limit=100)}
+    stores = await api.get("/vector_stores", order="asc")
+    for one in stores["data"]:
+        path = f"/vector_stores/{one['id']}/files"
+        members = await api.get(path, order="asc")
+        while any(member["status"] == "in_progress" for member in members["data"]):
+            await trio.sleep(0.02)
+            members = await api.get(path, order="asc")
+        found[path] = members
+    found["vector stores"] = await api.get("/vector_stores", order="asc")
     found["files"] = await api.get("/files", order="asc")
     for file in found["files"]["data"]:
         found[file["id"]] = (await api.client.get(f"/v1/files/{file['id']}/content")).body
@@ -66,8 +73,10 @@ async def exported(file: Path, directory: Path) -> dict[str, int]:
     return dict((await trio.to_thread.run_sync(work)).done)
 
 
-def add_files(_: Store, files: FileStore) -> None:
-    for name, data in (("a b.txt", bytes(range(256)) * 9000), ("empty", b"")):
+def add_files(opened: Opened) -> None:
+    files = opened.files
+    contents = {"a b.bin": bytes(range(256)) * 9000, "notes.txt": "Über alle Flüsse.".encode(), "empty": b""}
+    for name, data in contents.items():
         file = StoredFile(
             id=new_id("file", separator="-"), created_at=files.now(), filename=name, purpose="vision", bytes=len(data)
         )
@@ -86,12 +95,17 @@ async def test_everything_is_the_same_in_another_directory(tmp_path: Path) -> No
         await api.post(f"/threads/{threads[1]}/messages", parts)
         run = {"assistant_id": assistants[0], "stream": True}
         await api.events(f"/threads/{threads[0]}/runs", run)
+        _, text, _ = (await api.get("/files", order="asc"))["data"]
+        body = {"file_ids": [text["id"]], "name": "s", "expires_after": {"anchor": "last_active_at", "days": 3},
+                "chunking_strategy": {"type": "static", "static": {"max_chunk_size_tokens": 100,
+                                                                   "chunk_overlap_tokens": 10}}}  # fmt: skip
+        await api.post("/vector_stores", body)
         before = await everything(api, threads)
-    done = {"assistants": 3, "files": 2, "threads": 2, "messages": 4}
+    done = {"assistants": 3, "files": 3, "vector stores": 1, "threads": 2, "messages": 4}
     assert await exported(out, old) == done
     assert await imported(out, new) == (done, {})
     again, left = await imported(out, new)
-    assert (again, sum(left.values())) == ({}, 7)
+    assert (again, sum(left.values())) == ({}, 9)
     async with api_over(new) as api:
         assert await everything(api, threads) == before
         await api.post(f"/threads/{threads[0]}/messages", {"role": "user", "content": "more"})
@@ -131,7 +145,7 @@ async def test_pages_of_the_hosted_api_are_read_as_they_are(
     file = tmp_path / "pages.jsonl"
     file.write_text("\n\n".join(json.dumps(page, indent=indent) for page in pages), encoding="utf-8")
     await imported(file, tmp_path / "data")
-    async with api_over(tmp_path / "data", model_alias={"gpt-4o": "fake-model"}) as api:
+    async with api_over(tmp_path / "data", model_alias=("gpt-4o",)) as api:
         found = (await api.get(f"/threads/{HOSTED_THREAD}/messages", order="asc"))["data"]
         assert [m["content"][0]["text"]["value"] for m in found] == ["0", "1", "2", "3"]
         assert [m["created_at"] - 1_700_000_000 for m in found] == times
