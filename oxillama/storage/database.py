@@ -27,6 +27,9 @@ T = TypeVar("T")
 Durability = Literal["full", "os"]
 
 NAME = "store.db"
+REPAIRED = "store.db.repaired"
+"""What a repair has made and not yet put in the database's place."""
+
 SCHEMA = 1
 """The version of the tables. A database with a higher one is refused."""
 
@@ -197,7 +200,10 @@ class Database:
                 yield inside
             return
         with self._reader_places, self._failures_named():
-            connection = self._readers.pop() if self._readers else self._connect("read")
+            try:
+                connection = self._readers.pop()
+            except IndexError:  # one step, because other threads take them too
+                connection = self._connect("read")
             self._mine.connection = connection
             try:
                 connection.execute("BEGIN")
@@ -230,6 +236,9 @@ class Database:
             return connection
 
     def _opened(self) -> sqlite3.Connection:
+        directory, isfile = posixpath.dirname(self.path), self.durable.disk.isfile
+        if isfile(posixpath.join(directory, REPAIRED)) and not isfile(self.path):  # an empty one would hide everything
+            raise StoreError(f"The repair of {self.path} was interrupted. Run again: oxillama data repair {directory}")
         writer = self._connect("write")
         try:
             with self._failures_named():

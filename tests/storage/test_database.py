@@ -270,3 +270,18 @@ def test_the_reserve_is_kept_released_and_taken_again() -> None:
     with pytest.raises(StoreFullError):
         database.freeing(lambda: add(database, 3))
     assert numbers(database) == [2]
+
+
+class TakenByAnother(list[sqlite3.Connection]):
+    """Connections of which the last one goes between a look and the taking."""
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_reader_that_another_thread_takes_first_is_replaced() -> None:
+    database = with_table(SimulatedDisk())
+    add(database, 1)
+    database._readers = TakenByAnother()
+    assert numbers(database) == [1]
+    database._readers = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from oxillama.errors import StoreError
 from oxillama.files.records import StoredFile
 from oxillama.files.service import Files
 from oxillama.storage.lock import DirectoryLock
+from oxillama.storage.system import SystemDisk
 from oxillama.storage.upkeep import work
 from tests.support.records import NOW, a_message, a_thread
 from tests.support.stores import damage, open_database, open_store, rows
@@ -158,3 +160,32 @@ def test_the_command(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == lines[-1] == "no damage found"
     assert any("bytes copied" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["store.db.damaged", "store.db"])
+def test_an_interrupted_repair_is_finished_by_the_next_one(
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Interrupted before the old database, or the new one, is put in its place."""
+    (place / "store.db.damaged-wal").write_bytes(b"of an earlier repair")
+    damage(place, "messages", next(iter(rows(place, "messages"))), "{")
+    real = SystemDisk.rename
+
+    def rename(disk: SystemDisk, source: str, target: str) -> None:
+        if target == str(place / name):
+            raise KeyboardInterrupt
+        real(disk, source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SystemDisk, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            work.repair(str(place))
+    if name == "store.db":
+        with pytest.raises(StoreError, match="interrupted"):
+            open_database(place)
+    work.repair(str(place))
+    assert list(work.check(str(place))) == []
+    assert len(rows(place, "messages")) == 49
+    assert (place / "store.db.damaged").exists()
+    assert not (place / "store.db.repaired").exists()
+    assert not (place / "store.db.damaged-wal").exists()

@@ -13,13 +13,16 @@ from collections.abc import Iterator
 
 from oxillama.errors import StoreError
 from oxillama.storage.collection import create_table, insert
-from oxillama.storage.database import NAME, Database
+from oxillama.storage.database import NAME, REPAIRED, Database
 from oxillama.storage.durable import Durable
 from oxillama.storage.lock import DirectoryLock
 from oxillama.storage.upkeep.inspect import CONTENTS, connected, integrity, missing_bytes, rows, tables
 
 DAMAGED = "damaged.jsonl"
 """Where `repair` puts what it takes out, a row each."""
+
+SUFFIXES = ("", "-wal", "-shm")
+"""Of the files of a database. The database goes first, for without it no server starts before the repair is over."""
 
 
 def check(directory: str) -> Iterator[str]:
@@ -39,18 +42,23 @@ def repair(directory: str) -> list[str]:
 
     The old database stays as `store.db.damaged`. Objects that are damaged, or whose bytes are missing, are taken out.
     """
-    with _alone(directory) as durable, connected(directory) as db:
-        damaged = bool(integrity(db))
-        if not damaged and next(check(directory), None) is None:
-            return []
-        new = posixpath.join(directory, f"{NAME}.repaired")
-        _remove(new)
-        done = _copy(directory, db, new)
+    path, new = posixpath.join(directory, NAME), posixpath.join(directory, REPAIRED)
+    done: list[str] = []
     with _alone(directory) as durable:
-        for suffix in ("", "-wal", "-shm"):
-            durable.retire(posixpath.join(directory, NAME + suffix), f"{NAME}.damaged{suffix}")
-        _put(durable, new, posixpath.join(directory, NAME))
-    return [*done, f"the old database is {posixpath.join(directory, f'{NAME}.damaged')}"]
+        if os.path.isfile(path) or not os.path.isfile(new):  # else only the last steps of a repair are left
+            with connected(directory) as db:
+                damaged = bool(integrity(db))
+                if not damaged and next(check(directory), None) is None:
+                    return []
+                _remove(new)
+                done = _copy(directory, db, new)
+            durable.sync_dir(directory)
+            for suffix in SUFFIXES:  # of an earlier repair
+                _remove(f"{path}.damaged{suffix}")
+        for suffix in SUFFIXES:
+            durable.retire(path + suffix, f"{NAME}.damaged{suffix}")
+        _put(durable, new, path)
+    return [*done, f"the old database is {path}.damaged"]
 
 
 def _copy(directory: str, db: sqlite3.Connection, new: str) -> list[str]:
