@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from oxillama.errors import EngineClosedError, ObjectNotFoundError, OxillamaError, StoreError
+from oxillama.errors import EngineClosedError, ObjectNotFoundError, OxillamaError, StoreDamagedError, StoreError
 from oxillama.vector_stores.embedding import embeds, passage_vectors
 from oxillama.vector_stores.extraction.errors import UnreadableError
 from oxillama.vector_stores.extraction.process import extract
@@ -87,7 +87,7 @@ class Ingestion:
                 except EngineClosedError:
                     return
                 except StoreError as error:
-                    if await self.in_thread(self._current, file) is None:  # its vector store was deleted meanwhile
+                    if await self.in_thread(self._is_gone, file):  # its vector store was deleted meanwhile
                         break
                     _log.warning("file of a vector store not ingested yet: file_id %s, %s", file.id, error)
                     await trio.sleep(RETRY_S)
@@ -112,6 +112,9 @@ class Ingestion:
             await self._fail(file, FileError(error.code, str(error)))
         except ObjectNotFoundError:
             await self._fail(file, FileError("invalid_file", "The file was deleted."))
+        except StoreDamagedError as error:  # trying again would not help, and other files wait
+            _log.error("file of a vector store is damaged: file_id %s, %s", file.id, error)
+            await self._fail(file, FileError("server_error", "The stored file is damaged."))
         except (EngineClosedError, StoreError):
             raise
         except Exception as error:  # one file must not end the server
@@ -154,12 +157,18 @@ class Ingestion:
         await self.in_thread(put)
 
     def _current(self, file: VectorStoreFile) -> VectorStoreFile | None:
-        """The file as it is stored now; None: it is not in progress any more."""
+        """The file as it is stored now; None: it is not in progress any more, or its record is damaged."""
         try:
             now = self.records.file(file.vector_store_id, file.id)
-        except ObjectNotFoundError:
+        except (ObjectNotFoundError, StoreDamagedError):
             return None
         return now if now.status == "in_progress" else None
+
+    def _is_gone(self, file: VectorStoreFile) -> bool:
+        try:
+            return self._current(file) is None
+        except StoreError:  # what made the work fail may make this fail too
+            return False
 
     async def _fail(self, file: VectorStoreFile, error: FileError) -> None:
         await self.in_thread(self.records.settle, file, status="failed", last_error=error)

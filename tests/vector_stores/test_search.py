@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from oxillama.engine.api.embedding import Embedder
-from oxillama.errors import GenerationError, ObjectNotFoundError, StateConflictError
+from oxillama.errors import GenerationError, ObjectNotFoundError, StateConflictError, StoreError
 from oxillama.files.records import StoredFile
 from oxillama.files.service import Files, open_files
 from oxillama.storage.data_dir import open_data_dir
@@ -141,6 +141,42 @@ async def test_a_bug_in_reading_a_file_fails_that_file_only(tmp_path: Path, monk
         assert error.code == "server_error"
         await place.stores.add(store, [place.file("Another owl.")])
         assert len(await place.search(store, "owl")) == 1
+
+
+async def test_a_file_whose_record_is_damaged_fails_and_others_are_read(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        place = await opened(stack, tmp_path)
+        bad, good = place.file("An owl."), place.file("Another owl.")
+        store = await place.store()
+        with place.stores.records._database.change() as connection:
+            connection.execute("UPDATE files SET crc32 = 0 WHERE id = ?", (bad.id,))
+            place.stores.records.add(store, [bad])
+        place.stores._ingestion.add(place.stores.records.unfinished())
+        await place.stores.add(store, [good])
+        assert [one.file_id for one in await place.search(store, "owl")] == [good.id]
+        error = place.stores.records.file(store, bad.id).last_error
+        assert error is not None
+        assert (error.code, error.message) == ("server_error", "The stored file is damaged.")
+
+
+async def test_a_store_that_fails_twice_does_not_end_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oxillama.vector_stores.ingestion.RETRY_S", 0.0)
+    async with AsyncExitStack() as stack:
+        place = await opened(stack, tmp_path)
+        store, real, failures = await place.store(), place.stores.records.file, [StoreError("I/O"), StoreError("I/O")]
+
+        def failing(store_id: str, file_id: str) -> VectorStoreFile:
+            if failures:
+                raise failures.pop()
+            return real(store_id, file_id)
+
+        monkeypatch.setattr(place.stores.records, "file", failing)
+        file = place.file("An owl.")
+        await place.stores.add(store, [file])
+        assert [one.file_id for one in await place.search(store, "owl")] == [file.id]
+        assert not failures
 
 
 async def test_an_expired_store_is_not_searched_and_gives_its_index_back(tmp_path: Path) -> None:
