@@ -47,7 +47,7 @@ def test_a_taught_answer_names_what_exists(fact: Fact) -> None:
 def test_the_commands_that_are_said_to_print_json_are_those_that_do() -> None:
     with_json = {name for name, command in COMMANDS.items() if any("--json" in p.opts for p in command.params)}
 
-    assert set(re.findall(r"[a-z]+", taught("json_output").partition("then")[0])) & set(COMMANDS) == with_json
+    assert set(re.findall(r"[a-z-]+", taught("json_output").partition("then")[0])) & set(COMMANDS) == with_json
 
 
 def test_all_commands_of_the_terminal_chat_are_taught() -> None:

@@ -107,7 +107,7 @@ FACTS = (
     ),
     Fact(
         key="json_output",
-        answer="Add --json: run, info, bench, quantize, tokenize, imatrix, perplexity and version then print one JSON object for scripts.",
+        answer="Add --json: run, info, bench, quantize, tokenize, imatrix, perplexity, import-threads, export-threads and version then print one JSON object for scripts.",
         must=("--json",),
         do=("{get|print|have|write} {JSON|output as JSON|JSON output|a JSON result|machine-readable output}{| from a command| on the command line}", "use {a command|the commands|oxillama|the output} in a script"),
         about=("{--json|JSON output|output for scripts|machine-readable output}",),

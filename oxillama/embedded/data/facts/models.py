@@ -209,7 +209,7 @@ FACTS = (
     ),
     Fact(
         key="documentation",
-        answer="In the docs folder: serving.md, cli.md, quantize.md, python.md, performance.md and the folder internals. oxillama COMMAND --help lists every option.",
+        answer="In the docs folder: serving.md, cli.md, assistants.md, moving.md, quantize.md, python.md, performance.md and the folder internals. oxillama COMMAND --help lists every option.",
         must=("--help", "docs"),
         do=("{find|read|see|get} {the documentation|the docs|help|the manual|more information|all options|the list of options}",),
         about=("{the documentation|the docs|the manual|--help|the help}",),
