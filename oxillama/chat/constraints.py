@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from oxillama.chat.formats.grammar.rules import ANY_TEXT, regex
+from oxillama.chat.gbnf import lark_of
 from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
 from oxillama.chat.schemas import resolved
 from oxillama.errors import InvalidParameterError
@@ -104,15 +105,7 @@ def _with_client(grammar: str, asked: AnswerFormat | None) -> str:
     if not isinstance(asked, Grammar):
         return grammar
     _check_length("grammar", asked.text)
-    text = asked.text
-    if asked.syntax == "gbnf":
-        from llguidance.gbnf_to_lark import any_to_lark
-
-        try:
-            text = any_to_lark(text)
-        except Exception as error:  # of a parser that raises what it likes
-            reason = " ".join(str(error).split())[:200]
-            raise InvalidParameterError(f"Invalid 'grammar': it is not GBNF: {reason}.", param="grammar") from None
+    text = lark_of(asked.text) if asked.syntax == "gbnf" else asked.text
     own = {"name": "client", "lark_grammar": text}
     return json.dumps({"grammars": [{"lark_grammar": f"{_UNFORCED}\n{grammar}"}, own]})
 
