@@ -226,6 +226,23 @@ def test_a_damaged_message_is_never_left_out_of_its_thread(store: Store, tmp_pat
     assert store.messages.list(thread.id) == [second]
 
 
+def test_a_prompt_reads_the_ends_of_a_thread(store: Store, tmp_path: Path) -> None:
+    thread = store.threads.create(a_thread(), [a_message(str(n)) for n in range(9)])
+    run = store.runs.create(a_run(thread.id))
+    store.messages.append(thread.id, msgspec.structs.replace(a_message("mine"), run_id=run.id))
+    middle = store.messages.list(thread.id)[4].id
+
+    def texts(most: int) -> list[str]:
+        return [message.text_content for message in store.messages.for_prompt(thread.id, run.id, most)]
+
+    assert texts(9) == texts(99) == [str(n) for n in range(9)]
+    assert texts(8) == [str(n) for n in range(9)]
+    damage(tmp_path, "messages", middle, "{")
+    assert texts(3) == ["0", "6", "7", "8"]
+    with pytest.raises(StoreDamagedError, match=middle):
+        texts(5)
+
+
 def test_pages_follow_each_other_in_both_orders(store: Store) -> None:
     thread = store.threads.create(a_thread(), [a_message(str(n), created_at=NOW + n // 3) for n in range(10)])
     everything = store.messages.list(thread.id)

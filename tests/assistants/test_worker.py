@@ -14,7 +14,7 @@ from oxillama.assistants.run.following.broadcast import Subscription
 from oxillama.errors import EngineBusyError, StateConflictError
 from tests.support.fake_engine import FakeChatTemplate, FakeEngine
 from tests.support.records import a_message, a_run, a_step, a_thread
-from tests.support.stores import open_store, rows
+from tests.support.stores import damage, open_store, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +89,21 @@ async def test_the_prompt_holds_the_instructions_and_the_thread_in_order(
         "<system>Be brief.</system><user>first</user><user>second</user><assistant>"
     )
     assert engine.requests[0].cache_prompt
+
+
+async def test_a_run_reads_no_messages_that_its_prompt_cannot_have(
+    clock: MockClock, open_client: OpenClient, tmp_path: Path
+) -> None:
+    engine = FakeEngine()
+    async with open_client(engine) as client:
+        thread = client.store.threads.create(a_thread(), [a_message(text) for text in "abcd"])
+        damage(tmp_path, "messages", client.store.messages.list(thread.id)[1].id, "{")
+        strategy = {"type": "last_messages", "last_messages": 2}
+        run = a_run(thread.id, truncation_strategy=strategy)
+        _, live = await client.assistants.create_run(run)
+        await live.ended.wait()
+        assert client.store.runs.get(thread.id, run.id).status is RunStatus.COMPLETED
+    assert engine.prompt_text(engine.requests[0]) == "<user>c</user><user>d</user><assistant>"
 
 
 async def test_an_empty_prompt_is_a_warning_not_a_failure(

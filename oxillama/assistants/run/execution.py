@@ -5,6 +5,7 @@ client.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import trio
@@ -24,7 +25,7 @@ from oxillama.assistants.run.events import ended
 from oxillama.assistants.run.journal import Journal
 from oxillama.assistants.run.live import LiveRun
 from oxillama.assistants.run.outcome import Outcome
-from oxillama.assistants.run.prompt import ANSWER_SHARE, PromptBudgetError, build_prompt
+from oxillama.assistants.run.prompt import ANSWER_SHARE, PromptBudgetError, build_prompt, messages_wanted
 from oxillama.assistants.run.tools.offered import Offered, offered_by
 from oxillama.assistants.run.tools.passages import query_of, searches_of
 from oxillama.assistants.run.tools.searching import MOST_SEARCHES, search, searches
@@ -106,8 +107,8 @@ class RunExecution:
         await journal.begin(self._context.lifetime)
         self._live.scope.deadline = trio.current_time() + self.seconds_left()
         thread = await self._in_thread(self._store.threads.get, self.ids[0])
-        known = await self._in_thread(self._store.messages.list, self.ids[0])
-        messages = [message for message in known if message.run_id != journal.run.id]
+        most = messages_wanted(journal.run, self._engine.n_ctx)
+        messages = await self._in_thread(self._store.messages.for_prompt, *self.ids, most)
         can_search = searches(journal.run) and await takes_tools(self._engine)
         if searches(journal.run) and not can_search and not journal.steps:
             await self._search_for(thread, messages)
@@ -122,7 +123,7 @@ class RunExecution:
                 return None
             await journal.end_calls()
 
-    async def _reply(self, thread: Thread, messages: list[ThreadMessage], can_search: bool) -> Outcome | None:
+    async def _reply(self, thread: Thread, messages: Sequence[ThreadMessage], can_search: bool) -> Outcome | None:
         """Write one reply. None: it called tools, and those of the server have their results."""
         journal, run = self._journal, self._journal.run
         spent = transitions.total_usage(step.usage for step in journal.steps)
@@ -215,7 +216,7 @@ class RunExecution:
                 prompt_tokens += share
         journal.set_results(found)
 
-    async def _search_for(self, thread: Thread, messages: list[ThreadMessage]) -> None:
+    async def _search_for(self, thread: Thread, messages: Sequence[ThreadMessage]) -> None:
         """Search for the newest question of the thread, for a model that cannot call tools."""
         questions = [message.text_content for message in messages if message.role == "user"]
         if not questions or not questions[-1].strip():

@@ -22,6 +22,13 @@ class PromptBudgetError(Exception):
     """The prompt does not fit `max_prompt_tokens`, however many messages are left out."""
 
 
+def messages_wanted(run: Run, n_ctx: int) -> int:
+    """How many of the newest messages a prompt can have at most; a message is a token at least."""
+    if run.truncation_strategy.get("type", "auto") == "auto":
+        return n_ctx
+    return int(run.truncation_strategy["last_messages"])
+
+
 def conversation(instructions: str, messages: Sequence[ThreadMessage]) -> list[Message]:
     """The thread as a conversation. Messages without text are left out."""
     turns = [Message(role="system", content=instructions)] if instructions else []
@@ -77,7 +84,8 @@ async def build_prompt(
 ) -> FittedPrompt:
     """The prompt of a run's next reply. scope: see `oxillama.chat.prepare`. spent: tokens of the run's earlier prompts.
 
-    messages: the thread's, without what this run wrote. steps: the run's; their calls always stay in the prompt.
+    messages: the thread's, without what this run wrote; of a long thread the first and the newest `messages_wanted`
+    will do. steps: the run's; their calls always stay in the prompt.
     `last_messages` keeps the newest n messages. `auto` leaves out messages until the prompt has room for an answer: the
     oldest first, but the first message last, and never the newest.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -32,6 +33,18 @@ class MessageStore:
         """All messages, oldest first. A damaged one raises StoreDamagedError: a prompt without it would mislead."""
         with self._open.look(thread_id):
             return [*self._layout.messages(thread_id).whole()]
+
+    def for_prompt(self, thread_id: str, run_id: str, most: int) -> Sequence[ThreadMessage]:
+        """The first message and the `most` newest, oldest first, without those that the run wrote.
+
+        A prompt needs no others, and a thread may have any number. A damaged one raises StoreDamagedError.
+        """
+        with self._open.look(thread_id):
+            messages = self._layout.messages(thread_id)
+            written = len(messages.whole(run_id))
+            newest, more = messages.cut(Cut(most + written))
+            first = messages.cut(Cut(1, "asc"))[0] if more else ()
+            return [message for message in (*first, *reversed(newest)) if message.run_id != run_id]
 
     def page(self, thread_id: str, wanted: Cut) -> Part[ThreadMessage]:
         """Part of the list, and whether there is more. The tag is a run's id."""
