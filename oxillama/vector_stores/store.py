@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from oxillama.errors import ObjectNotFoundError, StateConflictError
-from oxillama.storage.collection import Collection
+from oxillama.storage.collection import Collection, Cut, Part
 from oxillama.storage.database import Database
 from oxillama.storage.ids import is_id
 from oxillama.vector_stores.records import FileBatch, FileCounts, VectorStore, VectorStoreFile, counted
@@ -82,6 +82,10 @@ class VectorStoreRecords:
     def get(self, store_id: str) -> VectorStore:
         """One vector store."""
         return self._stores.get(store_id)
+
+    def page(self, wanted: Cut) -> Part[VectorStore]:
+        """Part of the list, and whether there is more."""
+        return self._stores.cut(wanted)
 
     def all(self) -> list[VectorStore]:
         """All, oldest first."""

@@ -62,6 +62,16 @@ async def test_a_file_is_uploaded_read_found_and_detached() -> None:
             await client.vector_stores.retrieve(store.id)
 
 
+async def test_vector_stores_are_listed_in_pages() -> None:
+    async with live_server() as live, client_of(live) as client:
+        made = [(await client.vector_stores.create(name=name)).id for name in "abc"]
+        first = await client.vector_stores.list(order="asc", limit=2)
+        assert ([store.id for store in first.data], first.has_more) == (made[:2], True)
+        assert [store.id async for store in client.vector_stores.list(limit=2)] == made[::-1]
+        with pytest.raises(openai.BadRequestError, match="Invalid 'after'"):
+            await client.vector_stores.list(after="vs_" + "x" * 24)
+
+
 async def test_batches_are_read_listed_and_filtered() -> None:
     async with live_server() as live, client_of(live) as client:
         store = await client.vector_stores.create()

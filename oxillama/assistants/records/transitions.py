@@ -209,9 +209,9 @@ def settle(run: Run, message: ThreadMessage | None, now: int) -> Run:
 
 
 def settle_abandoned(run: Run, message: ThreadMessage | None, now: int) -> Run:
-    """The end of an unfinished run without a marker, which was given up because its end could not be stored.
+    """The end of an unfinished run that is given up, because its end cannot be stored as usual.
 
-    Clients see this end. Every start finds the same one, because it depends on the files and not on the time.
+    Clients see this end. Trying again finds the same one, because it depends on what is stored and not on the time.
     """
     if message is not None:
         return _settle_by_message(run, message, now)
