@@ -169,7 +169,7 @@ class VectorStores:
     def _passage(self, store_id: str, found: Found, score: float, files: dict[str, VectorStoreFile]) -> Passage:
         try:
             filename = self._files.get(found.file_id).filename
-        except ObjectNotFoundError:
+        except (ObjectNotFoundError, StoreDamagedError):  # the passage is sound all the same
             filename = ""
         return Passage(
             text=found.text,
@@ -208,6 +208,8 @@ class VectorStores:
                         self._files.get(file.id)
                     except ObjectNotFoundError:
                         self._remove(store.id, file.id)
+                    except StoreDamagedError:  # it is there, and must not keep others from being swept
+                        continue
             except ObjectNotFoundError:  # deleted meanwhile
                 continue
 

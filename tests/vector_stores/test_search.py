@@ -159,6 +159,19 @@ async def test_a_file_whose_record_is_damaged_fails_and_others_are_read(tmp_path
         assert (error.code, error.message) == ("server_error", "The stored file is damaged.")
 
 
+async def test_a_file_whose_record_is_damaged_later_stays_and_keeps_nothing_from_others(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        place = await opened(stack, tmp_path)
+        bad, gone = place.file("An owl."), place.file("Another owl.")
+        store = await place.store(bad, gone)
+        assert len(await place.search(store, "owl")) == 2
+        with place.stores.records._database.change() as connection:
+            connection.execute("UPDATE files SET crc32 = 0 WHERE id = ?", (bad.id,))
+        place.files.files.delete(gone.id)
+        place.stores.sweep()
+        assert [(one.file_id, one.filename) for one in await place.search(store, "owl")] == [(bad.id, "")]
+
+
 async def test_a_store_that_fails_twice_does_not_end_the_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
