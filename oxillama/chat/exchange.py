@@ -18,6 +18,7 @@ from oxillama.chat.history.replay import Asked, KeepingReader, Replay, Turns, tu
 from oxillama.chat.options import AnswerFormat, ChatOptions, Grammar, JsonSchema, OneOf, Regex
 from oxillama.chat.reply.reader import ReplyReader
 from oxillama.chat.schemas import SchemaError
+from oxillama.chat.validation import Validator, has_patterns, validator
 from oxillama.engine.api.constraint import GrammarError
 from oxillama.engine.api.types import GenerationRequest, Priority, SamplingParams
 from oxillama.engine.requests.prompts import bounded_ids, prompt_ids, text_ids
@@ -41,13 +42,15 @@ class Exchange:
     """One turn of a conversation, ready for the engine.
 
     prompt: tokens. reader: makes the reader of one reply, from how tokens are chosen. stop_ids: tokens that end the
-    reply, besides the vocabulary's own. constraint: what it may consist of; None: anything.
+    reply, besides the vocabulary's own. constraint: what it may consist of; None: anything. check: whether the whole
+    reply matches its schemas; None: it does, or has none.
     """
 
     prompt: tuple[int, ...]
     reader: Callable[[SamplingParams], Reader]
     stop_ids: frozenset[int] = frozenset()
     constraint: Constraint | None = None
+    check: Validator | None = None
 
     def request(
         self,
@@ -177,7 +180,8 @@ class _Plan:
             return KeepingReader(read, lambda reply, message: turns.keep(asked, reply, message, tokenizer))
 
         found = (tokenizer.find(text) for text in format_.family.stops)
-        return Exchange(ids, reader, frozenset(i for i in found if i is not None), constraint)
+        check = validator(options, tried=constraint is not None)
+        return Exchange(ids, reader, frozenset(i for i in found if i is not None), constraint, check)
 
 
 def _grammars(format_: WireFormat, options: ChatOptions, tail: str) -> list[tuple[ChatOptions, str]]:
@@ -203,21 +207,7 @@ def _is_foreign(options: ChatOptions) -> bool:
         return True
     schemas = [tool.parameters for tool in options.choice.allowed(options.tools)]
     schemas += [asked.schema] if isinstance(asked, JsonSchema) else []
-    return any(_has_patterns(schema) for schema in schemas)
-
-
-def _has_patterns(schema: object) -> bool:
-    """Whether a schema has regular expressions. An intersection of a few may take for ever to compile."""
-    left = [schema]
-    while left:
-        match left.pop():
-            case Mapping() as members:
-                if "pattern" in members or "patternProperties" in members:
-                    return True
-                left += members.values()
-            case list() | tuple() as items:
-                left += items
-    return False
+    return any(has_patterns(schema) for schema in schemas)
 
 
 @contextmanager

@@ -98,6 +98,8 @@ class Application(QuartTrio):
         operations = self.state.operations
         operation = operations.named(request.endpoint) or operations.at(request.method, request.path)
         write = self.state.log.debug if operation is not None and operation.quiet else self.state.log.info
+        if record.mismatches:
+            write = self.state.log.warning
         trust_proxy = self.state.config.trust_proxy
         write(
             "request",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+
+import pytest
 
 from oxillama.server import Application
 from oxillama.server.observe.metrics import CONTENT_TYPE
@@ -74,3 +77,22 @@ async def test_paths_and_ids_make_no_series(make_app: Callable[..., Application]
         await client.request(f"VERB{number}", "/v1/models")
     text = (await client.get("/metrics")).text
     assert len([line for line in text.splitlines() if line.startswith("oxillama_requests_total")]) == 3
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_calls_that_do_not_match_their_schema_are_counted_and_sent(
+    make_app: Callable[..., Application], engine: FakeEngine, capsys: pytest.CaptureFixture[str], stream: bool
+) -> None:
+    client = ASGIClient(make_app(log_level="warning", log_format="json"))
+    parameters = {"type": "object", "properties": {"city": {"enum": ["Oslo"]}}}
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": parameters}}]
+    for city in ("Rome", "Oslo"):
+        engine.reply = f'<tool_call>\n{{"name": "weather", "arguments": {{"city": "{city}"}}}}\n</tool_call>'
+        answer = await client.post("/v1/chat/completions", json=CHAT | {"max_tokens": 200, "tools": tools, "stream": stream})
+        assert answer.status_code == 200
+        assert '"finish_reason":"tool_calls"' in answer.text
+    found = values((await client.get("/metrics")).text)
+    assert found['oxillama_answers_mismatched_total{param="tools"}'] == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["mismatch"] == "tools"
+    assert json.loads(line)["level"] == "warning"

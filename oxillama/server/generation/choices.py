@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from oxillama.chat.reply.message import reason_of
-from oxillama.concurrency import open_nursery
+from oxillama.chat.reply.message import ReplyBuilder, reason_of
+from oxillama.concurrency import in_thread, open_nursery
 from oxillama.engine.api.types import FinishReason, TokenEvent
 from oxillama.server.generation.logprobs import text_logprobs
 from oxillama.server.observe.record import current_record
@@ -17,6 +17,7 @@ from oxillama.server.observe.record import current_record
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from oxillama.chat.validation import Validator
     from oxillama.engine.api.protocol import EngineLike, GenerationStream
     from oxillama.engine.api.types import GenerationRequest, TokenLogprob
     from oxillama.server.observe.record import RequestRecord
@@ -69,8 +70,13 @@ def event_of(item: Item) -> tuple[int, TokenEvent]:
 
 
 @asynccontextmanager
-async def open_choices(engine: EngineLike, requests: Sequence[GenerationRequest]) -> AsyncIterator[Choices]:
-    """Queue all requests or none. Entering raises what `engine.generate` raises; leaving ends all generations."""
+async def open_choices(
+    engine: EngineLike, requests: Sequence[GenerationRequest], check: Validator | None = None
+) -> AsyncIterator[Choices]:
+    """Queue all requests or none. Entering raises what `engine.generate` raises; leaving ends all generations.
+
+    check: whether a whole reply matches its schemas. The record notes those that do not; they are sent all the same.
+    """
     record = current_record()
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(engine.generate(request)) for request in requests]
@@ -84,20 +90,29 @@ async def open_choices(engine: EngineLike, requests: Sequence[GenerationRequest]
         async with open_nursery() as nursery:
             with send:
                 for index, stream in enumerate(streams):
-                    nursery.start_soon(_pump, index, stream, send.clone(), record)
+                    nursery.start_soon(_pump, index, stream, send.clone(), record, check)
             yield Choices(streams, receive)
             nursery.cancel_scope.cancel()
 
 
 async def _pump(
-    index: int, stream: GenerationStream, send: trio.MemorySendChannel[Item], record: RequestRecord
+    index: int,
+    stream: GenerationStream,
+    send: trio.MemorySendChannel[Item],
+    record: RequestRecord,
+    check: Validator | None,
 ) -> None:
+    builder = ReplyBuilder()
     async with send:
         try:
             async for event in stream:
+                if check is not None:
+                    builder.add(event.parts)
                 if (reason := reason_of(event)) is not None:
                     record.finished(reason)
                 await send.send((index, event))
+                if check is not None and event.finish_reason is not None:
+                    record.mismatched(await in_thread(check, builder.reply(event.finish_reason)))
         except trio.BrokenResourceError:
             return
         except Exception as error:

@@ -28,6 +28,7 @@ class Metrics:
         self._requests: Counter[Labels] = Counter()
         self._seconds: defaultdict[Labels, float] = defaultdict(float)
         self._aborted: Counter[Labels] = Counter()
+        self._mismatched: Counter[Labels] = Counter()
 
     def add(self, endpoint: str, method: str, record: RequestRecord) -> None:
         """Count a request. endpoint: the operation's name, so that not every path with an id becomes a series."""
@@ -37,6 +38,8 @@ class Metrics:
             self._seconds[where] += record.elapsed_ms() / 1000
         if record.abort is not None:
             self._aborted[("by", record.abort),] += 1
+        for param in record.mismatches:
+            self._mismatched[("param", param),] += 1
 
     def render(self, under_way: int, engine: EngineStatistics | None) -> str:
         """The metrics page. under_way: requests that have not ended."""
@@ -45,6 +48,8 @@ class Metrics:
         add.family("requests_total", "counter", "Requests answered.", self._requests)
         add.family("request_seconds_total", "counter", "Seconds from request to the answer's end.", self._seconds)
         add.family("requests_aborted_total", "counter", "Answers not sent whole.", self._aborted)
+        about = "Answers that do not match a schema without strict, by its parameter."
+        add.family("answers_mismatched_total", "counter", about, self._mismatched)
         add.one("requests_under_way", "gauge", "Requests that have not ended, this one among them.", under_way)
         if engine is not None:
             add.engine(engine)

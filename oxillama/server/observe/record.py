@@ -34,6 +34,8 @@ class RequestRecord:
     n_read: int | None = None
     """Tokens of the texts that became vectors or scores."""
     finish_reasons: list[str] = field(default_factory=list)
+    mismatches: list[str] = field(default_factory=list)
+    """For each answer that does not match a schema, the parameter that had the schema."""
 
     def generating(self, streams: Sequence[GenerationStream], firsts: Sequence[GenerationStream]) -> None:
         """Note the generations of the answer; `firsts` has one of them for each prompt."""
@@ -46,6 +48,11 @@ class RequestRecord:
     def finished(self, reason: str) -> None:
         """Note that a generation has ended by itself."""
         self.finish_reasons.append(reason)
+
+    def mismatched(self, param: str | None) -> None:
+        """Note that an answer does not match the schema in this parameter; None: it matches."""
+        if param is not None:
+            self.mismatches.append(param)
 
     def failed(self, code: str | None, param: str | None) -> None:
         """Note the error that the answer is, or ends with."""
@@ -80,6 +87,7 @@ class RequestRecord:
             "param": self.error_param,
             "abort": self.abort,
             "finish": ",".join(self.finish_reasons) or None,
+            "mismatch": ",".join(self.mismatches) or None,
             "prompt_tokens": self.n_read,
         }
         if counts is not None:

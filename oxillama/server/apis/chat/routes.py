@@ -20,6 +20,7 @@ from oxillama.server.wire.json import now
 from oxillama.storage.ids import new_id
 
 if TYPE_CHECKING:
+    from oxillama.chat.validation import Validator
     from oxillama.engine.api.types import GenerationRequest
     from oxillama.server.http.asgi import ServerRequest
     from oxillama.server.state import ServerState
@@ -49,7 +50,8 @@ async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response
         logprobs=bool(wire.logprobs),
         include_usage=wire.include_usage,
     )
-    choices = open_choices(engine, await _generation_requests(wire, state))
+    requests, check = await _generation_requests(wire, state)
+    choices = open_choices(engine, requests, check)
     if wire.stream:
         # The request keeps the choices open until the last byte is sent or the client is gone.
         opened = await cast("ServerRequest", request).stack.enter_async_context(choices)
@@ -59,8 +61,9 @@ async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response
         return await writer.whole(opened)
 
 
-async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[GenerationRequest]:
-    """One request per choice, all with the same prompt. Each choice has its own seed, derived from the request's."""
+async def _generation_requests(wire: ChatRequest, state: ServerState) -> tuple[list[GenerationRequest], Validator | None]:
+    """One request per choice, all with the same prompt, and the check of their replies. Each choice has its own seed,
+    derived from the request's."""
     engine = state.require_engine()
     wire.check()
     sampling = wire.sampling(engine.tokenizer.n_vocab, max_tokens=wire.limit, logprobs=wire.n_top_logprobs)
@@ -69,7 +72,7 @@ async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[Ge
     scope, cached = state.cache_scope(request.headers.get("Authorization")), wire.cache_prompt is not False
     async with state.admission.preparing(engine, wire.n or 1):
         exchange = await prepare(engine, messages, options, scope=scope, replay=cached)
-    return [
+    requests = [
         exchange.request(
             replace(sampling, seed=nth_seed(sampling.seed, index)),
             cache_prompt=cached,
@@ -77,3 +80,4 @@ async def _generation_requests(wire: ChatRequest, state: ServerState) -> list[Ge
         )
         for index in range(wire.n or 1)
     ]
+    return requests, exchange.check
