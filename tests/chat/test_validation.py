@@ -28,7 +28,12 @@ def calling(arguments: str, name: str = "weather") -> Reply:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("[1, 2]", None), ("[1, 1.0]", "response_format"), ("[1, ", "response_format"), ("[" * 100_000, "response_format")],
+    [
+        ("[1, 2]", None),
+        ("[1, 1.0]", "response_format"),
+        ("[1, ", "response_format"),
+        ("[" * 100_000, "response_format"),
+    ],
 )
 def test_an_answer_is_held_against_its_schema(text: str, expected: str | None) -> None:
     assert found(Reply(content=text), format=JsonSchema(schema=LIST)) == expected
@@ -55,7 +60,8 @@ def test_patterns_that_were_never_tried_are_passed_over() -> None:
 
 @pytest.mark.parametrize("schema", [{"properties": 5}, {"$ref": "#"}, {"$ref": "x:y"}, {"required": 3}, {"items": [1]}])
 def test_schemas_that_mean_nothing_are_met(schema: Any) -> None:
-    assert found(calling('{"city": [1]}'), tools=(Tool(name="weather", parameters={"type": "object"} | schema),)) is None
+    tool = Tool(name="weather", parameters={"type": "object"} | schema)
+    assert found(calling('{"city": [1]}'), tools=(tool,)) is None
 
 
 def test_nothing_is_checked_that_is_strict_or_has_no_schema() -> None:

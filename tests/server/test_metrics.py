@@ -88,7 +88,8 @@ async def test_calls_that_do_not_match_their_schema_are_counted_and_sent(
     tools = [{"type": "function", "function": {"name": "weather", "parameters": parameters}}]
     for city in ("Rome", "Oslo"):
         engine.reply = f'<tool_call>\n{{"name": "weather", "arguments": {{"city": "{city}"}}}}\n</tool_call>'
-        answer = await client.post("/v1/chat/completions", json=CHAT | {"max_tokens": 200, "tools": tools, "stream": stream})
+        body = CHAT | {"max_tokens": 200, "tools": tools, "stream": stream}
+        answer = await client.post("/v1/chat/completions", json=body)
         assert answer.status_code == 200
         assert '"finish_reason":"tool_calls"' in answer.text
     found = values((await client.get("/metrics")).text)

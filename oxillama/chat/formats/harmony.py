@@ -104,6 +104,7 @@ class HarmonyParser(SourceParser):
         self._constrain = encode(CONSTRAIN)
         self._ends = (encode(END), encode(CALL), encode(RETURN))
         self._body = Scanner([*self._ends, self._start, self._channel, self._message])
+        self._thought = Scanner([*self._ends, self._start, self._channel, self._message], lead=1)
         self._header = Scanner([*self._ends, self._start, self._message])
         self._stops = "".join(markers.chars.values())
         self._withheld: list[str] = []
@@ -131,7 +132,8 @@ class HarmonyParser(SourceParser):
             emit = self._say if recipient is None else self._withhold if shown else _swallow
             marker: str | None = self._message
             while marker == self._message:  # a doubled one
-                marker = yield from self._source.until(self._body, emit)
+                marker = yield from self._source.until(self._thought if self._thinking else self._body, emit)
+                marker = marker and marker.lstrip("\n")
             if marker is None:
                 return
             self._thinking = False
@@ -144,7 +146,7 @@ class HarmonyParser(SourceParser):
             if self._channel not in header and (
                 len(header) > _MOST_HEADER or not _BEGINNING.fullmatch(header.replace(self._constrain, ""))
             ):
-                source.unread(header.removeprefix("assistant"))  # text without a header
+                source.unread(header.removeprefix("assistant").lstrip("\n"))  # text without a header
                 return ""
             marker = yield from source.literal(self._message, self._start, *self._ends)
             if marker == self._message:

@@ -217,6 +217,12 @@ class TurnParser(SourceParser):
         assert calls is not None
         before = calls.count
         done = yield from self._syntax.reader.read(source, calls, opener)
+        marked = opener in self._syntax.starts and not opener.startswith("```")  # JSON and code may be answers as well
+        if source.ended and source.truncated and not calls.muted and (marked or calls.count > before):
+            while (yield from source.next()):  # the reader waited for more of a call when a limit ended the reply
+                pass
+            source.unmark()
+            return done
         earlier, raw = source.before_mark(), source.since_mark()
         if done and calls.muted:
             self._withhold(newlines + earlier + raw)
@@ -228,11 +234,10 @@ class TurnParser(SourceParser):
                 newlines, length = "", 0
             if len(raw) > _REREAD:
                 self._say(newlines + raw)
-                source.unmark()
             else:
                 self._say(newlines + raw[:length])
                 source.rewind(length)
-                source.unmark()
+            source.unmark()
             return False
         source.unmark()
         self._begin_content()

@@ -227,13 +227,26 @@ def test_a_call_that_is_cut_off_before_its_arguments_has_none(family: str, text:
         ("Llama 3", '{"name": "f", "par'),
         ("prompted", '```json\n{"name": "f", "arg'),
         ("Hermes", '<tool_call>\n{"name": "unknown", "arg'),
-        ("Hermes", '<tool_call>\n{"name": "f'),
-        ("Ministral 3", "[TOOL_CALLS]f"),
     ],
 )
 def test_what_may_be_no_call_is_content_if_it_is_cut_off_before_the_arguments(family: str, text: str) -> None:
     found = read(family, text, special=False, truncated=True)
     assert (found.content, found.calls) == (text, [])
+
+
+@pytest.mark.parametrize("special", [True, False])
+@pytest.mark.parametrize(
+    ("family", "text"),
+    [
+        ("Hermes", '<tool_call>\n{"name": "f'),
+        ("Hermes", "<tool_call>\n"),
+        ("Ministral 3", "[TOOL_CALLS]f"),
+        ("Kimi K2", "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:"),
+    ],
+)
+def test_nothing_is_said_of_a_call_that_is_cut_off_in_its_name(family: str, text: str, special: bool) -> None:
+    found = read(family, f"Hi\n{text}", special=special, truncated=True)
+    assert (found.content.strip(), found.calls) == ("Hi", [])
 
 
 def test_calls_that_may_not_be_made_are_content_unless_there_is_nothing_else() -> None:

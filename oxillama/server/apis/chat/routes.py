@@ -61,7 +61,9 @@ async def create_chat_completion(wire: ChatRequest) -> ChatCompletion | Response
         return await writer.whole(opened)
 
 
-async def _generation_requests(wire: ChatRequest, state: ServerState) -> tuple[list[GenerationRequest], Validator | None]:
+async def _generation_requests(
+    wire: ChatRequest, state: ServerState
+) -> tuple[list[GenerationRequest], Validator | None]:
     """One request per choice, all with the same prompt, and the check of their replies. Each choice has its own seed,
     derived from the request's."""
     engine = state.require_engine()
