@@ -188,3 +188,14 @@ def test_an_interrupted_repair_is_finished_by_the_next_one(
     assert (place / "store.db.damaged").exists()
     assert not (place / "store.db.repaired").exists()
     assert not (place / "store.db.damaged-wal").exists()
+
+
+def test_the_bytes_of_a_file_that_is_taken_out_outlive_the_next_start(place: Path) -> None:
+    damage(place, "files", FILE, "{")
+    saved = place / "files.damaged" / FILE
+    assert f"the bytes of {FILE} are in {saved}" in work.repair(str(place))
+    database = open_database(place)
+    Files(str(place), database, lambda: NOW).clear()
+    database.close()
+    assert (saved / "content").read_bytes() == b"abc"
+    assert not (place / "files" / FILE).exists()

@@ -15,6 +15,7 @@ from oxillama.errors import StoreError
 from oxillama.storage.collection import create_table, insert
 from oxillama.storage.database import NAME, REPAIRED, Database
 from oxillama.storage.durable import Durable
+from oxillama.storage.ids import is_id
 from oxillama.storage.lock import DirectoryLock
 from oxillama.storage.upkeep.inspect import CONTENTS, connected, integrity, missing_bytes, rows, tables
 
@@ -41,6 +42,7 @@ def repair(directory: str) -> list[str]:
     """Make a new database of all that can be read. Returns what was done, a line each; nothing if all is well.
 
     The old database stays as `store.db.damaged`. Objects that are damaged, or whose bytes are missing, are taken out.
+    The bytes of files that are taken out go to `files.damaged`.
     """
     path, new = posixpath.join(directory, NAME), posixpath.join(directory, REPAIRED)
     done: list[str] = []
@@ -55,6 +57,7 @@ def repair(directory: str) -> list[str]:
             durable.sync_dir(directory)
             for suffix in SUFFIXES:  # of an earlier repair
                 _remove(f"{path}.damaged{suffix}")
+        done += _keep_bytes(durable, directory, new)
         for suffix in SUFFIXES:
             durable.retire(path + suffix, f"{NAME}.damaged{suffix}")
         _put(durable, new, path)
@@ -86,6 +89,23 @@ def _copy(directory: str, db: sqlite3.Connection, new: str) -> list[str]:
         bad.flush()
         os.fsync(bad.fileno())
     return [*done, "kept " + ", ".join(f"{count} {table}" for table, count in kept.items() if count)]
+
+
+def _keep_bytes(durable: Durable, directory: str, new: str) -> list[str]:
+    """Move bytes that have no row in the new database, because a start would remove them. Returns a line for each."""
+    with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy:
+        known = {file_id for (file_id,) in copy.execute("SELECT id FROM files")} if "files" in tables(copy) else set()
+    source, target = posixpath.join(directory, "files"), posixpath.join(directory, "files.damaged")
+    lost = [name for name in durable.list_dir(source) if is_id(name, "file") and name not in known]
+    if lost:
+        durable.make_dir(target)
+    for name in lost:
+        with durable.failures_named(target):
+            durable.disk.rename(posixpath.join(source, name), posixpath.join(target, name))
+    if lost:
+        durable.sync_dir(target)
+        durable.sync_dir(source)
+    return [f"the bytes of {name} are in {posixpath.join(target, name)}" for name in lost]
 
 
 def compact(directory: str) -> tuple[int, int]:
