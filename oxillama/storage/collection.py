@@ -298,7 +298,7 @@ class Collection(Generic[R]):
 
     def _decoded(self, object_id: str, crc32: int, data: str) -> R:
         damaged = f"{self._noun} {object_id} in {self.database.path} is damaged"
-        if zlib.crc32(data.encode()) != crc32:
+        if not (isinstance(object_id, str) and isinstance(data, str)) or zlib.crc32(data.encode()) != crc32:
             raise StoreDamagedError(f"{damaged}: its checksum is wrong.")
         try:
             record = self._decoder.decode(data)

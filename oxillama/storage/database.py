@@ -12,6 +12,7 @@ the last seconds, but never leaves part of a change.
 from __future__ import annotations
 
 import contextlib
+import functools
 import posixpath
 import sqlite3
 import threading
@@ -37,8 +38,16 @@ APPLICATION_ID = 0x6F78696C  # "oxil", in the file's header
 READERS = 4
 _PAGE_CACHES = {"write": -4096, "read": -1024}  # KiB
 _MAX_GROUP = 256
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SYNC_FAILED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
+
+
+def connect(uri: str) -> sqlite3.Connection:
+    """A connection for any thread. Bytes that are not UTF-8 come from damage, so they are read as replaced characters:
+    the row's checksum is wrong then, and the rows beside it can be read."""
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+    return connection
 
 
 class _Group:
@@ -227,9 +236,7 @@ class Database:
 
     def _connect(self, use: str) -> sqlite3.Connection:
         with self._failures_named():
-            connection = sqlite3.connect(
-                self.durable.disk.database_uri(self.path), uri=True, isolation_level=None, check_same_thread=False
-            )
+            connection = connect(self.durable.disk.database_uri(self.path))
             connection.execute(f"PRAGMA cache_size={_PAGE_CACHES[use]}")
             if use == "read":
                 connection.execute("PRAGMA query_only=1")
@@ -286,7 +293,7 @@ class Database:
             return self.durable.no_space(self.path)
         if code in _SYNC_FAILED:
             return self.durable.read_only(self.path, "I/O error")
-        if code & 0xFF in _DAMAGED:
+        if code & 0xFF in DAMAGED:
             directory = posixpath.dirname(self.path)
             return StoreDamagedError(
                 f"{self.path} is damaged ({error}). Stop the server and run: oxillama data repair {directory}"

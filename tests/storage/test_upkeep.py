@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import sqlite3
+import zlib
 from pathlib import Path
 
 import pytest
 import typer
 
 from oxillama.cli.commands.data import data
-from oxillama.errors import StoreError
+from oxillama.errors import StoreDamagedError, StoreError
 from oxillama.files.records import StoredFile
 from oxillama.files.service import Files
 from oxillama.storage.lock import DirectoryLock
@@ -90,6 +94,52 @@ def test_what_lies_on_destroyed_pages_is_lost_and_the_rest_is_kept(place: Path) 
     assert len(before - after) <= 4  # as many as a page holds
     store = open_store(place)
     store.threads.create(a_thread(), [a_message("goes on")])
+
+
+@pytest.mark.parametrize("damaged", ["CAST(data || x'ff' AS TEXT)", "CAST(data AS BLOB)", "'[1]'"])
+def test_one_odd_row_is_named_and_taken_out(place: Path, damaged: str) -> None:
+    store = open_store(place)
+    thread = store.threads.create(a_thread(), [a_message("one"), a_message("two"), a_message("three")]).id
+    first = store.messages.list(thread)[0].id
+    store._database.close()
+    with contextlib.closing(sqlite3.connect(place / "store.db")) as connection:
+        connection.execute(f"UPDATE messages SET data = {damaged} WHERE id = ?", (first,))
+        connection.execute("UPDATE messages SET crc32 = ? WHERE data = '[1]'", (zlib.crc32(b"[1]"),))
+        connection.commit()
+    store = open_store(place)
+    with pytest.raises(StoreDamagedError, match=f"message {first} "):
+        store.messages.list(thread)
+    store._database.close()
+    assert [line.split(":")[0] for line in work.check(str(place))] == [f"messages {first}"]
+    assert "kept 1 files, 52 messages, 51 threads" in work.repair(str(place))
+    assert list(work.check(str(place))) == []
+
+
+def test_the_front_of_a_database_that_is_cut_off_is_kept(place: Path) -> None:
+    content = (place / "store.db").read_bytes()
+    (place / "store.db").write_bytes(content[: content.index(b"message 30 xxx") // 4096 * 4096])
+    assert next(work.check(str(place))).startswith("store.db: ")
+    work.repair(str(place))
+    assert list(work.check(str(place))) == []
+    assert len(rows(place, "messages")) >= 20
+
+
+def test_tables_are_kept_beside_one_whose_definition_is_damaged(place: Path) -> None:
+    content = (place / "store.db").read_bytes()
+    (place / "store.db").write_bytes(content.replace(b"CREATE TABLE runs (", b"CREATE TABLE r`ns (", 1))
+    assert next(work.check(str(place))).startswith("store.db: ")
+    work.repair(str(place))
+    assert texts(place) == {f"message {n}" for n in range(50)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_damage_ends_with_a_sound_database(place: Path, seed: int) -> None:
+    rng, content = random.Random(seed), bytearray((place / "store.db").read_bytes())
+    for _ in range(50):
+        content[rng.randrange(100, len(content))] ^= 1 << rng.randrange(8)
+    (place / "store.db").write_bytes(content)
+    work.repair(str(place))
+    assert list(work.check(str(place))) == []
 
 
 def test_compacting_gives_space_back_and_keeps_everything(place: Path) -> None:

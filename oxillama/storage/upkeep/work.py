@@ -17,7 +17,7 @@ from oxillama.storage.database import NAME, REPAIRED, Database
 from oxillama.storage.durable import Durable
 from oxillama.storage.ids import is_id
 from oxillama.storage.lock import DirectoryLock
-from oxillama.storage.upkeep.inspect import CONTENTS, connected, integrity, missing_bytes, rows, tables
+from oxillama.storage.upkeep.inspect import CONTENTS, Row, connected, integrity, missing_bytes, rows, tables
 
 DAMAGED = "damaged.jsonl"
 """Where `repair` puts what it takes out, a row each."""
@@ -29,7 +29,7 @@ SUFFIXES = ("", "-wal", "-shm")
 def check(directory: str) -> Iterator[str]:
     """What is wrong in a data directory, a line each. A server may have it open."""
     with connected(directory) as db:
-        yield from (f"{NAME}: {problem}" for problem in integrity(db))
+        yield from (f"{NAME}: {problem}" for problem in integrity(directory))
         for table in tables(db):
             for row in rows(db, table):
                 if row.problem is not None:
@@ -49,7 +49,7 @@ def repair(directory: str) -> list[str]:
     with _alone(directory) as durable:
         if os.path.isfile(path) or not os.path.isfile(new):  # else only the last steps of a repair are left
             with connected(directory) as db:
-                damaged = bool(integrity(db))
+                damaged = bool(integrity(directory))
                 if not damaged and next(check(directory), None) is None:
                     return []
                 _remove(new)
@@ -78,13 +78,12 @@ def _copy(directory: str, db: sqlite3.Connection, new: str) -> list[str]:
             create_table(copy, table)
             kept[table] = 0
             for row in rows(db, table):
-                problem = row.problem or missing_bytes(directory, row)
-                if problem is not None:
-                    bad.write(json.dumps(dataclasses.asdict(row) | {"problem": problem}) + "\n")
-                    done.append(f"{table} {row.id} taken out to {out}: {problem}")
+                problem = row.problem or missing_bytes(directory, row) or _put_in(copy, row)
+                if problem is None:
+                    kept[table] += 1
                     continue
-                insert(copy, table, (row.id, row.owner, row.created_at, row.tag, row.crc32, row.data))
-                kept[table] += 1
+                bad.write(json.dumps(dataclasses.asdict(row) | {"problem": problem}, default=repr) + "\n")
+                done.append(f"{table} {row.id} taken out to {out}: {problem}")
         copy.execute("COMMIT")
         bad.flush()
         os.fsync(bad.fileno())
@@ -106,6 +105,14 @@ def _keep_bytes(durable: Durable, directory: str, new: str) -> list[str]:
         durable.sync_dir(target)
         durable.sync_dir(source)
     return [f"the bytes of {name} are in {posixpath.join(target, name)}" for name in lost]
+
+
+def _put_in(copy: sqlite3.Connection, row: Row) -> str | None:
+    try:
+        insert(copy, row.table, (row.id, row.owner, row.created_at, row.tag, row.crc32, row.data))
+    except sqlite3.IntegrityError as error:
+        return f"it is there twice: {error}"
+    return None
 
 
 def compact(directory: str) -> tuple[int, int]:
