@@ -43,6 +43,10 @@ PRAGMA user_version = {VERSION};
 """
 
 
+class NoFullTextSearchError(StoreError):
+    """The SQLite of this Python cannot search texts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vectors:
     """The vectors [n, width] of a file's passages, of length 1, made by `model`. chunks [n]: the passage of each."""
@@ -272,6 +276,15 @@ def open_index(path: str) -> Iterator[Index]:
         connection.close()
 
 
+def require_search() -> None:
+    """Raise NoFullTextSearchError if the SQLite of this Python has no full-text search."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.execute("CREATE VIRTUAL TABLE words USING fts5 (word)")
+        except sqlite3.OperationalError as error:
+            raise _named(error, "") from error
+
+
 def discard_index(path: str) -> None:
     """Remove the index. A missing one is not an error."""
     for name in (path, f"{path}-journal"):
@@ -309,6 +322,9 @@ def _is_damage(error: sqlite3.Error) -> bool:
 def _named(error: sqlite3.Error, path: str) -> StoreError:
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         return StoreFullError(f"{path}: no space left on the device.")
+    if "no such module: fts5" in str(error):
+        message = "Vector stores need full-text search (FTS5), which the SQLite of this Python is built without."
+        return NoFullTextSearchError(f"{message} Use a Python whose sqlite3 has it, such as one from python.org.")
     if _is_damage(error):
         return StoreDamagedError(f"{path} is damaged: {error}")
     return StoreError(f"{path} could not be used: {error}")

@@ -15,7 +15,7 @@ from oxillama.errors import EngineClosedError, ObjectNotFoundError, OxillamaErro
 from oxillama.vector_stores.embedding import embeds, passage_vectors
 from oxillama.vector_stores.extraction.errors import UnreadableError
 from oxillama.vector_stores.extraction.process import extract
-from oxillama.vector_stores.index import Vectors, open_index
+from oxillama.vector_stores.index import NoFullTextSearchError, Vectors, open_index, require_search
 from oxillama.vector_stores.records import FileError, VectorStoreFile
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Ingestion:
         if file is None:
             return
         try:
+            require_search()
             name = (await self.in_thread(self.files.get, file.id)).filename
             found = await extract(
                 await self.in_thread(self.files.descriptor, file.id),
@@ -115,6 +116,8 @@ class Ingestion:
         except StoreDamagedError as error:  # trying again would not help, and other files wait
             _log.error("file of a vector store is damaged: file_id %s, %s", file.id, error)
             await self._fail(file, FileError("server_error", "The stored file is damaged."))
+        except NoFullTextSearchError as error:
+            await self._fail(file, FileError("server_error", str(error)))
         except (EngineClosedError, StoreError):
             raise
         except Exception as error:  # one file must not end the server

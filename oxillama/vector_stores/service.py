@@ -13,7 +13,14 @@ import trio
 from oxillama.concurrency import open_nursery
 from oxillama.errors import ObjectNotFoundError, OxillamaError, StoreDamagedError, StoreError, StoreFullError
 from oxillama.vector_stores.embedding import embeds, model_of, query_vector
-from oxillama.vector_stores.index import Found, Ranked, discard_index, open_index
+from oxillama.vector_stores.index import (
+    Found,
+    NoFullTextSearchError,
+    Ranked,
+    discard_index,
+    open_index,
+    require_search,
+)
 from oxillama.vector_stores.ingestion import Ingestion
 from oxillama.vector_stores.passages import DEFAULT_OPTIONS, Passage, Place, SearchOptions
 from oxillama.vector_stores.ranking import DEPTH, fused
@@ -215,6 +222,10 @@ class VectorStores:
 
     async def run(self) -> None:
         """Read files and sweep until cancelled."""
+        try:
+            require_search()
+        except NoFullTextSearchError as error:
+            _log.warning("files of vector stores will fail: %s", error)
         self._ingestion.add(await self.in_thread(self.records.unfinished))
         async with open_nursery() as nursery:
             nursery.start_soon(self._ingestion.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,29 @@ async def test_a_store_that_fails_twice_does_not_end_the_reading(
         await place.stores.add(store, [file])
         assert [one.file_id for one in await place.search(store, "owl")] == [file.id]
         assert not failures
+
+
+async def test_files_fail_for_good_where_sqlite_has_no_full_text_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Without(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if "fts5" in sql:
+                raise sqlite3.OperationalError("no such module: fts5")
+            return super().execute(sql, *values)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *place, **how: connect(*place, **{"factory": Without} | how))
+    async with AsyncExitStack() as stack:
+        place = await opened(stack, tmp_path)
+        file = place.file("An owl.")
+        store = await place.store(file)
+        assert await place.search(store, "owl") == []
+        read = place.stores.records.file(store, file.id)
+        assert read.status == "failed"
+        assert read.last_error is not None
+        assert "built without" in read.last_error.message
+    assert [record.levelname for record in caplog.records if "FTS5" in record.message] == ["WARNING"]
 
 
 async def test_an_expired_store_is_not_searched_and_gives_its_index_back(tmp_path: Path) -> None:
