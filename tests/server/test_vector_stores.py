@@ -191,6 +191,20 @@ async def test_attachments_and_tool_resources_make_vector_stores() -> None:
         assert caught.value.param == "attachments[0].tools[0].type"
 
 
+async def test_attached_files_exist_whether_or_not_a_tool_may_use_them() -> None:
+    async with live_server() as live, client_of(live) as client:
+        beta: Any = client.beta
+        thread = await beta.threads.create()
+        tools: Any
+        for tools in ({}, {"tools": []}, {"tools": [{"type": "file_search"}]}):
+            message = {"role": "user", "content": "Hi", "attachments": [{"file_id": "file-x"} | tools]}
+            with pytest.raises(openai.NotFoundError, match="No file found with id 'file-x'"):
+                await beta.threads.messages.create(thread.id, **message)
+            with pytest.raises(openai.NotFoundError, match="No file found with id 'file-x'"):
+                await beta.threads.create(messages=[message])
+        assert [message async for message in beta.threads.messages.list(thread.id)] == []
+
+
 async def test_what_was_in_progress_is_read_after_a_restart(tmp_path: Path) -> None:
     data = str(tmp_path)
     async with live_server(data_dir=data) as live, client_of(live) as client:

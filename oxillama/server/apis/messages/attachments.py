@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from oxillama.server.apis.messages.request import CreateMessage
 from oxillama.server.apis.vector_stores.resources import with_files
@@ -11,10 +11,11 @@ from oxillama.server.wire.errors import bad_request
 from oxillama.server.wire.tools import CodeInterpreterTool
 
 
-def searchable(messages: Sequence[CreateMessage], place: str) -> list[str]:
+async def searchable(messages: Sequence[CreateMessage], place: str) -> list[str]:
     """The files of these messages that are to be searched. place: where the request has each, such as `messages[{}].`.
 
-    Raises APIError 400 for a file that code is to read.
+    Raises APIError 400 for a file that code is to read, and ObjectNotFoundError for one that does not exist, also if no
+    tool may use it.
     """
     found = []
     for at, message in enumerate(messages):
@@ -26,7 +27,20 @@ def searchable(messages: Sequence[CreateMessage], place: str) -> list[str]:
                     message_ = f"Unsupported value: '{path}' does not support 'code_interpreter': {why}"
                     raise bad_request(message_, param=path, code="unsupported_value")
                 found.append(attachment.file_id)
+    await _require_files({one.file_id for message in messages for one in message.attachments or ()})
     return found
+
+
+async def _require_files(file_ids: Collection[str]) -> None:
+    if not file_ids:
+        return
+    files, in_thread = server_state().require_files()
+
+    def require() -> None:
+        for file_id in file_ids:
+            files.files.get(file_id)
+
+    await in_thread(require)
 
 
 async def attach(thread_id: str, messages: Sequence[CreateMessage], place: str = "") -> None:
@@ -34,7 +48,7 @@ async def attach(thread_id: str, messages: Sequence[CreateMessage], place: str =
 
     Nothing joins while a run is active, since the messages will be refused then.
     """
-    file_ids = searchable(messages, place)
+    file_ids = await searchable(messages, place)
     if not file_ids:
         return
     assistants, stores = server_state().require_assistants(), server_state().require_vector_stores()

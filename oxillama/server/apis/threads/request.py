@@ -28,10 +28,9 @@ class CreateThread(msgspec.Struct, kw_only=True):
         thread = Thread(id=new_id("thread"), created_at=now, metadata=self.metadata or {})
         return thread, [message.record(now) for message in self.messages or ()]
 
-
     async def resources(self, place: str = "") -> dict[str, Any] | None:
         """What the thread's tools work on, with the files of its messages. place: of this in the request."""
-        file_ids = searchable(self.messages or (), f"{place}messages[{{}}].")
+        file_ids = await searchable(self.messages or (), f"{place}messages[{{}}].")
         return await with_files(await resolved(self.tool_resources, days=HELPER_DAYS), file_ids)
 
 
