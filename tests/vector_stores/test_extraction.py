@@ -6,6 +6,7 @@ import io
 import itertools
 import os
 import signal
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -197,3 +198,9 @@ def test_texts_without_spaces_and_of_one_word_are_cut_too() -> None:
         assert all(count_tokens(text[start:end]) <= 100 for start, end in passages)
         covered = "".join(text[start:end] for start, end in passages)
         assert covered == text.strip()
+
+
+def test_a_million_spaces_are_cut_in_linear_time() -> None:
+    begun = time.process_time()
+    assert cut(" " * 1_000_000 + "x", 800, 400)[-1] == (1_000_000, 1_000_001)
+    assert time.process_time() - begun < 10  # a minute, if each place were compared with all that follow

@@ -22,8 +22,9 @@ _PIECE = re.compile(
 # Characters of one token, by the group of _PIECE.
 _CHARACTERS = {"dense": 1, "latin": 8, "digits": 3, "letters": 4, "other": 2}
 
-_PARAGRAPH = re.compile(r"[^\S\n]*(?:\n[^\S\n]*\n|\f)")
-_LINE = re.compile(r"[^\S\n]*\n")
+# Bounded, since a text may have millions of spaces in a row, and each place in them is looked at.
+_PARAGRAPH = re.compile(r"[^\S\n]{0,256}(?:\n[^\S\n]{0,256}\n|\f)")
+_LINE = re.compile(r"[^\S\n]{0,256}\n")
 _SENTENCE_END = (".", "!", "?", "。", "！", "？", ".)", '."', ":", "…")
 
 Places = Sequence[int]
