@@ -53,15 +53,16 @@ class Assistants:
         run = run if run.seed is not None else msgspec.structs.replace(run, seed=secrets.randbits(63))
         self._sender.reserve()
         try:
-            if thread is None:
-                create = partial(self.store.runs.create, run, additional_messages, queue=self._queue_runs)
-                run = await self.in_thread(create)
-            else:
-                run = await self.in_thread(self.store.create_thread_and_run, thread, list(additional_messages), run)
+            async with self._live.creating(run.thread_id):
+                if thread is None:
+                    create = partial(self.store.runs.create, run, additional_messages, queue=self._queue_runs)
+                    run = await self.in_thread(create)
+                else:
+                    run = await self.in_thread(self.store.create_thread_and_run, thread, list(additional_messages), run)
+                live = self._live.add(run.thread_id, run.id)
         except BaseException:
             self._sender.release()
             raise
-        live = self._live.add(run.thread_id, run.id)
         live.broadcast.send(Created(run))
         live.broadcast.send(Queued(run))
         self._sender.send(live)
@@ -73,13 +74,14 @@ class Assistants:
         If runs are queued, it waits for those that are there, unless one of them waits for its client.
         """
         while True:
-            live = list(self._live.of_thread(thread_id))
             try:
                 return await self.in_thread(self.store.messages.append, thread_id, message)
             except StateConflictError:
-                active = await self.in_thread(self.store.runs.active, thread_id)
-                waits = active is not None and active.status is RunStatus.REQUIRES_ACTION
-                if not self._queue_runs or waits or not live:
+                async with self._live.creating(thread_id):  # what is being created is waited for too
+                    live = list(self._live.of_thread(thread_id))
+                    active = await self.in_thread(self.store.runs.active, thread_id)
+                waits = active is not None and (active.status is RunStatus.REQUIRES_ACTION or not live)
+                if not self._queue_runs or waits:
                     raise
             for run in live:
                 await run.ended.wait()

@@ -12,8 +12,9 @@ import trio
 from oxillama.assistants.records import FunctionToolCall, RunStatus, RunStepStatus, transitions
 from oxillama.assistants.run import events as ev
 from oxillama.assistants.run.tools.offered import offered
+from oxillama.concurrency import Offload
 from oxillama.errors import StateConflictError
-from tests.support.records import a_message, a_run
+from tests.support.records import a_message, a_run, a_thread
 from tests.support.tool_runs import TIME, WEATHER, ToolEngine, call, function
 
 if TYPE_CHECKING:
@@ -324,6 +325,48 @@ async def test_queued_runs_outlive_a_restart_with_their_messages(clock: MockCloc
         await trio.sleep(5)
         texts = [m.text_content for m in client.store.messages.list(first.thread_id)]
         assert texts == ["first", "Results: ", "second", "Results: "]
+
+
+@pytest.fixture
+def slow_first_creation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first queued run is stored at once, but its creator hears of it late."""
+    inline, slow = Offload.__call__, [True]
+
+    async def call(self: Offload, function: Callable[..., Any], *args: object, **changes: object) -> Any:
+        result = await inline(self, function, *args, **changes)
+        if getattr(getattr(function, "func", None), "__name__", "") == "create" and slow:
+            slow.clear()
+            await trio.sleep(1)
+        return result
+
+    monkeypatch.setattr(Offload, "__call__", call)
+
+
+async def test_runs_created_at_once_are_executed_in_the_order_of_the_store(
+    clock: MockClock, open_client: OpenClient, slow_first_creation: None
+) -> None:
+    engine = ToolEngine(delay_s=0.1)
+    async with open_client(engine, queue_runs=True) as client, trio.open_nursery() as nursery:
+        first, _, _ = await client.start("first")
+        for text in ("second", "third"):
+            nursery.start_soon(client.assistants.create_run, a_run(first.thread_id), [a_message(text)])
+            await trio.sleep(0.1)
+        await trio.sleep(30)
+        runs = client.store.runs.list(first.thread_id)
+        assert [run.status for run in runs] == [RunStatus.COMPLETED] * 3
+        assert len(client.answers(first)) == 3
+
+
+async def test_a_message_waits_for_a_run_that_is_being_created(
+    clock: MockClock, open_client: OpenClient, slow_first_creation: None
+) -> None:
+    async with open_client(ToolEngine(delay_s=0.1), queue_runs=True) as client, trio.open_nursery() as nursery:
+        thread = client.store.threads.create(a_thread())
+        nursery.start_soon(client.assistants.create_run, a_run(thread.id), [a_message("first")])
+        await trio.sleep(0.1)
+        await client.assistants.add_message(thread.id, a_message("second"))
+        texts = [m.text_content for m in client.store.messages.list(thread.id)]
+        assert texts == ["first", "Results: ", "second"]
 
 
 def test_names_of_functions_do_not_hide_the_search() -> None:

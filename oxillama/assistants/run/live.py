@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -45,9 +46,17 @@ class LiveRuns:
     def __init__(self) -> None:
         self._runs: dict[str, LiveRun] = {}
         self._ended: OrderedDict[str, Broadcast] = OrderedDict()
+        self._creating: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
 
     def __len__(self) -> int:
         return len(self._runs)
+
+    def creating(self, thread_id: str) -> trio.Lock:
+        """Held while a run is stored and added, so that the runs of a thread have the same order here as in the store.
+
+        In another order, a run would write while the store holds an older one active.
+        """
+        return self._creating.setdefault(thread_id, trio.Lock())
 
     def add(self, thread_id: str, run_id: str) -> LiveRun:
         live = self._runs[run_id] = LiveRun(thread_id, run_id)
