@@ -19,7 +19,7 @@ import pytest
 import trio
 
 from tests.e2e import libraries
-from tests.e2e.libraries.task import MODEL, WARMTH
+from tests.e2e.libraries.task import MODEL, RIVER, RIVER_QUESTION, WARMTH
 from tests.support.fake_engine import FakeEngine
 from tests.support.live_server import live_server
 
@@ -37,6 +37,7 @@ LIBRARIES: dict[str, tuple[tuple[str, ...], int]] = {
     "smolagents_": (("smolagents[openai]",), 1),
     "haystack_": (("haystack-ai",), 1),
     "llm_": (("llm",), 2),
+    "autogen_": (("autogen-ext[openai]", "autogen-agentchat"), 3),
 }
 """Script → packages, and how many checks it has."""
 NODE = ("ai", "@ai-sdk/openai-compatible", "zod"), 3
@@ -51,6 +52,8 @@ def call(tool: str, **arguments: object) -> str:
 
 def reply(prompt: str) -> str:
     """What a model would answer."""
+    if RIVER_QUESTION in prompt:
+        return f"{RIVER}." if "Bratislava" in prompt else call("file_search", query=RIVER_QUESTION)
     own = next((name for name in OWN if re.search(rf'"name": ?"{name}"', prompt)), None)
     if "Describe Paris" in prompt:
         return call(own, **CITY) if own is not None else json.dumps(CITY)

@@ -8,6 +8,9 @@ from collections.abc import Callable
 QUESTION = "How warm is it in Paris, in Fahrenheit?"
 WARMTH = "70.475"
 ASKED_FORM = "Describe Paris as a city."
+RIVER_QUESTION = "Which river flows through Vienna?"
+RIVERS = "# Rivers\n\nThe Danube flows through Vienna, Bratislava and Budapest.\n"
+RIVER = "It is the Danube"
 MODEL = "scripted"
 
 
@@ -30,6 +33,12 @@ def base_url() -> str:
 def check_warmth(name: str, answer: object) -> None:
     """The answer comes from the second tool, which had its argument from the first one."""
     assert WARMTH in str(answer), answer
+    print("ok", name, flush=True)
+
+
+def check_river(name: str, answer: object) -> None:
+    """The answer comes from the file."""
+    assert RIVER in str(answer), answer
     print("ok", name, flush=True)
 
 
