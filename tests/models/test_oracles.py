@@ -168,7 +168,7 @@ from tests.models.test_oracles import evaluate, evaluate_at
 from tests.support.oracles import columns, expected, expected_long, has_long, nmse
 assert isa() == sys.argv[1], isa()
 for name in sys.argv[3:]:
-    model = load_model(Path(sys.argv[2]) / f"{name}.gguf", n_threads=2, n_ctx=512)
+    model = load_model(Path(sys.argv[2]) / f"{name}.gguf", n_threads=2, n_ctx=512 if has_long(name) else 128)
     tokens, logits = expected(name)
     whole = evaluate(model, tokens, 48)
     error = nmse(whole[:, columns(name)], logits)
