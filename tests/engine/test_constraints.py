@@ -15,7 +15,7 @@ import trio
 
 from oxillama import EngineConfig, GenerationRequest, Model, SamplingParams
 from oxillama.engine.constraints.filling import MaskFiller
-from oxillama.engine.constraints.grammars import LONGEST, MOST_KEPT, STACK, Grammars
+from oxillama.engine.constraints.grammars import LIMITS, LONGEST, MOST_KEPT, STACK, Grammars
 from oxillama.engine.engine import Engine
 from oxillama.errors import GenerationError, InvalidParameterError, OxillamaError
 from tests.engine.harness import Bench, request
@@ -140,8 +140,9 @@ def test_a_failed_step_is_repeated_without_losing_the_mask() -> None:
     assert re.fullmatch("ab[xy]end[0-9]{2,4}", bench.text(bound))
 
 
-def test_a_grammar_that_fails_on_the_way_ends_its_own_generation() -> None:
+def test_a_grammar_that_fails_on_the_way_ends_its_own_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mask of a grammar that has failed allows the end, as if the text were whole."""
+    monkeypatch.setitem(LIMITS, "max_items_in_row", 2_000)
     bench = Bench()
     hostile = grammar('start: "x" ' + "|".join(f"/w{i}[a-z]+/" for i in range(3000)))
     bad, good = bench.run(request(constraint=hostile), request((3, 4), max_tokens=20))

@@ -40,14 +40,15 @@ STACK = 256 << 20
 characters are 32,000 rules at most. Only what is used takes memory."""
 
 LIMITS: dict[str, int] = {
-    "max_items_in_row": 2_000,
+    "max_items_in_row": 20_000,
     "initial_lexer_fuel": 1_000_000,
     "step_lexer_fuel": 200_000,
     "step_max_items": 50_000,
     "max_lexer_states": 50_000,
     "max_grammar_size": 200_000,
 }
-"""What a grammar may cost: about 50 ms to construct its regular expressions, 15 ms for a token's mask, and 100 MB of
+"""What a grammar may cost. A row is a place in the text; each alternative there is an item or a few, and an object may
+have a thousand members. About 50 ms to construct its regular expressions, 15 ms for a token's mask, and 100 MB of
 automaton."""
 
 

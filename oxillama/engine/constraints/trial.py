@@ -13,12 +13,19 @@ from oxillama.engine.api.constraint import DISTINCT, GrammarError
 from oxillama.engine.constraints.problems import grammar_error
 
 SECONDS = 5
+WALKS, LENGTH = 8, 40
+"""Texts that are followed, and their bytes at most."""
+WALKING = 0.3
+"""Seconds after which no further byte is followed."""
 MEMORY = 2 << 30
 
+OUTGROWN = "its regular expressions ('pattern') together need an automaton that is too large"
+
 # A sound grammar is compiled for a vocabulary of bytes and of the special tokens that it names by id: some regular
-# expressions take for ever only then.
+# expressions take for ever only then. Others, such as an intersection of many, outgrow the limits a little later:
+# random texts are followed for a while.
 _PROGRAM = f"""
-import re, resource, sys
+import random, re, resource, sys, time
 resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS}))
 if sys.platform == "linux":
     resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
@@ -26,7 +33,6 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 limits, text = LLParserLimits(**eval(sys.argv[1])), sys.stdin.read()
 problem = LLMatcher.validate_grammar(text, limits=limits)
-print(problem)
 ids = {{}}
 text = re.sub(r"<\\[([0-9]+)\\]>", lambda found: f"<[{{ids.setdefault(found[1], 258 + len(ids))}}]>", text)
 class Bytes:
@@ -41,6 +47,19 @@ if not problem or problem.startswith("WARNING"):
     matcher = LLMatcher(tokenizer, text, log_level=0, limits=limits)
     if not matcher.is_error():
         matcher.compute_bitmask()
+    choose, until = random.Random(1).choice, time.process_time() + {WALKING}
+    for _ in range({WALKS} if not matcher.is_error() else 0):
+        one = matcher.deep_copy()
+        for _ in range({LENGTH}):
+            mask = one.compute_bitmask()
+            allowed = [i for i in range(len(Bytes.tokens)) if mask[i // 8] >> i % 8 & 1 and i != Bytes.eos_token_id]
+            if one.is_error() or not allowed or time.process_time() > until:
+                break
+            one.consume_token(choose(allowed))
+        if "lexer error" in (one.get_error() or ""):
+            problem = {OUTGROWN!r}
+            break
+print(problem)
 """
 
 

@@ -14,7 +14,7 @@ import pytest
 from oxillama.chat.schemas import SchemaError, schema_grammar
 from oxillama.errors import GenerationError, InvalidParameterError
 from tests.chat.schemas.judge import is_valid
-from tests.chat.schemas.walks import admits, admits_value, canonical, compiled, walk
+from tests.chat.schemas.walks import admits, admits_value, canonical, compiled, grammars, walk
 
 OBJECT = {"type": "object"}
 PERSON = {
@@ -259,3 +259,18 @@ def test_canonical_text_of_strings_is_the_one_spelling() -> None:
         assert admits(grammar, canonical(text))
     for text in ('"\\u0041"', '"\\/"', '"\\ud800"', '"\n"', '"a'):
         assert not admits(grammar, text)
+
+
+def test_objects_with_many_members_are_followed() -> None:
+    schema = {"properties": {f"m{i}": {"type": "integer"} for i in range(1000)}, "additionalProperties": False}
+    assert admits(compiled({"type": "object"} | schema), '{"m7":1,"m999":2}')
+
+
+def test_patterns_whose_automaton_outgrows_the_limits_are_refused_when_they_are_tried() -> None:
+    def tried(patterns: list[str]) -> None:
+        written = schema_grammar({"type": "string", "allOf": [{"pattern": one} for one in patterns]})
+        grammars().compile(f"start: {written.name}\n{written.rules}", foreign=True)
+
+    tried([f"{letter}{letter}+" for letter in "abcdefghijkl"])
+    with pytest.raises(InvalidParameterError, match=r"\('pattern'\) together need an automaton that is too large"):
+        tried([f"^(.{{{length}}})*$" for length in (2, 3, 5, 7, 11, 13, 17, 19)])
