@@ -139,6 +139,18 @@ def _formats(body: dict[str, Any]) -> int:
     return sum(map(bool, asked)) + int(kind != "text")
 
 
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [one for one in _listed(value) if isinstance(one, dict)]
+
+
+def _attachments(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The attachments of a message or of the messages in a body."""
+    found = _dicts(body.get("attachments"))
+    for name in ("messages", "additional_messages"):
+        found += [file for message in _dicts(body.get(name)) for file in _attachments(message)]
+    return found + (_attachments(body["thread"]) if isinstance(body.get("thread"), dict) else [])
+
+
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -219,7 +231,7 @@ class Objects:
 
     async def _fill_files(self, body: dict[str, Any]) -> None:
         """Let the names of files in a body be the id of one that exists."""
-        for holder in (body, *(file for file in _listed(body.get("files")) if isinstance(file, dict))):
+        for holder in (body, *_dicts(body.get("files")), *_attachments(body)):
             if isinstance(holder.get("file_id"), str):
                 holder["file_id"] = await self.id("uploaded_id")
         if isinstance(ids := body.get("file_ids"), list):
