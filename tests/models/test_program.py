@@ -117,10 +117,12 @@ def test_matrices_are_declared_before_their_memory_is_reserved(path: Path) -> No
                     "n_head": 1,
                     "both_ways": 0,
                     "window": 0,
+                    "chunked": 0,
                     "slopes": -1,
                     "sinks": -1,
                 },
-                **{"scale": 1.0, "softcap": 0.0, "temperature_scale": 0.0, "temperature_floor": 0},
+                **{"scale": 1.0, "softcap": 0.0},
+                **{"temperature_scale": 0.0, "temperature_floor": 0, "temperature_offset": 0},
             },
         ),
         ("select", False, {"x": VIEW, "out": VIEW, "mean": 0}),
@@ -167,7 +169,7 @@ def test_only_one_op_writes_a_state(tmp_path: Path) -> None:
     x, out = (VIEW | {"buffer": program.buffer(slot, 16), "width": 16} for slot in range(2))
     kernel, state = program.vector(np.ones(32, np.float32)), program.state(16)
     absent = {"buffer": -1, "column": 0, "width": 0}
-    fields = {"x": x, "times": absent, "out": out, "kernel": kernel, "n_taps": 2, "fn": 0, "state": state}
+    fields = {"x": x, "times": absent, "out": out, "kernel": kernel, "n_taps": 2, "fn": 0, "state": state, "bias": -1}
     program.op("conv", False, fields)
     with pytest.raises(InvalidParameterError, match="does not fit"):
         program.op("conv", False, fields)
