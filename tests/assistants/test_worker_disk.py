@@ -12,7 +12,9 @@ import trio
 from oxillama.assistants.records import Run, RunStatus
 from oxillama.assistants.records.transitions import NOT_STORED
 from oxillama.assistants.run import events as ev
-from oxillama.errors import StoreError, StoreReadOnlyError
+from oxillama.assistants.run.journal import Journal
+from oxillama.assistants.run.outcome import Outcome
+from oxillama.errors import StateConflictError, StoreError, StoreReadOnlyError
 from oxillama.storage.system import SystemDisk
 from tests.support.failing_disk import FailingDisk
 from tests.support.fake_engine import FakeEngine
@@ -133,3 +135,20 @@ async def test_a_run_that_cannot_be_given_up_is_resumed_by_the_next_start(
             client.store.runs.get(run.thread_id, run.id)
     stored, answers = await after_restart(open_client, run)
     assert (stored.status, answers) == (RunStatus.COMPLETED, ["again"])
+
+
+async def test_a_run_that_the_store_does_not_let_end_is_given_up(
+    clock: MockClock, open_client: OpenClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would work on it any more, and its thread would be locked until a restart."""
+
+    async def refused(journal: Journal, outcome: Outcome) -> None:
+        raise StateConflictError("an older run is active")
+
+    async with open_client(FakeEngine(reply="abc")) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "finish", refused)
+            run, events = await client.done("x")
+        assert run.status is RunStatus.FAILED
+        assert end(events) == client.store.runs.get(run.thread_id, run.id)
+        assert (await client.done("y"))[0].status is RunStatus.COMPLETED

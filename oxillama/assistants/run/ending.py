@@ -100,7 +100,10 @@ class Ending:
         self._announce(ended(run))
 
     async def _end_as_stored(self) -> None:
-        """Announce the end that was stored elsewhere. A run whose thread was deleted is cancelled."""
+        """Announce the end that was stored elsewhere. A run whose thread was deleted is cancelled.
+
+        A run that has no end in the store gets one: nobody works on it any more, and it would keep its thread locked.
+        """
         run = self._execution.run
         try:
             run = await self._in_thread(self._store.runs.get, *self._ids)
@@ -110,3 +113,5 @@ class Ending:
             _log.error("run cannot be read: run_id %s, %s", self._ids[1], error)
         if run is not None and run.status.is_terminal:
             self._announce(ended(run))
+        elif run is not None:
+            await self._abandon()
