@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 import msgspec
+import trio
 
 from oxillama.assistants.records import RUN_LIFETIME_S, Run, RunStatus, Thread, ThreadMessage
 from oxillama.assistants.run.context import RunContext
@@ -71,7 +72,7 @@ class Assistants:
     async def add_message(self, thread_id: str, message: ThreadMessage) -> ThreadMessage:
         """Add a message to a thread. Raises StateConflictError while a run is active.
 
-        If runs are queued, it waits for those that are there, unless one of them waits for its client.
+        If runs are queued, it waits for those that are there, until one of them waits for its client.
         """
         while True:
             try:
@@ -83,8 +84,8 @@ class Assistants:
                 waits = active is not None and (active.status is RunStatus.REQUIRES_ACTION or not live)
                 if not self._queue_runs or waits:
                     raise
-            for run in live:
-                await run.ended.wait()
+            for run in live[:1]:  # the others wait for it
+                await run.settled.wait()
             if self._context.stopping:
                 raise EngineClosedError("The server is shutting down; please try again later.")
 
@@ -103,6 +104,7 @@ class Assistants:
         before = len(live.broadcast)
         live.broadcast.send(StepEnded(step))
         live.broadcast.send(Queued(run))
+        live.settled = trio.Event()
         live.submitted.set()
         return run, live.broadcast.subscribe(before)
 

@@ -316,6 +316,18 @@ async def test_a_message_does_not_wait_for_a_run_that_waits_for_its_client(
             await client.assistants.add_message(run.thread_id, a_message())
 
 
+async def test_a_message_that_waits_is_refused_once_the_run_waits_for_its_client(
+    clock: MockClock, open_client: OpenClient
+) -> None:
+    """The client that must answer may be the one whose message waits."""
+    async with open_client(ToolEngine(ROME, delay_s=0.1), queue_runs=True) as client:
+        run, _, _ = await client.start("Hello", tools=[WEATHER])
+        await client.assistants.create_run(a_run(run.thread_id))
+        with trio.fail_after(60), pytest.raises(StateConflictError, match="Can't add messages"):
+            await client.assistants.add_message(run.thread_id, a_message())
+        assert client.store.runs.get(run.thread_id, run.id).status is RunStatus.REQUIRES_ACTION
+
+
 async def test_queued_runs_outlive_a_restart_with_their_messages(clock: MockClock, open_client: OpenClient) -> None:
     async with open_client(ToolEngine(hang_in_prefill=True), queue_runs=True) as client:
         first, _, _ = await client.start("first")

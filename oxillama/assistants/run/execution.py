@@ -118,8 +118,9 @@ class RunExecution:
                 return outcome
             assert journal.open is not None
             if any(isinstance(call, FunctionToolCall) for call in journal.open.tool_calls):
-                self._live.submitted = trio.Event()  # first, because a client answers at once
+                settled, self._live.submitted = self._live.settled, trio.Event()  # first: a client answers at once
                 await journal.require_action()
+                settled.set()
                 return None
             await journal.end_calls()
 

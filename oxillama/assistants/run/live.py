@@ -27,6 +27,7 @@ class LiveRun:
         self.given_back = False  # to the next start of the server
         self.begun = False  # has a slot
         self.submitted = trio.Event()  # the client has answered
+        self.settled = trio.Event()  # has ended, or waits for its client
         self.ended = trio.Event()
 
     def cancel(self) -> None:
@@ -73,6 +74,7 @@ class LiveRuns:
     def remove(self, live: LiveRun) -> None:
         """Forget a run that needs no more work. Its subscriptions end."""
         live.broadcast.close()
+        live.settled.set()
         live.ended.set()
         self._runs.pop(live.run_id, None)
         self._ended[live.run_id] = live.broadcast
