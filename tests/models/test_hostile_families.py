@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -256,9 +257,11 @@ def test_what_is_described_can_be_loaded(tmp_path: Path, arch: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", [*TINY_FAMILIES, *LATENT])
-def test_what_is_described_can_be_loaded_a_hundred_thousand_times(tmp_path: Path, arch: str) -> None:
+def test_what_is_described_can_be_loaded_thousands_of_times(tmp_path: Path, arch: str) -> None:
+    """OXILLAMA_FUZZ_COUNT: how many descriptions of each family."""
     path = model_of(arch, tmp_path).write(tmp_path / "m.gguf")
-    assert described_means_loadable(path, 20_000, 2) > 1000
+    count = int(os.environ.get("OXILLAMA_FUZZ_COUNT", "5000"))
+    assert described_means_loadable(path, count, 2) > count // 20
 
 
 def quantised(model: TinyModel, type_name: str, role: str = "") -> TinyModel:
