@@ -244,6 +244,7 @@ def test_latency_finds_every_request_of_a_burst_answered(tmp_path: Path) -> None
     assert all(row["longest ms"] < float("inf") for row in made["rows"] if row["times"])
 
 
+@pytest.mark.slow
 def test_prompts_that_begin_alike_are_computed_once(tmp_path: Path) -> None:
     sizes = ("--clients", "4", "--words", "60", "--new", "3", "--ctx", "512", "--type", "Q8_0")
     flags = ("--shape", "tiny", "--threads", "1", "--json", "--no-peer", "--models", tmp_path)
@@ -304,6 +305,7 @@ def test_the_page_has_a_section_for_every_script(section: str) -> None:
     assert page.count(f"<!-- begin {section} -->") == page.count(f"<!-- end {section} -->") == 1
 
 
+@pytest.mark.slow
 def test_vectors_of_short_texts_are_measured_without_a_peer(tmp_path: Path) -> None:
     flags = ("--shape", "tiny-bert", "--threads", "1", "--reps", "1", "--texts", "5", "--json", "--no-peer")
 

@@ -10,8 +10,8 @@ import pytest
 
 from oxillama.models import load_model
 from oxillama.models.families.blocks.rows import LAYOUTS
-from tests.models.test_oracles import BOUND, CHECK, among_others, evaluate, evaluate_at, isas
-from tests.support.isas import run_on
+from tests.models.test_oracles import BOUND, CHECK, among_others, evaluate, evaluate_at
+from tests.support.isas import isas, run_on
 from tests.support.oracles import columns, expected, expected_long, has_long, make_oracle, nmse, oracles_of
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oxillama.core._core import available_isas
 from oxillama.models import LoadedModel, load_model
-from tests.support.isas import run_on
+from tests.support.isas import isas, run_on
 from tests.support.oracles import columns, expected, expected_long, make_oracle, nmse
 from tests.support.shared import shared
 
@@ -189,14 +188,6 @@ def oracle_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ARCHITECTURES:
         make_oracle(name, folder / f"{name}.gguf")
     return folder
-
-
-def isas() -> list[Any]:
-    """All isas; all but the quickest of each family, whose products of floats are the same, in the slow run."""
-    quickest = {name.split("-")[0]: name for name in available_isas()}
-    return [
-        name if name in quickest.values() else pytest.param(name, marks=pytest.mark.slow) for name in available_isas()
-    ]
 
 
 @pytest.mark.slow

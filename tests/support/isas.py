@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,14 @@ def executable_isas(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
             flags = set(words.split())
             break
     return {"generic"} | {isa for isa, needs in NEEDS.get(platform.machine(), {}).items() if needs <= flags}
+
+
+def isas() -> list[Any]:
+    """All isas; all but the quickest of each family, whose products of floats are the same, in the slow run."""
+    quickest = {name.split("-")[0]: name for name in available_isas()}
+    return [
+        name if name in quickest.values() else pytest.param(name, marks=pytest.mark.slow) for name in available_isas()
+    ]
 
 
 def need_isa(name: str) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oxillama.core._core import Program, ThreadPool, available_isas, readings
+from oxillama.core._core import Program, ThreadPool, readings
 from oxillama.errors import InvalidParameterError
 from oxillama.gguf import GGUFFile
 from oxillama.models.load import packed_program
 from tests.support.blocks import NUMBERS
-from tests.support.isas import run_on
+from tests.support.isas import isas, run_on
 from tests.support.tiny_models import tiny_model
 
 
@@ -73,7 +73,7 @@ for path in sys.argv[2:]:
 """
 
 
-@pytest.mark.parametrize("name", available_isas())
+@pytest.mark.parametrize("name", isas())
 def test_no_reading_changes_a_models_logits(name: str, tmp_path: Path) -> None:
     paths = [
         tiny_model(tmp_path / f"{kind}.gguf", type_name=kind, n_embd=256, n_ff=512, head_dim=64, n_vocab=200)
