@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from oxillama.models.families.blocks.layout import Layout
@@ -17,7 +18,7 @@ LEAST_LIMIT = 1e-6
 """A smaller one means that there is none."""
 
 
-class Network:
+class Network(ABC):
     """What comes after attention in each block."""
 
     layout: Layout
@@ -25,8 +26,9 @@ class Network:
     hp: HParams
     keys: Keys
 
+    @abstractmethod
     def norm(self, x: View, name: str) -> View:
-        raise NotImplementedError
+        """The layout's norm of x, with the weights of that name."""
 
     def router(self, x: View, i: int) -> View | None:
         """The scores of a router that reads the block's input; None: it reads the network's, or there is none."""
