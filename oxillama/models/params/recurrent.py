@@ -8,7 +8,12 @@ from oxillama.models.params.keys import MAX_HEADS, MAX_LAYERS, MAX_WIDTH, Keys
 
 MAX_TAPS = 16  # OXI_CONV_TAPS
 MAX_STATE = 1 << 28  # floats of one layer's state
-STATE_BLOCK = 16  # OXI_DELTA_BLOCK: value columns are padded to whole blocks
+STATE_BLOCK = 16  # OXI_DELTA_BLOCK
+
+
+def state_floats(n_head: int, key_dim: int, value_dim: int) -> int:
+    """Floats of the states of all heads, whose value columns are padded to whole blocks: see oxi_delta_state."""
+    return n_head * key_dim * (-(-value_dim // STATE_BLOCK) * STATE_BLOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +35,8 @@ class DeltaNet:
 
     @property
     def state_floats(self) -> int:
-        """Of the delta rule: see oxi_delta_state."""
-        return self.n_head * self.dim * (-(-self.dim // STATE_BLOCK) * STATE_BLOCK)
+        """Of the delta rule."""
+        return state_floats(self.n_head, self.dim, self.dim)
 
 
 def read_delta_net(keys: Keys) -> DeltaNet:
@@ -76,8 +81,8 @@ class StateSpace:
 
     @property
     def state_floats(self) -> int:
-        """Of the scan: see oxi_delta_state."""
-        return self.n_head * self.key_dim * (-(-self.value_dim // STATE_BLOCK) * STATE_BLOCK)
+        """Of the scan."""
+        return state_floats(self.n_head, self.key_dim, self.value_dim)
 
 
 def read_state_space(keys: Keys) -> StateSpace:

@@ -13,7 +13,7 @@ from oxillama.models.params.experts import read_mixture
 from oxillama.models.params.heads import HeadShape
 from oxillama.models.params.keys import MAX_WIDTH, Keys
 from oxillama.models.params.latent import read_latent
-from oxillama.models.params.recurrent import MAX_STATE, read_taps
+from oxillama.models.params.recurrent import MAX_STATE, read_taps, state_floats
 from oxillama.models.tensors import Vector
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _delta_dim(keys: Keys, heads: tuple[HeadShape, ...]) -> int:
     n_head = heads[0].n_head
     if not n_head:
         keys.gguf.fail(keys.name("attention.head_count"), "is 0 in the first layer, which states that of all")
-    if n_head * dim > MAX_WIDTH or n_head * dim * (dim + 15) > MAX_STATE:
+    if n_head * dim > MAX_WIDTH or state_floats(n_head, dim, dim) > MAX_STATE:
         keys.gguf.fail(keys.name("kda.head_dim"), f"{n_head} heads of {dim} are too many")
     return dim
 

@@ -9,7 +9,7 @@ from oxillama.models.graph import ops
 from oxillama.models.graph.ops import Part, Value
 from oxillama.models.params.common import LAYER_EPSILON, HParams, read_hparams
 from oxillama.models.params.keys import MAX_WIDTH, Keys
-from oxillama.models.params.recurrent import MAX_STATE
+from oxillama.models.params.recurrent import MAX_STATE, state_floats
 from oxillama.models.tensors import Float32, Vector
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def read_sizes(keys: Keys, n_embd: int) -> Sizes:
     head = keys.whole("wkv.head_size", low=1, high=MAX_WIDTH)
     if n_embd % head:
         keys.gguf.fail(keys.name("wkv.head_size"), f"{head} does not divide the embedding length {n_embd}")
-    if n_embd * (head + 15) > MAX_STATE:
+    if state_floats(n_embd // head, head, head) > MAX_STATE:
         keys.gguf.fail(keys.name("wkv.head_size"), f"{head} makes states that are too large")
     ranks = {
         name: keys.whole(f"attention.{key}_lora_rank", low=1, high=MAX_WIDTH)

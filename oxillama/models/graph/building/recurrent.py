@@ -8,7 +8,7 @@ from oxillama.models.graph import ops
 from oxillama.models.graph.building.rows import Rows
 from oxillama.models.graph.ops import State, Value, View
 from oxillama.models.graph.recurrent_ops import Conv, Delta, Dplr, Scan
-from oxillama.models.params.recurrent import STATE_BLOCK, DeltaNet, StateSpace
+from oxillama.models.params.recurrent import DeltaNet, StateSpace, state_floats
 from oxillama.models.tensors import Float32, Vector
 
 
@@ -115,7 +115,7 @@ class Recurrent(Rows):
     def dplr(self, views: dict[str, View], n_head: int, key_dim: int, value_dim: int) -> View:
         """A recurrence with a diagonal plus rank-1 transition. views: q, w, k, a, b, v of oxi_op_dplr."""
         out = Value(n_head * value_dim).view()
-        state = State(n_head * key_dim * (-(-value_dim // STATE_BLOCK) * STATE_BLOCK))
+        state = State(state_floats(n_head, key_dim, value_dim))
         self.append(Dplr(False, **views, out=out, n_head=n_head, key_dim=key_dim, value_dim=value_dim, state=state))
         return out
 
