@@ -29,6 +29,11 @@ GLM_LAYERS, GLM_VOCABULARY = (47, 48), 154880
 class Blocks(ABC):
     """Pre-norm blocks. The first have a gated SiLU network, the others a mixture of experts, some for every token."""
 
+    rotates = True
+    """Whether some columns of queries and keys rotate."""
+    scaled = True
+    """Whether to use the ".scale" beside the matrix of the queries and that of the latents, or to ignore it."""
+
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
         hparams = read_hparams(gguf, architecture, nextn=True)
         keys = Keys(gguf, architecture)
@@ -37,8 +42,6 @@ class Blocks(ABC):
         glm = hparams.n_layer in GLM_LAYERS and hparams.n_vocab == GLM_VOCABULARY
         gating = "sigmoid" if glm else "softmax"
         return replace(hparams, experts=read_mixture(keys, hparams.n_layer + hparams.n_nextn, gating=gating))
-
-    rotates = True
 
     @abstractmethod
     def attention(self, b: Builder, h: View, prefix: str, table: View | None, layer: int) -> View:
@@ -114,7 +117,7 @@ class DeepSeek2(Blocks):
         kv = (prefix + "attn_kv_a_mqa", latent.rank + latent.n_rot)
         n_q = n_head * (latent.plain + latent.n_rot)
         if b.tensors.has(f"{prefix}attn_q.weight"):
-            q, latents = b.linears(h, [(prefix + "attn_q", n_q), kv], scaled=self.rotates)
+            q, latents = b.linears(h, [(prefix + "attn_q", n_q), kv], scaled=self.scaled)
             return q, latents
         rank = Keys(b.gguf, b.hparams.architecture).whole("attention.q_lora_rank", low=1, high=MAX_WIDTH)
         q, latents = b.linears(h, [(prefix + "attn_q_a", rank), kv])

@@ -26,6 +26,7 @@ class KimiLinear(DeepSeek2):
     """Layers without key heads have delta attention. Scales beside its matrices are not used."""
 
     rotates = False
+    scaled = False
 
     def hparams(self, gguf: GGUFFile, architecture: str) -> HParams:
         hparams, keys = read_hparams(gguf, architecture, nextn=True, least_kv=0), Keys(gguf, architecture)
