@@ -15,7 +15,7 @@ typedef struct oxi_fetching {
     bool one_run;        /* pages one after the other into the second cache; else four in turns into the first */
     /* Of one run: */
     uint8_t ahead;       /* pages of keys that are there already when a block of keys begins */
-    uint8_t with_keys;   /* lines that are prefetched beside four lines of keys, at most four */
+    uint8_t with_keys;   /* lines that are prefetched beside four lines of keys: three or four */
     uint8_t with_values; /* and beside four lines of values; the softmax prefetches what else the block needs */
 } oxi_fetching;
 

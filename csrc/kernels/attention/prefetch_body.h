@@ -10,9 +10,9 @@
  * than they read: they prefetch the next pages of what they are reading. Included by attend_body.h.
  *
  * That suits processors that gain from several runs of addresses. For the others, few rows that read codes prefetch one
- * run (fetching.h): keys, values and the next keys in the order in which they are read. Memory should always be at work.
- * So less is prefetched beside keys and values than is read, and the rest during the softmax, which reads nothing: the run
- * is shortest before the softmax and longest after it.
+ * run (fetching.h): keys, values and the next keys in the order in which they are read. The softmax, which reads nothing
+ * of them, prefetches what is left over beside keys and values: where as many lines are prefetched there as are read, the
+ * lines of scales alone.
  */
 
 static void fetch(const uint8_t *from, size_t bytes)
