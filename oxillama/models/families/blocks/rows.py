@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from oxillama.models.families.blocks import scales
 from oxillama.models.families.blocks.layout import HeadNorms, Layout, Mixture, Norms, Rotation, Windows
 
@@ -13,7 +15,8 @@ ONE_LAYER_NORM = Norms(kind="layer", ffn=None)
 POST_NORMS = Norms(attention=None, after_attention="post_attention_norm", ffn=None, after_ffn="post_ffw_norm")
 SANDWICH = Norms(after_attention="post_attention_norm", after_ffn="post_ffw_norm")
 NETWORK_NORM_AFTER_ATTENTION = Norms(ffn="post_attention_norm")
-STATED = Mixture(gating="softmax", stated=True, normalize=None, shared="plain")
+STATED = Mixture(stated=True, normalize=None, shared="plain")
+STATED_SIGMOID = replace(STATED, gating="sigmoid")
 INTERLEAVED = Rotation(sections="interleaved", sections_required=True)
 OWN_LAYER_NORMS = HeadNorms(over="each", kind="layer", required=False)
 
@@ -21,6 +24,11 @@ ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_s
 VISUAL = ("attn_qkv", "attn_output", "gate", "down", "up")
 """Matrices of CogVLM that only images use."""
 
+GRANITE = Layout(
+    rotation=Rotation(kind="pairs", factors=True, switched=True),
+    scales=scales.granite,
+    mixture=Mixture(shared="plain"),
+)
 SINGLE = Layout(
     rotation=None,
     ffn="plain",
@@ -70,11 +78,7 @@ LAYOUTS: dict[str, Layout] = {
     "glm4": Layout(rotation=Rotation(kind="pairs", sections="runs"), norms=SANDWICH, ffn="fused"),
     "gpt2": Layout(norms=LAYER_NORMS, rotation=None, positions="required", ffn="plain", fn="gelu"),
     "gptneox": Layout(norms=LAYER_NORMS, parallel="stated", ffn="plain", fn="gelu"),
-    "granite": Layout(
-        rotation=Rotation(kind="pairs", factors=True, switched=True),
-        scales=scales.granite,
-        mixture=Mixture(shared="plain"),
-    ),
+    "granite": GRANITE,
     "granite_swa": Layout(
         rotation=Rotation(kind="pairs", factors=True),
         windows=Windows(full_every=0),
@@ -119,9 +123,7 @@ LAYOUTS: dict[str, Layout] = {
         mixture=Mixture(idle="all"),
     ),
     "seed_oss": Layout(norms=NETWORK_NORM_AFTER_ATTENTION, scales=scales.attention),
-    "stablelm": Layout(
-        norms=Norms(kind="layer", ffn_optional=True), head_norms=HeadNorms(over="each", kind="layer", required=False)
-    ),
+    "stablelm": Layout(norms=Norms(kind="layer", ffn_optional=True), head_norms=OWN_LAYER_NORMS),
     "starcoder": Layout(norms=LAYER_NORMS, rotation=None, positions="required", ffn="plain", fn="gelu"),
     "starcoder2": Layout(norms=LAYER_NORMS, ffn="plain", fn="gelu"),
     "xverse": Layout(rotation=PAIRS),
@@ -135,7 +137,7 @@ LAYOUTS: dict[str, Layout] = {
         windows=Windows(full_every=4),
         gate="sigmoid",
         scales=scales.by_width,
-        mixture=Mixture(gating="sigmoid", stated=True, normalize=None, shared="plain"),
+        mixture=STATED_SIGMOID,
     ),
     "bailingmoe": Layout(rotation=PAIRS_WITH_FACTORS, mixture=Mixture(normalize=None, shared="plain")),
     "bailingmoe2": Layout(head_norms=HeadNorms(), mixture=STATED),
@@ -149,11 +151,7 @@ LAYOUTS: dict[str, Layout] = {
         windows=Windows(full_every=4, default=128),
         mixture=STATED,
     ),
-    "granitemoe": Layout(
-        rotation=Rotation(kind="pairs", factors=True, switched=True),
-        scales=scales.granite,
-        mixture=Mixture(shared="plain"),
-    ),
+    "granitemoe": GRANITE,
     "grok": Layout(
         norms=Norms(after_attention="attn_output_norm", after_ffn="layer_output_norm"),
         fn="gelu",
@@ -167,7 +165,7 @@ LAYOUTS: dict[str, Layout] = {
         norms=NETWORK_NORM_AFTER_ATTENTION,
         rotation=Rotation(sections="runs"),
         head_norms=HeadNorms(required=False),
-        mixture=Mixture(gating="sigmoid", stated=True, normalize=None, shared="plain"),
+        mixture=STATED_SIGMOID,
     ),
     "mellum": Layout(
         head_norms=HeadNorms(), windows=Windows(full_every=4, stretched=False), mixture=Mixture(scaled=True)
@@ -176,7 +174,7 @@ LAYOUTS: dict[str, Layout] = {
         head_norms=HeadNorms(),
         windows=Windows(full_every=4, full_first=True, stretched=False),
         gate="softplus",
-        mixture=Mixture(gating="sigmoid", stated=True, normalize=None, shared="plain", always_shared=True),
+        mixture=replace(STATED_SIGMOID, always_shared=True),
     ),
     "maple": Layout(
         head_norms=HeadNorms(),
@@ -184,9 +182,9 @@ LAYOUTS: dict[str, Layout] = {
         windows=Windows(full_every=0),
         mixture=Mixture(limited="gate"),
     ),
-    "minimax-m2": Layout(head_norms=HeadNorms(over="whole"), mixture=Mixture(gating="softmax", stated=True)),
+    "minimax-m2": Layout(head_norms=HeadNorms(over="whole"), mixture=Mixture(stated=True)),
     "olmoe": Layout(head_norms=HeadNorms(over="whole"), mixture=Mixture(normalize=False)),
-    "phimoe": Layout(norms=Norms(), rotation=WITH_FACTORS, mixture=Mixture()),
+    "phimoe": Layout(rotation=WITH_FACTORS, mixture=Mixture()),
     "qwen2moe": Layout(mixture=Mixture(normalize=False, shared="gated", per_used=True)),
     "smallthinker": Layout(
         rotation=Rotation(unrotated=(4, 0)),
@@ -198,16 +196,11 @@ LAYOUTS: dict[str, Layout] = {
         rotation=Rotation(factors=True, halved=True),
         windows=Windows(full_every=0, stretched=False, base=10000.0),
         gate="sigmoid",
-        mixture=Mixture(gating="sigmoid", stated=True, normalize=None, shared="plain", limited="activation"),
+        mixture=replace(STATED_SIGMOID, limited="activation"),
     ),
     # Scans beside attention or instead of it.
     "falcon-h1": Layout(state_space="beside", output_biased=False, ignored=ROPE_FACTORS, scales=scales.attention),
-    "granitehybrid": Layout(
-        rotation=Rotation(kind="pairs", factors=True, switched=True),
-        scales=scales.granite,
-        mixture=Mixture(shared="plain"),
-        state_space="instead",
-    ),
+    "granitehybrid": replace(GRANITE, state_space="instead"),
     "mamba2": Layout(rotation=None, state_space="only"),
     "nemotron_h": SINGLE,
     "nemotron_h_moe": SINGLE,
