@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def make(count: int, store: Store, database: Any) -> list[str]:
 
 def resident() -> int:
     """Bytes of this process's memory that are resident."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def started(folder: Path, ids: list[str]) -> dict[str, float]:

@@ -207,13 +207,11 @@ class Lowering:
         vectors = {"rate": self._vector(op.rate), "dt": self._vector(op.dt)}
         return views | sizes | vectors | {"state": self._state(op.state)}
 
-
     def _scan(self, op: Scan) -> dict[str, Any]:
         views = {name: self._view(getattr(op, name)) for name in ("q", "k", "v", "out", "step")}
         sizes = {name: getattr(op, name) for name in ("n_head", "n_key_head", "key_dim", "value_dim")}
         vectors = {name: self._vector(getattr(op, name)) for name in ("rate", "dt", "skip")}
         return views | sizes | vectors | {"state": self._state(op.state)}
-
 
     def _dplr(self, op: Dplr) -> dict[str, Any]:
         views = {name: self._view(getattr(op, name)) for name in ("q", "w", "k", "a", "b", "v", "out")}

@@ -84,8 +84,7 @@ def read_hparams(
     experts are as wide as a dense layer. causal: whether tokens see none after them; None: as the file says.
     epsilon: the key of that of the norms. nextn: the last layers may predict later tokens. needs_ff: whether the
     file must state how wide a dense layer is; else 0 means that it does not. least_ff 0: layers may have no
-    network. attends: whether
-    any layer has heads. default_epsilon: where the file states none; None: it must.
+    network. attends: whether any layer has heads. default_epsilon: where the file states none; None: it must.
     """
     keys = Keys(gguf, architecture)
     stated = gguf.get_bool(keys.name("attention.causal"), causal is not False)
