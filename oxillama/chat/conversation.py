@@ -40,7 +40,8 @@ class Message:
 
 def joined(gap: str, *contents: str | PromptText) -> str | PromptText:
     """Contents joined with a gap. If all are plain strings, so is the result."""
-    if all(isinstance(text, str) for text in contents):
-        return gap.join(contents)  # type: ignore[arg-type]
+    plain = [text for text in contents if isinstance(text, str)]
+    if len(plain) == len(contents):
+        return gap.join(plain)
     pieces = [piece for text in contents for piece in (gap, text)][1:]
     return prompt_text(*(PromptText.of_content(text) if isinstance(text, str) else text for text in pieces))

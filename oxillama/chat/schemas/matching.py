@@ -14,9 +14,6 @@ from oxillama.chat.schemas.pattern import PatternError, quoted_pattern
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
-_LIMITS = {"initial_lexer_fuel": 200_000, "step_lexer_fuel": 20_000, "max_lexer_states": 10_000}
-"""Less than 10 MB of automaton."""
-
 
 def found_in(pattern: object, text: str) -> bool:
     """Whether a pattern is found in a text; one that is no text is found everywhere.
@@ -37,7 +34,9 @@ def found_in(pattern: object, text: str) -> bool:
 def _automaton(pattern: str) -> LLMatcher:
     from llguidance import LLMatcher, LLParserLimits
 
-    limits = LLParserLimits(verbose_errors=False, **_LIMITS)  # type: ignore[arg-type]  # of the other bool
+    limits = LLParserLimits(  # less than 10 MB of automaton
+        initial_lexer_fuel=200_000, step_lexer_fuel=20_000, max_lexer_states=10_000, verbose_errors=False
+    )
     matcher = LLMatcher(_bytes(), f"start: /{quoted_pattern(pattern)}/", log_level=0, limits=limits)
     if matcher.is_error():
         raise PatternError("has an automaton that is too large")
