@@ -138,6 +138,7 @@ class Expander:
         objects = branch.objects
         if "object" in branch.types and objects.required:
             try:
+                self._spend("", len(objects.required) * len(objects.patterns()) // 8)
                 if any(self._is_void(objects.conditions(name)) for name in objects.required):
                     return replace(branch, types=branch.types - {"object"})
             except PatternError:

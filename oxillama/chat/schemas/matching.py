@@ -14,6 +14,9 @@ from oxillama.chat.schemas.pattern import PatternError, quoted_pattern
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
+MOST_PATTERNS = 64
+"""Of one schema that are looked for, and whose automata are kept: making one takes 3 ms, using it 4 us."""
+
 
 def found_in(pattern: object, text: str) -> bool:
     """Whether a pattern is found in a text; one that is no text is found everywhere.
@@ -30,7 +33,7 @@ def found_in(pattern: object, text: str) -> bool:
     return read == len(spelled) and matcher.is_accepting()
 
 
-@lru_cache(64)
+@lru_cache(MOST_PATTERNS)
 def _automaton(pattern: str) -> LLMatcher:
     from llguidance import LLMatcher, LLParserLimits
 

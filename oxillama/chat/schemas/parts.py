@@ -9,7 +9,8 @@ from math import lcm
 from typing import Any
 
 from oxillama.chat.schemas.document import Place
-from oxillama.chat.schemas.matching import found_in
+from oxillama.chat.schemas.matching import MOST_PATTERNS, found_in
+from oxillama.chat.schemas.pattern import PatternError
 from oxillama.chat.schemas.values import TYPES
 
 ALL_TYPES = frozenset(TYPES)
@@ -171,8 +172,18 @@ class Objects:
     def empty(self) -> bool:
         return self.most is not None and max(self.least, len(self.required)) > self.most
 
+    def patterns(self) -> list[str]:
+        """Those that names of members are held against. Raises PatternError if they are too many for that."""
+        found = dict.fromkeys(pattern for pattern, _ in self.matching)
+        for patterns in (*(one.patterns for one in self.others), *(one.patterns for one in self.some)):
+            found |= dict.fromkeys(sorted(patterns))
+        if len(found) > MOST_PATTERNS:
+            raise PatternError(f"has more than {MOST_PATTERNS} patterns")
+        return list(found)
+
     def conditions(self, name: str) -> Conditions:
         """What the value of a member with this name must meet. Raises PatternError."""
+        self.patterns()
         found = {condition for other, condition in self.members if other == name}
         found |= {condition for pattern, condition in self.matching if found_in(pattern, name)}
         for others in self.others:

@@ -13,14 +13,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from oxillama.chat.schemas.formats import matches_format
-from oxillama.chat.schemas.matching import found_in
+from oxillama.chat.schemas.matching import MOST_PATTERNS, found_in
 from oxillama.chat.schemas.pattern import PatternError
 
 if TYPE_CHECKING:
     from oxillama.chat.schemas.document import Document, Place, SchemaError
 
 MOST_CHECKS = 200_000
-"""Of values against schemas, for one document. These take about two seconds."""
+"""Of values against schemas, for one document. These take about two seconds. A pattern counts as one for each
+CHARACTERS of the text in which it is looked for."""
+CHARACTERS = 64
 
 TYPES = ("null", "boolean", "number", "string", "array", "object")
 
@@ -92,6 +94,7 @@ class Checker:
         self._refuse = refuse
         self._keys: dict[str, frozenset[str]] = {}  # of enumerations, by their paths
         self._left = MOST_CHECKS
+        self._patterns: set[object] = set()  # that were looked for
 
     def accepts(self, place: Place, value: Any) -> bool:
         return self.holds(place, value, Seen())
@@ -101,9 +104,7 @@ class Checker:
 
         Raises SchemaError after MOST_CHECKS: references may double the schemas to be checked at each of their levels.
         """
-        self._left -= 1
-        if self._left < 0:
-            raise place.error("", "has too many combinations of its alternatives")
+        self._spend(place, 1)
         schema = place.schema
         if not isinstance(schema, Mapping):
             return schema is not False
@@ -117,6 +118,19 @@ class Checker:
                 self._refuse(place.error(keyword, str(error)))
         seen.add(mine)
         return True
+
+    def _spend(self, place: Place, checks: int) -> None:
+        self._left -= checks
+        if self._left < 0:
+            raise place.error("", "has too many combinations of its alternatives")
+
+    def _found(self, place: Place, pattern: object, text: str) -> bool:
+        """Whether a pattern is found in a text. Raises PatternError."""
+        self._spend(place, 1 + len(text) // CHARACTERS)
+        self._patterns.add(pattern)
+        if len(self._patterns) > MOST_PATTERNS:
+            raise PatternError(f"is one of more than {MOST_PATTERNS} patterns to look for")
+        return found_in(pattern, text)
 
     # Each returns whether the keyword is content with the value.
 
@@ -175,7 +189,7 @@ class Checker:
         good = True
         for pattern in place.schema["patternProperties"]:
             inner = self._document.child(place, "patternProperties", pattern)
-            for name in [name for name in value if found_in(pattern, name)]:
+            for name in [name for name in value if self._found(place, pattern, name)]:
                 seen.names.add(name)
                 good = good and self.accepts(inner, value[name])
         return good
@@ -183,9 +197,15 @@ class Checker:
     def _additional_properties(self, place: Place, value: Any, seen: Seen) -> bool:
         if not isinstance(value, Mapping):
             return True
-        names = [name for name in value if not is_declared(place.schema, name)]
+        names = [name for name in value if not self._is_declared(place, name)]
         seen.names.update(names)
         return all(self._member(place, "additionalProperties", value[name]) for name in names)
+
+    def _is_declared(self, place: Place, name: str) -> bool:
+        """Whether the `properties` or `patternProperties` of a schema name a member."""
+        return name in (place.schema.get("properties") or {}) or any(
+            self._found(place, pattern, name) for pattern in place.schema.get("patternProperties") or {}
+        )
 
     def _unevaluated_properties(self, place: Place, value: Any, seen: Seen) -> bool:
         if not isinstance(value, Mapping):
@@ -283,17 +303,10 @@ class Checker:
         return len(set(map(key_of, value))) == len(value)
 
     def _pattern(self, place: Place, value: Any, seen: Seen) -> bool:
-        return not isinstance(value, str) or found_in(place.schema["pattern"], value)
+        return not isinstance(value, str) or self._found(place, place.schema["pattern"], value)
 
     def _format(self, place: Place, value: Any, seen: Seen) -> bool:
         return not isinstance(value, str) or matches_format(place.schema["format"], value)
-
-
-def is_declared(schema: Mapping[str, Any], name: str) -> bool:
-    """Whether the `properties` or `patternProperties` of a schema name a member."""
-    return name in (schema.get("properties") or {}) or any(
-        found_in(pattern, name) for pattern in schema.get("patternProperties") or {}
-    )
 
 
 def _compares(kinds: type | tuple[type, ...], test: Callable[[Any, Any], bool], keyword: str) -> Any:

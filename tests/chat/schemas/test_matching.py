@@ -45,7 +45,21 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     "anchors in some groups": lambda: {"pattern": "(|^|$)" * 19},
     "long classes": lambda: {"pattern": r"\p{L}" * 800},
     "unknown classes": lambda: {"properties": {f"p{i}": {"pattern": rf"\p{{Z{i}}}"} for i in range(2000)}},
+    "many names and patterns": lambda: many(1000) | {"required": [f"n{i}" for i in range(1000)]},
+    "many names and patterns of a value": lambda: many(1000) | {"enum": [{f"z{i}": "" for i in range(1000)}]},
+    "many patterns of values": lambda: {
+        "properties": {f"n{i}": {"pattern": f"^z{i}$"} for i in range(1000)},
+        "enum": [{f"n{i}": f"z{i}" for i in range(1000)}] * 50,
+    },
 }
+
+
+def many(n: int) -> dict[str, Any]:
+    return {
+        "properties": {f"n{i}": {} for i in range(n)},
+        "patternProperties": {f"^z{i}$": {} for i in range(n)},
+        "additionalProperties": False,
+    }
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -44,6 +44,7 @@ def object_rules(context: Context, objects: Objects) -> list[tuple[Symbol, ...]]
 def _alternatives(context: Context, objects: Objects) -> list[tuple[Symbol, ...]]:
     if not objects.some:
         return _written(context, objects, ())
+    objects.patterns()  # not too many
     found: list[tuple[Symbol, ...]] = []
     for one, unlisted in _witnessed(context, objects):
         for groups in _ordered_groups(unlisted):
@@ -219,8 +220,7 @@ class _Chain:
 
 def _extra(context: Context, objects: Objects, listed: Sequence[str]) -> Rule | None:
     """The rule for a member that is not listed; None if there is none."""
-    patterns = list(dict.fromkeys([pattern for pattern, _ in objects.matching]))
-    patterns += [p for others in objects.others for p in sorted(others.patterns) if p not in patterns]
+    patterns = objects.patterns()
     if len(patterns) > MOST_PATTERNS:
         raise context.unsupported("patternProperties", f"has more than {MOST_PATTERNS} patterns")
     groups: dict[Conditions, list[tuple[bool, ...]]] = {}
