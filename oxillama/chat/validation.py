@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from oxillama.chat.options import ChatOptions, JsonSchema
@@ -40,9 +41,11 @@ def validator(options: ChatOptions, *, tried: bool) -> Validator | None:
     def check(reply: Reply) -> Param | None:
         if reply.finish_reason == "length":
             return None
-        if any(call.name in schemas and not _matches(schemas[call.name], call.arguments) for call in reply.tool_calls):
+        # One for all calls of a function: what a schema may cost it costs once, and a reply may have thousands.
+        matches = {name: _matching(schemas[name]) for name in {call.name for call in reply.tool_calls} & set(schemas)}
+        if any(call.name in matches and not matches[call.name](call.arguments) for call in reply.tool_calls):
             return "tools"
-        if answer is not None and not reply.tool_calls and not _matches(answer, reply.content):
+        if answer is not None and not reply.tool_calls and not _matching(answer)(reply.content):
             return "response_format"
         return None
 
@@ -63,17 +66,31 @@ def has_patterns(schema: object) -> bool:
     return False
 
 
-def _matches(schema: Any, text: str) -> bool:
-    """Whether a text is JSON of a schema. What the schema says wrongly, or what is too much to check, counts as met."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
+def _matching(schema: Any) -> Callable[[str], bool]:
+    """What tells whether a text is JSON of a schema. What the schema says wrongly, or what is too much to check, counts
+    as met."""
+    accepts: Callable[[Any], bool]
     try:
         document = Document(schema)
-        return Checker(document, _pass_over).accepts(document.root, value)
+        accepts = partial(Checker(document, _pass_over).accepts, document.root)
     except Exception:  # of keywords whose values are of other types than they should be: nobody has looked at them
-        return True
+        accepts = _anything
+
+    def matches(text: str) -> bool:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+        try:
+            return accepts(value)
+        except Exception:  # as above
+            return True
+
+    return matches
+
+
+def _anything(value: Any) -> bool:
+    return True
 
 
 def _pass_over(error: SchemaError) -> None:

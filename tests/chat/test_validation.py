@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from oxillama.chat import validation
 from oxillama.chat.conversation import ToolCall
 from oxillama.chat.options import ChatOptions, JsonSchema
 from oxillama.chat.reply.message import Reply
+from oxillama.chat.schemas import values
+from oxillama.chat.schemas.document import Document
 from oxillama.chat.tools import Tool, ToolChoice
 from oxillama.chat.validation import validator
 
@@ -49,6 +52,24 @@ def test_calls_are_held_against_their_functions() -> None:
     assert found(calling('{"city": 3}'), tools=tools) == "tools"
     assert found(calling("{}", "time"), tools=tools) is None
     assert found(calling("{}"), tools=tools, format=JsonSchema(schema=LIST)) == "tools"
+
+
+def test_the_calls_of_a_reply_share_what_their_schema_may_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    class Counted(Document):
+        def __init__(self, schema: Any) -> None:
+            made.append(schema)
+            super().__init__(schema)
+
+    monkeypatch.setattr(validation, "Document", Counted)
+    monkeypatch.setattr(values, "MOST_CHECKS", 6)
+    calls = tuple(ToolCall(id=str(i), name="weather", arguments='{"city": "Rome"}') for i in range(5))
+    wrong = ToolCall(id="5", name="weather", arguments="{}")
+    tools = (Tool(name="weather", parameters=CITY),)
+    assert found(Reply(tool_calls=(*calls[:2], wrong), finish_reason="tool_calls"), tools=tools) == "tools"
+    assert found(Reply(tool_calls=(*calls, wrong), finish_reason="tool_calls"), tools=tools) is None
+    assert made == [CITY, CITY]
 
 
 def test_patterns_that_were_never_tried_are_passed_over() -> None:
