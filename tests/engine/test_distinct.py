@@ -13,6 +13,7 @@ import pytest
 from oxillama.engine.constraints.distinct import DistinctFollower
 from oxillama.engine.constraints.elements import Elements
 from oxillama.engine.constraints.grammars import Grammar, Grammars
+from oxillama.engine.token_texts import TokenTexts
 from tests.engine.harness import Bench, request
 from tests.support.fake_engine import EOS, FIRST_BYTE, FakeTokenizer
 from tests.support.fake_runner import FakeRunner
@@ -101,6 +102,21 @@ def test_all_values_of_few_are_reached_and_then_the_array_ends() -> None:
     assert comma in allowed(follower)
     assert follower.refuses(comma)  # there is no third value
     assert not follower.refuses(ord("]") + FIRST_BYTE)
+
+
+def test_a_grammar_of_different_items_comes_with_the_vocabulary_sorted() -> None:
+    sorted_ = 0
+
+    def texts() -> TokenTexts:
+        nonlocal sorted_
+        sorted_ += 1
+        return TokenTexts([Merged().token_bytes(i) for i in range(Merged.n_vocab)])
+
+    made = Grammars(Merged(), Merged.n_vocab, texts)
+    made.compile('start: "a"')
+    assert sorted_ == 0
+    made.compile(TEXTS)
+    assert sorted_ == 1
 
 
 def test_with_one_token_all_go_that_repeat_the_same_item() -> None:

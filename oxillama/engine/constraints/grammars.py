@@ -49,7 +49,7 @@ LIMITS: dict[str, int] = {
 }
 """What a grammar may cost. A row is a place in the text; each alternative there is an item or a few, and an object may
 have a thousand members. About 50 ms to construct its regular expressions, 15 ms for a token's mask, and 100 MB of
-automaton."""
+automaton. With 152,064 tokens, the mask where one of a thousand members may begin takes 6 ms, 0.3 ms elsewhere."""
 
 
 class Grammar:
@@ -129,7 +129,10 @@ class Grammars:
         matcher = LLMatcher(vocabulary, text, log_level=0, limits=limits)
         if matcher.is_error():
             raise grammar_error(matcher.get_error())
-        pieces = self._pieces if DISTINCT in text else None
+        pieces = None
+        if DISTINCT in text:
+            pieces = self._pieces
+            pieces.prepare()
         return Grammar(matcher, self._n_vocab, (vocabulary.vocab_size + 31) // 32, pieces)
 
 

@@ -91,6 +91,10 @@ class Pieces:
         self._n_vocab = n_vocab
         self._make = texts
 
+    def prepare(self) -> None:
+        """Sort the vocabulary now, not in a generation's step. Blocks, for a fraction of a second."""
+        _ = self._first, self._singles
+
     @cached_property
     def _texts(self) -> TokenTexts:
         return self._make()
