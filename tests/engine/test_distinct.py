@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from oxillama.engine.constraints.distinct import DistinctFollower
+from oxillama.engine.constraints.distinct import MOST_NESTED, DistinctFollower
 from oxillama.engine.constraints.elements import Elements
 from oxillama.engine.constraints.grammars import Grammar, Grammars
 from oxillama.engine.token_texts import TokenTexts
@@ -24,6 +24,7 @@ LISTS = 'start: "[" list ("," list)* "]"\nlist: <|distinct|> "[" /[12]/ ("," /[1
 EITHER = 'start: same | <|distinct|> other\nsame: "[" /[0-9]/ ("," /[0-9]/)* "]"\nother: "[" /[a-c]/ ("," /[a-c]/)* "]"'
 SPACED = 'start: <|distinct|> "[" item (", " item)* "]"\nitem: /"[ab]"/'
 WHOLE = 'start: <|distinct|> "[" /[12]/ ("," /[12]/)* "]"'
+NESTED = 'start: list\nlist: <|distinct|> "[" (list ("," list)*)? "]"'
 PIECES = [b'["', b'","', b'"]', b'",', b',"', b'""', b'"a', b'a"', b'","a', b'"a","', b"ab", b"1,", b",2", b"1,2"]
 
 
@@ -102,6 +103,20 @@ def test_all_values_of_few_are_reached_and_then_the_array_ends() -> None:
     assert comma in allowed(follower)
     assert follower.refuses(comma)  # there is no third value
     assert not follower.refuses(ord("]") + FIRST_BYTE)
+
+
+def test_arrays_within_each_other_have_a_bounded_depth() -> None:
+    follower = grammar(NESTED).follow()
+    assert isinstance(follower, DistinctFollower)
+    bracket = ord("[") + FIRST_BYTE
+    depth = 0
+    while bracket in allowed(follower):
+        assert not follower.refuses(bracket)
+        follower.accept(bracket)
+        depth += 1
+    assert depth == MOST_NESTED
+    assert allowed(follower) == [ord("]") + FIRST_BYTE]
+    assert bracket not in follower.forced()
 
 
 def test_a_grammar_of_different_items_comes_with_the_vocabulary_sorted() -> None:

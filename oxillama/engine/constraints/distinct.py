@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     Mask = npt.NDArray[np.uint32]
 
+MOST_NESTED = 32
+"""Such arrays and objects within each other; none begins deeper. Each keeps the text of what it is in, so a reply of
+opening brackets alone would take memory and time in square of its length."""
 MOST_WAYS = 8
 MOST_LOOKED_AT = 256
 """Beginnings of an element that are looked at to find one that is new. Each takes the time of a mask."""
@@ -94,7 +97,7 @@ class DistinctFollower:
         word, bit = self._marker // 32, np.uint32(1 << self._marker % 32)
         marked = bool(mask[word] & bit)
         mask[word] &= ~bit
-        return marked
+        return marked and len(way.around) < MOST_NESTED
 
     def check(self) -> None:
         sound = [way for way in self._ways if not way.matcher.is_error()]
@@ -188,7 +191,7 @@ class DistinctFollower:
             return ()
         (way,) = self._ways
         found = forced_tokens(way.matcher)
-        if found[:1] == (self._marker,):
+        if found[:1] == (self._marker,) and len(way.around) < MOST_NESTED:
             way.enter(self._marker)
             found = forced_tokens(way.matcher)
         return found[: found.index(self._marker)] if self._marker in found else found
