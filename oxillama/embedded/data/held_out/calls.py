@@ -1,4 +1,5 @@
-"""Requests for calls, written by hand, with functions, parameters and words that no generator has.
+"""Requests for calls, written by hand, with functions, parameters and words that no generator has. The shapes of their
+values and of their wording are no longer blind: `data/calls` was widened after a look at them (MODEL_CARD.md).
 
 A tool is its name, its description, and its parameters: a type, or the list of words that it may be; "?" after a name
 marks one that may be left out. A case is the tools that are offered, the request, and the call that is right.
