@@ -59,6 +59,11 @@ def insert(connection: sqlite3.Connection, name: str, row: _Row) -> None:
     connection.execute(_INSERT.format(name), row)
 
 
+def _json(field: str) -> str:
+    """SQL for a field of an object's JSON; NULL in damaged JSON."""
+    return f"CASE WHEN json_valid(data) THEN json_extract(data, '$.{field}') END"
+
+
 class _Place(msgspec.Struct):
     """The order of objects in earlier versions."""
 
@@ -112,6 +117,7 @@ class Collection(Generic[R]):
         self._tag = tag
         self._owner = ""
         self._fields: dict[str, Any] = {}
+        self._where, self._values = "owner = ?", [""]
         with database.read() as connection:
             exists = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
         if not exists:
@@ -122,6 +128,14 @@ class Collection(Generic[R]):
         """The objects that belong to `owner`, with these values in their fields."""
         view = copy.copy(self)
         view._owner, view._fields = owner, fields
+        view._where, view._values = "owner = ?", [owner]
+        return view
+
+    def having(self, field: str, value: str) -> Self:
+        """A view whose `list`, `cut`, `tagged` and `total` see only objects with this value in a field of the JSON."""
+        view = copy.copy(self)
+        view._where = f"{self._where} AND {_json(field)} = ?"
+        view._values = [*self._values, value]
         return view
 
     def check(self, object_id: str) -> None:
@@ -182,6 +196,25 @@ class Collection(Generic[R]):
             )
             return [row[0] for row in rows]
 
+    def tagged(self, tags: Iterable[str]) -> dict[str, int]:
+        """How many objects have each of these tags, damaged ones too."""
+        counts = dict.fromkeys(tags, 0)
+        with self.database.read() as connection:
+            rows = connection.execute(
+                f"SELECT tag, count(*) FROM {self.name} WHERE {self._where} "
+                f"AND tag IN ({', '.join('?' * len(counts))}) GROUP BY tag",
+                (*self._values, *counts),
+            ).fetchall()
+        return counts | dict(rows)
+
+    def total(self, field: str) -> int:
+        """The sum of a field of all objects' JSON, a number."""
+        with self.database.read() as connection:
+            found = connection.execute(
+                f"SELECT coalesce(sum({_json(field)}), 0) FROM {self.name} WHERE {self._where}", self._values
+            )
+            return int(found.fetchone()[0])
+
     def count(self) -> int:
         """How many objects there are."""
         with self.database.read() as connection:
@@ -191,8 +224,8 @@ class Collection(Generic[R]):
     def cut(self, wanted: Cut) -> Part[R]:
         """Part of the list, in its order, and whether there is more of it. Raises InvalidParameterError (cursor) or
         StoreDamagedError."""
-        where: builtins.list[str] = ["owner = ?"]
-        values: builtins.list[str | int] = [self._owner]
+        where: builtins.list[str] = [self._where]
+        values: builtins.list[str | int] = [*self._values]
         if wanted.tag is not None:
             where.append("tag = ?")
             values.append(wanted.tag)
@@ -283,10 +316,10 @@ class Collection(Generic[R]):
     # -- rows ----------------------------------------------------------------------------------------------------------
 
     def _rows(self, tag: str | None) -> Sequence[tuple[str, int, str]]:
-        where, values = ("", (self._owner,)) if tag is None else (" AND tag = ?", (self._owner, tag))
+        where, values = ("", self._values) if tag is None else (" AND tag = ?", [*self._values, tag])
         with self.database.read() as connection:
             return connection.execute(
-                f"SELECT id, crc32, data FROM {self.name} WHERE owner = ?{where} ORDER BY created_at, seq", values
+                f"SELECT id, crc32, data FROM {self.name} WHERE {self._where}{where} ORDER BY created_at, seq", values
             ).fetchall()
 
     def _readable(self, rows: Sequence[tuple[str, int, str]] | sqlite3.Cursor) -> Iterator[R]:

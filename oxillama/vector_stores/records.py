@@ -77,11 +77,3 @@ class FileBatch(Record, frozen=True, kw_only=True):
     vector_store_id: str = ""
     file_ids: list[str]
     cancelled: bool = False
-
-
-def counted(files: list[VectorStoreFile]) -> FileCounts:
-    """The counts of these files."""
-    found = {"in_progress": 0, "completed": 0, "failed": 0, "cancelled": 0}
-    for file in files:
-        found[file.status] += 1
-    return FileCounts(**found, total=len(files))

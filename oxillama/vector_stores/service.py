@@ -85,7 +85,7 @@ class VectorStores:
 
     async def add_missing(self, store_id: str, file_ids: Sequence[str]) -> None:
         """Add those of these files that the vector store does not have yet."""
-        known = {file.id for file in await self.in_thread(self.records.files, store_id)}
+        known = set(await self.in_thread(self.records.file_ids, store_id))
         now = self.records.now()
         files = [VectorStoreFile(id=file_id, created_at=now) for file_id in file_ids if file_id not in known]
         if files:
@@ -146,7 +146,7 @@ class VectorStores:
     ) -> tuple[list[Passage], list[VectorStoreFile], set[str]]:
         """The passages of one vector store, files that its index has lost, and files without vectors of the model."""
         self.records.touch(store_id)
-        completed = {file.id: file for file in self.records.files(store_id) if file.status == "completed"}
+        completed = {file.id: file for file in self.records.files(store_id, "completed")}
         if not completed:
             return [], [], set()
         wanted = [

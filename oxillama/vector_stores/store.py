@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -16,7 +16,7 @@ from oxillama.errors import ObjectNotFoundError, StateConflictError
 from oxillama.storage.collection import Collection, Cut, Part
 from oxillama.storage.database import Database
 from oxillama.storage.ids import is_id
-from oxillama.vector_stores.records import FileBatch, FileCounts, VectorStore, VectorStoreFile, counted
+from oxillama.vector_stores.records import FileBatch, FileCounts, FileStatus, VectorStore, VectorStoreFile
 
 KIND = "vector store"
 IN_PROGRESS = "in_progress"
@@ -44,7 +44,7 @@ class VectorStoreRecords:
                 VectorStoreFile,
                 prefix="file",
                 noun="file",
-                tag=lambda file: IN_PROGRESS if file.status == IN_PROGRESS else None,
+                tag=lambda file: file.status,
             )
             self._all_batches = Collection(
                 database, "vector_store_batches", FileBatch, prefix="vsfb", noun="file batch"
@@ -136,16 +136,30 @@ class VectorStoreRecords:
 
     # -- files -----------------------------------------------------------------------------------------------------
 
-    def files(self, store_id: str) -> list[VectorStoreFile]:
-        """The files of a vector store, oldest first."""
+    def files(self, store_id: str, status: FileStatus | None = None) -> list[VectorStoreFile]:
+        """The files of a vector store, oldest first. status: only those with it."""
         with self._database.read():
             self._stores.require(store_id)
-            return self._files(store_id).list()
+            return self._files(store_id).list(status)
+
+    def file_ids(self, store_id: str) -> Sequence[str]:
+        """The ids of the files of a vector store, oldest first."""
+        with self._database.read():
+            self._stores.require(store_id)
+            return self._files(store_id).ids()
+
+    def file_page(self, store_id: str, wanted: Cut) -> Part[VectorStoreFile]:
+        """Part of the list of files, and whether there is more. The tag is a status."""
+        with self._database.read():
+            self._stores.require(store_id)
+            return self._files(store_id).cut(wanted)
 
     def counts(self, store_id: str) -> tuple[FileCounts, int]:
         """How many files have each status, and the bytes that they use."""
-        files = self.files(store_id)
-        return counted(files), sum(file.usage_bytes for file in files)
+        with self._database.read():
+            self._stores.require(store_id)
+            files = self._files(store_id)
+            return _counted(files), files.total("usage_bytes")
 
     def file(self, store_id: str, file_id: str) -> VectorStoreFile:
         """One file of a vector store."""
@@ -233,17 +247,22 @@ class VectorStoreRecords:
             self._stores.require(store_id)
             return self._batches(store_id).get(batch_id)
 
-    def batch_files(self, batch: FileBatch) -> list[VectorStoreFile]:
-        """The files that a batch has added and that are still there, oldest first."""
-        return [file for file in self.files(batch.vector_store_id) if file.batch_id == batch.id]
+    def batch_page(self, store_id: str, batch_id: str, wanted: Cut) -> Part[VectorStoreFile]:
+        """Part of the list of files that a batch has added and that are still there. The tag is a status."""
+        with self._database.read():
+            return self._files_of(self.batch(store_id, batch_id)).cut(wanted)
+
+    def batch_counts(self, batch: FileBatch) -> FileCounts:
+        """How many files that a batch has added, and that are still there, have each status."""
+        return _counted(self._files_of(batch))
 
     def cancel(self, store_id: str, batch_id: str) -> FileBatch:
         """Cancel what is still in progress of a batch. Raises StateConflictError if nothing is."""
         with self._database.change():
             batch = self.batch(store_id, batch_id)
-            waiting = [file for file in self.batch_files(batch) if file.status == IN_PROGRESS]
             if batch.cancelled:
                 return batch
+            waiting = self._files_of(batch).list(IN_PROGRESS)
             if not waiting:
                 raise StateConflictError(f"Cannot cancel file batch {batch_id}: it has ended.")
             batch = msgspec.structs.replace(batch, cancelled=True)
@@ -256,6 +275,9 @@ class VectorStoreRecords:
 
     def _files(self, store_id: str) -> Collection[VectorStoreFile]:
         return self._all_files.within(store_id, vector_store_id=store_id)
+
+    def _files_of(self, batch: FileBatch) -> Collection[VectorStoreFile]:
+        return self._files(batch.vector_store_id).having("batch_id", batch.id)
 
     def _batches(self, store_id: str) -> Collection[FileBatch]:
         return self._all_batches.within(store_id, vector_store_id=store_id)
@@ -270,3 +292,8 @@ class VectorStoreRecords:
             collection.put(new)
             added.append(new)
         return added
+
+
+def _counted(files: Collection[VectorStoreFile]) -> FileCounts:
+    counts = files.tagged(get_args(FileStatus))
+    return FileCounts(**counts, total=sum(counts.values()))

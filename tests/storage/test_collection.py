@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from oxillama.errors import InvalidParameterError, ObjectNotFoundError, StoreDamagedError
@@ -111,6 +112,28 @@ def test_objects_with_a_tag_are_found_among_others(database: Database) -> None:
     assert things.owners("t") == [("me", d.id), ("", a.id), ("", c.id)]
     things.put(a_thing(note="other"))
     assert things.list("t") == [a, c]
+
+
+def test_objects_are_counted_and_added_up_by_what_their_json_says(database: Database) -> None:
+    mine = collection(database).within("me", owner="me")
+    a, b, c = stored(mine, a_thing("x", 1, note="t"), a_thing("y", 2, note="t"), a_thing("x", 4))
+    collection(database).put(a_thing("x", 8, note="t"))
+    assert mine.tagged(["t", "other"]) == {"t": 2, "other": 0}
+    assert mine.total("created_at") == 7
+    some = mine.having("name", "x")
+    assert (some.list(), some.list("t"), some.tagged(["t"]), some.total("created_at")) == (
+        [msgspec.structs.replace(a, owner="me"), msgspec.structs.replace(c, owner="me")],
+        [msgspec.structs.replace(a, owner="me")],
+        {"t": 1},
+        5,
+    )
+    assert [[thing.id for thing in some.cut(Cut(1, "asc", after=after))[0]] for after in (None, a.id, b.id)] == [
+        [a.id], [c.id], [c.id],
+    ]  # fmt: skip
+    with database.change() as connection:
+        connection.execute("UPDATE things SET data = '{' WHERE id = ?", (a.id,))
+    assert (mine.tagged(["t"]), mine.total("created_at"), some.tagged(["t"])) == ({"t": 2}, 6, {"t": 0})
+    assert collection(database).within("nobody").total("created_at") == 0
 
 
 @pytest.mark.parametrize("times", [[100] * 7, [1, 1, 2, 3, 3, 3, 4]])

@@ -9,8 +9,9 @@ import random
 import pytest
 
 from oxillama.errors import ObjectNotFoundError, StateConflictError, StoreError
+from oxillama.storage.collection import Cut
 from oxillama.storage.ids import new_id
-from oxillama.vector_stores.records import DAY_S, FileBatch, VectorStore, VectorStoreFile
+from oxillama.vector_stores.records import DAY_S, FileBatch, FileCounts, VectorStore, VectorStoreFile
 from oxillama.vector_stores.store import ACTIVE_STEP_S, VectorStoreRecords
 from tests.support.simulated_disk import PowerCut, SimulatedDisk
 from tests.support.stores import open_database
@@ -53,7 +54,7 @@ def test_files_are_kept_in_order_and_those_in_progress_are_found_by_a_start() ->
     for again in (records, opened(disk)):
         assert [file.id for file in again.files(store.id)] == [first.id, second.id, third.id]
         assert [file.id for file in again.unfinished()] == [first.id, third.id]
-        assert again.counts(store.id)[1] == 5
+        assert again.counts(store.id) == (FileCounts(in_progress=2, completed=1, total=3), 5)
         assert [one.id for one in again.all()] == [store.id, idle.id]
         assert again.holders(third.id) == [store.id]
     records.remove(store.id, first.id)
@@ -76,8 +77,13 @@ def test_a_cancelled_batch_leaves_what_was_read() -> None:
     assert records.cancel(store.id, batch_id).cancelled
     assert not records.settle(added[1], status="completed")
     again = opened(disk)
-    statuses = [file.status for file in again.batch_files(again.batch(store.id, batch_id))]
-    assert statuses == ["completed", "cancelled", "cancelled"]
+    (other,) = again.add(store.id, [a_file()])
+    kept, more = again.batch_page(store.id, batch_id, Cut(9, "asc"))
+    assert ([file.status for file in kept], more) == (["completed", "cancelled", "cancelled"], False)
+    assert again.batch_page(store.id, batch_id, Cut(1, tag="cancelled")) == ([kept[2]], True)
+    assert again.batch_counts(batch) == FileCounts(completed=1, cancelled=2, total=3)
+    assert again.file_page(store.id, Cut(2, "asc", after=added[1].id)) == ([kept[2], other], False)
+    again.remove(store.id, other.id)
     assert again.unfinished() == []
 
 

@@ -1,7 +1,8 @@
 """Cursor pages of lists: `limit`, `order`, `after`, `before`, as official clients walk them.
 
 Clients continue from the id of the last item and stop when `has_more` is false, so `data` is in the order of the pages.
-Times of items have a resolution of one second. Callers pass items in order of insertion, which keeps pages stable.
+Times of items have a resolution of one second. `Collection.cut` orders those of one second by their insertion, which
+keeps pages stable.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ class Identified(Protocol):
     def id(self) -> str: ...
 
 
-T = TypeVar("T")
 Listed = TypeVar("Listed")
 Record = TypeVar("Record", bound=Identified)
 
@@ -94,57 +94,7 @@ def _limit(text: str | None, default: int, maximum: int) -> int:
     return value
 
 
-def page(items: Sequence[T], query: ListQuery, *, key: Callable[[T], str]) -> tuple[list[T], bool]:
-    """The requested part of `items` (oldest first; `key` gives an item's id), and whether more items follow.
-
-    `after` and `before` may bound the page together; `before` alone gives the page that ends just before that item.
-    Raises APIError 400 for a cursor that is not an item of the list.
-    """
-    ordered = list(items) if query.order == "asc" else list(reversed(items))
-    places = {key(item): at for at, item in enumerate(ordered)}
-    first = _place(places, query.after, "after") + 1 if query.after is not None else 0
-    last = _place(places, query.before, "before") if query.before is not None else len(ordered)
-    window = ordered[first:last]
-    if query.before is not None and query.after is None:
-        return window[-query.limit :], len(window) > query.limit
-    return window[: query.limit], len(window) > query.limit
-
-
-def _place(places: dict[str, int], cursor: str, name: str) -> int:
-    at = places.get(cursor)
-    if at is None:
-        message = f"Invalid '{name}': no item with id '{cursor[:100]}' in this list."
-        raise bad_request(message, param=name, code="invalid_value")
-    return at
-
-
 async def read_page(
-    in_thread: Callable[[Callable[[], Page[Listed]]], Awaitable[Page[Listed]]],
-    items: Callable[[], Sequence[Record]],
-    of: Callable[[Record], Listed],
-    *,
-    default_limit: int = 20,
-    max_limit: int = 100,
-) -> Page[Listed]:
-    """The page that the request asks for. `items` returns the whole list, oldest first; a worker thread calls it.
-
-    of: makes the answer for a record.
-    """
-    query = read_list_query(default_limit=default_limit, max_limit=max_limit)
-
-    def cut() -> Page[Listed]:
-        records, has_more = page(items(), query, key=lambda record: record.id)
-        return Page(
-            data=[of(record) for record in records],
-            first_id=records[0].id if records else None,
-            last_id=records[-1].id if records else None,
-            has_more=has_more,
-        )
-
-    return await in_thread(cut)
-
-
-async def read_stored_page(
     in_thread: Callable[[Callable[[], Page[Listed]]], Awaitable[Page[Listed]]],
     cut: Callable[[Cut], tuple[Sequence[Record], bool]],
     of: Callable[[Record], Listed],

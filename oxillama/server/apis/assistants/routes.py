@@ -13,7 +13,7 @@ from oxillama.server.apis.vector_stores.resources import resolved
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
-from oxillama.server.wire.pagination import Page, read_stored_page
+from oxillama.server.wire.pagination import Page, read_page
 from oxillama.storage.ids import new_id
 
 api = API("assistants", prefix="/v1/assistants", order=40)
@@ -29,7 +29,7 @@ async def create_assistant(wire: CreateAssistant) -> AssistantObject:
 @api.get("", answer=Page[AssistantObject])
 async def list_assistants() -> Page[AssistantObject]:
     assistants = server_state().require_assistants()
-    return await read_stored_page(assistants.in_thread, assistants.store.assistants.page, AssistantObject.of)
+    return await read_page(assistants.in_thread, assistants.store.assistants.page, AssistantObject.of)
 
 
 @api.get("/<assistant_id>", answer=AssistantObject)

@@ -17,7 +17,7 @@ from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
 from oxillama.server.wire.errors import not_found
-from oxillama.server.wire.pagination import Page, read_stored_page
+from oxillama.server.wire.pagination import Page, read_page
 from oxillama.storage.ids import new_id
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ async def list_files() -> Page[FileObject]:
     """Newest first; up to 10,000 at once."""
     files, in_thread = server_state().require_files()
     purpose = request.args.get("purpose") or None
-    return await read_stored_page(
+    return await read_page(
         in_thread, files.files.page, FileObject.of, tag=purpose, default_limit=MOST_LISTED, max_limit=MOST_LISTED
     )
 

@@ -13,7 +13,7 @@ from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
 from oxillama.server.wire.fields import ModifyMetadata, given
-from oxillama.server.wire.pagination import Page, read_stored_page
+from oxillama.server.wire.pagination import Page, read_page
 
 api = API("messages", prefix="/v1/threads/<thread_id>/messages", order=60)
 
@@ -33,7 +33,7 @@ async def list_messages(thread_id: str) -> Page[MessageObject]:
     assistants = server_state().require_assistants()
     run_id = request.args.get("run_id") or None
     cut = partial(assistants.store.messages.page, thread_id)
-    return await read_stored_page(assistants.in_thread, cut, MessageObject.of, tag=run_id)
+    return await read_page(assistants.in_thread, cut, MessageObject.of, tag=run_id)
 
 
 @api.get("/<message_id>", answer=MessageObject)

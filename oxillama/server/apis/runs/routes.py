@@ -23,7 +23,7 @@ from oxillama.server.state import server_state
 from oxillama.server.wire.errors import ErrorEnvelope, bad_request
 from oxillama.server.wire.fields import ModifyMetadata, given
 from oxillama.server.wire.json import json_response
-from oxillama.server.wire.pagination import Page, read_stored_page
+from oxillama.server.wire.pagination import Page, read_page
 
 if TYPE_CHECKING:
     from oxillama.assistants.records import Run, Thread
@@ -106,7 +106,7 @@ def _stream(run: Run, subscription: Subscription, thread: Thread | None = None, 
 @api.get("/<thread_id>/runs", answer=Page[RunObject])
 async def list_runs(thread_id: str) -> Page[RunObject]:
     assistants = server_state().require_assistants()
-    return await read_stored_page(assistants.in_thread, partial(assistants.store.runs.page, thread_id), RunObject.of)
+    return await read_page(assistants.in_thread, partial(assistants.store.runs.page, thread_id), RunObject.of)
 
 
 @api.get("/<thread_id>/runs/<run_id>", answer=RunObject)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self
 
 from oxillama.server.wire.answer import Answer
-from oxillama.vector_stores.records import BatchStatus, FileCounts, counted
+from oxillama.vector_stores.records import BatchStatus, FileCounts
 
 if TYPE_CHECKING:
     from oxillama.vector_stores.records import FileBatch
@@ -25,7 +25,7 @@ class FileBatchObject(Answer, kw_only=True):
     @classmethod
     def of(cls, batch: FileBatch, records: VectorStoreRecords) -> Self:
         """The answer for a stored batch; blocking. It has failed if all of its files have."""
-        counts = counted(records.batch_files(batch))
+        counts = records.batch_counts(batch)
         status: BatchStatus = "failed" if 0 < counts.failed == counts.total else "completed"
         if batch.cancelled:
             status = "cancelled"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from oxillama.server.apis.vector_store_file_batches.answer import FileBatchObject
@@ -18,8 +19,6 @@ from oxillama.vector_stores.records import FileBatch
 
 if TYPE_CHECKING:
     from quart import Response
-
-    from oxillama.vector_stores.records import VectorStoreFile
 
 api = API("vector_store_file_batches", prefix="/v1/vector_stores/<vector_store_id>/file_batches", order=34)
 
@@ -61,10 +60,5 @@ async def cancel_file_batch(vector_store_id: str, batch_id: str) -> FileBatchObj
 @api.get("/<batch_id>/files", answer=Page[VectorStoreFileObject], query={"filter": "Only files with this status."})
 async def list_file_batch_files(vector_store_id: str, batch_id: str) -> Page[VectorStoreFileObject]:
     stores = server_state().require_vector_stores()
-    status = read_filter()
-
-    def matching() -> list[VectorStoreFile]:
-        batch = stores.records.batch(vector_store_id, batch_id)
-        return [file for file in stores.records.batch_files(batch) if status in (None, file.status)]
-
-    return await read_page(stores.in_thread, matching, VectorStoreFileObject.of)
+    cut = partial(stores.records.batch_page, vector_store_id, batch_id)
+    return await read_page(stores.in_thread, cut, VectorStoreFileObject.of, tag=read_filter())

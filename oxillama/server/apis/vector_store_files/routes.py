@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from oxillama.server.apis.vector_store_files.answer import FileContentPage, VectorStoreFileObject
@@ -34,12 +35,8 @@ async def create_vector_store_file(wire: AddedFile, vector_store_id: str) -> Vec
 @api.get("", answer=Page[VectorStoreFileObject], query={"filter": "Only files with this status."})
 async def list_vector_store_files(vector_store_id: str) -> Page[VectorStoreFileObject]:
     stores = server_state().require_vector_stores()
-    status = read_filter()
-
-    def matching() -> list[VectorStoreFile]:
-        return [file for file in stores.records.files(vector_store_id) if status in (None, file.status)]
-
-    return await read_page(stores.in_thread, matching, VectorStoreFileObject.of)
+    cut = partial(stores.records.file_page, vector_store_id)
+    return await read_page(stores.in_thread, cut, VectorStoreFileObject.of, tag=read_filter())
 
 
 @api.get("/<file_id>", answer=VectorStoreFileObject)

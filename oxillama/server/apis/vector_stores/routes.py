@@ -11,7 +11,7 @@ from oxillama.server.apis.vector_stores.request import CreateVectorStore, Modify
 from oxillama.server.operation import API
 from oxillama.server.state import server_state
 from oxillama.server.wire.answer import Deleted
-from oxillama.server.wire.pagination import Page, read_stored_page
+from oxillama.server.wire.pagination import Page, read_page
 from oxillama.server.wire.tools import chunking_of
 from oxillama.storage.ids import new_id
 from oxillama.vector_stores.passages import SearchOptions
@@ -47,7 +47,7 @@ async def create_vector_store(wire: CreateVectorStore) -> VectorStoreObject:
 @api.get("", answer=Page[VectorStoreObject])
 async def list_vector_stores() -> Page[VectorStoreObject]:
     stores = server_state().require_vector_stores()
-    return await read_stored_page(
+    return await read_page(
         stores.in_thread, stores.records.page, lambda store: VectorStoreObject.of(store, stores.records)
     )
 
