@@ -114,7 +114,7 @@ class Database:
             self._mine.connection = None
             self._leave(group)
         if group.error is not None:
-            raise group.error
+            raise type(group.error)(str(group.error)) from group.error  # each thread adds a traceback to its own
 
     @contextlib.contextmanager
     def _undone_on_error(self) -> Iterator[None]:

@@ -143,6 +143,7 @@ def test_a_commit_that_fails_is_an_error_for_everyone_in_its_group() -> None:
     disk.fault = lambda call, index: None
     assert outcomes.pop(0) is None
     assert {type(error) for error in outcomes.values()} == {StoreFullError}
+    assert len({id(error) for error in outcomes.values()}) == 5
     assert numbers(database) == [0]
 
 
