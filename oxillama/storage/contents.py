@@ -44,7 +44,7 @@ class Contents:
 
     def begin(self, object_id: str) -> NewFile:
         """New bytes to write. Then `publish` or `discard`."""
-        self._durable.make_hidden_dirs(self._hidden(object_id))
+        self._durable.make_hidden_dir(self._hidden(object_id))
         return NewFile(self._durable, posixpath.join(self._hidden(object_id), CONTENT))
 
     def publish(self, object_id: str) -> None:

@@ -123,12 +123,11 @@ class Durable:
                     raise StoreError(f"{path} is in the way: a directory belongs there. Move it away.") from None
         self.sync_dir(parent)
 
-    def make_hidden_dirs(self, path: str, *names: str) -> None:
-        """Make a hidden directory with these subdirectories. `publish_dir` makes them durable."""
+    def make_hidden_dir(self, path: str) -> None:
+        """Make a hidden directory. `publish_dir` makes it durable."""
         self.require_writable()
-        for directory in (path, *(posixpath.join(path, name) for name in names)):
-            with self.failures_named(directory), contextlib.suppress(FileExistsError):
-                self.disk.mkdir(directory)
+        with self.failures_named(path), contextlib.suppress(FileExistsError):
+            self.disk.mkdir(path)
 
     def publish_dir(self, temporary: str, path: str) -> None:
         """Rename a finished hidden directory to its name. This is the commit point of everything in it."""

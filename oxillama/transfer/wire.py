@@ -24,7 +24,7 @@ PREFIXES: dict[type[Record], str] = {
 }
 """How the ids of each kind begin."""
 
-OURS = frozenset({"usage", "deleted", "interim"})
+OURS = frozenset({"usage", "interim"})
 """Fields of records that the API does not have; an object must not set them."""
 
 

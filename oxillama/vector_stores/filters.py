@@ -18,10 +18,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
     key: Key
 
-    def accepts(self, attributes: Attributes) -> bool:
-        """Whether a file with these attributes passes."""
-        raise NotImplementedError
-
 
 class Equal(Comparison, frozen=True, kw_only=True, tag="eq"):
     value: AttributeValue
@@ -102,6 +98,7 @@ class Or(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="or"):
 
 
 Filter = Equal | NotEqual | In | NotIn | Greater | GreaterOrEqual | Less | LessOrEqual | And | Or
+"""`accepts` says whether a file with these attributes passes."""
 
 
 def _ordered(holds: Callable[[Any, Any], bool], value: object, bound: object) -> bool:

@@ -233,7 +233,7 @@ async def test_outputs_that_were_stored_only_in_part_can_be_sent_again(
     async with open_client(ToolEngine(ROME)) as client:
         run, _ = await client.done("Hello", tools=[WEATHER])
         (step,) = client.store.steps.list(run.thread_id, run.id)
-        done = transitions.submitted(run, step, [(asked(run)[0]["id"], "lost")], client.store.now())
+        done = transitions.submitted(step, [(asked(run)[0]["id"], "lost")], client.store.now())
         client.store.steps.replace(done)  # the server is killed before it stores the run
     async with open_client(ToolEngine(ROME)) as client:
         ended, _ = await submit(client, run, "warm")

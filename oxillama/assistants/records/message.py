@@ -94,7 +94,7 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
     """One message of a thread.
 
     usage: the tokens its run had cost, so that a restart can complete the run. interim: the run went on to call tools
-    after it, so it says nothing about the run's end. deleted: this record deletes the message.
+    after it, so it says nothing about the run's end.
     """
 
     thread_id: str = ""
@@ -110,7 +110,6 @@ class ThreadMessage(Record, frozen=True, kw_only=True):
     metadata: Metadata = msgspec.field(default_factory=dict)
     usage: TokenUsage | None = None
     interim: bool = False
-    deleted: bool = False
 
     @classmethod
     def new_user(

@@ -110,12 +110,11 @@ def required_action(calls: Iterable[StepToolCall]) -> dict[str, Any]:
     return {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": asked}}
 
 
-def submitted(run: Run, step: RunStep, outputs: Sequence[tuple[str, str]], now: int) -> RunStep:
+def submitted(step: RunStep, outputs: Sequence[tuple[str, str]], now: int) -> RunStep:
     """The step of a run that waits for its client, completed by the outputs (call id, text) of its functions.
 
-    Raises StateConflictError if the run does not wait, or if there is not exactly one output for each call.
+    Raises StateConflictError if there is not exactly one output for each call.
     """
-    require_waiting(run)
     expected = [call.id for call in step.tool_calls if isinstance(call, FunctionToolCall)]
     got = [call_id for call_id, _ in outputs]
     if sorted(got) != sorted(expected):

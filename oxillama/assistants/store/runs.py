@@ -106,7 +106,7 @@ class RunStore:
             newest = next(reversed(steps.list()), None)
             if newest is None:
                 raise StoreDamagedError(f"{run_id} waits for tool outputs, but the step with its calls cannot be read")
-            step = transitions.submitted(run, newest, outputs, self._open.now())
+            step = transitions.submitted(newest, outputs, self._open.now())
             steps.put(step)
             queued = transitions.move_run(run, RunStatus.QUEUED, self._open.now(), attempts=0)
             return self._open.put_run(queued), step

@@ -45,16 +45,15 @@ class _Reader:
         self._left = MOST_XML
         self._in_text = False
 
-    def read(self, part: object) -> None:
+    def read(self, part: IO[bytes]) -> None:
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
         parser.EntityDeclHandler = _refuse_entities
-        read: Callable[[int], bytes] = part.read  # type: ignore[attr-defined]
         try:
-            while data := read(_PIECE):
+            while data := part.read(_PIECE):
                 self._left -= len(data)
                 if self._left < 0:
                     message = f"The document has more than {MOST_XML >> 20} MiB of XML."
