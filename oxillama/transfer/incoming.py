@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import tempfile
 from collections import Counter
@@ -190,11 +191,13 @@ def _has(get: Callable[[str], object], object_id: str) -> bool:
     return True
 
 
-def seekable(stream: BinaryIO) -> BinaryIO:
+@contextlib.contextmanager
+def seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
     """The stream, or a copy of what a pipe has, because the objects are read twice."""
     if stream.seekable():
-        return stream
-    copy = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
-    while data := stream.read(PART):
-        copy.write(data)
-    return copy
+        yield stream
+        return
+    with tempfile.TemporaryFile() as copy:
+        while data := stream.read(PART):
+            copy.write(data)
+        yield copy

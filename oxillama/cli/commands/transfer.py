@@ -51,7 +51,7 @@ def import_threads(
 
     with contextlib.ExitStack() as stack:
         stream = sys.stdin.buffer if str(file) == "-" else stack.enter_context(file.open("rb"))
-        work = Import(Values(file, seekable(stream)), files)
+        work = Import(Values(file, stack.enter_context(seekable(stream))), files)
         work.check()
         with_data(_directory(data_dir), work.into)
     if json:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, BinaryIO
 from xml.parsers import expat
 
 from oxillama.vector_stores.extraction.errors import UnreadableError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MOST_XML = 128 * 2**20
 """Bytes of XML that are unpacked. A zip file of a few kilobytes can hold gigabytes."""
