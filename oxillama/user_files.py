@@ -1,11 +1,14 @@
-"""The user's directories (XDG base directories), and small files that are replaced as a whole."""
+"""The user's directories (XDG base directories), and files that are replaced as a whole."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def user_dir(variable: str, otherwise: str) -> Path:
@@ -25,10 +28,17 @@ def user_dir(variable: str, otherwise: str) -> Path:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file that is the old one or the new one, whatever happens; readable only by its owner. Raises OSError."""
+    with replaced_file(path) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """`replace_file` for what the block writes. If it raises, the old file stays."""
     fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
     try:
         with open(fd, "wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)

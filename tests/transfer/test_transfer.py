@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from oxillama.cli.app import app
-from oxillama.errors import InvalidParameterError
+from oxillama.errors import InvalidParameterError, StoreError
 from oxillama.files.records import StoredFile
 from oxillama.storage.ids import new_id
 from oxillama.transfer.incoming import Import
@@ -220,6 +220,21 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(capsys.readouterr().out) == {"exported": {"threads": 1, "messages": 1}}
     kinds = [json.loads(line)["object"] for line in out.read_text().splitlines()]
     assert kinds == ["thread", "thread.message"]
+
+
+def test_an_export_that_fails_leaves_the_file_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(work: Export, data: Opened) -> None:
+        work._line("threads", {"object": "thread"})
+        raise StoreError("a failing disk")
+
+    out = tmp_path / "out.jsonl"
+    out.write_text("the export before")
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(Export, "write", fail)
+    with pytest.raises(SystemExit, match="1"):
+        app(["export-threads", str(out), "--data-dir", str(tmp_path / "data")], standalone_mode=False)
+    assert out.read_text() == "the export before"
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "out.jsonl"}
 
 
 @pytest.mark.slow

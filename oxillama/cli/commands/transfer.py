@@ -77,12 +77,13 @@ def export_threads(
     from oxillama.cli.shared.output import check_output, print_json
     from oxillama.transfer.opened import with_data
     from oxillama.transfer.outgoing import Export
+    from oxillama.user_files import replaced_file
 
     check_output("FILE", file)
     directory = _directory(data_dir)
     if not directory.is_dir():
         raise NotADirectoryError(20, os.strerror(20), str(directory))
-    with naming(file), file.open("wb") as out:
+    with naming(file), replaced_file(file) as out:
         work = Export(out)
         with_data(directory, work.write)
     if json:
