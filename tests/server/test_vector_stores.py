@@ -9,6 +9,7 @@ import openai
 import pytest
 import trio
 
+from oxillama.vector_stores.ingestion import Ingestion
 from tests.server.test_client import client_of
 from tests.support.fake_engine import FakeEngine
 from tests.support.live_server import live_server
@@ -107,6 +108,22 @@ async def test_batches_are_read_listed_and_filtered() -> None:
         )
         with pytest.raises(openai.BadRequestError, match="it has ended"):
             await client.vector_stores.file_batches.cancel(batch.id, vector_store_id=store.id)
+
+
+async def test_a_batch_in_progress_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ingestion, "run", lambda self: trio.sleep_forever())
+    async with live_server(data_dir=str(tmp_path)) as live, client_of(live) as client:
+        store = await client.vector_stores.create()
+        file = await uploaded(client, "a.txt", "A text.")
+        batches = client.vector_stores.file_batches
+        made = await batches.create(store.id, file_ids=[file])
+        assert (made.status, made.file_counts.in_progress) == ("in_progress", 1)
+        for answer in (
+            await batches.cancel(made.id, vector_store_id=store.id),
+            await batches.cancel(made.id, vector_store_id=store.id),
+            await batches.retrieve(made.id, vector_store_id=store.id),
+        ):
+            assert (answer.id, answer.status, answer.file_counts.cancelled) == (made.id, "cancelled", 1)
 
 
 async def test_a_deleted_file_leaves_every_vector_store(tmp_path: Path) -> None:
