@@ -208,6 +208,41 @@ async def test_attachments_and_tool_resources_make_vector_stores() -> None:
         assert caught.value.param == "attachments[0].tools[0].type"
 
 
+async def test_a_refused_request_leaves_no_vector_store() -> None:
+    async with live_server(FakeEngine(n_ctx=8192)) as live, client_of(live) as client:
+        beta: Any = client.beta
+        file = await uploaded(client, "a.txt", "The cellar is damp.")
+        new = {"file_search": {"vector_stores": [{"file_ids": [file]}]}}
+        message: Any = {"role": "user", "content": "Hi"}
+        message |= {"attachments": [{"file_id": file, "tools": [{"type": "file_search"}]}]}
+        with pytest.raises(openai.NotFoundError):
+            await beta.assistants.update("asst_x", tool_resources=new)
+        with pytest.raises(openai.NotFoundError):
+            await beta.threads.update("thread_x", tool_resources=new)
+        with pytest.raises(openai.NotFoundError):
+            await beta.threads.messages.create("thread_x", **message)
+        assistant = await beta.assistants.create(model="fake-model")
+        both = {"file_search": new["file_search"] | {"vector_store_ids": ["vs_x"]}}
+        with pytest.raises(openai.BadRequestError, match="both"):
+            await beta.threads.create_and_run(
+                assistant_id=assistant.id, thread={"messages": [message]}, tool_resources=both
+            )
+        assert [store async for store in client.vector_stores.list()] == []
+
+
+async def test_a_full_queue_leaves_no_vector_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oxillama.assistants.service.MAX_RUNS", 0)
+    async with live_server(FakeEngine(n_ctx=8192)) as live, client_of(live) as client:
+        beta: Any = client.beta
+        new = {"file_search": {"vector_stores": [{"file_ids": [await uploaded(client, "a.txt", "Damp.")]}]}}
+        assistant = await beta.assistants.create(model="fake-model")
+        with pytest.raises(openai.RateLimitError):
+            await beta.threads.create_and_run(
+                assistant_id=assistant.id, thread={"tool_resources": new}, tool_resources=new
+            )
+        assert [store async for store in client.vector_stores.list()] == []
+
+
 async def test_attached_files_exist_whether_or_not_a_tool_may_use_them() -> None:
     async with live_server() as live, client_of(live) as client:
         beta: Any = client.beta

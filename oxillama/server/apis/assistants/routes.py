@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -22,8 +24,9 @@ api = API("assistants", prefix="/v1/assistants", order=40)
 @api.post("", body=CreateAssistant, answer=AssistantObject, example={"instructions": "You are brief."})
 async def create_assistant(wire: CreateAssistant) -> AssistantObject:
     assistants = server_state().require_assistants()
-    assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **await _changes(wire))
-    return AssistantObject.of(await assistants.in_thread(assistants.store.assistants.create, assistant))
+    async with _changes(wire) as changes:
+        assistant = Assistant(id=new_id("asst"), created_at=assistants.store.now(), **changes)
+        return AssistantObject.of(await assistants.in_thread(assistants.store.assistants.create, assistant))
 
 
 @api.get("", answer=Page[AssistantObject])
@@ -42,8 +45,10 @@ async def get_assistant(assistant_id: str) -> AssistantObject:
 async def modify_assistant(wire: ModifyAssistant, assistant_id: str) -> AssistantObject:
     """Only the fields that are given change."""
     assistants = server_state().require_assistants()
-    update = partial(assistants.store.assistants.update, assistant_id, **await _changes(wire))
-    return AssistantObject.of(await assistants.in_thread(update))
+    await assistants.in_thread(assistants.store.assistants.get, assistant_id)
+    async with _changes(wire) as changes:
+        update = partial(assistants.store.assistants.update, assistant_id, **changes)
+        return AssistantObject.of(await assistants.in_thread(update))
 
 
 @api.delete("/<assistant_id>", answer=Deleted)
@@ -54,8 +59,9 @@ async def delete_assistant(assistant_id: str) -> Deleted:
     return Deleted(id=assistant_id, object="assistant.deleted")
 
 
-async def _changes(wire: CreateAssistant | ModifyAssistant) -> dict[str, Any]:
-    """The fields that were given, as they are stored.
+@asynccontextmanager
+async def _changes(wire: CreateAssistant | ModifyAssistant) -> AsyncIterator[dict[str, Any]]:
+    """The fields that were given, as they are stored inside the block.
 
     Settings that no run could honour are refused here, before a run fails on them. Stored assistants stay readable.
     """
@@ -63,6 +69,5 @@ async def _changes(wire: CreateAssistant | ModifyAssistant) -> dict[str, Any]:
         server_state().check_model(wire.model)
     changes = wire.changes()
     require_supported(**{name: changes[name] for name in ("tools", "response_format") if name in changes})
-    if wire.tool_resources is not None:
-        changes["tool_resources"] = await resolved(wire.tool_resources)
-    return changes
+    async with resolved(wire.tool_resources) as resources:
+        yield changes if resources is None else changes | {"tool_resources": resources}

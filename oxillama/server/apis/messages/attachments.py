@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from oxillama.server.apis.messages.request import CreateMessage
 from oxillama.server.apis.vector_stores.resources import with_files
@@ -56,6 +57,7 @@ async def attach(thread_id: str, messages: Sequence[CreateMessage], place: str =
         if await assistants.in_thread(assistants.store.runs.active, thread_id) is not None:
             return
         thread = await assistants.in_thread(assistants.store.threads.get, thread_id)
-        resources = await with_files(thread.tool_resources, file_ids)
-        if resources != thread.tool_resources:
-            await assistants.in_thread(lambda: assistants.store.threads.update(thread_id, tool_resources=resources))
+        async with with_files(thread.tool_resources, file_ids) as resources:
+            if resources != thread.tool_resources:
+                update = partial(assistants.store.threads.update, thread_id, tool_resources=resources)
+                await assistants.in_thread(update)

@@ -70,10 +70,11 @@ async def create_thread_and_run(wire: CreateThreadAndRun) -> RunObject | Respons
     given_thread = wire.thread or CreateThread()
     thread, messages = await assistants.in_thread(given_thread.records, now)
     run = await _checked(wire, thread.id)
-    thread = msgspec.structs.replace(thread, tool_resources=await given_thread.resources("thread."))
-    if wire.tool_resources is not None:
-        run = msgspec.structs.replace(run, tool_resources=await resolved(wire.tool_resources))
-    run, live = await assistants.create_run(run, messages, thread=thread)
+    async with given_thread.resources("thread.") as resources, resolved(wire.tool_resources) as of_run:
+        thread = msgspec.structs.replace(thread, tool_resources=resources)
+        if of_run is not None:
+            run = msgspec.structs.replace(run, tool_resources=of_run)
+        run, live = await assistants.create_run(run, messages, thread=thread)
     return _answer(run, live.broadcast.subscribe() if run.streamed else None, thread=thread)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,10 +30,15 @@ class CreateThread(msgspec.Struct, kw_only=True):
         thread = Thread(id=new_id("thread"), created_at=now, metadata=self.metadata or {})
         return thread, [message.record(now) for message in self.messages or ()]
 
-    async def resources(self, place: str = "") -> dict[str, Any] | None:
-        """What the thread's tools work on, with the files of its messages. place: of this in the request."""
+    @asynccontextmanager
+    async def resources(self, place: str = "") -> AsyncIterator[dict[str, Any] | None]:
+        """What the thread's tools work on, with the files of its messages. The thread is stored inside the block.
+
+        place: of this in the request.
+        """
         file_ids = await searchable(self.messages or (), f"{place}messages[{{}}].")
-        return await with_files(await resolved(self.tool_resources, days=HELPER_DAYS), file_ids)
+        async with resolved(self.tool_resources, days=HELPER_DAYS) as own, with_files(own, file_ids) as resources:
+            yield resources
 
 
 class ModifyThread(msgspec.Struct, kw_only=True):

@@ -28,14 +28,13 @@ api = API("threads", prefix="/v1/threads", order=50)
 )
 async def create_thread(wire: CreateThread) -> ThreadObject:
     assistants = server_state().require_assistants()
+    async with wire.resources() as resources:
 
-    resources = await wire.resources()
+        def create() -> Thread:  # a thread may begin with very many messages
+            thread, messages = wire.records(assistants.store.now())
+            return assistants.store.threads.create(msgspec.structs.replace(thread, tool_resources=resources), messages)
 
-    def create() -> Thread:  # a thread may begin with very many messages
-        thread, messages = wire.records(assistants.store.now())
-        return assistants.store.threads.create(msgspec.structs.replace(thread, tool_resources=resources), messages)
-
-    return ThreadObject.of(await assistants.in_thread(create))
+        return ThreadObject.of(await assistants.in_thread(create))
 
 
 @api.get("/<thread_id>", answer=ThreadObject)
@@ -47,11 +46,12 @@ async def get_thread(thread_id: str) -> ThreadObject:
 @api.post("/<thread_id>", body=ModifyThread, answer=ThreadObject, example={"metadata": {"topic": "rivers"}})
 async def modify_thread(wire: ModifyThread, thread_id: str) -> ThreadObject:
     assistants = server_state().require_assistants()
-    changes = wire.changes()
-    if wire.tool_resources is not None:
-        changes["tool_resources"] = await resolved(wire.tool_resources, days=HELPER_DAYS)
-    update = partial(assistants.store.threads.update, thread_id, **changes)
-    return ThreadObject.of(await assistants.in_thread(update))
+    await assistants.in_thread(assistants.store.threads.get, thread_id)
+    async with resolved(wire.tool_resources, days=HELPER_DAYS) as resources:
+        changes = wire.changes() if resources is None else wire.changes() | {"tool_resources": resources}
+        return ThreadObject.of(
+            await assistants.in_thread(partial(assistants.store.threads.update, thread_id, **changes))
+        )
 
 
 @api.delete("/<thread_id>", answer=Deleted)
