@@ -243,6 +243,28 @@ async def test_a_full_queue_leaves_no_vector_store(monkeypatch: pytest.MonkeyPat
         assert [store async for store in client.vector_stores.list()] == []
 
 
+async def test_files_of_a_message_that_waits_for_a_run_are_searched_too() -> None:
+    engine = FakeEngine(n_ctx=8192, delay_s=0.01)
+    async with live_server(engine, queue_runs=True) as live, client_of(live) as client:
+        beta: Any = client.beta
+        attached = [
+            {"file_id": await uploaded(client, name, "Damp."), "tools": [{"type": "file_search"}]} for name in "ab"
+        ]
+        assistant = await beta.assistants.create(model="fake-model")
+        thread = await beta.threads.create(messages=[{"role": "user", "content": "Hi"}])
+        runs = []
+        for attachments in ([], attached[:1]):
+            message = {"role": "user", "content": "And?", "attachments": attachments}
+            runs.append(
+                await beta.threads.runs.create(thread.id, assistant_id=assistant.id, additional_messages=[message])
+            )
+        await beta.threads.messages.create(thread.id, role="user", content="And?", attachments=attached[1:])
+        assert (await beta.threads.runs.retrieve(runs[1].id, thread_id=thread.id)).status == "completed"
+        [store_id] = (await beta.threads.retrieve(thread.id)).tool_resources.file_search.vector_store_ids
+        files = [file.id async for file in client.vector_stores.files.list(store_id, order="asc")]
+        assert files == [one["file_id"] for one in attached]
+
+
 async def test_attached_files_exist_whether_or_not_a_tool_may_use_them() -> None:
     async with live_server() as live, client_of(live) as client:
         beta: Any = client.beta

@@ -47,14 +47,16 @@ async def _require_files(file_ids: Collection[str]) -> None:
 async def attach(thread_id: str, messages: Sequence[CreateMessage], place: str = "") -> None:
     """Let the files of messages join the vector store of a thread that exists, before the messages do.
 
-    Nothing joins while a run is active, since the messages will be refused then.
+    Nothing joins while a run is active, since the messages will be refused then, unless runs and messages are queued.
     """
     file_ids = await searchable(messages, place)
     if not file_ids:
         return
-    assistants, stores = server_state().require_assistants(), server_state().require_vector_stores()
+    state = server_state()
+    assistants, stores = state.require_assistants(), state.require_vector_stores()
     async with stores.making_helpers:
-        if await assistants.in_thread(assistants.store.runs.active, thread_id) is not None:
+        busy = await assistants.in_thread(assistants.store.runs.active, thread_id) is not None
+        if busy and not state.config.queue_runs:
             return
         thread = await assistants.in_thread(assistants.store.threads.get, thread_id)
         async with with_files(thread.tool_resources, file_ids) as resources:
