@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.client import Api, plain
+from tests.conformance.client import Api, Plain, plain
 
 DATA = bytes(range(256)) * 20
 HOUR = {"anchor": "created_at", "seconds": 3600}
@@ -66,7 +66,10 @@ def test_what_a_form_lacks_is_named(api: Api) -> None:
     )
     anchor = low | {"expires_after[anchor]": "last_active_at"}
     api.refused("value", post(**anchor), path="expires_after.anchor", value="last_active_at")
-    without = lambda: api.ask("POST", "/files", None, data={"purpose": "vision"}, files={"x": (None, b"y")})  # noqa: E731
+
+    def without() -> Plain:
+        return api.ask("POST", "/files", None, data={"purpose": "vision"}, files={"x": (None, b"y")})
+
     api.refused("missing", without, path="file")
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import openai
 import pytest
 
 from tests.server.test_assistants_client import with_client
 from tests.support.tool_runs import TIME, WEATHER, ToolEngine, call
-
-openai = pytest.importorskip("openai")
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +52,7 @@ async def test_polling_helpers_go_through_several_rounds(tmp_path: Path) -> None
 async def test_the_stream_helper_tells_calls_and_goes_on_with_their_outputs(tmp_path: Path) -> None:
     told: list[Any] = []
 
-    class Handler(openai.AssistantEventHandler):  # type: ignore[name-defined,misc]  # exported without a stub
+    class Handler(openai.AssistantEventHandler):
         def on_tool_call_created(self, tool_call: Any) -> None:
             told.append(("created", tool_call.function.name))
 
