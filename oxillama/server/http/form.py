@@ -53,7 +53,7 @@ async def form_parts() -> AsyncGenerator[Part, None]:
         shown = request.headers.get("Content-Type", "")[:100]
         raise APIError(415, f"Unsupported content type: '{shown}'. Send the file as multipart/form-data.")
     decoder = multipart.MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_FIELDS)
-    body = _TimedBody(cast("RequestBody", request.body), request.body_timeout)
+    body = TimedBody(cast("RequestBody", request.body), request.body_timeout)
     name, value = "", bytearray()  # of a field
     in_file = False
     over = False
@@ -85,7 +85,7 @@ async def form_parts() -> AsyncGenerator[Part, None]:
                 over = True
 
 
-class _TimedBody:
+class TimedBody:
     """A body whose client must keep a pace. Only the waiting for the client counts, not the work on what it sent.
 
     timeout: seconds that the client may be silent, and that it may fall behind LEAST_RATE; None: any.
@@ -100,8 +100,10 @@ class _TimedBody:
     async def more(self) -> bytes | None:
         """The next bytes; None: there are none. Raises RequestTimeout."""
         began = trio.current_time()
-        behind = self._waited - self._received / LEAST_RATE
-        with trio.move_on_after(min(self._timeout, self._timeout - behind)):
+        left = self._timeout - max(0.0, self._waited - self._received / LEAST_RATE)
+        if left < 0:  # bytes that came as the time ended were still taken
+            raise RequestTimeout
+        with trio.move_on_after(left):
             async for data in self._body:
                 self._waited += trio.current_time() - began
                 self._received += len(data)
